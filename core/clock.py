@@ -1,0 +1,36 @@
+"""Time as the core keeps it: whole milliseconds since 1970-01-01T00:00Z.
+
+One integer is stored, compared and added alike on SQLite and PostgreSQL, and never
+meets a time zone. It becomes a date and hour only where a person reads it.
+Nothing below the request context reads the clock: time is passed in.
+"""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TypeAlias
+
+Instant: TypeAlias = int
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+CHINA = timezone(timedelta(hours=8), "UTC+08:00")
+"""China has one time zone and no summer time; citizens read every date in it."""
+
+
+def instant(moment: datetime) -> Instant:
+    return int(moment.timestamp() * 1000)
+
+
+def moment(at: Instant) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+def china_date(at: Instant) -> date:
+    return moment(at).astimezone(CHINA).date()
+
+
+def seconds_until(at: Instant, now: Instant) -> int:
+    """Whole seconds to wait, rounded up, never negative."""
+    return max(0, -((now - at) // SECOND))

@@ -1,0 +1,418 @@
+"""One door to the data: a read is one hop of the driver, a write is one atomic job.
+
+A `Query` is a SQLAlchemy Core statement, compiled once for each dialect. `fetch` outside a
+job reads what is committed. `write(job)` runs `job(transaction)` and returns when its
+effects are durable; if the job raises, nothing of it remains.
+
+SQLite has one writer: all jobs that wait share one commit, each in a savepoint of its own,
+and run wholly in the driver's thread. A job may therefore await nothing but its
+transaction; PostgreSQL jobs keep the same rule, because they hold row locks.
+See docs/adr/0002-one-hop-and-group-commit.md.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import aiosqlite
+import asyncpg
+from sqlalchemy import MetaData, Table, bindparam, insert
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.sql import ClauseElement, Executable
+
+T = TypeVar("T")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UniqueViolation(Exception):
+    """Another job wrote the same key first."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database is busy, full, failing or gone; nothing of the job was kept."""
+
+
+class Row(Protocol):
+    """What both drivers return: values by column name."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+class Query:
+    """A Core statement compiled once per dialect. Values are passed by the names of its parameters."""
+
+    def __init__(self, build: Executable | Callable[[Any], Executable]) -> None:
+        self._build = build
+        self._compiled: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
+        """The SQL text, the parameters in order, and the values that the statement holds itself."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = self._compile(dialect)
+        return found
+
+    def _compile(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
+        statement = self._build
+        if not isinstance(statement, Executable):
+            statement = statement(
+                postgres_insert if dialect.name == "postgresql" else sqlite_insert
+            )
+        assert isinstance(statement, ClauseElement)
+        compiled = statement.compile(dialect=dialect)
+        names = compiled.positiontup or []  # type: ignore[attr-defined]
+        own = {name: value for name, value in compiled.params.items() if value is not None}
+        return str(compiled), list(names), own
+
+    def arguments(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, list[Any]]:
+        sql, names, own = self.compiled(dialect)
+        if own:
+            values = own | values
+        return sql, [values[name] for name in names]
+
+
+def insert_into(table: Table, *columns: str) -> Query:
+    """An insert of the named columns, or of all of them."""
+    names = columns or tuple(table.columns.keys())
+    return Query(insert(table).values({name: bindparam(name) for name in names}))
+
+
+class Reader(Protocol):
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]: ...
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None: ...
+
+
+class Transaction(Reader, Protocol):
+    def savepoint(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """What is written inside is undone when the block raises."""
+
+
+Job: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
+
+
+class Database(Reader, Protocol):
+    dialect: Dialect
+
+    async def write(self, job: Job[T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+async def connect(url: str) -> Database:
+    """Opens `sqlite:///path` or `postgresql://user@host/name` (driver names in the URL are ignored)."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return await SqliteDatabase.open(parsed)
+    return await PostgresDatabase.open(parsed)
+
+
+# --- SQLite -------------------------------------------------------------------------------
+
+BUSY_TIMEOUT_SECONDS = 5
+_MOST_JOBS_IN_A_COMMIT = 256
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class _Pending:
+    """A job that waits for the writer, and then its outcome."""
+
+    __slots__ = ("error", "future", "job", "result")
+
+    def __init__(self, job: Job[Any], future: "asyncio.Future[Any]") -> None:
+        self.job = job
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _GroupCommit(sqlite3.Connection):
+    """A connection whose `commit` runs every waiting job and commits them together."""
+
+    def __init__(
+        self, jobs: "queue.SimpleQueue[_Pending]", done: list[_Pending], *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._jobs = jobs
+        self._done = done
+
+    def commit(self) -> None:
+        batch = self._take()
+        self._done.extend(batch)
+        try:
+            self.execute("BEGIN IMMEDIATE")
+            for pending in batch:
+                self._run(pending)
+            super().commit()
+        except BaseException as error:
+            if self.in_transaction:
+                super().rollback()
+            failure = DatabaseUnavailable(str(error))
+            failure.__cause__ = error
+            for pending in batch:
+                pending.error = pending.error or failure
+
+    def _take(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < _MOST_JOBS_IN_A_COMMIT:
+                batch.append(self._jobs.get_nowait())
+        return batch
+
+    def _run(self, pending: _Pending) -> None:
+        self.execute("SAVEPOINT job")
+        try:
+            pending.result = _drive(pending.job(_SqliteTransaction(self)))
+        except BaseException as error:
+            # A full disk or an I/O error ends the whole transaction, not just this job.
+            if not self.in_transaction:
+                raise
+            self.execute("ROLLBACK TO job")
+            pending.error = error
+        self.execute("RELEASE job")
+
+
+def _drive(job: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never suspends, because SQLite answers it in the same thread."""
+    try:
+        job.send(None)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
+    job.close()
+    raise RuntimeError("a transaction awaited something outside the database")
+
+
+class _SqliteTransaction:
+    __slots__ = ("_connection", "_depth")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._depth = 0
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        sql, arguments = query.arguments(SqliteDatabase.dialect, values)
+        try:
+            return self._connection.execute(sql, arguments).fetchall()
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode in (
+                sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+                sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+            ):
+                raise UniqueViolation from error
+            raise
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        self._depth += 1
+        name = f"inner{self._depth}"
+        self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute(f"ROLLBACK TO {name}")
+                self._connection.execute(f"RELEASE {name}")
+            raise
+        finally:
+            self._depth -= 1
+        self._connection.execute(f"RELEASE {name}")
+
+
+class SqliteDatabase:
+    """WAL, `synchronous=FULL`; two readers, one writer, each with a thread of its own."""
+
+    dialect: Dialect = SQLiteDialect_aiosqlite(paramstyle="qmark")
+
+    def __init__(
+        self,
+        readers: list[aiosqlite.Connection],
+        writer: aiosqlite.Connection,
+        jobs: "queue.SimpleQueue[_Pending]",
+        done: list[_Pending],
+    ) -> None:
+        self._readers = readers
+        self._turn = 0
+        self._writer = writer
+        self._jobs = jobs
+        self._done = done
+        self._pump: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: URL) -> "SqliteDatabase":
+        path = str(url.database)
+        await asyncio.to_thread(Path(path).parent.mkdir, parents=True, exist_ok=True)
+        jobs: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
+        done: list[_Pending] = []
+
+        def writer_connection(*args: Any, **kwargs: Any) -> _GroupCommit:
+            return _GroupCommit(jobs, done, *args, **kwargs)
+
+        writer = await _open_connection(path, factory=writer_connection)
+        readers = [await _open_connection(path) for _ in range(2)]
+        return cls(readers, writer, jobs, done)
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        sql, arguments = query.arguments(self.dialect, values)
+        self._turn = (self._turn + 1) % len(self._readers)
+        try:
+            return await self._readers[self._turn].execute_fetchall(sql, arguments)  # type: ignore[return-value]
+        except sqlite3.OperationalError as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def write(self, job: Job[T]) -> T:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Pending(job, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._commit_all())
+        return await future
+
+    async def _commit_all(self) -> None:
+        while not self._jobs.empty():
+            try:
+                await self._writer.commit()
+            finally:
+                finished, self._done[:] = list(self._done), []
+                for pending in finished:
+                    pending.settle()
+
+    async def close(self) -> None:
+        if self._pump is not None:
+            await self._pump
+        for connection in (self._writer, *self._readers):
+            await connection.close()
+
+
+async def _open_connection(path: str, **options: Any) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, **options)
+    connection.row_factory = sqlite3.Row
+    for pragma in _PRAGMAS:
+        await connection.execute_fetchall(pragma)
+    return connection
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------
+
+_TRIES = 3
+_RETRIED = (
+    asyncpg.UniqueViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+_UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    OSError,
+    TimeoutError,
+)
+
+
+class _PostgresTransaction:
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
+        self._connection = connection
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        sql, arguments = query.arguments(PostgresDatabase.dialect, values)
+        return await self._connection.fetch(sql, *arguments)
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            yield
+
+
+class PostgresDatabase:
+    """A pool of connections; each job is a transaction, retried when another one came first."""
+
+    dialect: Dialect = PGDialect_asyncpg()
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: URL) -> "PostgresDatabase":
+        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        try:
+            pool = await asyncpg.create_pool(
+                dsn, min_size=1, max_size=16, command_timeout=10, statement_cache_size=1000
+            )
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(str(error)) from error
+        return cls(pool)
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        sql, arguments = query.arguments(self.dialect, values)
+        try:
+            return await self._pool.fetch(sql, *arguments)
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def write(self, job: Job[T]) -> T:
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(*_RETRIED):
+                return await self._write_once(job)
+        try:
+            return await self._write_once(job)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueViolation from error
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def _write_once(self, job: Job[T]) -> T:
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                return await job(_PostgresTransaction(connection))
+        except _UNAVAILABLE as error:
+            raise DatabaseUnavailable(str(error)) from error
+
+    async def close(self) -> None:
+        await self._pool.close()

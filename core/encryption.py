@@ -1,0 +1,139 @@
+"""Personal data at rest: sealed under a column key, found again by a keyed index.
+
+A sealed value is `key id length (1 byte) | key id | nonce (12) | ciphertext and tag`. It is
+bound to its column and its person: a value moved to another row or column does not open.
+An index is `key id length | key id | MAC`, so that keys can be changed one row at a time.
+
+Source: NIST SP 800-38D (AES-GCM), RFC 8998 (SM4-GCM), RFC 2104 (HMAC), GB/T 32905 (SM3).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+
+class Suite(StrEnum):
+    """Which algorithms protect personal columns."""
+
+    INTERNATIONAL = "aes-256-gcm+hmac-sha256"
+    CHINESE = "sm4-gcm+hmac-sm3"
+
+
+class CannotOpen(Exception):
+    """A sealed value was altered, moved, or its key is missing."""
+
+
+class _Aead(Protocol):
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes: ...
+
+
+class _Sm4Gcm:
+    """SM4-GCM with the interface of `AESGCM`. SM4 keys have 128 bits: the key's first 16 bytes."""
+
+    _TAG = 16
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key[:16]
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        encryptor = Cipher(algorithms.SM4(self._key), modes.GCM(nonce)).encryptor()
+        encryptor.authenticate_additional_data(associated_data)
+        return encryptor.update(data) + encryptor.finalize() + encryptor.tag
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes) -> bytes:
+        body, tag = data[: -self._TAG], data[-self._TAG :]
+        decryptor = Cipher(algorithms.SM4(self._key), modes.GCM(nonce, tag)).decryptor()
+        decryptor.authenticate_additional_data(associated_data)
+        return decryptor.update(body) + decryptor.finalize()
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """Keys by id; the first is used for new values, all of them for old ones."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+
+    @property
+    def current(self) -> str:
+        return next(iter(self.keys))
+
+
+class Vault:
+    """Seals and opens personal values, and computes their keyed indexes."""
+
+    _NONCE = 12
+
+    def __init__(self, suite: Suite, column_keys: KeyRing, index_keys: KeyRing) -> None:
+        cipher = AESGCM if suite is Suite.INTERNATIONAL else _Sm4Gcm
+        digest = hashes.SHA256() if suite is Suite.INTERNATIONAL else hashes.SM3()
+        self._ciphers: dict[bytes, _Aead] = {
+            _prefix(name): cipher(key) for name, key in column_keys.keys.items()
+        }
+        self._macs = {
+            _prefix(name): hmac.HMAC(key, digest) for name, key in index_keys.keys.items()
+        }
+        self._column_prefix = _prefix(column_keys.current)
+        self._index_prefix = _prefix(index_keys.current)
+
+    def seal(self, value: str | bytes, column: str, owner: int) -> bytes:
+        data = value.encode() if isinstance(value, str) else value
+        nonce = os.urandom(self._NONCE)
+        cipher = self._ciphers[self._column_prefix]
+        return self._column_prefix + nonce + cipher.encrypt(nonce, data, _binding(column, owner))
+
+    def open_bytes(self, sealed: bytes, column: str, owner: int) -> bytes:
+        body = sealed[0] + 1
+        cipher = self._ciphers.get(sealed[:body])
+        if cipher is None:
+            raise CannotOpen(f"no key for a value of {column}")
+        nonce, data = sealed[body : body + self._NONCE], sealed[body + self._NONCE :]
+        try:
+            return cipher.decrypt(nonce, data, _binding(column, owner))
+        except InvalidTag as error:
+            raise CannotOpen(f"a value of {column} was altered or moved") from error
+
+    def open(self, sealed: bytes, column: str, owner: int) -> str:
+        return self.open_bytes(sealed, column, owner).decode()
+
+    def index(self, value: str, kind: str) -> bytes:
+        """The keyed index of a value. `kind` keeps equal values of different columns apart."""
+        return self._mac(self._index_prefix, value, kind)
+
+    def indexes(self, value: str, kind: str) -> list[bytes]:
+        """The value's index under each key in use, the current one first."""
+        return [self._mac(prefix, value, kind) for prefix in self._macs]
+
+    def _mac(self, prefix: bytes, value: str, kind: str) -> bytes:
+        mac = self._macs[prefix].copy()
+        mac.update(f"{kind}\0{value}".encode())
+        return prefix + mac.finalize()
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A personal value as it lies in its row; opened only where it is asked for."""
+
+    vault: Vault = field(repr=False)
+    data: bytes = field(repr=False)
+    column: str
+    owner: int
+
+    def reveal(self) -> str:
+        return self.vault.open(self.data, self.column, self.owner)
+
+
+def _prefix(name: str) -> bytes:
+    encoded = name.encode("ascii")
+    return bytes([len(encoded)]) + encoded
+
+
+def _binding(column: str, owner: int) -> bytes:
+    return f"{column}:{owner}".encode("ascii")

@@ -1,0 +1,645 @@
+"""Refusals: everything that the core may answer instead of doing what was asked.
+
+    Refusal
+    ├── InvalidFields      one or more form fields are wrong, all of them named
+    ├── sign-in            SignInExpired, SignInStateInvalid, ChannelUnavailable, …
+    ├── binding            NotBound, AlreadyBound, IdentityNotConfirmed, …
+    ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes
+    ├── cards              NoCard, WrongCardState, CardHeld, ApplicationOpen, ReissueOpen, …
+    ├── password           PasswordWrong, PasswordLocked, …
+    ├── transfer           TransferCardNotFound, CardOutsideProvince, …
+    └── system             PartnerUnavailable, TryAgainLater, IdempotencyKeyReused
+
+A refusal says what a citizen can act on, in Chinese and in English. It never holds a
+personal number. One that is `remembered` has written something that must last (a wrong
+try that was counted): it is committed before it is raised.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+
+class Language(StrEnum):
+    ZH = "zh"
+    EN = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence or word in both languages."""
+
+    zh: str
+    en: str
+
+    def in_language(self, language: Language) -> str:
+        return self.en if language is Language.EN else self.zh
+
+
+Fact: TypeAlias = str | int | Text
+
+
+class RefusalCode(StrEnum):
+    """Why something was refused. Owned by the core, exposed unchanged."""
+
+    REQUIRED = "REQUIRED"
+    INVALID_FORMAT = "INVALID_FORMAT"
+    INVALID_CHARACTERS = "INVALID_CHARACTERS"
+    TOO_LONG = "TOO_LONG"
+    INVALID_DATE = "INVALID_DATE"
+    INVALID_ID_NUMBER = "INVALID_ID_NUMBER"
+    UNKNOWN_CODE = "UNKNOWN_CODE"
+    NOT_YOURS = "NOT_YOURS"
+    BIRTH_DATE_MISMATCH = "BIRTH_DATE_MISMATCH"
+    GENDER_MISMATCH = "GENDER_MISMATCH"
+    DOCUMENT_EXPIRED = "DOCUMENT_EXPIRED"
+    OUTLET_NOT_IN_DISTRICT = "OUTLET_NOT_IN_DISTRICT"
+    OUTLET_DOES_NOT_SERVE_BANK = "OUTLET_DOES_NOT_SERVE_BANK"
+    GUARDIAN_NEEDED = "GUARDIAN_NEEDED"
+    NOTHING_TO_CHANGE = "NOTHING_TO_CHANGE"
+
+    SIGN_IN_EXPIRED = "SIGN_IN_EXPIRED"
+    SIGN_IN_STATE_INVALID = "SIGN_IN_STATE_INVALID"
+    CHANNEL_UNAVAILABLE = "CHANNEL_UNAVAILABLE"
+    CHANNEL_OFF = "CHANNEL_OFF"
+    REAL_NAME_REQUIRED = "REAL_NAME_REQUIRED"
+    VIRTUAL_ACCOUNT = "VIRTUAL_ACCOUNT"
+    NOT_OFFERED_HERE = "NOT_OFFERED_HERE"
+
+    NOT_BOUND = "NOT_BOUND"
+    BINDING_NOT_NEEDED = "BINDING_NOT_NEEDED"
+    IDENTITY_NOT_CONFIRMED = "IDENTITY_NOT_CONFIRMED"
+
+    CODE_WRONG = "CODE_WRONG"
+    CODE_EXPIRED = "CODE_EXPIRED"
+    CODE_VOID = "CODE_VOID"
+    CODE_NOT_SENT = "CODE_NOT_SENT"
+    TOO_MANY_CODES = "TOO_MANY_CODES"
+    PHONE_NOT_BOUND = "PHONE_NOT_BOUND"
+    PHONE_UNCHANGED = "PHONE_UNCHANGED"
+    PHONE_TAKEN = "PHONE_TAKEN"
+
+    NO_CARD = "NO_CARD"
+    CARD_NUMBER_MISMATCH = "CARD_NUMBER_MISMATCH"
+    WRONG_CARD_STATE = "WRONG_CARD_STATE"
+    CARD_HELD = "CARD_HELD"
+    CARD_HELD_ELSEWHERE = "CARD_HELD_ELSEWHERE"
+    APPLICATION_OPEN = "APPLICATION_OPEN"
+    REISSUE_OPEN = "REISSUE_OPEN"
+    NO_APPLICATION = "NO_APPLICATION"
+    PORTRAIT_NOT_CONFIRMED = "PORTRAIT_NOT_CONFIRMED"
+    ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
+    NO_SUCH_PORTRAIT = "NO_SUCH_PORTRAIT"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
+    UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
+    IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
+    NOT_LANDSCAPE = "NOT_LANDSCAPE"
+
+    PASSWORD_WRONG = "PASSWORD_WRONG"
+    PASSWORD_LOCKED = "PASSWORD_LOCKED"
+    PASSWORD_TOO_SIMPLE = "PASSWORD_TOO_SIMPLE"
+    PASSWORDS_DIFFER = "PASSWORDS_DIFFER"
+    PASSWORD_UNCHANGED = "PASSWORD_UNCHANGED"
+    PASSWORD_NOT_SET = "PASSWORD_NOT_SET"
+
+    TRANSFER_CARD_NOT_FOUND = "TRANSFER_CARD_NOT_FOUND"
+    TRANSFER_CARD_NOT_ACTIVE = "TRANSFER_CARD_NOT_ACTIVE"
+    CARD_OUTSIDE_PROVINCE = "CARD_OUTSIDE_PROVINCE"
+    CARD_ALREADY_HERE = "CARD_ALREADY_HERE"
+    NO_INSURANCE_CHOSEN = "NO_INSURANCE_CHOSEN"
+    INSURANCE_NOT_ENROLLED = "INSURANCE_NOT_ENROLLED"
+
+    PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
+    TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+
+
+class Refusal(Exception):
+    """`field` is the form field at fault; `retry_after` is in whole seconds."""
+
+    code: ClassVar[RefusalCode]
+    text: ClassVar[Text]
+    remembered: ClassVar[bool] = False
+
+    def __init__(
+        self, *, field: str | None = None, retry_after: int | None = None, **facts: Fact
+    ) -> None:
+        super().__init__(self.code.value)
+        self.field = field
+        self.retry_after = retry_after
+        self.facts = facts
+
+    def message(self, language: Language) -> str:
+        facts = {
+            name: fact.in_language(language) if isinstance(fact, Text) else fact
+            for name, fact in self.facts.items()
+        }
+        return self.text.in_language(language).format(**facts)
+
+    @property
+    def problems(self) -> "tuple[Refusal, ...]":
+        """Every wrong field, each as a refusal of its own."""
+        return (self,) if self.field else ()
+
+
+class InvalidFields(Refusal):
+    """Several refusals of one form. It speaks with the first one's voice and lists them all."""
+
+    def __init__(self, problems: Iterable[Refusal]) -> None:
+        self._problems = tuple(problems)
+        first = self._problems[0]
+        self.code = first.code  # type: ignore[misc]
+        super().__init__(field=first.field, retry_after=first.retry_after)
+
+    def message(self, language: Language) -> str:
+        return self._problems[0].message(language)
+
+    @property
+    def problems(self) -> tuple[Refusal, ...]:
+        return self._problems
+
+
+# --- a form field --------------------------------------------------------------------------
+
+
+class Required(Refusal):
+    code = RefusalCode.REQUIRED
+    text = Text("请填写{label}。", "Please fill in {label}.")
+
+
+class InvalidFormat(Refusal):
+    code = RefusalCode.INVALID_FORMAT
+    text = Text("{label}格式不正确：{rule}。", "{label} is not in the right form: {rule}.")
+
+
+class InvalidCharacters(Refusal):
+    code = RefusalCode.INVALID_CHARACTERS
+    text = Text(
+        "{label}含有不能使用的字符，请重新输入。",
+        "{label} contains characters that cannot be used; please type it again.",
+    )
+
+
+class TooLong(Refusal):
+    code = RefusalCode.TOO_LONG
+    text = Text("{label}不能超过 {most} 个字。", "{label} may have at most {most} characters.")
+
+
+class InvalidDate(Refusal):
+    code = RefusalCode.INVALID_DATE
+    text = Text("{label}不是有效的日期，请按 {example} 填写。", "{label} is not a real date; write it like {example}.")
+
+
+class InvalidIdNumber(Refusal):
+    code = RefusalCode.INVALID_ID_NUMBER
+    text = Text(
+        "{label}不正确，请核对 18 位号码（最后一位可为 X）。",
+        "{label} is not valid; please check its 18 characters (the last may be X).",
+    )
+
+
+class UnknownCode(Refusal):
+    code = RefusalCode.UNKNOWN_CODE
+    text = Text("{label}不在可选范围内，请重新选择。", "{label} is not one of the options; please choose again.")
+
+
+class NotYours(Refusal):
+    code = RefusalCode.NOT_YOURS
+    text = Text(
+        "{label}与您的实名信息不一致，请核对。",
+        "{label} differs from your verified identity; please check it.",
+    )
+
+
+class BirthDateMismatch(Refusal):
+    code = RefusalCode.BIRTH_DATE_MISMATCH
+    text = Text(
+        "出生日期与证件号码不一致，请核对。",
+        "The birth date does not agree with the ID number; please check it.",
+    )
+
+
+class GenderMismatch(Refusal):
+    code = RefusalCode.GENDER_MISMATCH
+    text = Text(
+        "性别与证件号码不一致，请核对。",
+        "The gender does not agree with the ID number; please check it.",
+    )
+
+
+class DocumentExpired(Refusal):
+    code = RefusalCode.DOCUMENT_EXPIRED
+    text = Text(
+        "证件已过有效期，请先到公安机关换领新证。",
+        "The document has expired; please renew it with the police first.",
+    )
+
+
+class OutletNotInDistrict(Refusal):
+    code = RefusalCode.OUTLET_NOT_IN_DISTRICT
+    text = Text(
+        "所选网点不在所选区县，请重新选择网点。",
+        "The outlet is not in the chosen district; please choose another.",
+    )
+
+
+class OutletDoesNotServeBank(Refusal):
+    code = RefusalCode.OUTLET_DOES_NOT_SERVE_BANK
+    text = Text(
+        "所选网点不办理所选银行的社保卡，请重新选择网点或银行。",
+        "The outlet does not serve the chosen bank; please choose another outlet or bank.",
+    )
+
+
+class GuardianNeeded(Refusal):
+    code = RefusalCode.GUARDIAN_NEEDED
+    text = Text(
+        "未满 {age} 周岁不能在线开通金融代扣，请选择「否」，由监护人陪同到银行网点办理。",
+        "Under {age}, financial withholding cannot be opened online; choose no, and visit the bank with a guardian.",
+    )
+
+
+class NothingToChange(Refusal):
+    code = RefusalCode.NOTHING_TO_CHANGE
+    text = Text("请至少填写一项需要变更的信息。", "Please fill in at least one item to change.")
+
+
+# --- signing in ----------------------------------------------------------------------------
+
+
+class SignInExpired(Refusal):
+    code = RefusalCode.SIGN_IN_EXPIRED
+    text = Text(
+        "登录凭证已失效，请退出后从{app}重新进入。",
+        "The sign-in has expired; please leave and enter again from {app}.",
+    )
+
+
+class SignInStateInvalid(Refusal):
+    code = RefusalCode.SIGN_IN_STATE_INVALID
+    text = Text(
+        "登录请求已失效或已使用，请从{app}重新进入。",
+        "The sign-in request has expired or was used; please enter again from {app}.",
+    )
+
+
+class ChannelUnavailable(Refusal):
+    code = RefusalCode.CHANNEL_UNAVAILABLE
+    text = Text(
+        "{app}暂时没有响应，请 {wait} 秒后重试，或改用其他渠道。",
+        "{app} is not answering; please try again in {wait} seconds or use another channel.",
+    )
+
+
+class ChannelOff(Refusal):
+    code = RefusalCode.CHANNEL_OFF
+    text = Text(
+        "{app}渠道暂未开放，请改用其他渠道。", "{app} is switched off for now; please use another channel."
+    )
+
+
+class RealNameRequired(Refusal):
+    code = RefusalCode.REAL_NAME_REQUIRED
+    text = Text(
+        "请先在{app}完成实名认证，再办理社保卡业务。",
+        "Please complete real-name verification in {app} first.",
+    )
+
+
+class VirtualAccount(Refusal):
+    code = RefusalCode.VIRTUAL_ACCOUNT
+    text = Text(
+        "当前是临时访问的虚拟账号，请用本人微信账号进入。",
+        "This is a temporary virtual account; please enter with your own WeChat account.",
+    )
+
+
+class NotOfferedHere(Refusal):
+    code = RefusalCode.NOT_OFFERED_HERE
+    text = Text(
+        "本渠道不办理此项服务，请改用其他渠道。",
+        "This channel does not offer the service; please use another channel.",
+    )
+
+
+# --- binding -------------------------------------------------------------------------------
+
+
+class NotBound(Refusal):
+    code = RefusalCode.NOT_BOUND
+    text = Text(
+        "请先完成绑卡（微服务 → 社保查询），再办理此业务。",
+        "Please bind your card first (微服务 → 社保查询).",
+    )
+
+
+class BindingNotNeeded(Refusal):
+    code = RefusalCode.BINDING_NOT_NEEDED
+    text = Text(
+        "本渠道已由平台实名认证，无需绑卡。",
+        "This channel has verified who you are; no binding is needed.",
+    )
+
+
+class IdentityNotConfirmed(Refusal):
+    code = RefusalCode.IDENTITY_NOT_CONFIRMED
+    text = Text(
+        "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码；如有疑问请拨打 028-12333。",
+        "Name, social security number and phone could not be confirmed together. Please check them; the phone must be the one on file. For help call 028-12333.",
+    )
+
+
+# --- verification codes and phones ---------------------------------------------------------
+
+
+class CodeWrong(Refusal):
+    code = RefusalCode.CODE_WRONG
+    text = Text(
+        "验证码不正确，还可以再试 {left} 次。", "The code is wrong; {left} more tries are left."
+    )
+    remembered = True
+
+
+class CodeExpired(Refusal):
+    code = RefusalCode.CODE_EXPIRED
+    text = Text("验证码已过期，请重新获取。", "The code has expired; please request a new one.")
+
+
+class CodeVoid(Refusal):
+    code = RefusalCode.CODE_VOID
+    text = Text(
+        "验证码输错次数过多，已作废，请重新获取。",
+        "Too many wrong tries: the code is void; please request a new one.",
+    )
+    remembered = True
+
+
+class CodeNotSent(Refusal):
+    code = RefusalCode.CODE_NOT_SENT
+    text = Text("请先获取验证码。", "Please request a verification code first.")
+
+
+class TooManyCodes(Refusal):
+    code = RefusalCode.TOO_MANY_CODES
+    text = Text(
+        "获取验证码过于频繁，请 {wait} 秒后再试。",
+        "Codes were requested too often; please wait {wait} seconds.",
+    )
+
+
+class PhoneNotBound(Refusal):
+    code = RefusalCode.PHONE_NOT_BOUND
+    text = Text(
+        "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。",
+        "This is not the phone bound to you; please enter the bound phone number.",
+    )
+
+
+class PhoneUnchanged(Refusal):
+    code = RefusalCode.PHONE_UNCHANGED
+    text = Text("新手机号码与现有号码相同。", "The new phone number is the one you have already.")
+
+
+class PhoneTaken(Refusal):
+    code = RefusalCode.PHONE_TAKEN
+    text = Text(
+        "该手机号码不能用于您的账户，请换一个本人的号码。",
+        "This phone number cannot be used for you; please give another of your own.",
+    )
+
+
+# --- cards and applications ----------------------------------------------------------------
+
+
+class NoCard(Refusal):
+    code = RefusalCode.NO_CARD
+    text = Text(
+        "没有查到您在成都的社会保障卡。可先申办；如在省内其他市（州）已办卡，请使用「卡归属地转入」。",
+        "You have no card in Chengdu. You may apply for one, or transfer in a card of another city of Sichuan.",
+    )
+
+
+class CardNumberMismatch(Refusal):
+    code = RefusalCode.CARD_NUMBER_MISMATCH
+    text = Text(
+        "社会保障卡号与您的卡不一致，卡号在卡片头像面。",
+        "This is not your card's number; it stands on the portrait side of the card.",
+    )
+
+
+class WrongCardState(Refusal):
+    code = RefusalCode.WRONG_CARD_STATE
+    text = Text(
+        "您的卡当前状态为「{state}」，不能办理{service}。{way_out}",
+        "Your card is {state}; {service} is not possible. {way_out}",
+    )
+
+
+class CardHeld(Refusal):
+    code = RefusalCode.CARD_HELD
+    text = Text(
+        "您已持有社会保障卡，不能重复申办；如已遗失，请先挂失再补卡。",
+        "You already hold a card; if it is lost, report the loss and request a reissue.",
+    )
+
+
+class CardHeldElsewhere(Refusal):
+    code = RefusalCode.CARD_HELD_ELSEWHERE
+    text = Text(
+        "您在{region}已有社会保障卡，无需再办；省内其他市（州）的卡请使用「卡归属地转入」。",
+        "You hold a card of {region} already; a card of another city of Sichuan can be transferred in.",
+    )
+
+
+class ApplicationOpen(Refusal):
+    code = RefusalCode.APPLICATION_OPEN
+    text = Text(
+        "您有一笔正在办理的申请，请在「制卡进度查询」中查看。",
+        "You have an application under way; see it under production progress.",
+    )
+
+
+class ReissueOpen(Refusal):
+    code = RefusalCode.REISSUE_OPEN
+    text = Text(
+        "补卡已受理，原卡不能再解挂，请等待领取新卡。",
+        "A reissue was accepted, so the old card cannot be restored; please wait for the new one.",
+    )
+
+
+class NoApplication(Refusal):
+    code = RefusalCode.NO_APPLICATION
+    text = Text("没有查到您的制卡记录。", "No card production of yours was found.")
+
+
+class PortraitNotConfirmed(Refusal):
+    code = RefusalCode.PORTRAIT_NOT_CONFIRMED
+    text = Text(
+        "请先上传并确认本人二寸白底彩色照片。",
+        "Please upload and confirm your portrait first.",
+    )
+
+
+class IdDocumentsNotConfirmed(Refusal):
+    code = RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED
+    text = Text(
+        "请先上传身份证人像面和国徽面并确认。",
+        "Please upload and confirm both sides of your ID card first.",
+    )
+
+
+class NoSuchPortrait(Refusal):
+    code = RefusalCode.NO_SUCH_PORTRAIT
+    text = Text("没有找到这张照片，请重新上传。", "This portrait was not found; please upload it again.")
+
+
+class FileTooLarge(Refusal):
+    code = RefusalCode.FILE_TOO_LARGE
+    text = Text("文件不能超过 {most} MB。", "The file may have at most {most} MB.")
+
+
+class UnreadableImage(Refusal):
+    code = RefusalCode.UNREADABLE_IMAGE
+    text = Text(
+        "无法识别这个文件，请上传 JPEG、PNG 或 WebP 格式的照片。",
+        "The file cannot be read; please upload a JPEG, PNG or WebP picture.",
+    )
+
+
+class ImageTooSmall(Refusal):
+    code = RefusalCode.IMAGE_TOO_SMALL
+    text = Text(
+        "照片太小（{width}×{height} 像素），至少需要 {least_width}×{least_height} 像素。",
+        "The picture is too small ({width}×{height} px); at least {least_width}×{least_height} px are needed.",
+    )
+
+
+class NotLandscape(Refusal):
+    code = RefusalCode.NOT_LANDSCAPE
+    text = Text("请将身份证横向放置后拍摄。", "Please photograph the ID card in landscape.")
+
+
+# --- the service password ------------------------------------------------------------------
+
+
+class PasswordWrong(Refusal):
+    code = RefusalCode.PASSWORD_WRONG
+    text = Text(
+        "原密码不正确，还可以再试 {left} 次。", "The old password is wrong; {left} more tries are left."
+    )
+    remembered = True
+
+
+class PasswordLocked(Refusal):
+    code = RefusalCode.PASSWORD_LOCKED
+    text = Text(
+        "原密码输错次数过多，密码变更已锁定，请 {hours} 小时后再试。",
+        "Too many wrong passwords: changing it is locked; please try again in {hours} hours.",
+    )
+    remembered = True
+
+
+class PasswordTooSimple(Refusal):
+    code = RefusalCode.PASSWORD_TOO_SIMPLE
+    text = Text(
+        "新密码过于简单：不能是同一数字、连续数字、出生日期或证件号码的一部分。",
+        "The new password is too simple: no single digit, run, birth date or part of the ID number.",
+    )
+
+
+class PasswordsDiffer(Refusal):
+    code = RefusalCode.PASSWORDS_DIFFER
+    text = Text("两次输入的新密码不一致。", "The two new passwords differ.")
+
+
+class PasswordUnchanged(Refusal):
+    code = RefusalCode.PASSWORD_UNCHANGED
+    text = Text("新密码不能与原密码相同。", "The new password must differ from the old one.")
+
+
+class PasswordNotSet(Refusal):
+    code = RefusalCode.PASSWORD_NOT_SET
+    text = Text(
+        "您的卡尚未激活，还没有服务密码。请先激活社会保障卡。",
+        "Your card is not activated and has no service password yet; please activate it first.",
+    )
+
+
+# --- transfer in ---------------------------------------------------------------------------
+
+
+class TransferCardNotFound(Refusal):
+    """The same answer for a number that is unknown and for one of somebody else."""
+
+    code = RefusalCode.TRANSFER_CARD_NOT_FOUND
+    text = Text(
+        "没有查到您名下的这张卡，请核对卡片头像面的卡号。",
+        "No card of yours has this number; please check the portrait side of the card.",
+    )
+
+
+class TransferCardNotActive(Refusal):
+    code = RefusalCode.TRANSFER_CARD_NOT_ACTIVE
+    text = Text(
+        "该卡当前状态为「{state}」，只有正常状态的卡可以转入。",
+        "The card is {state}; only an active card can be transferred in.",
+    )
+
+
+class CardOutsideProvince(Refusal):
+    code = RefusalCode.CARD_OUTSIDE_PROVINCE
+    text = Text(
+        "该卡不是四川省内的社会保障卡，不能转入；详情可咨询 028-12333。",
+        "The card was not issued in Sichuan and cannot be transferred in; call 028-12333 for help.",
+    )
+
+
+class CardAlreadyHere(Refusal):
+    code = RefusalCode.CARD_ALREADY_HERE
+    text = Text("该卡归属地已是成都，无需转入。", "The card belongs to Chengdu already.")
+
+
+class NoInsuranceChosen(Refusal):
+    code = RefusalCode.NO_INSURANCE_CHOSEN
+    text = Text("请至少选择一项已在成都参保的险种。", "Please choose at least one insurance.")
+
+
+class InsuranceNotEnrolled(Refusal):
+    code = RefusalCode.INSURANCE_NOT_ENROLLED
+    text = Text(
+        "您未在成都参加{insurance}，请重新选择；参保关系转入请到社保局办理，可咨询 028-12333。",
+        "You are not enrolled in {insurance} in Chengdu; please choose again, or call 028-12333.",
+    )
+
+
+# --- the system ----------------------------------------------------------------------------
+
+
+class PartnerUnavailable(Refusal):
+    code = RefusalCode.PARTNER_UNAVAILABLE
+    text = Text(
+        "{partner}暂时没有响应，请 {wait} 秒后重试；您填写的内容没有丢失。",
+        "{partner} is not answering; please try again in {wait} seconds. Nothing you entered is lost.",
+    )
+
+
+class TryAgainLater(Refusal):
+    code = RefusalCode.TRY_AGAIN_LATER
+    text = Text(
+        "系统繁忙，本次操作没有生效，请 {wait} 秒后重试。",
+        "The system is busy and nothing was changed; please try again in {wait} seconds.",
+    )
+
+
+class IdempotencyKeyReused(Refusal):
+    code = RefusalCode.IDEMPOTENCY_KEY_REUSED
+    text = Text(
+        "该 Idempotency-Key 已用于另一个请求，请换一个新的键。",
+        "This Idempotency-Key was used for another request; please use a new one.",
+    )
+
+
+BY_CODE: dict[RefusalCode, type[Refusal]] = {
+    refusal.code: refusal for refusal in Refusal.__subclasses__() if refusal is not InvalidFields
+}

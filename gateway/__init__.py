@@ -1,0 +1,1 @@
+"""The GraphQL gateway: schema, channels and HTTP around the common core."""
