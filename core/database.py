@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 import asyncpg
-from sqlalchemy import MetaData, Table, bindparam, insert
+from sqlalchemy import BigInteger, Integer, MetaData, Table, bindparam, insert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -38,6 +38,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""A row id. SQLite keeps a table by its key only where that is called INTEGER."""
 
 
 class UniqueViolation(Exception):

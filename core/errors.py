@@ -70,6 +70,7 @@ class RefusalCode(StrEnum):
     NOT_BOUND = "NOT_BOUND"
     BINDING_NOT_NEEDED = "BINDING_NOT_NEEDED"
     IDENTITY_NOT_CONFIRMED = "IDENTITY_NOT_CONFIRMED"
+    TOO_MANY_TRIES = "TOO_MANY_TRIES"
 
     CODE_WRONG = "CODE_WRONG"
     CODE_EXPIRED = "CODE_EXPIRED"
@@ -188,7 +189,10 @@ class TooLong(Refusal):
 
 class InvalidDate(Refusal):
     code = RefusalCode.INVALID_DATE
-    text = Text("{label}不是有效的日期，请按 {example} 填写。", "{label} is not a real date; write it like {example}.")
+    text = Text(
+        "{label}不是有效的日期，请按 {example} 填写。",
+        "{label} is not a real date; write it like {example}.",
+    )
 
 
 class InvalidIdNumber(Refusal):
@@ -201,7 +205,10 @@ class InvalidIdNumber(Refusal):
 
 class UnknownCode(Refusal):
     code = RefusalCode.UNKNOWN_CODE
-    text = Text("{label}不在可选范围内，请重新选择。", "{label} is not one of the options; please choose again.")
+    text = Text(
+        "{label}不在可选范围内，请重新选择。",
+        "{label} is not one of the options; please choose again.",
+    )
 
 
 class NotYours(Refusal):
@@ -295,7 +302,8 @@ class ChannelUnavailable(Refusal):
 class ChannelOff(Refusal):
     code = RefusalCode.CHANNEL_OFF
     text = Text(
-        "{app}渠道暂未开放，请改用其他渠道。", "{app} is switched off for now; please use another channel."
+        "{app}渠道暂未开放，请改用其他渠道。",
+        "{app} is switched off for now; please use another channel.",
     )
 
 
@@ -347,6 +355,15 @@ class IdentityNotConfirmed(Refusal):
     text = Text(
         "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码；如有疑问请拨打 028-12333。",
         "Name, social security number and phone could not be confirmed together. Please check them; the phone must be the one on file. For help call 028-12333.",
+    )
+    remembered = True
+
+
+class TooManyTries(Refusal):
+    code = RefusalCode.TOO_MANY_TRIES
+    text = Text(
+        "尝试次数过多，请 {wait} 秒后再试；如需帮助请拨打 028-12333。",
+        "Too many tries; please wait {wait} seconds, or call 028-12333 for help.",
     )
 
 
@@ -491,7 +508,9 @@ class IdDocumentsNotConfirmed(Refusal):
 
 class NoSuchPortrait(Refusal):
     code = RefusalCode.NO_SUCH_PORTRAIT
-    text = Text("没有找到这张照片，请重新上传。", "This portrait was not found; please upload it again.")
+    text = Text(
+        "没有找到这张照片，请重新上传。", "This portrait was not found; please upload it again."
+    )
 
 
 class FileTooLarge(Refusal):
@@ -526,7 +545,8 @@ class NotLandscape(Refusal):
 class PasswordWrong(Refusal):
     code = RefusalCode.PASSWORD_WRONG
     text = Text(
-        "原密码不正确，还可以再试 {left} 次。", "The old password is wrong; {left} more tries are left."
+        "原密码不正确，还可以再试 {left} 次。",
+        "The old password is wrong; {left} more tries are left.",
     )
     remembered = True
 
@@ -561,8 +581,8 @@ class PasswordUnchanged(Refusal):
 class PasswordNotSet(Refusal):
     code = RefusalCode.PASSWORD_NOT_SET
     text = Text(
-        "您的卡尚未激活，还没有服务密码。请先激活社会保障卡。",
-        "Your card is not activated and has no service password yet; please activate it first.",
+        "您还没有服务密码：激活社会保障卡时会以短信下发；如卡已激活，请到服务网点办理。",
+        "You have no service password yet: it is sent by SMS on activation; with an active card, visit an outlet.",
     )
 
 

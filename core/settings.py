@@ -64,7 +64,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="id:base64 of 32 bytes, separated by commas, the current key first",
     )
-    index_keys: SecretStr = Field(SecretStr(""), description="as column_keys, for the keyed indexes")
+    index_keys: SecretStr = Field(
+        SecretStr(""), description="as column_keys, for the keyed indexes"
+    )
     peppers: SecretStr = Field(
         SecretStr(""), description="as column_keys, for codes and service passwords"
     )
@@ -72,11 +74,16 @@ class Settings(BaseSettings):
 
     # --- rules of the services ------------------------------------------------------------
     card_check_character: bool = Field(
-        False, description="verify the card number's last character as MOD 11-2 (no published rule found)"
+        False,
+        description="verify the card number's last character as MOD 11-2 (no published rule found)",
     )
     reissue_fee_fen: int = Field(0, ge=0, description="fee of a reissue in fen (sample)")
-    adult_age: int = Field(16, description="years from which financial withholding can be opened online")
-    privacy_notice_version: str = Field("1", description="version of the notice citizens consent to")
+    adult_age: int = Field(
+        16, description="years from which financial withholding can be opened online"
+    )
+    privacy_notice_version: str = Field(
+        "1", description="version of the notice citizens consent to"
+    )
     code_lifetime_seconds: int = Field(300, description="how long a verification code is valid")
     code_resend_seconds: int = Field(60, description="wait before a code is sent again")
     codes_per_phone_hour: int = Field(5, description="codes an hour for a phone, all purposes")
@@ -157,12 +164,18 @@ class Settings(BaseSettings):
         needed = [
             name
             for name, field in type(self).model_fields.items()
-            if _is_needed(name, field.default) and not (_channel_of(name) in off)
+            if _is_needed(name, field.default) and _channel_of(name) not in off
         ]
         return [PREFIX + name.upper() for name in needed if not _text(getattr(self, name))]
 
 
-_OPTIONAL = {"public_url", "allowed_origins", "channels_off", "unionpay_public_key", "wechat_aes_key"}
+_OPTIONAL = {
+    "public_url",
+    "allowed_origins",
+    "channels_off",
+    "unionpay_public_key",
+    "wechat_aes_key",
+}
 
 
 def _is_needed(name: str, default: object) -> bool:
@@ -173,7 +186,11 @@ def _is_needed(name: str, default: object) -> bool:
 
 def _channel_of(name: str) -> str | None:
     return next(
-        (channel for channel in ("WECHAT", "UNIONPAY", "PING_AN") if name.upper().startswith(channel)),
+        (
+            channel
+            for channel in ("WECHAT", "UNIONPAY", "PING_AN")
+            if name.upper().startswith(channel)
+        ),
         None,
     )
 

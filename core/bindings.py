@@ -1,0 +1,117 @@
+"""Bindings (绑卡): which citizen a channel account stands for.
+
+One account is bound to one person, and a person holds at most one binding per channel.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from core.callers import ChannelId
+from core.clock import Instant
+from core.database import Id, Query, Reader, Transaction, insert_into, metadata
+from core.ids import new_id
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("channel", String(16), nullable=False),
+    Column("account_index", LargeBinary, nullable=False),
+    Column("account", LargeBinary, nullable=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index(
+        "uq_bindings_account",
+        "channel",
+        "account_index",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "uq_bindings_citizen",
+        "citizen_id",
+        "channel",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+_OF_ACCOUNT = Query(
+    select(bindings.c.citizen_id).where(
+        bindings.c.channel == bindparam("channel"),
+        bindings.c.account_index == bindparam("account_index"),
+        bindings.c.ended_at.is_(None),
+    )
+)
+_INSERT = insert_into(bindings)
+_END_OLDER = Query(
+    update(bindings)
+    .where(
+        bindings.c.channel == bindparam("of_channel"),
+        or_(
+            bindings.c.account_index == bindparam("of_account"),
+            bindings.c.citizen_id == bindparam("of_citizen"),
+        ),
+        bindings.c.ended_at.is_(None),
+    )
+    .values(ended_at=bindparam("at"))
+    .returning(bindings.c.account_index, bindings.c.citizen_id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EndedBinding:
+    account_index: bytes
+    citizen_id: int
+
+
+async def citizen_of(db: Reader, channel: ChannelId, account_index: bytes) -> int | None:
+    row = await db.fetch_one(_OF_ACCOUNT, channel=channel.value, account_index=account_index)
+    return None if row is None else int(row["citizen_id"])
+
+
+async def bind(
+    db: Transaction,
+    now: Instant,
+    *,
+    channel: ChannelId,
+    account_index: bytes,
+    account: bytes,
+    citizen_id: int,
+) -> list[EndedBinding]:
+    """Binds, and returns the older bindings of the account or the person that this one ended."""
+    ended = await db.fetch(
+        _END_OLDER,
+        of_channel=channel.value,
+        of_account=account_index,
+        of_citizen=citizen_id,
+        at=now,
+    )
+    await db.fetch(
+        _INSERT,
+        id=new_id(now),
+        channel=channel.value,
+        account_index=account_index,
+        account=account,
+        citizen_id=citizen_id,
+        created_at=now,
+        ended_at=None,
+    )
+    return [EndedBinding(bytes(row["account_index"]), row["citizen_id"]) for row in ended]

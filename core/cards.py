@@ -1,0 +1,264 @@
+"""A social security card: its states and the only transitions between them.
+
+      –  ──issued──▶ SEALED ──activate──▶ ACTIVE ──report_loss──▶ LOST ──reissued──▶ CANCELLED
+                                          │  ▲  ◀──cancel_loss───┘ ▲
+                       temporary_loss     ▼  │ lapses after 7 days │ report_loss
+                                     TEMPORARILY_LOST ─────────────┘
+                       lock / unlock: ACTIVE ◀──▶ LOCKED        cancel: any ──▶ CANCELLED
+
+A person has at most one active card, and a cancelled card never comes back. State codes
+are AAZ502.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    text,
+    update,
+)
+
+from core.clock import DAY, Instant
+from core.database import Id, Query, Row, Transaction, insert_into, metadata
+from core.encryption import Sealed, Vault
+from core.errors import Text, TryAgainLater, WrongCardState
+from core.ids import new_id
+
+CHENGDU = "510100"
+SICHUAN_PREFIX = "51"
+TEMPORARY_LOSS_LASTS = 7 * DAY
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("number", LargeBinary, nullable=False),
+    Column("number_index", LargeBinary, nullable=False),
+    Column("region_code", String(6), nullable=False),
+    Column("bank_code", String(32), nullable=False),
+    Column("batch_number", String(64)),
+    Column("issue_date", String(10), nullable=False),
+    Column("state", String(1), nullable=False),
+    Column("state_since", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
+    Index("ix_cards_citizen_id", "citizen_id"),
+    Index(
+        "uq_cards_one_active",
+        "citizen_id",
+        unique=True,
+        sqlite_where=text("state = '1'"),
+        postgresql_where=text("state = '1'"),
+    ),
+)
+
+NUMBER = "card_number"
+
+
+class CardState(StrEnum):
+    SEALED = "0"
+    ACTIVE = "1"
+    LOST = "2"
+    LOCKED = "3"
+    TEMPORARILY_LOST = "4"
+    CANCELLED = "9"
+
+
+STATE_NAMES = {
+    CardState.SEALED: Text("封存（未激活）", "not activated yet"),
+    CardState.ACTIVE: Text("正常", "active"),
+    CardState.LOST: Text("挂失", "reported lost"),
+    CardState.LOCKED: Text("应用锁定", "locked"),
+    CardState.TEMPORARILY_LOST: Text("临时挂失", "temporarily lost"),
+    CardState.CANCELLED: Text("注销", "cancelled"),
+}
+
+_WAYS_OUT = {
+    CardState.SEALED: Text("请先激活。", "Please activate it first."),
+    CardState.ACTIVE: Text("", ""),
+    CardState.LOST: Text(
+        "如已找回请先解挂，未找回请补卡。", "Cancel the loss if it was found, or request a reissue."
+    ),
+    CardState.LOCKED: Text(
+        "请持身份证到服务网点解锁。", "Please visit an outlet with your ID card to unlock it."
+    ),
+    CardState.TEMPORARILY_LOST: Text("如需恢复请先解挂。", "Cancel the loss to restore it."),
+    CardState.CANCELLED: Text("如需用卡请重新申办。", "Please apply for a new card."),
+}
+
+_INSERT = insert_into(cards)
+_MOVE = Query(
+    update(cards)
+    .where(cards.c.id == bindparam("card_id"), cards.c.version == bindparam("seen_version"))
+    .values(
+        state=bindparam("new_state"),
+        state_since=bindparam("since"),
+        version=cards.c.version + 1,
+    )
+    .returning(cards.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card as it is now. A transition returns the card as it will be, or refuses."""
+
+    id: int
+    citizen_id: int
+    number: Sealed
+    number_index: bytes
+    region_code: str
+    bank_code: str
+    batch_number: str | None
+    issue_date: str
+    state: CardState
+    state_since: Instant
+    version: int
+
+    @classmethod
+    def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
+        """Reads a card; a temporary loss whose seven days are over reads as active again."""
+        card_id: int = row[prefix + "id"]
+        card = cls(
+            id=card_id,
+            citizen_id=row[prefix + "citizen_id"],
+            number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
+            number_index=row[prefix + "number_index"],
+            region_code=row[prefix + "region_code"],
+            bank_code=row[prefix + "bank_code"],
+            batch_number=row[prefix + "batch_number"],
+            issue_date=row[prefix + "issue_date"],
+            state=CardState(row[prefix + "state"]),
+            state_since=row[prefix + "state_since"],
+            version=row[prefix + "version"],
+        )
+        return card.lapsed(now)
+
+    def activate(self, now: Instant) -> "Card":
+        return self._move(CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED)
+
+    def report_loss(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.LOST,
+            now,
+            Text("挂失", "reporting a loss"),
+            CardState.ACTIVE,
+            CardState.TEMPORARILY_LOST,
+        )
+
+    def cancel_loss(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.ACTIVE,
+            now,
+            Text("解挂", "cancelling a loss"),
+            CardState.LOST,
+            CardState.TEMPORARILY_LOST,
+        )
+
+    def reissued(self, now: Instant) -> "Card":
+        return self._move(CardState.CANCELLED, now, Text("补卡", "a reissue"), CardState.LOST)
+
+    def temporary_loss(self, now: Instant) -> "Card":
+        """By the 12333 phone line."""
+        return self._move(
+            CardState.TEMPORARILY_LOST, now, Text("临时挂失", "a temporary loss"), CardState.ACTIVE
+        )
+
+    def lock(self, now: Instant) -> "Card":
+        return self._move(CardState.LOCKED, now, Text("应用锁定", "locking"), CardState.ACTIVE)
+
+    def unlock(self, now: Instant) -> "Card":
+        return self._move(CardState.ACTIVE, now, Text("应用解锁", "unlocking"), CardState.LOCKED)
+
+    def cancel(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.CANCELLED,
+            now,
+            Text("注销", "cancellation"),
+            *(state for state in CardState if state is not CardState.CANCELLED),
+        )
+
+    def has_number(self, number: str, vault: Vault) -> bool:
+        return self.number_index in vault.indexes(number, NUMBER)
+
+    def must_be_lost_for(self, service: Text) -> None:
+        if self.state is not CardState.LOST:
+            raise self.wrong_state_for(
+                service,
+                Text("请先挂失。", "Please report the loss first.")
+                if self.state in (CardState.ACTIVE, CardState.TEMPORARILY_LOST)
+                else _WAYS_OUT[self.state],
+            )
+
+    def wrong_state_for(self, service: Text, way_out: Text | None = None) -> WrongCardState:
+        return WrongCardState(
+            state=STATE_NAMES[self.state],
+            service=service,
+            way_out=_WAYS_OUT[self.state] if way_out is None else way_out,
+        )
+
+    def lapsed(self, now: Instant) -> "Card":
+        if self.state is not CardState.TEMPORARILY_LOST:
+            return self
+        ends = self.state_since + TEMPORARY_LOSS_LASTS
+        return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
+
+    def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
+        if self.state not in allowed:
+            raise self.wrong_state_for(service)
+        return replace(self, state=to, state_since=now)
+
+
+async def save_state(db: Transaction, card: Card) -> None:
+    """Writes a transition, guarded by the version that was read."""
+    moved = await db.fetch(
+        _MOVE,
+        card_id=card.id,
+        seen_version=card.version,
+        new_state=card.state.value,
+        since=card.state_since,
+    )
+    if not moved:
+        raise TryAgainLater(wait=1, retry_after=1)
+
+
+async def issue(
+    db: Transaction,
+    vault: Vault,
+    now: Instant,
+    *,
+    citizen_id: int,
+    number: str,
+    region_code: str,
+    bank_code: str,
+    batch_number: str | None,
+    issue_date: str,
+    state: CardState,
+) -> int:
+    """Adds a card and returns its id."""
+    card_id = new_id(now)
+    await db.fetch(
+        _INSERT,
+        id=card_id,
+        citizen_id=citizen_id,
+        number=vault.seal(number, "cards.number", card_id),
+        number_index=vault.index(number, NUMBER),
+        region_code=region_code,
+        bank_code=bank_code,
+        batch_number=batch_number,
+        issue_date=issue_date,
+        state=state.value,
+        state_since=now,
+        version=1,
+    )
+    return card_id

@@ -1,0 +1,208 @@
+"""A citizen: the person that cards, applications and sessions belong to.
+
+Names, numbers, phones and addresses are sealed; the social security number and the phone
+are found again by their keyed index. A phone belongs to one citizen at most.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    bindparam,
+    select,
+    update,
+)
+
+from core.clock import Instant
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.encryption import Sealed, Vault
+from core.errors import PhoneNotBound
+from core.ids import new_id
+
+citizens = Table(
+    "citizens",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("social_security_number", LargeBinary, nullable=False),
+    Column("social_security_number_index", LargeBinary, nullable=False),
+    Column("phone", LargeBinary),
+    Column("phone_index", LargeBinary),
+    Column("social_insurance_number", LargeBinary),
+    Column("landline", LargeBinary),
+    Column("registered_address", LargeBinary),
+    Column("residential_address", LargeBinary),
+    Column("residential_postal_code", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("uq_citizens_social_security_number_index", "social_security_number_index", unique=True),
+    Index("uq_citizens_phone_index", "phone_index", unique=True),
+)
+
+SSN = "social_security_number"
+PHONE = "phone"
+
+_LOCK = Query(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
+_BY_ID = Query(select(citizens).where(citizens.c.id == bindparam("id")))
+_BY_SSN = Query(
+    select(citizens).where(citizens.c.social_security_number_index == bindparam("ssn_index"))
+)
+_OWNER_OF_PHONE = Query(
+    select(citizens.c.id).where(citizens.c.phone_index == bindparam("phone_index"))
+)
+_INSERT = insert_into(
+    citizens,
+    "id",
+    "name",
+    "social_security_number",
+    "social_security_number_index",
+    "phone",
+    "phone_index",
+    "created_at",
+    "version",
+)
+_SET_PHONE = Query(
+    update(citizens)
+    .where(citizens.c.id == bindparam("citizen_id"))
+    .values(
+        phone=bindparam("phone"),
+        phone_index=bindparam("phone_index"),
+        version=citizens.c.version + 1,
+    )
+)
+CONTACT_COLUMNS = (
+    "landline",
+    "registered_address",
+    "residential_address",
+    "residential_postal_code",
+)
+_SET_DETAIL = {
+    column: Query(
+        update(citizens)
+        .where(citizens.c.id == bindparam("citizen_id"))
+        .values({column: bindparam("value"), "version": citizens.c.version + 1})
+    )
+    for column in (*CONTACT_COLUMNS, "social_insurance_number")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    id: int
+    name: Sealed
+    social_security_number: Sealed
+    phone: Sealed | None
+    phone_index: bytes | None
+    social_insurance_number: Sealed | None
+    version: int
+
+    @classmethod
+    def from_row(cls, row: Row, vault: Vault, prefix: str = "") -> "Citizen":
+        owner: int = row[prefix + "id"]
+
+        def sealed(column: str) -> Sealed | None:
+            data = row[prefix + column]
+            return None if data is None else Sealed(vault, data, f"citizens.{column}", owner)
+
+        name, number = sealed("name"), sealed(SSN)
+        assert name is not None
+        assert number is not None
+        return cls(
+            id=owner,
+            name=name,
+            social_security_number=number,
+            phone=sealed(PHONE),
+            phone_index=row[prefix + "phone_index"],
+            social_insurance_number=sealed("social_insurance_number"),
+            version=row[prefix + "version"],
+        )
+
+    def has_phone(self, phone: str, vault: Vault) -> bool:
+        return self.phone_index in vault.indexes(phone, PHONE)
+
+    def must_have_phone(self, phone: str, vault: Vault) -> None:
+        if not self.has_phone(phone, vault):
+            raise PhoneNotBound(field="phone")
+
+
+async def lock(db: Transaction, citizen_id: int) -> None:
+    """Everything that changes a person's data takes this first: their writes run one by one."""
+    await db.fetch(_LOCK, id=citizen_id)
+
+
+async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:
+    row = await db.fetch_one(_BY_ID, id=citizen_id)
+    return None if row is None else Citizen.from_row(row, vault)
+
+
+async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:
+    for index in vault.indexes(number, SSN):
+        row = await db.fetch_one(_BY_SSN, ssn_index=index)
+        if row is not None:
+            return Citizen.from_row(row, vault)
+    return None
+
+
+async def owner_of_phone(db: Reader, vault: Vault, phone: str) -> int | None:
+    for index in vault.indexes(phone, PHONE):
+        row = await db.fetch_one(_OWNER_OF_PHONE, phone_index=index)
+        if row is not None:
+            return int(row["id"])
+    return None
+
+
+async def register(
+    db: Transaction,
+    vault: Vault,
+    now: Instant,
+    *,
+    name: str,
+    number: str,
+    phone: str | None,
+    citizen_id: int | None = None,
+) -> int:
+    """Adds a citizen and returns the id."""
+    citizen_id = citizen_id or new_id(now)
+    await db.fetch(_INSERT, **new_row(vault, now, citizen_id, name, number, phone))
+    return citizen_id
+
+
+def new_row(
+    vault: Vault, now: Instant, citizen_id: int, name: str, number: str, phone: str | None
+) -> Mapping[str, Any]:
+    return {
+        "id": citizen_id,
+        "name": vault.seal(name, "citizens.name", citizen_id),
+        "social_security_number": vault.seal(number, f"citizens.{SSN}", citizen_id),
+        "social_security_number_index": vault.index(number, SSN),
+        "phone": vault.seal(phone, f"citizens.{PHONE}", citizen_id) if phone else None,
+        "phone_index": vault.index(phone, PHONE) if phone else None,
+        "created_at": now,
+        "version": 1,
+    }
+
+
+async def set_phone(db: Transaction, vault: Vault, citizen_id: int, phone: str) -> None:
+    await db.fetch(
+        _SET_PHONE,
+        citizen_id=citizen_id,
+        phone=vault.seal(phone, f"citizens.{PHONE}", citizen_id),
+        phone_index=vault.index(phone, PHONE),
+    )
+
+
+async def set_detail(
+    db: Transaction, vault: Vault, citizen_id: int, column: str, value: str
+) -> None:
+    await db.fetch(
+        _SET_DETAIL[column],
+        citizen_id=citizen_id,
+        value=vault.seal(value, f"citizens.{column}", citizen_id),
+    )

@@ -1,0 +1,32 @@
+"""Consent to processing personal data: which version of the notice, and when."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam
+
+from core.clock import Instant
+from core.database import Id, Query, Transaction, metadata
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column("notice_version", String(32), primary_key=True),
+    Column("given_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_GIVE = Query(
+    lambda insert: (
+        insert(consents)
+        .values(
+            citizen_id=bindparam("citizen_id"),
+            notice_version=bindparam("version"),
+            given_at=bindparam("at"),
+        )
+        .on_conflict_do_nothing(index_elements=["citizen_id", "notice_version"])
+    )
+)
+
+
+async def give(db: Transaction, citizen_id: int, version: str, now: Instant) -> None:
+    """The first time a version is agreed to is the time that is kept."""
+    await db.fetch(_GIVE, citizen_id=citizen_id, version=version, at=now)

@@ -1,0 +1,100 @@
+"""A holder: one citizen with all their cards and the open application, in one statement."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, select
+
+from core import citizens as people
+from core.applications import Application, ApplicationKind, applications
+from core.cards import Card, CardState, cards
+from core.citizens import Citizen, citizens
+from core.clock import Instant
+from core.database import Query, Reader, Transaction
+from core.encryption import Vault
+from core.errors import NoCard, TryAgainLater
+from core.passwords import service_passwords
+from core.production import production_orders
+
+_HOLDER = Query(
+    select(
+        *(column.label(f"citizen_{column.name}") for column in citizens.c),
+        *(column.label(f"card_{column.name}") for column in cards.c),
+        *(
+            column.label(f"application_{column.name}")
+            for column in applications.c
+            if column.name != "form"
+        ),
+        service_passwords.c.locked_until,
+        select(production_orders.c.id)
+        .where(production_orders.c.citizen_id == citizens.c.id)
+        .exists()
+        .label("has_production"),
+    )
+    .select_from(
+        citizens.outerjoin(cards, cards.c.citizen_id == citizens.c.id)
+        .outerjoin(
+            applications,
+            and_(applications.c.citizen_id == citizens.c.id, applications.c.closed_at.is_(None)),
+        )
+        .outerjoin(service_passwords, service_passwords.c.citizen_id == citizens.c.id)
+    )
+    .where(citizens.c.id == bindparam("citizen_id"))
+    .order_by(cards.c.id.desc())
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """`cards` are newest first, the cancelled ones included."""
+
+    citizen: Citizen
+    cards: tuple[Card, ...]
+    application: Application | None
+    has_production: bool
+    password_locked_until: Instant | None
+    password_locked: bool
+
+    @property
+    def card(self) -> Card:
+        """The card to show and to act on: the newest that is not cancelled, else the newest."""
+        found = self.current or (self.cards[0] if self.cards else None)
+        if found is None:
+            raise NoCard
+        return found
+
+    @property
+    def current(self) -> Card | None:
+        """The newest card that is not cancelled."""
+        return next((card for card in self.cards if card.state is not CardState.CANCELLED), None)
+
+    def in_state(self, *states: CardState) -> Card | None:
+        return next((card for card in self.cards if card.state in states), None)
+
+    @property
+    def reissue_open(self) -> bool:
+        return self.application is not None and self.application.kind is ApplicationKind.REISSUE
+
+
+async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holder:
+    rows = await db.fetch(_HOLDER, citizen_id=citizen_id)
+    if not rows:
+        raise TryAgainLater(wait=1, retry_after=1)
+    first = rows[0]
+    return Holder(
+        citizen=Citizen.from_row(first, vault, "citizen_"),
+        cards=tuple(
+            Card.from_row(row, vault, now, "card_") for row in rows if row["card_id"] is not None
+        ),
+        application=None
+        if first["application_id"] is None
+        else Application.from_row(first, "application_"),
+        has_production=bool(first["has_production"]),
+        password_locked_until=first["locked_until"],
+        password_locked=(first["locked_until"] or 0) > now,
+    )
+
+
+async def lock(db: Transaction, vault: Vault, now: Instant, citizen_id: int) -> Holder:
+    """Reads the holder for a change: other changes of the same person wait."""
+    await people.lock(db, citizen_id)
+    return await find(db, vault, now, citizen_id)

@@ -1,0 +1,36 @@
+"""Notices: what a citizen is told after something of theirs changed. Never with a full number."""
+
+from core import outbox
+from core.citizens import Citizen
+from core.unit import Unit
+
+LOSS_REPORTED = "LOSS_REPORTED"
+LOSS_CANCELLED = "LOSS_CANCELLED"
+PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - the name of a template
+PHONE_CHANGED = "PHONE_CHANGED"
+TRANSFERRED_IN = "TRANSFERRED_IN"
+APPLICATION_ACCEPTED = "APPLICATION_ACCEPTED"
+CARD_READY = "CARD_READY"
+
+_TEXTS = {
+    LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
+    LOSS_CANCELLED: "您的社会保障卡已解挂，恢复正常使用。",
+    PASSWORD_CHANGED: "您的社会保障卡服务密码已修改。",
+    PHONE_CHANGED: "您的社会保障卡绑定手机号码已变更为其他号码。",
+    TRANSFERRED_IN: "您的社会保障卡归属地已转入成都。参保关系转入请到社保局办理。",
+    APPLICATION_ACCEPTED: "您的社会保障卡申请已受理，可在「制卡进度查询」中查看进度。",
+    CARD_READY: "您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。",
+}
+
+
+async def send(unit: Unit, citizen: Citizen, notice: str) -> None:
+    """By SMS to the phone that `citizen` holds; without a phone nobody can be told."""
+    if citizen.phone is None:
+        return
+    await outbox.put_sms(
+        unit,
+        person=citizen.id,
+        phone=citizen.phone.reveal(),
+        template=notice,
+        text=f"【成都人社】{_TEXTS[notice]}如非本人操作，请拨打 028-12333。",
+    )

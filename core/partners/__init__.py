@@ -1,0 +1,55 @@
+"""The outside systems that the core talks to: a Protocol and its HTTP client each."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from core.partners.base import NotTaken, OutcomeUnknown, PartnerFailed, Rejected
+from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegistryCard
+from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
+from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
+from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
+from core.partners.sms import HttpSms, Sms, SmsMessage
+from core.settings import Settings
+
+__all__ = [
+    "CardRegistry",
+    "InsuranceRegistry",
+    "Issuer",
+    "IssuerOrder",
+    "NotTaken",
+    "OutcomeUnknown",
+    "PartnerFailed",
+    "Partners",
+    "PopulationRegistry",
+    "RegistryCard",
+    "Rejected",
+    "Sms",
+    "SmsMessage",
+    "build_partners",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Partners:
+    sms: Sms
+    population_registry: PopulationRegistry
+    insurance_registry: InsuranceRegistry
+    card_registry: CardRegistry
+    issuer: Issuer
+
+
+def build_partners(settings: Settings, http: httpx.AsyncClient) -> Partners:
+    return Partners(
+        sms=HttpSms(http, settings.sms_url, settings.sms_token),
+        population_registry=HttpPopulationRegistry(
+            http, settings.population_registry_url, settings.population_registry_token
+        ),
+        insurance_registry=HttpInsuranceRegistry(
+            http, settings.insurance_registry_url, settings.insurance_registry_token
+        ),
+        card_registry=HttpCardRegistry(
+            http, settings.card_registry_url, settings.card_registry_token
+        ),
+        issuer=HttpIssuer(http, settings.issuer_url, settings.issuer_token),
+    )

@@ -1,0 +1,90 @@
+"""省社保卡管理系统 provincial card registry: cards of all regions, and their home region."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from core.cards import CHENGDU, CardState
+from core.errors import Text
+from core.partners.base import Accountable, Connection
+
+NAME = Text("省社保卡管理系统", "The provincial card registry")
+
+_CardNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{8}[0-9X]$")]
+_RegionCode = Annotated[str, msgspec.Meta(pattern="^[0-9]{6}$")]
+_Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryCard:
+    """`region_code` is the home region (GB/T 2260), `issue_date` is ISO 8601."""
+
+    card_number: str = field(repr=False)
+    region_code: str
+    region_name: str
+    state: CardState
+    bank_code: str
+    bank_name: str
+    issue_date: str
+
+    @property
+    def is_held_elsewhere(self) -> bool:
+        return self.region_code != CHENGDU and self.state is not CardState.CANCELLED
+
+
+class _Card(msgspec.Struct, rename="camel"):
+    card_number: _CardNumber
+    region_code: _RegionCode
+    region_name: str
+    state: CardState
+    bank_code: str
+    bank_name: str
+    issue_date: _Day
+
+
+class _Cards(msgspec.Struct):
+    cards: list[_Card]
+
+
+class CardRegistry(Accountable, Protocol):
+    async def cards_of(self, social_security_number: str) -> list[RegistryCard]:
+        """Every card of the person, cancelled ones too. Raises `PartnerFailed`."""
+
+    async def move_region(
+        self,
+        social_security_number: str,
+        card_number: str,
+        from_region: str,
+        to_region: str,
+        idempotency_key: str,
+    ) -> None:
+        """Raises `PartnerFailed`; `Rejected` where the card is no longer in `from_region`."""
+
+
+class HttpCardRegistry(Connection):
+    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+        super().__init__(http, url, token, NAME)
+
+    async def cards_of(self, social_security_number: str) -> list[RegistryCard]:
+        body = {"socialSecurityNumber": social_security_number}
+        found = await self.look_up("/cards", body, _Cards)
+        return [RegistryCard(**msgspec.structs.asdict(card)) for card in found.cards]
+
+    async def move_region(
+        self,
+        social_security_number: str,
+        card_number: str,
+        from_region: str,
+        to_region: str,
+        idempotency_key: str,
+    ) -> None:
+        body = {
+            "socialSecurityNumber": social_security_number,
+            "cardNumber": card_number,
+            "fromRegion": from_region,
+            "toRegion": to_region,
+        }
+        await self.bring_about("/moves", body, idempotency_key)

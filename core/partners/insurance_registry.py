@@ -1,0 +1,34 @@
+"""社保参保系统 insurance registry: the types in which a person is enrolled in Chengdu."""
+
+from typing import Protocol
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from core.errors import Text
+from core.partners.base import Connection
+from core.reference import InsuranceType
+
+NAME = Text("社保参保系统", "The insurance registry")
+_KNOWN = frozenset(insurance.value for insurance in InsuranceType)
+
+
+class _Enrolments(msgspec.Struct):
+    insurances: list[str]
+
+
+class InsuranceRegistry(Protocol):
+    async def enrolled(self, social_security_number: str) -> frozenset[InsuranceType]:
+        """Empty where the person is unknown. Raises `PartnerFailed`."""
+
+
+class HttpInsuranceRegistry(Connection):
+    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+        super().__init__(http, url, token, NAME)
+
+    async def enrolled(self, social_security_number: str) -> frozenset[InsuranceType]:
+        """Leaves out the types that the guide does not offer (AAE140 has more)."""
+        body = {"socialSecurityNumber": social_security_number}
+        found = await self.look_up("/enrolments", body, _Enrolments)
+        return frozenset(InsuranceType(code) for code in _KNOWN.intersection(found.insurances))

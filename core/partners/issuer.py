@@ -1,0 +1,51 @@
+"""制卡中心 card issuer: takes production orders; what becomes of them it reports by events."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httpx
+from pydantic import SecretStr
+
+from core.errors import Text
+from core.partners.base import Accountable, Connection
+
+NAME = Text("制卡中心", "The card issuer")
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerOrder:
+    """`number` is the application's; `kind` is APPLY or REISSUE.
+
+    `portrait` is the JPEG to be printed; None where the issuer uses that of the older card.
+    """
+
+    number: str
+    kind: str
+    name: str = field(repr=False)
+    social_security_number: str = field(repr=False)
+    bank_code: str
+    outlet_code: str
+    portrait: bytes | None = field(default=None, repr=False)
+
+
+class Issuer(Accountable, Protocol):
+    async def order(self, order: IssuerOrder, idempotency_key: str) -> None:
+        """Raises `PartnerFailed`."""
+
+
+class HttpIssuer(Connection):
+    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+        super().__init__(http, url, token, NAME)
+
+    async def order(self, order: IssuerOrder, idempotency_key: str) -> None:
+        body = {
+            "orderNumber": order.number,
+            "kind": order.kind,
+            "name": order.name,
+            "socialSecurityNumber": order.social_security_number,
+            "bankCode": order.bank_code,
+            "outletCode": order.outlet_code,
+            "portrait": order.portrait and base64.b64encode(order.portrait).decode("ascii"),
+        }
+        await self.bring_about("/orders", body, idempotency_key)

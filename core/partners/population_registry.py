@@ -1,0 +1,30 @@
+"""人口库 population registry: whether a name and an ID number belong together."""
+
+from typing import Protocol
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from core.errors import Text
+from core.partners.base import Connection
+
+NAME = Text("人口库", "The population registry")
+
+
+class _Match(msgspec.Struct):
+    matches: bool
+
+
+class PopulationRegistry(Protocol):
+    async def matches(self, name: str, social_security_number: str) -> bool:
+        """False too where the number is unknown. Raises `PartnerFailed`."""
+
+
+class HttpPopulationRegistry(Connection):
+    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+        super().__init__(http, url, token, NAME)
+
+    async def matches(self, name: str, social_security_number: str) -> bool:
+        body = {"name": name, "socialSecurityNumber": social_security_number}
+        return (await self.look_up("/match", body, _Match)).matches

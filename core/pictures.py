@@ -1,0 +1,165 @@
+"""The pictures of an application: the portrait and both sides of the ID card.
+
+Rows say whose they are and whether they were confirmed; the bytes lie sealed in a folder,
+under a random name.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from core.clock import Instant
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.encryption import Vault
+from core.ids import new_id
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("object_name", String(64), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Index("ix_pictures_citizen_id", "citizen_id", "kind"),
+)
+
+
+class PictureKind(StrEnum):
+    PORTRAIT = "PORTRAIT"
+    PORTRAIT_SIDE = "PORTRAIT_SIDE"
+    EMBLEM_SIDE = "EMBLEM_SIDE"
+
+
+_INSERT = insert_into(pictures)
+_FIND = Query(
+    select(pictures).where(
+        pictures.c.id == bindparam("picture_id"), pictures.c.citizen_id == bindparam("citizen_id")
+    )
+)
+_BY_ID = Query(select(pictures).where(pictures.c.id == bindparam("picture_id")))
+_latest = (
+    select(func.max(pictures.c.id))
+    .where(pictures.c.citizen_id == bindparam("citizen_id"))
+    .group_by(pictures.c.kind)
+    .scalar_subquery()
+)
+_LATEST = Query(select(pictures).where(pictures.c.id.in_(_latest)))
+_CONFIRM = Query(
+    update(pictures)
+    .where(
+        pictures.c.id == bindparam("picture_id"),
+        pictures.c.citizen_id == bindparam("owner"),
+    )
+    .values(confirmed_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    id: int
+    citizen_id: int
+    kind: PictureKind
+    object_name: str
+    confirmed: bool
+
+
+class PictureStore:
+    """Sealed files in one folder. A name is drawn anew for every picture and says nothing."""
+
+    def __init__(self, folder: Path, vault: Vault) -> None:
+        self._folder = folder
+        self._vault = vault
+
+    async def put(self, data: bytes, citizen_id: int) -> str:
+        name = secrets.token_hex(16)
+        sealed = self._vault.seal(data, "pictures.object", citizen_id)
+        await asyncio.to_thread(self._write, name, sealed)
+        return name
+
+    async def get(self, picture: Picture) -> bytes:
+        sealed = await asyncio.to_thread((self._folder / picture.object_name).read_bytes)
+        return self._vault.open_bytes(sealed, "pictures.object", picture.citizen_id)
+
+    async def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            await asyncio.to_thread((self._folder / name).unlink)
+
+    def _write(self, name: str, sealed: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f"{name}.part"
+        part.write_bytes(sealed)
+        part.rename(self._folder / name)
+
+
+async def add(
+    db: Transaction,
+    now: Instant,
+    *,
+    citizen_id: int,
+    kind: PictureKind,
+    object_name: str,
+    size: int,
+) -> int:
+    picture_id = new_id(now)
+    await db.fetch(
+        _INSERT,
+        id=picture_id,
+        citizen_id=citizen_id,
+        kind=kind.value,
+        object_name=object_name,
+        bytes=size,
+        created_at=now,
+        confirmed_at=None,
+    )
+    return picture_id
+
+
+async def find(db: Reader, picture_id: int, citizen_id: int) -> Picture | None:
+    row = await db.fetch_one(_FIND, picture_id=picture_id, citizen_id=citizen_id)
+    return None if row is None else _picture_from(row)
+
+
+async def find_by_id(db: Reader, picture_id: int) -> Picture | None:
+    """For links that carry their own permission."""
+    row = await db.fetch_one(_BY_ID, picture_id=picture_id)
+    return None if row is None else _picture_from(row)
+
+
+async def latest(db: Reader, citizen_id: int) -> dict[PictureKind, Picture]:
+    rows = await db.fetch(_LATEST, citizen_id=citizen_id)
+    found = (_picture_from(row) for row in rows)
+    return {picture.kind: picture for picture in found}
+
+
+async def confirm(db: Transaction, picture: Picture, now: Instant) -> None:
+    await db.fetch(_CONFIRM, picture_id=picture.id, owner=picture.citizen_id, at=now)
+
+
+def _picture_from(row: Row) -> Picture:
+    return Picture(
+        id=row["id"],
+        citizen_id=row["citizen_id"],
+        kind=PictureKind(row["kind"]),
+        object_name=row["object_name"],
+        confirmed=row["confirmed_at"] is not None,
+    )

@@ -1,0 +1,290 @@
+"""The making of a card: an order with the guide's six nodes, reported by the card issuer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from core.applications import Application, ApplicationKind, applications
+from core.citizens import Citizen, citizens
+from core.clock import Instant
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.encryption import Sealed, Vault
+from core.errors import Text
+from core.ids import new_id
+
+production_orders = Table(
+    "production_orders",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("application_id", BigInteger, ForeignKey("applications.id"), nullable=False),
+    Column("bank_code", String(32), nullable=False),
+    Column("outlet_code", String(32), nullable=False),
+    Column("batch_number", String(64)),
+    Column("card_number", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_production_orders_citizen_id", "citizen_id"),
+    Index("uq_production_orders_application_id", "application_id", unique=True),
+)
+
+production_nodes = Table(
+    "production_nodes",
+    metadata,
+    Column(
+        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
+    ),
+    Column("node", SmallInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("result", String(12), nullable=False),
+    Column("at", BigInteger),
+    Column("reason", String(200)),
+    sqlite_with_rowid=False,
+)
+
+
+class ProductionNode(StrEnum):
+    INTAKE = "INTAKE"
+    BANK_ACCOUNT = "BANK_ACCOUNT"
+    MANUFACTURE = "MANUFACTURE"
+    KEY_LOADING = "KEY_LOADING"
+    STOCK_TRANSFER = "STOCK_TRANSFER"
+    READY_FOR_PICKUP = "READY_FOR_PICKUP"
+
+    @property
+    def position(self) -> int:
+        return NODES.index(self) + 1
+
+
+NODES: Sequence[ProductionNode] = tuple(ProductionNode)
+
+NODE_NAMES = {
+    ProductionNode.INTAKE: Text("采集信息受理", "Intake"),
+    ProductionNode.BANK_ACCOUNT: Text("银行开户", "Bank account"),
+    ProductionNode.MANUFACTURE: Text("卡商制卡", "Manufacture"),
+    ProductionNode.KEY_LOADING: Text("密钥加载", "Key loading"),
+    ProductionNode.STOCK_TRANSFER: Text("卡库存转移", "Stock transfer"),
+    ProductionNode.READY_FOR_PICKUP: Text("可领卡", "Ready for pickup"),
+}
+
+
+class NodeResult(StrEnum):
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+RESULT_NAMES = {
+    NodeResult.PENDING: Text("未开始", "Not started"),
+    NodeResult.IN_PROGRESS: Text("办理中", "In progress"),
+    NodeResult.DONE: Text("已完成", "Done"),
+    NodeResult.FAILED: Text("未通过", "Failed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    node: ProductionNode
+    result: NodeResult
+    at: Instant | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionOrder:
+    id: int
+    citizen_id: int
+    application: Application
+    bank_code: str
+    batch_number: str | None
+    card_number: Sealed | None
+    created_at: Instant
+    nodes: tuple[NodeState, ...]
+
+    @property
+    def ready(self) -> bool:
+        return self.nodes[-1].result is NodeResult.DONE
+
+    def state_of(self, node: ProductionNode) -> NodeState:
+        return self.nodes[node.position - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An order with the person it is for."""
+
+    citizen: Citizen
+    order: ProductionOrder
+
+
+_ORDER_COLUMNS = [
+    *(column.label(f"order_{column.name}") for column in production_orders.c),
+    *(column.label(f"application_{column.name}") for column in applications.c),
+    production_nodes.c.node,
+    production_nodes.c.result,
+    production_nodes.c.at,
+    production_nodes.c.reason,
+]
+_JOINED = production_orders.join(
+    applications, applications.c.id == production_orders.c.application_id
+).join(production_nodes, production_nodes.c.order_id == production_orders.c.id)
+_newest = (
+    select(func.max(production_orders.c.id))
+    .where(production_orders.c.citizen_id == bindparam("citizen_id"))
+    .scalar_subquery()
+)
+_PROGRESS = Query(
+    select(*_ORDER_COLUMNS, *(column.label(f"citizen_{column.name}") for column in citizens.c))
+    .select_from(_JOINED.join(citizens, citizens.c.id == production_orders.c.citizen_id))
+    .where(production_orders.c.id == _newest)
+    .order_by(production_nodes.c.node)
+)
+_BY_NUMBER = Query(
+    select(*_ORDER_COLUMNS)
+    .select_from(_JOINED)
+    .where(applications.c.number == bindparam("number"))
+    .order_by(production_nodes.c.node)
+)
+_OWNER = Query(
+    select(applications.c.citizen_id).where(applications.c.number == bindparam("number"))
+)
+_INSERT_ORDER = insert_into(production_orders)
+_INSERT_NODE = insert_into(production_nodes)
+_SET_NODE = Query(
+    update(production_nodes)
+    .where(
+        and_(
+            production_nodes.c.order_id == bindparam("order"),
+            production_nodes.c.node == bindparam("position"),
+        )
+    )
+    .values(result=bindparam("new_result"), at=bindparam("finished_at"), reason=bindparam("why"))
+)
+_SET_CARD = Query(
+    update(production_orders)
+    .where(production_orders.c.id == bindparam("order"))
+    .values(batch_number=bindparam("batch"), card_number=bindparam("number"))
+)
+
+
+async def place(
+    db: Transaction,
+    now: Instant,
+    *,
+    citizen_id: int,
+    application: Application,
+    bank_code: str,
+    outlet_code: str,
+) -> ProductionOrder:
+    order_id = new_id(now)
+    await db.fetch(
+        _INSERT_ORDER,
+        id=order_id,
+        citizen_id=citizen_id,
+        application_id=application.id,
+        bank_code=bank_code,
+        outlet_code=outlet_code,
+        batch_number=None,
+        card_number=None,
+        created_at=now,
+    )
+    for node in NODES:
+        await db.fetch(
+            _INSERT_NODE,
+            order_id=order_id,
+            node=node.position,
+            result=_first_result(node).value,
+            at=None,
+            reason=None,
+        )
+    return ProductionOrder(
+        id=order_id,
+        citizen_id=citizen_id,
+        application=application,
+        bank_code=bank_code,
+        batch_number=None,
+        card_number=None,
+        created_at=now,
+        nodes=tuple(NodeState(node, _first_result(node), None, None) for node in NODES),
+    )
+
+
+async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress | None:
+    rows = await db.fetch(_PROGRESS, citizen_id=citizen_id)
+    if not rows:
+        return None
+    return Progress(Citizen.from_row(rows[0], vault, "citizen_"), _order_from(rows, vault))
+
+
+async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:
+    rows = await db.fetch(_BY_NUMBER, number=application_number)
+    return _order_from(rows, vault) if rows else None
+
+
+async def owner_of(db: Reader, application_number: str) -> int | None:
+    row = await db.fetch_one(_OWNER, number=application_number)
+    return None if row is None else int(row["citizen_id"])
+
+
+async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
+    await db.fetch(
+        _SET_NODE,
+        order=order_id,
+        position=state.node.position,
+        new_result=state.result.value,
+        finished_at=state.at,
+        why=state.reason,
+    )
+
+
+async def set_card(
+    db: Transaction, vault: Vault, order_id: int, batch_number: str | None, number: str | None
+) -> None:
+    sealed = vault.seal(number, "production_orders.card_number", order_id) if number else None
+    await db.fetch(_SET_CARD, order=order_id, batch=batch_number, number=sealed)
+
+
+def _first_result(node: ProductionNode) -> NodeResult:
+    return NodeResult.IN_PROGRESS if node is ProductionNode.INTAKE else NodeResult.PENDING
+
+
+def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
+    first = rows[0]
+    order_id: int = first["order_id"]
+    number = first["order_card_number"]
+    return ProductionOrder(
+        id=order_id,
+        citizen_id=first["order_citizen_id"],
+        application=Application.from_row(first, "application_"),
+        bank_code=first["order_bank_code"],
+        batch_number=first["order_batch_number"],
+        card_number=None
+        if number is None
+        else Sealed(vault, number, "production_orders.card_number", order_id),
+        created_at=first["order_created_at"],
+        nodes=tuple(
+            NodeState(NODES[row["node"] - 1], NodeResult(row["result"]), row["at"], row["reason"])
+            for row in rows
+        ),
+    )
+
+
+KIND_NAMES = {
+    ApplicationKind.APPLY: Text("申办", "first card"),
+    ApplicationKind.REISSUE: Text("补卡", "reissue"),
+}

@@ -1,0 +1,58 @@
+"""Sliding limits: at most so many in so long, for one key. One row a key, locked while it is judged."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, bindparam, delete, update
+
+from core.clock import Instant
+from core.database import Query, Transaction, metadata
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("times", Text, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_OPEN = Query(
+    lambda insert: (
+        insert(quotas)
+        .values(key=bindparam("key"), times="[]", last_at=bindparam("at"))
+        .on_conflict_do_update(index_elements=["key"], set_={"last_at": bindparam("at")})
+        .returning(quotas.c.times)
+    )
+)
+_KEEP = Query(
+    update(quotas).where(quotas.c.key == bindparam("of_key")).values(times=bindparam("new_times"))
+)
+CLEAR = Query(delete(quotas))
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `most` within `window` milliseconds."""
+
+    most: int
+    window: int
+
+
+async def take(db: Transaction, key: bytes, limits: Sequence[Limit], now: Instant) -> Instant:
+    """Counts one use. Returns 0, or, when a limit is reached, the moment it allows the next."""
+    row = await db.fetch_one(_OPEN, key=key, at=now)
+    assert row is not None
+    longest = max(limit.window for limit in limits)
+    times = [at for at in json.loads(row["times"]) if now - longest < at]
+    free_at = max(_free_at(times, limit, now) for limit in limits)
+    if free_at > now:
+        return free_at
+    await db.fetch(_KEEP, of_key=key, new_times=json.dumps([*times, now]))
+    return 0
+
+
+def _free_at(times: list[Instant], limit: Limit, now: Instant) -> Instant:
+    recent = [at for at in times if now - limit.window < at]
+    return 0 if len(recent) < limit.most else recent[-limit.most] + limit.window

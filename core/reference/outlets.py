@@ -1,0 +1,131 @@
+"""Pickup outlets and banks: the operator's from CSV, or the samples of the package.
+
+Outlets have the columns `code,name,address,district_code,bank_codes`, banks `code,name`, in
+UTF-8 with a heading line. Bank codes within an outlet are separated by `;`.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from core.reference.tables import Option, Table
+
+OUTLET_COLUMNS = ("code", "name", "address", "district_code", "bank_codes")
+BANK_COLUMNS = ("code", "name")
+MOST_NAME = 100
+MOST_ADDRESS = 200
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_CodedT = TypeVar("_CodedT", "Outlet", Option)
+_Line: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """领卡网点 pickup outlet: a bank branch that hands out cards of certain banks."""
+
+    code: str
+    name: str
+    address: str
+    district_code: str
+    bank_codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """`line` counts from 1, the heading included."""
+
+    line: int
+    reason: str
+
+
+class _Bad(Exception):
+    """Why a line cannot be used."""
+
+
+def read_outlets(
+    lines: Iterable[str], districts: Table, banks: Table
+) -> tuple[list[Outlet], list[BadLine]]:
+    """The good lines as outlets, and every bad one with its reason."""
+    return _read(lines, OUTLET_COLUMNS, lambda line: _outlet(line, districts, banks))
+
+
+def read_banks(lines: Iterable[str]) -> tuple[list[Option], list[BadLine]]:
+    return _read(lines, BANK_COLUMNS, _bank)
+
+
+def _read(
+    lines: Iterable[str], columns: tuple[str, ...], parse: Callable[[_Line], _CodedT]
+) -> tuple[list[_CodedT], list[BadLine]]:
+    rows = csv.reader(lines, strict=True)
+    good: dict[str, _CodedT] = {}
+    bad: list[BadLine] = []
+    heading = next(rows, [])
+    if [column.strip().removeprefix("\ufeff") for column in heading] != list(columns):
+        return [], [BadLine(1, f"the heading must be {','.join(columns)}")]
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                return list(good.values()), bad
+            if not row:
+                continue
+            found = parse(_named(row, columns))
+            if found.code in good:
+                raise _Bad(f"the code {found.code} occurs twice")
+            good[found.code] = found
+        except csv.Error as error:
+            bad.append(BadLine(rows.line_num, f"not CSV: {error}"))
+        except _Bad as error:
+            bad.append(BadLine(rows.line_num, str(error)))
+
+
+def _named(row: list[str], columns: tuple[str, ...]) -> _Line:
+    if len(row) != len(columns):
+        raise _Bad(f"has {len(row)} columns instead of {len(columns)}")
+    return {name: value.strip() for name, value in zip(columns, row, strict=True)}
+
+
+def _outlet(line: _Line, districts: Table, banks: Table) -> Outlet:
+    if districts.get(line["district_code"]) is None:
+        raise _Bad(f"unknown district_code {line['district_code']!r}")
+    return Outlet(
+        code=_code(line),
+        name=_words(line, "name", MOST_NAME),
+        address=_words(line, "address", MOST_ADDRESS),
+        district_code=line["district_code"],
+        bank_codes=_bank_codes(line, banks),
+    )
+
+
+def _bank(line: _Line) -> Option:
+    return Option(_code(line), _words(line, "name", MOST_NAME))
+
+
+def _bank_codes(line: _Line, banks: Table) -> tuple[str, ...]:
+    codes = tuple(dict.fromkeys(code.strip() for code in line["bank_codes"].split(";")))
+    if codes == ("",):
+        raise _Bad("bank_codes is empty")
+    unknown = [code for code in codes if banks.get(code) is None]
+    if unknown:
+        raise _Bad(f"unknown bank code {unknown[0]!r}")
+    return codes
+
+
+def _code(line: _Line) -> str:
+    if not _CODE.fullmatch(line["code"]):
+        raise _Bad("code must be 1 to 32 ASCII letters, digits, - or _")
+    return line["code"]
+
+
+def _words(line: _Line, column: str, most: int) -> str:
+    words = line[column]
+    if not words:
+        raise _Bad(f"{column} is empty")
+    if len(words) > most:
+        raise _Bad(f"{column} is longer than {most} characters")
+    if not words.isprintable():
+        raise _Bad(f"{column} contains characters that cannot be shown")
+    return words

@@ -1,0 +1,89 @@
+"""激活 activate: opens the card's 人社 function and ends the card that it replaces.
+
+A fresh random service password goes to the phone; there is no fixed default. The financial
+function is opened at the bank.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from core import applications, audit, cards, citizens, holders, outbox, passwords, verification
+from core.audit import Action
+from core.cards import Card, CardState
+from core.errors import CardNumberMismatch
+from core.forms import Form, birth_date_of
+from core.holders import Holder
+from core.unit import Errand, Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateCard:
+    phone: str = field(repr=False)
+    card_number: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPassword:
+    password: str = field(repr=False)
+    hash: str = field(repr=False)
+
+
+def must_be_possible(holder: Holder) -> None:
+    _card(holder).activate(0)
+
+
+async def draw_password(errand: Errand, _: ActivateCard) -> DrawnPassword:
+    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+    assert citizen is not None
+    number = citizen.social_security_number.reveal()
+    password = passwords.draw()
+    while passwords.is_too_simple(password, number, birth_date_of(number)):
+        password = passwords.draw()
+    return DrawnPassword(password, await errand.tools.hasher.hash(password))
+
+
+async def activate_card(unit: Unit, command: ActivateCard, drawn: DrawnPassword) -> Holder:
+    settings, vault = unit.tools.settings, unit.tools.vault
+    form = Form()
+    phone = form.phone("phone", command.phone)
+    number = form.card_number(
+        "cardNumber", command.card_number, check_character=settings.card_check_character
+    )
+    code = form.verification_code("code", command.code)
+    form.finish()
+    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    card = _card(holder).activate(unit.now)
+    holder.citizen.must_have_phone(phone, vault)
+    if not card.has_number(number, vault):
+        raise CardNumberMismatch(field="cardNumber")
+    await verification.check(unit, phone, VerificationPurpose.ACTIVATE_CARD, code)
+    await _cancel_replaced_card(unit, holder)
+    await cards.save_state(unit.db, card)
+    await applications.close(unit.db, holder.citizen.id, unit.now)
+    await passwords.store(unit.db, holder.citizen.id, drawn.hash)
+    await audit.record(unit, holder.citizen.id, Action.ACTIVATE_CARD, card=card.id)
+    await outbox.put_sms(
+        unit,
+        person=holder.citizen.id,
+        phone=phone,
+        template="SERVICE_PASSWORD",
+        text=f"【成都人社】您的社会保障卡人社功能已激活，初始服务密码为 {drawn.password}，"
+        "请尽快修改，勿告知他人。金融功能请到开户银行激活。",
+    )
+    return replace(holder, cards=(card,), application=None)
+
+
+def _card(holder: Holder) -> Card:
+    return holder.in_state(CardState.SEALED) or holder.card
+
+
+async def _cancel_replaced_card(unit: Unit, holder: Holder) -> None:
+    application = holder.application
+    if application is None or application.old_card_id is None:
+        return
+    old = next(card for card in holder.cards if card.id == application.old_card_id)
+    if old.state is CardState.CANCELLED:
+        return
+    await cards.save_state(unit.db, old.reissued(unit.now))
+    await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)

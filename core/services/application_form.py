@@ -1,0 +1,41 @@
+"""申办表单 application form: what was typed so far, what is missing and what is wrong now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core import application_forms, citizens, drafts, pictures
+from core.application_forms import FilledForm
+from core.clock import china_date
+from core.errors import Refusal
+from core.forms import Form
+from core.pictures import Picture, PictureKind
+from core.unit import Errand
+
+
+@dataclass(frozen=True, slots=True)
+class FormInProgress:
+    """`filled` holds the draft; `problems` those of all fields, missing ones included."""
+
+    filled: FilledForm = field(repr=False)
+    pictures: Mapping[PictureKind, Picture]
+    problems: tuple[Refusal, ...]
+
+
+async def application_form(errand: Errand, _: None) -> FormInProgress:
+    db, vault, now = errand.db, errand.tools.vault, errand.now
+    citizen_id = errand.citizen_id
+    citizen = await citizens.find(db, vault, citizen_id)
+    assert citizen is not None
+    filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
+    kept = await pictures.latest(db, citizen_id)
+    form = Form()
+    application_forms.check_pictures(form, kept)
+    application_forms.check(
+        form,
+        filled,
+        citizen,
+        errand.tools.reference,
+        china_date(now),
+        errand.tools.settings.adult_age,
+    )
+    return FormInProgress(filled, kept, form.problems)

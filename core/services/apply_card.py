@@ -1,0 +1,125 @@
+"""申办 apply: the form of the guide, checked as a whole, becomes an application and an order."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from core import (
+    application_forms,
+    applications,
+    audit,
+    citizens,
+    consents,
+    drafts,
+    holders,
+    notices,
+    orders,
+    pictures,
+    verification,
+)
+from core.application_forms import FilledForm
+from core.applications import ApplicationKind
+from core.audit import Action
+from core.clock import china_date
+from core.errors import (
+    ApplicationOpen,
+    CardHeld,
+    CardHeldElsewhere,
+    PartnerUnavailable,
+    PhoneTaken,
+)
+from core.forms import Form
+from core.holders import Holder
+from core.partners import PartnerFailed
+from core.pictures import PictureKind
+from core.production import Progress
+from core.unit import Errand, Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyCard:
+    form: FilledForm = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """The name of the region whose card the person holds already, if any."""
+
+    region: str | None
+
+
+def must_be_possible(holder: Holder) -> None:
+    if holder.application is not None:
+        raise ApplicationOpen
+    if holder.current is not None:
+        raise CardHeld
+
+
+async def find_card_elsewhere(errand: Errand, _: ApplyCard) -> HeldElsewhere:
+    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+    assert citizen is not None
+    registry = errand.tools.partners.card_registry
+    try:
+        found = await registry.cards_of(citizen.social_security_number.reveal())
+    except PartnerFailed as error:
+        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+    held = next((card for card in found if card.is_held_elsewhere), None)
+    return HeldElsewhere(None if held is None else held.region_name)
+
+
+async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -> Progress:
+    db, vault, settings = unit.db, unit.tools.vault, unit.tools.settings
+    holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
+    must_be_possible(holder)
+    if elsewhere.region is not None:
+        raise CardHeldElsewhere(region=elsewhere.region)
+    citizen, filled = holder.citizen, command.form
+    kept = await pictures.latest(db, citizen.id)
+    form = Form()
+    application_forms.check_pictures(form, kept)
+    application_forms.check(
+        form, filled, citizen, unit.tools.reference, china_date(unit.now), settings.adult_age
+    )
+    code = form.verification_code("code", command.code)
+    form.finish()
+    await verification.check(unit, filled.phone, VerificationPurpose.APPLY_CARD, code)
+    await _take_phone(unit, holder, filled.phone)
+    application = await applications.accept(
+        db,
+        vault,
+        unit.now,
+        citizen_id=citizen.id,
+        kind=ApplicationKind.APPLY,
+        form=json.dumps(asdict(filled), ensure_ascii=False),
+    )
+    order = await orders.place(
+        unit,
+        citizen,
+        application,
+        bank_code=filled.bank_code,
+        outlet_code=filled.outlet_code,
+        portrait_id=kept[PictureKind.PORTRAIT].id,
+    )
+    if filled.social_insurance_number:
+        await citizens.set_detail(
+            db, vault, citizen.id, "social_insurance_number", filled.social_insurance_number
+        )
+    await drafts.discard(db, citizen.id)
+    await consents.give(db, citizen.id, settings.privacy_notice_version, unit.now)
+    await audit.record(unit, citizen.id, Action.APPLY_CARD, application=application.id)
+    await notices.send(unit, citizen, notices.APPLICATION_ACCEPTED)
+    return Progress(citizen, order)
+
+
+async def _take_phone(unit: Unit, holder: Holder, phone: str) -> None:
+    """The phone of the form becomes the bound one; an older one is told."""
+    db, vault, citizen = unit.db, unit.tools.vault, holder.citizen
+    if citizen.has_phone(phone, vault):
+        return
+    if await citizens.owner_of_phone(db, vault, phone) is not None:
+        raise PhoneTaken(field="phone")
+    await citizens.set_phone(db, vault, citizen.id, phone)
+    if citizen.phone is not None:
+        await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
+        await notices.send(unit, citizen, notices.PHONE_CHANGED)

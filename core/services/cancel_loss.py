@@ -1,0 +1,51 @@
+"""解挂 cancel loss: only while no reissue is open."""
+
+from dataclasses import dataclass, field, replace
+
+from core import audit, cards, holders, notices, verification
+from core.audit import Action
+from core.cards import Card, CardState
+from core.errors import CardNumberMismatch, ReissueOpen
+from core.forms import Form
+from core.holders import Holder
+from core.unit import Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLoss:
+    phone: str = field(repr=False)
+    card_number: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+def must_be_possible(holder: Holder) -> None:
+    if holder.reissue_open:
+        raise ReissueOpen
+    _card(holder).cancel_loss(0)
+
+
+async def cancel_loss(unit: Unit, command: CancelLoss) -> Holder:
+    settings, vault = unit.tools.settings, unit.tools.vault
+    form = Form()
+    phone = form.phone("phone", command.phone)
+    number = form.card_number(
+        "cardNumber", command.card_number, check_character=settings.card_check_character
+    )
+    code = form.verification_code("code", command.code)
+    form.finish()
+    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    must_be_possible(holder)
+    card = _card(holder).cancel_loss(unit.now)
+    holder.citizen.must_have_phone(phone, vault)
+    if not card.has_number(number, vault):
+        raise CardNumberMismatch(field="cardNumber")
+    await verification.check(unit, phone, VerificationPurpose.CANCEL_LOSS, code)
+    await cards.save_state(unit.db, card)
+    await audit.record(unit, holder.citizen.id, Action.CANCEL_LOSS, card=card.id)
+    await notices.send(unit, holder.citizen, notices.LOSS_CANCELLED)
+    return replace(holder, cards=(card,))
+
+
+def _card(holder: Holder) -> Card:
+    return holder.in_state(CardState.LOST, CardState.TEMPORARILY_LOST) or holder.card

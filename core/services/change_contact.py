@@ -1,0 +1,56 @@
+"""信息变更 · 其他信息变更: only what is given changes."""
+
+from dataclasses import dataclass, field
+
+from core import audit, citizens
+from core.audit import Action
+from core.clock import Instant
+from core.errors import NothingToChange
+from core.forms import MOST_ADDRESS, Form
+from core.holders import Holder
+from core.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeContact:
+    landline: str | None = field(default=None, repr=False)
+    registered_address: str | None = field(default=None, repr=False)
+    residential_address: str | None = field(default=None, repr=False)
+    residential_postal_code: str | None = field(default=None, repr=False)
+
+
+def must_be_possible(_: Holder) -> None:
+    """Whoever is known may change their information."""
+
+
+async def change_contact(unit: Unit, command: ChangeContact) -> Instant:
+    changes = _changes(command)
+    citizen_id = unit.citizen_id
+    await citizens.lock(unit.db, citizen_id)
+    for column, value in changes.items():
+        await citizens.set_detail(unit.db, unit.tools.vault, citizen_id, column, value)
+    await audit.record(unit, citizen_id, Action.CHANGE_CONTACT, fields=",".join(changes))
+    return unit.now
+
+
+def _changes(command: ChangeContact) -> dict[str, str]:
+    form = Form()
+    changes = {}
+    if command.landline:
+        changes["landline"] = form.landline("landline", command.landline)
+    if command.registered_address:
+        changes["registered_address"] = form.text(
+            "registeredAddress", command.registered_address, MOST_ADDRESS
+        )
+    if command.residential_address:
+        changes["residential_address"] = form.text(
+            "residentialAddress", command.residential_address, MOST_ADDRESS
+        )
+    if command.residential_postal_code:
+        changes["residential_postal_code"] = form.postal_code(
+            "residentialPostalCode", command.residential_postal_code
+        )
+    form.finish()
+    if not changes:
+        raise NothingToChange
+    return changes

@@ -1,0 +1,99 @@
+"""服务密码变更 change password: five wrong old passwords lock it for 24 hours."""
+
+from dataclasses import dataclass, field
+
+from core import audit, citizens, notices, passwords
+from core.audit import Action
+from core.clock import HOUR, Instant
+from core.errors import (
+    PasswordLocked,
+    PasswordNotSet,
+    PasswordsDiffer,
+    PasswordTooSimple,
+    PasswordUnchanged,
+    PasswordWrong,
+    TryAgainLater,
+)
+from core.forms import Form, birth_date_of
+from core.holders import Holder
+from core.unit import Errand, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    old_password: str = field(repr=False)
+    new_password: str = field(repr=False)
+    confirm_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The old password compared with the stored one of `version`, and the new one's hash."""
+
+    version: int
+    matches: bool
+    new_hash: str = field(repr=False)
+
+
+def must_be_possible(holder: Holder) -> None:
+    if holder.password_locked_until is None:
+        raise PasswordNotSet
+    if holder.password_locked:
+        raise PasswordLocked(hours=24)
+
+
+async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:
+    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+    assert citizen is not None
+    form = Form()
+    old = form.password("oldPassword", command.old_password)
+    new = form.password("newPassword", command.new_password)
+    if not form.problems:
+        number = citizen.social_security_number.reveal()
+        if passwords.is_too_simple(new, number, birth_date_of(number)):
+            form.refuse(PasswordTooSimple(field="newPassword"))
+        elif new == old:
+            form.refuse(PasswordUnchanged(field="newPassword"))
+    if command.confirm_password != command.new_password:
+        form.refuse(PasswordsDiffer(field="confirmPassword"))
+    form.finish()
+    stored = await passwords.find(errand.db, citizen.id)
+    if stored is None:
+        raise PasswordNotSet
+    _must_not_be_locked(stored.locked_until, errand.now)
+    hasher = errand.tools.hasher
+    return Judged(stored.version, await hasher.matches(stored.hash, old), await hasher.hash(new))
+
+
+async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Instant:
+    citizen_id = unit.citizen_id
+    await citizens.lock(unit.db, citizen_id)
+    stored = await passwords.find(unit.db, citizen_id)
+    if stored is None:
+        raise PasswordNotSet
+    _must_not_be_locked(stored.locked_until, unit.now)
+    if stored.version != judged.version:
+        raise TryAgainLater(wait=1, retry_after=1)
+    if not judged.matches:
+        left = await passwords.count_wrong_try(unit.db, stored, unit.now)
+        await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD, "PASSWORD_WRONG")
+        if not left:
+            raise _locked(passwords.LOCKED_FOR)
+        raise PasswordWrong(field="oldPassword", left=left)
+    await passwords.store(unit.db, citizen_id, judged.new_hash)
+    await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
+    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    assert citizen is not None
+    await notices.send(unit, citizen, notices.PASSWORD_CHANGED)
+    return unit.now
+
+
+def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
+    if locked_until > now:
+        raise _locked(locked_until - now)
+
+
+def _locked(remaining: int) -> PasswordLocked:
+    return PasswordLocked(
+        field="oldPassword", hours=-(-remaining // HOUR), retry_after=-(-remaining // 1000)
+    )

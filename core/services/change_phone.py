@@ -1,0 +1,38 @@
+"""信息变更 · 手机号码变更: the code proves the new phone, and the old one is told."""
+
+from dataclasses import dataclass, field
+
+from core import audit, citizens, notices, verification
+from core.audit import Action
+from core.clock import Instant
+from core.errors import PhoneTaken, PhoneUnchanged
+from core.forms import Form
+from core.unit import Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePhone:
+    new_phone: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+async def change_phone(unit: Unit, command: ChangePhone) -> Instant:
+    vault = unit.tools.vault
+    form = Form()
+    phone = form.phone("newPhone", command.new_phone)
+    code = form.verification_code("code", command.code)
+    form.finish()
+    citizen_id = unit.citizen_id
+    await citizens.lock(unit.db, citizen_id)
+    citizen = await citizens.find(unit.db, vault, citizen_id)
+    assert citizen is not None
+    if citizen.has_phone(phone, vault):
+        raise PhoneUnchanged(field="newPhone")
+    await verification.check(unit, phone, VerificationPurpose.CHANGE_PHONE, code)
+    if await citizens.owner_of_phone(unit.db, vault, phone) is not None:
+        raise PhoneTaken(field="newPhone")
+    await citizens.set_phone(unit.db, vault, citizen_id, phone)
+    await audit.record(unit, citizen_id, Action.CHANGE_PHONE)
+    await notices.send(unit, citizen, notices.PHONE_CHANGED)
+    return unit.now

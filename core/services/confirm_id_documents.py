@@ -1,0 +1,20 @@
+"""确认身份证 confirm ID documents: both sides, as uploaded last."""
+
+from core import audit, citizens, pictures
+from core.audit import Action
+from core.clock import Instant
+from core.errors import IdDocumentsNotConfirmed
+from core.pictures import PictureKind
+from core.unit import Unit
+
+
+async def confirm_id_documents(unit: Unit, _: None) -> Instant:
+    await citizens.lock(unit.db, unit.citizen_id)
+    kept = await pictures.latest(unit.db, unit.citizen_id)
+    sides = [kept.get(PictureKind.PORTRAIT_SIDE), kept.get(PictureKind.EMBLEM_SIDE)]
+    for side in sides:
+        if side is None:
+            raise IdDocumentsNotConfirmed(field="idDocuments")
+        await pictures.confirm(unit.db, side, unit.now)
+    await audit.record(unit, unit.citizen_id, Action.CONFIRM_ID_DOCUMENTS)
+    return unit.now

@@ -1,0 +1,26 @@
+"""确认照片 confirm portrait: the citizen accepts the processed picture."""
+
+from dataclasses import dataclass
+
+from core import audit, citizens, pictures
+from core.audit import Action
+from core.errors import NoSuchPortrait
+from core.pictures import PictureKind
+from core.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPortrait:
+    portrait_id: int
+
+
+async def confirm_portrait(unit: Unit, command: ConfirmPortrait) -> int:
+    """Returns the portrait's id. Only the newest portrait can be confirmed."""
+    await citizens.lock(unit.db, unit.citizen_id)
+    kept = await pictures.latest(unit.db, unit.citizen_id)
+    portrait = kept.get(PictureKind.PORTRAIT)
+    if portrait is None or portrait.id != command.portrait_id:
+        raise NoSuchPortrait(field="portraitId")
+    await pictures.confirm(unit.db, portrait, unit.now)
+    await audit.record(unit, unit.citizen_id, Action.CONFIRM_PORTRAIT, picture=portrait.id)
+    return portrait.id

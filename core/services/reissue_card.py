@@ -1,0 +1,62 @@
+"""补卡 reissue: a new card of the same bank for one that was reported lost."""
+
+import json
+from dataclasses import dataclass, field
+
+from core import applications, audit, holders, notices, orders, verification
+from core.applications import ApplicationKind
+from core.audit import Action
+from core.cards import CardState
+from core.errors import ApplicationOpen
+from core.forms import Form
+from core.holders import Holder
+from core.production import Progress
+from core.unit import Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ReissueCard:
+    pickup_method: str
+    district_code: str
+    outlet_code: str
+    phone: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+def must_be_possible(holder: Holder) -> None:
+    if holder.application is not None:
+        raise ApplicationOpen
+    (holder.in_state(CardState.LOST) or holder.card).reissued(0)
+
+
+async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
+    vault, reference = unit.tools.vault, unit.tools.reference
+    form = Form()
+    form.choice("pickupMethod", command.pickup_method, reference.pickup_methods)
+    form.choice("districtCode", command.district_code, reference.districts)
+    phone = form.phone("phone", command.phone)
+    code = form.verification_code("code", command.code)
+    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    must_be_possible(holder)
+    card = holder.in_state(CardState.LOST)
+    assert card is not None
+    form.outlet(command.outlet_code, command.district_code, card.bank_code, reference)
+    form.finish()
+    holder.citizen.must_have_phone(phone, vault)
+    await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
+    application = await applications.accept(
+        unit.db,
+        vault,
+        unit.now,
+        citizen_id=holder.citizen.id,
+        kind=ApplicationKind.REISSUE,
+        old_card_id=card.id,
+        form=json.dumps({"feeFen": unit.tools.settings.reissue_fee_fen}),
+    )
+    order = await orders.place(
+        unit, holder.citizen, application, bank_code=card.bank_code, outlet_code=command.outlet_code
+    )
+    await audit.record(unit, holder.citizen.id, Action.REISSUE_CARD, application=application.id)
+    await notices.send(unit, holder.citizen, notices.APPLICATION_ACCEPTED)
+    return Progress(holder.citizen, order)

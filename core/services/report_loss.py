@@ -1,0 +1,40 @@
+"""挂失 report loss: the formal one, which does not lapse."""
+
+from dataclasses import dataclass, field, replace
+
+from core import audit, cards, holders, notices, verification
+from core.audit import Action
+from core.cards import Card, CardState
+from core.forms import Form
+from core.holders import Holder
+from core.unit import Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLoss:
+    phone: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+def must_be_possible(holder: Holder) -> None:
+    _card(holder).report_loss(0)
+
+
+async def report_loss(unit: Unit, command: ReportLoss) -> Holder:
+    form = Form()
+    phone = form.phone("phone", command.phone)
+    code = form.verification_code("code", command.code)
+    form.finish()
+    holder = await holders.lock(unit.db, unit.tools.vault, unit.now, unit.citizen_id)
+    card = _card(holder).report_loss(unit.now)
+    holder.citizen.must_have_phone(phone, unit.tools.vault)
+    await verification.check(unit, phone, VerificationPurpose.REPORT_LOSS, code)
+    await cards.save_state(unit.db, card)
+    await audit.record(unit, holder.citizen.id, Action.REPORT_LOSS, card=card.id)
+    await notices.send(unit, holder.citizen, notices.LOSS_REPORTED)
+    return replace(holder, cards=(card,))
+
+
+def _card(holder: Holder) -> Card:
+    return holder.in_state(CardState.ACTIVE, CardState.TEMPORARILY_LOST) or holder.card

@@ -1,0 +1,72 @@
+"""保存草稿 save application draft: field by field; what is unfinished is told, never refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import application_forms, audit, citizens, drafts
+from core.application_forms import FilledForm
+from core.audit import Action
+from core.clock import china_date
+from core.errors import Refusal, RefusalCode, TooLong
+from core.forms import LABELS, Form
+from core.unit import Unit
+
+_MOST_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SaveApplicationDraft:
+    """The fields that change, by their names in `FilledForm`; None erases one."""
+
+    fields: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedDraft:
+    """`missing` are field names of the schema."""
+
+    missing: tuple[str, ...]
+    problems: tuple[Refusal, ...]
+
+
+async def save_application_draft(unit: Unit, command: SaveApplicationDraft) -> SavedDraft:
+    _must_be_short(command.fields)
+    db, vault, citizen_id = unit.db, unit.tools.vault, unit.citizen_id
+    await citizens.lock(db, citizen_id)
+    citizen = await citizens.find(db, vault, citizen_id)
+    assert citizen is not None
+    draft = await drafts.find(db, vault, citizen_id, unit.now)
+    merged = {
+        name: value
+        for name, value in (dict(draft.fields) | dict(command.fields)).items()
+        if value is not None
+    }
+    await drafts.save(db, vault, citizen_id, merged, unit.now)
+    await audit.record(unit, citizen_id, Action.SAVE_DRAFT)
+    form = Form()
+    application_forms.check(
+        form,
+        FilledForm.of(merged),
+        citizen,
+        unit.tools.reference,
+        china_date(unit.now),
+        unit.tools.settings.adult_age,
+    )
+    return SavedDraft(
+        missing=tuple(
+            problem.field or "" for problem in form.problems if problem.code is RefusalCode.REQUIRED
+        ),
+        problems=tuple(
+            problem for problem in form.problems if problem.code is not RefusalCode.REQUIRED
+        ),
+    )
+
+
+def _must_be_short(fields: Mapping[str, Any]) -> None:
+    form = Form()
+    for name, value in fields.items():
+        if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
+            label = application_forms.schema_name(name)
+            form.refuse(TooLong(field=label, label=LABELS[label], most=_MOST_CHARACTERS))
+    form.finish()

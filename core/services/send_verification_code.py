@@ -1,0 +1,54 @@
+"""获取验证码: a code by SMS, to the phone that the purpose permits."""
+
+from dataclasses import dataclass, field
+
+from core import audit, citizens, verification
+from core.audit import Action
+from core.callers import RealNameLevel
+from core.errors import BindingNotNeeded, PhoneNotBound, PhoneUnchanged
+from core.forms import Form
+from core.unit import Unit
+from core.verification import SentCode, VerificationPurpose
+
+_TO_ANY_PHONE = {VerificationPurpose.BIND_CARD, VerificationPurpose.APPLY_CARD}
+
+
+@dataclass(frozen=True, slots=True)
+class SendVerificationCode:
+    purpose: VerificationPurpose
+    phone: str = field(repr=False)
+
+
+async def send_verification_code(unit: Unit, command: SendVerificationCode) -> SentCode:
+    form = Form()
+    phone = form.phone("phone", command.phone)
+    form.finish()
+    await _must_be_permitted(unit, phone, command.purpose)
+    sent = await verification.send(unit, phone, command.purpose)
+    caller = unit.session
+    await audit.record(
+        unit,
+        caller.citizen_id or caller.session_id,
+        Action.SEND_CODE,
+        purpose=command.purpose.value,
+    )
+    return sent
+
+
+async def _must_be_permitted(unit: Unit, phone: str, purpose: VerificationPurpose) -> None:
+    if purpose is VerificationPurpose.BIND_CARD:
+        if unit.session.level is RealNameLevel.PLATFORM:
+            raise BindingNotNeeded
+        return
+    citizen_id = unit.citizen_id
+    if purpose in _TO_ANY_PHONE:
+        return
+    await citizens.lock(unit.db, citizen_id)
+    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    assert citizen is not None
+    is_bound = citizen.has_phone(phone, unit.tools.vault)
+    if purpose is VerificationPurpose.CHANGE_PHONE:
+        if is_bound:
+            raise PhoneUnchanged(field="phone")
+    elif not is_bound:
+        raise PhoneNotBound(field="phone")

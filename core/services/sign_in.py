@@ -1,0 +1,108 @@
+"""登录 sign in: a platform's identity becomes a session, and a person where it vouches for one."""
+
+from dataclasses import dataclass, field
+
+from core import audit, bindings, citizens, sessions, sign_in_states
+from core.audit import Action
+from core.callers import Caller, ChannelId, RealNameLevel
+from core.clock import HOUR, SECOND, china_date
+from core.errors import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
+from core.forms import is_id_number, normal_name
+from core.sessions import NewSession
+from core.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What the channel's adapter learnt from the platform. `lifetime_seconds` is its token's."""
+
+    channel: ChannelId
+    app_name: Text
+    account: str = field(repr=False)
+    level: RealNameLevel
+    lifetime_seconds: int
+    state_nonce: str | None
+    address: str = field(repr=False)
+    name: str | None = field(default=None, repr=False)
+    social_security_number: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    session: NewSession
+    caller: Caller
+
+
+async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
+    if command.state_nonce and not await sign_in_states.redeem(
+        unit.db, command.state_nonce, unit.now
+    ):
+        raise SignInStateInvalid(app=command.app_name)
+    vault = unit.tools.vault
+    account_index = vault.index(f"{command.channel}|{command.account}", "account")
+    account = vault.seal(command.account, "accounts", 0)
+    if command.level is RealNameLevel.PLATFORM:
+        citizen_id: int | None = await _recognise(unit, command, account_index, account)
+        level = RealNameLevel.PLATFORM
+    else:
+        citizen_id = await bindings.citizen_of(unit.db, command.channel, account_index)
+        level = RealNameLevel.NONE if citizen_id is None else RealNameLevel.BOUND
+    session = await sessions.start(
+        unit.db,
+        unit.now,
+        channel=command.channel,
+        account_index=account_index,
+        account=account,
+        citizen_id=citizen_id,
+        level=level,
+        lifetime=min(command.lifetime_seconds * SECOND, unit.tools.settings.session_hours * HOUR),
+    )
+    caller = Caller(command.channel, session.id, citizen_id, account_index, level, command.address)
+    await audit.record(
+        unit, citizen_id or session.id, Action.SIGN_IN, channel=command.channel.value
+    )
+    return SignedIn(session, caller)
+
+
+async def _recognise(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> int:
+    """The citizen whom the platform names; registered at their first visit."""
+    name = normal_name(command.name or "")
+    number = (command.social_security_number or "").strip().upper()
+    if not name or not is_id_number(number, china_date(unit.now)):
+        raise RealNameRequired(app=command.app_name)
+    citizen_id = await _find_or_register(unit, name, number, command.phone)
+    bound = await bindings.citizen_of(unit.db, command.channel, account_index)
+    if bound != citizen_id:
+        await _bind(unit, command.channel, account_index, account, citizen_id)
+    return citizen_id
+
+
+async def _find_or_register(unit: Unit, name: str, number: str, phone: str | None) -> int:
+    db, vault = unit.db, unit.tools.vault
+    free_phone = phone if phone and not await citizens.owner_of_phone(db, vault, phone) else None
+    citizen = await citizens.find_by_number(db, vault, number)
+    if citizen is None:
+        return await citizens.register(
+            db, vault, unit.now, name=name, number=number, phone=free_phone
+        )
+    if citizen.name.reveal() != name:
+        raise IdentityNotConfirmed
+    await citizens.lock(db, citizen.id)
+    if citizen.phone is None and free_phone:
+        await citizens.set_phone(db, vault, citizen.id, free_phone)
+    return citizen.id
+
+
+async def _bind(
+    unit: Unit, channel: ChannelId, account_index: bytes, account: bytes, citizen_id: int
+) -> None:
+    for ended in await bindings.bind(
+        unit.db,
+        unit.now,
+        channel=channel,
+        account_index=account_index,
+        account=account,
+        citizen_id=citizen_id,
+    ):
+        await sessions.end_all_of_account(unit.db, channel, ended.account_index, unit.now)

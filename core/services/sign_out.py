@@ -1,0 +1,13 @@
+"""退出 sign out: the session ends at once."""
+
+from core import audit, sessions
+from core.audit import Action
+from core.clock import Instant
+from core.unit import Unit
+
+
+async def sign_out(unit: Unit, _: None) -> Instant:
+    caller = unit.session
+    await sessions.end(unit.db, caller.session_id, unit.now)
+    await audit.record(unit, caller.citizen_id or caller.session_id, Action.SIGN_OUT)
+    return unit.now

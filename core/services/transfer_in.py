@@ -1,0 +1,164 @@
+"""卡归属地转入 transfer in: a card of another city of Sichuan becomes Chengdu's.
+
+It moves the card's home region only; the insurance relation is moved at the bureau
+(028-12333).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from core import audit, cards, holders, notices, outbox, verification
+from core.audit import Action
+from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState
+from core.errors import (
+    ApplicationOpen,
+    CardAlreadyHere,
+    CardHeld,
+    CardOutsideProvince,
+    InsuranceNotEnrolled,
+    NoInsuranceChosen,
+    PartnerUnavailable,
+    TransferCardNotActive,
+    TransferCardNotFound,
+)
+from core.forms import Form
+from core.holders import Holder
+from core.outbox import EffectKind
+from core.partners import PartnerFailed, RegistryCard
+from core.reference import INSURANCE_NAMES, InsuranceType
+from core.unit import Errand, Unit
+from core.verification import VerificationPurpose
+
+
+@dataclass(frozen=True, slots=True)
+class TransferIn:
+    card_number: str = field(repr=False)
+    insurances: tuple[InsuranceType, ...]
+    phone: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AskInsurances:
+    card_number: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Transferable:
+    """What the provincial card registry and the insurance registry say of the citizen."""
+
+    number: str = field(repr=False)
+    card: RegistryCard
+    enrolled: frozenset[InsuranceType]
+
+
+def must_be_possible(holder: Holder) -> None:
+    if holder.application is not None:
+        raise ApplicationOpen
+    if holder.current is not None:
+        raise CardAlreadyHere if holder.current.state is CardState.ACTIVE else CardHeld
+
+
+async def find_insurances(errand: Errand, command: AskInsurances) -> Transferable:
+    """查询险种: the five types with whether the person is enrolled in Chengdu."""
+    form = Form()
+    number = _card_number(form, errand, command.card_number)
+    form.finish()
+    return await _ask_registries(errand, number)
+
+
+async def find_transferable(errand: Errand, command: TransferIn) -> Transferable:
+    form = Form()
+    number = _card_number(form, errand, command.card_number)
+    form.phone("phone", command.phone)
+    form.verification_code("code", command.code)
+    if not command.insurances:
+        form.refuse(NoInsuranceChosen(field="insurances"))
+    form.finish()
+    found = await _ask_registries(errand, number)
+    _must_be_enrolled(command.insurances, found.enrolled)
+    return found
+
+
+async def transfer_in(unit: Unit, command: TransferIn, found: Transferable) -> Holder:
+    db, vault = unit.db, unit.tools.vault
+    holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
+    must_be_possible(holder)
+    holder.citizen.must_have_phone(command.phone, vault)
+    await verification.check(unit, command.phone, VerificationPurpose.TRANSFER_IN, command.code)
+    card_id = await cards.issue(
+        db,
+        vault,
+        unit.now,
+        citizen_id=holder.citizen.id,
+        number=found.number,
+        region_code=CHENGDU,
+        bank_code=found.card.bank_code,
+        batch_number=None,
+        issue_date=found.card.issue_date,
+        state=CardState.ACTIVE,
+    )
+    await outbox.put(
+        unit,
+        person=holder.citizen.id,
+        kind=EffectKind.REGION_MOVE,
+        payload={
+            "socialSecurityNumber": holder.citizen.social_security_number.reveal(),
+            "cardNumber": found.number,
+            "fromRegion": found.card.region_code,
+            "toRegion": CHENGDU,
+        },
+    )
+    await audit.record(
+        unit,
+        holder.citizen.id,
+        Action.TRANSFER_IN,
+        card=card_id,
+        region=found.card.region_code,
+        insurances=",".join(command.insurances),
+    )
+    await notices.send(unit, holder.citizen, notices.TRANSFERRED_IN)
+    return await holders.find(db, vault, unit.now, holder.citizen.id)
+
+
+def _card_number(form: Form, errand: Errand, value: str) -> str:
+    return form.card_number(
+        "cardNumber", value, check_character=errand.tools.settings.card_check_character
+    )
+
+
+async def _ask_registries(errand: Errand, number: str) -> Transferable:
+    """Only the person's own cards are asked for: an unknown number and another's look alike."""
+    db, vault, partners = errand.db, errand.tools.vault, errand.tools.partners
+    holder = await holders.find(db, vault, errand.now, errand.citizen_id)
+    if any(
+        card.has_number(number, vault) and card.state is not CardState.CANCELLED
+        for card in holder.cards
+    ):
+        raise CardAlreadyHere(field="cardNumber")
+    ssn = holder.citizen.social_security_number.reveal()
+    try:
+        own = await partners.card_registry.cards_of(ssn)
+        card = _transferable(number, own)
+        return Transferable(number, card, await partners.insurance_registry.enrolled(ssn))
+    except PartnerFailed as error:
+        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+
+
+def _transferable(number: str, own: Iterable[RegistryCard]) -> RegistryCard:
+    card = next((card for card in own if card.card_number == number), None)
+    if card is None:
+        raise TransferCardNotFound(field="cardNumber")
+    if not card.region_code.startswith(SICHUAN_PREFIX):
+        raise CardOutsideProvince(field="cardNumber")
+    if card.region_code == CHENGDU:
+        raise CardAlreadyHere(field="cardNumber")
+    if card.state is not CardState.ACTIVE:
+        raise TransferCardNotActive(field="cardNumber", state=STATE_NAMES[card.state])
+    return card
+
+
+def _must_be_enrolled(chosen: Iterable[InsuranceType], enrolled: frozenset[InsuranceType]) -> None:
+    missing = next((insurance for insurance in chosen if insurance not in enrolled), None)
+    if missing is not None:
+        raise InsuranceNotEnrolled(field="insurances", insurance=INSURANCE_NAMES[missing])

@@ -1,0 +1,44 @@
+"""All tables, for the migrations."""
+
+from core.applications import applications
+from core.audit import audit_entries, audit_heads
+from core.bindings import bindings
+from core.cards import cards
+from core.citizens import citizens
+from core.consents import consents
+from core.database import metadata
+from core.drafts import application_drafts
+from core.idempotency import idempotency_keys
+from core.outbox import outbox
+from core.passwords import service_passwords
+from core.pictures import pictures
+from core.production import production_nodes, production_orders
+from core.quotas import quotas
+from core.services.issuer_events import issuer_events
+from core.sessions import sessions
+from core.sign_in_states import used_states
+from core.verification import verification_codes
+
+TABLES = (
+    citizens,
+    cards,
+    applications,
+    production_orders,
+    production_nodes,
+    bindings,
+    sessions,
+    used_states,
+    verification_codes,
+    quotas,
+    service_passwords,
+    pictures,
+    application_drafts,
+    consents,
+    outbox,
+    idempotency_keys,
+    issuer_events,
+    audit_entries,
+    audit_heads,
+)
+
+__all__ = ["TABLES", "metadata"]

@@ -1,0 +1,89 @@
+"""The unit of work: all that a service is given besides its command.
+
+A service runs inside one transaction and awaits nothing but `unit.db`. What must be
+fetched or computed first (a partner's answer, a password's hash) is done by its own
+preparatory function, which gets an `Errand` and runs before the transaction.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.callers import Caller
+from core.clock import Instant
+from core.database import Reader, Transaction
+from core.encryption import Vault
+from core.errors import NotBound
+from core.partners import Partners
+from core.passwords import Hasher
+from core.pictures import PictureStore
+from core.reference import Reference
+from core.seals import Seals
+from core.settings import Settings
+from core.studio import Studio
+
+
+class Signal(StrEnum):
+    """What the rest of the process is told once a unit is committed."""
+
+    OUTBOX = "OUTBOX"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What is built once, where the application is put together."""
+
+    settings: Settings
+    vault: Vault
+    seals: Seals
+    reference: Reference
+    partners: Partners
+    hasher: Hasher
+    pictures: PictureStore
+    studio: Studio
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """`signals` are dispatched after the commit; `progress_of` names citizens whose production moved."""
+
+    db: Transaction
+    now: Instant
+    caller: Caller | None
+    tools: Tools
+    signals: set[Signal] = field(default_factory=set)
+    progress_of: set[int] = field(default_factory=set)
+
+    @property
+    def session(self) -> Caller:
+        assert self.caller is not None, "the resolver asked for no session"
+        return self.caller
+
+    @property
+    def citizen_id(self) -> int:
+        """The person behind the session; refuses until one is known."""
+        return known(self.session)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """As a unit, but outside any transaction: it may wait for the outside world."""
+
+    db: Reader
+    now: Instant
+    caller: Caller | None
+    tools: Tools
+
+    @property
+    def session(self) -> Caller:
+        assert self.caller is not None, "the resolver asked for no session"
+        return self.caller
+
+    @property
+    def citizen_id(self) -> int:
+        return known(self.session)
+
+
+def known(caller: Caller) -> int:
+    if caller.citizen_id is None:
+        raise NotBound
+    return caller.citizen_id

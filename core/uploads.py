@@ -1,0 +1,47 @@
+"""Taking a picture in: processed apart from the server, then kept sealed, or refused with the reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.errors import FileTooLarge, ImageTooSmall, NotLandscape, Refusal, UnreadableImage
+from core.portraits import DOCUMENT_LEAST, HEIGHT, WIDTH, Processed, Verdict, process_portrait
+from core.studio import PictureTrouble
+from core.unit import Errand
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    object_name: str = field(repr=False)
+    size: int
+
+
+async def keep(
+    errand: Errand, data: bytes, work: Callable[..., Processed], *options: int
+) -> KeptPicture:
+    citizen_id = errand.citizen_id
+    most = errand.tools.settings.max_upload_bytes
+    if len(data) > most:
+        raise FileTooLarge(field="file", most=most // 1_048_576)
+    try:
+        processed = await errand.tools.studio.process(work, data, *options)
+    except PictureTrouble as error:
+        raise UnreadableImage(field="file") from error
+    if processed.verdict is not Verdict.ACCEPTED:
+        least = (WIDTH, HEIGHT) if work is process_portrait else DOCUMENT_LEAST
+        raise _refusal(processed, least)
+    name = await errand.tools.pictures.put(processed.data, citizen_id)
+    return KeptPicture(name, len(processed.data))
+
+
+def _refusal(processed: Processed, least: tuple[int, int]) -> Refusal:
+    if processed.verdict is Verdict.NOT_LANDSCAPE:
+        return NotLandscape(field="file")
+    if processed.verdict is Verdict.TOO_SMALL:
+        return ImageTooSmall(
+            field="file",
+            width=processed.width,
+            height=processed.height,
+            least_width=least[0],
+            least_height=least[1],
+        )
+    return UnreadableImage(field="file")

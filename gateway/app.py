@@ -1,0 +1,158 @@
+"""Puts the parts together. Nothing else does."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+
+from core.clock import Instant
+from core.database import Database, connect
+from core.delivery import Worker
+from core.encryption import Vault
+from core.live import Live
+from core.partners import build_partners
+from core.passwords import Hasher
+from core.pictures import PictureStore
+from core.reference import Reference
+from core.seals import Seals
+from core.settings import Settings, key_ring
+from core.studio import Studio
+from core.unit import Tools
+from gateway.channels import build_channels
+from gateway.http.body_limit import BodyLimit
+from gateway.http.graphql import GraphQLView, SignInAgain
+from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
+from gateway.http.issuer_events import issuer_events_endpoint
+from gateway.http.limits import limit_documents, limit_tokens
+from gateway.http.pictures import picture_endpoint
+from gateway.http.playground import playground_routes
+from gateway.resolvers.context import Application, system_clock
+from gateway.schema import build_schema
+
+
+def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
+    vault = Vault(
+        settings.cipher_suite,
+        key_ring(settings.column_keys, "column_keys"),
+        key_ring(settings.index_keys, "index_keys"),
+    )
+    seals = Seals(
+        key_ring(settings.peppers, "peppers"), key_ring(settings.audit_keys, "audit_keys")
+    )
+    return Tools(
+        settings=settings,
+        vault=vault,
+        seals=seals,
+        reference=Reference.load(settings.outlets_csv),
+        partners=build_partners(settings, http),
+        hasher=Hasher(seals),
+        pictures=PictureStore(settings.objects_dir, vault),
+        studio=Studio(),
+    )
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], Instant] = system_clock,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Starlette:
+    """The ASGI application. `transport` carries its calls to platforms and partners."""
+    schema = build_schema(limit_tokens, limit_documents, SignInAgain)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+            database = await connect(settings.database_url)
+            application = assemble(settings, database, http, clock)
+            app.state.application = application
+            app.router.routes.extend(_routes(application, GraphQLView(schema, application)))
+            if settings.sandbox:
+                app.router.routes.append(await _sandbox(application, http))
+            application.worker.start()
+            try:
+                yield
+            finally:
+                await application.worker.stop()
+                application.tools.hasher.close()
+                application.tools.studio.close()
+                await database.close()
+
+    return Starlette(
+        lifespan=lifespan,
+        middleware=[
+            Middleware(
+                BodyLimit,
+                most_bytes=settings.max_body_bytes,
+                most_upload_bytes=settings.max_upload_bytes,
+            ),
+            *_cors(settings),
+        ],
+    )
+
+
+def assemble(
+    settings: Settings,
+    database: Database,
+    http: httpx.AsyncClient,
+    clock: Callable[[], Instant] = system_clock,
+) -> Application:
+    tools = build_tools(settings, http)
+    return Application(
+        database=database,
+        tools=tools,
+        channels=build_channels(settings, http),
+        worker=Worker(database, tools, clock),
+        live=Live(),
+        clock=clock,
+    )
+
+
+def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
+    return [
+        Route("/graphql", view),
+        WebSocketRoute("/graphql", view),
+        Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
+        Route("/pictures/{picture_id:int}", picture_endpoint(application)),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz_endpoint(application)),
+        Route("/metrics", metrics_endpoint(application)),
+        *(playground_routes() if application.tools.settings.introspection else ()),
+    ]
+
+
+async def _sandbox(application: Application, http: httpx.AsyncClient) -> BaseRoute:
+    """The outside world for development. Imported only here, and only when it is on."""
+    from sandbox.app import sandbox_routes
+    from sandbox.seed import reset, seed
+
+    await seed(application)
+
+    async def reset_gateway() -> None:
+        await reset(application)
+
+    return Mount("/sandbox", routes=sandbox_routes(application.tools.settings, http, reset_gateway))
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    if not settings.origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=sorted(settings.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=[
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "graphql-preflight",
+                "x-card-channel",
+            ],
+            max_age=600,
+        )
+    ]

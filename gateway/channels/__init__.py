@@ -1,0 +1,16 @@
+"""The apps through which citizens enter. A new channel is one file here and one line below."""
+
+import httpx
+
+from core.callers import ChannelId
+from core.settings import Settings
+from gateway.channels.base import Channel
+from gateway.channels.ping_an import PingAn
+from gateway.channels.unionpay import UnionPay
+from gateway.channels.wechat import WeChat
+
+CHANNELS: tuple[type[Channel], ...] = (WeChat, UnionPay, PingAn)
+
+
+def build_channels(settings: Settings, http: httpx.AsyncClient) -> dict[ChannelId, Channel]:
+    return {channel.id: channel(settings, http) for channel in CHANNELS}

@@ -1,0 +1,29 @@
+"""Previews of uploaded pictures, by links that carry their permission."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from core import pictures
+from gateway.resolvers.context import Application
+from gateway.resolvers.picture_links import is_permitted
+
+
+def picture_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+    async def picture(request: Request) -> Response:
+        picture_id = request.path_params["picture_id"]
+        expires = request.query_params.get("expires", "")
+        mark = request.query_params.get("mark", "")
+        expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
+        seals, now = application.tools.seals, application.clock()
+        if not mark.isascii() or not is_permitted(seals, picture_id, expires_at, mark, now):
+            return PlainTextResponse("The link has expired.\n", status_code=403)
+        found = await pictures.find_by_id(application.database, picture_id)
+        if found is None:
+            return PlainTextResponse("There is no such picture.\n", status_code=404)
+        data = await application.tools.pictures.get(found)
+        headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(data, media_type="image/jpeg", headers=headers)
+
+    return picture

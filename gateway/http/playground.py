@@ -1,0 +1,42 @@
+"""GraphiQL for browsers: the built page and its assets, all of them served from here."""
+
+from pathlib import Path
+
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+STATIC_DIR = Path(__file__).parent / "static" / "playground"
+NOT_BUILT = "调试台尚未构建,请运行 make install。 The playground is not built yet: make install builds it.\n"
+
+# CodeMirror and the menus of GraphiQL write <style> elements and style attributes of their own.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def playground_routes(static_dir: Path | None = None) -> list[BaseRoute]:
+    assets = StaticFiles(directory=static_dir or STATIC_DIR, check_dir=False)
+    return [Mount("/playground", assets, name="playground")]
+
+
+def playground_page(static_dir: Path | None = None) -> Response:
+    page = (static_dir or STATIC_DIR) / "index.html"
+    if not page.is_file():
+        return PlainTextResponse(NOT_BUILT, status_code=503)
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cache-Control": "no-cache",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return FileResponse(page, media_type="text/html", headers=headers)

@@ -1,0 +1,69 @@
+"""The context of one request: the caller, the clock, the language, and what the application is made of."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from graphql import GraphQLError
+
+from core.callers import Caller, ChannelId
+from core.clock import Instant
+from core.database import Database
+from core.delivery import Worker
+from core.errors import Language
+from core.idempotency import IdempotencyKey
+from core.live import Live
+from core.unit import Tools
+from gateway.channels.base import Channel
+
+
+def system_clock() -> Instant:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The parts that every request shares, put together in `gateway/app.py`."""
+
+    database: Database
+    tools: Tools
+    channels: Mapping[ChannelId, Channel]
+    worker: Worker
+    live: Live
+    clock: Callable[[], Instant] = system_clock
+
+
+class Unauthenticated(GraphQLError):
+    """The operation needs a session: sign in, and send `Authorization: Bearer <token>`."""
+
+    def __init__(self, message: str, code: str = "UNAUTHENTICATED") -> None:
+        super().__init__(message, extensions={"code": code})
+
+
+_SIGN_IN_FIRST = {
+    Language.ZH: "请先登录：登录已失效或未登录，请从渠道 App 重新进入。",
+    Language.EN: "Please sign in: there is no session, or it has ended.",
+}
+
+
+@dataclass(slots=True)
+class Context:
+    application: Application
+    language: Language
+    address: str = field(repr=False)
+    caller: Caller | None
+    idempotency: IdempotencyKey | None = None
+    token: str | None = field(default=None, repr=False)
+    connection_params: object = field(default=None, repr=False)
+
+    @property
+    def tools(self) -> Tools:
+        return self.application.tools
+
+    def now(self) -> Instant:
+        return self.application.clock()
+
+    def must_be_signed_in(self) -> Caller:
+        if self.caller is None:
+            raise Unauthenticated(_SIGN_IN_FIRST[self.language])
+        return self.caller

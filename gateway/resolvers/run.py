@@ -1,0 +1,187 @@
+"""Runs a service for a caller. This is the only place that commits.
+
+`run` is for services that change something: preparation outside, then one transaction. A
+refusal rolls back, unless it is remembered. `read` is for those that only look.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, TypeVar, get_type_hints, overload
+
+import msgspec
+
+from core import idempotency
+from core.database import DatabaseUnavailable, Transaction
+from core.encryption import Vault
+from core.errors import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
+from core.unit import Errand, Signal, Unit
+from gateway.resolvers.context import Context
+
+C = TypeVar("C")
+E = TypeVar("E")
+T = TypeVar("T")
+
+
+@overload
+async def run(context: Context, service: Callable[[Unit, C], Awaitable[T]], command: C) -> T: ...
+
+
+@overload
+async def run(
+    context: Context,
+    service: Callable[[Unit, C, E], Awaitable[T]],
+    command: C,
+    *,
+    first: Callable[[Errand, C], Awaitable[E]],
+) -> T: ...
+
+
+async def run(
+    context: Context,
+    service: Callable[..., Awaitable[Any]],
+    command: Any,
+    *,
+    first: Callable[[Errand, Any], Awaitable[Any]] | None = None,
+) -> Any:
+    """`first` asks partners or hashes before the transaction; its answer goes to the service."""
+    repeated = await _repeated(context, service)
+    if repeated is not None:
+        return _answer(repeated)
+    arguments = [command]
+    if first is not None:
+        arguments.append(await first(_errand(context), command))
+    now, signals, progress_of = context.now(), set[Signal](), set[int]()
+
+    async def job(transaction: Transaction) -> _Outcome:
+        unit = Unit(transaction, now, context.caller, context.tools, signals, progress_of)
+        return await _once(context, unit, service, arguments)
+
+    try:
+        outcome = await context.application.database.write(job)
+    except DatabaseUnavailable as error:
+        raise TryAgainLater(wait=5, retry_after=5) from error
+    _dispatch(context, signals, progress_of)
+    return _answer(outcome)
+
+
+async def read(context: Context, service: Callable[[Errand, C], Awaitable[T]], command: C) -> T:
+    try:
+        return await service(_errand(context), command)
+    except DatabaseUnavailable as error:
+        raise TryAgainLater(wait=5, retry_after=5) from error
+
+
+_Outcome = tuple[Any, Refusal | None]
+
+
+def _answer(outcome: _Outcome) -> Any:
+    result, refusal = outcome
+    if refusal is not None:
+        raise refusal
+    return result
+
+
+def _errand(context: Context) -> Errand:
+    application = context.application
+    return Errand(application.database, context.now(), context.caller, application.tools)
+
+
+def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> None:
+    if Signal.OUTBOX in signals:
+        context.application.worker.wake()
+    for citizen_id in progress_of:
+        context.application.live.publish(citizen_id)
+
+
+async def _once(
+    context: Context, unit: Unit, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+) -> _Outcome:
+    """The service's outcome; under an idempotency key the first one, stored with the effect."""
+    key, caller, vault = context.idempotency, context.caller, unit.tools.vault
+    if key is None or caller is None:
+        return await _attempt(unit, service, arguments)
+    stored = await idempotency.first_outcome(unit.db, vault, key, caller.session_id, unit.now)
+    if stored is not None:
+        return _decode(stored, service, vault)
+    outcome = await _attempt(unit, service, arguments)
+    await idempotency.remember(unit.db, vault, key, caller.session_id, _encode(outcome), unit.now)
+    return outcome
+
+
+async def _attempt(
+    unit: Unit, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+) -> _Outcome:
+    try:
+        return await service(unit, *arguments), None
+    except Refusal as refusal:
+        if not refusal.remembered:
+            raise
+        return None, refusal
+
+
+async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:
+    """Looks before anything is prepared, so that a repeated request costs one read."""
+    key, caller, vault = context.idempotency, context.caller, context.tools.vault
+    if key is None or caller is None:
+        return None
+    stored = await idempotency.first_outcome(
+        context.application.database, vault, key, caller.session_id, context.now()
+    )
+    return None if stored is None else _decode(stored, service, vault)
+
+
+class _StoredRefusal(msgspec.Struct):
+    code: str
+    field: str | None
+    retry_after: int | None
+    facts: dict[str, str | int | dict[str, str]]
+
+
+class _Stored(msgspec.Struct):
+    result: msgspec.Raw
+    refusal: _StoredRefusal | None = None
+
+
+def _encode(outcome: _Outcome) -> bytes:
+    result, refusal = outcome
+    stored = _Stored(msgspec.Raw(msgspec.json.encode(result, enc_hook=_without_vault)))
+    if refusal is not None:
+        facts = {
+            name: {"zh": fact.zh, "en": fact.en} if isinstance(fact, Text) else fact
+            for name, fact in refusal.facts.items()
+        }
+        stored.refusal = _StoredRefusal(
+            refusal.code.value, refusal.field, refusal.retry_after, facts
+        )
+    return msgspec.json.encode(stored)
+
+
+def _decode(data: bytes, service: Callable[..., Awaitable[Any]], vault: Vault) -> _Outcome:
+    stored = msgspec.json.decode(data, type=_Stored)
+    if stored.refusal is not None:
+        return None, _refusal_from(stored.refusal)
+
+    def with_vault(kind: type, _: object) -> object:
+        assert kind is Vault
+        return vault
+
+    return msgspec.json.decode(stored.result, type=_result_type(service), dec_hook=with_vault), None
+
+
+def _refusal_from(stored: _StoredRefusal) -> Refusal:
+    facts = {
+        name: Text(fact["zh"], fact["en"]) if isinstance(fact, dict) else fact
+        for name, fact in stored.facts.items()
+    }
+    refusal = BY_CODE[RefusalCode(stored.code)]
+    return refusal(field=stored.field, retry_after=stored.retry_after, **facts)
+
+
+@cache
+def _result_type(service: Callable[..., Awaitable[Any]]) -> Any:
+    return get_type_hints(service)["return"]
+
+
+def _without_vault(value: object) -> object:
+    assert isinstance(value, Vault), "a service's result holds plain values only"
+    return None

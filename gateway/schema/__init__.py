@@ -1,0 +1,88 @@
+"""The schema: one file per service, merged here."""
+
+from collections.abc import Callable
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+
+from gateway.schema.activate_card import ActivateCardMutation
+from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
+from gateway.schema.apply_card import ApplyCardMutation
+from gateway.schema.bind_card import BindCardMutation
+from gateway.schema.cancel_loss import CancelLossMutation
+from gateway.schema.card_status import CardStatusQuery
+from gateway.schema.change_contact import ChangeContactMutation
+from gateway.schema.change_password import ChangePasswordMutation
+from gateway.schema.change_phone import ChangePhoneMutation
+from gateway.schema.channels import ChannelsQuery
+from gateway.schema.errors import RefusalHandler
+from gateway.schema.masking import MaskUnexpected
+from gateway.schema.outlets import OutletsQuery
+from gateway.schema.production_progress import (
+    ProductionProgressQuery,
+    ProductionProgressSubscription,
+)
+from gateway.schema.reissue_card import ReissueCardMutation
+from gateway.schema.report_loss import ReportLossMutation
+from gateway.schema.send_verification_code import SendVerificationCodeMutation
+from gateway.schema.sign_in import SignInMutation
+from gateway.schema.sign_out import SignOutMutation
+from gateway.schema.transfer_in import TransferInMutation, TransferInQuery
+from gateway.schema.upload_id_document import IdDocumentMutation
+from gateway.schema.upload_portrait import PortraitMutation
+from gateway.schema.viewer import ViewerQuery
+
+Query = merge_types(
+    "Query",
+    (
+        ChannelsQuery,
+        ViewerQuery,
+        CardStatusQuery,
+        ProductionProgressQuery,
+        ApplicationFormQuery,
+        OutletsQuery,
+        TransferInQuery,
+    ),
+)
+
+Mutation = merge_types(
+    "Mutation",
+    (
+        SignInMutation,
+        SignOutMutation,
+        BindCardMutation,
+        SendVerificationCodeMutation,
+        PortraitMutation,
+        IdDocumentMutation,
+        ApplicationDraftMutation,
+        ApplyCardMutation,
+        ActivateCardMutation,
+        ReportLossMutation,
+        CancelLossMutation,
+        ChangePasswordMutation,
+        ChangePhoneMutation,
+        ChangeContactMutation,
+        TransferInMutation,
+        ReissueCardMutation,
+    ),
+)
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:
+        """Nothing: strawberry would log the document with its literals. `MaskUnexpected` logs."""
+
+
+def build_schema(*extensions: Callable[[], SchemaExtension]) -> strawberry.Schema:
+    """The schema with error masking; `extensions` are factories, one instance a request."""
+    return Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=ProductionProgressSubscription,
+        config=StrawberryConfig(disable_field_suggestions=True),
+        extensions=[*extensions, MaskUnexpected],
+        exception_handlers=[RefusalHandler()],
+    )

@@ -1,0 +1,200 @@
+"""申办表单 applicationForm and saveApplicationDraft."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from core.application_forms import SPECS, FieldSpec, FieldType, schema_name
+from core.errors import RefusalCode
+from core.forms import LABELS
+from core.pictures import PictureKind
+from core.reference import Option as CoreOption
+from core.services.application_form import FormInProgress, application_form
+from core.services.save_application_draft import (
+    SaveApplicationDraft,
+    save_application_draft,
+)
+from gateway.resolvers.picture_links import picture_link
+from gateway.resolvers.run import read, run
+from gateway.schema.errors import FieldProblem, Refusal, problems_from
+from gateway.schema.info import Info
+
+strawberry.enum(
+    FieldType, description="表单项类型 · TEXT, DIGITS, DATE (`YYYYMMDD`), SELECT or BOOLEAN."
+)
+
+
+@strawberry.type(description="选项 · One choice of a select.")
+class Option:
+    code: str = strawberry.field(description="代码 · What the form sends.")
+    name: str = strawberry.field(description="名称 · What the citizen sees.")
+
+    @classmethod
+    def from_core(cls, option: CoreOption) -> "Option":
+        return cls(code=option.code, name=option.name)
+
+
+@strawberry.type(description="表单项 · One field: how to show it, what was typed, what is wrong.")
+class FormField:
+    spec: strawberry.Private[FieldSpec]
+    form: strawberry.Private[FormInProgress]
+
+    @strawberry.field(description="名称 · Name of the field in `ApplyCardInput`.")
+    def name(self) -> str:
+        return schema_name(self.spec.name)
+
+    @strawberry.field(description="标签 · Label as in the guide.")
+    def label(self, info: Info) -> str:
+        return LABELS[schema_name(self.spec.name)].in_language(info.context.language)
+
+    @strawberry.field(description="填写说明 · Help for the citizen.")
+    def help(self, info: Info) -> str:
+        return self.spec.help.in_language(info.context.language)
+
+    @strawberry.field(description="类型 · How to show it.")
+    def type(self) -> FieldType:
+        return self.spec.type
+
+    @strawberry.field(description="是否必填 · Whether it must be filled in.")
+    def required(self) -> bool:
+        return self.spec.required
+
+    @strawberry.field(description="选项 · Choices of a select; for outlets see `outlets`.")
+    def options(self, info: Info) -> list[Option]:
+        if self.spec.options is None:
+            return []
+        return [
+            Option.from_core(option) for option in self.spec.options(info.context.tools.reference)
+        ]
+
+    @strawberry.field(description="默认值 · What to fill in at first.")
+    def default_value(self) -> str | None:
+        return self.spec.default
+
+    @strawberry.field(description="已填值 · What was typed so far; booleans are `true` or `false`.")
+    def value(self) -> str | None:
+        value = getattr(self.form.filled, self.spec.name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return value or None
+
+    @strawberry.field(description="问题 · What is wrong with the value; null when nothing is.")
+    def problem(self, info: Info) -> FieldProblem | None:
+        name = schema_name(self.spec.name)
+        found = [
+            problem
+            for problem in self.form.problems
+            if problem.field == name and problem.code is not RefusalCode.REQUIRED
+        ]
+        return problems_from((found[0],), info.context.language)[0] if found else None
+
+
+@strawberry.type(description="已上传照片 · A picture of the application.")
+class UploadedPicture:
+    portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
+    url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
+    confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
+
+
+@strawberry.type(
+    description="申办表单 · The form with its options, the draft, and what is missing."
+)
+class ApplicationForm:
+    form: strawberry.Private[FormInProgress]
+
+    @strawberry.field(description="表单项 · All fields, in the guide's order.")
+    def fields(self) -> list[FormField]:
+        return [FormField(spec=spec, form=self.form) for spec in SPECS]
+
+    @strawberry.field(description="未填项 · Names of what is still missing, pictures included.")
+    def missing(self) -> list[str]:
+        pictures = (RefusalCode.PORTRAIT_NOT_CONFIRMED, RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED)
+        return [
+            problem.field or ""
+            for problem in self.form.problems
+            if problem.code is RefusalCode.REQUIRED or problem.code in pictures
+        ]
+
+    @strawberry.field(description="照片 · The portrait uploaded last; null before.")
+    def portrait(self, info: Info) -> UploadedPicture | None:
+        picture = self.form.pictures.get(PictureKind.PORTRAIT)
+        if picture is None:
+            return None
+        return UploadedPicture(
+            portrait_id=strawberry.ID(str(picture.id)),
+            url=picture_link(info.context, picture.id),
+            confirmed=picture.confirmed,
+        )
+
+
+ApplicationFormResult = Annotated[
+    ApplicationForm | Refusal,
+    strawberry.union("ApplicationFormResult", description="申办表单结果 · The form or a refusal."),
+]
+
+
+@strawberry.input(description="申办草稿 · Any of the form's fields; null erases one.")
+class ApplicationDraftInput:
+    postal_code: str | None = strawberry.UNSET
+    social_insurance_number: str | None = strawberry.UNSET
+    education_code: str | None = strawberry.UNSET
+    occupation_code: str | None = strawberry.UNSET
+    bank_code: str | None = strawberry.UNSET
+    financial_withholding: bool | None = strawberry.UNSET
+    pickup_method: str | None = strawberry.UNSET
+    district_code: str | None = strawberry.UNSET
+    outlet_code: str | None = strawberry.UNSET
+    phone: str | None = strawberry.UNSET
+    nationality_code: str | None = strawberry.UNSET
+    id_document_type: str | None = strawberry.UNSET
+    id_issuer: str | None = strawberry.UNSET
+    id_number: str | None = strawberry.UNSET
+    id_valid_until: str | None = strawberry.UNSET
+    name: str | None = strawberry.UNSET
+    gender_code: str | None = strawberry.UNSET
+    ethnicity_code: str | None = strawberry.UNSET
+    birth_date: str | None = strawberry.UNSET
+
+    def given(self) -> dict[str, Any]:
+        return {
+            spec.name: value
+            for spec in SPECS
+            if (value := getattr(self, spec.name)) is not strawberry.UNSET
+        }
+
+
+@strawberry.type(description="草稿已保存 · Kept thirty days, resumable from any channel.")
+class ApplicationDraftSaved:
+    missing: list[str] = strawberry.field(description="未填项 · Names of fields still missing.")
+    problems: list[FieldProblem] = strawberry.field(description="问题 · What is wrong now.")
+
+
+SaveApplicationDraftResult = Annotated[
+    ApplicationDraftSaved | Refusal,
+    strawberry.union("SaveApplicationDraftResult", description="保存草稿结果 · Saved or refusal."),
+]
+
+
+@strawberry.type
+class ApplicationFormQuery:
+    @strawberry.field(
+        description="申办表单 · Everything a front-end needs to render the form without tables of its own."
+    )
+    async def application_form(self, info: Info) -> ApplicationFormResult:
+        info.context.must_be_signed_in()
+        return ApplicationForm(form=await read(info.context, application_form, None))
+
+
+@strawberry.type
+class ApplicationDraftMutation:
+    @strawberry.mutation(description="保存草稿 · Saves what is given; unfinished is fine.")
+    async def save_application_draft(
+        self, info: Info, input: ApplicationDraftInput
+    ) -> SaveApplicationDraftResult:
+        info.context.must_be_signed_in()
+        command = SaveApplicationDraft(fields=input.given())
+        saved = await run(info.context, save_application_draft, command)
+        return ApplicationDraftSaved(
+            missing=list(saved.missing),
+            problems=problems_from(saved.problems, info.context.language),
+        )

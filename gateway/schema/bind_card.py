@@ -1,0 +1,52 @@
+"""绑卡 bindCard: WeChat's first-time binding of the account to a person."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import strawberry
+
+from core.callers import RealNameLevel
+from core.services.bind_card import BindCard, bind_card, confirm_identity
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+from gateway.schema.viewer import Viewer, viewer_of
+
+
+@strawberry.input(description="绑卡信息 · Who the citizen is; the code goes to the phone on file.")
+class BindCardInput:
+    name: str = strawberry.field(description="姓名 · As on the ID card.")
+    social_security_number: str = strawberry.field(
+        description="社会保障号码 · 18 characters, for residents the ID number."
+    )
+    phone: str = strawberry.field(description="手机号码 · The phone on file, 11 digits.")
+    code: str = strawberry.field(description="验证码 · 6 digits, sent for BIND_CARD.")
+
+
+@strawberry.type(description="绑卡成功 · The account now stands for the person.")
+class CardBound:
+    viewer: Viewer = strawberry.field(description="当前用户 · Who is signed in now.")
+
+
+BindCardResult = Annotated[
+    CardBound | Refusal,
+    strawberry.union("BindCardResult", description="绑卡结果 · Bound or refusal."),
+]
+
+
+@strawberry.type
+class BindCardMutation:
+    @strawberry.mutation(
+        description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions."
+    )
+    async def bind_card(self, info: Info, input: BindCardInput) -> BindCardResult:
+        caller = info.context.must_be_signed_in()
+        command = BindCard(
+            name=input.name,
+            social_security_number=input.social_security_number,
+            phone=input.phone,
+            code=input.code,
+        )
+        citizen_id = await run(info.context, bind_card, command, first=confirm_identity)
+        bound = replace(caller, citizen_id=citizen_id, level=RealNameLevel.BOUND)
+        return CardBound(viewer=await viewer_of(info, bound))

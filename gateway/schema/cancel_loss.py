@@ -1,0 +1,38 @@
+"""解挂 cancelLoss."""
+
+from typing import Annotated
+
+import strawberry
+
+from core.services.cancel_loss import CancelLoss, cancel_loss
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+from gateway.schema.types import CardStatus
+
+
+@strawberry.input(description="解挂信息 · The bound phone, the card's number and a code.")
+class CancelLossInput:
+    phone: str = strawberry.field(description="手机号码 · The bound phone, 11 digits.")
+    card_number: str = strawberry.field(description="卡号 · On the portrait side of the card.")
+    code: str = strawberry.field(description="验证码 · 6 digits, sent for CANCEL_LOSS.")
+
+
+@strawberry.type(description="解挂成功 · The card works again.")
+class LossCancelled:
+    card: CardStatus = strawberry.field(description="卡状态信息 · The card now.")
+
+
+CancelLossResult = Annotated[
+    LossCancelled | Refusal,
+    strawberry.union("CancelLossResult", description="解挂结果 · Cancelled or refusal."),
+]
+
+
+@strawberry.type
+class CancelLossMutation:
+    @strawberry.mutation(description="解挂 · Restores a lost card, while no reissue is open.")
+    async def cancel_loss(self, info: Info, input: CancelLossInput) -> CancelLossResult:
+        info.context.must_be_signed_in()
+        command = CancelLoss(phone=input.phone, card_number=input.card_number, code=input.code)
+        return LossCancelled(card=CardStatus.of(await run(info.context, cancel_loss, command)))

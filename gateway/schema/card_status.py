@@ -1,0 +1,24 @@
+"""卡状态查询 cardStatus."""
+
+from typing import Annotated
+
+import strawberry
+
+from core.services.card_status import card_status
+from gateway.resolvers.run import read
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+from gateway.schema.types import CardStatus
+
+CardStatusResult = Annotated[
+    CardStatus | Refusal,
+    strawberry.union("CardStatusResult", description="卡状态查询结果 · The card or a refusal."),
+]
+
+
+@strawberry.type
+class CardStatusQuery:
+    @strawberry.field(description="卡状态查询 · The viewer's card.")
+    async def card_status(self, info: Info) -> CardStatusResult:
+        info.context.must_be_signed_in()
+        return CardStatus.of(await read(info.context, card_status, None))

@@ -1,0 +1,53 @@
+"""信息变更 · 其他信息变更 changeContact."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.clock import moment
+from core.services.change_contact import ChangeContact, change_contact
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+
+
+@strawberry.input(description="其他信息变更 · Only what is given changes.")
+class ChangeContactInput:
+    landline: str | None = strawberry.field(
+        default=None, description="固定电话 · Like 028-12345678."
+    )
+    registered_address: str | None = strawberry.field(
+        default=None, description="户口所在地地址 · At most 100 characters."
+    )
+    residential_address: str | None = strawberry.field(
+        default=None, description="常住地地址 · At most 100 characters."
+    )
+    residential_postal_code: str | None = strawberry.field(
+        default=None, description="常住地邮政编码 · 6 digits."
+    )
+
+
+@strawberry.type(description="信息变更成功 · What was given is changed.")
+class ContactChanged:
+    at: datetime = strawberry.field(description="时间 · When.")
+
+
+ChangeContactResult = Annotated[
+    ContactChanged | Refusal,
+    strawberry.union("ChangeContactResult", description="其他信息变更结果 · Changed or refusal."),
+]
+
+
+@strawberry.type
+class ChangeContactMutation:
+    @strawberry.mutation(description="其他信息变更 · Landline, addresses and postal code.")
+    async def change_contact(self, info: Info, input: ChangeContactInput) -> ChangeContactResult:
+        info.context.must_be_signed_in()
+        command = ChangeContact(
+            landline=input.landline,
+            registered_address=input.registered_address,
+            residential_address=input.residential_address,
+            residential_postal_code=input.residential_postal_code,
+        )
+        return ContactChanged(at=moment(await run(info.context, change_contact, command)))

@@ -1,0 +1,72 @@
+"""渠道 channels: the three apps and their entry steps, as in the guide."""
+
+import strawberry
+
+from core import sign_in_states
+from core.callers import ChannelId
+from gateway.channels.base import Channel as CoreChannel
+from gateway.schema.info import Info
+
+
+@strawberry.type(description="进入步骤 · One step from opening the app to the card services.")
+class EntryStep:
+    order: int = strawberry.field(description="顺序 · Starts at 1.")
+    title: str = strawberry.field(description="标题 · Short.")
+    instruction: str = strawberry.field(description="操作说明 · As in the city's guide.")
+
+
+@strawberry.type(description="渠道 · An app through which citizens reach the services.")
+class Channel:
+    channel: strawberry.Private[CoreChannel]
+
+    @strawberry.field(description="渠道代码 · Identifies the channel.")
+    def id(self) -> ChannelId:
+        return self.channel.id
+
+    @strawberry.field(description="渠道名称 · Name of the channel.")
+    def name(self, info: Info) -> str:
+        return self.channel.name.in_language(info.context.language)
+
+    @strawberry.field(description="应用名称 · Name of the app as citizens know it.")
+    def app_name(self, info: Info) -> str:
+        return self.channel.app_name.in_language(info.context.language)
+
+    @strawberry.field(description="进入步骤 · From opening the app to the card services.")
+    def entry_steps(self, info: Info) -> list[EntryStep]:
+        language = info.context.language
+        return [
+            EntryStep(
+                order=step.order,
+                title=step.title.in_language(language),
+                instruction=step.instruction.in_language(language),
+            )
+            for step in self.channel.entry_steps
+        ]
+
+    @strawberry.field(
+        description="是否需要绑卡 · Whether the citizen binds once (`bindCard`), because the platform vouches for nobody."
+    )
+    def binding_required(self) -> bool:
+        return self.channel.binding_required
+
+    @strawberry.field(
+        description="授权地址 · The platform's page that sends the citizen back to `redirectUri` "
+        "with a code and a state for `signIn`; null where the platform has none."
+    )
+    def authorize_url(self, info: Info, redirect_uri: str) -> str | None:
+        context = info.context
+        state = sign_in_states.issue(context.tools.seals, self.channel.id, context.now())
+        return self.channel.authorize_url(redirect_uri, state)
+
+
+@strawberry.type
+class ChannelsQuery:
+    @strawberry.field(
+        description="全部渠道 · The three apps with their entry steps. No session needed."
+    )
+    def channels(self, info: Info) -> list[Channel]:
+        return [Channel(channel=channel) for channel in info.context.application.channels.values()]
+
+    @strawberry.field(description="渠道 · One app with its entry steps. No session needed.")
+    def channel(self, info: Info, id: ChannelId) -> Channel:
+        return Channel(channel=info.context.application.channels[id])

@@ -1,0 +1,38 @@
+"""领卡网点 outlets."""
+
+import strawberry
+
+from core import reference
+from gateway.schema.info import Info
+
+
+@strawberry.type(description="领卡网点 · A bank branch where cards are collected.")
+class Outlet:
+    code: str = strawberry.field(description="网点代码 · For `outletCode`.")
+    name: str = strawberry.field(description="网点名称 · Name.")
+    address: str = strawberry.field(description="地址 · Address.")
+    district_code: str = strawberry.field(description="所在区县 · GB/T 2260 code.")
+    bank_codes: list[str] = strawberry.field(
+        description="办理银行 · Banks whose cards it hands out."
+    )
+
+    @classmethod
+    def from_core(cls, outlet: reference.Outlet) -> "Outlet":
+        return cls(
+            code=outlet.code,
+            name=outlet.name,
+            address=outlet.address,
+            district_code=outlet.district_code,
+            bank_codes=list(outlet.bank_codes),
+        )
+
+
+@strawberry.type
+class OutletsQuery:
+    @strawberry.field(
+        description="领卡网点 · Outlets of a district, of one bank if given. No session needed. "
+        "The built-in outlets are samples; the operator replaces them."
+    )
+    def outlets(self, info: Info, district_code: str, bank_code: str | None = None) -> list[Outlet]:
+        found = info.context.tools.reference.outlets_in(district_code, bank_code)
+        return [Outlet.from_core(outlet) for outlet in found]

@@ -1,0 +1,67 @@
+"""补卡 reissueCard."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import strawberry
+
+from core.services.reissue_card import ReissueCard, reissue_card
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+from gateway.schema.types import ProductionProgress
+
+
+@strawberry.enum(description="领卡方式 · OUTLET 服务网点.")
+class PickupMethod(StrEnum):
+    OUTLET = "OUTLET"
+
+
+@strawberry.input(
+    description="补卡信息 · Where to collect the new card, the bound phone and a code."
+)
+class ReissueCardInput:
+    pickup_method: PickupMethod = strawberry.field(description="领卡方式 · OUTLET 服务网点.")
+    district_code: str = strawberry.field(description="发卡区县 · GB/T 2260 code.")
+    outlet_code: str = strawberry.field(
+        description="发卡网点 · An outlet of the district that serves the card's bank, see `outlets`."
+    )
+    phone: str = strawberry.field(description="手机号码 · The bound phone, 11 digits.")
+    code: str = strawberry.field(description="验证码 · 6 digits, sent for REISSUE_CARD.")
+
+
+@strawberry.type(description="补卡已受理 · A new card of the same bank is being made.")
+class CardReissued:
+    application_number: str = strawberry.field(description="申请编号 · Number of the reissue.")
+    fee_fen: int = strawberry.field(description="工本费 · In fen (1/100 yuan).")
+    progress: ProductionProgress = strawberry.field(
+        description="制卡进度 · Progress of the new card."
+    )
+
+
+ReissueCardResult = Annotated[
+    CardReissued | Refusal,
+    strawberry.union("ReissueCardResult", description="补卡结果 · Accepted or refusal."),
+]
+
+
+@strawberry.type
+class ReissueCardMutation:
+    @strawberry.mutation(
+        description="补卡 · A new card for one that was reported lost; from then on it cannot be restored."
+    )
+    async def reissue_card(self, info: Info, input: ReissueCardInput) -> ReissueCardResult:
+        info.context.must_be_signed_in()
+        command = ReissueCard(
+            pickup_method=input.pickup_method.value,
+            district_code=input.district_code,
+            outlet_code=input.outlet_code,
+            phone=input.phone,
+            code=input.code,
+        )
+        progress = await run(info.context, reissue_card, command)
+        return CardReissued(
+            application_number=progress.order.application.number,
+            fee_fen=info.context.tools.settings.reissue_fee_fen,
+            progress=ProductionProgress(progress=progress),
+        )

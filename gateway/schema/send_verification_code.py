@@ -1,0 +1,64 @@
+"""获取验证码 sendVerificationCode: six digits by SMS."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.clock import moment
+from core.masking import mask_phone
+from core.services.send_verification_code import SendVerificationCode, send_verification_code
+from core.verification import VerificationPurpose
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+
+strawberry.enum(
+    VerificationPurpose,
+    description="验证码用途 · BIND_CARD 绑卡, APPLY_CARD 申办, ACTIVATE_CARD 激活, REPORT_LOSS 挂失, "
+    "CANCEL_LOSS 解挂, CHANGE_PHONE 手机号码变更, TRANSFER_IN 卡归属地转入, REISSUE_CARD 补卡.",
+)
+
+
+@strawberry.input(description="验证码请求 · What the code is for, and the phone that it goes to.")
+class SendVerificationCodeInput:
+    purpose: VerificationPurpose = strawberry.field(
+        description="用途 · A code works for one purpose."
+    )
+    phone: str = strawberry.field(
+        description="手机号码 · 11 digits. The bound phone; for CHANGE_PHONE the new one."
+    )
+
+
+@strawberry.type(description="验证码已发送 · An SMS is on its way.")
+class VerificationCodeSent:
+    masked_phone: str = strawberry.field(description="手机号码 · Masked.")
+    expires_at: datetime = strawberry.field(description="失效时间 · Until when the code is valid.")
+    resend_after: int = strawberry.field(
+        description="重新获取 · Seconds before another can be sent."
+    )
+
+
+SendVerificationCodeResult = Annotated[
+    VerificationCodeSent | Refusal,
+    strawberry.union("SendVerificationCodeResult", description="获取验证码结果 · Sent or refusal."),
+]
+
+
+@strawberry.type
+class SendVerificationCodeMutation:
+    @strawberry.mutation(
+        description="获取验证码 · Valid 5 minutes, for one purpose, one phone and this session; "
+        "the fifth wrong try voids it."
+    )
+    async def send_verification_code(
+        self, info: Info, input: SendVerificationCodeInput
+    ) -> SendVerificationCodeResult:
+        info.context.must_be_signed_in()
+        command = SendVerificationCode(purpose=input.purpose, phone=input.phone)
+        sent = await run(info.context, send_verification_code, command)
+        return VerificationCodeSent(
+            masked_phone=mask_phone(sent.phone),
+            expires_at=moment(sent.expires_at),
+            resend_after=sent.resend_after,
+        )

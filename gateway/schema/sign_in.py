@@ -1,0 +1,60 @@
+"""登录 signIn: exchanges the app's credential for a session."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.callers import ChannelId
+from core.clock import moment
+from core.services import sign_in as service
+from gateway.resolvers.sign_in import sign_in_through
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+from gateway.schema.viewer import Viewer, viewer_of
+
+
+@strawberry.input(description="登录信息 · What the app handed to the front-end.")
+class SignInInput:
+    channel: ChannelId = strawberry.field(description="渠道 · Through which app.")
+    credential: str = strawberry.field(
+        description="登录凭证 · WeChat and UnionPay: the OAuth `code`. Ping An: the bridge's `requestCode`."
+    )
+    state: str | None = strawberry.field(
+        default=None,
+        description="防伪状态 · The `state` that came back with the code; not used by Ping An.",
+    )
+
+
+@strawberry.type(description="登录成功 · A session has begun.")
+class SignedIn:
+    signed_in: strawberry.Private[service.SignedIn]
+
+    @strawberry.field(description="会话令牌 · Send it as `Authorization: Bearer <token>`.")
+    def token(self) -> str:
+        return self.signed_in.session.token
+
+    @strawberry.field(description="失效时间 · When the session ends.")
+    def expires_at(self) -> datetime:
+        return moment(self.signed_in.session.expires_at)
+
+    @strawberry.field(description="当前用户 · Who has signed in.")
+    async def viewer(self, info: Info) -> Viewer:
+        return await viewer_of(info, self.signed_in.caller)
+
+
+SignInResult = Annotated[
+    SignedIn | Refusal,
+    strawberry.union("SignInResult", description="登录结果 · Session or refusal."),
+]
+
+
+@strawberry.type
+class SignInMutation:
+    @strawberry.mutation(description="登录 · Exchanges the app's credential for a session.")
+    async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
+        return SignedIn(
+            signed_in=await sign_in_through(
+                info.context, input.channel, input.credential, input.state
+            )
+        )

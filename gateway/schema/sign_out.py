@@ -1,0 +1,31 @@
+"""退出 signOut: ends the session."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.clock import moment
+from core.services.sign_out import sign_out
+from gateway.resolvers.run import run
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+
+
+@strawberry.type(description="已退出 · The session has ended.")
+class SignedOut:
+    at: datetime = strawberry.field(description="时间 · When.")
+
+
+SignOutResult = Annotated[
+    SignedOut | Refusal,
+    strawberry.union("SignOutResult", description="退出结果 · Done or refusal."),
+]
+
+
+@strawberry.type
+class SignOutMutation:
+    @strawberry.mutation(description="退出 · Ends the session at once.")
+    async def sign_out(self, info: Info) -> SignOutResult:
+        info.context.must_be_signed_in()
+        return SignedOut(at=moment(await run(info.context, sign_out, None)))

@@ -1,0 +1,160 @@
+"""Types that several services share: the card, the progress of its making, and their parts.
+
+Personal values are opened and masked only when a query asks for them.
+"""
+
+from datetime import datetime
+
+import strawberry
+
+from core.callers import ChannelId
+from core.cards import STATE_NAMES, Card, CardState
+from core.clock import moment
+from core.holders import Holder
+from core.masking import mask_name, mask_number
+from core.production import (
+    NODE_NAMES,
+    RESULT_NAMES,
+    NodeResult,
+    NodeState,
+    ProductionNode,
+    Progress,
+)
+from gateway.schema.info import Info
+
+strawberry.enum(ChannelId, description="渠道 · The app through which a citizen comes.")
+strawberry.enum(
+    CardState,
+    description="卡状态 (AAZ502) · SEALED 封存, ACTIVE 正常, LOST 挂失, LOCKED 应用锁定, "
+    "TEMPORARILY_LOST 临时挂失, CANCELLED 注销.",
+)
+strawberry.enum(
+    ProductionNode,
+    description="制卡业务节点 · INTAKE 采集信息受理, BANK_ACCOUNT 银行开户, MANUFACTURE 卡商制卡, "
+    "KEY_LOADING 密钥加载, STOCK_TRANSFER 卡库存转移, READY_FOR_PICKUP 可领卡.",
+)
+strawberry.enum(
+    NodeResult,
+    description="办理结果 · PENDING 未开始, IN_PROGRESS 办理中, DONE 已完成, FAILED 未通过.",
+)
+
+
+@strawberry.type(description="卡状态信息 · The viewer's social security card.")
+class CardStatus:
+    holder: strawberry.Private[Holder]
+    card: strawberry.Private[Card]
+
+    @classmethod
+    def of(cls, holder: Holder) -> "CardStatus":
+        return cls(holder=holder, card=holder.card)
+
+    @strawberry.field(description="姓名 · Holder's name, masked: first character.")
+    def name(self) -> str:
+        return mask_name(self.holder.citizen.name.reveal())
+
+    @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
+    def social_security_number(self) -> str:
+        return mask_number(self.holder.citizen.social_security_number.reveal())
+
+    @strawberry.field(description="卡号 · Nine characters, printed on the portrait side.")
+    def card_number(self) -> str:
+        return self.card.number.reveal()
+
+    @strawberry.field(description="发卡日期 · Date of issue, `YYYY-MM-DD`.")
+    def issue_date(self) -> str:
+        return self.card.issue_date
+
+    @strawberry.field(description="发卡银行 · Name of the issuing bank.")
+    def bank(self, info: Info) -> str:
+        return bank_name(info, self.card.bank_code)
+
+    @strawberry.field(
+        description="发卡银行代码 · Code of the issuing bank, as in `applicationForm`."
+    )
+    def bank_code(self) -> str:
+        return self.card.bank_code
+
+    @strawberry.field(description="归属地 · Name of the city that the card belongs to.")
+    def home_region(self, info: Info) -> str:
+        region = info.context.tools.reference.regions.get(self.card.region_code)
+        return self.card.region_code if region is None else region.name
+
+    @strawberry.field(description="归属地代码 · GB/T 2260 code of that city; 成都市 is 510100.")
+    def home_region_code(self) -> str:
+        return self.card.region_code
+
+    @strawberry.field(description="卡状态 · State of the card.")
+    def state(self) -> CardState:
+        return self.card.state
+
+    @strawberry.field(description="卡状态名称 · The state in words.")
+    def state_name(self, info: Info) -> str:
+        return STATE_NAMES[self.card.state].in_language(info.context.language)
+
+
+@strawberry.type(description="业务节点 · One of the six nodes of making a card.")
+class ProductionNodeState:
+    state: strawberry.Private[NodeState]
+
+    @strawberry.field(description="业务节点 · Which node.")
+    def node(self) -> ProductionNode:
+        return self.state.node
+
+    @strawberry.field(description="业务节点名称 · The node in words.")
+    def title(self, info: Info) -> str:
+        return NODE_NAMES[self.state.node].in_language(info.context.language)
+
+    @strawberry.field(description="办理结果 · Result of the node.")
+    def result(self) -> NodeResult:
+        return self.state.result
+
+    @strawberry.field(description="办理结果名称 · The result in words.")
+    def result_title(self, info: Info) -> str:
+        return RESULT_NAMES[self.state.result].in_language(info.context.language)
+
+    @strawberry.field(description="办理时间 · When the result was reported; null before.")
+    def at(self) -> datetime | None:
+        return None if self.state.at is None else moment(self.state.at)
+
+    @strawberry.field(description="未通过原因 · Why the node failed, in plain words; else null.")
+    def message(self) -> str | None:
+        return self.state.reason
+
+
+@strawberry.type(description="制卡进度 · How far the making of the viewer's newest card is.")
+class ProductionProgress:
+    progress: strawberry.Private[Progress]
+
+    @strawberry.field(description="申请编号 · Number of the application that it belongs to.")
+    def application_number(self) -> str:
+        return self.progress.order.application.number
+
+    @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
+    def social_security_number(self) -> str:
+        return mask_number(self.progress.citizen.social_security_number.reveal())
+
+    @strawberry.field(description="姓名 · Masked: first character.")
+    def name(self) -> str:
+        return mask_name(self.progress.citizen.name.reveal())
+
+    @strawberry.field(description="制卡批次号 · Given by the card issuer; null before.")
+    def batch_number(self) -> str | None:
+        return self.progress.order.batch_number
+
+    @strawberry.field(description="卡号 · Number of the new card; null before it has one.")
+    def card_number(self) -> str | None:
+        number = self.progress.order.card_number
+        return None if number is None else number.reveal()
+
+    @strawberry.field(description="发卡银行 · Name of the issuing bank.")
+    def bank(self, info: Info) -> str:
+        return bank_name(info, self.progress.order.bank_code)
+
+    @strawberry.field(description="业务节点 · The six nodes in order.")
+    def nodes(self) -> list[ProductionNodeState]:
+        return [ProductionNodeState(state=state) for state in self.progress.order.nodes]
+
+
+def bank_name(info: Info, code: str) -> str:
+    bank = info.context.tools.reference.bank(code)
+    return code if bank is None else bank.name

@@ -1,0 +1,72 @@
+"""上传身份证 uploadIdDocument and confirmIdDocuments."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import strawberry
+from strawberry.file_uploads import Upload
+
+from core.clock import moment
+from core.pictures import PictureKind
+from core.services.confirm_id_documents import confirm_id_documents
+from core.services.upload_id_document import (
+    UploadIdDocument,
+    keep_id_document,
+    upload_id_document,
+)
+from gateway.resolvers.run import run
+from gateway.resolvers.uploads import read_upload
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+
+
+@strawberry.enum(description="身份证面 · PORTRAIT_SIDE 人像面, EMBLEM_SIDE 国徽面.")
+class IdDocumentSide(StrEnum):
+    PORTRAIT_SIDE = "PORTRAIT_SIDE"
+    EMBLEM_SIDE = "EMBLEM_SIDE"
+
+
+@strawberry.type(description="身份证照片已上传 · One side is kept.")
+class IdDocumentUploaded:
+    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side.")
+    accepted: bool = strawberry.field(description="预审是否通过 · Whether it can be confirmed.")
+
+
+@strawberry.type(description="身份证照片已确认 · Both sides are confirmed.")
+class IdDocumentsConfirmed:
+    at: datetime = strawberry.field(description="时间 · When.")
+
+
+UploadIdDocumentResult = Annotated[
+    IdDocumentUploaded | Refusal,
+    strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Kept or refusal."),
+]
+ConfirmIdDocumentsResult = Annotated[
+    IdDocumentsConfirmed | Refusal,
+    strawberry.union(
+        "ConfirmIdDocumentsResult", description="确认身份证结果 · Confirmed or refusal."
+    ),
+]
+
+
+@strawberry.type
+class IdDocumentMutation:
+    @strawberry.mutation(
+        description="上传身份证 · One side, photographed in landscape; JPEG, PNG or WebP, at most 10 MB."
+    )
+    async def upload_id_document(
+        self, info: Info, side: IdDocumentSide, file: Upload
+    ) -> UploadIdDocumentResult:
+        context = info.context
+        context.must_be_signed_in()
+        command = UploadIdDocument(
+            side=PictureKind(side.value), data=await read_upload(context, file)
+        )
+        kept = await run(context, upload_id_document, command, first=keep_id_document)
+        return IdDocumentUploaded(side=IdDocumentSide(kept.value), accepted=True)
+
+    @strawberry.mutation(description="确认身份证 · Accepts both sides as uploaded last.")
+    async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
+        info.context.must_be_signed_in()
+        return IdDocumentsConfirmed(at=moment(await run(info.context, confirm_id_documents, None)))

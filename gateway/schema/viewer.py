@@ -1,0 +1,117 @@
+"""当前用户 viewer: who is signed in, and which of the ten services can be used now."""
+
+import strawberry
+
+from core import holders
+from core.callers import Caller, ChannelId
+from core.errors import NotBound
+from core.holders import Holder
+from core.masking import mask_name, mask_number, mask_phone
+from core.services import SERVICES, CardService, ServiceEntry
+from core.unit import Errand
+from gateway.resolvers.run import read
+from gateway.schema.errors import Refusal
+from gateway.schema.info import Info
+
+strawberry.enum(
+    CardService,
+    description="服务事项 · The ten services of the guide: APPLY_CARD 申办, ACTIVATE_CARD 激活, "
+    "REPORT_LOSS 挂失, CANCEL_LOSS 解挂, CHANGE_PASSWORD 服务密码变更, CHANGE_INFORMATION 信息变更, "
+    "TRANSFER_IN 卡归属地转入, REISSUE_CARD 补卡, PRODUCTION_PROGRESS 制卡进度查询, CARD_STATUS 卡状态查询.",
+)
+
+
+@strawberry.type(description="服务可用性 · Whether the viewer can use a service now.")
+class ServiceAvailability:
+    entry: strawberry.Private[ServiceEntry]
+    holder: strawberry.Private[Holder | None]
+
+    @strawberry.field(description="服务事项 · Which service.")
+    def service(self) -> CardService:
+        return self.entry.id
+
+    @strawberry.field(description="服务名称 · Its name in the guide.")
+    def title(self, info: Info) -> str:
+        return self.entry.title.in_language(info.context.language)
+
+    @strawberry.field(description="是否可用 · Whether it can be used now.")
+    def available(self) -> bool:
+        return self.holder is not None and self.entry.why_not(self.holder) is None
+
+    @strawberry.field(description="不可用原因 · Why not, and what to do; null when it can be used.")
+    def reason(self, info: Info) -> Refusal | None:
+        refusal = NotBound() if self.holder is None else self.entry.why_not(self.holder)
+        return None if refusal is None else Refusal.from_core(refusal, info.context.language)
+
+
+@strawberry.type(description="卡信息 · The card as the 挂失 page shows it.")
+class ViewerCard:
+    holder: strawberry.Private[Holder]
+
+    @strawberry.field(description="姓名 · Masked: first character.")
+    def name(self) -> str:
+        return mask_name(self.holder.citizen.name.reveal())
+
+    @strawberry.field(description="卡号 · Nine characters.")
+    def card_number(self) -> str:
+        return self.holder.card.number.reveal()
+
+
+@strawberry.type(description="当前用户 · Who is signed in. Personal values are masked.")
+class Viewer:
+    caller: strawberry.Private[Caller]
+    holder: strawberry.Private[Holder | None]
+
+    @strawberry.field(description="渠道 · Through which app.")
+    def channel(self) -> ChannelId:
+        return self.caller.channel
+
+    @strawberry.field(
+        description="是否已绑卡/实名 · Whether the person is known; if not, use `bindCard`."
+    )
+    def bound(self) -> bool:
+        return self.holder is not None
+
+    @strawberry.field(description="姓名 · Masked; null until bound.")
+    def name(self) -> str | None:
+        return None if self.holder is None else mask_name(self.holder.citizen.name.reveal())
+
+    @strawberry.field(description="社会保障号码 · Masked; null until bound.")
+    def social_security_number(self) -> str | None:
+        if self.holder is None:
+            return None
+        return mask_number(self.holder.citizen.social_security_number.reveal())
+
+    @strawberry.field(description="手机号码 · Masked; null when none is on file.")
+    def phone(self) -> str | None:
+        if self.holder is None or self.holder.citizen.phone is None:
+            return None
+        return mask_phone(self.holder.citizen.phone.reveal())
+
+    @strawberry.field(description="卡信息 · Name and card number; null without a card in Chengdu.")
+    def card(self) -> ViewerCard | None:
+        if self.holder is None or not self.holder.cards:
+            return None
+        return ViewerCard(holder=self.holder)
+
+    @strawberry.field(description="十项服务 · All ten in the guide's order.")
+    def services(self) -> list[ServiceAvailability]:
+        return [ServiceAvailability(entry=entry, holder=self.holder) for entry in SERVICES]
+
+
+async def viewer_of(info: Info, caller: Caller) -> Viewer:
+    if caller.citizen_id is None:
+        return Viewer(caller=caller, holder=None)
+    return Viewer(caller=caller, holder=await read(info.context, _holder, caller.citizen_id))
+
+
+async def _holder(errand: Errand, citizen_id: int) -> Holder:
+    return await holders.find(errand.db, errand.tools.vault, errand.now, citizen_id)
+
+
+@strawberry.type
+class ViewerQuery:
+    @strawberry.field(description="当前用户 · Who is signed in; null without a session.")
+    async def viewer(self, info: Info) -> Viewer | None:
+        caller = info.context.caller
+        return None if caller is None else await viewer_of(info, caller)

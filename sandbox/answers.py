@@ -1,0 +1,41 @@
+"""Reading requests and answering them, for every stand-in: JSON in, JSON or one sentence out."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.personas import PERSONAS, Persona
+
+T = TypeVar("T")
+
+
+class Answer(JSONResponse):
+    """JSON in UTF-8, of what changes with every request."""
+
+    def __init__(self, content: Any, status_code: int = 200) -> None:
+        super().__init__(content, status_code, headers={"Cache-Control": "no-store"})
+
+
+async def read(request: Request, shape: type[T]) -> T:
+    """The request's JSON body. Answers 400 where it is not of that shape."""
+    try:
+        return msgspec.json.decode(await request.body(), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(400, f"The body is not what is expected here: {error}.") from error
+
+
+def persona_of(persona_id: str) -> Persona:
+    """Answers 404 where there is no such persona."""
+    persona = PERSONAS.get(persona_id)
+    if persona is None:
+        raise HTTPException(404, f"There is no such persona; there are {', '.join(PERSONAS)}.")
+    return persona
+
+
+async def error_answer(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return Answer({"error": error.detail}, error.status_code)

@@ -1,0 +1,152 @@
+"""The sandbox over HTTP: its own doors, the partners, the platforms and the page."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from core.callers import ChannelId
+from core.settings import Settings
+from sandbox import issuer, partners
+from sandbox.answers import Answer, error_answer, persona_of, read
+from sandbox.page import page_routes
+from sandbox.personas import PERSONAS
+from sandbox.platforms import authorize, platform_routes
+from sandbox.settings import MOUNT, world_file
+from sandbox.world import World
+
+ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
+
+_STATELESS = frozenset({ChannelId.PING_AN})
+_AUTHORIZE_URL = (
+    "query($c: ChannelId!, $r: String!) { channel(id: $c) { authorizeUrl(redirectUri: $r) } }"
+)
+
+
+class _Authorize(msgspec.Struct):
+    channel: ChannelId
+    persona: str
+
+
+class _Advance(msgspec.Struct):
+    persona: str
+    result: Literal["DONE", "FAILED"] = "DONE"
+    reason: str | None = None
+    event: Literal["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"] | None = None
+
+
+def sandbox_routes(
+    settings: Settings, http: httpx.AsyncClient, reset_gateway: ResetGateway
+) -> list[BaseRoute]:
+    """For a Mount at `/sandbox`. `reset_gateway` makes the gateway's own data as new."""
+    world = World(world_file(settings))
+    if world.add("beginnings", "done", {}):
+        _begin(world)
+    doors = _Doors(settings, http, world, reset_gateway)
+    inside = Starlette(
+        routes=[
+            *doors.routes(),
+            *partners.partner_routes(settings, world),
+            *_below_mount(platform_routes(settings, world)),
+            *page_routes(),
+        ],
+        exception_handlers={HTTPException: error_answer},
+    )
+    return [Mount("/", app=inside)]
+
+
+def _begin(world: World) -> None:
+    partners.begin(world)
+    issuer.begin(world)
+
+
+class _Doors:
+    def __init__(
+        self,
+        settings: Settings,
+        http: httpx.AsyncClient,
+        world: World,
+        reset_gateway: ResetGateway,
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self._world = world
+        self._reset_gateway = reset_gateway
+        self._desk = issuer.Desk(settings, world, http)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/personas", self.personas),
+            Route("/authorize", self.authorize, methods=["POST"]),
+            Route("/sms", self.sms),
+            Route("/issuer/advance", self.advance, methods=["POST"]),
+            Route("/reset", self.reset, methods=["POST"]),
+        ]
+
+    async def personas(self, _request: Request) -> Response:
+        return Answer([persona.shown() for persona in PERSONAS.values()])
+
+    async def sms(self, request: Request) -> Response:
+        return Answer(partners.inbox(self._world, request.query_params.get("phone")))
+
+    async def authorize(self, request: Request) -> Response:
+        asked = await read(request, _Authorize)
+        persona = persona_of(asked.persona)
+        state = await self._state(asked.channel)
+        credential = await authorize(self._world, self._settings, asked.channel, persona)
+        return Answer({"credential": credential, "state": state})
+
+    async def advance(self, request: Request) -> Response:
+        asked = await read(request, _Advance)
+        persona = persona_of(asked.persona)
+        if asked.event is not None:
+            return Answer(await self._desk.report_card(persona, asked.event))
+        return Answer(await self._desk.advance(persona, asked.result, asked.reason))
+
+    async def reset(self, _request: Request) -> Response:
+        """The gateway first, so that nothing of its past reaches the new world."""
+        await self._reset_gateway()
+        self._world.clear()
+        self._world.add("beginnings", "done", {})
+        _begin(self._world)
+        return Answer({"reset": True})
+
+    async def _state(self, channel: ChannelId) -> str:
+        """As the channel's front-end gets it: from the authorize URL of the gateway."""
+        if channel in _STATELESS:
+            return secrets.token_hex(16)
+        url = await self._authorize_url(channel)
+        states = parse_qs(urlsplit(url).query).get("state")
+        if not states:
+            raise HTTPException(502, "The gateway gave an authorize URL without a state.")
+        return states[0]
+
+    async def _authorize_url(self, channel: ChannelId) -> str:
+        variables = {"c": channel.value, "r": f"{self._settings.address}{MOUNT}/"}
+        try:
+            response = await self._http.post(
+                f"{self._settings.address}/graphql",
+                json={"query": _AUTHORIZE_URL, "variables": variables},
+            )
+            reply: Any = response.json()
+            return str(reply["data"]["channel"]["authorizeUrl"])
+        except httpx.HTTPError as error:
+            raise HTTPException(502, "The gateway could not be reached.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise HTTPException(502, "The gateway gave no authorize URL.") from error
+
+
+def _below_mount(routes: list[BaseRoute]) -> list[BaseRoute]:
+    """The platforms name their addresses in full; here they lie below the sandbox's mount."""
+    return [
+        Mount(route.path.removeprefix(MOUNT), app=route.app) if isinstance(route, Mount) else route
+        for route in routes
+    ]

@@ -1,0 +1,165 @@
+"""The card issuer's desk: its orders, and the signed events by which it reports on them."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import string
+import time
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import httpx
+import msgspec
+from starlette.exceptions import HTTPException
+from stdnum.iso7064 import mod_11_2
+
+from core.clock import CHINA
+from core.settings import Settings
+from sandbox.personas import PERSONAS, Persona
+from sandbox.world import World
+
+Order: TypeAlias = dict[str, Any]
+
+ORDERS = "orders"
+NODES = (
+    "INTAKE",
+    "BANK_ACCOUNT",
+    "MANUFACTURE",
+    "KEY_LOADING",
+    "STOCK_TRANSFER",
+    "READY_FOR_PICKUP",
+)
+DONE, FAILED = "DONE", "FAILED"
+SAMPLE_REASON = "示例原因：该环节未通过，制卡中心将重新办理"
+_CARD_NUMBER_CHARACTERS = string.ascii_uppercase + string.digits
+
+
+def accept(world: World, order_number: str, social_security_number: str) -> None:
+    """Opens an order; one that is there already stays as it is."""
+    world.add(
+        ORDERS,
+        order_number,
+        {
+            "orderNumber": order_number,
+            "socialSecurityNumber": social_security_number,
+            "batchNumber": None,
+            "cardNumber": None,
+            "done": [],
+        },
+    )
+
+
+def begin(world: World) -> None:
+    """The orders that are under way when the sandbox is new."""
+    for persona in PERSONAS.values():
+        if persona.open_order is not None:
+            accept(world, persona.open_order, persona.social_security_number)
+            order = world.get(ORDERS, persona.open_order) or {}
+            order |= {"batchNumber": persona.batch_number, "done": list(persona.nodes_done)}
+            world.put(ORDERS, persona.open_order, order)
+
+
+class Desk:
+    """One clerk: what is reported is reported one after the other."""
+
+    def __init__(self, settings: Settings, world: World, http: httpx.AsyncClient) -> None:
+        self._url = f"{settings.address}/issuer/events"
+        self._key = settings.issuer_event_key.get_secret_value().encode()
+        self._world = world
+        self._http = http
+        self._clerk = asyncio.Lock()
+
+    async def advance(self, persona: Persona, result: str, reason: str | None) -> dict[str, Any]:
+        """Reports the next node of the newest unfinished order; a failed one comes again."""
+        async with self._clerk:
+            order = self._unfinished_order(persona)
+            node = NODES[len(order["done"])]
+            _number(order, node)
+            self._world.put(ORDERS, order["orderNumber"], order)
+            await self._report(
+                "NODE_RESULT",
+                orderNumber=order["orderNumber"],
+                node=node,
+                result=result,
+                reason=(reason or SAMPLE_REASON) if result == FAILED else None,
+                batchNumber=order["batchNumber"],
+                cardNumber=order["cardNumber"],
+            )
+            if result == DONE:
+                order["done"].append(node)
+                self._world.put(ORDERS, order["orderNumber"], order)
+        return {"node": node, "result": result, "orderNumber": order["orderNumber"]}
+
+    async def report_card(self, persona: Persona, event: str) -> dict[str, Any]:
+        """Reports what happened to the persona's card outside the gateway."""
+        number = self._card_number(persona)
+        async with self._clerk:
+            await self._report(
+                event, cardNumber=number, socialSecurityNumber=persona.social_security_number
+            )
+        return {"event": event, "cardNumber": number}
+
+    def _orders_of(self, persona: Persona) -> list[Order]:
+        """Newest first."""
+        number = persona.social_security_number
+        orders = self._world.all(ORDERS)
+        return [order for order in reversed(orders) if order["socialSecurityNumber"] == number]
+
+    def _unfinished_order(self, persona: Persona) -> Order:
+        for order in self._orders_of(persona):
+            if len(order["done"]) < len(NODES):
+                return order
+        raise HTTPException(409, f"The persona {persona.id} has no unfinished order.")
+
+    def _card_number(self, persona: Persona) -> str:
+        for order in self._orders_of(persona):
+            if len(order["done"]) == len(NODES):
+                return str(order["cardNumber"])
+        if persona.card_number is None or not persona.holds_chengdu_card:
+            raise HTTPException(409, f"The persona {persona.id} has no card of Chengdu.")
+        return persona.card_number
+
+    async def _report(self, event_type: str, **facts: Any) -> None:
+        event = {"id": secrets.token_hex(16), "type": event_type, "at": _now_in_china(), **facts}
+        body = msgspec.json.encode({"events": [event]})
+        try:
+            response = await self._http.post(
+                self._url, content=body, headers=signed_headers(self._key, body, int(time.time()))
+            )
+        except httpx.HTTPError as error:
+            raise HTTPException(502, "The gateway could not be reached.") from error
+        if not response.is_success:
+            raise HTTPException(
+                502, f"The gateway answered {response.status_code} to the issuer's event."
+            )
+
+
+def signed_headers(key: bytes, body: bytes, at: int) -> dict[str, str]:
+    """`at` in Unix seconds; the signature covers it and the body."""
+    signature = hmac.new(key, f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": "application/json",
+        "X-Issuer-Timestamp": str(at),
+        "X-Issuer-Signature": signature,
+    }
+
+
+def new_card_number() -> str:
+    """Its last character passes the gateway's optional MOD 11-2 check."""
+    front = "".join(secrets.choice(_CARD_NUMBER_CHARACTERS) for _ in range(8))
+    values = "".join(str(int(character, 36)) for character in front)
+    return front + mod_11_2.calc_check_digit(values)
+
+
+def _number(order: Order, node: str) -> None:
+    """A batch number comes with the first node, a card number with manufacture."""
+    if order["batchNumber"] is None:
+        day = datetime.now(CHINA)
+        order["batchNumber"] = f"SAMPLE-{day:%Y%m%d}{secrets.randbelow(100):02d}"
+    if order["cardNumber"] is None and NODES.index(node) >= NODES.index("MANUFACTURE"):
+        order["cardNumber"] = new_card_number()
+
+
+def _now_in_china() -> str:
+    return datetime.now(CHINA).isoformat(timespec="milliseconds")

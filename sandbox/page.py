@@ -1,0 +1,43 @@
+"""The sandbox's page: the three apps, the SMS inbox and the card issuer's desk."""
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+STATIC_DIR = Path(__file__).parent / "static"
+NOT_BUILT = "沙盒页尚未构建,请运行 make install。 The sandbox page is not built yet: make install builds it.\n"
+
+# Portraits are previewed from data: and blob: addresses before and after their upload.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def page_routes() -> list[BaseRoute]:
+    assets = StaticFiles(directory=STATIC_DIR, check_dir=False)
+    return [Route("/", page), Mount("/static", assets, name="sandbox-static")]
+
+
+async def page(_request: Request) -> Response:
+    index = STATIC_DIR / "index.html"
+    if not index.is_file():
+        return PlainTextResponse(NOT_BUILT, status_code=503)
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cache-Control": "no-cache",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return FileResponse(index, media_type="text/html", headers=headers)

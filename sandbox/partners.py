@@ -1,0 +1,246 @@
+"""The five outside systems of the core, as `docs/partners/` describes them.
+
+An effect is taken once for each idempotency key: what it does comes to the same when done
+twice, and is recorded under the key only after it is done.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+import msgspec
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from core.clock import CHINA
+from core.reference import Reference, Table
+from core.settings import Settings
+from sandbox import issuer
+from sandbox.answers import Answer
+from sandbox.personas import CHENGDU, PERSONAS, Persona, persona_by_number
+from sandbox.world import Thing, World
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
+
+SMS = "sms"
+REGISTRY_CARDS = "registry-cards"
+
+
+class _Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """As the partners write their fields."""
+
+
+class _Sms(_Wire):
+    phone: str
+    text: str
+    template: str
+    purpose: str | None = None
+    code: str | None = None
+
+
+class _Person(_Wire):
+    social_security_number: str
+
+
+class _NamedPerson(_Person):
+    name: str
+
+
+class _Move(_Person):
+    card_number: str
+    from_region: str
+    to_region: str
+
+
+class _Order(_NamedPerson):
+    order_number: str
+    kind: str
+    bank_code: str
+    outlet_code: str
+    portrait: str | None = None
+
+
+class _Key(_Wire):
+    idempotency_key: str
+
+
+class _Rejected(Exception):
+    """What the partner will not take, by its code."""
+
+
+def begin(world: World) -> None:
+    """The cards of other regions, as the provincial registry knows them from the start."""
+    banks = Reference.load().banks
+    for persona in PERSONAS.values():
+        bank = banks.get(persona.bank_code or "")
+        if persona.card_number and persona.region_code != CHENGDU and bank:
+            card = _registry_card(persona, bank.name)
+            world.put(REGISTRY_CARDS, persona.card_number, card)
+
+
+def _registry_card(persona: Persona, bank_name: str) -> Thing:
+    return {
+        "socialSecurityNumber": persona.social_security_number,
+        "cardNumber": persona.card_number,
+        "regionCode": persona.region_code,
+        "regionName": persona.region_name,
+        "state": persona.card_state,
+        "bankCode": persona.bank_code,
+        "bankName": bank_name,
+        "issueDate": persona.issue_date,
+    }
+
+
+def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
+    """Below `/partners`."""
+    regions = Reference.load().regions
+    sms = _StandIn("sms", settings.sms_token, world)
+    population = _StandIn("population-registry", settings.population_registry_token, world)
+    insurances = _StandIn("insurance-registry", settings.insurance_registry_token, world)
+    cards = _StandIn("card-registry", settings.card_registry_token, world)
+    orders = _StandIn("issuer", settings.issuer_token, world)
+    return [
+        sms.mount(
+            sms.effect("/messages", _Sms, lambda key, sent: _deliver(world, key, sent)),
+            sms.outcome(),
+        ),
+        population.mount(population.lookup("/match", _NamedPerson, _match)),
+        insurances.mount(insurances.lookup("/enrolments", _Person, _enrolments)),
+        cards.mount(
+            cards.lookup("/cards", _Person, lambda person: _cards(world, person)),
+            cards.effect("/moves", _Move, lambda _, move: _move(world, regions, move)),
+            cards.outcome(),
+        ),
+        orders.mount(
+            orders.effect("/orders", _Order, lambda _, order: _take_order(world, order)),
+            orders.outcome(),
+        ),
+    ]
+
+
+class _StandIn:
+    """What every partner does alike: the token, the body's shape, the idempotency keys."""
+
+    def __init__(self, name: str, token: SecretStr, world: World) -> None:
+        self._name = name
+        self._token = token
+        self._world = world
+        self._kept = f"taken.{name}"
+
+    def mount(self, *routes: Route) -> Mount:
+        return Mount(f"/partners/{self._name}", routes=list(routes))
+
+    def lookup(self, path: str, shape: type[T], answer: Callable[[T], Thing]) -> Route:
+        def respond(_request: Request, asked: T) -> Response:
+            return Answer(answer(asked))
+
+        return self._route(path, shape, respond)
+
+    def outcome(self) -> Route:
+        def respond(_request: Request, asked: _Key) -> Response:
+            kept = self._world.get(self._kept, asked.idempotency_key)
+            return Answer({"taken": kept is not None})
+
+        return self._route("/outcome", _Key, respond)
+
+    def effect(self, path: str, shape: type[T], act: Callable[[str, T], None]) -> Route:
+        """`act` gets the idempotency key too; it raises `_Rejected`."""
+
+        def respond(request: Request, asked: T) -> Response:
+            key = request.headers.get("Idempotency-Key", "")
+            if not key:
+                return _refusal(400, "NO_IDEMPOTENCY_KEY")
+            digest = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
+            kept = self._world.get(self._kept, key)
+            if kept is None:
+                act(key, asked)
+                self._world.put(self._kept, key, {"digest": digest})
+            elif kept["digest"] != digest:
+                return _refusal(422, "IDEMPOTENCY_KEY_REUSED")
+            return Answer({"taken": True})
+
+        return self._route(path, shape, respond)
+
+    def _route(self, path: str, shape: type[T], respond: Callable[[Request, T], Response]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            if not self._knows(request):
+                return _refusal(401, "UNKNOWN_TOKEN")
+            try:
+                return respond(request, msgspec.json.decode(await request.body(), type=shape))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return _refusal(400, "BAD_REQUEST")
+            except _Rejected as rejection:
+                return _refusal(409, str(rejection))
+
+        return Route(path, endpoint, methods=["POST"])
+
+    def _knows(self, request: Request) -> bool:
+        expected = f"Bearer {self._token.get_secret_value()}".encode()
+        return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected)
+
+
+def inbox(world: World, phone: str | None) -> list[Thing]:
+    """Newest first; of all phones where none is given."""
+    return world.all(SMS if phone is None else _sms_to(phone))[::-1]
+
+
+def _deliver(world: World, key: str, sent: _Sms) -> None:
+    message = {
+        "phone": sent.phone,
+        "text": sent.text,
+        "code": sent.code,
+        "purpose": sent.purpose,
+        "at": datetime.now(CHINA).isoformat(timespec="milliseconds"),
+    }
+    world.put(SMS, key, message)
+    world.put(_sms_to(sent.phone), key, message)
+
+
+def _sms_to(phone: str) -> str:
+    """Messages are kept by phone too, for an inbox of thousands is asked for one of them."""
+    return f"{SMS}.{phone}"
+
+
+def _match(person: _NamedPerson) -> Thing:
+    known = persona_by_number(person.social_security_number)
+    return {"matches": known is not None and known.name == person.name}
+
+
+def _enrolments(person: _Person) -> Thing:
+    known = persona_by_number(person.social_security_number)
+    return {"insurances": sorted(known.insurances) if known else []}
+
+
+def _cards(world: World, person: _Person) -> Thing:
+    own = [
+        {name: value for name, value in card.items() if name != "socialSecurityNumber"}
+        for card in world.all(REGISTRY_CARDS)
+        if card["socialSecurityNumber"] == person.social_security_number
+    ]
+    return {"cards": own}
+
+
+def _move(world: World, regions: Table, move: _Move) -> None:
+    card = world.get(REGISTRY_CARDS, move.card_number)
+    if card is None or card["socialSecurityNumber"] != move.social_security_number:
+        raise _Rejected("NO_SUCH_CARD")
+    region = regions.get(move.to_region)
+    if region is None:
+        raise _Rejected("UNKNOWN_REGION")
+    if card["regionCode"] != move.from_region:
+        raise _Rejected("NOT_IN_REGION")
+    card |= {"regionCode": region.code, "regionName": region.name}
+    world.put(REGISTRY_CARDS, move.card_number, card)
+
+
+def _take_order(world: World, order: _Order) -> None:
+    issuer.accept(world, order.order_number, order.social_security_number)
+
+
+def _refusal(status: int, code: str) -> Response:
+    return Answer({"code": code}, status)

@@ -1,0 +1,204 @@
+"""Puts the sandbox's personas into the gateway's database, and makes them as new again.
+
+Works through the core's own functions, so that seeded rows are like any others. Personas
+without a Chengdu card and without an application register themselves by signing in.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import bindparam, delete
+
+from core import applications, audit, cards, citizens, passwords, production, quotas
+from core.applications import ApplicationKind
+from core.audit import Action
+from core.bindings import bindings
+from core.cards import CHENGDU, CardState
+from core.clock import DAY, Instant, instant
+from core.consents import consents
+from core.database import Query, Transaction
+from core.drafts import application_drafts
+from core.outbox import outbox
+from core.passwords import service_passwords
+from core.pictures import pictures
+from core.production import NODES, NodeResult, NodeState, ProductionOrder
+from core.sessions import sessions
+from core.unit import Unit
+from core.verification import verification_codes
+from gateway.resolvers.context import Application
+from sandbox.personas import PERSONAS, Persona
+
+_SAMPLE_OUTLET = "SAMPLE-510104-1"
+
+_OF_ORDERS = Query(
+    delete(production.production_nodes).where(
+        production.production_nodes.c.order_id.in_(
+            production.production_orders.select()
+            .with_only_columns(production.production_orders.c.id)
+            .where(production.production_orders.c.citizen_id == bindparam("person"))
+        )
+    )
+)
+_OF_PERSON = tuple(
+    Query(delete(table).where(table.c.citizen_id == bindparam("person")))
+    for table in (
+        production.production_orders,
+        applications.applications,
+        cards.cards,
+        bindings,
+        service_passwords,
+        pictures,
+        application_drafts,
+        consents,
+    )
+)
+_OUTBOX = Query(delete(outbox).where(outbox.c.person == bindparam("person")))
+_CITIZEN = Query(delete(citizens.citizens).where(citizens.citizens.c.id == bindparam("person")))
+_EVERYWHERE = (
+    Query(delete(sessions)),
+    Query(delete(verification_codes)),
+    quotas.CLEAR,
+)
+
+
+async def seed(application: Application) -> None:
+    """Adds the personas that are not there yet."""
+    hashes = _password_hashes(application)
+
+    async def job(db: Transaction) -> None:
+        await _add_missing(_unit(application, db), hashes, {})
+
+    await application.database.write(job)
+
+
+async def reset(application: Application) -> None:
+    """Personas and every limit's counters as new; all sessions end. The audit log goes on."""
+    hashes = _password_hashes(application)
+
+    async def job(db: Transaction) -> None:
+        unit = _unit(application, db)
+        for query in _EVERYWHERE:
+            await db.fetch(query)
+        await _add_missing(unit, hashes, await _remove_all(unit))
+
+    await application.database.write(job)
+
+
+def _unit(application: Application, db: Transaction) -> Unit:
+    return Unit(db, application.clock(), None, application.tools)
+
+
+def _password_hashes(application: Application) -> dict[str, str]:
+    return {
+        persona.id: application.tools.hasher.hash_now(persona.service_password)
+        for persona in PERSONAS.values()
+        if persona.service_password
+    }
+
+
+async def _remove_all(unit: Unit) -> dict[str, int]:
+    """Removes every persona and returns their ids, which the audit log knows them by."""
+    removed = {}
+    for persona in PERSONAS.values():
+        citizen = await citizens.find_by_number(
+            unit.db, unit.tools.vault, persona.social_security_number
+        )
+        if citizen is not None:
+            await _remove(unit.db, citizen.id)
+            removed[persona.id] = citizen.id
+    return removed
+
+
+async def _remove(db: Transaction, citizen_id: int) -> None:
+    for query in (_OF_ORDERS, *_OF_PERSON, _OUTBOX, _CITIZEN):
+        await db.fetch(query, person=citizen_id)
+
+
+async def _add_missing(unit: Unit, hashes: dict[str, str], ids: dict[str, int]) -> None:
+    for persona in PERSONAS.values():
+        number = persona.social_security_number
+        is_known = await citizens.find_by_number(unit.db, unit.tools.vault, number)
+        belongs_here = persona.holds_chengdu_card or persona.open_order
+        if belongs_here and is_known is None:
+            await _add(unit, persona, hashes.get(persona.id), ids.get(persona.id))
+
+
+async def _add(
+    unit: Unit, persona: Persona, password_hash: str | None, citizen_id: int | None
+) -> None:
+    citizen_id = await citizens.register(
+        unit.db,
+        unit.tools.vault,
+        unit.now,
+        name=persona.name,
+        number=persona.social_security_number,
+        phone=persona.phone,
+        citizen_id=citizen_id,
+    )
+    await _add_production(unit, persona, citizen_id)
+    if persona.holds_chengdu_card:
+        await _add_card(unit, persona, citizen_id)
+    if password_hash is not None:
+        await passwords.store(unit.db, citizen_id, password_hash)
+    await audit.record(unit, citizen_id, Action.IMPORTED)
+
+
+async def _add_card(unit: Unit, persona: Persona, citizen_id: int) -> None:
+    assert persona.card_number is not None
+    await cards.issue(
+        unit.db,
+        unit.tools.vault,
+        unit.now,
+        citizen_id=citizen_id,
+        number=persona.card_number,
+        region_code=CHENGDU,
+        bank_code=persona.bank_code or "",
+        batch_number=persona.batch_number,
+        issue_date=persona.issue_date or "",
+        state=CardState(persona.card_state or ""),
+    )
+
+
+async def _add_production(unit: Unit, persona: Persona, citizen_id: int) -> None:
+    """The application that led to the card; it is open until the card is activated."""
+    application = await applications.accept(
+        unit.db,
+        unit.tools.vault,
+        unit.now,
+        citizen_id=citizen_id,
+        kind=ApplicationKind.APPLY,
+        form="{}",
+        number=persona.open_order,
+    )
+    order = await production.place(
+        unit.db,
+        unit.now,
+        citizen_id=citizen_id,
+        application=application,
+        bank_code=persona.bank_code or "",
+        outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
+    )
+    await production.set_card(
+        unit.db, unit.tools.vault, order.id, persona.batch_number, persona.card_number
+    )
+    await _report_nodes(unit, persona, order)
+    if persona.card_state not in (None, CardState.SEALED):
+        await applications.close(unit.db, citizen_id, unit.now)
+
+
+async def _report_nodes(unit: Unit, persona: Persona, order: ProductionOrder) -> None:
+    """One node a day, the last on the day of issue; the node after the last is under way."""
+    done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
+    first_day = _issued_at(persona, unit.now) - len(done) * DAY
+    for day, node in enumerate(done):
+        await production.set_node(
+            unit.db, order.id, NodeState(node, NodeResult.DONE, first_day + day * DAY, None)
+        )
+    if len(done) < len(NODES):
+        following = NodeState(NODES[len(done)], NodeResult.IN_PROGRESS, None, None)
+        await production.set_node(unit.db, order.id, following)
+
+
+def _issued_at(persona: Persona, now: Instant) -> Instant:
+    if persona.issue_date is None:
+        return now
+    return instant(datetime.fromisoformat(persona.issue_date).replace(tzinfo=UTC))

@@ -1,0 +1,63 @@
+"""The settings with which the gateway finds the sandbox where the real world would be."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from core.settings import Settings, kept_secrets
+
+MOUNT = "/sandbox"
+_PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def sandbox_settings(settings: Settings) -> Settings:
+    """What the environment does not give points into the sandbox, under its own kept keys."""
+    filled = _addresses(settings) | _keys(settings) | _apps(settings)
+    given = settings.model_fields_set
+    missing = {name: value for name, value in filled.items() if name not in given}
+    switched_on = {"sandbox": True} | ({} if "introspection" in given else {"introspection": True})
+    return settings.model_copy(update=missing | switched_on)
+
+
+def world_file(settings: Settings) -> Path:
+    return _var_dir(settings) / "sandbox-world.sqlite3"
+
+
+def _var_dir(settings: Settings) -> Path:
+    return settings.objects_dir.parent
+
+
+def _addresses(settings: Settings) -> dict[str, Any]:
+    sandbox = settings.address + MOUNT
+    partners = {f"{name}_url": f"{sandbox}/partners/{_slug(name)}" for name in _PARTNERS}
+    return partners | {
+        "wechat_url": f"{sandbox}/platforms/wechat",
+        "unionpay_url": f"{sandbox}/platforms/unionpay",
+        "ping_an_url": f"{sandbox}/platforms/ping-an",
+    }
+
+
+def _keys(settings: Settings) -> dict[str, Any]:
+    drawn = kept_secrets(_var_dir(settings) / "sandbox-keys.json")
+    return {
+        name: SecretStr(value) for name, value in drawn.items() if name in Settings.model_fields
+    }
+
+
+def _apps(settings: Settings) -> dict[str, Any]:
+    host = urlsplit(settings.address).hostname or ""
+    domains = ",".join(dict.fromkeys((*_LOOPBACK, host)))
+    return {
+        "wechat_app_id": "wx-sandbox",
+        "wechat_redirect_domains": domains,
+        "unionpay_app_id": "unionpay-sandbox",
+        "unionpay_redirect_domains": domains,
+        "ping_an_app_id": "ping-an-sandbox",
+    }
+
+
+def _slug(name: str) -> str:
+    return name.replace("_", "-")

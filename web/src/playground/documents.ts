@@ -1,0 +1,521 @@
+/** Every GraphQL document of the playground: the default tabs, in the order a newcomer walks them. */
+
+export interface Tab {
+  query: string;
+  variables?: string;
+}
+
+export const SIGN_IN = /* GraphQL */ `
+  mutation SignIn($input: SignInInput!) {
+    signIn(input: $input) {
+      ... on SignedIn {
+        token
+        expiresAt
+        viewer {
+          bound
+          name
+        }
+      }
+      ... on Refusal {
+        message
+      }
+    }
+  }
+`;
+
+export const SEND_BINDING_CODE = /* GraphQL */ `
+  mutation SendBindingCode($phone: String!) {
+    sendVerificationCode(input: { purpose: BIND_CARD, phone: $phone }) {
+      ... on VerificationCodeSent {
+        resendAfter
+      }
+      ... on Refusal {
+        message
+      }
+    }
+  }
+`;
+
+export const BIND_CARD = /* GraphQL */ `
+  mutation BindCard($input: BindCardInput!) {
+    bindCard(input: $input) {
+      ... on CardBound {
+        viewer {
+          bound
+          name
+        }
+      }
+      ... on Refusal {
+        message
+      }
+    }
+  }
+`;
+
+const REFUSAL = `    ... on Refusal {
+      code
+      message
+      field
+      retryAfter
+      problems {
+        field
+        code
+        message
+      }
+    }`;
+
+const CARD_RESULT = `      card {
+        cardNumber
+        stateName
+      }`;
+
+function tab(query: string, input?: object): Tab {
+  return input ? { query, ...variables({ input }) } : { query };
+}
+
+function variables(values: object): { variables: string } {
+  return { variables: JSON.stringify(values, null, 2) };
+}
+
+export const TABS: Tab[] = [
+  tab(`# 1 · 渠道:三个 App 的进入步骤。
+# 不用登录,直接运行(Ctrl+Enter)。
+# Channels and their entry steps:
+# no sign-in needed, just run it.
+
+query Channels {
+  channels {
+    id
+    name
+    appName
+    bindingRequired
+    entrySteps {
+      order
+      title
+      instruction
+    }
+  }
+}
+`),
+
+  tab(
+    `# 2 · 登录:用 App 的凭证换取会话令牌。
+# 沙盒里用上方的人物条最省事:点「登录」,
+# 令牌就写进每个标签页的 Headers。
+# 手工:先 POST /sandbox/authorize,正文
+# {"channel": "UNIONPAY", "persona": "active"}
+# Sign in with the app's credential;
+# the persona bar above does it for you.
+
+mutation SignIn($input: SignInInput!) {
+  signIn(input: $input) {
+    ... on SignedIn {
+      token
+      expiresAt
+      viewer {
+        channel
+        bound
+        name
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    { channel: 'UNIONPAY', credential: '', state: '' },
+  ),
+
+  tab(`# 3 · 我是谁、能办什么:
+# 十项业务各自能否办理,不能时说明原因。
+# Viewer: who is signed in, and which of
+# the ten services are open.
+
+query Viewer {
+  viewer {
+    channel
+    bound
+    name
+    socialSecurityNumber
+    phone
+    card {
+      name
+      cardNumber
+    }
+    services {
+      service
+      title
+      available
+      reason {
+        code
+        message
+      }
+    }
+  }
+}
+`),
+
+  tab(`# 4 · 卡状态查询
+# Card status
+
+query CardStatus {
+  cardStatus {
+    ... on CardStatus {
+      name
+      socialSecurityNumber
+      cardNumber
+      issueDate
+      bank
+      homeRegion
+      state
+      stateName
+    }
+${REFUSAL}
+  }
+}
+`),
+
+  tab(
+    `# 5 · 获取验证码:每个用途各要一次。
+# 到下一个标签页后点上方「填入验证码」。
+# Verification code, one per purpose;
+# "Fill code" above takes it from the SMS.
+
+mutation SendVerificationCode($input: SendVerificationCodeInput!) {
+  sendVerificationCode(input: $input) {
+    ... on VerificationCodeSent {
+      maskedPhone
+      expiresAt
+      resendAfter
+    }
+${REFUSAL}
+  }
+}
+`,
+    { purpose: 'REPORT_LOSS', phone: '' },
+  ),
+
+  tab(
+    `# 6 · 挂失:正式挂失,不会自动失效。
+# 先在上一个标签页获取验证码。
+# Report loss: formal, it does not lapse.
+# Ask for the code in the tab before.
+
+mutation ReportLoss($input: ReportLossInput!) {
+  reportLoss(input: $input) {
+    ... on LossReported {
+${CARD_RESULT}
+    }
+${REFUSAL}
+  }
+}
+`,
+    { phone: '', code: '' },
+  ),
+
+  tab(
+    `# 7 · 解挂:卡找到了。申请补卡后不能解挂。
+# 验证码用途 code purpose: CANCEL_LOSS
+# Cancel loss: refused once a reissue is open.
+
+mutation CancelLoss($input: CancelLossInput!) {
+  cancelLoss(input: $input) {
+    ... on LossCancelled {
+${CARD_RESULT}
+    }
+${REFUSAL}
+  }
+}
+`,
+    { phone: '', cardNumber: '', code: '' },
+  ),
+
+  tab(`# 8 · 制卡进度查询:六个业务节点依次办理。
+# 人物 persona: in-production
+# Production progress: six nodes in order.
+
+query ProductionProgress {
+  productionProgress {
+    ... on ProductionProgress {
+      socialSecurityNumber
+      name
+      batchNumber
+      cardNumber
+      bank
+      nodes {
+        node
+        title
+        result
+        resultTitle
+        at
+        message
+      }
+    }
+${REFUSAL}
+  }
+}
+`),
+
+  tab(`# 9 · 制卡进度直播:运行后保持打开,
+# 到沙盒页的「发卡方工作台」推进一步。
+# Live progress: leave it running, then
+# advance the issuer on the sandbox page.
+
+subscription ProductionProgressLive {
+  productionProgress {
+    cardNumber
+    nodes {
+      title
+      resultTitle
+      at
+    }
+  }
+}
+`),
+
+  tab(`# 10 · 申办表单:选项、草稿、还缺什么。
+# Application form: the options, the kept
+# draft, and what is still missing.
+
+query ApplicationForm {
+  applicationForm {
+    ... on ApplicationForm {
+      missing
+      portrait {
+        portraitId
+        url
+        confirmed
+      }
+      fields {
+        name
+        label
+        type
+        required
+        defaultValue
+        value
+        options {
+          code
+          name
+        }
+        problem {
+          code
+          message
+        }
+      }
+    }
+${REFUSAL}
+  }
+}
+`),
+
+  tab(
+    `# 11 · 申办:人物 persona: no-card
+# 先在沙盒页上传并确认照片和证件。
+# 验证码用途 code purpose: APPLY_CARD
+# Apply: upload portrait and ID document
+# on the sandbox page first.
+
+mutation ApplyCard($input: ApplyCardInput!) {
+  applyCard(input: $input) {
+    ... on CardApplied {
+      applicationNumber
+      progress {
+        nodes {
+          title
+          resultTitle
+        }
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    {
+      postalCode: '610000',
+      socialInsuranceNumber: '',
+      educationCode: '',
+      occupationCode: '',
+      bankCode: '',
+      financialWithholding: false,
+      pickupMethod: 'OUTLET',
+      districtCode: '',
+      outletCode: '',
+      phone: '',
+      code: '',
+      nationalityCode: '',
+      idDocumentType: '',
+      idIssuer: '',
+      idNumber: '',
+      idValidUntil: 'LONG_TERM',
+      name: '',
+      genderCode: '',
+      ethnicityCode: '',
+      birthDate: '',
+    },
+  ),
+
+  tab(
+    `# 12 · 激活:人物 persona: sealed
+# 验证码用途 code purpose: ACTIVATE_CARD
+# 新的服务密码随短信发出。
+# Activate: a fresh service password
+# comes by SMS.
+
+mutation ActivateCard($input: ActivateCardInput!) {
+  activateCard(input: $input) {
+    ... on CardActivated {
+${CARD_RESULT}
+    }
+${REFUSAL}
+  }
+}
+`,
+    { phone: '', cardNumber: '', code: '' },
+  ),
+
+  tab(
+    `# 13 · 服务密码变更:八位纯数字,
+# 不能太简单。
+# Change password: eight digits.
+
+mutation ChangePassword($input: ChangePasswordInput!) {
+  changePassword(input: $input) {
+    ... on PasswordChanged {
+      at
+    }
+${REFUSAL}
+  }
+}
+`,
+    { oldPassword: '', newPassword: '', confirmPassword: '' },
+  ),
+
+  tab(
+    `# 14 · 手机号码变更:验证码发到新手机。
+# 验证码用途 code purpose: CHANGE_PHONE
+# Change phone: the code goes to the new
+# phone, and the old one is told.
+
+mutation ChangePhone($input: ChangePhoneInput!) {
+  changePhone(input: $input) {
+    ... on PhoneChanged {
+      at
+    }
+${REFUSAL}
+  }
+}
+`,
+    { newPhone: '', code: '' },
+  ),
+
+  tab(
+    `# 15 · 其他信息变更:只改填写了的项。
+# Change contact: only what is given changes.
+
+mutation ChangeContact($input: ChangeContactInput!) {
+  changeContact(input: $input) {
+    ... on ContactChanged {
+      at
+    }
+${REFUSAL}
+  }
+}
+`,
+    { landline: '02886666666', residentialPostalCode: '610000' },
+  ),
+
+  {
+    query: `# 16 · 查询险种:在成都参加了哪些险种。
+# 人物 persona: other-city
+# Insurances enrolled in Chengdu.
+
+query Insurances($cardNumber: String!) {
+  insurances(cardNumber: $cardNumber) {
+    ... on Insurances {
+      items {
+        type
+        name
+        enrolled
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    ...variables({ cardNumber: '' }),
+  },
+
+  tab(
+    `# 17 · 卡归属地转入:只转卡的归属地;
+# 参保关系转入请咨询 028-12333。
+# 验证码用途 code purpose: TRANSFER_IN
+# Transfer in: the card's home region only.
+
+mutation TransferIn($input: TransferInInput!) {
+  transferIn(input: $input) {
+    ... on TransferredIn {
+      card {
+        cardNumber
+        homeRegion
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    { cardNumber: '', insurances: ['PENSION'], phone: '', code: '' },
+  ),
+
+  {
+    query: `# 18 · 领卡网点:按区县查找(510104 锦江区)。
+# Pickup outlets of a district.
+
+query Outlets($districtCode: String!, $bankCode: String) {
+  outlets(districtCode: $districtCode, bankCode: $bankCode) {
+    code
+    name
+    address
+    bankCodes
+  }
+}
+`,
+    ...variables({ districtCode: '510104', bankCode: null }),
+  },
+
+  tab(
+    `# 19 · 补卡:已挂失的卡。人物 persona: lost
+# 网点代码取自上一个标签页。
+# 验证码用途 code purpose: REISSUE_CARD
+# Reissue a lost card; outlet codes come
+# from the tab before.
+
+mutation ReissueCard($input: ReissueCardInput!) {
+  reissueCard(input: $input) {
+    ... on CardReissued {
+      applicationNumber
+      progress {
+        nodes {
+          title
+          resultTitle
+        }
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    { pickupMethod: 'OUTLET', districtCode: '510104', outletCode: '', phone: '', code: '' },
+  ),
+
+  tab(`# 20 · 退出:令牌立即失效。
+# Sign out: the token ends at once.
+
+mutation SignOut {
+  signOut {
+    ... on SignedOut {
+      at
+    }
+${REFUSAL}
+  }
+}
+`),
+];

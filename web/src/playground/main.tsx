@@ -1,0 +1,52 @@
+import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { GraphiQLProvider } from '@graphiql/react';
+import { createGraphiQLFetcher } from '@graphiql/toolkit';
+import { GraphiQLInterface } from 'graphiql';
+import { useEffect, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import '@graphiql/react/dist/style.css';
+import '@graphiql/plugin-explorer/dist/style.css';
+import 'graphiql/src/style.css';
+import './playground.css';
+
+import { keepAccessible } from './accessibility';
+import { TABS } from './documents';
+import { PersonaBar } from './persona-bar';
+import { personas, type Persona } from './sandbox';
+
+const endpoint = new URL('/graphql', location.href);
+const liveEndpoint = new URL(endpoint);
+liveEndpoint.protocol = endpoint.protocol.replace('http', 'ws');
+
+// A tab's headers are also the connection parameters of its subscriptions.
+const fetcher = createGraphiQLFetcher({ url: endpoint.href, subscriptionUrl: liveEndpoint.href });
+const plugins = [explorerPlugin({ title: '字段勾选 · Explorer' })];
+
+function Playground() {
+  const [people, setPeople] = useState<Persona[]>([]);
+
+  useEffect(() => void personas().then(setPeople), []);
+
+  // Headers hold the session token: they are kept for this browser tab and no longer.
+  return (
+    <GraphiQLProvider
+      fetcher={fetcher}
+      plugins={plugins}
+      storage={sessionStorage}
+      defaultTabs={TABS}
+      defaultHeaders="{}"
+      shouldPersistHeaders
+    >
+      {people.length > 0 && <PersonaBar personas={people} />}
+      <main className="playground-editor">
+        <h1 className="visually-hidden">成都社保卡网关 GraphQL 调试台 · Card gateway playground</h1>
+        <GraphiQLInterface defaultEditorToolsVisibility="variables" showPersistHeadersSettings={false} />
+      </main>
+    </GraphiQLProvider>
+  );
+}
+
+const root = document.getElementById('playground')!;
+keepAccessible(root);
+createRoot(root).render(<Playground />);

@@ -1,0 +1,76 @@
+import { BIND_CARD, SEND_BINDING_CODE, SIGN_IN } from './documents';
+
+export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
+
+export interface Persona {
+  id: string;
+  name: string;
+  socialSecurityNumber: string;
+  phone: string;
+  cardNumber: string | null;
+  description: string;
+}
+
+export interface Session {
+  token: string;
+  channel: ChannelId;
+  persona: Persona;
+}
+
+interface Message {
+  code: string | null;
+  purpose: string | null;
+}
+
+interface Viewer {
+  bound: boolean;
+}
+
+type SignInResult = { token: string; viewer: Viewer } | { message: string };
+
+/** The personas, or nothing when the server runs without its sandbox. */
+export async function personas(): Promise<Persona[]> {
+  const response = await fetch('/sandbox/personas');
+  return response.ok ? response.json() : [];
+}
+
+/** Signs in as the app would, and binds the card where the channel does not vouch for the person. */
+export async function signInAs(channel: ChannelId, persona: Persona): Promise<Session> {
+  const authorization = await postJson('/sandbox/authorize', { channel, persona: persona.id });
+  const signedIn: SignInResult = await graphql('signIn', SIGN_IN, { input: { channel, ...authorization } });
+  if (!('token' in signedIn)) throw new Error(signedIn.message);
+  if (!signedIn.viewer.bound) await bindCard(signedIn.token, persona);
+  return { token: signedIn.token, channel, persona };
+}
+
+export async function latestCode(phone: string, purpose?: string): Promise<string | null> {
+  const response = await fetch(`/sandbox/sms?phone=${encodeURIComponent(phone)}`);
+  const messages: Message[] = await response.json();
+  return messages.find(({ code, purpose: sentFor }) => code && (!purpose || purpose === sentFor))?.code ?? null;
+}
+
+async function bindCard(token: string, { name, socialSecurityNumber, phone }: Persona): Promise<void> {
+  refuse(await graphql('sendVerificationCode', SEND_BINDING_CODE, { phone }, token));
+  const code = await latestCode(phone, 'BIND_CARD');
+  refuse(await graphql('bindCard', BIND_CARD, { input: { name, socialSecurityNumber, phone, code } }, token));
+}
+
+function refuse(result: object): void {
+  if ('message' in result) throw new Error(String(result.message));
+}
+
+async function graphql(field: string, query: string, variables: object, token?: string) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
+  const { data, errors } = await postJson('/graphql', { query, variables }, headers);
+  if (!data) throw new Error(errors?.[0]?.message ?? '请求失败 · The request failed');
+  return data[field];
+}
+
+async function postJson(path: string, body: object, headers?: Record<string, string>) {
+  const response = await fetch(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
+  return response.json();
+}

@@ -1,0 +1,17 @@
+import type { ChannelId, Viewer } from './documents';
+import type { Gateway } from './gateway';
+import type { Phone } from './phone';
+import type { Persona } from './world';
+
+/** One app on one phone, signed in as its owner. */
+export interface App {
+  channel: ChannelId;
+  phone: Phone;
+  persona: Persona;
+  gateway: Gateway;
+}
+
+/** What a screen of the services knows: the app, and the viewer as the service list last saw it. */
+export interface Visit extends App {
+  viewer: Viewer;
+}

@@ -1,0 +1,33 @@
+import type { App } from '../app';
+import { BIND_CARD, SIGN_IN, type Refusal, type SignedIn } from '../documents';
+import { ServiceForm } from '../form';
+import { Gateway, isRefusal } from '../gateway';
+import type { Screen } from '../phone';
+import { codeField, phoneField } from '../services/fields';
+import { authorize } from '../world';
+
+/** The app hands over its credential, and the gateway answers with a session. */
+export async function signIn(app: App): Promise<{ app: App; bound: boolean }> {
+  const authorization = await authorize(app.channel, app.persona.id);
+  const result = await app.gateway.ask<SignedIn | Refusal>(SIGN_IN, { input: { channel: app.channel, ...authorization } });
+  if (isRefusal(result)) throw new Error(result.message);
+  return { app: { ...app, gateway: new Gateway(result.token) }, bound: result.viewer.bound };
+}
+
+export function bindCard(app: App, step: number, bound: () => void): Screen {
+  return () => {
+    const form = new ServiceForm(app, {
+      fields: [
+        { name: 'name', label: '姓名', known: app.persona.name },
+        { name: 'socialSecurityNumber', label: '社会保障号码', known: app.persona.socialSecurityNumber },
+        phoneField(app.persona),
+        codeField,
+      ],
+      code: { purpose: 'BIND_CARD', phoneField: 'phone' },
+      submitLabel: '绑卡',
+      submit: (input) => app.gateway.ask<{ __typename: string } | Refusal>(BIND_CARD, { input }),
+      done: bound,
+    });
+    return { title: '绑卡', step, body: [form.element] };
+  };
+}

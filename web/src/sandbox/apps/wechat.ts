@@ -1,0 +1,73 @@
+import type { App } from '../app';
+import { button, h } from '../dom';
+import type { Screen, View } from '../phone';
+import { serviceList } from '../services';
+import { bindCard, signIn } from './sign-in';
+
+const WELCOME = '您好,欢迎关注成都人社局。首次使用请先绑卡:微服务 — 社保查询。';
+const BOUND = '绑卡成功。现在可以从「微服务 — 新社保卡」办理社会保障卡业务。';
+
+/** Follow the account; the first time 微服务 — 社保查询 and 绑卡; then 微服务 — 新社保卡. */
+export function wechat(app: App): Screen {
+  return () => ({
+    title: '公众号',
+    step: 1,
+    body: [
+      h(
+        'div',
+        { class: 'store' },
+        h('i', { 'aria-hidden': 'true' }, '社'),
+        h('strong', {}, '成都人社局'),
+        h('p', {}, '成都市人力资源和社会保障局'),
+        button('关注公众号', () => app.phone.home(account(app, WELCOME, 2))),
+      ),
+    ],
+  });
+}
+
+function account(app: App, greeting: string, step: number): Screen {
+  return () => ({
+    title: '成都人社局',
+    step,
+    body: [h('div', { class: 'chat' }, h('i', { 'aria-hidden': 'true' }, '社'), h('p', {}, greeting))],
+    footer: menu([
+      ['社保查询', () => app.phone.open(enquiry(app))],
+      ['新社保卡', () => app.phone.open(newCard(app))],
+    ]),
+  });
+}
+
+function menu(items: [label: string, open: () => void][]): HTMLElement {
+  const list = h('div', { class: 'submenu', id: 'wechat-menu', hidden: true }, ...items.map(([label, open]) => button(label, open, 'plain')));
+  const toggle = h('button', {
+    type: 'button',
+    class: 'plain',
+    'aria-expanded': 'false',
+    'aria-controls': 'wechat-menu',
+    onclick: () => {
+      list.hidden = !list.hidden;
+      toggle.setAttribute('aria-expanded', String(!list.hidden));
+    },
+  });
+  toggle.append('≡ 微服务');
+  return h('div', { class: 'account-menu' }, list, toggle);
+}
+
+function enquiry(app: App): Screen {
+  const entering = signIn(app);
+  return async (): Promise<View> => {
+    const { app: signedIn, bound } = await entering;
+    const again = () => app.phone.home(account(app, BOUND, 3));
+    if (!bound) return bindCard(signedIn, 2, again)();
+    return { title: '社保查询', step: 2, body: [h('p', { class: 'hint' }, '您已绑卡。'), button('返回公众号', again)] };
+  };
+}
+
+function newCard(app: App): Screen {
+  const entering = signIn(app);
+  return async (): Promise<View> => {
+    const { app: signedIn, bound } = await entering;
+    const services = serviceList(signedIn, 3);
+    return bound ? services() : bindCard(signedIn, 2, () => app.phone.replace(services))();
+  };
+}

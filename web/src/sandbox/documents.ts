@@ -1,0 +1,279 @@
+/** Every GraphQL document of the sandbox page, and the shapes they answer with. */
+
+export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
+export type IdDocumentSide = 'PORTRAIT_SIDE' | 'EMBLEM_SIDE';
+
+export interface Refusal {
+  __typename: 'Refusal';
+  code: string;
+  message: string;
+  field: string | null;
+  retryAfter: number | null;
+  problems: { field: string; code: string; message: string }[];
+}
+
+export interface Option {
+  code: string;
+  name: string;
+}
+
+export interface Channel {
+  id: ChannelId;
+  name: string;
+  appName: string;
+  entrySteps: { order: number; title: string; instruction: string }[];
+}
+
+export interface Service {
+  service: string;
+  title: string;
+  available: boolean;
+  reason: { code: string; message: string } | null;
+}
+
+export interface Viewer {
+  bound: boolean;
+  name: string | null;
+  socialSecurityNumber: string | null;
+  phone: string | null;
+  card: { name: string; cardNumber: string } | null;
+  services: Service[];
+}
+
+export interface SignedIn {
+  __typename: 'SignedIn';
+  token: string;
+  viewer: Viewer;
+}
+
+export interface CardStatus {
+  __typename: 'CardStatus';
+  name: string;
+  socialSecurityNumber: string;
+  cardNumber: string;
+  issueDate: string;
+  bank: string;
+  homeRegion: string;
+  stateName: string;
+}
+
+export interface ProductionProgress {
+  __typename: 'ProductionProgress';
+  socialSecurityNumber: string;
+  name: string;
+  batchNumber: string | null;
+  cardNumber: string | null;
+  bank: string;
+  nodes: {
+    node: string;
+    title: string;
+    result: 'PENDING' | 'IN_PROGRESS' | 'DONE' | 'FAILED';
+    resultTitle: string;
+    at: string | null;
+    message: string | null;
+  }[];
+}
+
+export interface ApplicationField {
+  name: string;
+  label: string;
+  help: string;
+  type: 'TEXT' | 'DIGITS' | 'DATE' | 'SELECT' | 'BOOLEAN';
+  required: boolean;
+  options: Option[];
+  defaultValue: string | null;
+  value: string | null;
+  problem: { code: string; message: string } | null;
+}
+
+export interface ApplicationForm {
+  __typename: 'ApplicationForm';
+  fields: ApplicationField[];
+  missing: string[];
+  portrait: { portraitId: string; confirmed: boolean } | null;
+}
+
+export interface PortraitPreview {
+  __typename: 'PortraitPreview';
+  portraitId: string;
+  url: string;
+  accepted: boolean;
+  checks: { code: string; passed: boolean; message: string }[];
+}
+
+export interface Insurances {
+  __typename: 'Insurances';
+  items: { type: string; name: string; enrolled: boolean }[];
+}
+
+export interface Outlet {
+  code: string;
+  name: string;
+  address: string;
+}
+
+export interface VerificationCodeSent {
+  __typename: 'VerificationCodeSent';
+  maskedPhone: string;
+  resendAfter: number;
+}
+
+export interface ApplicationDraftSaved {
+  __typename: 'ApplicationDraftSaved';
+  problems: Refusal['problems'];
+}
+
+/** The success of a service: what the next screen tells, by its type. */
+export interface Done {
+  __typename: string;
+  applicationNumber?: string;
+  card?: CardStatus;
+}
+
+const REFUSAL = /* GraphQL */ `
+  fragment RefusalParts on Refusal {
+    code
+    message
+    field
+    retryAfter
+    problems {
+      field
+      code
+      message
+    }
+  }
+`;
+
+const VIEWER = /* GraphQL */ `
+  fragment ViewerParts on Viewer {
+    bound
+    name
+    socialSecurityNumber
+    phone
+    card {
+      name
+      cardNumber
+    }
+    services {
+      service
+      title
+      available
+      reason {
+        code
+        message
+      }
+    }
+  }
+`;
+
+const CARD = /* GraphQL */ `
+  fragment CardParts on CardStatus {
+    name
+    socialSecurityNumber
+    cardNumber
+    issueDate
+    bank
+    homeRegion
+    stateName
+  }
+`;
+
+const PROGRESS = /* GraphQL */ `
+  fragment ProgressParts on ProductionProgress {
+    socialSecurityNumber
+    name
+    batchNumber
+    cardNumber
+    bank
+    nodes {
+      node
+      title
+      result
+      resultTitle
+      at
+      message
+    }
+  }
+`;
+
+/** A field that answers with one success type or a refusal. */
+function result(operation: string, field: string, success: string, fragments = ''): string {
+  return `${operation} { ${field} { __typename ${success} ... on Refusal { ...RefusalParts } } } ${REFUSAL} ${fragments}`;
+}
+
+function inputMutation(name: string, success: string, fragments = ''): string {
+  const type = name[0]!.toUpperCase() + name.slice(1);
+  return result(`mutation ${type}($input: ${type}Input!)`, `${name}(input: $input)`, success, fragments);
+}
+
+export const CHANNELS = `query Channels { channels { id name appName entrySteps { order title instruction } } }`;
+export const VIEWER_QUERY = `query Viewer { viewer { ...ViewerParts } } ${VIEWER}`;
+export const OUTLETS = `query Outlets($districtCode: String!, $bankCode: String) {
+  outlets(districtCode: $districtCode, bankCode: $bankCode) { code name address }
+}`;
+export const PROGRESS_LIVE = `subscription ProductionProgressLive {
+  productionProgress { ...ProgressParts }
+} ${PROGRESS}`;
+
+export const CARD_STATUS = result('query CardStatus', 'cardStatus', '... on CardStatus { ...CardParts }', CARD);
+export const PRODUCTION_PROGRESS = result(
+  'query ProductionProgress',
+  'productionProgress',
+  '... on ProductionProgress { ...ProgressParts }',
+  PROGRESS,
+);
+export const APPLICATION_FORM = result(
+  'query ApplicationForm',
+  'applicationForm',
+  `... on ApplicationForm {
+    fields { name label help type required options { code name } defaultValue value problem { code message } }
+    missing
+    portrait { portraitId confirmed }
+  }`,
+);
+export const INSURANCES = result(
+  'query Insurances($cardNumber: String!)',
+  'insurances(cardNumber: $cardNumber)',
+  '... on Insurances { items { type name enrolled } }',
+);
+
+export const SIGN_IN = inputMutation('signIn', '... on SignedIn { token viewer { ...ViewerParts } }', VIEWER);
+export const BIND_CARD = inputMutation('bindCard', '... on CardBound { viewer { ...ViewerParts } }', VIEWER);
+export const SEND_VERIFICATION_CODE = inputMutation(
+  'sendVerificationCode',
+  '... on VerificationCodeSent { maskedPhone resendAfter }',
+);
+export const UPLOAD_PORTRAIT = result(
+  'mutation UploadPortrait($file: Upload!)',
+  'uploadPortrait(file: $file)',
+  '... on PortraitPreview { portraitId url accepted checks { code passed message } }',
+);
+export const CONFIRM_PORTRAIT = result(
+  'mutation ConfirmPortrait($portraitId: ID!)',
+  'confirmPortrait(portraitId: $portraitId)',
+  '... on PortraitConfirmed { portraitId }',
+);
+export const UPLOAD_ID_DOCUMENT = result(
+  'mutation UploadIdDocument($side: IdDocumentSide!, $file: Upload!)',
+  'uploadIdDocument(side: $side, file: $file)',
+  '... on IdDocumentUploaded { side accepted }',
+);
+export const CONFIRM_ID_DOCUMENTS = result(
+  'mutation ConfirmIdDocuments',
+  'confirmIdDocuments',
+  '... on IdDocumentsConfirmed { at }',
+);
+export const SAVE_APPLICATION_DRAFT = result(
+  'mutation SaveApplicationDraft($input: ApplicationDraftInput!)',
+  'saveApplicationDraft(input: $input)',
+  '... on ApplicationDraftSaved { missing problems { field code message } }',
+);
+export const APPLY_CARD = inputMutation('applyCard', '... on CardApplied { applicationNumber }');
+export const ACTIVATE_CARD = inputMutation('activateCard', '... on CardActivated { card { ...CardParts } }', CARD);
+export const REPORT_LOSS = inputMutation('reportLoss', '... on LossReported { card { ...CardParts } }', CARD);
+export const CANCEL_LOSS = inputMutation('cancelLoss', '... on LossCancelled { card { ...CardParts } }', CARD);
+export const CHANGE_PASSWORD = inputMutation('changePassword', '... on PasswordChanged { at }');
+export const CHANGE_PHONE = inputMutation('changePhone', '... on PhoneChanged { at }');
+export const CHANGE_CONTACT = inputMutation('changeContact', '... on ContactChanged { at }');
+export const TRANSFER_IN = inputMutation('transferIn', '... on TransferredIn { card { ...CardParts } }', CARD);
+export const REISSUE_CARD = inputMutation('reissueCard', '... on CardReissued { applicationNumber }');

@@ -1,0 +1,63 @@
+/** The sandbox's own doors: personas, the platforms, the SMS inbox and the card issuer. */
+
+import type { ChannelId } from './documents';
+
+export interface Persona {
+  id: string;
+  name: string;
+  socialSecurityNumber: string;
+  phone: string;
+  cardNumber: string | null;
+  servicePassword: string | null;
+  description: string;
+}
+
+export interface Message {
+  phone: string;
+  text: string;
+  code: string | null;
+  purpose: string | null;
+  at: string;
+}
+
+export interface Authorization {
+  credential: string;
+  state: string;
+}
+
+export const personas = (): Promise<Persona[]> => get('personas');
+
+export const authorize = (channel: ChannelId, persona: string): Promise<Authorization> =>
+  post('authorize', { channel, persona }).then((response) => response.json());
+
+export const inbox = (phone?: string): Promise<Message[]> =>
+  get(phone ? `sms?phone=${encodeURIComponent(phone)}` : 'sms');
+
+/** What the issuer has to report: the next production node, or what happened to a card. */
+export type IssuerReport = { result: 'DONE' | 'FAILED' } | { event: 'TEMPORARY_LOSS' | 'LOCK' | 'UNLOCK' | 'CANCEL' };
+
+export const advanceIssuer = (persona: string, report: IssuerReport): Promise<Response> =>
+  post('issuer/advance', { persona, ...report });
+
+export const reset = (): Promise<Response> => post('reset', {});
+
+async function get<T>(path: string): Promise<T> {
+  const response = await fetch(`/sandbox/${path}`);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return response.json();
+}
+
+async function post(path: string, body: object): Promise<Response> {
+  const response = await fetch(`/sandbox/${path}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error(await reason(response));
+  return response;
+}
+
+async function reason(response: Response): Promise<string> {
+  const { error } = await response.json().catch(() => ({ error: null }));
+  return error ?? `HTTP ${response.status}`;
+}
