@@ -80,7 +80,7 @@ class Query:
         assert isinstance(statement, ClauseElement)
         compiled = statement.compile(dialect=dialect)
         names = compiled.positiontup or []  # type: ignore[attr-defined]
-        own = {name: value for name, value in compiled.params.items() if value is not None}
+        own = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}  # type: ignore[attr-defined]
         return str(compiled), list(names), own
 
     def arguments(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, list[Any]]:

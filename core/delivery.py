@@ -21,6 +21,7 @@ from core.unit import Tools
 _FIRST_WAIT = 2 * SECOND
 _LONGEST_WAIT = 300 * SECOND
 _IDLE_SECONDS = 1.0
+_PATIENCE_SECONDS = 2.0
 
 log = structlog.get_logger("delivery")
 
@@ -53,6 +54,13 @@ class Worker:
             await asyncio.gather(*(self._deliver(effect) for effect in effects))
             tried += len(effects)
         return tried
+
+    async def caught_up(self) -> None:
+        """Returns when nothing waits to be delivered for the first time, or after two seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while await self._database.fetch(outbox.ANY_NEW):
+                    await asyncio.sleep(0.01)
 
     async def _run(self) -> None:
         while True:

@@ -104,6 +104,7 @@ ANY_DUE = Query(
     )
     .limit(1)
 )
+ANY_NEW = Query(select(outbox.c.id).where(_waiting, outbox.c.failure.is_(None)).limit(1))
 _CLAIM = Query(
     update(outbox)
     .where(outbox.c.id.in_(_due))

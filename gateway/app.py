@@ -135,7 +135,10 @@ async def _sandbox(application: Application, http: httpx.AsyncClient) -> BaseRou
     async def reset_gateway() -> None:
         await reset(application)
 
-    return Mount("/sandbox", routes=sandbox_routes(application.tools.settings, http, reset_gateway))
+    routes = sandbox_routes(
+        application.tools.settings, http, reset_gateway, application.worker.caught_up
+    )
+    return Mount("/sandbox", routes=routes)
 
 
 def _cors(settings: Settings) -> list[Middleware]:

@@ -24,6 +24,7 @@ from sandbox.settings import MOUNT, world_file
 from sandbox.world import World
 
 ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
+Delivered: TypeAlias = Callable[[], Awaitable[None]]
 
 _STATELESS = frozenset({ChannelId.PING_AN})
 _AUTHORIZE_URL = (
@@ -43,14 +44,25 @@ class _Advance(msgspec.Struct):
     event: Literal["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"] | None = None
 
 
+async def at_once() -> None:
+    """Where nothing is delivered later."""
+
+
 def sandbox_routes(
-    settings: Settings, http: httpx.AsyncClient, reset_gateway: ResetGateway
+    settings: Settings,
+    http: httpx.AsyncClient,
+    reset_gateway: ResetGateway,
+    delivered: Delivered = at_once,
 ) -> list[BaseRoute]:
-    """For a Mount at `/sandbox`. `reset_gateway` makes the gateway's own data as new."""
+    """For a Mount at `/sandbox`. `reset_gateway` makes the gateway's own data as new.
+
+    `delivered` waits for what the gateway is about to tell the outside world, so that whoever
+    asks the inbox or the issuer right after a request finds its effects.
+    """
     world = World(world_file(settings))
     if world.add("beginnings", "done", {}):
         _begin(world)
-    doors = _Doors(settings, http, world, reset_gateway)
+    doors = _Doors(settings, http, world, reset_gateway, delivered)
     inside = Starlette(
         routes=[
             *doors.routes(),
@@ -75,11 +87,13 @@ class _Doors:
         http: httpx.AsyncClient,
         world: World,
         reset_gateway: ResetGateway,
+        delivered: Delivered,
     ) -> None:
         self._settings = settings
         self._http = http
         self._world = world
         self._reset_gateway = reset_gateway
+        self._delivered = delivered
         self._desk = issuer.Desk(settings, world, http)
 
     def routes(self) -> list[BaseRoute]:
@@ -95,6 +109,7 @@ class _Doors:
         return Answer([persona.shown() for persona in PERSONAS.values()])
 
     async def sms(self, request: Request) -> Response:
+        await self._delivered()
         return Answer(partners.inbox(self._world, request.query_params.get("phone")))
 
     async def authorize(self, request: Request) -> Response:
@@ -106,6 +121,7 @@ class _Doors:
 
     async def advance(self, request: Request) -> Response:
         asked = await read(request, _Advance)
+        await self._delivered()
         persona = persona_of(asked.persona)
         if asked.event is not None:
             return Answer(await self._desk.report_card(persona, asked.event))
@@ -113,6 +129,7 @@ class _Doors:
 
     async def reset(self, _request: Request) -> Response:
         """The gateway first, so that nothing of its past reaches the new world."""
+        await self._delivered()
         await self._reset_gateway()
         self._world.clear()
         self._world.add("beginnings", "done", {})

@@ -5,6 +5,7 @@ where it comes from and how sure that is; banks' codes and outlets are samples u
 operator gives their own.
 """
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,9 +95,9 @@ def _banks_beside(outlets_csv: Path | None) -> Path:
     return own if own and own.is_file() else DATA / "banks.sample.csv"
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Iterable[str]:
     try:
-        return path.read_text("utf-8-sig").splitlines(keepends=True)
+        return io.StringIO(path.read_text("utf-8-sig"), newline="")
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -60,26 +60,28 @@ def _read(
     lines: Iterable[str], columns: tuple[str, ...], parse: Callable[[_Line], _CodedT]
 ) -> tuple[list[_CodedT], list[BadLine]]:
     rows = csv.reader(lines, strict=True)
+    heading = [column.strip().removeprefix("\ufeff") for column in next(rows, [])]
+    if heading != list(columns):
+        return [], [BadLine(1, f"the heading must be {','.join(columns)}")]
     good: dict[str, _CodedT] = {}
     bad: list[BadLine] = []
-    heading = next(rows, [])
-    if [column.strip().removeprefix("\ufeff") for column in heading] != list(columns):
-        return [], [BadLine(1, f"the heading must be {','.join(columns)}")]
     while True:
         try:
-            row = next(rows, None)
-            if row is None:
-                return list(good.values()), bad
-            if not row:
-                continue
-            found = parse(_named(row, columns))
-            if found.code in good:
-                raise _Bad(f"the code {found.code} occurs twice")
-            good[found.code] = found
+            row = next(rows)
+            if row:
+                _add(good, parse(_named(row, columns)))
+        except StopIteration:
+            return list(good.values()), bad
         except csv.Error as error:
             bad.append(BadLine(rows.line_num, f"not CSV: {error}"))
         except _Bad as error:
             bad.append(BadLine(rows.line_num, str(error)))
+
+
+def _add(good: dict[str, _CodedT], found: _CodedT) -> None:
+    if found.code in good:
+        raise _Bad(f"the code {found.code} occurs twice")
+    good[found.code] = found
 
 
 def _named(row: list[str], columns: tuple[str, ...]) -> _Line:

@@ -80,9 +80,7 @@ def _route(wire: respx.Router, call: Call, reply: Any) -> respx.Route:
 # --- identity ------------------------------------------------------------------------------
 
 
-async def test_tells_who_signed_in(
-    channel: Channel, samples: Samples, wire: respx.Router
-) -> None:
+async def test_tells_who_signed_in(channel: Channel, samples: Samples, wire: respx.Router) -> None:
     answer(wire, samples)
 
     identity = await channel.identify(samples.credential, NOW)
@@ -177,7 +175,7 @@ async def test_a_reply_with_any_field_missing_or_of_another_kind_never_escapes_a
 def _damaged(reply: dict[str, Any]) -> Iterator[dict[str, Any]]:
     inner = next((key for key in ("params", "data") if isinstance(reply.get(key), dict)), None)
     fields = reply[inner] if inner else reply
-    values = (None, [], {}, [{"a": 1}], -1.5)
+    values: tuple[Any, ...] = (None, [], {}, [{"a": 1}], -1.5)
     for key in fields:
         damaged = [{k: v for k, v in fields.items() if k != key}]
         damaged += [{**fields, key: value} for value in values]

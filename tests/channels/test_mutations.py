@@ -28,9 +28,7 @@ Fields = dict[str, str]
 EACH = 4_000
 AES_KEY = base64.b64encode(bytes(range(32))).decode().rstrip("=")
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PUBLIC = (
-    KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-)
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 SETTINGS = settings(wechat_aes_key=AES_KEY, unionpay_public_key=PUBLIC)
 EVENT = {
     "ToUserName": "gh_account",
@@ -45,7 +43,7 @@ LETTERS = "abcXYZ0189+/=%&;<>\x00é卡 "
 
 def mutations(fields: Fields, count: int, seed: int) -> Iterator[Fields]:
     """Changed copies, each different from the original in at least one field."""
-    chance = random.Random(seed)  # noqa: S311 - the same mutations every time
+    chance = random.Random(seed)
     made = 0
     while made < count:
         changed = chance.choice(CHANGES)(dict(fields), chance)
@@ -183,7 +181,7 @@ def test_no_changed_notification_of_unionpay_is_accepted(unionpay: UnionPay) -> 
 
 
 def test_a_byte_changed_on_the_wire_is_refused_or_says_the_same(unionpay: UnionPay) -> None:
-    chance = random.Random(4)  # noqa: S311 - the same mutations every time
+    chance = random.Random(4)
     genuine = urlencode(notice()).encode()
     said = []
 
@@ -240,7 +238,7 @@ def test_the_plain_signature_does_not_open_the_secure_mode(wechat: WeChat) -> No
     assert is_accepted(lambda: wechat.verify_callback(query, body, NOW))
 
 
-@pytest.mark.parametrize("algorithm", [MD5(), SHA1()], ids=["md5", "sha1"])
+@pytest.mark.parametrize("algorithm", [MD5(), SHA1()], ids=["md5", "sha1"])  # noqa: S303
 def test_a_notification_signed_with_another_algorithm_is_refused(
     unionpay: UnionPay, algorithm: MD5 | SHA1
 ) -> None:

@@ -33,9 +33,7 @@ def ping_an(http: httpx.AsyncClient) -> PingAn:
 
 
 def answer(wire: respx.Router) -> dict[str, respx.Route]:
-    return {
-        call.name: wire.post(call.url).respond(json=dict(call.reply)) for call in SAMPLES.calls
-    }
+    return {call.name: wire.post(call.url).respond(json=dict(call.reply)) for call in SAMPLES.calls}
 
 
 def sent_to(route: respx.Route) -> list[dict[str, Any]]:
@@ -164,7 +162,10 @@ async def test_signs_with_rsa_where_the_contract_says_so(
     assert identity == SAMPLES.identity
     assert body["message"]["timestamp"] == "20260921221320"
     key.public_key().verify(
-        base64.b64decode(body["sign"]), orjson.dumps(body["message"]), PKCS1v15(), SHA1()  # noqa: S303
+        base64.b64decode(body["sign"]),
+        orjson.dumps(body["message"]),
+        PKCS1v15(),
+        SHA1(),  # noqa: S303
     )
     assert signer.accepted({"success": True}) is True
     assert signer.accepted({"success": "true", "code": 200}) is False

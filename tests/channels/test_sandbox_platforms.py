@@ -69,9 +69,7 @@ async def test_signs_in_every_persona(
 ) -> None:
     someone = PERSONAS[next(key for key, value in PERSONAS.items() if value is persona)]
 
-    identity = await channel.identify(
-        await authorize(world, SANDBOX, channel.id, someone), now
-    )
+    identity = await channel.identify(await authorize(world, SANDBOX, channel.id, someone), now)
 
     assert identity.account == someone.account(channel.id)
     if not channel.binding_required:
@@ -148,11 +146,10 @@ async def test_a_clock_more_than_five_minutes_off_is_refused_by_unionpay(
 ) -> None:
     off, right = UnionPay(SANDBOX, sandbox), UnionPay(SANDBOX, sandbox)
 
+    credential = await authorize(world, SANDBOX, ChannelId.UNIONPAY, ACTIVE)
     with pytest.raises(ChannelUnavailable):
-        credential = await authorize(world, SANDBOX, ChannelId.UNIONPAY, ACTIVE)
         await off.identify(credential, now + 6 * 60_000)
 
-    credential = await authorize(world, SANDBOX, ChannelId.UNIONPAY, ACTIVE)
     assert (await right.identify(credential, now)).name == ACTIVE.name
 
 

@@ -21,9 +21,7 @@ from .parts import NAME, NOW, PHONE, SYMMETRIC_KEY, settings, unionpay_field
 from .samples.unionpay import BASE, SAMPLES, done, person
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-PUBLIC = (
-    KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-)
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 MESSAGE = Message("template-1", "社保卡可以领取", {"k1": "可领卡"}, "https://card.test/")
 CARD = {"openId": "unionpay-open-id", "type": "example", "traceId": "trace-1"}
 
@@ -91,9 +89,7 @@ async def test_decodes_the_code_once_and_keeps_every_plus(
     ]
 
 
-async def test_signs_the_secret_and_never_sends_it(
-    unionpay: UnionPay, wire: respx.Router
-) -> None:
+async def test_signs_the_secret_and_never_sends_it(unionpay: UnionPay, wire: respx.Router) -> None:
     routes = answer(wire)
 
     await unionpay.identify("code", NOW)
@@ -109,9 +105,10 @@ async def test_signs_the_secret_and_never_sends_it(
 
 
 def test_signature_is_stable() -> None:
-    assert token_signature("a", "n", "s", "1") == hashlib.sha256(
-        b"appId=a&nonceStr=n&secret=s&timestamp=1"
-    ).hexdigest()
+    assert (
+        token_signature("a", "n", "s", "1")
+        == hashlib.sha256(b"appId=a&nonceStr=n&secret=s&timestamp=1").hexdigest()
+    )
 
 
 async def test_keeps_one_backend_token(unionpay: UnionPay, wire: respx.Router) -> None:
@@ -323,9 +320,7 @@ def test_reads_a_signed_notification(unionpay: UnionPay) -> None:
 def test_the_order_of_the_fields_does_not_matter(unionpay: UnionPay) -> None:
     fields = form(platform.notification(settings(), CARD, KEY, NOW // 1000))
 
-    sent = unionpay.verify_callback(
-        {}, urlencode(dict(reversed(fields.items()))).encode(), NOW
-    )
+    sent = unionpay.verify_callback({}, urlencode(dict(reversed(fields.items()))).encode(), NOW)
 
     assert sent.fields == fields
 

@@ -131,7 +131,7 @@ async def test_keeps_no_more_answers_than_agreed(wechat: WeChat, wire: respx.Rou
     for number in range(MOST_ANSWERS + 10):
         await wechat.identify(f"code{number}", NOW)
 
-    assert len(wechat._answers._kept) == MOST_ANSWERS  # noqa: SLF001 - the bound itself
+    assert len(wechat._answers._kept) == MOST_ANSWERS
 
 
 async def test_a_code_of_another_citizen_has_its_own_answer(
@@ -167,9 +167,7 @@ async def test_a_failed_exchange_is_not_remembered(wechat: WeChat, wire: respx.R
 
 async def test_a_busy_platform_is_asked_again(wechat: WeChat, wire: respx.Router) -> None:
     busy = httpx.Response(200, json={"errcode": -1, "errmsg": "system error"})
-    wire.get(url__startswith=EXCHANGE).mock(
-        side_effect=[busy, httpx.Response(200, json=EXCHANGED)]
-    )
+    wire.get(url__startswith=EXCHANGE).mock(side_effect=[busy, httpx.Response(200, json=EXCHANGED)])
 
     identity = await wechat.identify("code1", NOW)
 

@@ -186,7 +186,7 @@ async def test_refuses_a_wrong_token(settings: Settings, sandbox: httpx.AsyncCli
         settings.model_copy(update={"sms_token": settings.issuer_token}), sandbox
     )
 
-    with pytest.raises(NotTaken, match="HTTP 401$"):
+    with pytest.raises(NotTaken, match=r"HTTP 401$"):
         await stranger.sms.send(message(), KEY)
 
     assert (await sandbox.get("/sms")).json() == []

@@ -26,9 +26,7 @@ def _refused(call: str, code: str, refusal: type) -> Refused:
 
 SAMPLES = Samples(
     credential="uni%2Bpay%2Fcode%3D%3D",
-    identity=Identity(
-        "unionpay-open-id", RealNameLevel.PLATFORM, 3600, NAME, NUMBER, PHONE
-    ),
+    identity=Identity("unionpay-open-id", RealNameLevel.PLATFORM, 3600, NAME, NUMBER, PHONE),
     calls=(
         Call(
             "backendToken",

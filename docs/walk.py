@@ -1,0 +1,364 @@
+"""Walks all ten services through each of the three channels, against a running gateway.
+
+    make run                       # in one terminal
+    .venv/bin/python docs/walk.py  # in another
+
+It plays the channels' front-ends over HTTP alone. The sandbox stands in for the apps, the
+SMS inbox and the card issuer; it is reset before each channel.
+"""
+
+import argparse
+import io
+import json
+import sys
+from typing import Any
+
+import httpx
+from PIL import Image, ImageDraw
+
+CHANNELS = ("WECHAT", "UNIONPAY", "PING_AN")
+REFUSAL = "... on Refusal { code message field retryAfter problems { field code message } }"
+
+
+class FrontEnd:
+    """One signed-in citizen's front-end."""
+
+    def __init__(self, http: httpx.Client, channel: str, persona: str) -> None:
+        self._http = http
+        self._channel = channel
+        self._headers: dict[str, str] = {}
+        people = http.get("/sandbox/personas").json()
+        self.person = next(person for person in people if person["id"] == persona)
+
+    def ask(self, document: str, **variables: Any) -> Any:
+        """The single root field's value."""
+        reply = self._http.post(
+            "/graphql",
+            json={"query": document, "variables": variables},
+            headers=self._headers,
+        ).json()
+        if "errors" in reply:
+            sys.exit(f"failed: {json.dumps(reply['errors'], ensure_ascii=False)}")
+        return next(iter(reply["data"].values()))
+
+    def upload(self, document: str, picture: bytes, **variables: Any) -> Any:
+        operations = {"query": document, "variables": {**variables, "file": None}}
+        reply = self._http.post(
+            "/graphql",
+            data={
+                "operations": json.dumps(operations),
+                "map": json.dumps({"0": ["variables.file"]}),
+            },
+            files={"0": ("picture.jpg", picture, "image/jpeg")},
+            headers=self._headers | {"GraphQL-Preflight": "1"},
+        ).json()
+        if "errors" in reply:
+            sys.exit(f"failed: {json.dumps(reply['errors'], ensure_ascii=False)}")
+        return next(iter(reply["data"].values()))
+
+    def sign_in(self) -> None:
+        handed = self._http.post(
+            "/sandbox/authorize", json={"channel": self._channel, "persona": self.person["id"]}
+        ).json()
+        signed_in = self.ask(
+            "mutation($i: SignInInput!) { signIn(input: $i) {"
+            f" ... on SignedIn {{ token viewer {{ bound }} }} {REFUSAL} }} }}",
+            i={"channel": self._channel, **handed},
+        )
+        self._headers = {"Authorization": f"Bearer {signed_in['token']}"}
+        if not signed_in["viewer"]["bound"]:
+            self._bind()
+
+    def _bind(self) -> None:
+        self._must(
+            "CardBound",
+            self.ask(
+                "mutation($i: BindCardInput!) { bindCard(input: $i) { __typename"
+                f" ... on CardBound {{ viewer {{ bound }} }} {REFUSAL} }} }}",
+                i={
+                    "name": self.person["name"],
+                    "socialSecurityNumber": self.person["socialSecurityNumber"],
+                    "phone": self.person["phone"],
+                    "code": self.code("BIND_CARD"),
+                },
+            ),
+        )
+
+    def code(self, purpose: str, phone: str | None = None) -> str:
+        phone = phone or self.person["phone"]
+        sent = self.ask(
+            "mutation($i: SendVerificationCodeInput!) { sendVerificationCode(input: $i) {"
+            f" __typename ... on VerificationCodeSent {{ maskedPhone }} {REFUSAL} }} }}",
+            i={"purpose": purpose, "phone": phone},
+        )
+        self._must("VerificationCodeSent", sent)
+        for _ in range(100):
+            for message in self._http.get("/sandbox/sms", params={"phone": phone}).json():
+                if message["purpose"] == purpose:
+                    return str(message["code"])
+        sys.exit("the code never arrived")
+
+    def do(self, mutation: str, kind: str, success: str, fields: str, **given: Any) -> Any:
+        done = self.ask(
+            f"mutation($i: {kind}!) {{ {mutation}(input: $i) {{ __typename"
+            f" ... on {success} {{ {fields} }} {REFUSAL} }} }}",
+            i=given,
+        )
+        return self._must(success, done)
+
+    @staticmethod
+    def _must(typename: str, answer: Any) -> Any:
+        if answer["__typename"] != typename:
+            sys.exit(f"refused: {json.dumps(answer, ensure_ascii=False)}")
+        return answer
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--url", default="http://127.0.0.1:8000")
+    with httpx.Client(base_url=options.parse_args().url, timeout=30) as http:
+        for channel in CHANNELS:
+            http.post("/sandbox/reset").raise_for_status()
+            walk(http, channel)
+
+
+def walk(http: httpx.Client, channel: str) -> None:
+    def enter(persona: str) -> FrontEnd:
+        front_end = FrontEnd(http, channel, persona)
+        front_end.sign_in()
+        return front_end
+
+    print(f"\n{channel}")
+    applicant = enter("no-card")
+    show("1 申办", apply(applicant))
+    show("9 制卡进度查询", progress(applicant))
+    for _ in range(6):
+        http.post("/sandbox/issuer/advance", json={"persona": "no-card"}).raise_for_status()
+    made = progress(applicant)
+    show("  六个节点之后", made)
+    show("2 激活", activate(applicant, made["cardNumber"]))
+    show("10 卡状态查询", status(applicant))
+
+    citizen = enter("active")
+    show("5 服务密码变更", change_password(citizen))
+    show("6 信息变更", change_information(citizen))
+    show("3 挂失", report_loss(citizen))
+    show("4 解挂", cancel_loss(citizen))
+
+    show("8 补卡", reissue(enter("lost")))
+    show("7 卡归属地转入", transfer_in(enter("other-city")))
+
+
+def show(title: str, answer: Any) -> None:
+    print(f"  {title:　<10}{json.dumps(answer, ensure_ascii=False)}")
+
+
+def apply(front_end: FrontEnd) -> Any:
+    portrait = front_end.upload(
+        "mutation($file: Upload!) { uploadPortrait(file: $file) {"
+        f" ... on PortraitPreview {{ portraitId accepted }} {REFUSAL} }} }}",
+        drawn_portrait(),
+    )
+    front_end.ask(
+        "mutation($id: ID!) { confirmPortrait(portraitId: $id) { __typename } }",
+        id=portrait["portraitId"],
+    )
+    for side in ("PORTRAIT_SIDE", "EMBLEM_SIDE"):
+        front_end.upload(
+            "mutation($side: IdDocumentSide!, $file: Upload!) {"
+            " uploadIdDocument(side: $side, file: $file) { __typename } }",
+            drawn_document(),
+            side=side,
+        )
+    front_end.ask("mutation { confirmIdDocuments { __typename } }")
+    form = front_end.ask(
+        "{ applicationForm { ... on ApplicationForm { fields { name options { code name } } } } }"
+    )
+    options = {field["name"]: field["options"] for field in form["fields"]}
+    district = options["districtCode"][0]["code"]
+    outlet = front_end.ask(
+        "query($d: String!) { outlets(districtCode: $d) { code bankCodes } }", d=district
+    )[0]
+    number = front_end.person["socialSecurityNumber"]
+    return front_end.do(
+        "applyCard",
+        "ApplyCardInput",
+        "CardApplied",
+        "applicationNumber progress { bank nodes { title resultTitle } }",
+        postalCode="610000",
+        socialInsuranceNumber="",
+        educationCode=options["educationCode"][5]["code"],
+        occupationCode=options["occupationCode"][1]["code"],
+        bankCode=outlet["bankCodes"][0],
+        financialWithholding=False,
+        pickupMethod="OUTLET",
+        districtCode=district,
+        outletCode=outlet["code"],
+        phone=front_end.person["phone"],
+        code=front_end.code("APPLY_CARD"),
+        nationalityCode="CHN",
+        idDocumentType="01",
+        idIssuer="成都市公安局",
+        idNumber=number,
+        idValidUntil="LONG_TERM",
+        name=front_end.person["name"],
+        genderCode="1" if int(number[16]) % 2 else "2",
+        ethnicityCode="01",
+        birthDate=number[6:14],
+    )
+
+
+def progress(front_end: FrontEnd) -> Any:
+    return front_end.ask(
+        "{ productionProgress { ... on ProductionProgress"
+        f" {{ name batchNumber cardNumber bank nodes {{ title resultTitle }} }} {REFUSAL} }} }}"
+    )
+
+
+def status(front_end: FrontEnd) -> Any:
+    return front_end.ask(
+        "{ cardStatus { ... on CardStatus { name socialSecurityNumber cardNumber issueDate bank"
+        f" homeRegion state stateName }} {REFUSAL} }} }}"
+    )
+
+
+def activate(front_end: FrontEnd, card_number: str) -> Any:
+    return front_end.do(
+        "activateCard",
+        "ActivateCardInput",
+        "CardActivated",
+        "card { cardNumber state }",
+        phone=front_end.person["phone"],
+        cardNumber=card_number,
+        code=front_end.code("ACTIVATE_CARD"),
+    )
+
+
+def report_loss(front_end: FrontEnd) -> Any:
+    return front_end.do(
+        "reportLoss",
+        "ReportLossInput",
+        "LossReported",
+        "card { name cardNumber state }",
+        phone=front_end.person["phone"],
+        code=front_end.code("REPORT_LOSS"),
+    )
+
+
+def cancel_loss(front_end: FrontEnd) -> Any:
+    return front_end.do(
+        "cancelLoss",
+        "CancelLossInput",
+        "LossCancelled",
+        "card { cardNumber state }",
+        phone=front_end.person["phone"],
+        cardNumber=front_end.person["cardNumber"],
+        code=front_end.code("CANCEL_LOSS"),
+    )
+
+
+def change_password(front_end: FrontEnd) -> Any:
+    return front_end.do(
+        "changePassword",
+        "ChangePasswordInput",
+        "PasswordChanged",
+        "at",
+        oldPassword=front_end.person["servicePassword"],
+        newPassword="60318527",
+        confirmPassword="60318527",
+    )
+
+
+def change_information(front_end: FrontEnd) -> Any:
+    front_end.do(
+        "changeContact",
+        "ChangeContactInput",
+        "ContactChanged",
+        "at",
+        landline="028-86120000",
+        residentialAddress="成都市锦江区示例路 1 号",
+    )
+    new_phone = "19900009999"
+    done = front_end.do(
+        "changePhone",
+        "ChangePhoneInput",
+        "PhoneChanged",
+        "at",
+        newPhone=new_phone,
+        code=front_end.code("CHANGE_PHONE", new_phone),
+    )
+    front_end.person["phone"] = new_phone
+    return done
+
+
+def transfer_in(front_end: FrontEnd) -> Any:
+    found = front_end.ask(
+        "query($n: String!) { insurances(cardNumber: $n) {"
+        f" ... on Insurances {{ items {{ type enrolled }} }} {REFUSAL} }} }}",
+        n=front_end.person["cardNumber"],
+    )
+    return front_end.do(
+        "transferIn",
+        "TransferInInput",
+        "TransferredIn",
+        "card { cardNumber homeRegion state }",
+        cardNumber=front_end.person["cardNumber"],
+        insurances=[item["type"] for item in found["items"] if item["enrolled"]],
+        phone=front_end.person["phone"],
+        code=front_end.code("TRANSFER_IN"),
+    )
+
+
+def reissue(front_end: FrontEnd) -> Any:
+    bank = "SAMPLE-ABC"
+    districts = ("510104", "510105", "510106", "510107", "510108", "510112")
+    outlet = next(
+        outlet
+        for district in districts
+        for outlet in front_end.ask(
+            "query($d: String!, $b: String) {"
+            " outlets(districtCode: $d, bankCode: $b) { code districtCode } }",
+            d=district,
+            b=bank,
+        )
+    )
+    return front_end.do(
+        "reissueCard",
+        "ReissueCardInput",
+        "CardReissued",
+        "applicationNumber progress { bank nodes { title resultTitle } }",
+        pickupMethod="OUTLET",
+        districtCode=outlet["districtCode"],
+        outletCode=outlet["code"],
+        phone=front_end.person["phone"],
+        code=front_end.code("REISSUE_CARD"),
+    )
+
+
+def drawn_portrait() -> bytes:
+    """A drawn head on white: nobody's picture."""
+    picture = Image.new("RGB", (826, 1156), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((233, 120, 593, 620), fill=(224, 186, 160))
+    draw.pieslice((213, 80, 613, 480), 180, 360, fill=(40, 32, 30))
+    for x in (333, 493):
+        draw.ellipse((x - 22, 340, x + 22, 366), fill=(30, 30, 30))
+    draw.arc((353, 440, 473, 520), 20, 160, fill=(150, 60, 60), width=8)
+    draw.rounded_rectangle((83, 680, 743, 1300), 160, fill=(52, 78, 120))
+    return _jpeg(picture)
+
+
+def drawn_document() -> bytes:
+    picture = Image.new("RGB", (1000, 630), (214, 226, 232))
+    ImageDraw.Draw(picture).rectangle((60, 60, 940, 570), outline=(90, 120, 140), width=6)
+    return _jpeg(picture)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()
