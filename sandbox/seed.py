@@ -4,6 +4,7 @@ Works through the core's own functions, so that seeded rows are like any others.
 without a Chengdu card and without an application register themselves by signing in.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, delete
@@ -28,6 +29,10 @@ from gateway.resolvers.context import Application
 from sandbox.personas import PERSONAS, Persona
 
 _SAMPLE_OUTLET = "SAMPLE-510104-1"
+
+_SEEDED = tuple(
+    persona for persona in PERSONAS.values() if persona.holds_chengdu_card or persona.open_order
+)
 
 _OF_ORDERS = Query(
     delete(production.production_nodes).where(
@@ -62,23 +67,34 @@ _EVERYWHERE = (
 
 async def seed(application: Application) -> None:
     """Adds the personas that are not there yet."""
-    hashes = _password_hashes(application)
+    missing = [
+        persona
+        for persona in _SEEDED
+        if await citizens.find_by_number(
+            application.database, application.tools.vault, persona.social_security_number
+        )
+        is None
+    ]
+    hashes = _password_hashes(application, missing)
 
     async def job(db: Transaction) -> None:
-        await _add_missing(_unit(application, db), hashes, {})
+        for persona in missing:
+            await _add(_unit(application, db), persona, hashes.get(persona.id), None)
 
     await application.database.write(job)
 
 
 async def reset(application: Application) -> None:
     """Personas and every limit's counters as new; all sessions end. The audit log goes on."""
-    hashes = _password_hashes(application)
+    hashes = _password_hashes(application, _SEEDED)
 
     async def job(db: Transaction) -> None:
         unit = _unit(application, db)
         for query in _EVERYWHERE:
             await db.fetch(query)
-        await _add_missing(unit, hashes, await _remove_all(unit))
+        ids = await _remove_all(unit)
+        for persona in _SEEDED:
+            await _add(unit, persona, hashes.get(persona.id), ids.get(persona.id))
 
     await application.database.write(job)
 
@@ -87,10 +103,10 @@ def _unit(application: Application, db: Transaction) -> Unit:
     return Unit(db, application.clock(), None, application.tools)
 
 
-def _password_hashes(application: Application) -> dict[str, str]:
+def _password_hashes(application: Application, personas: Sequence[Persona]) -> dict[str, str]:
     return {
         persona.id: application.tools.hasher.hash_now(persona.service_password)
-        for persona in PERSONAS.values()
+        for persona in personas
         if persona.service_password
     }
 
@@ -111,15 +127,6 @@ async def _remove_all(unit: Unit) -> dict[str, int]:
 async def _remove(db: Transaction, citizen_id: int) -> None:
     for query in (_OF_ORDERS, *_OF_PERSON, _OUTBOX, _CITIZEN):
         await db.fetch(query, person=citizen_id)
-
-
-async def _add_missing(unit: Unit, hashes: dict[str, str], ids: dict[str, int]) -> None:
-    for persona in PERSONAS.values():
-        number = persona.social_security_number
-        is_known = await citizens.find_by_number(unit.db, unit.tools.vault, number)
-        belongs_here = persona.holds_chengdu_card or persona.open_order
-        if belongs_here and is_known is None:
-            await _add(unit, persona, hashes.get(persona.id), ids.get(persona.id))
 
 
 async def _add(

@@ -5,9 +5,7 @@ The platform vouches for nobody's name, so a person binds once. Errors come as
 """
 
 import hashlib
-import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urldefrag, urlencode
@@ -28,20 +26,19 @@ from gateway.channels.base import (
     Notification,
     Undeliverable,
     checked_state,
-    is_current,
 )
 from gateway.channels.breaker import NothingDone, PlatformRefused
 from gateway.channels.connection import Connection, Reply
+from gateway.channels.first_answers import FirstAnswers
 from gateway.channels.flights import Flights
 from gateway.channels.redirects import check_address
 from gateway.channels.replies import ReplyPart, part
-from gateway.channels.wechat_callback import CallbackCipher, read_message, sign, text_reply
+from gateway.channels.wechat_callback import Callback
 from gateway.channels.wechat_menu import check_menu
 
 R = TypeVar("R", bound=ReplyPart)
 
 CODE_LIFETIME = 5 * MINUTE
-MOST_ANSWERS = 4096
 QUOTA_WAIT_SECONDS = 60
 
 BUSY = "-1"
@@ -111,7 +108,12 @@ class WeChat(Channel):
         self._token = AppToken(self._fetch_token)
         self._ticket = AppToken(self._fetch_ticket)
         self._exchanges: Flights[_CodeExchanged] = Flights()
-        self._answers = _FirstAnswers()
+        self._answers: FirstAnswers[_CodeExchanged] = FirstAnswers(CODE_LIFETIME)
+        self._callback = Callback(
+            settings.wechat_token.get_secret_value(),
+            settings.wechat_aes_key.get_secret_value(),
+            settings.wechat_app_id,
+        )
 
     # --- signing in -----------------------------------------------------------------------
 
@@ -213,48 +215,25 @@ class WeChat(Channel):
 
     def check_url(self, query: Mapping[str, str], now: Instant) -> str:
         """The `echostr` that proves the address is ours. Raises `ForgedCallback`."""
-        self._check_signature(query, now, query.get("signature", ""))
-        return query.get("echostr", "")
+        return self._callback.check_url(query, now)
 
     def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
-        """With an EncodingAESKey only the secure mode is accepted.
-
-        In plain mode the platform signs no more than time and nonce, so the body is only as
-        trustworthy as the connection: the nonce must then be remembered.
-        """
-        sent = read_message(body)
-        if self._settings.wechat_aes_key.get_secret_value():
-            encrypted = sent.get("Encrypt", "")
-            self._check_signature(query, now, query.get("msg_signature", ""), encrypted)
-            sent = read_message(self._cipher().decrypt(encrypted))
-        else:
-            self._check_signature(query, now, query.get("signature", ""))
-        return _notification(sent, query["nonce"])
+        """Messages are told apart by MsgId, events by sender and time (消息排重)."""
+        sent = self._callback.read(query, body, now)
+        account, kind, event = sent.get("FromUserName"), sent.get("MsgType"), sent.get("Event", "")
+        if not (account and kind):
+            raise ForgedCallback
+        return Notification(
+            event=event if kind == "event" else kind,
+            account=account,
+            key=sent.get("MsgId") or f"{account}:{sent.get('CreateTime', '')}:{event}",
+            nonce=query["nonce"],
+            fields=sent,
+        )
 
     def reply_text(self, to: Notification, text: str, now: Instant) -> bytes:
         """A passive reply to a message, in the mode in which the platform speaks to us."""
-        reply = text_reply(to.fields, text, now)
-        if not self._settings.wechat_aes_key.get_secret_value():
-            return reply
-        return self._cipher().seal_reply(reply, str(now // SECOND), secrets.token_hex(8))
-
-    def _check_signature(
-        self, query: Mapping[str, str], now: Instant, signature: str, *signed: str
-    ) -> None:
-        timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
-        token = self._settings.wechat_token.get_secret_value()
-        if not (token and is_current(timestamp, now) and nonce.isascii() and nonce.isalnum()):
-            raise ForgedCallback
-        expected = sign(token, timestamp, nonce, *signed)
-        if not hmac.compare_digest(expected.encode(), signature.encode()):
-            raise ForgedCallback
-
-    def _cipher(self) -> CallbackCipher:
-        return CallbackCipher(
-            self._settings.wechat_token.get_secret_value(),
-            self._settings.wechat_aes_key.get_secret_value(),
-            self._settings.wechat_app_id,
-        )
+        return self._callback.reply_text(to.fields, text, now)
 
     # --- the platform ---------------------------------------------------------------------
 
@@ -312,25 +291,6 @@ class WeChat(Channel):
         return split(self._settings.wechat_redirect_domains)
 
 
-class _FirstAnswers:
-    """What each code was exchanged for, while the code would live."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Instant, _CodeExchanged]] = OrderedDict()
-
-    def get(self, key: str, now: Instant) -> _CodeExchanged | None:
-        until, answer = self._kept.get(key, (0, None))
-        return answer if now < until else None
-
-    def keep(self, key: str, answer: _CodeExchanged, now: Instant) -> None:
-        self._kept[key] = (now + CODE_LIFETIME, answer)
-        while len(self._kept) > MOST_ANSWERS or self._oldest_ends() <= now:
-            self._kept.popitem(last=False)
-
-    def _oldest_ends(self) -> Instant:
-        return next(iter(self._kept.values()))[0]
-
-
 def js_sdk_signature(ticket: str, nonce: str, timestamp: str, page_url: str) -> str:
     """Raw values in this order, the address without its fragment."""
     address = urldefrag(page_url).url
@@ -348,18 +308,3 @@ def _reader(kind: type[R]) -> Callable[[Reply], R]:
         return part(kind, reply)
 
     return read
-
-
-def _notification(sent: Mapping[str, str], nonce: str) -> Notification:
-    """Messages are told apart by MsgId, events by sender and time (消息排重)."""
-    account = sent.get("FromUserName", "")
-    kind = sent.get("MsgType", "")
-    if not (account and kind):
-        raise ForgedCallback
-    return Notification(
-        event=sent.get("Event", "") if kind == "event" else kind,
-        account=account,
-        key=sent.get("MsgId") or f"{account}:{sent.get('CreateTime', '')}:{sent.get('Event', '')}",
-        nonce=nonce,
-        fields=sent,
-    )

@@ -19,7 +19,7 @@ from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
 from defusedxml.ElementTree import ParseError, fromstring  # type: ignore[import-untyped]
 
 from core.clock import SECOND, Instant
-from gateway.channels.base import ForgedCallback
+from gateway.channels.base import ForgedCallback, is_current
 
 BLOCK = 32
 """The platform pads to 32 bytes, not to the 16 of AES: ordinary unpadders fail."""
@@ -45,22 +45,71 @@ def read_message(body: bytes) -> dict[str, str]:
     return fields
 
 
-def text_reply(received: Mapping[str, str], text: str, now: Instant) -> bytes:
-    """被动回复文本消息."""
-    return _xml(
-        ToUserName=received.get("FromUserName", ""),
-        FromUserName=received.get("ToUserName", ""),
-        CreateTime=str(now // SECOND),
-        MsgType="text",
-        Content=text,
-    )
+class Callback:
+    """What the platform signs with our token, and in the secure mode encrypts under our key."""
+
+    def __init__(self, token: str, encoding_aes_key: str, app_id: str) -> None:
+        self._token = token
+        self._cipher = CallbackCipher(encoding_aes_key, app_id) if encoding_aes_key else None
+
+    def __repr__(self) -> str:
+        return "<Callback>"
+
+    def check_url(self, query: Mapping[str, str], now: Instant) -> str:
+        self._check_signature(query, now, query.get("signature", ""))
+        return query.get("echostr", "")
+
+    def read(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+        """The fields of a genuine message. With an EncodingAESKey only the secure mode is taken.
+
+        In plain mode the platform signs no more than time and nonce, so the body is only as
+        trustworthy as the connection: the nonce must then be remembered.
+        """
+        sent = read_message(body)
+        if self._cipher is None:
+            self._check_signature(query, now, query.get("signature", ""))
+            return sent
+        encrypted = sent.get("Encrypt", "")
+        self._check_signature(query, now, query.get("msg_signature", ""), encrypted)
+        return read_message(self._cipher.decrypt(encrypted))
+
+    def reply_text(self, to: Mapping[str, str], text: str, now: Instant) -> bytes:
+        """被动回复文本消息."""
+        reply = _xml(
+            ToUserName=to.get("FromUserName", ""),
+            FromUserName=to.get("ToUserName", ""),
+            CreateTime=str(now // SECOND),
+            MsgType="text",
+            Content=text,
+        )
+        return reply if self._cipher is None else self._sealed(self._cipher, reply, now)
+
+    def _sealed(self, cipher: "CallbackCipher", reply: bytes, now: Instant) -> bytes:
+        encrypted = cipher.encrypt(reply, secrets.token_bytes(_RANDOM))
+        timestamp, nonce = str(now // SECOND), secrets.token_hex(8)
+        return _xml(
+            Encrypt=encrypted,
+            MsgSignature=sign(self._token, timestamp, nonce, encrypted),
+            TimeStamp=timestamp,
+            Nonce=nonce,
+        )
+
+    def _check_signature(
+        self, query: Mapping[str, str], now: Instant, signature: str, *signed: str
+    ) -> None:
+        timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
+        in_form = is_current(timestamp, now) and nonce.isascii() and nonce.isalnum()
+        if not (self._token and in_form):
+            raise ForgedCallback
+        expected = sign(self._token, timestamp, nonce, *signed)
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            raise ForgedCallback
 
 
 class CallbackCipher:
     """The secure mode: AES-256-CBC, plaintext = 16 random bytes + length + message + appid."""
 
-    def __init__(self, token: str, encoding_aes_key: str, app_id: str) -> None:
-        self._token = token
+    def __init__(self, encoding_aes_key: str, app_id: str) -> None:
         self._key = base64.b64decode(encoding_aes_key + "=")
         self._app_id = app_id.encode()
 
@@ -80,15 +129,6 @@ class CallbackCipher:
         encryptor = self._aes().encryptor()
         plain = _pad(random + length + message + self._app_id)
         return base64.b64encode(encryptor.update(plain) + encryptor.finalize()).decode()
-
-    def seal_reply(self, reply: bytes, timestamp: str, nonce: str) -> bytes:
-        encrypted = self.encrypt(reply, secrets.token_bytes(_RANDOM))
-        return _xml(
-            Encrypt=encrypted,
-            MsgSignature=sign(self._token, timestamp, nonce, encrypted),
-            TimeStamp=timestamp,
-            Nonce=nonce,
-        )
 
     def _aes_decrypt(self, sealed: bytes) -> bytes:
         decryptor = self._aes().decryptor()

@@ -6,7 +6,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import orjson
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from core.callers import ChannelId
 from core.settings import Settings
 from sandbox.personas import Persona
+from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.world import World
@@ -65,8 +66,11 @@ def routes(settings: Settings, world: World) -> list[BaseRoute]:
         "applet.msg": platform.with_backend_token(platform.message),
     }
     return [
-        Route(f"/open/access/1.0/{name}", _endpoint(call), methods=["POST"])
-        for name, call in calls.items()
+        Route("/s/open/html/oauth.html", platform.authorize_page),
+        *(
+            Route(f"/open/access/1.0/{name}", _endpoint(call), methods=["POST"])
+            for name, call in calls.items()
+        ),
     ]
 
 
@@ -81,6 +85,16 @@ class _Platform:
     def __init__(self, settings: Settings, world: World) -> None:
         self._settings = settings
         self._world = world
+
+    async def authorize_page(self, request: Request) -> Response:
+        return answer_page(
+            request,
+            title="云闪付",
+            app_id=("appId", self._settings.unionpay_app_id),
+            redirect="redirectUri",
+            domains=self._settings.unionpay_redirect_domains,
+            authorize=lambda persona: unquote(authorize(self._world, persona)),
+        )
 
     def backend_token(self, body: Body) -> Response:
         if body.get("appId") != self._settings.unionpay_app_id:

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 from core.callers import ChannelId
 from core.settings import Settings
 from sandbox.personas import Persona
+from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.world import World
@@ -43,6 +44,7 @@ def authorize(world: World, persona: Persona) -> str:
 def routes(settings: Settings, world: World) -> list[BaseRoute]:
     platform = _Platform(settings, world)
     return [
+        Route("/connect/oauth2/authorize", platform.authorize_page),
         Route("/sns/oauth2/access_token", platform.exchange_code),
         Route("/cgi-bin/stable_token", platform.stable_token, methods=["POST"]),
         Route("/cgi-bin/ticket/getticket", platform.ticket),
@@ -55,6 +57,16 @@ class _Platform:
     def __init__(self, settings: Settings, world: World) -> None:
         self._settings = settings
         self._world = world
+
+    async def authorize_page(self, request: Request) -> Response:
+        return answer_page(
+            request,
+            title="微信",
+            app_id=("appid", self._settings.wechat_app_id),
+            redirect="redirect_uri",
+            domains=self._settings.wechat_redirect_domains,
+            authorize=lambda persona: authorize(self._world, persona),
+        )
 
     async def exchange_code(self, request: Request) -> Response:
         query = request.query_params

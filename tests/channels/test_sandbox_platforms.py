@@ -27,6 +27,8 @@ URLS = {
     "wechat_url": f"{BASE}/wechat",
     "unionpay_url": f"{BASE}/unionpay",
     "ping_an_url": f"{BASE}/ping-an",
+    "wechat_authorize_url": f"{BASE}/wechat/connect/oauth2/authorize",
+    "unionpay_authorize_url": f"{BASE}/unionpay/s/open/html/oauth.html",
 }
 SANDBOX = settings(**URLS)
 ACTIVE = PERSONAS["active"]
@@ -151,6 +153,28 @@ async def test_a_clock_more_than_five_minutes_off_is_refused_by_unionpay(
         await off.identify(credential, now + 6 * 60_000)
 
     assert (await right.identify(credential, now)).name == ACTIVE.name
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CHANNELS if kind.uses_state])
+async def test_the_authorize_page_leads_back_with_code_and_state(
+    channel: Channel, sandbox: httpx.AsyncClient, now: int
+) -> None:
+    page = channel.authorize_url("https://card.test/back?a=1", "state1")
+    assert page is not None
+    address = httpx.URL(page)
+
+    asked = await sandbox.get(address)
+    agreed = await sandbox.get(address.copy_merge_params({"persona": "active"}))
+    foreign = await sandbox.get(
+        address.copy_merge_params({"redirect_uri": "https://evil.test", "redirectUri": "x"})
+    )
+
+    back = httpx.URL(agreed.headers["Location"])
+    assert ACTIVE.name in asked.text
+    assert (back.host, back.params["a"], back.params["state"]) == ("card.test", "1", "state1")
+    identity = await channel.identify(back.params["code"], now)
+    assert identity.account == ACTIVE.account(channel.id)
+    assert foreign.status_code == 400
 
 
 async def test_a_message_is_delivered_to_the_citizen(

@@ -10,7 +10,8 @@ import respx
 from core.clock import MINUTE
 from core.errors import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
 from gateway.channels.base import Message, Undeliverable
-from gateway.channels.wechat import CODE_LIFETIME, MOST_ANSWERS, WeChat
+from gateway.channels.first_answers import MOST
+from gateway.channels.wechat import CODE_LIFETIME, WeChat
 from gateway.channels.wechat_menu import MenuInvalid, build_menu
 
 from .parts import NOW, settings
@@ -128,10 +129,10 @@ async def test_forgets_an_answer_when_its_code_is_over(wechat: WeChat, wire: res
 async def test_keeps_no_more_answers_than_agreed(wechat: WeChat, wire: respx.Router) -> None:
     wire.get(url__startswith=EXCHANGE).respond(json=EXCHANGED)
 
-    for number in range(MOST_ANSWERS + 10):
+    for number in range(MOST + 10):
         await wechat.identify(f"code{number}", NOW)
 
-    assert len(wechat._answers._kept) == MOST_ANSWERS
+    assert len(wechat._answers) == MOST
 
 
 async def test_a_code_of_another_citizen_has_its_own_answer(

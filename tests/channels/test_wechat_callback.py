@@ -11,7 +11,7 @@ import pytest
 from core.clock import MINUTE
 from gateway.channels.base import ForgedCallback
 from gateway.channels.wechat import WeChat, js_sdk_signature
-from gateway.channels.wechat_callback import CallbackCipher, read_message, sign
+from gateway.channels.wechat_callback import Callback, CallbackCipher, read_message, sign
 from sandbox.platforms import wechat as platform
 
 from .parts import NOW, settings
@@ -47,7 +47,7 @@ def of_vector(name: str) -> WeChat:
 
 
 def cipher(vector: dict[str, str]) -> CallbackCipher:
-    return CallbackCipher(vector["token"], vector["encoding_aes_key"], vector["appid"])
+    return CallbackCipher(vector["encoding_aes_key"], vector["appid"])
 
 
 # --- published vectors ---------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_answers_in_the_mode_in_which_it_is_spoken_to() -> None:
 
     open_reply = read_message(plain.reply_text(sent, "请先绑卡 <1>", NOW))
     sealed = read_message(secure.reply_text(sent, "请先绑卡 <1>", NOW))
-    cipher = CallbackCipher("wechatcallbacktoken", AES_KEY, "wx0000000000000001")
+    cipher = CallbackCipher(AES_KEY, "wx0000000000000001")
 
     assert open_reply == {
         "ToUserName": "openid",
@@ -269,3 +269,4 @@ def test_expands_no_entities() -> None:
 
 def test_shows_no_key() -> None:
     assert "AAAA" not in repr(cipher(VECTORS["secure_reply"]))
+    assert "token" not in repr(Callback("token", AES_KEY, "wx1"))

@@ -50,6 +50,8 @@ async function open(page) {
   const loaded = await page.goto('/graphql');
   assert.match(loaded.headers()['content-security-policy'], /script-src 'self'/);
   await page.locator('.persona-bar').waitFor();
+  await page.locator('.graphiql-query-editor .CodeMirror-code').waitFor();
+  await page.locator('.result-window .CodeMirror').waitFor();
 }
 
 async function signIn(page, channel, persona) {

@@ -49,9 +49,20 @@ export async function latestCode(phone: string, purpose?: string): Promise<strin
   return messages.find(({ code, purpose: sentFor }) => code && (!purpose || purpose === sentFor))?.code ?? null;
 }
 
+/** The code that arrives after the one known before: an SMS takes a moment. */
+async function nextCode(phone: string, purpose: string, before: string | null): Promise<string> {
+  for (let tries = 0; tries < 20; tries += 1) {
+    const code = await latestCode(phone, purpose);
+    if (code && code !== before) return code;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  throw new Error('验证码短信没有送达 · The code has not arrived');
+}
+
 async function bindCard(token: string, { name, socialSecurityNumber, phone }: Persona): Promise<void> {
+  const before = await latestCode(phone, 'BIND_CARD');
   refuse(await graphql('sendVerificationCode', SEND_BINDING_CODE, { phone }, token));
-  const code = await latestCode(phone, 'BIND_CARD');
+  const code = await nextCode(phone, 'BIND_CARD', before);
   refuse(await graphql('bindCard', BIND_CARD, { input: { name, socialSecurityNumber, phone, code } }, token));
 }
 

@@ -2,7 +2,7 @@ import type { App } from './app';
 import { SEND_VERIFICATION_CODE, type Option, type Refusal, type VerificationCodeSent } from './documents';
 import { errorText, h } from './dom';
 import { isRefusal } from './gateway';
-import { inbox } from './world';
+import { inbox, type Message } from './world';
 
 export interface Field {
   name: string;
@@ -88,10 +88,10 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
   refuse({ message, field, problems }: Pick<Refusal, 'message' | 'field' | 'problems'>): void {
     this.clear();
     const named = problems.length ? problems : field ? [{ field, message }] : [];
-    const unplaced = named.filter((problem) => !this.note(problem.field, problem.message));
-    if (problems.length || !named.length || unplaced.length) {
-      this.say([...new Set([message, ...unplaced.map((problem) => problem.message)])].join('\n'));
-    }
+    const placed = named.filter((problem) => this.note(problem.field, problem.message));
+    const beside = new Set(placed.map((problem) => problem.message));
+    const rest = [message, ...named.map((problem) => problem.message)].filter((text) => !beside.has(text));
+    if (rest.length) this.say([...new Set(rest)].join('\n'));
     this.element.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
   }
 
@@ -186,6 +186,7 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
     const phone = this.value(phoneField);
     send.disabled = true;
     try {
+      const before = await codeMessage(phone, purpose);
       const sent = await this.app.gateway.ask<VerificationCodeSent | Refusal>(SEND_VERIFICATION_CODE, {
         input: { purpose, phone },
       });
@@ -195,7 +196,7 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
       } else {
         this.clear();
         countDown(send, sent.resendAfter);
-        await this.announceCode(phone, purpose);
+        await this.announceCode(phone, purpose, before?.code);
       }
     } catch (error) {
       this.say(errorText(error));
@@ -203,11 +204,24 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
     }
   }
 
-  private async announceCode(phone: string, purpose: string): Promise<void> {
-    document.dispatchEvent(new Event('sms'));
-    const message = (await inbox(phone)).find((sms) => sms.code && sms.purpose === purpose);
-    if (message) this.app.phone.notify(message.text, { label: '填入', run: () => fillCode(phone, message.code!) });
+  /** Shows the code's SMS on the phone once it has arrived. */
+  private async announceCode(phone: string, purpose: string, before?: string | null): Promise<void> {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const message = await codeMessage(phone, purpose);
+      if (message && message.code !== before) {
+        const fill = { label: '填入', run: () => fillCode(phone, message.code!) };
+        if (this.element.isConnected) this.app.phone.notify(message.text, fill);
+        document.dispatchEvent(new Event('sms'));
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
   }
+}
+
+async function codeMessage(phone: string, purpose: string): Promise<Message | undefined> {
+  const messages = phone ? await inbox(phone) : [];
+  return messages.find((message) => message.code && message.purpose === purpose);
 }
 
 /** Writes a code into every open form that asks for one for this phone. */

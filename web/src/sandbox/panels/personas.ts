@@ -10,7 +10,7 @@ export function personaPicker(people: Persona[], choose: (persona: Persona) => v
     ...people.map((persona, index) => {
       const pick = () => choose(persona);
       const radio = h('input', { type: 'radio', name: 'persona', value: persona.id, checked: index === 0, onchange: pick });
-      return h('label', {}, radio, h('span', {}, h('strong', {}, persona.name), h('small', {}, persona.description)));
+      return h('label', { title: persona.description }, radio, h('span', {}, h('strong', {}, persona.name), h('small', {}, persona.description)));
     }),
   );
 }

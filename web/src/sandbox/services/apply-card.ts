@@ -34,6 +34,16 @@ const YES_NO = [
   { code: 'false', name: '否' },
 ];
 
+/** A yes or no that is still open has no place in the input, so it is asked for here. */
+const WITHHOLDING_NOT_CHOSEN: Refusal = {
+  __typename: 'Refusal',
+  code: 'REQUIRED',
+  message: '请选择是否使用金融代扣。',
+  field: 'financialWithholding',
+  retryAfter: null,
+  problems: [],
+};
+
 const KINDS: Record<ApplicationField['type'], Field['kind']> = {
   TEXT: 'text',
   DIGITS: 'digits',
@@ -129,7 +139,10 @@ async function formView(visit: Visit): Promise<View> {
     code: { purpose: 'APPLY_CARD', phoneField: 'phone' },
     outro: [button('暂存,以后再填', () => void saveDraft(), 'secondary')],
     submitLabel: '申请',
-    submit: (values) => visit.gateway.ask<Done | Refusal>(APPLY_CARD, { input: typed(values) }),
+    submit: async (values) =>
+      values.financialWithholding
+        ? visit.gateway.ask<Done | Refusal>(APPLY_CARD, { input: typed(values) })
+        : WITHHOLDING_NOT_CHOSEN,
     done: (result) => visit.phone.replace(outcome(visit, '申办已受理', '可在“制卡进度查询”查看制卡进度。', result)),
   });
   followOutlets(visit.gateway, form, answer.fields.find(({ name }) => name === 'outletCode')?.value);

@@ -1,0 +1,179 @@
+"""What every test stands on: the real application over ASGI, on SQLite and on PostgreSQL.
+
+The sandbox answers the gateway's calls to platforms and partners, over the same transport.
+Nothing of ours is mocked; `time_machine` moves the clock of the whole process.
+"""
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from core import migrations
+from core.settings import Settings
+from gateway.app import create_app
+from gateway.resolvers.context import Application
+from sandbox.settings import sandbox_settings
+from tests.front_end import FrontEnd, World
+
+ADDRESS = "http://127.0.0.1:8000"
+POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgresql://127.0.0.1:5432")
+_KEY = base64.b64encode(b"k" * 32).decode()
+
+
+def settings_for(database_url: str, folder: Path, **given: object) -> Settings:
+    """Sandbox settings with fixed keys, so that a seeded database can be copied."""
+    keys = {
+        name: SecretStr(f"test:{_KEY}")
+        for name in ("column_keys", "index_keys", "peppers", "audit_keys")
+    }
+    return sandbox_settings(
+        Settings(
+            database_url=database_url,
+            objects_dir=folder / "objects",
+            sandbox=True,
+            public_url=ADDRESS,
+            **(keys | given),  # type: ignore[arg-type]
+        )
+    )
+
+
+class LateTransport(httpx.AsyncBaseTransport):
+    """Leads the application's outgoing calls back into the application."""
+
+    def __init__(self) -> None:
+        self.app: Starlette | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        assert self.app is not None
+        return await httpx.ASGITransport(self.app).handle_async_request(request)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Starlette]:
+    """The application between start and stop."""
+    transport = LateTransport()
+    app = transport.app = create_app(settings, transport=transport)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+# --- databases -----------------------------------------------------------------------------
+
+
+async def _postgres(statement: str) -> None:
+    connection = await asyncpg.connect(f"{POSTGRES_URL}/postgres")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _postgres_answers() -> bool:
+    try:
+        asyncio.run(_postgres("SELECT 1"))
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+async def _seed(settings: Settings) -> None:
+    async with running(settings):
+        pass
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated and seeded database file, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    url = f"sqlite:///{folder}/template.sqlite3"
+    migrations.migrate(url)
+    asyncio.run(_seed(settings_for(url, folder)))
+    return folder / "template.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated and seeded database, to be used as a template."""
+    if not _postgres_answers():
+        warnings.warn(pytest.PytestWarning(_NO_POSTGRES), stacklevel=1)
+        pytest.skip(_NO_POSTGRES)
+    name = f"card_gateway_template_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_postgres(f"CREATE DATABASE {name}"))
+    folder = tmp_path_factory.mktemp("template")
+    url = f"{POSTGRES_URL}/{name}"
+    migrations.migrate(url)
+    asyncio.run(_seed(settings_for(url, folder)))
+    yield name
+    asyncio.run(_postgres(f"DROP DATABASE {name}"))
+
+
+_NO_POSTGRES = (
+    f"NO POSTGRESQL AT {POSTGRES_URL}: only SQLite is tested. Set TEST_POSTGRES_URL to test both."
+)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with the personas in it; every test that uses it runs on both engines."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
+        shutil.copy(template, tmp_path / "gateway.sqlite3")
+        yield f"sqlite:///{tmp_path}/gateway.sqlite3"
+        return
+    source: str = request.getfixturevalue("postgres_template")
+    name = f"card_gateway_test_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_postgres(f"CREATE DATABASE {name} TEMPLATE {source}"))
+    yield f"{POSTGRES_URL}/{name}"
+    asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+# --- the application -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return settings_for(database_url, tmp_path)
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Starlette]:
+    async with running(settings) as app:
+        yield app
+
+
+@pytest.fixture
+def application(app: Starlette) -> Application:
+    """The parts inside, for looking at rows and counting statements."""
+    found = app.state.application
+    assert isinstance(found, Application)
+    return found
+
+
+@pytest.fixture
+async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS) as client:
+        yield client
+
+
+@pytest.fixture
+def world(http: httpx.AsyncClient, application: Application) -> World:
+    """Personas' front-ends, the SMS inbox, the issuer's desk, and the rows behind them."""
+    return World(http, application)
+
+
+@pytest.fixture
+async def active(world: World) -> FrontEnd:
+    """The persona with an active card, signed in through UnionPay."""
+    return await world.enter("active")
