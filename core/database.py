@@ -179,8 +179,7 @@ class _GroupCommit(sqlite3.Connection):
         except BaseException as error:
             if self.in_transaction:
                 super().rollback()
-            failure = DatabaseUnavailable(str(error))
-            failure.__cause__ = error
+            failure = _translated(error)
             for pending in batch:
                 pending.error = pending.error or failure
 
@@ -200,8 +199,16 @@ class _GroupCommit(sqlite3.Connection):
             if not self.in_transaction:
                 raise
             self.execute("ROLLBACK TO job")
-            pending.error = error
+            pending.error = _translated(error)
         self.execute("RELEASE job")
+
+
+def _translated(error: BaseException) -> BaseException:
+    if not isinstance(error, sqlite3.OperationalError):
+        return error
+    failure = DatabaseUnavailable(str(error))
+    failure.__cause__ = error
+    return failure
 
 
 def _drive(job: Coroutine[Any, Any, T]) -> T:
@@ -357,7 +364,8 @@ class _PostgresTransaction:
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(PostgresDatabase.dialect, values)
-        return await self._connection.fetch(sql, *arguments)
+        rows: list[Row] = await self._connection.fetch(sql, *arguments)
+        return rows
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
@@ -372,7 +380,7 @@ class _PostgresTransaction:
 class PostgresDatabase:
     """A pool of connections; each job is a transaction, retried when another one came first."""
 
-    dialect: Dialect = PGDialect_asyncpg()
+    dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
@@ -391,9 +399,10 @@ class PostgresDatabase:
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(self.dialect, values)
         try:
-            return await self._pool.fetch(sql, *arguments)
+            rows: list[Row] = await self._pool.fetch(sql, *arguments)
         except _UNAVAILABLE as error:
             raise DatabaseUnavailable(str(error)) from error
+        return rows
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)

@@ -22,6 +22,7 @@ _FIRST_WAIT = 2 * SECOND
 _LONGEST_WAIT = 300 * SECOND
 _IDLE_SECONDS = 1.0
 _PATIENCE_SECONDS = 2.0
+_LOOKS = 200
 
 log = structlog.get_logger("delivery")
 
@@ -57,10 +58,10 @@ class Worker:
 
     async def caught_up(self) -> None:
         """Returns when nothing waits to be delivered for the first time, or after two seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while await self._database.fetch(outbox.ANY_NEW):
-                    await asyncio.sleep(0.01)
+        for _ in range(_LOOKS):
+            if not await self._database.fetch(outbox.ANY_NEW):
+                return
+            await asyncio.sleep(_PATIENCE_SECONDS / _LOOKS)
 
     async def _run(self) -> None:
         while True:

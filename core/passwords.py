@@ -11,6 +11,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -162,6 +163,6 @@ def is_too_simple(password: str, social_security_number: str, birth: date) -> bo
 
 def _is_run(password: str) -> bool:
     steps = {
-        (int(right) - int(left)) % 10 for left, right in zip(password, password[1:], strict=False)
+        (int(right) - int(left)) % 10 for left, right in pairwise(password)
     }
     return steps in ({1}, {9})

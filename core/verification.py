@@ -6,8 +6,10 @@ hash is stored.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -171,7 +173,7 @@ async def give_back(unit: Unit, code_id: int) -> None:
 
 
 async def _why_not_judged(
-    unit: Unit, where: dict[str, object]
+    unit: Unit, where: Mapping[str, Any]
 ) -> CodeNotSent | CodeVoid | CodeExpired:
     row = await unit.db.fetch_one(_NEWEST, **where)
     if row is None or row["consumed_at"] is not None:

@@ -8,7 +8,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 STATIC_DIR = Path(__file__).parent / "static"
-NOT_BUILT = "沙盒页尚未构建,请运行 make install。 The sandbox page is not built yet: make install builds it.\n"
+NOT_BUILT = (
+    "沙盒页尚未构建,请运行 make install。"
+    " The sandbox page is not built yet: make install builds it.\n"
+)
 
 # Portraits are previewed from data: and blob: addresses before and after their upload.
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -1,6 +1,5 @@
 """Alembic migrations, run by `card-gateway migrate` and, in the sandbox, at start."""
 
-import asyncio
 from pathlib import Path
 
 from alembic import command
@@ -30,12 +29,13 @@ def migrate(url: str) -> None:
 async def revision(url: str) -> str | None:
     """The database's revision; None where it has no tables yet."""
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+    if _is_missing_file(parsed):
         return None
     engine = create_async_engine(async_url(parsed), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            return await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+            return None if found is None else str(found)
     except OSError as error:
         raise DatabaseUnavailable(str(error)) from error
     except DBAPIError:
@@ -44,8 +44,9 @@ async def revision(url: str) -> str | None:
         await engine.dispose()
 
 
-def is_current(url: str) -> bool:
-    return asyncio.run(revision(url)) == HEAD
+def _is_missing_file(url: URL) -> bool:
+    """Connecting would make it."""
+    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
 
 
 def alembic_config(url: str) -> Config:

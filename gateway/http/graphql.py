@@ -156,7 +156,7 @@ class GraphQLView(GraphQL[Context, None]):
         accept = sub_response.accept if isinstance(sub_response, _SubResponse) else ""
         return _json_response(response_data, accept, 400 if without_data else 200)
 
-    async def get_sub_response(self, request: Request) -> Response:
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = _SubResponse()
         del response.headers["content-length"]
         response.accept = request.headers.get("accept", "")

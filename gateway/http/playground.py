@@ -7,7 +7,10 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 STATIC_DIR = Path(__file__).parent / "static" / "playground"
-NOT_BUILT = "调试台尚未构建,请运行 make install。 The playground is not built yet: make install builds it.\n"
+NOT_BUILT = (
+    "调试台尚未构建,请运行 make install。"
+    " The playground is not built yet: make install builds it.\n"
+)
 
 # CodeMirror and the menus of GraphiQL write <style> elements and style attributes of their own.
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import respx
 from structlog.testing import capture_logs
@@ -54,7 +55,9 @@ BROKEN: dict[str, Callable[[Call], Any]] = {
     "empty": lambda _: httpx.Response(200, content=b""),
     "null": lambda _: httpx.Response(200, content=b"null"),
     "a list": lambda _: httpx.Response(200, json=[1]),
-    "too large": lambda _: httpx.Response(200, content=b" " * 1_100_000),
+    "too large": lambda call: httpx.Response(
+        200, content=orjson.dumps(call.reply) + b" " * 1_100_000
+    ),
 }
 FORGED = ["", " ", "\x00", "code\r\nX: y", "码", "x" * 10_000, "a b\tc", "\u202ecode", "😀"]
 Q = ChannelId.WECHAT

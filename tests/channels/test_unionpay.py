@@ -14,7 +14,12 @@ from core.clock import MINUTE
 from core.errors import ChannelUnavailable, NotOfferedHere, SignInExpired
 from gateway.channels.base import ForgedCallback, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
-from gateway.channels.unionpay_crypto import TripleDesFields, UnreadableField, token_signature
+from gateway.channels.unionpay_crypto import (
+    TripleDesFields,
+    UnreadableField,
+    signed_string,
+    token_signature,
+)
 from sandbox.platforms import unionpay as platform
 
 from .parts import NAME, NOW, PHONE, SYMMETRIC_KEY, settings, unionpay_field
@@ -351,13 +356,27 @@ def test_refuses_a_notification_under_another_key(unionpay: UnionPay) -> None:
         )
 
 
-def test_refuses_a_field_moved_across_its_border(unionpay: UnionPay) -> None:
+def test_refuses_a_field_moved_into_the_value_before_it(unionpay: UnionPay) -> None:
     fields = form(platform.notification(settings(), CARD, KEY, NOW // 1000))
-    merged = {**fields, "openId": f"{fields['openId']}&timestamp={fields['timestamp']}"}
-    del merged["timestamp"]
+    merged = {**fields, "traceId": f"{fields['traceId']}&type={fields['type']}"}
+    del merged["type"]
 
     with pytest.raises(ForgedCallback):
         unionpay.verify_callback({}, urlencode(merged).encode(), NOW)
+
+    assert signed_string(merged) == signed_string(fields)
+
+
+def test_refuses_a_value_moved_into_its_name(unionpay: UnionPay) -> None:
+    noted = {**CARD, "note": "a=b"}
+    fields = form(platform.notification(settings(), noted, KEY, NOW // 1000))
+    renamed = {**{key: value for key, value in fields.items() if key != "note"}, "note=a": "b"}
+
+    with pytest.raises(ForgedCallback):
+        unionpay.verify_callback({}, urlencode(renamed).encode(), NOW)
+
+    assert signed_string(renamed) == signed_string(fields)
+    assert unionpay.verify_callback({}, urlencode(fields).encode(), NOW).fields["note"] == "a=b"
 
 
 @pytest.mark.parametrize("damage", ["none", "twice", "padding", "not base64", "no signature"])
@@ -367,7 +386,7 @@ def test_refuses_a_signature_written_differently(unionpay: UnionPay, damage: str
     loose = fields["signature"][:-3] + chr(ord(fields["signature"][-3]) + 1) + "=="
     bodies = {
         "none": urlencode({**fields, "signature": ""}),
-        "twice": urlencode(fields) + "&openId=victim",
+        "twice": "openId=victim&" + urlencode(fields),
         "padding": urlencode({**fields, "signature": loose}),
         "not base64": urlencode({**fields, "signature": signature.hex()}),
         "no signature": urlencode({k: v for k, v in fields.items() if k != "signature"}),

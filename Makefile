@@ -1,0 +1,53 @@
+# The two commands of the README: `make run` and `make test`. Both install what is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
+
+.PHONY: run test check format install schema lock bench clean
+
+run: install
+	@exec $(BIN)/card-gateway serve --sandbox
+
+test: install
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/card-gateway schema | diff schema.graphql - || (echo "schema.graphql is out of date: make schema"; exit 1)
+
+bench: install
+	$(BIN)/python -m bench.card_status
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: install
+	$(BIN)/card-gateway schema > schema.graphql
+
+install: .venv/installed web/node_modules/.built
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the Python packages…"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+web/node_modules/.built: $(WEB_SOURCES)
+	@echo "Building the playground and the sandbox page…"
+	@cd web && npm ci --silent --no-fund --no-audit && npm run --silent build
+	@touch $@
+
+# Needs `uv`; writes names, versions and hashes only.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
+
+clean:
+	rm -rf .venv web/node_modules gateway/http/static sandbox/static var

@@ -1,0 +1,1 @@
+"""What the gateway serves over HTTP: the GraphQL view and its limits, pages, events, health."""
