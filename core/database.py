@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -89,6 +89,13 @@ class Query:
             values = own | values
         return sql, [values[name] for name in names]
 
+    def arguments_of_many(
+        self, dialect: Dialect, rows: Iterable[Mapping[str, Any]]
+    ) -> tuple[str, list[list[Any]]]:
+        sql, names, own = self.compiled(dialect)
+        assert not own, "a statement for many rows holds no values of its own"
+        return sql, [[row[name] for name in names] for row in rows]
+
 
 def insert_into(table: Table, *columns: str) -> Query:
     """An insert of the named columns, or of all of them."""
@@ -103,6 +110,9 @@ class Reader(Protocol):
 
 
 class Transaction(Reader, Protocol):
+    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
+        """Runs a statement that answers nothing once for each row, in one go."""
+
     def savepoint(self) -> contextlib.AbstractAsyncContextManager[None]:
         """What is written inside is undone when the block raises."""
 
@@ -233,16 +243,22 @@ class _SqliteTransaction:
         try:
             return self._connection.execute(sql, arguments).fetchall()
         except sqlite3.IntegrityError as error:
-            if error.sqlite_errorcode in (
-                sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-                sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-            ):
+            if _is_of_a_key(error):
                 raise UniqueViolation from error
             raise
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
+
+    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
+        sql, arguments = query.arguments_of_many(SqliteDatabase.dialect, rows)
+        try:
+            self._connection.executemany(sql, arguments)
+        except sqlite3.IntegrityError as error:
+            if _is_of_a_key(error):
+                raise UniqueViolation from error
+            raise
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -259,6 +275,13 @@ class _SqliteTransaction:
         finally:
             self._depth -= 1
         self._connection.execute(f"RELEASE {name}")
+
+
+def _is_of_a_key(error: sqlite3.IntegrityError) -> bool:
+    return error.sqlite_errorcode in (
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    )
 
 
 class SqliteDatabase:

@@ -162,7 +162,5 @@ def is_too_simple(password: str, social_security_number: str, birth: date) -> bo
 
 
 def _is_run(password: str) -> bool:
-    steps = {
-        (int(right) - int(left)) % 10 for left, right in pairwise(password)
-    }
+    steps = {(int(right) - int(left)) % 10 for left, right in pairwise(password)}
     return steps in ({1}, {9})

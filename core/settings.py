@@ -8,11 +8,12 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import msgspec
 
 from core.encryption import KeyRing, Suite
 
@@ -24,149 +25,156 @@ class SettingsError(Exception):
     """One sentence for the operator about what is missing or wrong."""
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
-    )
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that shows itself only when asked to."""
 
+    value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        return self.value
+
+
+def setting(default: Any, meaning: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     # --- the server -----------------------------------------------------------------------
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
-    workers: int = Field(1, ge=1, le=64, description="server processes")
-    sandbox: bool = Field(False, description="stand in for the outside world; never in production")
-    public_url: str = Field(
-        "", description="address under which clients reach the gateway, without a slash at the end"
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "port to listen on")
+    workers: int = setting(1, "server processes")
+    sandbox: bool = setting(False, "stand in for the outside world; never in production")
+    public_url: str = setting(
+        "", "address under which clients reach the gateway, without a slash at the end"
     )
-    introspection: bool = Field(False, description="answer introspection and serve the playground")
-    allowed_origins: str = Field(
-        "", description="web origins of the channels' front-ends, separated by commas"
+    introspection: bool | None = setting(
+        None, "answer introspection and serve the playground; by default only in the sandbox"
     )
-    max_body_bytes: int = Field(1_048_576, description="largest request body without files")
-    max_upload_bytes: int = Field(10_485_760, description="largest uploaded file")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    allowed_origins: str = setting(
+        "", "web origins of the channels' front-ends, separated by commas"
+    )
+    max_body_bytes: int = setting(1_048_576, "largest request body without files")
+    max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
+    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     # --- data -----------------------------------------------------------------------------
-    database_url: str = Field(
+    database_url: str = setting(
         "sqlite:///var/card-gateway.sqlite3",
-        description="sqlite:///path or postgresql://user@host/name",
+        "sqlite:///path or postgresql://user@host/name",
     )
-    objects_dir: Path = Field(Path("var/objects"), description="folder of the encrypted pictures")
-    outlets_csv: Path | None = Field(
-        None, description="outlets and banks of the operator; the built-in ones are samples"
+    objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
+    outlets_csv: Path | None = setting(
+        None, "outlets and banks of the operator; the built-in ones are samples"
     )
-    cipher_suite: Suite = Field(
-        Suite.INTERNATIONAL, description="algorithms of personal columns: " + ", ".join(Suite)
+    cipher_suite: Suite = setting(
+        Suite.INTERNATIONAL, "algorithms of personal columns: " + ", ".join(Suite)
     )
-    column_keys: SecretStr = Field(
-        SecretStr(""),
-        description="id:base64 of 32 bytes, separated by commas, the current key first",
+    column_keys: Secret = setting(
+        Secret(""),
+        "id:base64 of 32 bytes, separated by commas, the current key first",
     )
-    index_keys: SecretStr = Field(
-        SecretStr(""), description="as column_keys, for the keyed indexes"
-    )
-    peppers: SecretStr = Field(
-        SecretStr(""), description="as column_keys, for codes and service passwords"
-    )
-    audit_keys: SecretStr = Field(SecretStr(""), description="as column_keys, for the audit chains")
+    index_keys: Secret = setting(Secret(""), "as column_keys, for the keyed indexes")
+    peppers: Secret = setting(Secret(""), "as column_keys, for codes and service passwords")
+    audit_keys: Secret = setting(Secret(""), "as column_keys, for the audit chains")
 
     # --- rules of the services ------------------------------------------------------------
-    card_check_character: bool = Field(
+    card_check_character: bool = setting(
         False,
-        description="verify the card number's last character as MOD 11-2 (no published rule found)",
+        "verify the card number's last character as MOD 11-2 (no published rule found)",
     )
-    reissue_fee_fen: int = Field(0, ge=0, description="fee of a reissue in fen (sample)")
-    adult_age: int = Field(
-        16, description="years from which financial withholding can be opened online"
-    )
-    privacy_notice_version: str = Field(
-        "1", description="version of the notice citizens consent to"
-    )
-    code_lifetime_seconds: int = Field(300, description="how long a verification code is valid")
-    code_resend_seconds: int = Field(60, description="wait before a code is sent again")
-    codes_per_phone_hour: int = Field(5, description="codes an hour for a phone, all purposes")
-    codes_per_phone_day: int = Field(10, description="codes a day for a phone, all purposes")
-    codes_per_session_hour: int = Field(10, description="codes an hour for a session")
-    codes_per_address_hour: int = Field(60, description="codes an hour for a network address")
-    portrait_min_kb: int = Field(14, description="smallest stored portrait in KB (differs by city)")
-    portrait_max_kb: int = Field(40, description="largest stored portrait in KB (differs by city)")
-    session_hours: int = Field(2, description="longest lifetime of a session")
+    reissue_fee_fen: int = setting(0, "fee of a reissue in fen (sample)")
+    adult_age: int = setting(16, "years from which financial withholding can be opened online")
+    privacy_notice_version: str = setting("1", "version of the notice citizens consent to")
+    code_lifetime_seconds: int = setting(300, "how long a verification code is valid")
+    code_resend_seconds: int = setting(60, "wait before a code is sent again")
+    codes_per_phone_hour: int = setting(5, "codes an hour for a phone, all purposes")
+    codes_per_phone_day: int = setting(10, "codes a day for a phone, all purposes")
+    codes_per_session_hour: int = setting(10, "codes an hour for a session")
+    codes_per_address_hour: int = setting(60, "codes an hour for a network address")
+    portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
+    portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
+    session_hours: int = setting(2, "longest lifetime of a session")
 
     # --- partners -------------------------------------------------------------------------
-    sms_url: str = Field("", description="SMS gateway")
-    sms_token: SecretStr = Field(SecretStr(""), description="bearer token of the SMS gateway")
-    population_registry_url: str = Field("", description="population registry")
-    population_registry_token: SecretStr = Field(SecretStr(""), description="its bearer token")
-    insurance_registry_url: str = Field("", description="insurance registry")
-    insurance_registry_token: SecretStr = Field(SecretStr(""), description="its bearer token")
-    card_registry_url: str = Field("", description="provincial card registry")
-    card_registry_token: SecretStr = Field(SecretStr(""), description="its bearer token")
-    issuer_url: str = Field("", description="card issuer")
-    issuer_token: SecretStr = Field(SecretStr(""), description="bearer token of the card issuer")
-    issuer_event_key: SecretStr = Field(
-        SecretStr(""), description="key with which the issuer signs its events"
-    )
+    sms_url: str = setting("", "SMS gateway")
+    sms_token: Secret = setting(Secret(""), "bearer token of the SMS gateway")
+    population_registry_url: str = setting("", "population registry")
+    population_registry_token: Secret = setting(Secret(""), "its bearer token")
+    insurance_registry_url: str = setting("", "insurance registry")
+    insurance_registry_token: Secret = setting(Secret(""), "its bearer token")
+    card_registry_url: str = setting("", "provincial card registry")
+    card_registry_token: Secret = setting(Secret(""), "its bearer token")
+    issuer_url: str = setting("", "card issuer")
+    issuer_token: Secret = setting(Secret(""), "bearer token of the card issuer")
+    issuer_event_key: Secret = setting(Secret(""), "key with which the issuer signs its events")
 
     # --- channels -------------------------------------------------------------------------
-    channels_off: str = Field("", description="channels switched off, separated by commas")
-    wechat_url: str = Field("https://api.weixin.qq.com", description="WeChat API")
-    wechat_authorize_url: str = Field(
-        "https://open.weixin.qq.com/connect/oauth2/authorize", description="WeChat authorize page"
+    channels_off: str = setting("", "channels switched off, separated by commas")
+    wechat_url: str = setting("https://api.weixin.qq.com", "WeChat API")
+    wechat_authorize_url: str = setting(
+        "https://open.weixin.qq.com/connect/oauth2/authorize", "WeChat authorize page"
     )
-    wechat_app_id: str = Field("", description="WeChat official account")
-    wechat_secret: SecretStr = Field(SecretStr(""), description="its secret")
-    wechat_token: SecretStr = Field(SecretStr(""), description="token of its callback")
-    wechat_aes_key: SecretStr = Field(SecretStr(""), description="EncodingAESKey of its callback")
-    wechat_redirect_domains: str = Field(
-        "", description="hosts that WeChat may send the citizen back to, separated by commas"
+    wechat_app_id: str = setting("", "WeChat official account")
+    wechat_secret: Secret = setting(Secret(""), "its secret")
+    wechat_token: Secret = setting(Secret(""), "token of its callback")
+    wechat_aes_key: Secret = setting(Secret(""), "EncodingAESKey of its callback")
+    wechat_redirect_domains: str = setting(
+        "", "hosts that WeChat may send the citizen back to, separated by commas"
     )
-    unionpay_url: str = Field("https://open.95516.com", description="UnionPay open platform")
-    unionpay_authorize_url: str = Field(
-        "https://open.95516.com/s/open/html/oauth.html", description="UnionPay authorize page"
+    unionpay_url: str = setting("https://open.95516.com", "UnionPay open platform")
+    unionpay_authorize_url: str = setting(
+        "https://open.95516.com/s/open/html/oauth.html", "UnionPay authorize page"
     )
-    unionpay_app_id: str = Field("", description="UnionPay application")
-    unionpay_secret: SecretStr = Field(SecretStr(""), description="its secret")
-    unionpay_symmetric_key: SecretStr = Field(
-        SecretStr(""), description="48 hex digits: 3DES key of its encrypted fields"
+    unionpay_app_id: str = setting("", "UnionPay application")
+    unionpay_secret: Secret = setting(Secret(""), "its secret")
+    unionpay_symmetric_key: Secret = setting(
+        Secret(""), "48 hex digits: 3DES key of its encrypted fields"
     )
-    unionpay_public_key: str = Field("", description="PEM: UnionPay's key for notifications")
-    unionpay_redirect_domains: str = Field(
-        "", description="hosts that UnionPay may send the citizen back to, separated by commas"
+    unionpay_public_key: str = setting("", "PEM: UnionPay's key for notifications")
+    unionpay_redirect_domains: str = setting(
+        "", "hosts that UnionPay may send the citizen back to, separated by commas"
     )
-    ping_an_url: str = Field("", description="Ping An open platform (modelled)")
-    ping_an_app_id: str = Field("", description="Ping An application")
-    ping_an_app_key: SecretStr = Field(SecretStr(""), description="its key")
-
-    @field_validator("public_url", "wechat_url", "unionpay_url", "ping_an_url")
-    @classmethod
-    def _without_slash(cls, url: str) -> str:
-        return url.rstrip("/")
+    ping_an_url: str = setting("", "Ping An open platform (modelled)")
+    ping_an_app_id: str = setting("", "Ping An application")
+    ping_an_app_key: Secret = setting(Secret(""), "its key")
 
     @classmethod
-    def read(cls, **given: Any) -> Self:
-        """From the environment and the secrets folder; `given` wins over both."""
-        folder = os.environ.get(PREFIX + "SECRETS_DIR")
-        return cls(_secrets_dir=folder or None, **given)  # type: ignore[call-arg]
+    def read(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """From the environment, and from the secrets folder where the environment is silent."""
+        environment = os.environ if environment is None else environment
+        given = _secrets_in(environment.get(PREFIX + "SECRETS_DIR")) | {
+            name: value for name, value in environment.items() if value
+        }
+        types = get_type_hints(cls)
+        return cls(
+            **{
+                entry.name: _converted(given[name], types[entry.name], name)
+                for entry in fields(cls)
+                if (name := variable(entry.name)) in given
+            }
+        )
 
     @property
     def address(self) -> str:
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     @property
     def origins(self) -> frozenset[str]:
         return frozenset(split(self.allowed_origins))
 
     def missing(self) -> list[str]:
-        """The settings without which the real outside world cannot be reached."""
+        """The variables without which the real outside world cannot be reached."""
         off = set(split(self.channels_off.upper()))
-        needed = [
-            name
-            for name, field in type(self).model_fields.items()
-            if _is_needed(name, field.default) and _channel_of(name) not in off
+        return [
+            variable(entry.name)
+            for entry in fields(self)
+            if entry.default in ("", Secret(""))
+            and entry.name not in _OPTIONAL
+            and _channel_of(entry.name) not in off
+            and getattr(self, entry.name) == entry.default
         ]
-        return [PREFIX + name.upper() for name in needed if not _text(getattr(self, name))]
 
 
 _OPTIONAL = {
@@ -178,35 +186,45 @@ _OPTIONAL = {
 }
 
 
-def _is_needed(name: str, default: object) -> bool:
-    return name not in _OPTIONAL and (
-        default == "" or (isinstance(default, SecretStr) and not default.get_secret_value())
-    )
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
 
 
 def _channel_of(name: str) -> str | None:
-    return next(
-        (
-            channel
-            for channel in ("WECHAT", "UNIONPAY", "PING_AN")
-            if name.upper().startswith(channel)
-        ),
-        None,
-    )
+    channels = ("WECHAT", "UNIONPAY", "PING_AN")
+    return next((channel for channel in channels if name.upper().startswith(channel)), None)
 
 
-def _text(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+def _secrets_in(folder: str | None) -> dict[str, str]:
+    if folder is None:
+        return {}
+    try:
+        files = [file for file in Path(folder).iterdir() if file.is_file()]
+        return {file.name.upper(): file.read_text("utf-8").strip() for file in files}
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{PREFIX}SECRETS_DIR: the folder {folder} cannot be read.") from None
+
+
+def _converted(text: str, kind: Any, name: str) -> Any:
+    if kind is Secret:
+        return Secret(text)
+    if kind in (Path, Path | None):
+        return Path(text)
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{name} is not valid: {error}.") from None
 
 
 def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def key_ring(setting: SecretStr, name: str) -> KeyRing:
+def key_ring(ring: Secret, name: str) -> KeyRing:
     """Parses `id:base64, id:base64`."""
     keys: dict[str, bytes] = {}
-    for part in split(setting.get_secret_value()):
+    for part in split(ring.reveal()):
         key_id, _, encoded = part.partition(":")
         try:
             key = base64.b64decode(encoded, validate=True)
@@ -214,11 +232,11 @@ def key_ring(setting: SecretStr, name: str) -> KeyRing:
             key = b""
         if not (0 < len(key_id) < 64 and key_id.isascii()) or len(key) != KEY_BYTES:
             raise SettingsError(
-                f"{PREFIX}{name.upper()} must hold id:base64 of {KEY_BYTES} bytes, separated by commas."
+                f"{variable(name)} must hold id:base64 of {KEY_BYTES} bytes, separated by commas."
             )
         keys[key_id] = key
     if not keys:
-        raise SettingsError(f"{PREFIX}{name.upper()} is missing.")
+        raise SettingsError(f"{variable(name)} is missing.")
     return KeyRing(keys)
 
 

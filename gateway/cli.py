@@ -5,16 +5,16 @@ import gc
 import os
 import socket
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
 from sqlalchemy import make_url
 from starlette.applications import Starlette
 
 from core.database import DatabaseUnavailable
-from core.settings import PREFIX, Settings, SettingsError
+from core.settings import PREFIX, Secret, Settings, SettingsError, variable
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -52,11 +52,10 @@ def serve(
 @cli.command()
 def settings() -> None:
     """Lists every setting with its meaning and default."""
-    for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        shown = default.get_secret_value() if hasattr(default, "get_secret_value") else default
-        print(f"{PREFIX}{name.upper()}\n    {field.description}")
-        print(f"    default: {shown if shown not in ('', None) else '(none)'}")
+    for entry in fields(Settings):
+        default = "" if isinstance(entry.default, Secret) else entry.default
+        print(f"{variable(entry.name)}\n    {entry.metadata['meaning']}")
+        print(f"    default: {'(none)' if default in ('', None) else default}")
     print(f"\n{PREFIX}SECRETS_DIR\n    folder with a file per setting, named in lower case")
 
 
@@ -78,12 +77,7 @@ def migrate() -> None:
 
 
 def read_settings() -> Settings:
-    try:
-        found = Settings.read()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + str(first["loc"][0]).upper()
-        raise SettingsError(f"{name} is not valid: {first['msg']}.") from None
+    found = Settings.read()
     if not found.sandbox:
         return found
     from sandbox.settings import sandbox_settings

@@ -65,7 +65,7 @@ class Desk:
 
     def __init__(self, settings: Settings, world: World, http: httpx.AsyncClient) -> None:
         self._url = f"{settings.address}/issuer/events"
-        self._key = settings.issuer_event_key.get_secret_value().encode()
+        self._key = settings.issuer_event_key.reveal().encode()
         self._world = world
         self._http = http
         self._clerk = asyncio.Lock()

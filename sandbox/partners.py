@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from core.clock import CHINA
 from core.reference import Reference, Table
-from core.settings import Settings
+from core.settings import Secret, Settings
 from sandbox import issuer
 from sandbox.answers import Answer
 from sandbox.personas import CHENGDU, PERSONAS, Persona, persona_by_number
@@ -126,7 +125,7 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
 class _StandIn:
     """What every partner does alike: the token, the body's shape, the idempotency keys."""
 
-    def __init__(self, name: str, token: SecretStr, world: World) -> None:
+    def __init__(self, name: str, token: Secret, world: World) -> None:
         self._name = name
         self._token = token
         self._world = world
@@ -180,7 +179,7 @@ class _StandIn:
         return Route(path, endpoint, methods=["POST"])
 
     def _knows(self, request: Request) -> bool:
-        expected = f"Bearer {self._token.get_secret_value()}".encode()
+        expected = f"Bearer {self._token.reveal()}".encode()
         return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected)
 
 

@@ -1,12 +1,11 @@
 """The settings with which the gateway finds the sandbox where the real world would be."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-from core.settings import Settings, kept_secrets
+from core.settings import Secret, Settings, kept_secrets
 
 MOUNT = "/sandbox"
 _PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
@@ -15,11 +14,14 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 def sandbox_settings(settings: Settings) -> Settings:
     """What the environment does not give points into the sandbox, under its own kept keys."""
-    filled = _addresses(settings) | _keys(settings) | _apps(settings)
-    given = settings.model_fields_set
-    missing = {name: value for name, value in filled.items() if name not in given}
-    switched_on = {"sandbox": True} | ({} if "introspection" in given else {"introspection": True})
-    return settings.model_copy(update=missing | switched_on)
+    filled = _addresses(settings) | _keys(settings) | _apps(settings) | {"introspection": True}
+    defaults = {entry.name: entry.default for entry in fields(settings)}
+    missing = {
+        name: value
+        for name, value in filled.items()
+        if name in defaults and getattr(settings, name) == defaults[name]
+    }
+    return replace(settings, sandbox=True, **missing)
 
 
 def world_file(settings: Settings) -> Path:
@@ -42,9 +44,7 @@ def _addresses(settings: Settings) -> dict[str, Any]:
 
 def _keys(settings: Settings) -> dict[str, Any]:
     drawn = kept_secrets(_var_dir(settings) / "sandbox-keys.json")
-    return {
-        name: SecretStr(value) for name, value in drawn.items() if name in Settings.model_fields
-    }
+    return {name: Secret(value) for name, value in drawn.items()}
 
 
 def _apps(settings: Settings) -> dict[str, Any]:

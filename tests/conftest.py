@@ -17,11 +17,10 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from core import migrations
-from core.settings import Settings
+from core.settings import Secret, Settings
 from gateway.app import create_app
 from gateway.resolvers.context import Application
 from sandbox.settings import sandbox_settings
@@ -35,7 +34,7 @@ _KEY = base64.b64encode(b"k" * 32).decode()
 def settings_for(database_url: str, folder: Path, **given: object) -> Settings:
     """Sandbox settings with fixed keys, so that a seeded database can be copied."""
     keys = {
-        name: SecretStr(f"test:{_KEY}")
+        name: Secret(f"test:{_KEY}")
         for name in ("column_keys", "index_keys", "peppers", "audit_keys")
     }
     return sandbox_settings(

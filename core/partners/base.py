@@ -18,9 +18,9 @@ from typing import Annotated, Any, Protocol, TypeVar
 import httpx
 import msgspec
 import structlog
-from pydantic import SecretStr
 
 from core.errors import Text
+from core.settings import Secret
 
 ReplyT = TypeVar("ReplyT")
 
@@ -86,7 +86,7 @@ class _Rejection(msgspec.Struct):
 class Connection:
     """One partner's address and token."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr, partner: Text) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret, partner: Text) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._token = token
@@ -122,7 +122,7 @@ class Connection:
             self._url + path,
             content=msgspec.json.encode(body),
             headers={
-                "Authorization": f"Bearer {self._token.get_secret_value()}",
+                "Authorization": f"Bearer {self._token.reveal()}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 **headers,

@@ -5,11 +5,11 @@ from typing import Annotated, Protocol
 
 import httpx
 import msgspec
-from pydantic import SecretStr
 
 from core.cards import CHENGDU, CardState
 from core.errors import Text
 from core.partners.base import Accountable, Connection
+from core.settings import Secret
 
 NAME = Text("省社保卡管理系统", "The provincial card registry")
 
@@ -65,7 +65,7 @@ class CardRegistry(Accountable, Protocol):
 
 
 class HttpCardRegistry(Connection):
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 
     async def cards_of(self, social_security_number: str) -> list[RegistryCard]:

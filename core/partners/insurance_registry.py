@@ -4,11 +4,11 @@ from typing import Protocol
 
 import httpx
 import msgspec
-from pydantic import SecretStr
 
 from core.errors import Text
 from core.partners.base import Connection
 from core.reference import InsuranceType
+from core.settings import Secret
 
 NAME = Text("社保参保系统", "The insurance registry")
 _KNOWN = frozenset(insurance.value for insurance in InsuranceType)
@@ -24,7 +24,7 @@ class InsuranceRegistry(Protocol):
 
 
 class HttpInsuranceRegistry(Connection):
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 
     async def enrolled(self, social_security_number: str) -> frozenset[InsuranceType]:

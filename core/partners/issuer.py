@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
-from pydantic import SecretStr
 
 from core.errors import Text
 from core.partners.base import Accountable, Connection
+from core.settings import Secret
 
 NAME = Text("制卡中心", "The card issuer")
 
@@ -35,7 +35,7 @@ class Issuer(Accountable, Protocol):
 
 
 class HttpIssuer(Connection):
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 
     async def order(self, order: IssuerOrder, idempotency_key: str) -> None:

@@ -4,10 +4,10 @@ from typing import Protocol
 
 import httpx
 import msgspec
-from pydantic import SecretStr
 
 from core.errors import Text
 from core.partners.base import Connection
+from core.settings import Secret
 
 NAME = Text("人口库", "The population registry")
 
@@ -22,7 +22,7 @@ class PopulationRegistry(Protocol):
 
 
 class HttpPopulationRegistry(Connection):
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 
     async def matches(self, name: str, social_security_number: str) -> bool:

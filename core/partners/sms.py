@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
-from pydantic import SecretStr
 
 from core.errors import Text
 from core.partners.base import Accountable, Connection
+from core.settings import Secret
 
 NAME = Text("短信网关", "The SMS gateway")
 
@@ -29,7 +29,7 @@ class Sms(Accountable, Protocol):
 
 
 class HttpSms(Connection):
-    def __init__(self, http: httpx.AsyncClient, url: str, token: SecretStr) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 
     async def send(self, message: SmsMessage, idempotency_key: str) -> None:

@@ -30,6 +30,8 @@ Reply: TypeAlias = dict[str, Any]
 
 CONNECT_SECONDS = 2.0
 TOTAL_SECONDS = 5.0
+QUEUE_SECONDS = 1.0
+"""The longest wait for a slot: those turned away leave one by one, not all at the time-out."""
 SLOTS = 24
 ATTEMPTS = 2
 MOST_BYTES = 1_048_576
@@ -59,7 +61,7 @@ logging.getLogger("httpx").addFilter(_WithoutQuery())
 class Connection:
     def __init__(self, http: httpx.AsyncClient, base_url: str, app_name: Text) -> None:
         self._http = http
-        self._base_url = base_url
+        self._base_url = base_url.rstrip("/")
         self._app_name = app_name
         self._breaker = Breaker()
         self._slots = asyncio.Semaphore(SLOTS)
@@ -119,11 +121,13 @@ class Connection:
     ) -> T:
         with self._explained(path, now):
             self._breaker.check(now)
-            deadline = asyncio.get_running_loop().time() + TOTAL_SECONDS
-            await _in_time(self._slots.acquire(), deadline)
+            started = asyncio.get_running_loop().time()
+            await _in_time(self._slots.acquire(), started + QUEUE_SECONDS)
             try:
                 with self._breaker.passage(now):
-                    return await _in_time(self._attempts(request, read, repeatable), deadline)
+                    return await _in_time(
+                        self._attempts(request, read, repeatable), started + TOTAL_SECONDS
+                    )
             finally:
                 self._slots.release()
 

@@ -92,7 +92,7 @@ class PingAn(Channel):
         super().__init__(settings, http)
         self._platform = Connection(http, settings.ping_an_url, self.app_name)
         self._signer = signer or Md5Signer(
-            settings.ping_an_app_id, settings.ping_an_app_key.get_secret_value()
+            settings.ping_an_app_id, settings.ping_an_app_key.reveal()
         )
         self._token = AppToken(self._fetch_token)
 

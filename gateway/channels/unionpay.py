@@ -126,7 +126,7 @@ class UnionPay(Channel):
         super().__init__(settings, http)
         self._platform = Connection(http, settings.unionpay_url, self.app_name)
         self._token = AppToken(self._fetch_token)
-        self._fields = fields or TripleDesFields(settings.unionpay_symmetric_key.get_secret_value())
+        self._fields = fields or TripleDesFields(settings.unionpay_symmetric_key.reveal())
         self._mini_program_id = mini_program_id
 
     # --- signing in -----------------------------------------------------------------------
@@ -264,7 +264,7 @@ class UnionPay(Channel):
         """The platform issues another token at every call, so nothing need be demanded."""
         app_id, nonce = self._settings.unionpay_app_id, secrets.token_hex(8)
         timestamp = str(now // SECOND)
-        secret = self._settings.unionpay_secret.get_secret_value()
+        secret = self._settings.unionpay_secret.reveal()
         body = {
             "appId": app_id,
             "nonceStr": nonce,

@@ -110,8 +110,8 @@ class WeChat(Channel):
         self._exchanges: Flights[_CodeExchanged] = Flights()
         self._answers: FirstAnswers[_CodeExchanged] = FirstAnswers(CODE_LIFETIME)
         self._callback = Callback(
-            settings.wechat_token.get_secret_value(),
-            settings.wechat_aes_key.get_secret_value(),
+            settings.wechat_token.reveal(),
+            settings.wechat_aes_key.reveal(),
             settings.wechat_app_id,
         )
 
@@ -152,7 +152,7 @@ class WeChat(Channel):
                 "/sns/oauth2/access_token",
                 {
                     "appid": self._settings.wechat_app_id,
-                    "secret": self._settings.wechat_secret.get_secret_value(),
+                    "secret": self._settings.wechat_secret.reveal(),
                     "code": code,
                     "grant_type": "authorization_code",
                 },
@@ -261,7 +261,7 @@ class WeChat(Channel):
         body = {
             "grant_type": "client_credential",
             "appid": self._settings.wechat_app_id,
-            "secret": self._settings.wechat_secret.get_secret_value(),
+            "secret": self._settings.wechat_secret.reveal(),
             "force_refresh": demand_new,
         }
         issued = await self._platform.post(

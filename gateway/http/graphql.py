@@ -77,19 +77,22 @@ class GraphQLView(GraphQL[Context, None]):
             address=request.client.host if request.client else "",
             caller=None,
         )
-        if token is not None:
+        if isinstance(request, WebSocket):
+            context.token = token
+        elif token is not None:
             context.caller = await authenticate(context, token, request)
         if isinstance(request, Request):
             context.idempotency = await _idempotency_key(request)
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
-        parameters = context.connection_params
-        if isinstance(parameters, dict):
-            header = next(
-                (v for k, v in parameters.items() if str(k).lower() == "authorization"), None
-            )
-            context.token = bearer_token(header if isinstance(header, str) else None)
+        """Browsers set no headers on a socket: the same names stand in the parameters."""
+        given = context.connection_params
+        parameters = given if isinstance(given, dict) else {}
+        headers = {str(name).lower(): str(value) for name, value in parameters.items()}
+        context.token = bearer_token(headers.get("authorization")) or context.token
+        if "accept-language" in headers:
+            context.language = preferred_language(headers["accept-language"])
         return await super().on_ws_connect(context)
 
     async def render_graphql_ide(self, request: Request) -> Response:

@@ -95,7 +95,7 @@ def is_signed(settings: Settings, request: Request, body: bytes, now: Instant) -
         return False
     if len(timestamp) > 12 or abs(int(timestamp) * SECOND - now) > PERMITTED_SKEW:
         return False
-    key = settings.issuer_event_key.get_secret_value().encode()
+    key = settings.issuer_event_key.reveal().encode()
     expected = hmac.new(key, f"{timestamp}.".encode() + body, "sha256").hexdigest()
     return bool(key) and hmac.compare_digest(expected, signature)
 

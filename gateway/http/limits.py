@@ -1,123 +1,176 @@
-"""What a document may cost at most, judged once before anything runs.
+"""What a document may cost at most, judged before it is validated and before anything runs.
 
-Depth, expanded fields and aliases are computed per fragment and kept, so that fragments that
-double each other cost no more than they are long. A mutation has one root field: no code can
-be guessed by aliases.
+Validation compares fields of the same name pair by pair, and follows fragments that hold
+each other: a document of a few kilobytes would keep it busy for seconds. So the document is
+measured first, in time that grows with its length alone, and refused as a whole. A mutation
+has one root field: no code can be guessed by aliases.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from graphql import (
-    DirectiveNode,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     SelectionSetNode,
-    ValidationRule,
 )
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
+MOST_TOKENS = 3_000
 MOST_DEPTH = 16
 MOST_FIELDS = 1_000
 MOST_ALIASES = 30
 MOST_DIRECTIVES = 50
-MOST_TOKENS = 3_000
+MOST_SPREADS = 60
+MOST_REPEATS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Cost:
+    """Of selections with the fragments that they spread, each as often as it is spread."""
+
     depth: int = 0
     fields: int = 0
     aliases: int = 0
     directives: int = 0
+    spreads: int = 0
+
+    def add(self, other: "_Cost") -> None:
+        self.depth = max(self.depth, other.depth)
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.spreads += other.spreads
 
 
-class CostLimit(ValidationRule):
-    """Refuses documents that are too deep, too wide, or mutations with more than one field."""
+class _TooComplex(Exception):
+    pass
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self._of_fragment: dict[str, _Cost] = {}
+
+class _Scales:
+    """Measures one document. A fragment is measured once, however often it is spread."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments: Mapping[str, FragmentDefinitionNode] = {
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._measured: dict[str, _Cost] = {}
         self._open: set[str] = set()
 
-    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+    def judge(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> _Cost:
         cost = self._of(node.selection_set)
-        for name, value, most in (
-            ("depth", cost.depth, MOST_DEPTH),
-            ("fields", cost.fields, MOST_FIELDS),
-            ("aliases", cost.aliases, MOST_ALIASES),
-            ("directives", cost.directives, MOST_DIRECTIVES),
-        ):
-            if value > most:
-                self._refuse(
-                    f"The operation has too many levels or parts: {name} is limited to {most}.",
-                    node,
-                )
-        if node.operation is OperationType.MUTATION and self._root_fields(node.selection_set) > 1:
-            self._refuse("A mutation may have one root field.", node)
-
-    def _refuse(self, message: str, node: OperationDefinitionNode) -> None:
-        self.report_error(GraphQLError(message, node, extensions={"code": "TOO_COMPLEX"}))
+        _must_be_within(cost)
+        repeats: Counter[tuple[str, ...]] = Counter(self._paths(node.selection_set, ()))
+        if repeats and max(repeats.values()) > MOST_REPEATS:
+            raise _TooComplex(_words("repeats of a field", MOST_REPEATS))
+        is_mutation = (
+            isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
+        )
+        if is_mutation and sum(repeats[path] for path in repeats if len(path) == 1) > 1:
+            raise _TooComplex("A mutation may have one root field.")
+        return cost
 
     def _of(self, selections: SelectionSetNode | None) -> _Cost:
-        depth = fields = aliases = directives = 0
+        total = _Cost()
         for selection in selections.selections if selections else ():
-            if isinstance(selection, FieldNode):
-                inner = self._of(selection.selection_set)
-                inner = _Cost(
-                    inner.depth + 1,
-                    inner.fields + 1,
-                    inner.aliases + (selection.alias is not None),
-                    inner.directives,
-                )
-            elif isinstance(selection, FragmentSpreadNode):
-                inner = self._of_spread(selection.name.value)
-            else:
-                assert isinstance(selection, InlineFragmentNode)
-                inner = self._of(selection.selection_set)
-            own: tuple[DirectiveNode, ...] = tuple(selection.directives or ())
-            depth = max(depth, inner.depth)
-            fields += inner.fields
-            aliases += inner.aliases
-            directives += inner.directives + len(own)
-        return _Cost(depth, fields, aliases, directives)
+            total.directives += len(selection.directives or ())
+            total.add(self._of_selection(selection))
+        return total
 
-    def _of_spread(self, name: str) -> _Cost:
-        if name in self._of_fragment:
-            return self._of_fragment[name]
-        fragment = self.context.get_fragment(name)
-        if not isinstance(fragment, FragmentDefinitionNode) or name in self._open:
-            return _Cost()
+    def _of_selection(self, selection: SelectionNode) -> _Cost:
+        if isinstance(selection, FieldNode):
+            cost = self._of(selection.selection_set) if selection.selection_set else _Cost()
+            cost.depth += 1
+            cost.fields += 1
+            cost.aliases += selection.alias is not None
+            return cost
+        if isinstance(selection, FragmentSpreadNode):
+            cost = replace(self._of_fragment(selection.name.value))
+            cost.spreads += 1
+            return cost
+        return self._of(_inner(selection))
+
+    def _of_fragment(self, name: str) -> _Cost:
+        if name in self._measured or name not in self._fragments:
+            return self._measured.get(name, _Cost())
+        if name in self._open:
+            raise _TooComplex("Fragments may not hold each other in a circle.")
         self._open.add(name)
-        cost = self._of_fragment[name] = self._of(fragment.selection_set)
+        cost = self._measured[name] = self._of(self._fragments[name].selection_set)
         self._open.discard(name)
         return cost
 
-    def _root_fields(self, selections: SelectionSetNode, seen: frozenset[str] = frozenset()) -> int:
-        """Counts until two: more does not matter."""
-        count = 0
-        for selection in selections.selections:
+    def _paths(
+        self, selections: SelectionSetNode | None, above: tuple[str, ...]
+    ) -> Iterator[tuple[str, ...]]:
+        """Where each field stands in the answer; those that stand alike are merged."""
+        for selection in selections.selections if selections else ():
             if isinstance(selection, FieldNode):
-                count += 1
-            elif isinstance(selection, InlineFragmentNode):
-                count += self._root_fields(selection.selection_set, seen)
+                path = (*above, (selection.alias or selection.name).value)
+                yield path
+                yield from self._paths(selection.selection_set, path)
             elif isinstance(selection, FragmentSpreadNode):
-                name = selection.name.value
-                fragment = self.context.get_fragment(name)
-                if fragment is not None and name not in seen:
-                    count += self._root_fields(fragment.selection_set, seen | {name})
-            if count > 1:
-                break
-        return count
+                fragment = self._fragments.get(selection.name.value)
+                yield from self._paths(fragment and fragment.selection_set, above)
+            else:
+                yield from self._paths(_inner(selection), above)
 
 
-def limit_documents() -> AddValidationRules:
-    return AddValidationRules([CostLimit])
+def _inner(selection: SelectionNode) -> SelectionSetNode:
+    inner: SelectionSetNode = selection.selection_set  # type: ignore[attr-defined]
+    return inner
+
+
+def _must_be_within(cost: _Cost) -> None:
+    for name, value, most in (
+        ("depth", cost.depth, MOST_DEPTH),
+        ("fields", cost.fields, MOST_FIELDS),
+        ("aliases", cost.aliases, MOST_ALIASES),
+        ("directives", cost.directives, MOST_DIRECTIVES),
+        ("fragments", cost.spreads, MOST_SPREADS),
+    ):
+        if value > most:
+            raise _TooComplex(_words(name, most))
+
+
+def _words(name: str, most: int) -> str:
+    return f"The document has too many levels or parts: {name} is limited to {most}."
+
+
+class LimitDocuments(SchemaExtension):
+    """Every definition by itself, unused ones too, and then all of them together."""
+
+    def on_validate(self) -> Iterator[None]:
+        document = self.execution_context.graphql_document
+        assert document is not None
+        try:
+            _judge(document)
+        except _TooComplex as error:
+            self.execution_context.pre_execution_errors = [
+                GraphQLError(str(error), extensions={"code": "TOO_COMPLEX"})
+            ]
+        yield
+
+
+def _judge(document: DocumentNode) -> None:
+    scales, total = _Scales(document), _Cost()
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode):
+            total.add(scales.judge(node))
+            _must_be_within(total)
+
+
+def limit_documents() -> LimitDocuments:
+    return LimitDocuments()
 
 
 def limit_tokens() -> MaxTokensLimiter:

@@ -200,14 +200,14 @@ class _Platform:
         signed = {
             "appId": body["appId"],
             "nonceStr": body["nonceStr"],
-            "secret": self._settings.unionpay_secret.get_secret_value(),
+            "secret": self._settings.unionpay_secret.reveal(),
             "timestamp": body["timestamp"],
         }
         joined = "&".join(f"{key}={value}" for key, value in sorted(signed.items()))
         return hashlib.sha256(joined.encode()).hexdigest()
 
     def _encrypted(self, value: str) -> str:
-        key = bytes.fromhex(self._settings.unionpay_symmetric_key.get_secret_value())
+        key = bytes.fromhex(self._settings.unionpay_symmetric_key.reveal())
         padder = PKCS7(64).padder()
         padded = padder.update(value.encode()) + padder.finalize()
         encryptor = Cipher(TripleDES(key), ECB()).encryptor()  # noqa: S305 - the platform's choice

@@ -161,7 +161,7 @@ class _Platform:
     def _wrong_app(self, sent: Mapping[str, Any]) -> Response | None:
         if sent.get("appid") != self._settings.wechat_app_id:
             return _error(40013, "invalid appid")
-        secret = self._settings.wechat_secret.get_secret_value()
+        secret = self._settings.wechat_secret.reveal()
         if not hmac.compare_digest(str(sent.get("secret", "")).encode(), secret.encode()):
             return _error(40125, "invalid appsecret")
         return None
@@ -185,7 +185,7 @@ def callback(settings: Settings, message: Mapping[str, str], at: int) -> Form:
         "openid": message.get("FromUserName", ""),
         "signature": _signature(settings, timestamp, nonce),
     }
-    if not settings.wechat_aes_key.get_secret_value():
+    if not settings.wechat_aes_key.reveal():
         return query, plain
     encrypted = _encrypted(settings, plain)
     query["encrypt_type"] = "aes"
@@ -206,12 +206,12 @@ def url_check(settings: Settings, at: int) -> dict[str, str]:
 
 
 def _signature(settings: Settings, *parts: str) -> str:
-    joined = "".join(sorted((settings.wechat_token.get_secret_value(), *parts)))
+    joined = "".join(sorted((settings.wechat_token.reveal(), *parts)))
     return hashlib.sha1(joined.encode()).hexdigest()  # noqa: S324 - the platform's algorithm
 
 
 def _encrypted(settings: Settings, message: bytes) -> str:
-    key = base64.b64decode(settings.wechat_aes_key.get_secret_value() + "=")
+    key = base64.b64decode(settings.wechat_aes_key.reveal() + "=")
     plain = (
         secrets.token_bytes(16)
         + len(message).to_bytes(4, "big")

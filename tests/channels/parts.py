@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from core.settings import Settings
+from core.settings import Secret, Settings
 
 NOW = 1_790_000_000_000
 NAME = "欧阳测试"
@@ -35,7 +35,15 @@ CREDENTIALS: dict[str, Any] = {
 
 
 def settings(**changed: Any) -> Settings:
-    return Settings(**{**CREDENTIALS, **changed})
+    return Settings(**_wrapped({**CREDENTIALS, **changed}))
+
+
+def _wrapped(values: dict[str, Any]) -> dict[str, Any]:
+    defaults = Settings()
+    return {
+        name: Secret(value) if isinstance(getattr(defaults, name), Secret) else value
+        for name, value in values.items()
+    }
 
 
 def unionpay_field(value: str, key: str = SYMMETRIC_KEY) -> str:

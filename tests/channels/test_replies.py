@@ -25,5 +25,5 @@ def test_shows_no_value() -> None:
     "reply", [None, [], "", {}, {"accessToken": "value"}, {"accessToken": 7, "expiresIn": 1}]
 )
 def test_a_reply_without_them_is_a_failure_that_names_no_value(reply: object) -> None:
-    with pytest.raises(PlatformFailed, match="^unexpected reply$"):
+    with pytest.raises(PlatformFailed, match=r"^unexpected reply$"):
         part(Token, reply)

@@ -10,7 +10,6 @@ from starlette.applications import Starlette
 
 from core.callers import ChannelId
 from core.errors import ChannelUnavailable, SignInExpired, VirtualAccount
-from core.settings import Settings
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.base import Channel, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
@@ -129,7 +128,7 @@ async def test_a_reset_of_the_world_does_not_break_the_gateway(
 async def test_wrong_settings_make_one_channel_unavailable_and_no_other(
     sandbox: httpx.AsyncClient, world: World, now: int, wrong: str
 ) -> None:
-    mistaken = Settings(**{**SANDBOX.model_dump(), **WRONG[wrong]})
+    mistaken = settings(**URLS, **WRONG[wrong])
     channels = build_channels(mistaken, sandbox)
     failed = []
 

@@ -27,7 +27,7 @@ from core.partners import (
     build_partners,
 )
 from core.reference import InsuranceType
-from core.settings import Settings
+from core.settings import Secret, Settings
 
 NUMBER = "510104199104151236"
 NAME = "林若溪"
@@ -40,15 +40,15 @@ TLS = ssl.create_default_context()
 
 GIVEN = {
     "sms_url": "https://sms.test",
-    "sms_token": "token-sms",
+    "sms_token": Secret("token-sms"),
     "population_registry_url": "https://population.test",
-    "population_registry_token": "token-population",
+    "population_registry_token": Secret("token-population"),
     "insurance_registry_url": "https://insurance.test",
-    "insurance_registry_token": "token-insurance",
+    "insurance_registry_token": Secret("token-insurance"),
     "card_registry_url": "https://cards.test/",
-    "card_registry_token": "token-cards",
+    "card_registry_token": Secret("token-cards"),
     "issuer_url": "https://issuer.test",
-    "issuer_token": "token-issuer",
+    "issuer_token": Secret("token-issuer"),
 }
 
 Call: TypeAlias = Callable[[Partners], Awaitable[Any]]
@@ -96,7 +96,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def partners() -> AsyncIterator[Partners]:
-    settings = Settings.read(**GIVEN)
+    settings = Settings(**GIVEN)
     async with httpx.AsyncClient(verify=TLS) as http:
         yield build_partners(settings, http)
 

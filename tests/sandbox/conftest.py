@@ -19,7 +19,7 @@ TLS = ssl.create_default_context()
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    given = Settings.read(objects_dir=tmp_path / "objects", public_url="http://gateway.test")
+    given = Settings(objects_dir=tmp_path / "objects", public_url="http://gateway.test")
     return sandbox_settings(given)
 
 

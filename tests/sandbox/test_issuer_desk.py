@@ -105,7 +105,7 @@ async def test_signs_its_events(
 
     request = events.calls.last.request
     timestamp = request.headers["X-Issuer-Timestamp"]
-    key = settings.issuer_event_key.get_secret_value().encode()
+    key = settings.issuer_event_key.reveal().encode()
     signed = f"{timestamp}.".encode() + request.content
     assert abs(int(timestamp) - time.time()) < 60
     assert request.headers["X-Issuer-Signature"] == (

@@ -1,6 +1,7 @@
 """The gateway's own clients against the stand-ins."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -183,7 +184,7 @@ async def test_an_idempotency_key_is_of_one_partner(partners: Partners) -> None:
 
 async def test_refuses_a_wrong_token(settings: Settings, sandbox: httpx.AsyncClient) -> None:
     stranger = build_partners(
-        settings.model_copy(update={"sms_token": settings.issuer_token}), sandbox
+        replace(settings, sms_token=settings.issuer_token), sandbox
     )
 
     with pytest.raises(NotTaken, match=r"HTTP 401$"):
@@ -208,7 +209,7 @@ async def test_refuses_what_it_does_not_understand(
     body: bytes,
     code: str,
 ) -> None:
-    token = settings.sms_token.get_secret_value()
+    token = settings.sms_token.reveal()
     response = await sandbox.post(
         "/partners/sms/messages",
         content=body,

@@ -12,7 +12,7 @@ def given(tmp_path: Path) -> dict[str, object]:
 
 
 def test_nothing_is_missing_in_the_sandbox(given: dict[str, object]) -> None:
-    settings = sandbox_settings(Settings.read(**given))
+    settings = sandbox_settings(Settings(**given))
 
     assert settings.missing() == []
     assert settings.sandbox
@@ -20,7 +20,7 @@ def test_nothing_is_missing_in_the_sandbox(given: dict[str, object]) -> None:
 
 
 def test_every_address_leads_into_the_sandbox(given: dict[str, object]) -> None:
-    settings = sandbox_settings(Settings.read(**given))
+    settings = sandbox_settings(Settings(**given))
 
     root = "http://127.0.0.1:8123/sandbox"
     assert settings.sms_url == f"{root}/partners/sms"
@@ -34,18 +34,18 @@ def test_every_address_leads_into_the_sandbox(given: dict[str, object]) -> None:
 
 
 def test_keys_are_drawn_once_and_kept(given: dict[str, object], tmp_path: Path) -> None:
-    first = sandbox_settings(Settings.read(**given))
-    second = sandbox_settings(Settings.read(**given))
+    first = sandbox_settings(Settings(**given))
+    second = sandbox_settings(Settings(**given))
 
     assert first == second
-    assert len(first.unionpay_symmetric_key.get_secret_value()) == 48
+    assert len(first.unionpay_symmetric_key.reveal()) == 48
     assert (tmp_path / "sandbox-keys.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_the_environment_gives_stays(given: dict[str, object]) -> None:
     own = {"sms_url": "https://sms.test", "wechat_app_id": "wx-own", "introspection": False}
 
-    settings = sandbox_settings(Settings.read(**given, **own))
+    settings = sandbox_settings(Settings(**given, **own))
 
     assert settings.sms_url == "https://sms.test"
     assert settings.wechat_app_id == "wx-own"
@@ -56,8 +56,8 @@ def test_what_the_environment_gives_stays(given: dict[str, object]) -> None:
 def test_the_citizen_may_be_sent_back_to_this_machine_and_the_public_host(
     given: dict[str, object],
 ) -> None:
-    local = sandbox_settings(Settings.read(**given))
-    public = sandbox_settings(Settings.read(**given, public_url="https://cards.test:8443"))
+    local = sandbox_settings(Settings(**given))
+    public = sandbox_settings(Settings(**given, public_url="https://cards.test:8443"))
 
     assert local.wechat_redirect_domains == "127.0.0.1,localhost"
     assert public.unionpay_redirect_domains == "127.0.0.1,localhost,cards.test"

@@ -1,0 +1,23 @@
+"""Imports cards and their holders from a CSV file: streaming, in batches, resumable.
+
+A batch is one transaction. A journal beside the file says where the last committed batch
+ended; a file that was imported already changes nothing, because its cards are there.
+The columns are explained in docs/importing.md.
+"""
+
+from core.imports.batch import Importer
+from core.imports.journal import Journal
+from core.imports.lines import COLUMNS, BadLine
+from core.imports.run import Progress, import_cards
+from core.imports.source import CsvFile, WrongFile
+
+__all__ = [
+    "COLUMNS",
+    "BadLine",
+    "CsvFile",
+    "Importer",
+    "Journal",
+    "Progress",
+    "WrongFile",
+    "import_cards",
+]

@@ -1,0 +1,116 @@
+"""One line of the file: a person and a card, checked by the rules of the forms."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+
+from core.cards import CHENGDU, CardState
+from core.errors import Language
+from core.forms import Form, is_printable, parse_date
+from core.reference import Reference
+
+COLUMNS = (
+    "name",
+    "social_security_number",
+    "phone",
+    "card_number",
+    "state",
+    "bank_code",
+    "issue_date",
+    "batch_number",
+    "region_code",
+)
+OPTIONAL = ("region_code",)
+MOST_BATCH_NUMBER = 64
+
+_COLUMN_OF = {
+    "name": "name",
+    "socialSecurityNumber": "social_security_number",
+    "phone": "phone",
+    "cardNumber": "card_number",
+}
+_STATES = {state.value: state for state in CardState} | {state.name: state for state in CardState}
+_ISSUE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """Why a line is not imported. `column` is empty where the line as a whole is wrong."""
+
+    line: int
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    line: int
+    name: str = field(repr=False)
+    social_security_number: str = field(repr=False)
+    phone: str | None = field(repr=False)
+    card_number: str = field(repr=False)
+    state: CardState
+    bank_code: str
+    issue_date: str
+    batch_number: str | None
+    region_code: str
+
+
+class LineReader:
+    """Checks lines as of one day."""
+
+    def __init__(self, reference: Reference, today: date, *, card_check_character: bool) -> None:
+        self._reference = reference
+        self._today = today
+        self._card_check_character = card_check_character
+
+    def read(self, line: int, cells: list[str]) -> CardLine | list[BadLine]:
+        """`cells` are in the order of `COLUMNS`. Every wrong column is named at once."""
+        name, number, phone, card_number, state, bank, issued, batch, region = cells
+        form = Form()
+        found = CardLine(
+            line=line,
+            name=form.name("name", name),
+            social_security_number=form.id_number("socialSecurityNumber", number, self._today),
+            phone=form.phone("phone", phone) if phone.strip() else None,
+            card_number=form.card_number(
+                "cardNumber", card_number, check_character=self._card_check_character
+            ),
+            state=_STATES.get(state.strip().upper(), CardState.CANCELLED),
+            bank_code=bank.strip(),
+            issue_date=issued.strip(),
+            batch_number=batch.strip() or None,
+            region_code=region.strip() or CHENGDU,
+        )
+        bad = [
+            BadLine(line, _COLUMN_OF[problem.field or ""], problem.message(Language.EN).rstrip("."))
+            for problem in form.problems
+        ]
+        bad += [BadLine(line, *problem) for problem in self._problems(found, state)]
+        return bad or found
+
+    def _problems(self, found: CardLine, state: str) -> list[tuple[str, str]]:
+        problems = []
+        if state.strip().upper() not in _STATES:
+            problems.append(("state", f"must be one of {', '.join(_STATES)}"))
+        if self._reference.bank(found.bank_code) is None:
+            problems.append(("bank_code", "is not the code of a known bank"))
+        if (reason := self._wrong_day(found.issue_date)) is not None:
+            problems.append(("issue_date", reason))
+        if found.batch_number is not None and not _is_batch_number(found.batch_number):
+            problems.append(
+                ("batch_number", f"must be at most {MOST_BATCH_NUMBER} printable characters")
+            )
+        if self._reference.regions.get(found.region_code) is None:
+            problems.append(("region_code", "is not the code of a city of Sichuan"))
+        return problems
+
+    def _wrong_day(self, text: str) -> str | None:
+        day = parse_date(text) if _ISSUE_DATE.fullmatch(text) else None
+        if day is None:
+            return "must be a day that exists, as YYYY-MM-DD"
+        return "lies in the future" if day > self._today else None
+
+
+def _is_batch_number(text: str) -> bool:
+    return len(text) <= MOST_BATCH_NUMBER and all(map(is_printable, text))

@@ -1,0 +1,121 @@
+"""The CSV file, read line by line from any position.
+
+A quoted value may not hold a line break: an unclosed quote then spoils one line and no more.
+"""
+
+import codecs
+import csv
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.imports.lines import COLUMNS, OPTIONAL, BadLine
+
+MOST_LINE_BYTES = 8192
+_CHUNK = 1 << 20
+
+
+class WrongFile(Exception):
+    """One sentence for the operator about the file as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawLine:
+    """`ends` is the byte after the line; `cells` are in the order of `COLUMNS`."""
+
+    line: int
+    ends: int
+    cells: list[str] = field(repr=False)
+    bad: BadLine | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A file whose encoding and heading were found right. `begins` is the byte after the heading."""
+
+    path: Path
+    size: int
+    digest: bytes
+    heading: list[str]
+    begins: int
+
+    @classmethod
+    def open(cls, path: Path) -> "CsvFile":
+        try:
+            digest = _digest_of_text(path)
+            with path.open("rb") as file:
+                heading = file.readline(MOST_LINE_BYTES)
+        except OSError as error:
+            raise WrongFile(f"{path} cannot be read: {error.strerror}.") from None
+        return cls(path, path.stat().st_size, digest, _heading(path, heading), len(heading))
+
+    def lines(self, start: int, line: int) -> Iterator[RawLine]:
+        """From byte `start`, which is the beginning of line number `line`. Empty lines are passed over."""
+        order = [self.heading.index(name) if name in self.heading else None for name in COLUMNS]
+        with self.path.open("rb") as file:
+            file.seek(start)
+            while data := file.readline(MOST_LINE_BYTES):
+                whole = data.endswith(b"\n") or len(data) < MOST_LINE_BYTES
+                while not whole:
+                    rest = file.readline(MOST_LINE_BYTES)
+                    whole = rest.endswith(b"\n") or len(rest) < MOST_LINE_BYTES
+                    data = b""
+                ends = file.tell()
+                if not data:
+                    yield RawLine(line, ends, [], BadLine(line, "", "the line is too long"))
+                elif text := data.rstrip(b"\r\n"):
+                    yield self._line(line, ends, text.decode(), order)
+                line += 1
+
+    def _line(self, line: int, ends: int, text: str, order: list[int | None]) -> RawLine:
+        try:
+            cells = next(csv.reader([text], strict=True))
+        except csv.Error as error:
+            return RawLine(line, ends, [], BadLine(line, "", f"not CSV: {error}"))
+        if len(cells) != len(self.heading):
+            reason = f"has {len(cells)} columns instead of {len(self.heading)}"
+            return RawLine(line, ends, [], BadLine(line, "", reason))
+        return RawLine(line, ends, ["" if at is None else cells[at] for at in order])
+
+
+def _digest_of_text(path: Path) -> bytes:
+    """SHA-256 of the file; on the way it is found to be UTF-8."""
+    digest, decoder, lines = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), 1
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            _decode(path, decoder, chunk, lines)
+            lines += chunk.count(b"\n")
+        _decode(path, decoder, b"", lines, final=True)
+    return digest.digest()
+
+
+def _decode(
+    path: Path,
+    decoder: codecs.IncrementalDecoder,
+    chunk: bytes,
+    lines: int,
+    *,
+    final: bool = False,
+) -> None:
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        line = lines + error.object[: error.start].count(b"\n")
+        raise WrongFile(f"{path} is not UTF-8 (line {line}).") from None
+
+
+def _heading(path: Path, data: bytes) -> list[str]:
+    try:
+        text = data.decode("utf-8-sig").rstrip("\r\n")
+        heading = [name.strip() for name in next(csv.reader([text], strict=True))]
+    except (UnicodeDecodeError, csv.Error):
+        heading = []
+    missing = [name for name in COLUMNS if name not in heading and name not in OPTIONAL]
+    unknown = [name for name in heading if name not in COLUMNS]
+    if missing:
+        raise WrongFile(f"{path}: the heading lacks {', '.join(missing)}.")
+    if unknown or len(set(heading)) < len(heading):
+        raise WrongFile(f"{path}: the heading may name only {', '.join(COLUMNS)}, each once.")
+    return heading
