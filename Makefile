@@ -17,6 +17,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd web && npm run --silent check && npm run --silent test:documents
 	$(BIN)/card-gateway schema | diff schema.graphql - || (echo "schema.graphql is out of date: make schema"; exit 1)
 
 bench: install

@@ -1,16 +1,28 @@
 """Idempotency keys: the same key and request within 24 hours gets the first answer again.
 
 The first outcome is stored in the transaction of its effect, sealed, and bound to the
-session that sent it. Another request under the same key is refused.
+session that sent it. The key is taken before the effect, so that of the same request sent
+several times at once one acts and the others wait for it. Another request under the same
+key is refused.
 """
 
 import hashlib
 from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, bindparam, delete, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    LargeBinary,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
 from core.clock import DAY, Instant
-from core.database import Query, Reader, Transaction, insert_into, metadata
+from core.database import Query, Reader, Row, Transaction, metadata
 from core.encryption import Vault
 from core.errors import IdempotencyKeyReused
 
@@ -27,17 +39,33 @@ idempotency_keys = Table(
     sqlite_with_rowid=False,
 )
 
-_FIND = Query(
-    select(idempotency_keys).where(
-        idempotency_keys.c.session_id == bindparam("session_id"),
-        idempotency_keys.c.key_hash == bindparam("key_hash"),
+_ours = and_(
+    idempotency_keys.c.session_id == bindparam("of_session"),
+    idempotency_keys.c.key_hash == bindparam("of_key"),
+)
+_FIND = Query(select(idempotency_keys).where(_ours))
+_TAKE = Query(
+    lambda insert: (
+        insert(idempotency_keys)
+        .values(
+            session_id=bindparam("of_session"),
+            key_hash=bindparam("of_key"),
+            request_hash=bindparam("request"),
+            outcome=b"",
+            created_at=bindparam("at"),
+        )
+        .on_conflict_do_update(
+            index_elements=["session_id", "key_hash"],
+            set_={"created_at": idempotency_keys.c.created_at},
+        )
+        .returning(*idempotency_keys.c)
     )
 )
-_INSERT = insert_into(idempotency_keys)
-_FORGET = Query(
-    delete(idempotency_keys).where(
-        idempotency_keys.c.session_id == bindparam("session_id"),
-        idempotency_keys.c.key_hash == bindparam("key_hash"),
+_REMEMBER = Query(
+    update(idempotency_keys)
+    .where(_ours)
+    .values(
+        request_hash=bindparam("request"), outcome=bindparam("first"), created_at=bindparam("at")
     )
 )
 FORGET_OLD = Query(
@@ -60,12 +88,19 @@ class IdempotencyKey:
 async def first_outcome(
     db: Reader, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
 ) -> bytes | None:
-    row = await db.fetch_one(_FIND, session_id=session_id, key_hash=key.hash)
-    if row is None or row["created_at"] + KEPT_FOR <= now:
-        return None
-    if bytes(row["request_hash"]) != key.request:
-        raise IdempotencyKeyReused
-    return vault.open_bytes(bytes(row["outcome"]), "idempotency_keys.outcome", session_id)
+    """What is committed already."""
+    row = await db.fetch_one(_FIND, of_session=session_id, of_key=key.hash)
+    return _outcome_of(row, vault, key, session_id, now)
+
+
+async def take(
+    db: Transaction, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
+) -> bytes | None:
+    """As `first_outcome`; where there is none, the same request waits until this one is done."""
+    row = await db.fetch_one(
+        _TAKE, of_session=session_id, of_key=key.hash, request=key.request, at=now
+    )
+    return _outcome_of(row, vault, key, session_id, now)
 
 
 async def remember(
@@ -76,12 +111,22 @@ async def remember(
     outcome: bytes,
     now: Instant,
 ) -> None:
-    await db.fetch(_FORGET, session_id=session_id, key_hash=key.hash)
+    """For a key that was taken in the same transaction."""
     await db.fetch(
-        _INSERT,
-        session_id=session_id,
-        key_hash=key.hash,
-        request_hash=key.request,
-        outcome=vault.seal(outcome, "idempotency_keys.outcome", session_id),
-        created_at=now,
+        _REMEMBER,
+        of_session=session_id,
+        of_key=key.hash,
+        request=key.request,
+        first=vault.seal(outcome, "idempotency_keys.outcome", session_id),
+        at=now,
     )
+
+
+def _outcome_of(
+    row: Row | None, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
+) -> bytes | None:
+    if row is None or not row["outcome"] or row["created_at"] + KEPT_FOR <= now:
+        return None
+    if bytes(row["request_hash"]) != key.request:
+        raise IdempotencyKeyReused
+    return vault.open_bytes(bytes(row["outcome"]), "idempotency_keys.outcome", session_id)

@@ -5,19 +5,20 @@ ended; a file that was imported already changes nothing, because its cards are t
 The columns are explained in docs/importing.md.
 """
 
-from core.imports.batch import Importer
-from core.imports.journal import Journal
-from core.imports.lines import COLUMNS, BadLine
-from core.imports.run import Progress, import_cards
+from core.imports.journal import Journal, Position
+from core.imports.lines import COLUMNS, BadLine, LineReader
+from core.imports.run import BadLines, Importer, import_cards
 from core.imports.source import CsvFile, WrongFile
 
 __all__ = [
     "COLUMNS",
     "BadLine",
+    "BadLines",
     "CsvFile",
     "Importer",
     "Journal",
-    "Progress",
+    "LineReader",
+    "Position",
     "WrongFile",
     "import_cards",
 ]

@@ -23,12 +23,12 @@ from graphql import (
 )
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
-MOST_TOKENS = 3_000
+MOST_TOKENS = 2_000
 MOST_DEPTH = 16
-MOST_FIELDS = 1_000
+MOST_FIELDS = 500
 MOST_ALIASES = 30
 MOST_DIRECTIVES = 50
-MOST_SPREADS = 60
+MOST_SPREADS = 40
 MOST_REPEATS = 10
 
 
@@ -120,7 +120,7 @@ class _Scales:
                 yield from self._paths(selection.selection_set, path)
             elif isinstance(selection, FragmentSpreadNode):
                 fragment = self._fragments.get(selection.name.value)
-                yield from self._paths(fragment and fragment.selection_set, above)
+                yield from self._paths(fragment.selection_set if fragment else None, above)
             else:
                 yield from self._paths(_inner(selection), above)
 

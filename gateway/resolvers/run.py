@@ -100,7 +100,7 @@ async def _once(
     key, caller, vault = context.idempotency, context.caller, unit.tools.vault
     if key is None or caller is None:
         return await _attempt(unit, service, arguments)
-    stored = await idempotency.first_outcome(unit.db, vault, key, caller.session_id, unit.now)
+    stored = await idempotency.take(unit.db, vault, key, caller.session_id, unit.now)
     if stored is not None:
         return _decode(stored, service, vault)
     outcome = await _attempt(unit, service, arguments)

@@ -1,0 +1,312 @@
+"""One batch of lines against the database: what is new, what is there already, what conflicts.
+
+Runs inside one write job, so that what was looked up still holds when it is written. A
+person who is new gets one citizen, however many cards the batch has for them.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import bindparam, select
+
+from core import citizens as people
+from core.audit import DONE, OPERATOR, Action, audit_entries, audit_heads
+from core.cards import NUMBER, CardState, cards
+from core.citizens import PHONE, SSN, citizens
+from core.clock import Instant
+from core.database import Query, Reader, Row, Transaction, insert_into
+from core.encryption import Vault
+from core.ids import new_id
+from core.imports.lines import BadLine, CardLine
+from core.seals import Seals
+
+Indexes: TypeAlias = Sequence[bytes]
+
+IN_USE = frozenset(
+    {CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST}
+)
+"""The states of a card that is active or can become active again: a person has one at most."""
+
+_AT_ONCE = 500
+
+
+def _any_of(column: Any) -> Any:
+    return column.in_([bindparam(f"any{number}") for number in range(_AT_ONCE)])
+
+
+_PEOPLE = Query(
+    select(
+        citizens.c.id,
+        citizens.c.name,
+        citizens.c.social_security_number_index,
+        citizens.c.phone_index,
+        audit_heads.c.number,
+        audit_heads.c.mark,
+    )
+    .select_from(citizens.outerjoin(audit_heads, audit_heads.c.person == citizens.c.id))
+    .where(_any_of(citizens.c.social_security_number_index))
+    .order_by(citizens.c.id)
+    .with_for_update(of=citizens)
+)
+_PHONES = Query(
+    select(citizens.c.id, citizens.c.phone_index).where(_any_of(citizens.c.phone_index))
+)
+_CARDS = Query(
+    select(cards.c.citizen_id, cards.c.region_code, cards.c.number_index).where(
+        _any_of(cards.c.number_index)
+    )
+)
+_HOLDERS = Query(
+    select(cards.c.citizen_id).where(
+        _any_of(cards.c.citizen_id), cards.c.state.in_([bindparam(s.name) for s in IN_USE])
+    )
+)
+_ADD_PERSON = insert_into(citizens, *people.NEW_COLUMNS)
+_ADD_CARD = insert_into(cards)
+_ADD_ENTRY = insert_into(audit_entries)
+_MOVE_HEAD = Query(
+    lambda insert: (
+        insert(audit_heads)
+        .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
+        .on_conflict_do_update(
+            index_elements=["person"],
+            set_={"number": bindparam("number"), "mark": bindparam("mark")},
+        )
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedLine:
+    """A line with its keyed indexes, under each index key in use."""
+
+    line: CardLine
+    number: Indexes
+    phone: Indexes
+    card: Indexes
+
+    @classmethod
+    def of(cls, line: CardLine, vault: Vault) -> "KeyedLine":
+        return cls(
+            line,
+            vault.indexes(line.social_security_number, SSN),
+            vault.indexes(line.phone, PHONE) if line.phone else (),
+            vault.indexes(line.card_number, NUMBER),
+        )
+
+    @property
+    def card_key(self) -> bytes:
+        """Names the card among all regions' cards."""
+        return self.line.region_code.encode() + self.card[0][-16:]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`last_card` is the id of the last card that was added, 0 where there is none."""
+
+    added: int
+    already: int
+    bad: list[BadLine]
+    last_card: int
+
+
+@dataclass(slots=True)
+class _Person:
+    id: int
+    name: str = field(repr=False)
+    phone_index: bytes | None
+    entry: int = 0
+    mark: bytes = b""
+    in_use: bool = False
+    new: CardLine | None = None
+    new_phone: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What the database holds of the batch's people and cards, and what is to be added."""
+
+    vault: Vault
+    now: Instant
+    people: dict[bytes, _Person]
+    owners: dict[bytes, int]
+    cards: dict[tuple[str, bytes], int]
+    adds: list[tuple[CardLine, _Person]] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    already: int = 0
+
+    def take(self, keyed: KeyedLine) -> None:
+        line = keyed.line
+        person = _first(self.people, keyed.number)
+        owner_of_card = _first(self.cards, [(line.region_code, index) for index in keyed.card])
+        if person is not None and person.name != line.name:
+            self._refuse(line, "name", "another name is on file for this social_security_number")
+        elif owner_of_card is not None and (person is None or person.id != owner_of_card):
+            self._refuse(line, "card_number", "is the card of somebody else")
+        elif owner_of_card is not None:
+            self.already += 1
+        elif self._phone_fits(keyed, person) and self._state_fits(line, person):
+            self._add(keyed, person)
+
+    def _phone_fits(self, keyed: KeyedLine, person: _Person | None) -> bool:
+        owner = _first(self.owners, keyed.phone)
+        if owner is not None and (person is None or person.id != owner):
+            self._refuse(keyed.line, "phone", "is the phone of somebody else")
+            return False
+        on_file = person.phone_index if person else None
+        if keyed.phone and on_file is not None and on_file not in keyed.phone:
+            self._refuse(keyed.line, "phone", "another phone is on file for this person")
+            return False
+        return True
+
+    def _state_fits(self, line: CardLine, person: _Person | None) -> bool:
+        if person is None or not person.in_use or line.state not in IN_USE:
+            return True
+        self._refuse(line, "state", "the person has another card that is active or can be again")
+        return False
+
+    def _add(self, keyed: KeyedLine, person: _Person | None) -> None:
+        line = keyed.line
+        if person is None:
+            person = _Person(new_id(self.now), line.name, None, new=line)
+            self.people[keyed.number[0]] = person
+        if line.phone and person.phone_index is None:
+            person.new_phone, person.phone_index = line.phone, keyed.phone[0]
+            self.owners[keyed.phone[0]] = person.id
+        person.in_use = person.in_use or line.state in IN_USE
+        self.cards[line.region_code, keyed.card[0]] = person.id
+        self.adds.append((line, person))
+
+    def _refuse(self, line: CardLine, column: str, reason: str) -> None:
+        self.bad.append(BadLine(line.line, column, reason))
+
+
+async def write_batch(
+    db: Transaction, vault: Vault, seals: Seals, now: Instant, lines: Sequence[KeyedLine]
+) -> Written:
+    plan = await _look_up(db, vault, now, lines)
+    for keyed in lines:
+        plan.take(keyed)
+    changed = list({person.id: person for _, person in plan.adds}.values())
+    await db.execute_many(_ADD_PERSON, _new_people(plan, changed))
+    for person in changed:
+        if person.new is None and person.new_phone is not None:
+            await people.set_phone(db, vault, person.id, person.new_phone)
+    rows = [_card_row(vault, now, line, person) for line, person in plan.adds]
+    await db.execute_many(_ADD_CARD, rows)
+    await db.execute_many(
+        _ADD_ENTRY,
+        [
+            _audit_row(seals, now, person, row["id"])
+            for row, (_, person) in zip(rows, plan.adds, strict=True)
+        ],
+    )
+    await db.execute_many(
+        _MOVE_HEAD, [{"person": p.id, "number": p.entry, "mark": p.mark} for p in changed]
+    )
+    return Written(len(rows), plan.already, plan.bad, rows[-1]["id"] if rows else 0)
+
+
+async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[KeyedLine]) -> _Plan:
+    known = {}
+    for row in await _fetch_any(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
+        known[bytes(row["social_security_number_index"])] = _Person(
+            id=row["id"],
+            name=vault.open(row["name"], "citizens.name", row["id"]),
+            phone_index=row["phone_index"],
+            entry=row["number"] or 0,
+            mark=bytes(row["mark"] or b""),
+        )
+    states = {state.name: state.value for state in IN_USE}
+    ids = (person.id for person in known.values())
+    holders = {row["citizen_id"] for row in await _fetch_any(db, _HOLDERS, ids, **states)}
+    for person in known.values():
+        person.in_use = person.id in holders
+    phones = await _fetch_any(db, _PHONES, (i for keyed in lines for i in keyed.phone))
+    held = await _fetch_any(db, _CARDS, (i for keyed in lines for i in keyed.card))
+    return _Plan(
+        vault=vault,
+        now=now,
+        people=known,
+        owners={bytes(row["phone_index"]): row["id"] for row in phones},
+        cards={(row["region_code"], bytes(row["number_index"])): row["citizen_id"] for row in held},
+    )
+
+
+async def _fetch_any(
+    db: Reader, query: Query, values: Iterable[bytes | int], **others: str
+) -> list[Row]:
+    """The rows that match any of the values, asked for in lists of one length."""
+    rest, rows = list(values), []
+    for start in range(0, len(rest), _AT_ONCE):
+        some = rest[start : start + _AT_ONCE]
+        some += some[-1:] * (_AT_ONCE - len(some))
+        named = {f"any{number}": value for number, value in enumerate(some)}
+        rows += await db.fetch(query, **named, **others)
+    return rows
+
+
+def _new_people(plan: _Plan, changed: Iterable[_Person]) -> list[Any]:
+    return [
+        people.new_row(
+            plan.vault,
+            plan.now,
+            person.id,
+            person.new.name,
+            person.new.social_security_number,
+            person.new_phone,
+        )
+        for person in changed
+        if person.new is not None
+    ]
+
+
+def _card_row(vault: Vault, now: Instant, line: CardLine, person: _Person) -> dict[str, Any]:
+    card_id = new_id(now)
+    return {
+        "id": card_id,
+        "citizen_id": person.id,
+        "number": vault.seal(line.card_number, "cards.number", card_id),
+        "number_index": vault.index(line.card_number, NUMBER),
+        "region_code": line.region_code,
+        "bank_code": line.bank_code,
+        "batch_number": line.batch_number,
+        "issue_date": line.issue_date,
+        "state": line.state.value,
+        "state_since": now,
+        "version": 1,
+    }
+
+
+def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dict[str, Any]:
+    """The next entry of the person's chain, made as `audit.record` makes it."""
+    details = json.dumps({"card": card_id})
+    before, person.entry = person.mark, person.entry + 1
+    person.mark = seals.audit(
+        person.id,
+        person.entry,
+        now,
+        Action.IMPORTED,
+        DONE,
+        OPERATOR,
+        0,
+        details,
+        before.hex(),
+    )
+    return {
+        "person": person.id,
+        "number": person.entry,
+        "at": now,
+        "action": Action.IMPORTED.value,
+        "result": DONE,
+        "channel": OPERATOR,
+        "session_id": 0,
+        "details": details,
+        "mark": person.mark,
+    }
+
+
+def _first(found: dict[Any, Any], keys: Iterable[Any]) -> Any:
+    return next((found[key] for key in keys if key in found), None)

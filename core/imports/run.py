@@ -1,0 +1,118 @@
+"""The import as a whole: batch after batch, from where the last one ended."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import bindparam, select
+
+from core.cards import cards
+from core.clock import Instant
+from core.database import Database, Query, Transaction
+from core.encryption import Vault
+from core.imports.batch import KeyedLine, Written, write_batch
+from core.imports.journal import Journal, Position
+from core.imports.lines import BadLine, CardLine, LineReader
+from core.imports.source import CsvFile, RawLine
+from core.seals import Seals
+
+_IS_THERE = Query(select(cards.c.id).where(cards.c.id == bindparam("card_id")))
+
+
+class BadLines(Protocol):
+    """Where bad lines are told."""
+
+    def tell(self, bad: BadLine) -> None: ...
+
+    def end(self) -> int:
+        """Where the next bad line will stand, once those told so far are written down."""
+
+    def go_back(self, end: int) -> None:
+        """Forgets what stands from `end` on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    database: Database
+    vault: Vault
+    seals: Seals
+    clock: Callable[[], Instant]
+    reader: LineReader
+
+    async def write(self, lines: Sequence[KeyedLine]) -> Written:
+        async def job(db: Transaction) -> Written:
+            return await write_batch(db, self.vault, self.seals, self.clock(), lines)
+
+        return await self.database.write(job)
+
+    async def has_card(self, card_id: int) -> bool:
+        return await self.database.fetch_one(_IS_THERE, card_id=card_id) is not None
+
+
+async def import_cards(
+    importer: Importer,
+    file: CsvFile,
+    journal: Journal,
+    bad_lines: BadLines,
+    *,
+    into: str,
+    batch: int,
+) -> AsyncIterator[Position]:
+    """Yields where it stands: at once, and after each batch. `into` names the database."""
+    name = file.digest + into.encode()
+    position = await _position(importer, journal, name) or Position(file.begins, 2)
+    if position.line == 2:
+        journal.begin()
+    bad_lines.go_back(position.errors_end)
+    yield position
+    raws = file.lines(position.offset, position.line)
+    while some := list(itertools.islice(raws, batch)):
+        lines, bad = _read(importer.reader, some)
+        keyed, repeated = _first_of_each(importer.vault, journal, lines)
+        written = await importer.write(keyed)
+        bad = sorted([*bad, *repeated, *written.bad], key=lambda problem: problem.line)
+        for problem in bad:
+            bad_lines.tell(problem)
+        position.offset, position.line = some[-1].ends, some[-1].line + 1
+        position.added += written.added
+        position.already += written.already
+        position.bad += len({problem.line for problem in bad})
+        position.errors_end = bad_lines.end()
+        position.last_card = written.last_card or position.last_card
+        journal.save(name, position)
+        yield position
+    journal.remove()
+
+
+async def _position(importer: Importer, journal: Journal, name: bytes) -> Position | None:
+    """None where nothing shows that this very database took in the batches of the journal."""
+    found = journal.position(name)
+    return found if found and await importer.has_card(found.last_card) else None
+
+
+def _read(reader: LineReader, raws: Iterable[RawLine]) -> tuple[list[CardLine], list[BadLine]]:
+    lines, bad = [], []
+    for raw in raws:
+        found = [raw.bad] if raw.bad else reader.read(raw.line, raw.cells)
+        if isinstance(found, CardLine):
+            lines.append(found)
+        else:
+            bad += found
+    return lines, bad
+
+
+def _first_of_each(
+    vault: Vault, journal: Journal, lines: Iterable[CardLine]
+) -> tuple[list[KeyedLine], list[BadLine]]:
+    """The lines whose card was not read before in this file, and the others."""
+    every = [KeyedLine.of(line, vault) for line in lines]
+    firsts = journal.first_lines([(keyed.card_key, keyed.line.line) for keyed in every])
+    good, repeated = [], []
+    for keyed, first in zip(every, firsts, strict=True):
+        if first == keyed.line.line:
+            good.append(keyed)
+        else:
+            reason = f"the card stands on line {first} already"
+            repeated.append(BadLine(keyed.line.line, "card_number", reason))
+    return good, repeated
