@@ -214,11 +214,16 @@ class _GroupCommit(sqlite3.Connection):
 
 
 def _translated(error: BaseException) -> BaseException:
-    if not isinstance(error, sqlite3.OperationalError):
+    if not _is_unavailable(error):
         return error
     failure = DatabaseUnavailable(str(error))
     failure.__cause__ = error
     return failure
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    """Busy, full or failing; a damaged file is a plain DatabaseError."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def _drive(job: Coroutine[Any, Any, T]) -> T:
@@ -322,8 +327,8 @@ class SqliteDatabase:
         self._turn = (self._turn + 1) % len(self._readers)
         try:
             return await self._readers[self._turn].execute_fetchall(sql, arguments)  # type: ignore[return-value]
-        except sqlite3.OperationalError as error:
-            raise DatabaseUnavailable(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise _translated(error) from error
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
@@ -393,6 +398,10 @@ class _PostgresTransaction:
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
+
+    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
+        sql, arguments = query.arguments_of_many(PostgresDatabase.dialect, rows)
+        await self._connection.executemany(sql, arguments)
 
     @contextlib.asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from starlette.applications import Starlette
 
 from core.database import DatabaseUnavailable
-from core.settings import PREFIX, Secret, Settings, SettingsError, variable
+from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -67,6 +67,119 @@ def schema() -> None:
     print(build_schema().as_str())
 
 
+@cli.command("import-cards")
+def import_cards(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a heading line.")],
+    errors: Annotated[
+        Path | None, typer.Option(help="Write bad lines into this CSV file, not to the terminal.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=50_000, help="Lines in one transaction.")] = 1000,
+    journal: Annotated[
+        Path | None, typer.Option(help="Where the import notes how far it is. [FILE.csv.journal]")
+    ] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Into the sandbox's data.")] = False,
+) -> None:
+    """Imports cards and their holders.
+
+    Columns, named in the heading in any order:
+
+    \b
+    name                    as on the ID card
+    social_security_number  18 characters, with its check character
+    phone                   11 digits, or empty
+    card_number             9 letters or digits
+    state                   AAZ502 code or name: 0 SEALED, 1 ACTIVE, 2 LOST,
+                            3 LOCKED, 4 TEMPORARILY_LOST, 9 CANCELLED
+    bank_code               a code of the banks' table
+    issue_date              YYYY-MM-DD
+    batch_number            up to 64 characters, or empty
+    region_code             GB/T 2260 of the city; 510100 where empty or left out
+
+    Every bad line is reported and passed over; the exit code is then 1. An import that was
+    interrupted goes on where its last batch ended when it is started again.
+    """
+    from core.imports import WrongFile
+    from gateway import imports
+
+    found = read_settings(sandbox=sandbox)
+    _must_be_migrated(found)
+    journal = journal or file.with_name(file.name + ".journal")
+    try:
+        end = asyncio.run(imports.import_cards(found, file, errors, journal, batch))
+    except WrongFile as error:
+        raise SettingsError(str(error)) from None
+    except KeyboardInterrupt:
+        raise SettingsError(
+            "Interrupted: the same command goes on where the last batch ended."
+        ) from None
+    print(f"{end.added:,} cards added, {end.already:,} already there, {end.bad:,} bad lines.")
+    if end.bad:
+        raise SystemExit(1)
+
+
+@cli.command("import-outlets")
+def import_outlets(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv", help="UTF-8: code,name,address,district_code,bank_codes"
+        ),
+    ],
+    banks: Annotated[Path | None, typer.Option(help="UTF-8: code,name")] = None,
+) -> None:
+    """Checks the pickup outlets, and puts them where CARD_GATEWAY_OUTLETS_CSV says.
+
+    The gateway reads them when it starts. Nothing is replaced while one line is bad.
+    """
+    from gateway import imports
+
+    found = read_settings()
+    count = imports.import_outlets(found, file, banks)
+    if count is None:
+        raise SystemExit(1)
+    print(f"{count:,} outlets are in {found.outlets_csv}; the gateway reads them when it starts.")
+
+
+@cli.command("verify-audit")
+def verify_audit(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="The sandbox's data.")] = False,
+) -> None:
+    """Checks every person's chain of audit entries."""
+    found = read_settings(sandbox=sandbox)
+    _must_be_migrated(found)
+    read, broken = asyncio.run(_verify_audit(found))
+    print(f"{read:,} persons checked, {broken:,} broken chains.")
+    if broken:
+        raise SystemExit(1)
+
+
+async def _verify_audit(found: Settings) -> tuple[int, int]:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    from core import audit
+    from core.database import connect
+    from core.seals import Seals
+
+    seals = Seals(key_ring(found.peppers, "peppers"), key_ring(found.audit_keys, "audit_keys"))
+    read = broken = 0
+    database = await connect(found.database_url)
+    shown = TextColumn("{task.completed:,} persons checked")
+    try:
+        with Progress(shown, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=None)
+            async for step in audit.verify(database, seals):
+                if isinstance(step, int):
+                    read = step
+                    progress.update(task, completed=read)
+                else:
+                    broken += 1
+                    print(f"person {step.person}, entry {step.number}: {step.what}")
+    finally:
+        await database.close()
+    return read, broken
+
+
 @cli.command()
 def migrate() -> None:
     """Brings the database to the newest revision."""
@@ -76,9 +189,9 @@ def migrate() -> None:
     print("The database is at the newest revision.")
 
 
-def read_settings() -> Settings:
+def read_settings(*, sandbox: bool = False) -> Settings:
     found = Settings.read()
-    if not found.sandbox:
+    if not (sandbox or found.sandbox):
         return found
     from sandbox.settings import sandbox_settings
 
@@ -121,10 +234,18 @@ def _prepare_database(found: Settings) -> None:
     if asyncio.run(migrations.revision(found.database_url)) == migrations.HEAD:
         return
     if not found.sandbox:
-        raise SettingsError(
-            "The database is not at the newest revision: run `card-gateway migrate`."
-        )
+        raise SettingsError(_NOT_MIGRATED)
     migrations.migrate(found.database_url)
+
+
+_NOT_MIGRATED = "The database is not at the newest revision: run `card-gateway migrate`."
+
+
+def _must_be_migrated(found: Settings) -> None:
+    from core import migrations
+
+    if asyncio.run(migrations.revision(found.database_url)) != migrations.HEAD:
+        raise SettingsError(_NOT_MIGRATED)
 
 
 def _must_be_writable(found: Settings) -> None:
@@ -147,24 +268,23 @@ def _run_server(found: Settings) -> None:
     from gateway.logs import configure_logs
 
     configure_logs(found.log_level)
-    options = {
-        "host": found.host,
-        "port": found.port,
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "ws_max_size": found.max_body_bytes,
-        "timeout_graceful_shutdown": 5,
-    }
-    if found.workers > 1:
-        uvicorn.run(
-            "gateway.cli:app_from_environment", factory=True, workers=found.workers, **options
-        )
-        return
-    app = app_from_environment()
-    gc.collect()
-    gc.freeze()
-    uvicorn.run(app, **options)
+    app: Starlette | str = "gateway.cli:app_from_environment"
+    if found.workers == 1:
+        app = app_from_environment()
+        gc.collect()
+        gc.freeze()
+    uvicorn.run(
+        app,
+        factory=isinstance(app, str),
+        workers=found.workers,
+        host=found.host,
+        port=found.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=found.max_body_bytes,
+        timeout_graceful_shutdown=5,
+    )
 
 
 def _greet(found: Settings) -> None:

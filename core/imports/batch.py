@@ -24,9 +24,7 @@ from core.seals import Seals
 
 Indexes: TypeAlias = Sequence[bytes]
 
-IN_USE = frozenset(
-    {CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST}
-)
+IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST})
 """The states of a card that is active or can become active again: a person has one at most."""
 
 _AT_ONCE = 500
@@ -63,7 +61,17 @@ _HOLDERS = Query(
         _any_of(cards.c.citizen_id), cards.c.state.in_([bindparam(s.name) for s in IN_USE])
     )
 )
-_ADD_PERSON = insert_into(citizens, *people.NEW_COLUMNS)
+_ADD_PERSON = insert_into(
+    citizens,
+    "id",
+    "name",
+    SSN,
+    f"{SSN}_index",
+    PHONE,
+    f"{PHONE}_index",
+    "created_at",
+    "version",
+)
 _ADD_CARD = insert_into(cards)
 _ADD_ENTRY = insert_into(audit_entries)
 _MOVE_HEAD = Query(

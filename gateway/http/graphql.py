@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 import strawberry
+import structlog
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
 from starlette.datastructures import Headers, UploadFile
@@ -29,8 +30,10 @@ from strawberry.types.execution import PreExecutionError
 
 from core import sessions
 from core.callers import Caller
-from core.errors import Language
+from core.database import DatabaseUnavailable
+from core.errors import Language, TryAgainLater
 from core.idempotency import IdempotencyKey
+from gateway.http.messages import without_values
 from gateway.http.playground import playground_page
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
@@ -39,6 +42,8 @@ JSON = "application/json"
 PREFLIGHT_HEADERS = ("authorization", "graphql-preflight", "x-requested-with")
 CHANNEL_HEADER = "x-card-channel"
 MOST_KEY_CHARACTERS = 255
+
+log = structlog.get_logger("graphql")
 
 
 class GraphQLView(GraphQL[Context, None]):
@@ -65,6 +70,9 @@ class GraphQLView(GraphQL[Context, None]):
             response = _request_error(
                 request, 401, error.message, str((error.extensions or {})["code"])
             )
+        except DatabaseUnavailable:
+            log.error("graphql.database_unavailable")
+            response = _unavailable(request)
         await response(scope, receive, send)
 
     async def get_context(
@@ -83,6 +91,8 @@ class GraphQLView(GraphQL[Context, None]):
             context.caller = await authenticate(context, token, request)
         if isinstance(request, Request):
             context.idempotency = await _idempotency_key(request)
+        else:
+            context.token = token
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
@@ -263,10 +273,19 @@ def _is_preflighted(request: AsyncHTTPRequestAdapter) -> bool:
 def _request_error(
     request: Request, status: int, message: str, code: str = "BAD_REQUEST"
 ) -> Response:
-    error = GraphQLError(message, extensions={"code": code})
+    error = GraphQLError(without_values(message), extensions={"code": code})
     return _json_response(
         {"errors": [error.formatted]}, request.headers.get("accept", ""), status, strict=True
     )
+
+
+def _unavailable(request: Request) -> Response:
+    """The session itself could not be looked up."""
+    language = preferred_language(request.headers.get("accept-language", ""))
+    refusal = TryAgainLater(wait=5, retry_after=5)
+    response = _request_error(request, 503, refusal.message(language), refusal.code.value)
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def _json_response(data: object, accept: str, status: int, *, strict: bool = False) -> Response:

@@ -35,7 +35,10 @@ def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[R
 
 def metrics_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(_: Request) -> Response:
-        row = await application.database.fetch_one(_WAITING)
+        try:
+            row = await application.database.fetch_one(_WAITING)
+        except DatabaseUnavailable:
+            return PlainTextResponse("# the database is unavailable\n", status_code=503)
         assert row is not None
         return PlainTextResponse(
             "# TYPE card_gateway_outbox gauge\n"

@@ -23,6 +23,8 @@ from graphql import (
 )
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
+from gateway.http.messages import silence_values
+
 MOST_TOKENS = 2_000
 MOST_DEPTH = 16
 MOST_FIELDS = 500
@@ -147,21 +149,28 @@ def _words(name: str, most: int) -> str:
 
 
 class LimitDocuments(SchemaExtension):
-    """Every definition by itself, unused ones too, and then all of them together."""
+    """Judges a document before its validation, and answers without the values that it holds."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        context = self.execution_context
+        silence_values(context.pre_execution_errors)
+        silence_values(getattr(context.result, "errors", None))
 
     def on_validate(self) -> Iterator[None]:
-        document = self.execution_context.graphql_document
-        assert document is not None
+        context = self.execution_context
+        assert context.graphql_document is not None
         try:
-            _judge(document)
+            _judge(context.graphql_document)
         except _TooComplex as error:
-            self.execution_context.pre_execution_errors = [
+            context.pre_execution_errors = [
                 GraphQLError(str(error), extensions={"code": "TOO_COMPLEX"})
             ]
         yield
 
 
 def _judge(document: DocumentNode) -> None:
+    """Every definition by itself, unused ones too, and then all of them together."""
     scales, total = _Scales(document), _Cost()
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode | FragmentDefinitionNode):

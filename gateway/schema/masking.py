@@ -1,10 +1,11 @@
 """What a client may learn of an error: refusals and its own mistakes; all else only an id."""
 
+import re
 import secrets
 from typing import cast
 
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
 
 from core.errors import Language, Refusal
@@ -19,14 +20,16 @@ _UNEXPECTED = {
 
 
 class MaskUnexpected(MaskErrors):
-    """Refusals outside a union and unexpected errors, each in the form of the GraphQL specification."""
+    """Gives every error a code, and tells nothing that a client did not ask for or may not know."""
 
     def __init__(self) -> None:
-        super().__init__(should_mask_error=_is_not_the_clients)
+        super().__init__(should_mask_error=_says_too_much)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         context = cast("Context", self.execution_context.context)
         cause = error.original_error
+        if _is_the_clients(error):
+            return _shown(error, _without_values(error), {"code": _code(error)})
         if isinstance(cause, Refusal):
             return _shown(
                 error,
@@ -45,13 +48,55 @@ class MaskUnexpected(MaskErrors):
         return _shown(error, message, {"code": "INTERNAL", "errorId": error_id})
 
 
-def _is_not_the_clients(error: GraphQLError) -> bool:
+def _says_too_much(error: GraphQLError) -> bool:
+    return "code" not in (error.extensions or {})
+
+
+def _is_the_clients(error: GraphQLError) -> bool:
+    """A mistake in the document or its variables, found by graphql-core."""
     cause = error.original_error
-    return cause is not None and not isinstance(cause, GraphQLError)
+    return cause is None or isinstance(cause, GraphQLError)
+
+
+def _code(error: GraphQLError) -> str:
+    if isinstance(error, GraphQLSyntaxError):
+        return "GRAPHQL_PARSE_FAILED"
+    return "BAD_USER_INPUT" if _VARIABLE.match(error.message) else "GRAPHQL_VALIDATION_FAILED"
+
+
+_VARIABLE = re.compile(r"Variable '\$\w+' has invalid value")
+_QUOTED = (
+    (re.compile(r",? found:? .*", re.DOTALL), ""),
+    (re.compile(r"(cannot represent [^:]*): .*", re.DOTALL), r"\1"),
+    (re.compile(r"Value '.*' does not exist", re.DOTALL), "The value does not exist"),
+)
+
+
+def _without_values(error: GraphQLError) -> str:
+    """graphql-core quotes what was sent; a number typed into the wrong place may be somebody's."""
+    if isinstance(error, GraphQLSyntaxError):
+        place = error.locations[0] if error.locations else None
+        return (
+            f"Syntax error at line {place.line}, column {place.column}."
+            if place
+            else "Syntax error."
+        )
+    message = error.message
+    for quoted, instead in _QUOTED:
+        message = quoted.sub(instead, message)
+    return message if message.endswith(".") else f"{message}."
 
 
 def _shown(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
-    return GraphQLError(message, nodes=error.nodes, path=error.path, extensions=extensions)
+    """Keeps where it happened: the place in the document, and the path in the answer."""
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )
 
 
 def _where(error: BaseException | None) -> str:

@@ -1,0 +1,66 @@
+"""Invented people with cards, as many as wanted: the same ones for the same numbers.
+
+Social security numbers have a right check character, and phones and card numbers are
+distinct. Nobody is meant by them.
+"""
+
+import csv
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from stdnum.iso7064 import mod_11_2
+
+BANKS = ("SAMPLE-ICBC", "SAMPLE-ABC", "SAMPLE-BOC", "SAMPLE-CCB", "SAMPLE-PSBC")
+HEADING = (
+    "name",
+    "social_security_number",
+    "phone",
+    "card_number",
+    "state",
+    "bank_code",
+    "issue_date",
+    "batch_number",
+)
+_FAMILY = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
+_GIVEN = "若溪子墨慕言思远清和一诺晓舟明川望江德宁小满安然"
+_FIRST_BIRTHDAY = date(1950, 1, 1)
+_BIRTHDAYS = 18_000
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def person(number: int) -> tuple[str, ...]:
+    """A row of the import file."""
+    day = _FIRST_BIRTHDAY + timedelta(days=number % _BIRTHDAYS)
+    body = f"510104{day:%Y%m%d}{number // _BIRTHDAYS:03d}"
+    name = _FAMILY[number % 16] + _GIVEN[number // 16 % 24] + _GIVEN[number // 384 % 24]
+    return (
+        name,
+        body + mod_11_2.calc_check_digit(body),
+        f"1{3_000_000_000 + number}",
+        _card_number(number),
+        "1",
+        BANKS[number % len(BANKS)],
+        "2024-03-15",
+        f"BENCH-{number // 1000:04d}",
+    )
+
+
+def write_people(path: Path, count: int, first: int = 0) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(HEADING)
+        rows.writerows(people(count, first))
+    return path
+
+
+def people(count: int, first: int = 0) -> Iterator[tuple[str, ...]]:
+    return map(person, range(first, first + count))
+
+
+def _card_number(number: int) -> str:
+    letters = ""
+    for _ in range(7):
+        number, digit = divmod(number, 36)
+        letters = _DIGITS[digit] + letters
+    return f"B{letters}0"
