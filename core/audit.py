@@ -54,7 +54,9 @@ audit_heads = Table(
 class Action(StrEnum):
     SIGN_IN = "SIGN_IN"
     SIGN_OUT = "SIGN_OUT"
+    END_SESSION = "END_SESSION"
     BIND_CARD = "BIND_CARD"
+    UNBOUND = "UNBOUND"
     SEND_CODE = "SEND_CODE"
     CHECK_CODE = "CHECK_CODE"
     UPLOAD_PORTRAIT = "UPLOAD_PORTRAIT"

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
     or_,
     select,
     text,
@@ -74,6 +75,17 @@ _END_OLDER = Query(
     .values(ended_at=bindparam("at"))
     .returning(bindings.c.account_index, bindings.c.citizen_id)
 )
+_ERASE = Query(
+    delete(bindings).where(
+        bindings.c.channel == bindparam("of_channel"),
+        bindings.c.account_index == bindparam("of_account"),
+    )
+)
+_OF_CITIZEN = Query(
+    select(bindings.c.channel, bindings.c.account).where(
+        bindings.c.citizen_id == bindparam("citizen_id"), bindings.c.ended_at.is_(None)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +127,14 @@ async def bind(
         ended_at=None,
     )
     return [EndedBinding(bytes(row["account_index"]), row["citizen_id"]) for row in ended]
+
+
+async def erase(db: Transaction, channel: ChannelId, account_index: bytes) -> None:
+    """Removes all that is known of an account, ended bindings included."""
+    await db.fetch(_ERASE, of_channel=channel.value, of_account=account_index)
+
+
+async def accounts_of(db: Reader, citizen_id: int) -> list[tuple[ChannelId, bytes]]:
+    """The channels in which a person is bound, with the sealed account in each."""
+    rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
+    return [(ChannelId(row["channel"]), bytes(row["account"])) for row in rows]

@@ -7,13 +7,16 @@ the partner. What a partner will never take, or what has expired, is parked for 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from core import outbox, pictures
+from core import channel_messages, outbox, pictures
+from core.callers import ChannelId
+from core.channel_messages import Messenger, Unreachable
 from core.clock import SECOND, Instant
 from core.database import Database, DatabaseUnavailable, Transaction
+from core.errors import Refusal
 from core.outbox import Effect, EffectKind
 from core.partners import IssuerOrder, PartnerFailed, Rejected, SmsMessage
 from core.unit import Tools
@@ -28,9 +31,16 @@ log = structlog.get_logger("delivery")
 
 
 class Worker:
-    def __init__(self, database: Database, tools: Tools, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tools: Tools,
+        messengers: Mapping[ChannelId, Messenger],
+        clock: Callable[[], Instant],
+    ) -> None:
         self._database = database
         self._tools = tools
+        self._messengers = messengers
         self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -91,6 +101,10 @@ class Worker:
             return
         try:
             await self._tell_partner(effect)
+        except (Unreachable, Refusal) as error:
+            # A channel takes no idempotency key: whether a failed message went out is unknown,
+            # and a second one would be worse than none, since the SMS says the same.
+            await self._park(effect, f"not taken: {error}")
         except Rejected as error:
             await self._park(effect, f"rejected: {error.code}")
         except PartnerFailed as error:
@@ -119,8 +133,24 @@ class Worker:
                 payload["toRegion"],
                 key,
             )
+        elif effect.kind is EffectKind.CHANNEL_MESSAGE:
+            await self._notify(effect)
         else:
             await partners.issuer.order(await self._issuer_order(effect), key)
+
+    async def _notify(self, effect: Effect) -> None:
+        payload, now = effect.payload, self._clock()
+        channel = ChannelId(payload["channel"])
+        number = await self._messengers[channel].notify(
+            payload["account"], payload["template"], payload["text"], now
+        )
+
+        async def job(db: Transaction) -> None:
+            await channel_messages.note_sent(
+                db, effect.person, channel, payload["template"], number, now
+            )
+
+        await self._database.write(job)
 
     async def _issuer_order(self, effect: Effect) -> IssuerOrder:
         payload = effect.payload

@@ -66,6 +66,7 @@ class RefusalCode(StrEnum):
     REAL_NAME_REQUIRED = "REAL_NAME_REQUIRED"
     VIRTUAL_ACCOUNT = "VIRTUAL_ACCOUNT"
     NOT_OFFERED_HERE = "NOT_OFFERED_HERE"
+    NO_SUCH_SESSION = "NO_SUCH_SESSION"
 
     NOT_BOUND = "NOT_BOUND"
     BINDING_NOT_NEEDED = "BINDING_NOT_NEEDED"
@@ -329,6 +330,13 @@ class NotOfferedHere(Refusal):
         "本渠道不办理此项服务，请改用其他渠道。",
         "This channel does not offer the service; please use another channel.",
     )
+
+
+class NoSuchSession(Refusal):
+    """The same answer for one that is unknown and for one of somebody else."""
+
+    code = RefusalCode.NO_SUCH_SESSION
+    text = Text("没有找到这个登录会话，或已结束。", "There is no such session, or it has ended.")
 
 
 # --- binding -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Notices: what a citizen is told after something of theirs changed. Never with a full number."""
 
-from core import outbox
+from core import bindings, outbox
 from core.citizens import Citizen
+from core.outbox import EffectKind
 from core.unit import Unit
 
 LOSS_REPORTED = "LOSS_REPORTED"
@@ -24,13 +25,28 @@ _TEXTS = {
 
 
 async def send(unit: Unit, citizen: Citizen, notice: str) -> None:
-    """By SMS to the phone that `citizen` holds; without a phone nobody can be told."""
-    if citizen.phone is None:
-        return
-    await outbox.put_sms(
-        unit,
-        person=citizen.id,
-        phone=citizen.phone.reveal(),
-        template=notice,
-        text=f"【成都人社】{_TEXTS[notice]}如非本人操作，请拨打 028-12333。",
-    )
+    """By SMS to the phone that `citizen` holds, and into every channel in which they are bound."""
+    if citizen.phone is not None:
+        await outbox.put_sms(
+            unit,
+            person=citizen.id,
+            phone=citizen.phone.reveal(),
+            template=notice,
+            text=f"【成都人社】{text_of(notice)}",
+        )
+    for channel, account in await bindings.accounts_of(unit.db, citizen.id):
+        await outbox.put(
+            unit,
+            person=citizen.id,
+            kind=EffectKind.CHANNEL_MESSAGE,
+            payload={
+                "channel": channel.value,
+                "account": unit.tools.vault.open(account, "accounts", 0),
+                "template": notice,
+                "text": text_of(notice),
+            },
+        )
+
+
+def text_of(notice: str) -> str:
+    return f"{_TEXTS[notice]}如非本人操作，请拨打 028-12333。"

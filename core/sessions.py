@@ -5,6 +5,7 @@ cannot be guessed. A session belongs to one channel and one account there.
 """
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from sqlalchemy import (
 
 from core.callers import Caller, ChannelId, RealNameLevel
 from core.clock import Instant
-from core.database import Id, Query, Reader, Transaction, insert_into, metadata
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.ids import new_id
 
 sessions = Table(
@@ -35,6 +36,7 @@ sessions = Table(
     Column("account", LargeBinary, nullable=False),
     Column("citizen_id", BigInteger),
     Column("level", String(16), nullable=False),
+    Column("device_mark", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -50,6 +52,7 @@ _BY_TOKEN = Query(
         sessions.c.citizen_id,
         sessions.c.account_index,
         sessions.c.level,
+        sessions.c.device_mark,
     ).where(
         sessions.c.token_hash == bindparam("token_hash"),
         sessions.c.ended_at.is_(None),
@@ -84,7 +87,38 @@ _ASSIGN = Query(
     .where(sessions.c.id == bindparam("session_id"))
     .values(citizen_id=bindparam("person"), level=bindparam("new_level"))
 )
+_ERASE_ACCOUNT = Query(
+    update(sessions)
+    .where(
+        sessions.c.channel == bindparam("of_channel"),
+        sessions.c.account_index == bindparam("of_account"),
+    )
+    .values(account=b"", account_index=b"")
+)
+_open = (sessions.c.ended_at.is_(None), sessions.c.expires_at > bindparam("now"))
+_shown = select(
+    sessions.c.id, sessions.c.channel, sessions.c.created_at, sessions.c.expires_at
+).where(*_open)
+_OPEN_OF_CITIZEN = Query(
+    _shown.where(sessions.c.citizen_id == bindparam("citizen_id")).order_by(sessions.c.id.desc())
+)
+_OPEN_BY_ID = Query(_shown.where(sessions.c.id == bindparam("session_id")))
+_BELONGS = Query(
+    select(sessions.c.id).where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.citizen_id == bindparam("citizen_id"),
+        *_open,
+    )
+)
 _ACCOUNT = Query(select(sessions.c.account).where(sessions.c.id == bindparam("session_id")))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    id: int
+    channel: ChannelId
+    started_at: Instant
+    expires_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +128,12 @@ class NewSession:
     expires_at: Instant
 
 
-async def find_caller(db: Reader, token: str, now: Instant, address: str) -> Caller | None:
+async def find_caller(
+    db: Reader, token: str, now: Instant, address: str, device_key: str | None = None
+) -> Caller | None:
+    """None as well where the session was begun with another device key."""
     row = await db.fetch_one(_BY_TOKEN, token_hash=_hash(token), now=now)
-    if row is None:
+    if row is None or not _is_of_device(row["device_mark"], device_key):
         return None
     return Caller(
         channel=ChannelId(row["channel"]),
@@ -122,6 +159,7 @@ async def start(
     citizen_id: int | None,
     level: RealNameLevel,
     lifetime: int,
+    device_mark: bytes | None = None,
 ) -> NewSession:
     """`lifetime` is in milliseconds; `account` is the sealed platform user key."""
     token = secrets.token_urlsafe(32)
@@ -135,6 +173,7 @@ async def start(
         account=account,
         citizen_id=citizen_id,
         level=level.value,
+        device_mark=device_mark,
         created_at=now,
         expires_at=session.expires_at,
         ended_at=None,
@@ -162,6 +201,41 @@ async def sealed_account(db: Reader, session_id: int) -> bytes:
     row = await db.fetch_one(_ACCOUNT, session_id=session_id)
     assert row is not None
     return bytes(row["account"])
+
+
+async def find_open(db: Reader, citizen_id: int, now: Instant) -> list[OpenSession]:
+    rows = await db.fetch(_OPEN_OF_CITIZEN, citizen_id=citizen_id, now=now)
+    return [_open_session(row) for row in rows]
+
+
+async def find_open_by_id(db: Reader, session_id: int, now: Instant) -> list[OpenSession]:
+    rows = await db.fetch(_OPEN_BY_ID, session_id=session_id, now=now)
+    return [_open_session(row) for row in rows]
+
+
+async def belongs_to(db: Reader, session_id: int, citizen_id: int, now: Instant) -> bool:
+    row = await db.fetch_one(_BELONGS, session_id=session_id, citizen_id=citizen_id, now=now)
+    return row is not None
+
+
+async def erase_account(db: Transaction, channel: ChannelId, account_index: bytes) -> None:
+    """Forgets which account the sessions were of."""
+    await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, of_account=account_index)
+
+
+def device_mark(device_key: str | None) -> bytes | None:
+    """A device key is as random as a token, and kept like one."""
+    return None if device_key is None else _hash(device_key)
+
+
+def _is_of_device(mark: bytes | None, device_key: str | None) -> bool:
+    return mark is None or (
+        device_key is not None and hmac.compare_digest(bytes(mark), _hash(device_key))
+    )
+
+
+def _open_session(row: Row) -> OpenSession:
+    return OpenSession(row["id"], ChannelId(row["channel"]), row["created_at"], row["expires_at"])
 
 
 def _hash(token: str) -> bytes:

@@ -123,6 +123,13 @@ class Settings:
     wechat_redirect_domains: str = setting(
         "", "hosts that WeChat may send the citizen back to, separated by commas"
     )
+    wechat_templates: str = setting(
+        "", "notice:template id, separated by commas: CARD_READY:…, LOSS_REPORTED:…"
+    )
+    wechat_query_url: str = setting("", "page that the menu's 社保查询 opens, for 绑卡")
+    wechat_card_url: str = setting("", "page that the menu's 新社保卡 opens")
+    unionpay_mini_program_id: str = setting("", "mini-program in whose name messages are sent")
+    unionpay_templates: str = setting("", "as wechat_templates")
     unionpay_url: str = setting("https://open.95516.com", "UnionPay open platform")
     unionpay_authorize_url: str = setting(
         "https://open.95516.com/s/open/html/oauth.html", "UnionPay authorize page"
@@ -139,6 +146,7 @@ class Settings:
     ping_an_url: str = setting("", "Ping An open platform (modelled)")
     ping_an_app_id: str = setting("", "Ping An application")
     ping_an_app_key: Secret = setting(Secret(""), "its key")
+    ping_an_templates: str = setting("", "as wechat_templates")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -182,7 +190,13 @@ _OPTIONAL = {
     "allowed_origins",
     "channels_off",
     "unionpay_public_key",
+    "unionpay_mini_program_id",
+    "unionpay_templates",
     "wechat_aes_key",
+    "wechat_templates",
+    "wechat_query_url",
+    "wechat_card_url",
+    "ping_an_templates",
 }
 
 

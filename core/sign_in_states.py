@@ -1,47 +1,35 @@
 """The OAuth `state`: issued by us, alphanumeric, valid ten minutes, redeemed once.
 
-Issuing writes nothing: the state is its time, a nonce and a mark. Redeeming keeps the nonce
-until the state would have expired. RFC 6749 section 10.12.
+Issuing writes nothing: the state is its time, a nonce and a mark. A front-end may bind it to
+its browser: it draws a verifier, gives the SHA-256 of it as challenge when it asks for the
+state, and shows the verifier when it signs in. RFC 6749 section 10.12, RFC 7636 section 4.
 """
 
+import base64
+import hashlib
 import secrets
 
-from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete
-
+from core import nonces
 from core.callers import ChannelId
 from core.clock import MINUTE, Instant
-from core.database import Query, Transaction, metadata
+from core.database import Transaction
 from core.seals import Seals
 
 LIFETIME = 10 * MINUTE
+CHALLENGE_CHARACTERS = 43
 _TIME, _NONCE, _MARK = 12, 16, 32
 
-used_states = Table(
-    "used_states",
-    metadata,
-    Column("nonce", String(_NONCE), primary_key=True),
-    Column("expires_at", BigInteger, nullable=False),
-)
 
-_REDEEM = Query(
-    lambda insert: (
-        insert(used_states)
-        .values(nonce=bindparam("nonce"), expires_at=bindparam("until"))
-        .on_conflict_do_nothing(index_elements=["nonce"])
-        .returning(used_states.c.nonce)
-    )
-)
-FORGET_OLD = Query(delete(used_states).where(used_states.c.expires_at < bindparam("before")))
-
-
-def issue(seals: Seals, channel: ChannelId, now: Instant) -> str:
+def issue(seals: Seals, channel: ChannelId, now: Instant, challenge: str = "") -> str:
     """60 hexadecimal characters."""
     nonce = secrets.token_hex(_NONCE // 2)
-    return f"{now:0{_TIME}x}{nonce}{seals.link('state', channel, now, nonce)}"
+    return f"{now:0{_TIME}x}{nonce}{_mark(seals, channel, now, nonce, challenge)}"
 
 
-def nonce_of(seals: Seals, channel: ChannelId, state: str, now: Instant) -> str | None:
-    """The nonce of a state that we issued for this channel and that is still valid."""
+def nonce_of(
+    seals: Seals, channel: ChannelId, state: str, now: Instant, verifier: str = ""
+) -> str | None:
+    """The nonce of a state that we issued for this channel and browser and that is still valid."""
     if len(state) != _TIME + _NONCE + _MARK or not state.isascii():
         return None
     time, nonce, mark = state[:_TIME], state[_TIME:-_MARK], state[-_MARK:]
@@ -49,11 +37,28 @@ def nonce_of(seals: Seals, channel: ChannelId, state: str, now: Instant) -> str 
         issued_at = int(time, 16)
     except ValueError:
         return None
-    if not seals.matches_link(mark, "state", channel, issued_at, nonce):
+    challenge = challenge_of(verifier) if verifier else ""
+    if not seals.matches_link(mark, "state", channel, issued_at, nonce, challenge):
         return None
     return nonce if issued_at <= now < issued_at + LIFETIME else None
 
 
-async def redeem(db: Transaction, nonce: str, now: Instant) -> bool:
-    """False when it was redeemed before."""
-    return await db.fetch_one(_REDEEM, nonce=nonce, until=now + LIFETIME) is not None
+def challenge_of(verifier: str) -> str:
+    """base64url of the SHA-256, without padding (`S256` of RFC 7636)."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+async def redeem(db: Transaction, nonce: str, credential_mark: str, now: Instant) -> bool:
+    """False when it was redeemed before with another credential.
+
+    WeChat's browsers call back twice with the same code and state; both calls are one sign-in.
+    """
+    until = now + LIFETIME
+    if await nonces.use(db, "state", nonce, until):
+        return await nonces.use(db, "state-credential", credential_mark, until)
+    return await nonces.is_used(db, "state-credential", credential_mark)
+
+
+def _mark(seals: Seals, channel: ChannelId, now: Instant, nonce: str, challenge: str) -> str:
+    return seals.link("state", channel, now, nonce, challenge)

@@ -4,11 +4,13 @@ from core.applications import applications
 from core.audit import audit_entries, audit_heads
 from core.bindings import bindings
 from core.cards import cards
+from core.channel_messages import channel_messages
 from core.citizens import citizens
 from core.consents import consents
 from core.database import metadata
 from core.drafts import application_drafts
 from core.idempotency import idempotency_keys
+from core.nonces import nonces
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
@@ -16,7 +18,6 @@ from core.production import production_nodes, production_orders
 from core.quotas import quotas
 from core.services.issuer_events import issuer_events
 from core.sessions import sessions
-from core.sign_in_states import used_states
 from core.verification import verification_codes
 
 TABLES = (
@@ -27,7 +28,7 @@ TABLES = (
     production_nodes,
     bindings,
     sessions,
-    used_states,
+    nonces,
     verification_codes,
     quotas,
     service_passwords,
@@ -35,6 +36,7 @@ TABLES = (
     application_drafts,
     consents,
     outbox,
+    channel_messages,
     idempotency_keys,
     issuer_events,
     audit_entries,

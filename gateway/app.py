@@ -23,7 +23,9 @@ from core.settings import Settings, key_ring
 from core.studio import Studio
 from core.unit import Tools
 from gateway.channels import build_channels
+from gateway.channels.messengers import build_messengers
 from gateway.http.body_limit import BodyLimit
+from gateway.http.callbacks import callback_routes
 from gateway.http.graphql import GraphQLView, SignInAgain
 from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
 from gateway.http.issuer_events import issuer_events_endpoint
@@ -102,11 +104,12 @@ def assemble(
     clock: Callable[[], Instant] = system_clock,
 ) -> Application:
     tools = build_tools(settings, http)
+    channels = build_channels(settings, http)
     return Application(
         database=database,
         tools=tools,
-        channels=build_channels(settings, http),
-        worker=Worker(database, tools, clock),
+        channels=channels,
+        worker=Worker(database, tools, build_messengers(settings, channels), clock),
         live=Live(),
         clock=clock,
     )
@@ -116,6 +119,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
     return [
         Route("/graphql", view),
         WebSocketRoute("/graphql", view),
+        *callback_routes(application),
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
         Route("/pictures/{picture_id:int}", picture_endpoint(application)),
         Route("/healthz", healthz),

@@ -23,7 +23,7 @@ _TRACES = {
     "outbox",
     "quotas",
     "sessions",
-    "used_states",
+    "nonces",
     "verification_codes",
 }
 

@@ -141,7 +141,7 @@ class _Plan:
     people: dict[bytes, _Person]
     owners: dict[bytes, int]
     cards: dict[tuple[str, bytes], int]
-    adds: list[tuple[CardLine, _Person]] = field(default_factory=list)
+    adds: list[tuple[KeyedLine, _Person]] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     already: int = 0
 
@@ -185,7 +185,7 @@ class _Plan:
             self.owners[keyed.phone[0]] = person.id
         person.in_use = person.in_use or line.state in IN_USE
         self.cards[line.region_code, keyed.card[0]] = person.id
-        self.adds.append((line, person))
+        self.adds.append((keyed, person))
 
     def _refuse(self, line: CardLine, column: str, reason: str) -> None:
         self.bad.append(BadLine(line.line, column, reason))
@@ -202,7 +202,7 @@ async def write_batch(
     for person in changed:
         if person.new is None and person.new_phone is not None:
             await people.set_phone(db, vault, person.id, person.new_phone)
-    rows = [_card_row(vault, now, line, person) for line, person in plan.adds]
+    rows = [_card_row(vault, now, keyed, person.id) for keyed, person in plan.adds]
     await db.execute_many(_ADD_CARD, rows)
     await db.execute_many(
         _ADD_ENTRY,
@@ -271,13 +271,13 @@ def _new_people(plan: _Plan, changed: Iterable[_Person]) -> list[Any]:
     ]
 
 
-def _card_row(vault: Vault, now: Instant, line: CardLine, person: _Person) -> dict[str, Any]:
-    card_id = new_id(now)
+def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> dict[str, Any]:
+    line, card_id = keyed.line, new_id(now)
     return {
         "id": card_id,
-        "citizen_id": person.id,
+        "citizen_id": citizen_id,
         "number": vault.seal(line.card_number, "cards.number", card_id),
-        "number_index": vault.index(line.card_number, NUMBER),
+        "number_index": keyed.card[0],
         "region_code": line.region_code,
         "bank_code": line.bank_code,
         "batch_number": line.batch_number,

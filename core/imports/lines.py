@@ -6,7 +6,7 @@ from datetime import date
 
 from core.cards import CHENGDU, CardState
 from core.errors import Language
-from core.forms import Form, is_printable, parse_date
+from core.forms import Form, parse_date
 from core.reference import Reference
 
 COLUMNS = (
@@ -113,4 +113,4 @@ class LineReader:
 
 
 def _is_batch_number(text: str) -> bool:
-    return len(text) <= MOST_BATCH_NUMBER and all(map(is_printable, text))
+    return len(text) <= MOST_BATCH_NUMBER and text.isprintable()

@@ -22,6 +22,8 @@ class SignIn:
     level: RealNameLevel
     lifetime_seconds: int
     state_nonce: str | None
+    credential: str = field(repr=False)
+    device_key: str | None = field(repr=False)
     address: str = field(repr=False)
     name: str | None = field(default=None, repr=False)
     social_security_number: str | None = field(default=None, repr=False)
@@ -35,10 +37,7 @@ class SignedIn:
 
 
 async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
-    if command.state_nonce and not await sign_in_states.redeem(
-        unit.db, command.state_nonce, unit.now
-    ):
-        raise SignInStateInvalid(app=command.app_name)
+    await _redeem_state(unit, command)
     vault = unit.tools.vault
     account_index = vault.index(f"{command.channel}|{command.account}", "account")
     account = vault.seal(command.account, "accounts", 0)
@@ -57,12 +56,21 @@ async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
         citizen_id=citizen_id,
         level=level,
         lifetime=min(command.lifetime_seconds * SECOND, unit.tools.settings.session_hours * HOUR),
+        device_mark=sessions.device_mark(command.device_key),
     )
     caller = Caller(command.channel, session.id, citizen_id, account_index, level, command.address)
     await audit.record(
         unit, citizen_id or session.id, Action.SIGN_IN, channel=command.channel.value
     )
     return SignedIn(session, caller)
+
+
+async def _redeem_state(unit: Unit, command: SignIn) -> None:
+    if command.state_nonce is None:
+        return
+    mark = unit.tools.vault.index(f"{command.state_nonce}|{command.credential}", "credential")
+    if not await sign_in_states.redeem(unit.db, command.state_nonce, mark.hex(), unit.now):
+        raise SignInStateInvalid(field="state", app=command.app_name)
 
 
 async def _recognise(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> int:

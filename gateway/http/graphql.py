@@ -33,7 +33,6 @@ from core.callers import Caller
 from core.database import DatabaseUnavailable
 from core.errors import Language, TryAgainLater
 from core.idempotency import IdempotencyKey
-from gateway.http.messages import without_values
 from gateway.http.playground import playground_page
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
@@ -41,6 +40,8 @@ GRAPHQL_JSON = "application/graphql-response+json"
 JSON = "application/json"
 PREFLIGHT_HEADERS = ("authorization", "graphql-preflight", "x-requested-with")
 CHANNEL_HEADER = "x-card-channel"
+DEVICE_HEADER = "x-device-key"
+DEVICE_KEY_CHARACTERS = range(16, 201)
 MOST_KEY_CHARACTERS = 255
 
 log = structlog.get_logger("graphql")
@@ -84,15 +85,14 @@ class GraphQLView(GraphQL[Context, None]):
             language=preferred_language(request.headers.get("accept-language", "")),
             address=request.client.host if request.client else "",
             caller=None,
+            device_key=_device_key(request),
         )
         if isinstance(request, WebSocket):
             context.token = token
-        elif token is not None:
+            return context
+        if token is not None:
             context.caller = await authenticate(context, token, request)
-        if isinstance(request, Request):
-            context.idempotency = await _idempotency_key(request)
-        else:
-            context.token = token
+        context.idempotency = await _idempotency_key(request)
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
@@ -101,6 +101,7 @@ class GraphQLView(GraphQL[Context, None]):
         parameters = given if isinstance(given, dict) else {}
         headers = {str(name).lower(): str(value) for name, value in parameters.items()}
         context.token = bearer_token(headers.get("authorization")) or context.token
+        context.device_key = headers.get(DEVICE_HEADER, context.device_key)
         if "accept-language" in headers:
             context.language = preferred_language(headers["accept-language"])
         return await super().on_ws_connect(context)
@@ -125,6 +126,8 @@ class GraphQLView(GraphQL[Context, None]):
         data = await super().parse_http_body(request)
         if isinstance(data, GraphQLRequestData) and not data.query:
             raise HTTPException(400, "The request holds no GraphQL query.")
+        if isinstance(data, GraphQLRequestData) and not _is_name(data.operation_name):
+            raise HTTPException(400, "`operationName` must be a string or null.")
         return data
 
     def parse_json(self, data: str | bytes) -> Any:
@@ -198,7 +201,7 @@ async def authenticate(
     """The session's caller; None when it has ended. A session holds for its channel alone."""
     application = context.application
     caller = await sessions.find_caller(
-        application.database, token, application.clock(), context.address
+        application.database, token, application.clock(), context.address, context.device_key
     )
     claimed = request.headers.get(CHANNEL_HEADER) if request is not None else None
     if caller is not None and claimed is not None and claimed != caller.channel.value:
@@ -207,6 +210,14 @@ async def authenticate(
             "SESSION_OF_ANOTHER_CHANNEL",
         )
     return caller
+
+
+def _device_key(request: HTTPConnection) -> str | None:
+    """Random text that the front-end keeps on the device: its sessions work only with it."""
+    key = request.headers.get(DEVICE_HEADER)
+    if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
+        raise HTTPException(400, "X-Device-Key must have 16 to 200 characters.")
+    return key
 
 
 def bearer_token(header: str | None) -> str | None:
@@ -270,10 +281,14 @@ def _is_preflighted(request: AsyncHTTPRequestAdapter) -> bool:
     return not _is_form(headers) or any(name in headers for name in PREFLIGHT_HEADERS)
 
 
+def _is_name(operation_name: object) -> bool:
+    return operation_name is None or isinstance(operation_name, str)
+
+
 def _request_error(
     request: Request, status: int, message: str, code: str = "BAD_REQUEST"
 ) -> Response:
-    error = GraphQLError(without_values(message), extensions={"code": code})
+    error = GraphQLError(message, extensions={"code": code})
     return _json_response(
         {"errors": [error.formatted]}, request.headers.get("accept", ""), status, strict=True
     )

@@ -23,8 +23,6 @@ from graphql import (
 )
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
-from gateway.http.messages import silence_values
-
 MOST_TOKENS = 2_000
 MOST_DEPTH = 16
 MOST_FIELDS = 500
@@ -149,13 +147,7 @@ def _words(name: str, most: int) -> str:
 
 
 class LimitDocuments(SchemaExtension):
-    """Judges a document before its validation, and answers without the values that it holds."""
-
-    def on_operation(self) -> Iterator[None]:
-        yield
-        context = self.execution_context
-        silence_values(context.pre_execution_errors)
-        silence_values(getattr(context.result, "errors", None))
+    """Judges a document before its validation, and skips that where it refuses."""
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context

@@ -54,6 +54,7 @@ class Context:
     caller: Caller | None
     idempotency: IdempotencyKey | None = None
     token: str | None = field(default=None, repr=False)
+    device_key: str | None = field(default=None, repr=False)
     connection_params: object = field(default=None, repr=False)
 
     @property

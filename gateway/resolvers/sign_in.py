@@ -13,7 +13,11 @@ from gateway.resolvers.run import run
 
 
 async def sign_in_through(
-    context: Context, channel_id: ChannelId, credential: str, state: str | None
+    context: Context,
+    channel_id: ChannelId,
+    credential: str,
+    state: str | None,
+    verifier: str | None,
 ) -> SignedIn:
     channel = context.application.channels[channel_id]
     if channel_id.value in split(context.tools.settings.channels_off.upper()):
@@ -21,7 +25,7 @@ async def sign_in_through(
     if not credential:
         raise Required(field="credential", label=LABELS["credential"])
     now = context.now()
-    nonce = _state_nonce(context, channel, state, now)
+    nonce = _state_nonce(context, channel, state, verifier, now)
     identity = await channel.identify(credential, now)
     return await run(
         context,
@@ -33,6 +37,8 @@ async def sign_in_through(
             level=identity.level,
             lifetime_seconds=identity.lifetime_seconds,
             state_nonce=nonce,
+            credential=credential,
+            device_key=context.device_key,
             address=context.address,
             name=identity.name,
             social_security_number=identity.social_security_number,
@@ -41,10 +47,13 @@ async def sign_in_through(
     )
 
 
-def _state_nonce(context: Context, channel: Channel, state: str | None, now: Instant) -> str | None:
+def _state_nonce(
+    context: Context, channel: Channel, state: str | None, verifier: str | None, now: Instant
+) -> str | None:
     if not channel.uses_state:
         return None
-    nonce = sign_in_states.nonce_of(context.tools.seals, channel.id, state or "", now)
+    seals = context.tools.seals
+    nonce = sign_in_states.nonce_of(seals, channel.id, state or "", now, verifier or "")
     if nonce is None:
         raise SignInStateInvalid(field="state", app=channel.app_name)
     return nonce

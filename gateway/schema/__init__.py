@@ -28,6 +28,7 @@ from gateway.schema.production_progress import (
 from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
+from gateway.schema.sessions import EndSessionMutation, SessionsQuery
 from gateway.schema.sign_in import SignInMutation
 from gateway.schema.sign_out import SignOutMutation
 from gateway.schema.transfer_in import TransferInMutation, TransferInQuery
@@ -40,6 +41,7 @@ Query = merge_types(
     (
         ChannelsQuery,
         ViewerQuery,
+        SessionsQuery,
         CardStatusQuery,
         ProductionProgressQuery,
         ApplicationFormQuery,
@@ -53,6 +55,7 @@ Mutation = merge_types(
     (
         SignInMutation,
         SignOutMutation,
+        EndSessionMutation,
         BindCardMutation,
         SendVerificationCodeMutation,
         PortraitMutation,

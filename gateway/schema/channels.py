@@ -1,5 +1,7 @@
 """渠道 channels: the three apps and their entry steps, as in the guide."""
 
+from typing import Annotated
+
 import strawberry
 
 from core import sign_in_states
@@ -13,6 +15,12 @@ class EntryStep:
     order: int = strawberry.field(description="顺序 · Starts at 1.")
     title: str = strawberry.field(description="标题 · Short.")
     instruction: str = strawberry.field(description="操作说明 · As in the city's guide.")
+
+
+@strawberry.type(description="桥接参数 · One parameter of the app's script bridge.")
+class BridgeParameter:
+    name: str = strawberry.field(description="名称 · As the bridge calls it.")
+    value: str = strawberry.field(description="值 · To be passed on unchanged.")
 
 
 @strawberry.type(description="渠道 · An app through which citizens reach the services.")
@@ -53,10 +61,39 @@ class Channel:
         description="授权地址 · The platform's page that sends the citizen back to `redirectUri` "
         "with a code and a state for `signIn`; null where the platform has none."
     )
-    def authorize_url(self, info: Info, redirect_uri: str) -> str | None:
+    def authorize_url(
+        self,
+        info: Info,
+        redirect_uri: Annotated[
+            str, strawberry.argument(description="回跳地址 · A page on a host permitted to us.")
+        ],
+        challenge: Annotated[
+            str | None,
+            strawberry.argument(
+                description="浏览器校验 · base64url of the SHA-256 of a random verifier that the "
+                "front-end keeps: only who shows the verifier can use the state (RFC 7636, S256)."
+            ),
+        ] = None,
+    ) -> str | None:
         context = info.context
-        state = sign_in_states.issue(context.tools.seals, self.channel.id, context.now())
+        state = sign_in_states.issue(
+            context.tools.seals, self.channel.id, context.now(), challenge or ""
+        )
         return self.channel.authorize_url(redirect_uri, state)
+
+    @strawberry.field(
+        description="页面桥接参数 · What the page passes to the app's script bridge: WeChat `wx.config`, "
+        "Ping An `sc.config`. Refused where the app has none."
+    )
+    async def bridge(
+        self,
+        info: Info,
+        page_url: Annotated[
+            str, strawberry.argument(description="页面地址 · The page that uses the bridge.")
+        ],
+    ) -> list[BridgeParameter]:
+        parameters = await self.channel.bridge(page_url, info.context.now())
+        return [BridgeParameter(name=name, value=value) for name, value in parameters.items()]
 
 
 @strawberry.type

@@ -24,6 +24,10 @@ class SignInInput:
         default=None,
         description="防伪状态 · The `state` that came back with the code; not used by Ping An.",
     )
+    verifier: str | None = strawberry.field(
+        default=None,
+        description="浏览器校验值 · The verifier whose SHA-256 was given as `challenge` to `authorizeUrl`.",
+    )
 
 
 @strawberry.type(description="登录成功 · A session has begun.")
@@ -55,6 +59,6 @@ class SignInMutation:
     async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
         return SignedIn(
             signed_in=await sign_in_through(
-                info.context, input.channel, input.credential, input.state
+                info.context, input.channel, input.credential, input.state, input.verifier
             )
         )

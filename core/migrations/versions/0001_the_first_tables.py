@@ -28,6 +28,20 @@ def upgrade() -> None:
     sa.Column('mark', sa.LargeBinary(), nullable=False),
     sa.PrimaryKeyConstraint('person', name=op.f('pk_audit_heads'))
     )
+    op.create_table('channel_messages',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('citizen_id', sa.BigInteger(), nullable=False),
+    sa.Column('channel', sa.String(length=16), nullable=False),
+    sa.Column('template', sa.String(length=32), nullable=False),
+    sa.Column('number', sa.String(length=64), nullable=False),
+    sa.Column('sent_at', sa.BigInteger(), nullable=False),
+    sa.Column('delivery', sa.String(length=64), nullable=True),
+    sa.Column('delivered_at', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_channel_messages'))
+    )
+    with op.batch_alter_table('channel_messages', schema=None) as batch_op:
+        batch_op.create_index('ix_channel_messages_number', ['channel', 'number'], unique=False)
+
     op.create_table('citizens',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('name', sa.LargeBinary(), nullable=False),
@@ -64,6 +78,13 @@ def upgrade() -> None:
     sa.Column('outcome', sa.String(length=24), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_issuer_events'))
     )
+    op.create_table('nonces',
+    sa.Column('scope', sa.String(length=32), nullable=False),
+    sa.Column('nonce', sa.String(length=128), nullable=False),
+    sa.Column('expires_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('scope', 'nonce', name=op.f('pk_nonces')),
+    sqlite_with_rowid=False
+    )
     op.create_table('outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('person', sa.BigInteger(), nullable=False),
@@ -99,6 +120,7 @@ def upgrade() -> None:
     sa.Column('account', sa.LargeBinary(), nullable=False),
     sa.Column('citizen_id', sa.BigInteger(), nullable=True),
     sa.Column('level', sa.String(length=16), nullable=False),
+    sa.Column('device_mark', sa.LargeBinary(), nullable=True),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('expires_at', sa.BigInteger(), nullable=False),
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
@@ -109,11 +131,6 @@ def upgrade() -> None:
         batch_op.create_index('ix_sessions_citizen_id', ['citizen_id'], unique=False)
         batch_op.create_index('uq_sessions_token_hash', ['token_hash'], unique=True)
 
-    op.create_table('used_states',
-    sa.Column('nonce', sa.String(length=16), nullable=False),
-    sa.Column('expires_at', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('nonce', name=op.f('pk_used_states'))
-    )
     op.create_table('verification_codes',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('session_id', sa.BigInteger(), nullable=False),
@@ -283,7 +300,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_verification_codes_session')
 
     op.drop_table('verification_codes')
-    op.drop_table('used_states')
     with op.batch_alter_table('sessions', schema=None) as batch_op:
         batch_op.drop_index('uq_sessions_token_hash')
         batch_op.drop_index('ix_sessions_citizen_id')
@@ -296,6 +312,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_outbox_waiting', sqlite_where=sa.text('settled_at IS NULL AND parked_at IS NULL'), postgresql_where=sa.text('settled_at IS NULL AND parked_at IS NULL'))
 
     op.drop_table('outbox')
+    op.drop_table('nonces')
     op.drop_table('issuer_events')
     op.drop_table('idempotency_keys')
     with op.batch_alter_table('citizens', schema=None) as batch_op:
@@ -303,6 +320,10 @@ def downgrade() -> None:
         batch_op.drop_index('uq_citizens_phone_index')
 
     op.drop_table('citizens')
+    with op.batch_alter_table('channel_messages', schema=None) as batch_op:
+        batch_op.drop_index('ix_channel_messages_number')
+
+    op.drop_table('channel_messages')
     op.drop_table('audit_heads')
     op.drop_table('audit_entries')
     # ### end Alembic commands ###

@@ -1,0 +1,72 @@
+"""Messages into a channel: which went to whom, and what the platform said became of them."""
+
+from typing import Protocol
+
+from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, update
+
+from core.callers import ChannelId
+from core.clock import Instant
+from core.database import Id, Query, Transaction, insert_into, metadata
+from core.ids import new_id
+
+channel_messages = Table(
+    "channel_messages",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("template", String(32), nullable=False),
+    Column("number", String(64), nullable=False),
+    Column("sent_at", BigInteger, nullable=False),
+    Column("delivery", String(64)),
+    Column("delivered_at", BigInteger),
+    Index("ix_channel_messages_number", "channel", "number"),
+)
+
+_INSERT = insert_into(channel_messages)
+_NOTE = Query(
+    update(channel_messages)
+    .where(
+        channel_messages.c.channel == bindparam("of_channel"),
+        channel_messages.c.number == bindparam("of_number"),
+    )
+    .values(delivery=bindparam("result"), delivered_at=bindparam("at"))
+)
+
+
+class Unreachable(Exception):
+    """The platform will not deliver to this account, or has no such message; it never will."""
+
+
+class Messenger(Protocol):
+    """A channel that takes messages for its users."""
+
+    async def notify(self, account: str, template: str, text: str, now: Instant) -> str:
+        """Sends at most once and returns the platform's number. Raises `Unreachable` or a refusal."""
+
+
+async def note_sent(
+    db: Transaction,
+    citizen_id: int,
+    channel: ChannelId,
+    template: str,
+    number: str,
+    now: Instant,
+) -> None:
+    await db.fetch(
+        _INSERT,
+        id=new_id(now),
+        citizen_id=citizen_id,
+        channel=channel.value,
+        template=template,
+        number=number,
+        sent_at=now,
+        delivery=None,
+        delivered_at=None,
+    )
+
+
+async def note_delivery(
+    db: Transaction, channel: ChannelId, number: str, result: str, now: Instant
+) -> None:
+    await db.fetch(_NOTE, of_channel=channel.value, of_number=number, result=result[:64], at=now)

@@ -1,0 +1,39 @@
+"""What may be used once: sign-in states, callback nonces, messages that a platform repeats."""
+
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select
+
+from core.clock import Instant
+from core.database import Query, Reader, Transaction, metadata
+
+nonces = Table(
+    "nonces",
+    metadata,
+    Column("scope", String(32), primary_key=True),
+    Column("nonce", String(128), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_USE = Query(
+    lambda insert: (
+        insert(nonces)
+        .values(scope=bindparam("scope"), nonce=bindparam("nonce"), expires_at=bindparam("until"))
+        .on_conflict_do_nothing(index_elements=["scope", "nonce"])
+        .returning(nonces.c.nonce)
+    )
+)
+_FIND = Query(
+    select(nonces.c.nonce).where(
+        nonces.c.scope == bindparam("scope"), nonces.c.nonce == bindparam("nonce")
+    )
+)
+FORGET_OLD = Query(delete(nonces).where(nonces.c.expires_at < bindparam("before")))
+
+
+async def use(db: Transaction, scope: str, nonce: str, until: Instant) -> bool:
+    """False when it was used before. It must be remembered for as long as it could come again."""
+    return await db.fetch_one(_USE, scope=scope, nonce=nonce, until=until) is not None
+
+
+async def is_used(db: Reader, scope: str, nonce: str) -> bool:
+    return await db.fetch_one(_FIND, scope=scope, nonce=nonce) is not None

@@ -1,0 +1,70 @@
+"""What a platform tells us of its user: they follow, they leave, a message was delivered.
+
+A platform repeats what it thinks we missed, and what it sent can be replayed: each event is
+taken once by its key, each nonce once.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core import audit, bindings, channel_messages, nonces, sessions
+from core.audit import Action
+from core.callers import ChannelId
+from core.clock import MINUTE
+from core.unit import Unit
+
+NONCE_REMEMBERED = 10 * MINUTE
+"""Twice the permitted skew of a platform's clock."""
+KEY_REMEMBERED = 10 * MINUTE
+
+
+class ChannelEventType(StrEnum):
+    LEFT = "LEFT"
+    MESSAGE_DELIVERED = "MESSAGE_DELIVERED"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvent:
+    """`message_number` and `delivered` are of a message that we sent."""
+
+    channel: ChannelId
+    type: ChannelEventType
+    account: str = field(repr=False)
+    key: str = field(repr=False)
+    nonce: str
+    message_number: str = ""
+    delivery: str = ""
+
+
+async def take_channel_event(unit: Unit, event: ChannelEvent) -> bool:
+    """False for what was taken before."""
+    if not await _is_new(unit, event):
+        return False
+    if event.type is ChannelEventType.LEFT:
+        await _forget(unit, event)
+    elif event.type is ChannelEventType.MESSAGE_DELIVERED:
+        await channel_messages.note_delivery(
+            unit.db, event.channel, event.message_number, event.delivery, unit.now
+        )
+    return True
+
+
+async def _is_new(unit: Unit, event: ChannelEvent) -> bool:
+    """The nonce belongs to one request, the key to one event, which the platform may repeat."""
+    index = unit.tools.vault.index
+    nonce = index(f"{event.channel}|{event.nonce}", "nonce").hex()
+    key = index(f"{event.channel}|{event.key}", "callback").hex()
+    first = await nonces.use(unit.db, "callback-nonce", nonce, unit.now + NONCE_REMEMBERED)
+    return first and await nonces.use(unit.db, "callback", key, unit.now + KEY_REMEMBERED)
+
+
+async def _forget(unit: Unit, event: ChannelEvent) -> None:
+    """Whoever leaves takes their channel's data along: binding, account key and sessions."""
+    account_index = unit.tools.vault.index(f"{event.channel}|{event.account}", "account")
+    citizen_id = await bindings.citizen_of(unit.db, event.channel, account_index)
+    await sessions.end_all_of_account(unit.db, event.channel, account_index, unit.now)
+    await sessions.erase_account(unit.db, event.channel, account_index)
+    await bindings.erase(unit.db, event.channel, account_index)
+    if citizen_id is not None:
+        await audit.record(unit, citizen_id, Action.UNBOUND, channel=event.channel.value)

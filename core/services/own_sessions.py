@@ -1,0 +1,41 @@
+"""登录会话 sessions: a person sees where they are signed in, and ends what they do not know."""
+
+from dataclasses import dataclass
+
+from core import audit, sessions
+from core.audit import Action
+from core.clock import Instant
+from core.errors import NoSuchSession
+from core.sessions import OpenSession
+from core.unit import Errand, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    session_id: int
+
+
+async def own_sessions(errand: Errand, _: None) -> list[OpenSession]:
+    """Newest first. Before the person is known, the one session that asks."""
+    caller = errand.session
+    if caller.citizen_id is None:
+        return await sessions.find_open_by_id(errand.db, caller.session_id, errand.now)
+    return await sessions.find_open(errand.db, caller.citizen_id, errand.now)
+
+
+async def end_session(unit: Unit, command: EndSession) -> Instant:
+    caller = unit.session
+    is_own = command.session_id == caller.session_id or (
+        caller.citizen_id is not None
+        and await sessions.belongs_to(unit.db, command.session_id, caller.citizen_id, unit.now)
+    )
+    if not is_own:
+        raise NoSuchSession(field="id")
+    await sessions.end(unit.db, command.session_id, unit.now)
+    await audit.record(
+        unit,
+        caller.citizen_id or caller.session_id,
+        Action.END_SESSION,
+        session=command.session_id,
+    )
+    return unit.now

@@ -1,0 +1,141 @@
+"""Every state against every transition: those of the table, and no other."""
+
+from collections.abc import Callable
+
+import pytest
+
+from core.cards import TEMPORARY_LOSS_LASTS, Card, CardState
+from core.clock import DAY
+from core.encryption import KeyRing, Sealed, Suite, Vault
+from core.errors import Language, WrongCardState
+
+SINCE = 1_700_000_000_000
+NOW = SINCE + DAY
+KEYS = KeyRing({"k": b"k" * 32})
+
+TRANSITIONS: dict[str, Callable[[Card, int], Card]] = {
+    "activate": Card.activate,
+    "temporary_loss": Card.temporary_loss,
+    "report_loss": Card.report_loss,
+    "cancel_loss": Card.cancel_loss,
+    "reissued": Card.reissued,
+    "lock": Card.lock,
+    "unlock": Card.unlock,
+    "cancel": Card.cancel,
+}
+
+S, A, L, K, T, C = (
+    CardState.SEALED,
+    CardState.ACTIVE,
+    CardState.LOST,
+    CardState.LOCKED,
+    CardState.TEMPORARILY_LOST,
+    CardState.CANCELLED,
+)
+TABLE = {
+    (S, "activate"): A,
+    (A, "temporary_loss"): T,
+    (A, "report_loss"): L,
+    (T, "report_loss"): L,
+    (L, "cancel_loss"): A,
+    (T, "cancel_loss"): A,
+    (L, "reissued"): C,
+    (A, "lock"): K,
+    (K, "unlock"): A,
+    (S, "cancel"): C,
+    (A, "cancel"): C,
+    (L, "cancel"): C,
+    (K, "cancel"): C,
+    (T, "cancel"): C,
+}
+
+
+def card(state: CardState) -> Card:
+    vault = Vault(Suite.INTERNATIONAL, KEYS, KEYS)
+    return Card(
+        id=1,
+        citizen_id=2,
+        number=Sealed(vault, vault.seal("SAMPLE01X", "cards.number", 1), "cards.number", 1),
+        number_index=vault.index("SAMPLE01X", "card_number"),
+        region_code="510100",
+        bank_code="SAMPLE-ICBC",
+        batch_number=None,
+        issue_date="2021-03-15",
+        state=state,
+        state_since=SINCE,
+        version=3,
+    )
+
+
+def test_the_states_have_the_codes_of_aaz502() -> None:
+    assert {state.name: state.value for state in CardState} == {
+        "SEALED": "0",
+        "ACTIVE": "1",
+        "LOST": "2",
+        "LOCKED": "3",
+        "TEMPORARILY_LOST": "4",
+        "CANCELLED": "9",
+    }
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+@pytest.mark.parametrize("state", CardState, ids=lambda state: state.name)
+def test_only_the_transitions_of_the_table_are_possible(state: CardState, name: str) -> None:
+    before = card(state)
+    goal = TABLE.get((state, name))
+
+    if goal is None:
+        with pytest.raises(WrongCardState):
+            TRANSITIONS[name](before, NOW)
+        return
+    after = TRANSITIONS[name](before, NOW)
+
+    assert (after.state, after.state_since) == (goal, NOW)
+    assert (after.id, after.number_index, after.version) == (1, before.number_index, 3)
+
+
+def test_nothing_leads_out_of_cancelled() -> None:
+    assert [move for (state, move) in TABLE if state is C] == []
+
+
+@pytest.mark.parametrize("state", CardState, ids=lambda state: state.name)
+def test_a_refused_transition_says_the_state_in_both_languages(state: CardState) -> None:
+    refusals = []
+    for name, transition in TRANSITIONS.items():
+        if (state, name) not in TABLE:
+            with pytest.raises(WrongCardState) as caught:
+                transition(card(state), NOW)
+            refusals.append(caught.value)
+
+    for refusal in refusals:
+        for language in Language:
+            message = refusal.message(language)
+            assert message
+            assert "{" not in message
+
+
+def test_a_temporary_loss_lapses_after_seven_days_to_the_millisecond() -> None:
+    lost = card(T)
+    ends = SINCE + 7 * DAY
+
+    assert TEMPORARY_LOSS_LASTS == 7 * DAY
+    assert lost.lapsed(ends - 1) == lost
+    assert (lost.lapsed(ends).state, lost.lapsed(ends).state_since) == (A, ends)
+
+
+@pytest.mark.parametrize("state", [S, A, L, K, C], ids=lambda state: state.name)
+def test_no_other_state_lapses(state: CardState) -> None:
+    before = card(state)
+
+    assert before.lapsed(SINCE + 1000 * DAY) == before
+
+
+def test_a_card_is_known_by_its_number_alone() -> None:
+    vault = Vault(Suite.INTERNATIONAL, KEYS, KEYS)
+
+    assert card(A).has_number("SAMPLE01X", vault)
+    assert not card(A).has_number("SAMPLE028", vault)
+
+
+def test_the_number_does_not_show() -> None:
+    assert "SAMPLE01X" not in repr(card(A))

@@ -1,0 +1,325 @@
+"""The one door to the data, on both engines."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from sqlalchemy import bindparam, select, text
+
+from core.database import (
+    Database,
+    DatabaseUnavailable,
+    Query,
+    SqliteDatabase,
+    Transaction,
+    UniqueViolation,
+    connect,
+    insert_into,
+)
+from core.quotas import quotas
+
+INSERT = insert_into(quotas)
+ALL = Query(select(quotas.c.key).order_by(quotas.c.key))
+ONE = Query(select(quotas).where(quotas.c.key == bindparam("key")))
+
+
+class Refused(Exception):
+    pass
+
+
+async def put(db: Transaction, key: str) -> None:
+    await db.fetch(INSERT, key=key.encode(), times="[]", last_at=1)
+
+
+async def keys(db: Database) -> list[str]:
+    return [bytes(row["key"]).decode() for row in await db.fetch(ALL)]
+
+
+@asynccontextmanager
+async def statements_of(db: SqliteDatabase) -> AsyncIterator[list[str]]:
+    """What SQLite's writer is told."""
+    seen: list[str] = []
+    await db._writer.set_trace_callback(seen.append)
+    yield seen
+    await db._writer.set_trace_callback(None)  # type: ignore[arg-type]
+
+
+async def test_a_job_returns_its_result_after_it_is_committed(db: Database) -> None:
+    async def job(transaction: Transaction) -> str:
+        await put(transaction, "a")
+        row = await transaction.fetch_one(ONE, key=b"a")
+        assert row is not None
+        return str(row["times"])
+
+    assert await db.write(job) == "[]"
+    assert await keys(db) == ["a"]
+
+
+async def test_a_job_that_raises_leaves_nothing(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        raise Refused
+
+    with pytest.raises(Refused):
+        await db.write(job)
+
+    assert await keys(db) == []
+
+
+async def test_a_savepoint_undoes_what_was_written_inside(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        with suppress(Refused):
+            async with transaction.savepoint():
+                await put(transaction, "b")
+                raise Refused
+        async with transaction.savepoint():
+            await put(transaction, "c")
+            with suppress(Refused):
+                async with transaction.savepoint():
+                    await put(transaction, "d")
+                    raise Refused
+
+    await db.write(job)
+
+    assert await keys(db) == ["a", "c"]
+
+
+async def test_a_reader_does_not_see_what_is_not_committed(db: Database) -> None:
+    seen: list[list[str]] = []
+
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        if not isinstance(db, SqliteDatabase):
+            seen.append(await keys(db))
+
+    await db.write(job)
+
+    assert seen in ([], [[]])
+    assert await keys(db) == ["a"]
+
+
+async def test_two_hundred_writes_at_once_are_all_there(db: Database) -> None:
+    async def write(number: int) -> int:
+        async def job(transaction: Transaction) -> int:
+            await put(transaction, f"{number:03}")
+            return number
+
+        return await db.write(job)
+
+    acknowledged = await asyncio.gather(*(write(number) for number in range(200)))
+
+    assert acknowledged == list(range(200))
+    assert await keys(db) == [f"{number:03}" for number in range(200)]
+
+
+async def test_the_same_key_twice_is_a_unique_violation(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    await db.write(job)
+
+    with pytest.raises(UniqueViolation):
+        await db.write(job)
+    assert await keys(db) == ["a"]
+
+
+async def test_of_many_that_write_the_same_key_one_wins(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    outcomes = await asyncio.gather(*(db.write(job) for _ in range(20)), return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes if outcome] == [UniqueViolation] * 19
+    assert await keys(db) == ["a"]
+
+
+async def test_a_refused_job_harms_none_beside_it(db: Database) -> None:
+    async def write(number: int) -> None:
+        async def job(transaction: Transaction) -> None:
+            await put(transaction, f"{number:02}")
+            if number % 3 == 0:
+                raise Refused
+            if number % 3 == 1:
+                await put(transaction, f"{number:02}")
+
+        await db.write(job)
+
+    outcomes = await asyncio.gather(
+        *(write(number) for number in range(30)), return_exceptions=True
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [Refused, UniqueViolation, type(None)] * 10
+    assert await keys(db) == [f"{number:02}" for number in range(2, 30, 3)]
+
+
+async def test_a_write_goes_on_when_its_caller_is_gone(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    async def after(transaction: Transaction) -> None:
+        await put(transaction, "b")
+
+    gone = asyncio.create_task(db.write(job))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+
+    await db.write(after)
+
+    assert "b" in await keys(db)
+
+
+async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: str) -> None:
+    database = await connect(database_url)
+
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    last = asyncio.create_task(database.write(job))
+    await asyncio.sleep(0)
+    await last
+    await database.close()
+
+    assert await read_anew(database_url) == ["a"]
+
+
+# --- SQLite --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqlite(db: Database) -> SqliteDatabase:
+    if not isinstance(db, SqliteDatabase):
+        pytest.skip("of SQLite alone")
+    return db
+
+
+async def test_writes_that_wait_share_a_commit(sqlite: SqliteDatabase) -> None:
+    async def write(number: int) -> None:
+        async def job(transaction: Transaction) -> None:
+            await put(transaction, f"{number:03}")
+
+        await sqlite.write(job)
+
+    async with statements_of(sqlite) as seen:
+        await asyncio.gather(*(write(number) for number in range(200)))
+
+    commits = [statement for statement in seen if statement == "COMMIT"]
+    assert 1 <= len(commits) <= 10
+    assert seen.count("BEGIN IMMEDIATE") == len(commits)
+
+
+async def test_a_write_alone_has_a_commit_of_its_own(sqlite: SqliteDatabase) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    async with statements_of(sqlite) as seen:
+        await sqlite.write(job)
+
+    assert seen.count("COMMIT") == 1
+
+
+async def test_a_job_that_awaits_something_else_is_refused_clearly(sqlite: SqliteDatabase) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="awaited something outside the database"):
+        await sqlite.write(job)
+
+    assert await keys(sqlite) == []
+
+
+async def test_the_file_is_journalled_and_synced_in_full(
+    sqlite: SqliteDatabase, database_url: str
+) -> None:
+    found = {}
+    for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
+        pragma = Query(text(f"PRAGMA {name}"))
+        for connection in (sqlite._writer, *sqlite._readers):
+            rows = await connection.execute_fetchall(pragma.compiled(sqlite.dialect)[0])
+            found.setdefault(name, set()).update(value for row in rows for value in tuple(row))
+
+    assert found == {
+        "journal_mode": {"wal"},
+        "synchronous": {2},
+        "foreign_keys": {1},
+        "busy_timeout": {5000},
+    }
+
+
+async def test_another_processs_lock_is_waited_for(
+    sqlite: SqliteDatabase, database_url: str
+) -> None:
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(sqlite.write(job))
+    await asyncio.sleep(0.1)
+    assert not writing.done()
+
+    other.execute("COMMIT")
+    other.close()
+    await writing
+
+    assert await keys(sqlite) == ["a"]
+
+
+async def test_a_full_disk_refuses_cleanly_and_recovers(sqlite: SqliteDatabase) -> None:
+    async def big(transaction: Transaction) -> None:
+        await transaction.fetch(INSERT, key=b"big", times="x" * 2_000_000, last_at=1)
+
+    async def small(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    pages = await sqlite._writer.execute_fetchall("PRAGMA page_count")
+    await sqlite._writer.execute_fetchall(f"PRAGMA max_page_count = {next(iter(pages))[0] + 4}")
+
+    with pytest.raises(DatabaseUnavailable):
+        await sqlite.write(big)
+    await sqlite._writer.execute_fetchall("PRAGMA max_page_count = 1073741823")
+    await sqlite.write(small)
+
+    assert await keys(sqlite) == ["a"]
+
+
+async def test_a_full_disk_does_not_acknowledge_those_in_the_same_commit(
+    sqlite: SqliteDatabase,
+) -> None:
+    async def small(transaction: Transaction) -> None:
+        await put(transaction, "a")
+
+    async def big(transaction: Transaction) -> None:
+        await transaction.fetch(INSERT, key=b"big", times="x" * 2_000_000, last_at=1)
+
+    pages = await sqlite._writer.execute_fetchall("PRAGMA page_count")
+    await sqlite._writer.execute_fetchall(f"PRAGMA max_page_count = {next(iter(pages))[0] + 4}")
+
+    outcomes = await asyncio.gather(sqlite.write(small), sqlite.write(big), return_exceptions=True)
+
+    acknowledged = ["a"] if outcomes[0] is None else []
+    assert isinstance(outcomes[1], DatabaseUnavailable)
+    assert await keys(sqlite) == acknowledged
+
+
+async def test_a_damaged_file_is_unavailable_not_a_surprise(
+    sqlite: SqliteDatabase, database_url: str
+) -> None:
+    with open(database_url.removeprefix("sqlite:///"), "r+b") as file:  # noqa: ASYNC230
+        file.write(b"garbage" * 10_000)
+
+    with pytest.raises(DatabaseUnavailable):
+        await read_anew(database_url)
+
+
+async def read_anew(database_url: str) -> list[str]:
+    database = await connect(database_url)
+    try:
+        return await keys(database)
+    finally:
+        await database.close()

@@ -1,0 +1,133 @@
+"""What the tests of several services share: reading the history, moving the clock, small factories."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import time_machine
+
+from core import citizens, pictures
+from core.database import Transaction
+from core.pictures import PictureKind
+from sandbox.personas import Persona
+from tests.front_end import FrontEnd, World
+
+OUTLET = "SAMPLE-510104-1"
+"""In 锦江区 510104; serves SAMPLE-ICBC, SAMPLE-ABC and SAMPLE-BOC."""
+
+OUTLET_OF_OTHER_BANKS = "SAMPLE-510104-2"
+OUTLET_OF_OTHER_DISTRICT = "SAMPLE-510105-1"
+NEW_PHONE = "19900009999"
+
+
+def later(**duration: int) -> time_machine.travel:
+    """The clock of gateway and sandbox so much further on, and running."""
+    return time_machine.travel(time.time() + timedelta(**duration).total_seconds(), tick=True)
+
+
+@contextlib.contextmanager
+def english(citizen: FrontEnd) -> Iterator[None]:
+    citizen.headers["Accept-Language"] = "en"
+    yield
+    del citizen.headers["Accept-Language"]
+
+
+def other_than(code: str) -> str:
+    """A wrong code."""
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def fault(answer: dict[str, Any]) -> tuple[str, str | None]:
+    """Code and field of a refusal."""
+    return answer["code"], answer["field"]
+
+
+def problems(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Every wrong field with its code, in the order of the form."""
+    return [(problem["field"], problem["code"]) for problem in answer["problems"]]
+
+
+async def person_id(world: World, person: Persona) -> int:
+    database, vault = world.application.database, world.application.tools.vault
+    citizen = await citizens.find_by_number(database, vault, person.social_security_number)
+    assert citizen is not None
+    return citizen.id
+
+
+async def history(world: World, person: Persona) -> list[str]:
+    """What the audit log tells of a person, oldest first; a result only where it is not DONE."""
+    number = await person_id(world, person)
+    entries = (await world.rows("audit_entries"))["audit_entries"]
+    own = sorted((entry for entry in entries if entry[0] == number), key=lambda entry: entry[1])
+    return [entry[3] if entry[4] == "DONE" else f"{entry[3]} {entry[4]}" for entry in own]
+
+
+async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:
+    """Texts of the plain notices in the inbox, newest first."""
+    return [sms["text"] for sms in await citizen.inbox(phone) if sms["purpose"] is None]
+
+
+async def register(world: World, *, name: str, number: str, phone: str | None) -> int:
+    """Puts somebody on file who never came in through a channel."""
+    vault, now = world.application.tools.vault, world.application.clock()
+
+    async def job(db: Transaction) -> int:
+        return await citizens.register(db, vault, now, name=name, number=number, phone=phone)
+
+    return await world.application.database.write(job)
+
+
+async def keep_pictures(world: World, citizen: FrontEnd, *, confirmed: bool = True) -> None:
+    """Portrait and both sides of the ID card, without the time that processing takes."""
+    owner, tools = await person_id(world, citizen.person), world.application.tools
+    name = await tools.pictures.put(b"a picture", owner)
+    now = world.application.clock()
+
+    async def job(db: Transaction) -> None:
+        for kind in PictureKind:
+            await pictures.add(db, now, citizen_id=owner, kind=kind, object_name=name, size=9)
+        for picture in (await pictures.latest(db, owner)).values():
+            if confirmed:
+                await pictures.confirm(db, picture, now)
+
+    await world.application.database.write(job)
+
+
+def application_of(person: Persona, **changes: Any) -> dict[str, Any]:
+    """The form of 申办, filled in as the person would."""
+    born: date = person.birth_date
+    return {
+        "postalCode": "610000",
+        "socialInsuranceNumber": None,
+        "educationCode": "10",
+        "occupationCode": "20000",
+        "bankCode": "SAMPLE-ICBC",
+        "financialWithholding": False,
+        "pickupMethod": "OUTLET",
+        "districtCode": "510104",
+        "outletCode": OUTLET,
+        "phone": person.phone,
+        "code": "000000",
+        "nationalityCode": "CHN",
+        "idDocumentType": "01",
+        "idIssuer": "成都市公安局",
+        "idNumber": person.social_security_number,
+        "idValidUntil": "LONG_TERM",
+        "name": person.name,
+        "genderCode": person.gender_code,
+        "ethnicityCode": "01",
+        "birthDate": f"{born:%Y%m%d}",
+    } | changes
+
+
+def reissue_of(person: Persona, **changes: str) -> dict[str, str]:
+    """The form of 补卡 for the persona whose bank is SAMPLE-ABC."""
+    return {
+        "pickupMethod": "OUTLET",
+        "districtCode": "510104",
+        "outletCode": OUTLET,
+        "phone": person.phone,
+        "code": "000000",
+    } | changes
