@@ -41,7 +41,7 @@ class Unreachable(Exception):
 class Messenger(Protocol):
     """A channel that takes messages for its users."""
 
-    async def notify(self, account: str, template: str, text: str, now: Instant) -> str:
+    async def notify(self, account: str, template_id: str, text: str, now: Instant) -> str:
         """Sends at most once and returns the platform's number. Raises `Unreachable` or a refusal."""
 
 

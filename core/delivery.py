@@ -142,7 +142,7 @@ class Worker:
         payload, now = effect.payload, self._clock()
         channel = ChannelId(payload["channel"])
         number = await self._messengers[channel].notify(
-            payload["account"], payload["template"], payload["text"], now
+            payload["account"], payload["templateId"], payload["text"], now
         )
 
         async def job(db: Transaction) -> None:

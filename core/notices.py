@@ -25,7 +25,8 @@ _TEXTS = {
 
 
 async def send(unit: Unit, citizen: Citizen, notice: str) -> None:
-    """By SMS to the phone that `citizen` holds, and into every channel in which they are bound."""
+    """By SMS to the phone that `citizen` holds, and into every channel that they are bound in and
+    that has a template for it."""
     if citizen.phone is not None:
         await outbox.put_sms(
             unit,
@@ -35,17 +36,20 @@ async def send(unit: Unit, citizen: Citizen, notice: str) -> None:
             text=f"【成都人社】{text_of(notice)}",
         )
     for channel, account in await bindings.accounts_of(unit.db, citizen.id):
-        await outbox.put(
-            unit,
-            person=citizen.id,
-            kind=EffectKind.CHANNEL_MESSAGE,
-            payload={
-                "channel": channel.value,
-                "account": unit.tools.vault.open(account, "accounts", 0),
-                "template": notice,
-                "text": text_of(notice),
-            },
-        )
+        template_id = unit.tools.settings.template(channel.value, notice)
+        if template_id is not None:
+            await outbox.put(
+                unit,
+                person=citizen.id,
+                kind=EffectKind.CHANNEL_MESSAGE,
+                payload={
+                    "channel": channel.value,
+                    "account": unit.tools.vault.open(account, "accounts", 0),
+                    "template": notice,
+                    "templateId": template_id,
+                    "text": text_of(notice),
+                },
+            )
 
 
 def text_of(notice: str) -> str:

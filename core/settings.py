@@ -172,6 +172,12 @@ class Settings:
     def origins(self) -> frozenset[str]:
         return frozenset(split(self.allowed_origins))
 
+    def template(self, channel: str, notice: str) -> str | None:
+        """The platform's template for a notice; None where that channel does not tell it."""
+        templates: str = getattr(self, f"{channel.lower()}_templates", "")
+        pairs = (part.partition(":") for part in split(templates))
+        return next((id_ for name, _, id_ in pairs if name == notice), None)
+
     def missing(self) -> list[str]:
         """The variables without which the real outside world cannot be reached."""
         off = set(split(self.channels_off.upper()))

@@ -9,6 +9,10 @@ from core.settings import Secret, Settings, kept_secrets
 
 MOUNT = "/sandbox"
 _PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
+_TEMPLATES = ",".join(
+    f"{notice}:sandbox-{notice.lower()}"
+    for notice in ("CARD_READY", "LOSS_REPORTED", "PHONE_CHANGED", "PASSWORD_CHANGED")
+)
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -56,6 +60,10 @@ def _apps(settings: Settings) -> dict[str, Any]:
         "unionpay_app_id": "unionpay-sandbox",
         "unionpay_redirect_domains": domains,
         "ping_an_app_id": "ping-an-sandbox",
+        "unionpay_mini_program_id": "mp-sandbox",
+        "wechat_query_url": f"{settings.address}{MOUNT}/",
+        "wechat_card_url": f"{settings.address}{MOUNT}/",
+        **{f"{channel}_templates": _TEMPLATES for channel in ("wechat", "unionpay", "ping_an")},
     }
 
 

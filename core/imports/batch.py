@@ -4,7 +4,6 @@ Runs inside one write job, so that what was looked up still holds when it is wri
 person who is new gets one citizen, however many cards the batch has for them.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -86,7 +85,7 @@ _MOVE_HEAD = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeyedLine:
     """A line with its keyed indexes, under each index key in use."""
 
@@ -290,7 +289,7 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
 
 def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dict[str, Any]:
     """The next entry of the person's chain, made as `audit.record` makes it."""
-    details = json.dumps({"card": card_id})
+    details = f'{{"card": {card_id}}}'
     before, person.entry = person.mark, person.entry + 1
     person.mark = seals.audit(
         person.id,

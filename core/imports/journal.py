@@ -73,12 +73,12 @@ class Journal:
 
     def first_lines(self, cards: Sequence[tuple[bytes, int]]) -> list[int]:
         """For each card the line on which it occurs first, and notes those that are new."""
-        firsts = []
-        for card, line in cards:
-            self._connection.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (card, line))
-            row = self._connection.execute("SELECT line FROM seen WHERE card = ?", (card,))
-            firsts.append(row.fetchone()[0])
-        return firsts
+        before = self._connection.total_changes
+        self._connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", cards)
+        if self._connection.total_changes - before == len(cards):
+            return [line for _, line in cards]
+        query = "SELECT line FROM seen WHERE card = ?"
+        return [self._connection.execute(query, (card,)).fetchone()[0] for card, _ in cards]
 
     def save(self, of: bytes, position: Position) -> None:
         values = [getattr(position, name) for name in _COLUMNS]

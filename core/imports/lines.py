@@ -42,7 +42,7 @@ class BadLine:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CardLine:
     line: int
     name: str = field(repr=False)

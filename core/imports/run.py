@@ -1,8 +1,7 @@
 """The import as a whole: batch after batch, from where the last one ended."""
 
-import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,10 +59,7 @@ async def import_cards(
     into: str,
     batch: int,
 ) -> AsyncIterator[Position]:
-    """Yields where it stands: at once, and after each batch. `into` names the database.
-
-    While a batch is written, the next one is read and checked in a thread.
-    """
+    """Yields where it stands: at once, and after each batch. `into` names the database."""
     name = file.digest + into.encode()
     position = await _position(importer, journal, name) or Position(file.begins, 2)
     if position.line == 2:
@@ -71,19 +67,14 @@ async def import_cards(
     bad_lines.go_back(position.errors_end)
     yield position
     raws = file.lines(position.offset, position.line)
-
-    def read_on() -> _Batch | None:
-        some = list(itertools.islice(raws, batch))
-        return _checked(importer, some) if some else None
-
-    read = await asyncio.to_thread(read_on)
-    while read is not None:
-        keyed, repeated = _first_of_each(journal, read.lines)
-        written, following = await asyncio.gather(importer.write(keyed), asyncio.to_thread(read_on))
-        bad = sorted([*read.bad, *repeated, *written.bad], key=lambda problem: problem.line)
+    while some := list(itertools.islice(raws, batch)):
+        lines, bad = _checked(importer, some)
+        keyed, repeated = _first_of_each(journal, lines)
+        written = await importer.write(keyed)
+        bad = sorted([*bad, *repeated, *written.bad], key=lambda problem: problem.line)
         for problem in bad:
             bad_lines.tell(problem)
-        position.offset, position.line = read.ends, read.last + 1
+        position.offset, position.line = some[-1].ends, some[-1].line + 1
         position.added += written.added
         position.already += written.already
         position.bad += len({problem.line for problem in bad})
@@ -91,7 +82,6 @@ async def import_cards(
         position.last_card = written.last_card or position.last_card
         journal.save(name, position)
         yield position
-        read = following
     journal.remove()
 
 
@@ -101,17 +91,7 @@ async def _position(importer: Importer, journal: Journal, name: bytes) -> Positi
     return found if found and await importer.has_card(found.last_card) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """`ends` is the byte after its `last` line."""
-
-    last: int
-    ends: int
-    lines: list[KeyedLine]
-    bad: list[BadLine]
-
-
-def _checked(importer: Importer, raws: Sequence[RawLine]) -> _Batch:
+def _checked(importer: Importer, raws: Iterable[RawLine]) -> tuple[list[KeyedLine], list[BadLine]]:
     lines, bad = [], []
     for raw in raws:
         found = [raw.bad] if raw.bad else importer.reader.read(raw.line, raw.cells)
@@ -119,7 +99,7 @@ def _checked(importer: Importer, raws: Sequence[RawLine]) -> _Batch:
             lines.append(KeyedLine.of(found, importer.vault))
         else:
             bad += found
-    return _Batch(raws[-1].line, raws[-1].ends, lines, bad)
+    return lines, bad
 
 
 def _first_of_each(

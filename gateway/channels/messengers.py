@@ -6,22 +6,16 @@ from core.callers import ChannelId
 from core.channel_messages import Messenger, Unreachable
 from core.clock import Instant
 from core.errors import NotOfferedHere
-from core.settings import Settings, split
+from core.settings import Settings
 from gateway.channels.base import Channel, Message, Undeliverable
 
 
 class ChannelMessenger:
-    """Sends through one channel; a notice without a template is not for that channel."""
-
-    def __init__(self, channel: Channel, templates: Mapping[str, str], url: str) -> None:
+    def __init__(self, channel: Channel, url: str) -> None:
         self._channel = channel
-        self._templates = templates
         self._url = url
 
-    async def notify(self, account: str, template: str, text: str, now: Instant) -> str:
-        template_id = self._templates.get(template)
-        if template_id is None:
-            raise Unreachable("no template")
+    async def notify(self, account: str, template_id: str, text: str, now: Instant) -> str:
         message = Message(template_id, text, {"content": text}, self._url)
         try:
             return await self._channel.send(account, message, now)
@@ -34,20 +28,8 @@ class ChannelMessenger:
 def build_messengers(
     settings: Settings, channels: Mapping[ChannelId, Channel]
 ) -> dict[ChannelId, Messenger]:
-    templates = {
-        ChannelId.WECHAT: settings.wechat_templates,
-        ChannelId.UNIONPAY: settings.unionpay_templates,
-        ChannelId.PING_AN: settings.ping_an_templates,
-    }
+    """A message opens the card services."""
     return {
-        channel_id: ChannelMessenger(
-            channel, read_templates(templates.get(channel_id, "")), settings.wechat_card_url
-        )
+        channel_id: ChannelMessenger(channel, settings.wechat_card_url)
         for channel_id, channel in channels.items()
     }
-
-
-def read_templates(setting: str) -> dict[str, str]:
-    """`CARD_READY:id, LOSS_REPORTED:id`."""
-    pairs = (part.partition(":") for part in split(setting))
-    return {notice.strip(): template_id.strip() for notice, _, template_id in pairs}

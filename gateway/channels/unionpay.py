@@ -127,7 +127,7 @@ class UnionPay(Channel):
         self._platform = Connection(http, settings.unionpay_url, self.app_name)
         self._token = AppToken(self._fetch_token)
         self._fields = fields or TripleDesFields(settings.unionpay_symmetric_key.reveal())
-        self._mini_program_id = mini_program_id
+        self._mini_program_id = mini_program_id or settings.unionpay_mini_program_id
 
     # --- signing in -----------------------------------------------------------------------
 
