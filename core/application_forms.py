@@ -53,8 +53,14 @@ class FilledForm:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "FilledForm":
+        """Spaces around a value are nobody's intention."""
         known = {entry.name for entry in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        typed: dict[str, Any] = {
+            name: value.strip(" ") if isinstance(value, str) else value
+            for name, value in values.items()
+            if name in known
+        }
+        return cls(**typed)
 
 
 class FieldType(StrEnum):

@@ -358,11 +358,22 @@ class SqliteDatabase:
 
 
 async def _open_connection(path: str, **options: Any) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None, **options)
-    connection.row_factory = sqlite3.Row
-    for pragma in _PRAGMAS:
-        await connection.execute_fetchall(pragma)
+    try:
+        connection = await aiosqlite.connect(path, isolation_level=None, **options)
+        await _set_up(connection)
+    except sqlite3.DatabaseError as error:
+        raise _translated(error) from error
     return connection
+
+
+async def _set_up(connection: aiosqlite.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    try:
+        for pragma in _PRAGMAS:
+            await connection.execute_fetchall(pragma)
+    except sqlite3.DatabaseError:
+        await connection.close()
+        raise
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------

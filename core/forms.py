@@ -104,7 +104,12 @@ class Form:
         self._problems: list[Refusal] = []
 
     def refuse(self, problem: Refusal) -> None:
-        self._problems.append(problem)
+        """The first problem of a field stands: a later one only follows from it."""
+        if not self.has_refused(problem.field):
+            self._problems.append(problem)
+
+    def has_refused(self, field: str | None) -> bool:
+        return any(problem.field == field for problem in self._problems)
 
     @property
     def problems(self) -> tuple[Refusal, ...]:
@@ -180,16 +185,16 @@ class Form:
     def outlet(
         self, outlet_code: str, district_code: str, bank_code: str, reference: Reference
     ) -> None:
-        """An outlet that lies in the district and serves the bank."""
+        """An outlet that lies in the district and serves the bank, where these are known."""
         if not outlet_code:
             self._refuse(Required, "outletCode")
             return
         outlet = reference.outlet(outlet_code)
         if outlet is None:
             self._refuse(UnknownCode, "outletCode")
-        elif outlet.district_code != district_code:
+        elif reference.districts.get(district_code) and outlet.district_code != district_code:
             self.refuse(OutletNotInDistrict(field="outletCode"))
-        elif bank_code not in outlet.bank_codes:
+        elif reference.bank(bank_code) and bank_code not in outlet.bank_codes:
             self.refuse(OutletDoesNotServeBank(field="outletCode"))
 
     def birth_date(self, field: str, value: str) -> date | None:

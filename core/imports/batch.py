@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 
 from core import citizens as people
 from core.audit import DONE, OPERATOR, Action, audit_entries, audit_heads
@@ -79,7 +79,7 @@ _MOVE_HEAD = Query(
         .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
         .on_conflict_do_update(
             index_elements=["person"],
-            set_={"number": bindparam("number"), "mark": bindparam("mark")},
+            set_={"number": text("excluded.number"), "mark": text("excluded.mark")},
         )
     )
 )
@@ -127,7 +127,7 @@ class _Person:
     entry: int = 0
     mark: bytes = b""
     in_use: bool = False
-    new: CardLine | None = None
+    new: KeyedLine | None = None
     new_phone: str | None = field(default=None, repr=False)
 
 
@@ -177,7 +177,7 @@ class _Plan:
     def _add(self, keyed: KeyedLine, person: _Person | None) -> None:
         line = keyed.line
         if person is None:
-            person = _Person(new_id(self.now), line.name, None, new=line)
+            person = _Person(new_id(self.now), line.name, None, new=keyed)
             self.people[keyed.number[0]] = person
         if line.phone and person.phone_index is None:
             person.new_phone, person.phone_index = line.phone, keyed.phone[0]
@@ -197,7 +197,9 @@ async def write_batch(
     for keyed in lines:
         plan.take(keyed)
     changed = list({person.id: person for _, person in plan.adds}.values())
-    await db.execute_many(_ADD_PERSON, _new_people(plan, changed))
+    await db.execute_many(
+        _ADD_PERSON, [_person_row(vault, now, p, p.new) for p in changed if p.new is not None]
+    )
     for person in changed:
         if person.new is None and person.new_phone is not None:
             await people.set_phone(db, vault, person.id, person.new_phone)
@@ -255,19 +257,19 @@ async def _fetch_any(
     return rows
 
 
-def _new_people(plan: _Plan, changed: Iterable[_Person]) -> list[Any]:
-    return [
-        people.new_row(
-            plan.vault,
-            plan.now,
-            person.id,
-            person.new.name,
-            person.new.social_security_number,
-            person.new_phone,
-        )
-        for person in changed
-        if person.new is not None
-    ]
+def _person_row(vault: Vault, now: Instant, person: _Person, keyed: KeyedLine) -> dict[str, Any]:
+    """As `citizens.new_row`, with the indexes that are known already."""
+    number, phone = keyed.line.social_security_number, person.new_phone
+    return {
+        "id": person.id,
+        "name": vault.seal(person.name, "citizens.name", person.id),
+        SSN: vault.seal(number, f"citizens.{SSN}", person.id),
+        f"{SSN}_index": keyed.number[0],
+        PHONE: vault.seal(phone, f"citizens.{PHONE}", person.id) if phone else None,
+        f"{PHONE}_index": person.phone_index,
+        "created_at": now,
+        "version": 1,
+    }
 
 
 def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> dict[str, Any]:
@@ -316,4 +318,7 @@ def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dic
 
 
 def _first(found: dict[Any, Any], keys: Iterable[Any]) -> Any:
-    return next((found[key] for key in keys if key in found), None)
+    for key in keys:
+        if key in found:
+            return found[key]
+    return None

@@ -1,5 +1,6 @@
 """One line of the file: a person and a card, checked by the rules of the forms."""
 
+import functools
 import re
 from dataclasses import dataclass, field
 from datetime import date
@@ -63,45 +64,50 @@ class LineReader:
         self._reference = reference
         self._today = today
         self._card_check_character = card_check_character
+        # Most lines of a file repeat another one's bank, day and batch.
+        self._problems_of_card = functools.lru_cache(4096)(self._find_problems_of_card)
 
     def read(self, line: int, cells: list[str]) -> CardLine | list[BadLine]:
         """`cells` are in the order of `COLUMNS`. Every wrong column is named at once."""
-        name, number, phone, card_number, state, bank, issued, batch, region = cells
+        name, number, phone, card_number, *others = map(str.strip, cells)
+        state, bank_code, issue_date, batch_number, region_code = others
         form = Form()
-        found = CardLine(
-            line=line,
-            name=form.name("name", name),
-            social_security_number=form.id_number("socialSecurityNumber", number, self._today),
-            phone=form.phone("phone", phone) if phone.strip() else None,
-            card_number=form.card_number(
-                "cardNumber", card_number, check_character=self._card_check_character
-            ),
-            state=_STATES.get(state.strip().upper(), CardState.CANCELLED),
-            bank_code=bank.strip(),
-            issue_date=issued.strip(),
-            batch_number=batch.strip() or None,
-            region_code=region.strip() or CHENGDU,
+        name = form.name("name", name)
+        number = form.id_number("socialSecurityNumber", number, self._today)
+        phone = form.phone("phone", phone) if phone else ""
+        card_number = form.card_number(
+            "cardNumber", card_number, check_character=self._card_check_character
         )
-        bad = [
-            BadLine(line, _COLUMN_OF[problem.field or ""], problem.message(Language.EN).rstrip("."))
-            for problem in form.problems
-        ]
-        bad += [BadLine(line, *problem) for problem in self._problems(found, state)]
-        return bad or found
+        problems = self._problems_of_card(state, bank_code, issue_date, batch_number, region_code)
+        if form.problems or problems:
+            return [*_of_form(line, form), *(BadLine(line, *problem) for problem in problems)]
+        return CardLine(
+            line,
+            name,
+            number,
+            phone or None,
+            card_number,
+            _STATES[state.upper()],
+            bank_code,
+            issue_date,
+            batch_number or None,
+            region_code or CHENGDU,
+        )
 
-    def _problems(self, found: CardLine, state: str) -> list[tuple[str, str]]:
+    def _find_problems_of_card(
+        self, state: str, bank_code: str, issue_date: str, batch_number: str, region_code: str
+    ) -> list[tuple[str, str]]:
         problems = []
-        if state.strip().upper() not in _STATES:
+        if state.upper() not in _STATES:
             problems.append(("state", f"must be one of {', '.join(_STATES)}"))
-        if self._reference.bank(found.bank_code) is None:
+        if self._reference.bank(bank_code) is None:
             problems.append(("bank_code", "is not the code of a known bank"))
-        if (reason := self._wrong_day(found.issue_date)) is not None:
+        if (reason := self._wrong_day(issue_date)) is not None:
             problems.append(("issue_date", reason))
-        if found.batch_number is not None and not _is_batch_number(found.batch_number):
-            problems.append(
-                ("batch_number", f"must be at most {MOST_BATCH_NUMBER} printable characters")
-            )
-        if self._reference.regions.get(found.region_code) is None:
+        if len(batch_number) > MOST_BATCH_NUMBER or not batch_number.isprintable():
+            reason = f"must be at most {MOST_BATCH_NUMBER} printable characters"
+            problems.append(("batch_number", reason))
+        if region_code and self._reference.regions.get(region_code) is None:
             problems.append(("region_code", "is not the code of a city of Sichuan"))
         return problems
 
@@ -112,5 +118,8 @@ class LineReader:
         return "lies in the future" if day > self._today else None
 
 
-def _is_batch_number(text: str) -> bool:
-    return len(text) <= MOST_BATCH_NUMBER and text.isprintable()
+def _of_form(line: int, form: Form) -> list[BadLine]:
+    return [
+        BadLine(line, _COLUMN_OF[problem.field or ""], problem.message(Language.EN).rstrip("."))
+        for problem in form.problems
+    ]

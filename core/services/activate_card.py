@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from core import applications, audit, cards, citizens, holders, outbox, passwords, verification
 from core.audit import Action
 from core.cards import Card, CardState
-from core.errors import CardNumberMismatch
+from core.errors import CardNumberMismatch, PhoneNotBound
 from core.forms import Form, birth_date_of
 from core.holders import Holder
 from core.unit import Errand, Unit
@@ -54,9 +54,11 @@ async def activate_card(unit: Unit, command: ActivateCard, drawn: DrawnPassword)
     form.finish()
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
     card = _card(holder).activate(unit.now)
-    holder.citizen.must_have_phone(phone, vault)
+    if not holder.citizen.has_phone(phone, vault):
+        form.refuse(PhoneNotBound(field="phone"))
     if not card.has_number(number, vault):
-        raise CardNumberMismatch(field="cardNumber")
+        form.refuse(CardNumberMismatch(field="cardNumber"))
+    form.finish()
     await verification.check(unit, phone, VerificationPurpose.ACTIVATE_CARD, code)
     await _cancel_replaced_card(unit, holder)
     await cards.save_state(unit.db, card)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from core import audit, cards, holders, notices, verification
 from core.audit import Action
 from core.cards import Card, CardState
-from core.errors import CardNumberMismatch, ReissueOpen
+from core.errors import CardNumberMismatch, PhoneNotBound, ReissueOpen
 from core.forms import Form
 from core.holders import Holder
 from core.unit import Unit
@@ -37,9 +37,11 @@ async def cancel_loss(unit: Unit, command: CancelLoss) -> Holder:
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
     must_be_possible(holder)
     card = _card(holder).cancel_loss(unit.now)
-    holder.citizen.must_have_phone(phone, vault)
+    if not holder.citizen.has_phone(phone, vault):
+        form.refuse(PhoneNotBound(field="phone"))
     if not card.has_number(number, vault):
-        raise CardNumberMismatch(field="cardNumber")
+        form.refuse(CardNumberMismatch(field="cardNumber"))
+    form.finish()
     await verification.check(unit, phone, VerificationPurpose.CANCEL_LOSS, code)
     await cards.save_state(unit.db, card)
     await audit.record(unit, holder.citizen.id, Action.CANCEL_LOSS, card=card.id)

@@ -48,8 +48,8 @@ async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:
     form = Form()
     old = form.password("oldPassword", command.old_password)
     new = form.password("newPassword", command.new_password)
-    if not form.problems:
-        number = citizen.social_security_number.reveal()
+    number = citizen.social_security_number.reveal()
+    if not form.has_refused("newPassword"):
         if passwords.is_too_simple(new, number, birth_date_of(number)):
             form.refuse(PasswordTooSimple(field="newPassword"))
         elif new == old:

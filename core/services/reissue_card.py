@@ -7,7 +7,7 @@ from core import applications, audit, holders, notices, orders, verification
 from core.applications import ApplicationKind
 from core.audit import Action
 from core.cards import CardState
-from core.errors import ApplicationOpen
+from core.errors import ApplicationOpen, PhoneNotBound, Text
 from core.forms import Form
 from core.holders import Holder
 from core.production import Progress
@@ -27,7 +27,7 @@ class ReissueCard:
 def must_be_possible(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
-    (holder.in_state(CardState.LOST) or holder.card).reissued(0)
+    (holder.in_state(CardState.LOST) or holder.card).must_be_lost_for(Text("补卡", "a reissue"))
 
 
 async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
@@ -42,8 +42,9 @@ async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
     card = holder.in_state(CardState.LOST)
     assert card is not None
     form.outlet(command.outlet_code, command.district_code, card.bank_code, reference)
+    if not holder.citizen.has_phone(phone, vault):
+        form.refuse(PhoneNotBound(field="phone"))
     form.finish()
-    holder.citizen.must_have_phone(phone, vault)
     await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
     application = await applications.accept(
         unit.db,

@@ -52,6 +52,15 @@ class Transferable:
     enrolled: frozenset[InsuranceType]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadyToTransfer:
+    """The form in normal form, and the card that it is about."""
+
+    phone: str = field(repr=False)
+    code: str = field(repr=False)
+    found: Transferable
+
+
 def must_be_possible(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
@@ -67,25 +76,25 @@ async def find_insurances(errand: Errand, command: AskInsurances) -> Transferabl
     return await _ask_registries(errand, number)
 
 
-async def find_transferable(errand: Errand, command: TransferIn) -> Transferable:
+async def find_transferable(errand: Errand, command: TransferIn) -> ReadyToTransfer:
     form = Form()
     number = _card_number(form, errand, command.card_number)
-    form.phone("phone", command.phone)
-    form.verification_code("code", command.code)
+    phone = form.phone("phone", command.phone)
+    code = form.verification_code("code", command.code)
     if not command.insurances:
         form.refuse(NoInsuranceChosen(field="insurances"))
     form.finish()
     found = await _ask_registries(errand, number)
     _must_be_enrolled(command.insurances, found.enrolled)
-    return found
+    return ReadyToTransfer(phone, code, found)
 
 
-async def transfer_in(unit: Unit, command: TransferIn, found: Transferable) -> Holder:
-    db, vault = unit.db, unit.tools.vault
+async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -> Holder:
+    db, vault, found = unit.db, unit.tools.vault, ready.found
     holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
     must_be_possible(holder)
-    holder.citizen.must_have_phone(command.phone, vault)
-    await verification.check(unit, command.phone, VerificationPurpose.TRANSFER_IN, command.code)
+    holder.citizen.must_have_phone(ready.phone, vault)
+    await verification.check(unit, ready.phone, VerificationPurpose.TRANSFER_IN, ready.code)
     card_id = await cards.issue(
         db,
         vault,

@@ -6,7 +6,6 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.tools import merge_types
 
 from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
@@ -36,42 +35,49 @@ from gateway.schema.upload_id_document import IdDocumentMutation
 from gateway.schema.upload_portrait import PortraitMutation
 from gateway.schema.viewer import ViewerQuery
 
-Query = merge_types(
-    "Query",
-    (
-        ChannelsQuery,
-        ViewerQuery,
-        SessionsQuery,
-        CardStatusQuery,
-        ProductionProgressQuery,
-        ApplicationFormQuery,
-        OutletsQuery,
-        TransferInQuery,
-    ),
-)
 
-Mutation = merge_types(
-    "Mutation",
-    (
-        SignInMutation,
-        SignOutMutation,
-        EndSessionMutation,
-        BindCardMutation,
-        SendVerificationCodeMutation,
-        PortraitMutation,
-        IdDocumentMutation,
-        ApplicationDraftMutation,
-        ApplyCardMutation,
-        ActivateCardMutation,
-        ReportLossMutation,
-        CancelLossMutation,
-        ChangePasswordMutation,
-        ChangePhoneMutation,
-        ChangeContactMutation,
-        TransferInMutation,
-        ReissueCardMutation,
-    ),
+@strawberry.type(description="查询 · What can be asked. Nothing changes by asking.")
+class Query(
+    ChannelsQuery,
+    ViewerQuery,
+    SessionsQuery,
+    CardStatusQuery,
+    ProductionProgressQuery,
+    ApplicationFormQuery,
+    OutletsQuery,
+    TransferInQuery,
+):
+    pass
+
+
+@strawberry.type(
+    description="办理 · What can be done: one operation a request, each with its success type or a `Refusal`."
 )
+class Mutation(
+    SignInMutation,
+    SignOutMutation,
+    EndSessionMutation,
+    BindCardMutation,
+    SendVerificationCodeMutation,
+    PortraitMutation,
+    IdDocumentMutation,
+    ApplicationDraftMutation,
+    ApplyCardMutation,
+    ActivateCardMutation,
+    ReportLossMutation,
+    CancelLossMutation,
+    ChangePasswordMutation,
+    ChangePhoneMutation,
+    ChangeContactMutation,
+    TransferInMutation,
+    ReissueCardMutation,
+):
+    pass
+
+
+@strawberry.type(description="订阅 · What can be watched live, over WebSocket or SSE.")
+class Subscription(ProductionProgressSubscription):
+    pass
 
 
 class Schema(strawberry.Schema):
@@ -84,7 +90,7 @@ def build_schema(*extensions: Callable[[], SchemaExtension]) -> strawberry.Schem
     return Schema(
         query=Query,
         mutation=Mutation,
-        subscription=ProductionProgressSubscription,
+        subscription=Subscription,
         config=StrawberryConfig(disable_field_suggestions=True),
         extensions=[*extensions, MaskUnexpected],
         exception_handlers=[RefusalHandler()],

@@ -7,7 +7,7 @@ import strawberry
 from core.services.activate_card import ActivateCard, activate_card, draw_password
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.types import CardStatus
 
 
@@ -41,7 +41,9 @@ class ActivateCardMutation:
     @strawberry.mutation(
         description="激活人社功能 · Activates a new card; after a reissue the old card is cancelled with it."
     )
-    async def activate_card(self, info: Info, input: ActivateCardInput) -> ActivateCardResult:
+    async def activate_card(
+        self, info: Info, input: Annotated[ActivateCardInput, FORM]
+    ) -> ActivateCardResult:
         info.context.must_be_signed_in()
         command = ActivateCard(phone=input.phone, card_number=input.card_number, code=input.code)
         holder = await run(info.context, activate_card, command, first=draw_password)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from core.application_forms import SPECS, FieldSpec, FieldType, schema_name
-from core.errors import RefusalCode
+from core.errors import RefusalCode, Text
 from core.forms import LABELS
 from core.pictures import PictureKind
 from core.reference import Option as CoreOption
@@ -16,11 +16,20 @@ from core.services.save_application_draft import (
 )
 from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
+from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, Refusal, problems_from
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 
-strawberry.enum(
-    FieldType, description="表单项类型 · TEXT, DIGITS, DATE (`YYYYMMDD`), SELECT or BOOLEAN."
+publish(
+    FieldType,
+    "表单项类型 · How to show a field.",
+    {
+        FieldType.TEXT: Text("文本", "text"),
+        FieldType.DIGITS: Text("数字", "digits, as text"),
+        FieldType.DATE: Text("日期", "`YYYYMMDD`"),
+        FieldType.SELECT: Text("选择", "one of `options`"),
+        FieldType.BOOLEAN: Text("是否", "yes or no"),
+    },
 )
 
 
@@ -133,27 +142,34 @@ ApplicationFormResult = Annotated[
 ]
 
 
+def _draft_field(name: str) -> Any:
+    label = LABELS[schema_name(name)]
+    return strawberry.field(
+        default=strawberry.UNSET, description=f"{label.zh} · {label.en}; as in `ApplyCardInput`."
+    )
+
+
 @strawberry.input(description="申办草稿 · Any of the form's fields; null erases one.")
 class ApplicationDraftInput:
-    postal_code: str | None = strawberry.UNSET
-    social_insurance_number: str | None = strawberry.UNSET
-    education_code: str | None = strawberry.UNSET
-    occupation_code: str | None = strawberry.UNSET
-    bank_code: str | None = strawberry.UNSET
-    financial_withholding: bool | None = strawberry.UNSET
-    pickup_method: str | None = strawberry.UNSET
-    district_code: str | None = strawberry.UNSET
-    outlet_code: str | None = strawberry.UNSET
-    phone: str | None = strawberry.UNSET
-    nationality_code: str | None = strawberry.UNSET
-    id_document_type: str | None = strawberry.UNSET
-    id_issuer: str | None = strawberry.UNSET
-    id_number: str | None = strawberry.UNSET
-    id_valid_until: str | None = strawberry.UNSET
-    name: str | None = strawberry.UNSET
-    gender_code: str | None = strawberry.UNSET
-    ethnicity_code: str | None = strawberry.UNSET
-    birth_date: str | None = strawberry.UNSET
+    postal_code: str | None = _draft_field("postal_code")
+    social_insurance_number: str | None = _draft_field("social_insurance_number")
+    education_code: str | None = _draft_field("education_code")
+    occupation_code: str | None = _draft_field("occupation_code")
+    bank_code: str | None = _draft_field("bank_code")
+    financial_withholding: bool | None = _draft_field("financial_withholding")
+    pickup_method: str | None = _draft_field("pickup_method")
+    district_code: str | None = _draft_field("district_code")
+    outlet_code: str | None = _draft_field("outlet_code")
+    phone: str | None = _draft_field("phone")
+    nationality_code: str | None = _draft_field("nationality_code")
+    id_document_type: str | None = _draft_field("id_document_type")
+    id_issuer: str | None = _draft_field("id_issuer")
+    id_number: str | None = _draft_field("id_number")
+    id_valid_until: str | None = _draft_field("id_valid_until")
+    name: str | None = _draft_field("name")
+    gender_code: str | None = _draft_field("gender_code")
+    ethnicity_code: str | None = _draft_field("ethnicity_code")
+    birth_date: str | None = _draft_field("birth_date")
 
     def given(self) -> dict[str, Any]:
         return {
@@ -189,7 +205,7 @@ class ApplicationFormQuery:
 class ApplicationDraftMutation:
     @strawberry.mutation(description="保存草稿 · Saves what is given; unfinished is fine.")
     async def save_application_draft(
-        self, info: Info, input: ApplicationDraftInput
+        self, info: Info, input: Annotated[ApplicationDraftInput, FORM]
     ) -> SaveApplicationDraftResult:
         info.context.must_be_signed_in()
         command = SaveApplicationDraft(fields=input.given())

@@ -8,7 +8,7 @@ from core.application_forms import SPECS, FilledForm
 from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.reissue_card import PickupMethod
 from gateway.schema.types import ProductionProgress
 
@@ -66,7 +66,9 @@ class ApplyCardMutation:
     @strawberry.mutation(
         description="申办 · Applies for a first card. Portrait and ID document must be confirmed before."
     )
-    async def apply_card(self, info: Info, input: ApplyCardInput) -> ApplyCardResult:
+    async def apply_card(
+        self, info: Info, input: Annotated[ApplyCardInput, FORM]
+    ) -> ApplyCardResult:
         info.context.must_be_signed_in()
         command = ApplyCard(form=input.filled(), code=input.code)
         progress = await run(info.context, apply_card, command, first=find_card_elsewhere)

@@ -9,7 +9,7 @@ from core.callers import RealNameLevel
 from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.viewer import Viewer, viewer_of
 
 
@@ -39,7 +39,7 @@ class BindCardMutation:
     @strawberry.mutation(
         description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions."
     )
-    async def bind_card(self, info: Info, input: BindCardInput) -> BindCardResult:
+    async def bind_card(self, info: Info, input: Annotated[BindCardInput, FORM]) -> BindCardResult:
         caller = info.context.must_be_signed_in()
         command = BindCard(
             name=input.name,

@@ -7,7 +7,7 @@ import strawberry
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.types import CardStatus
 
 
@@ -32,7 +32,9 @@ CancelLossResult = Annotated[
 @strawberry.type
 class CancelLossMutation:
     @strawberry.mutation(description="解挂 · Restores a lost card, while no reissue is open.")
-    async def cancel_loss(self, info: Info, input: CancelLossInput) -> CancelLossResult:
+    async def cancel_loss(
+        self, info: Info, input: Annotated[CancelLossInput, FORM]
+    ) -> CancelLossResult:
         info.context.must_be_signed_in()
         command = CancelLoss(phone=input.phone, card_number=input.card_number, code=input.code)
         return LossCancelled(card=CardStatus.of(await run(info.context, cancel_loss, command)))

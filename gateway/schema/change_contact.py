@@ -9,7 +9,7 @@ from core.clock import moment
 from core.services.change_contact import ChangeContact, change_contact
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 
 
 @strawberry.input(description="其他信息变更 · Only what is given changes.")
@@ -42,7 +42,9 @@ ChangeContactResult = Annotated[
 @strawberry.type
 class ChangeContactMutation:
     @strawberry.mutation(description="其他信息变更 · Landline, addresses and postal code.")
-    async def change_contact(self, info: Info, input: ChangeContactInput) -> ChangeContactResult:
+    async def change_contact(
+        self, info: Info, input: Annotated[ChangeContactInput, FORM]
+    ) -> ChangeContactResult:
         info.context.must_be_signed_in()
         command = ChangeContact(
             landline=input.landline,

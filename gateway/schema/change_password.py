@@ -9,7 +9,7 @@ from core.clock import moment
 from core.services.change_password import ChangePassword, change_password, judge_passwords
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 
 
 @strawberry.input(description="密码变更信息 · Old password and the new one, twice.")
@@ -37,7 +37,9 @@ class ChangePasswordMutation:
     @strawberry.mutation(
         description="服务密码变更 · Five wrong old passwords lock the change for 24 hours."
     )
-    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+    async def change_password(
+        self, info: Info, input: Annotated[ChangePasswordInput, FORM]
+    ) -> ChangePasswordResult:
         info.context.must_be_signed_in()
         command = ChangePassword(
             old_password=input.old_password,

@@ -9,7 +9,7 @@ from core.clock import moment
 from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 
 
 @strawberry.input(description="手机号码变更信息 · The new phone and a code sent to it.")
@@ -34,7 +34,9 @@ ChangePhoneResult = Annotated[
 @strawberry.type
 class ChangePhoneMutation:
     @strawberry.mutation(description="手机号码变更 · Binds a new phone.")
-    async def change_phone(self, info: Info, input: ChangePhoneInput) -> ChangePhoneResult:
+    async def change_phone(
+        self, info: Info, input: Annotated[ChangePhoneInput, FORM]
+    ) -> ChangePhoneResult:
         info.context.must_be_signed_in()
         command = ChangePhone(new_phone=input.new_phone, code=input.code)
         return PhoneChanged(at=moment(await run(info.context, change_phone, command)))

@@ -105,5 +105,9 @@ class ChannelsQuery:
         return [Channel(channel=channel) for channel in info.context.application.channels.values()]
 
     @strawberry.field(description="渠道 · One app with its entry steps. No session needed.")
-    def channel(self, info: Info, id: ChannelId) -> Channel:
+    def channel(
+        self,
+        info: Info,
+        id: Annotated[ChannelId, strawberry.argument(description="渠道代码 · Which app.")],
+    ) -> Channel:
         return Channel(channel=info.context.application.channels[id])

@@ -5,11 +5,13 @@ from strawberry.types.field import StrawberryField
 
 from core import errors
 from core.errors import Language, RefusalCode
+from gateway.schema.enums import publish
 from gateway.schema.info import Info
 
-strawberry.enum(
+publish(
     RefusalCode,
-    description="拒绝原因代码 · Why something was refused; stable, for programs. Show `message` to people.",
+    "拒绝原因代码 · Why something was refused; stable, for programs. Show `message` to people.",
+    {code: refusal.text for code, refusal in errors.BY_CODE.items()},
 )
 
 

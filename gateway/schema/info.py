@@ -7,3 +7,8 @@ import strawberry
 from gateway.resolvers.context import Context
 
 Info: TypeAlias = strawberry.Info[Context, None]
+
+FORM = strawberry.argument(description="表单 · The form as the citizen filled it in.")
+PICTURE = strawberry.argument(
+    description="图片 · JPEG, PNG or WebP, by the GraphQL multipart request specification."
+)

@@ -1,5 +1,7 @@
 """领卡网点 outlets."""
 
+from typing import Annotated
+
 import strawberry
 
 from core import reference
@@ -33,6 +35,16 @@ class OutletsQuery:
         description="领卡网点 · Outlets of a district, of one bank if given. No session needed. "
         "The built-in outlets are samples; the operator replaces them."
     )
-    def outlets(self, info: Info, district_code: str, bank_code: str | None = None) -> list[Outlet]:
+    def outlets(
+        self,
+        info: Info,
+        district_code: Annotated[
+            str, strawberry.argument(description="区县代码 · GB/T 2260, like 510104.")
+        ],
+        bank_code: Annotated[
+            str | None,
+            strawberry.argument(description="银行代码 · Only outlets that serve this bank."),
+        ] = None,
+    ) -> list[Outlet]:
         found = info.context.tools.reference.outlets_in(district_code, bank_code)
         return [Outlet.from_core(outlet) for outlet in found]

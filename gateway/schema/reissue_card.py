@@ -5,16 +5,24 @@ from typing import Annotated
 
 import strawberry
 
+from core.errors import Text
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.types import ProductionProgress
 
 
-@strawberry.enum(description="领卡方式 · OUTLET 服务网点.")
 class PickupMethod(StrEnum):
     OUTLET = "OUTLET"
+
+
+publish(
+    PickupMethod,
+    "领卡方式 · How the card is collected.",
+    {PickupMethod.OUTLET: Text("服务网点", "at an outlet")},
+)
 
 
 @strawberry.input(
@@ -50,7 +58,9 @@ class ReissueCardMutation:
     @strawberry.mutation(
         description="补卡 · A new card for one that was reported lost; from then on it cannot be restored."
     )
-    async def reissue_card(self, info: Info, input: ReissueCardInput) -> ReissueCardResult:
+    async def reissue_card(
+        self, info: Info, input: Annotated[ReissueCardInput, FORM]
+    ) -> ReissueCardResult:
         info.context.must_be_signed_in()
         command = ReissueCard(
             pickup_method=input.pickup_method.value,

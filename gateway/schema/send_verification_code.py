@@ -8,16 +8,13 @@ import strawberry
 from core.clock import moment
 from core.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
-from core.verification import VerificationPurpose
+from core.verification import PURPOSE_NAMES, VerificationPurpose
 from gateway.resolvers.run import run
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 
-strawberry.enum(
-    VerificationPurpose,
-    description="验证码用途 · BIND_CARD 绑卡, APPLY_CARD 申办, ACTIVATE_CARD 激活, REPORT_LOSS 挂失, "
-    "CANCEL_LOSS 解挂, CHANGE_PHONE 手机号码变更, TRANSFER_IN 卡归属地转入, REISSUE_CARD 补卡.",
-)
+publish(VerificationPurpose, "验证码用途 · What a code is for.", PURPOSE_NAMES)
 
 
 @strawberry.input(description="验证码请求 · What the code is for, and the phone that it goes to.")
@@ -52,7 +49,7 @@ class SendVerificationCodeMutation:
         "the fifth wrong try voids it."
     )
     async def send_verification_code(
-        self, info: Info, input: SendVerificationCodeInput
+        self, info: Info, input: Annotated[SendVerificationCodeInput, FORM]
     ) -> SendVerificationCodeResult:
         info.context.must_be_signed_in()
         command = SendVerificationCode(purpose=input.purpose, phone=input.phone)

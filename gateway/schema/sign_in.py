@@ -10,7 +10,7 @@ from core.clock import moment
 from core.services import sign_in as service
 from gateway.resolvers.sign_in import sign_in_through
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.viewer import Viewer, viewer_of
 
 
@@ -56,7 +56,7 @@ SignInResult = Annotated[
 @strawberry.type
 class SignInMutation:
     @strawberry.mutation(description="登录 · Exchanges the app's credential for a session.")
-    async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
+    async def sign_in(self, info: Info, input: Annotated[SignInInput, FORM]) -> SignInResult:
         return SignedIn(
             signed_in=await sign_in_through(
                 info.context, input.channel, input.credential, input.state, input.verifier

@@ -13,15 +13,12 @@ from core.services.transfer_in import (
     transfer_in,
 )
 from gateway.resolvers.run import read, run
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import FORM, Info
 from gateway.schema.types import CardStatus
 
-strawberry.enum(
-    InsuranceType,
-    description="险种 (AAE140) · PENSION 养老保险, UNEMPLOYMENT 失业保险, MEDICAL 医疗保险, "
-    "WORK_INJURY 工伤保险, MATERNITY 生育保险.",
-)
+publish(InsuranceType, "险种 (AAE140) · An insurance type.", INSURANCE_NAMES)
 
 
 @strawberry.type(description="参保险种 · One insurance type.")
@@ -71,7 +68,13 @@ class TransferInQuery:
         description="查询险种 · For a card of another city of Sichuan: the five insurance types, "
         "with whether the viewer is enrolled in Chengdu."
     )
-    async def insurances(self, info: Info, card_number: str) -> InsurancesResult:
+    async def insurances(
+        self,
+        info: Info,
+        card_number: Annotated[
+            str, strawberry.argument(description="卡号 · On the portrait side of the card.")
+        ],
+    ) -> InsurancesResult:
         info.context.must_be_signed_in()
         found = await read(info.context, find_insurances, AskInsurances(card_number=card_number))
         return Insurances(
@@ -91,7 +94,9 @@ class TransferInMutation:
     @strawberry.mutation(
         description="卡归属地转入 · Moves the home region of a card of another city of Sichuan to Chengdu."
     )
-    async def transfer_in(self, info: Info, input: TransferInInput) -> TransferInResult:
+    async def transfer_in(
+        self, info: Info, input: Annotated[TransferInInput, FORM]
+    ) -> TransferInResult:
         info.context.must_be_signed_in()
         command = TransferIn(
             card_number=input.card_number,

@@ -10,6 +10,7 @@ import strawberry
 from core.callers import ChannelId
 from core.cards import STATE_NAMES, Card, CardState
 from core.clock import moment
+from core.errors import Text
 from core.holders import Holder
 from core.masking import mask_name, mask_number
 from core.production import (
@@ -20,23 +21,21 @@ from core.production import (
     ProductionNode,
     Progress,
 )
+from gateway.schema.enums import publish
 from gateway.schema.info import Info
 
-strawberry.enum(ChannelId, description="渠道 · The app through which a citizen comes.")
-strawberry.enum(
-    CardState,
-    description="卡状态 (AAZ502) · SEALED 封存, ACTIVE 正常, LOST 挂失, LOCKED 应用锁定, "
-    "TEMPORARILY_LOST 临时挂失, CANCELLED 注销.",
+publish(
+    ChannelId,
+    "渠道 · The app through which a citizen comes.",
+    {
+        ChannelId.WECHAT: Text("微信公众号“成都人社局”", "WeChat account of the bureau"),
+        ChannelId.UNIONPAY: Text("云闪付", "UnionPay app"),
+        ChannelId.PING_AN: Text("城市一账通", "Ping An app"),
+    },
 )
-strawberry.enum(
-    ProductionNode,
-    description="制卡业务节点 · INTAKE 采集信息受理, BANK_ACCOUNT 银行开户, MANUFACTURE 卡商制卡, "
-    "KEY_LOADING 密钥加载, STOCK_TRANSFER 卡库存转移, READY_FOR_PICKUP 可领卡.",
-)
-strawberry.enum(
-    NodeResult,
-    description="办理结果 · PENDING 未开始, IN_PROGRESS 办理中, DONE 已完成, FAILED 未通过.",
-)
+publish(CardState, "卡状态 (AAZ502) · State of a card.", STATE_NAMES)
+publish(ProductionNode, "制卡业务节点 · A node of making a card, in order.", NODE_NAMES)
+publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
 
 
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")

@@ -8,6 +8,7 @@ import strawberry
 from strawberry.file_uploads import Upload
 
 from core.clock import moment
+from core.errors import Text
 from core.pictures import PictureKind
 from core.services.confirm_id_documents import confirm_id_documents
 from core.services.upload_id_document import (
@@ -17,14 +18,24 @@ from core.services.upload_id_document import (
 )
 from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import PICTURE, Info
 
 
-@strawberry.enum(description="身份证面 · PORTRAIT_SIDE 人像面, EMBLEM_SIDE 国徽面.")
 class IdDocumentSide(StrEnum):
     PORTRAIT_SIDE = "PORTRAIT_SIDE"
     EMBLEM_SIDE = "EMBLEM_SIDE"
+
+
+publish(
+    IdDocumentSide,
+    "身份证面 · A side of the ID card.",
+    {
+        IdDocumentSide.PORTRAIT_SIDE: Text("人像面", "portrait side"),
+        IdDocumentSide.EMBLEM_SIDE: Text("国徽面", "emblem side"),
+    },
+)
 
 
 @strawberry.type(description="身份证照片已上传 · One side is kept.")
@@ -56,7 +67,10 @@ class IdDocumentMutation:
         description="上传身份证 · One side, photographed in landscape; JPEG, PNG or WebP, at most 10 MB."
     )
     async def upload_id_document(
-        self, info: Info, side: IdDocumentSide, file: Upload
+        self,
+        info: Info,
+        side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
+        file: Annotated[Upload, PICTURE],
     ) -> UploadIdDocumentResult:
         context = info.context
         context.must_be_signed_in()

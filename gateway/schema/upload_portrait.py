@@ -11,7 +11,7 @@ from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload
 from gateway.schema.errors import Refusal
-from gateway.schema.info import Info
+from gateway.schema.info import PICTURE, Info
 
 
 @strawberry.type(description="预审项目 · One check of the picture.")
@@ -56,7 +56,9 @@ class PortraitMutation:
         description="上传照片 · 本人二寸白底彩色照片; JPEG, PNG or WebP, at most 10 MB. "
         "Sent by the GraphQL multipart request specification."
     )
-    async def upload_portrait(self, info: Info, file: Upload) -> UploadPortraitResult:
+    async def upload_portrait(
+        self, info: Info, file: Annotated[Upload, PICTURE]
+    ) -> UploadPortraitResult:
         context = info.context
         context.must_be_signed_in()
         command = UploadPortrait(data=await read_upload(context, file))
@@ -74,7 +76,12 @@ class PortraitMutation:
 
     @strawberry.mutation(description="确认照片 · Accepts the processed portrait.")
     async def confirm_portrait(
-        self, info: Info, portrait_id: strawberry.ID
+        self,
+        info: Info,
+        portrait_id: Annotated[
+            strawberry.ID,
+            strawberry.argument(description="照片编号 · Of the newest `PortraitPreview`."),
+        ],
     ) -> ConfirmPortraitResult:
         info.context.must_be_signed_in()
         number = int(portrait_id) if portrait_id.isascii() and portrait_id.isdigit() else 0

@@ -10,14 +10,14 @@ from core.masking import mask_name, mask_number, mask_phone
 from core.services import SERVICES, CardService, ServiceEntry
 from core.unit import Errand
 from gateway.resolvers.run import read
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
 
-strawberry.enum(
+publish(
     CardService,
-    description="服务事项 · The ten services of the guide: APPLY_CARD 申办, ACTIVATE_CARD 激活, "
-    "REPORT_LOSS 挂失, CANCEL_LOSS 解挂, CHANGE_PASSWORD 服务密码变更, CHANGE_INFORMATION 信息变更, "
-    "TRANSFER_IN 卡归属地转入, REISSUE_CARD 补卡, PRODUCTION_PROGRESS 制卡进度查询, CARD_STATUS 卡状态查询.",
+    "服务事项 · The ten services of the guide.",
+    {entry.id: entry.title for entry in SERVICES},
 )
 
 

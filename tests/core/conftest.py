@@ -1,14 +1,31 @@
 """A bare database for tests below the services."""
 
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from core.database import Database, connect
+from core.database import Database, SqliteDatabase, connect
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     database = await connect(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """For what only SQLite does."""
+    shutil.copy(sqlite_template, tmp_path / "gateway.sqlite3")
+    return f"sqlite:///{tmp_path}/gateway.sqlite3"
+
+
+@pytest.fixture
+async def sqlite(sqlite_url: str) -> AsyncIterator[SqliteDatabase]:
+    database = await connect(sqlite_url)
+    assert isinstance(database, SqliteDatabase)
     yield database
     await database.close()

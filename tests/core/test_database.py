@@ -190,13 +190,6 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
 # --- SQLite --------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def sqlite(db: Database) -> SqliteDatabase:
-    if not isinstance(db, SqliteDatabase):
-        pytest.skip("of SQLite alone")
-    return db
-
-
 async def test_writes_that_wait_share_a_commit(sqlite: SqliteDatabase) -> None:
     async def write(number: int) -> None:
         async def job(transaction: Transaction) -> None:
@@ -234,7 +227,7 @@ async def test_a_job_that_awaits_something_else_is_refused_clearly(sqlite: Sqlit
 
 
 async def test_the_file_is_journalled_and_synced_in_full(
-    sqlite: SqliteDatabase, database_url: str
+    sqlite: SqliteDatabase, sqlite_url: str
 ) -> None:
     found = {}
     for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout"):
@@ -251,13 +244,11 @@ async def test_the_file_is_journalled_and_synced_in_full(
     }
 
 
-async def test_another_processs_lock_is_waited_for(
-    sqlite: SqliteDatabase, database_url: str
-) -> None:
+async def test_another_processs_lock_is_waited_for(sqlite: SqliteDatabase, sqlite_url: str) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
 
-    other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     writing = asyncio.create_task(sqlite.write(job))
     await asyncio.sleep(0.1)
@@ -308,13 +299,13 @@ async def test_a_full_disk_does_not_acknowledge_those_in_the_same_commit(
 
 
 async def test_a_damaged_file_is_unavailable_not_a_surprise(
-    sqlite: SqliteDatabase, database_url: str
+    sqlite: SqliteDatabase, sqlite_url: str
 ) -> None:
-    with open(database_url.removeprefix("sqlite:///"), "r+b") as file:  # noqa: ASYNC230
+    with open(sqlite_url.removeprefix("sqlite:///"), "r+b") as file:  # noqa: ASYNC230
         file.write(b"garbage" * 10_000)
 
     with pytest.raises(DatabaseUnavailable):
-        await read_anew(database_url)
+        await read_anew(sqlite_url)
 
 
 async def read_anew(database_url: str) -> list[str]:

@@ -211,10 +211,10 @@ _QUERIES = {
     "applicationForm": "{ applicationForm { __typename %s } }",
     "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename %s } }',
     "confirmPortrait": 'mutation { confirmPortrait(portraitId: "1") { __typename %s } }',
+    "saveApplicationDraft": 'mutation { saveApplicationDraft(input: {name: "x"}) { __typename %s } }',
     "confirmIdDocuments": "mutation { confirmIdDocuments { __typename %s } }",
 }
 _MUTATIONS: dict[str, dict[str, Any]] = {
-    "saveApplicationDraft": {"postalCode": "610000"},
     "applyCard": application_of(_PERSON),
     "activateCard": {"phone": _PERSON.phone, "cardNumber": "SAMPLE01X", "code": "000000"},
     "reportLoss": {"phone": _PERSON.phone, "code": "000000"},

@@ -115,16 +115,15 @@ async def test_refuses_a_name_that_contradicts_the_file(world: World) -> None:
     assert await world.rows() == before
 
 
-@pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY"])
-async def test_refuses_a_credential_a_second_time(world: World, channel: str) -> None:
-    citizen = world.front_end("active", channel)
+async def test_refuses_a_credential_a_second_time(world: World) -> None:
+    citizen = world.front_end("active")
     first = await citizen.authorize()
-    await citizen.do("signIn", channel=channel, **first)
+    await citizen.do("signIn", channel="UNIONPAY", **first)
     before = await world.rows()
 
     answer = await citizen.do(
         "signIn",
-        channel=channel,
+        channel="UNIONPAY",
         credential=first["credential"],
         state=(await citizen.authorize())["state"],
     )

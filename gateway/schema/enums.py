@@ -1,0 +1,19 @@
+"""The core's enums as they stand in the schema, each value with its Chinese and English words."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
+
+import strawberry
+
+from core.errors import Text
+
+EnumT = TypeVar("EnumT", bound=Enum)
+
+
+def publish(enum: type[EnumT], description: str, words: Mapping[EnumT, Text]) -> None:
+    strawberry.enum(enum, description=description)
+    definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        text = words[enum(value.value)]
+        value.description = f"{text.zh} · {text.en}"

@@ -1,0 +1,194 @@
+"""The audit log: an intact chain passes, and every kind of tampering is found."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from core import audit
+from core.audit import BrokenChain, audit_entries, audit_heads
+from core.database import Query, Row, Transaction
+from core.seals import Seals
+from tests.front_end import FrontEnd, World
+
+ENTRIES = Query(
+    select(audit_entries)
+    .where(audit_entries.c.person == bindparam("person"))
+    .order_by(audit_entries.c.number)
+)
+NUMBERED = audit_entries.c.person == bindparam("of"), audit_entries.c.number == bindparam("at")
+
+
+async def found(world: World, seals: Seals | None = None) -> list[BrokenChain]:
+    application = world.application
+    return [
+        broken
+        async for broken in audit.verify(application.database, seals or application.tools.seals)
+        if isinstance(broken, BrokenChain)
+    ]
+
+
+async def change(world: World, query: Query, **values: object) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(query, **values)
+
+    await world.application.database.write(job)
+
+
+async def history(world: World, citizen: FrontEnd) -> tuple[int, Sequence[Row]]:
+    """A person's chain of five entries or more."""
+    for purpose in ("REPORT_LOSS", "REISSUE_CARD", "CANCEL_LOSS", "TRANSFER_IN"):
+        await citizen.send_code(purpose)
+    person = next(
+        row[0]
+        for row in (await world.rows("audit_entries"))["audit_entries"]
+        if row[3] == "SEND_CODE"
+    )
+    return person, await world.application.database.fetch(ENTRIES, person=person)
+
+
+async def test_an_intact_log_passes(world: World, active: FrontEnd) -> None:
+    _, entries = await history(world, active)
+
+    assert len(entries) >= 5
+    assert await found(world) == []
+
+
+async def test_counts_the_persons_read(world: World, active: FrontEnd) -> None:
+    heads = (await world.rows("audit_heads"))["audit_heads"]
+
+    read = [
+        count
+        async for count in audit.verify(world.application.database, world.application.tools.seals)
+    ]
+
+    assert read == [len(heads)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("at", 1),
+        ("action", "SIGN_OUT"),
+        ("result", "REFUSED"),
+        ("channel", "WECHAT"),
+        ("session_id", 1),
+        ("details", "{}"),
+        ("mark", b"\x04test" + b"\0" * 32),
+    ],
+)
+async def test_finds_an_entry_that_was_changed(
+    world: World, active: FrontEnd, column: str, value: object
+) -> None:
+    person, _ = await history(world, active)
+    flip = Query(update(audit_entries).where(*NUMBERED).values({column: bindparam("new")}))
+
+    await change(world, flip, of=person, at=3, new=value)
+
+    assert await found(world) == [BrokenChain(person, 3, "an entry was changed")]
+
+
+async def test_finds_an_entry_that_was_removed(world: World, active: FrontEnd) -> None:
+    person, _ = await history(world, active)
+
+    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=2)
+
+    assert await found(world) == [BrokenChain(person, 2, "an entry is missing")]
+
+
+async def test_finds_entries_removed_with_their_numbers_closed_up(
+    world: World, active: FrontEnd
+) -> None:
+    person, entries = await history(world, active)
+    move = Query(update(audit_entries).where(*NUMBERED).values(number=bindparam("new")))
+
+    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=2)
+    for number in range(3, len(entries) + 1):
+        await change(world, move, of=person, at=number, new=number - 1)
+
+    assert await found(world) == [BrokenChain(person, 2, "an entry was changed")]
+
+
+async def test_finds_entries_in_another_order(world: World, active: FrontEnd) -> None:
+    person, _ = await history(world, active)
+    move = Query(update(audit_entries).where(*NUMBERED).values(number=bindparam("new")))
+
+    for old, new in ((2, 1000), (3, 2), (1000, 3)):
+        await change(world, move, of=person, at=old, new=new)
+
+    assert await found(world) == [BrokenChain(person, 2, "an entry was changed")]
+
+
+async def test_finds_an_end_that_was_cut_off(world: World, active: FrontEnd) -> None:
+    person, entries = await history(world, active)
+
+    last = len(entries)
+    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=last)
+
+    assert await found(world) == [BrokenChain(person, last, "the end was cut off")]
+
+
+async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
+    world: World, active: FrontEnd
+) -> None:
+    """A head of its own cannot be forged: its mark is not the last entry's."""
+    person, entries = await history(world, active)
+    last = len(entries)
+    set_back = Query(
+        update(audit_heads).where(audit_heads.c.person == bindparam("of")).values(number=last - 1)
+    )
+
+    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=last)
+    await change(world, set_back, of=person)
+
+    assert await found(world) == [BrokenChain(person, last - 1, "the end was cut off")]
+
+
+async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
+    person, _ = await history(world, active)
+    remove = Query(delete(audit_heads).where(audit_heads.c.person == bindparam("of")))
+
+    await change(world, remove, of=person)
+
+    assert await found(world) == [BrokenChain(person, 0, "the chain has no head")]
+
+
+async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active: FrontEnd) -> None:
+    person, entries = await history(world, active)
+    remove = Query(delete(audit_entries).where(audit_entries.c.person == bindparam("of")))
+
+    await change(world, remove, of=person)
+
+    assert await found(world) == [BrokenChain(person, len(entries), "the end was cut off")]
+
+
+async def test_finds_an_entry_copied_to_another_person(world: World, active: FrontEnd) -> None:
+    person, entries = await history(world, active)
+    entry = {name: entries[0][name] for name in audit_entries.columns.keys()}  # noqa: SIM118
+    add_head = Query(insert(audit_heads).values(person=1, number=1, mark=bytes(entry["mark"])))
+
+    await change(world, Query(insert(audit_entries).values(entry | {"person": 1})))
+    await change(world, add_head)
+
+    assert await found(world) == [BrokenChain(1, 1, "an entry was changed")]
+
+
+async def test_a_stranger_without_the_key_forges_nothing(world: World, active: FrontEnd) -> None:
+    """The same log under another key: not one entry is taken."""
+    seals = world.application.tools.seals
+    keys = type(seals.audit_keys)(dict.fromkeys(seals.audit_keys.keys, b"x" * 32))
+    heads = (await world.rows("audit_heads"))["audit_heads"]
+
+    broken = await found(world, Seals(seals.peppers, keys))
+
+    assert len(broken) == len(heads)
+
+
+async def test_no_personal_data_stands_in_an_entry(world: World, active: FrontEnd) -> None:
+    await history(world, active)
+
+    entries = repr((await world.rows("audit_entries"))["audit_entries"])
+
+    person = active.person
+    for value in (person.name, person.social_security_number, person.phone, person.card_number):
+        assert str(value) not in entries
