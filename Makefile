@@ -7,6 +7,7 @@ WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 
 .PHONY: run test check format install schema lock bench clean
 
 run: install
+	@$(BIN)/python -m compileall -q core gateway sandbox
 	@exec $(BIN)/card-gateway serve --sandbox
 
 test: install

@@ -31,6 +31,7 @@ _NOTE = Query(
         channel_messages.c.number == bindparam("of_number"),
     )
     .values(delivery=bindparam("result"), delivered_at=bindparam("at"))
+    .returning(channel_messages.c.id)
 )
 
 
@@ -68,5 +69,9 @@ async def note_sent(
 
 async def note_delivery(
     db: Transaction, channel: ChannelId, number: str, result: str, now: Instant
-) -> None:
-    await db.fetch(_NOTE, of_channel=channel.value, of_number=number, result=result[:64], at=now)
+) -> bool:
+    """False where no message of that number was noted as sent."""
+    noted = await db.fetch(
+        _NOTE, of_channel=channel.value, of_number=number, result=result[:64], at=now
+    )
+    return bool(noted)

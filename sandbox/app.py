@@ -20,6 +20,7 @@ from sandbox.answers import Answer, error_answer, persona_of, read
 from sandbox.page import page_routes
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes
+from sandbox.platforms.doors import platform_doors
 from sandbox.settings import MOUNT, world_file
 from sandbox.world import World
 
@@ -66,6 +67,7 @@ def sandbox_routes(
     inside = Starlette(
         routes=[
             *doors.routes(),
+            *platform_doors(settings, http, world, delivered),
             *partners.partner_routes(settings, world),
             *_below_mount(platform_routes(settings, world)),
             *page_routes(),

@@ -1,9 +1,19 @@
 """The settings with which the gateway finds the sandbox where the real world would be."""
 
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from core.settings import Secret, Settings, kept_secrets
 
@@ -32,6 +42,30 @@ def world_file(settings: Settings) -> Path:
     return _var_dir(settings) / "sandbox-world.sqlite3"
 
 
+def unionpay_key(settings: Settings) -> RSAPrivateKey:
+    """With which the sandbox signs UnionPay's notifications: drawn at the first start and kept."""
+    file = _var_dir(settings) / "sandbox-unionpay-key.pem"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(_drawn_key())
+    key = load_pem_private_key(file.read_bytes(), password=None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+@cache
+def _drawn_key() -> bytes:
+    """Drawing one takes a tenth of a second, so a process draws no more than one."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _unionpay_public_key(settings: Settings) -> str:
+    key = unionpay_key(settings).public_key()
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def _var_dir(settings: Settings) -> Path:
     return settings.objects_dir.parent
 
@@ -58,6 +92,7 @@ def _apps(settings: Settings) -> dict[str, Any]:
         "wechat_app_id": "wx-sandbox",
         "wechat_redirect_domains": domains,
         "unionpay_app_id": "unionpay-sandbox",
+        "unionpay_public_key": _unionpay_public_key(settings),
         "unionpay_redirect_domains": domains,
         "ping_an_app_id": "ping-an-sandbox",
         "unionpay_mini_program_id": "mp-sandbox",

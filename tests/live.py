@@ -47,7 +47,7 @@ def serving(folder: Path, **settings: str) -> Iterator[LiveServer]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {PREFIX + name.upper(): value for name, value in settings.items()}
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own command
             [_command(), "serve", "--sandbox", "--port", str(port)],
             cwd=folder,
             env=environment | given,

@@ -11,6 +11,7 @@ from core import audit, bindings, channel_messages, nonces, sessions
 from core.audit import Action
 from core.callers import ChannelId
 from core.clock import MINUTE
+from core.errors import TryAgainLater
 from core.unit import Unit
 
 NONCE_REMEMBERED = 10 * MINUTE
@@ -38,15 +39,13 @@ class ChannelEvent:
 
 
 async def take_channel_event(unit: Unit, event: ChannelEvent) -> bool:
-    """False for what was taken before."""
+    """False for what was taken before. Raises `TryAgainLater` for what came too early."""
     if not await _is_new(unit, event):
         return False
     if event.type is ChannelEventType.LEFT:
         await _forget(unit, event)
     elif event.type is ChannelEventType.MESSAGE_DELIVERED:
-        await channel_messages.note_delivery(
-            unit.db, event.channel, event.message_number, event.delivery, unit.now
-        )
+        await _note_delivery(unit, event)
     return True
 
 
@@ -57,6 +56,15 @@ async def _is_new(unit: Unit, event: ChannelEvent) -> bool:
     key = index(f"{event.channel}|{event.key}", "callback").hex()
     first = await nonces.use(unit.db, "callback-nonce", nonce, unit.now + NONCE_REMEMBERED)
     return first and await nonces.use(unit.db, "callback", key, unit.now + KEY_REMEMBERED)
+
+
+async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
+    """A platform may report a message before its number, which it gave us first, is committed."""
+    noted = await channel_messages.note_delivery(
+        unit.db, event.channel, event.message_number, event.delivery, unit.now
+    )
+    if not noted:
+        raise TryAgainLater(wait=1, retry_after=1)
 
 
 async def _forget(unit: Unit, event: ChannelEvent) -> None:

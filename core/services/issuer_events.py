@@ -1,17 +1,19 @@
 """Events of the card issuer: node results, card numbers, temporary losses, locks, cancellations.
 
 An event is taken once, by its id. It says what happened outside, so it is never refused to
-a citizen: what contradicts the state here is kept aside for an operator.
+a citizen: what contradicts the state here is kept aside for an operator. Node results may
+come in any order: the card is issued with the one that completes the six.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, String, Table, bindparam
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, select
 
 from core import applications, audit, cards, citizens, holders, notices, production
 from core.audit import Action
-from core.cards import CHENGDU, Card, CardState
+from core.cards import CHENGDU, NUMBER, Card, CardState
 from core.clock import Instant, china_date
 from core.database import Query, metadata
 from core.errors import Refusal
@@ -46,6 +48,12 @@ _SETTLE = Query(
     .where(issuer_events.c.id == bindparam("event_id"))
     .values(outcome=bindparam("new_outcome"))
 )
+_CARD_OF_NUMBER = Query(
+    select(cards.cards.c.id).where(
+        cards.cards.c.region_code == CHENGDU,
+        cards.cards.c.number_index == bindparam("number_index"),
+    )
+)
 
 
 class IssuerEventType(StrEnum):
@@ -59,7 +67,6 @@ class IssuerEventType(StrEnum):
 class Outcome(StrEnum):
     TAKEN = "TAKEN"
     REPEATED = "REPEATED"
-    EARLY = "EARLY"
     CONTRADICTION = "CONTRADICTION"
     UNKNOWN_SUBJECT = "UNKNOWN_SUBJECT"
 
@@ -103,28 +110,31 @@ async def _take_node_result(unit: Unit, event: IssuerEvent) -> Outcome:
     await citizens.lock(unit.db, owner)
     order = await production.find_order(unit.db, vault, event.order_number or "")
     assert order is not None
-    current = order.state_of(event.node)
-    if current.result is NodeResult.DONE:
+    if order.state_of(event.node).result is NodeResult.DONE:
         return Outcome.CONTRADICTION
-    if any(order.state_of(node).result is not NodeResult.DONE for node in _before(event.node)):
-        return Outcome.EARLY
-    ready = event.node is NODES[-1] and event.result is NodeResult.DONE
-    if ready and not _number_of(order, event):
+    reported = NodeState(event.node, event.result, event.at, event.reason)
+    nodes = {state.node: state for state in (*order.nodes, reported)}
+    complete = all(state.result is NodeResult.DONE for state in nodes.values())
+    if complete and not await _is_free(unit, _number_of(order, event)):
         return Outcome.CONTRADICTION
-    await production.set_node(
-        unit.db, order.id, NodeState(event.node, event.result, event.at, event.reason)
-    )
-    await _start_next(unit, order, event)
+    await production.set_node(unit.db, order.id, reported)
+    await _start_next(unit, order, nodes)
     await _note_card(unit, order, event)
     await audit.record(unit, owner, Action.ISSUER_EVENT, event.result.value, node=event.node.value)
-    if ready:
-        await _issue_card(unit, order, event)
+    if complete:
+        await _issue_card(unit, order, event, nodes[NODES[-1]].at or event.at)
     unit.progress_of.add(owner)
     return Outcome.TAKEN
 
 
-def _before(node: ProductionNode) -> tuple[ProductionNode, ...]:
-    return tuple(NODES[: node.position - 1])
+async def _is_free(unit: Unit, number: str | None) -> bool:
+    """Whether there is a number, and no card of Chengdu has it yet."""
+    if number is None:
+        return False
+    for index in unit.tools.vault.indexes(number, NUMBER):
+        if await unit.db.fetch_one(_CARD_OF_NUMBER, number_index=index) is not None:
+            return False
+    return True
 
 
 def _number_of(order: ProductionOrder, event: IssuerEvent) -> str | None:
@@ -133,14 +143,15 @@ def _number_of(order: ProductionOrder, event: IssuerEvent) -> str | None:
     return order.card_number.reveal() if order.card_number else None
 
 
-async def _start_next(unit: Unit, order: ProductionOrder, event: IssuerEvent) -> None:
-    assert event.node is not None
-    if event.result is not NodeResult.DONE or event.node is NODES[-1]:
-        return
-    following = NODES[event.node.position]
-    await production.set_node(
-        unit.db, order.id, NodeState(following, NodeResult.IN_PROGRESS, None, None)
-    )
+async def _start_next(
+    unit: Unit, order: ProductionOrder, nodes: Mapping[ProductionNode, NodeState]
+) -> None:
+    """The first node that is not done is under way."""
+    following = next((node for node in NODES if nodes[node].result is not NodeResult.DONE), None)
+    if following is not None and nodes[following].result is NodeResult.PENDING:
+        await production.set_node(
+            unit.db, order.id, NodeState(following, NodeResult.IN_PROGRESS, None, None)
+        )
 
 
 async def _note_card(unit: Unit, order: ProductionOrder, event: IssuerEvent) -> None:
@@ -151,7 +162,9 @@ async def _note_card(unit: Unit, order: ProductionOrder, event: IssuerEvent) -> 
         await production.set_card(unit.db, unit.tools.vault, order.id, batch, number)
 
 
-async def _issue_card(unit: Unit, order: ProductionOrder, event: IssuerEvent) -> None:
+async def _issue_card(
+    unit: Unit, order: ProductionOrder, event: IssuerEvent, ready_at: Instant
+) -> None:
     """Production reached 可领卡: the card exists, sealed."""
     vault = unit.tools.vault
     number = _number_of(order, event)
@@ -165,7 +178,7 @@ async def _issue_card(unit: Unit, order: ProductionOrder, event: IssuerEvent) ->
         region_code=CHENGDU,
         bank_code=order.bank_code,
         batch_number=event.batch_number or order.batch_number,
-        issue_date=china_date(event.at).isoformat(),
+        issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
     await audit.record(unit, order.citizen_id, Action.CARD_ISSUED, card=card_id)

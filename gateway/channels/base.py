@@ -131,6 +131,13 @@ class Channel(ABC):
         """
         raise NotOfferedHere
 
+    def check_url(self, query: Mapping[str, str], now: Instant) -> str:
+        """What answers a platform that asks whether the callback's address is ours.
+
+        Raises `NotOfferedHere` or `ForgedCallback`.
+        """
+        raise NotOfferedHere
+
     def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
         """Reads what the platform posted to us. Raises `NotOfferedHere` or `ForgedCallback`."""
         raise NotOfferedHere

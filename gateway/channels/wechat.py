@@ -218,7 +218,10 @@ class WeChat(Channel):
         return self._callback.check_url(query, now)
 
     def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
-        """Messages are told apart by MsgId, events by sender and time (消息排重)."""
+        """Messages are told apart by MsgId, events by sender and time (消息排重).
+
+        Reports on two messages may have the same second: they bear a MsgID of their own.
+        """
         sent = self._callback.read(query, body, now)
         account, kind, event = sent.get("FromUserName"), sent.get("MsgType"), sent.get("Event", "")
         if not (account and kind):
@@ -226,7 +229,7 @@ class WeChat(Channel):
         return Notification(
             event=event if kind == "event" else kind,
             account=account,
-            key=sent.get("MsgId") or f"{account}:{sent.get('CreateTime', '')}:{event}",
+            key=sent.get("MsgId") or _event_key(sent),
             nonce=query["nonce"],
             fields=sent,
         )
@@ -289,6 +292,12 @@ class WeChat(Channel):
 
     def _hosts(self) -> list[str]:
         return split(self._settings.wechat_redirect_domains)
+
+
+def _event_key(event: Mapping[str, str]) -> str:
+    return ":".join(
+        event.get(name, "") for name in ("FromUserName", "CreateTime", "Event", "MsgID")
+    )
 
 
 def js_sdk_signature(ticket: str, nonce: str, timestamp: str, page_url: str) -> str:

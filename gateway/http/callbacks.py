@@ -4,6 +4,7 @@ WeChat waits five seconds and repeats twice more; so the answer does not wait fo
 (the 5-second rule of 消息推送): what an event changes is one write of our own database.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -32,6 +33,8 @@ _TYPES = {
     "TEMPLATESENDJOBFINISH": ChannelEventType.MESSAGE_DELIVERED,
 }
 
+WAITS_SECONDS = (0.2, 1.0, 5.0)
+
 log = structlog.get_logger("callbacks")
 
 
@@ -54,7 +57,7 @@ def _endpoint(
         now = application.clock()
         try:
             if request.method == "GET":
-                return _address_check(channel, request, now)
+                return PlainTextResponse(channel.check_url(request.query_params, now))
             told = channel.verify_callback(request.query_params, await request.body(), now)
         except ForgedCallback:
             log.warning("callback.forged", channel=channel.id.value)
@@ -63,24 +66,28 @@ def _endpoint(
             return PlainTextResponse("This platform calls nothing here.\n", status_code=404)
         if isinstance(channel, WeChat):
             return _answer_wechat(application, channel, told, now)
-        await _take(application, channel, told)
-        return Response(ACCEPTED, media_type="application/json")
+        return await _answer_when_taken(application, channel, told)
 
     return callback
 
 
-def _address_check(channel: Channel, request: Request, now: Instant) -> Response:
-    """服务器地址验证: only WeChat asks whether the address is ours."""
-    if not isinstance(channel, WeChat):
-        return PlainTextResponse("method not allowed\n", status_code=405)
-    return PlainTextResponse(channel.check_url(request.query_params, now))
+async def _answer_when_taken(
+    application: Application, channel: Channel, told: Notification
+) -> Response:
+    """What could not be taken is not acknowledged, so that the platform sends it again."""
+    try:
+        await _take(application, channel, told)
+    except Refusal:
+        log.warning("callback.postponed", channel=channel.id.value)
+        return PlainTextResponse("try again later\n", status_code=503)
+    return Response(ACCEPTED, media_type="application/json")
 
 
 def _answer_wechat(
     application: Application, channel: WeChat, told: Notification, now: Instant
 ) -> Response:
     """The reply at once, the work after it."""
-    work = BackgroundTask(_take, application, channel, told)
+    work = BackgroundTask(_take_after_answer, application, channel, told)
     text = _reply_to(application, told)
     if text is None:
         return PlainTextResponse("success", background=work)
@@ -102,6 +109,22 @@ def _reply_to(application: Application, told: Notification) -> str | None:
     return None
 
 
+async def _take_after_answer(
+    application: Application, channel: Channel, told: Notification
+) -> None:
+    """The platform has its answer and will not repeat: what fails is tried again here."""
+    for wait in WAITS_SECONDS:
+        try:
+            return await _take(application, channel, told)
+        except Refusal:
+            log.warning("callback.postponed", channel=channel.id.value)
+        await asyncio.sleep(wait)
+    try:
+        await _take(application, channel, told)
+    except Refusal as refusal:
+        log.error("callback.lost", channel=channel.id.value, reason=refusal.code.value)
+
+
 async def _take(application: Application, channel: Channel, told: Notification) -> None:
     context = Context(application, Language.ZH, "", None)
     event = ChannelEvent(
@@ -113,9 +136,5 @@ async def _take(application: Application, channel: Channel, told: Notification) 
         message_number=told.fields.get("MsgID", ""),
         delivery=told.fields.get("Status", ""),
     )
-    try:
-        taken = await run(context, take_channel_event, event)
-    except Refusal as refusal:
-        log.error("callback.lost", channel=channel.id.value, reason=refusal.code.value)
-        return
-    log.info("callback.taken", channel=channel.id.value, type=event.type.value, new=taken)
+    new = await run(context, take_channel_event, event)
+    log.info("callback.taken", channel=channel.id.value, type=event.type.value, new=new)

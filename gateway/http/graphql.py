@@ -74,7 +74,10 @@ class GraphQLView(GraphQL[Context, None]):
         except DatabaseUnavailable:
             log.error("graphql.database_unavailable")
             response = _unavailable(request)
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            await request.close()
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
@@ -159,7 +162,7 @@ class GraphQLView(GraphQL[Context, None]):
         self, request: Request, result: ExecutionResult
     ) -> GraphQLHTTPResponse:
         processed = await super().process_result(request, result)
-        if isinstance(result, PreExecutionError):
+        if _was_never_run(result):
             processed.pop("data", None)
         return processed
 
@@ -279,6 +282,13 @@ def _is_form(headers: Mapping[str, str]) -> bool:
 def _is_preflighted(request: AsyncHTTPRequestAdapter) -> bool:
     headers = Headers({name.lower(): value for name, value in request.headers.items()})
     return not _is_form(headers) or any(name in headers for name in PREFLIGHT_HEADERS)
+
+
+def _was_never_run(result: ExecutionResult) -> bool:
+    """A document that is not valid, or variables that do not fit: no error has a path."""
+    return isinstance(result, PreExecutionError) or (
+        result.data is None and all(error.path is None for error in result.errors or ())
+    )
 
 
 def _is_name(operation_name: object) -> bool:

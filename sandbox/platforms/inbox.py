@@ -1,10 +1,13 @@
-"""Messages that the platforms delivered, newest last, for people and tests to look at."""
+"""Messages that the platforms delivered to their users, for people and tests to look at."""
 
 import secrets
+from datetime import datetime
 
 from core.callers import ChannelId
+from core.clock import CHINA
+from sandbox.personas import PERSONAS, Persona
 from sandbox.platforms.clock import milliseconds
-from sandbox.world import World
+from sandbox.world import Thing, World
 
 MESSAGES = "messages"
 
@@ -33,3 +36,38 @@ def deliver(
     }
     world.put(MESSAGES, number, message)
     return number
+
+
+def messages(world: World) -> list[Thing]:
+    """As `GET /sandbox/messages` lists them, newest first."""
+    return [_shown(message) for message in reversed(world.all(MESSAGES))]
+
+
+def messages_to(world: World, channel: ChannelId, persona: Persona) -> list[Thing]:
+    """As they were delivered, newest first."""
+    account = persona.account(channel)
+    return [
+        message
+        for message in reversed(world.all(MESSAGES))
+        if (message["channel"], message["account"]) == (channel.value, account)
+    ]
+
+
+def _shown(message: Thing) -> Thing:
+    return {
+        "number": message["id"],
+        "channel": message["channel"],
+        "persona": _persona_of(message),
+        "template": message["template"],
+        "text": message["text"] or message["values"].get("content", ""),
+        "url": message["url"],
+        "at": datetime.fromtimestamp(message["at"] / 1000, CHINA).isoformat(
+            timespec="milliseconds"
+        ),
+    }
+
+
+def _persona_of(message: Thing) -> str | None:
+    channel = ChannelId(message["channel"])
+    accounts = {persona.account(channel): persona.id for persona in PERSONAS.values()}
+    return accounts.get(message["account"])

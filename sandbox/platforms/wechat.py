@@ -11,6 +11,7 @@ import orjson
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped]
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -36,7 +37,7 @@ _THE_ONE = "current"
 def authorize(world: World, persona: Persona) -> str:
     code = secrets.token_hex(16)
     account = persona.account(ChannelId.WECHAT)
-    world.put(USERS, account, {"openid": account})
+    world.add(USERS, account, {"openid": account})
     world.put(CODES, code, {"openid": account, "until": seconds() + CODE_SECONDS})
     return code
 
@@ -145,8 +146,11 @@ class _Platform:
         if refused:
             return refused
         body = orjson.loads(await request.body())
-        if self._world.get(USERS, body.get("touser", "")) is None:
+        user = self._world.get(USERS, body.get("touser", ""))
+        if user is None:
             return _error(40003, "invalid openid")
+        if not user.get("follows", True):
+            return _error(43004, "require subscribe")
         values = {key: part["value"] for key, part in body["data"].items()}
         number = deliver(
             self._world,
@@ -194,6 +198,17 @@ def callback(settings: Settings, message: Mapping[str, str], at: int) -> Form:
     return query, body
 
 
+def read_reply(settings: Settings, body: bytes) -> dict[str, str]:
+    """Our reply as the platform reads it. Raises `ValueError` for what it would not take."""
+    reply = _fields(body)
+    if not settings.wechat_aes_key.reveal():
+        return reply
+    signed = (reply["TimeStamp"], reply["Nonce"], reply["Encrypt"])
+    if reply["MsgSignature"] != _signature(settings, *signed):
+        raise ValueError("the reply's signature is wrong")
+    return _fields(_decrypted(settings, reply["Encrypt"]))
+
+
 def url_check(settings: Settings, at: int) -> dict[str, str]:
     """The query by which the platform checks our address; it expects `echostr` back."""
     timestamp, nonce = str(at), str(secrets.randbelow(10**9))
@@ -223,6 +238,21 @@ def _encrypted(settings: Settings, message: bytes) -> str:
     return base64.b64encode(
         encryptor.update(plain + bytes([missing]) * missing) + encryptor.finalize()
     ).decode()
+
+
+def _decrypted(settings: Settings, encrypted: str) -> bytes:
+    key = base64.b64decode(settings.wechat_aes_key.reveal() + "=")
+    decryptor = Cipher(AES256(key), CBC(key[:16])).decryptor()
+    padded = decryptor.update(base64.b64decode(encrypted)) + decryptor.finalize()
+    plain = padded[: -padded[-1]]
+    end = 20 + int.from_bytes(plain[16:20], "big")
+    if plain[end:] != settings.wechat_app_id.encode():
+        raise ValueError("the reply is of another account")
+    return plain[20:end]
+
+
+def _fields(xml: bytes) -> dict[str, str]:
+    return {part.tag: part.text or "" for part in fromstring(xml)}
 
 
 def _xml(fields: Mapping[str, str]) -> bytes:

@@ -163,7 +163,7 @@ async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active:
 
 
 async def test_finds_an_entry_copied_to_another_person(world: World, active: FrontEnd) -> None:
-    person, entries = await history(world, active)
+    _, entries = await history(world, active)
     entry = {name: entries[0][name] for name in audit_entries.columns.keys()}  # noqa: SIM118
     add_head = Query(insert(audit_heads).values(person=1, number=1, mark=bytes(entry["mark"])))
 

@@ -10,8 +10,13 @@ import time_machine
 
 from core import citizens, pictures
 from core.database import Transaction
+from core.cards import CardState
 from core.pictures import PictureKind
+from sandbox.partners import REGISTRY_CARDS
 from sandbox.personas import Persona
+from sandbox.settings import world_file
+from sandbox.world import Thing
+from sandbox.world import World as SandboxWorld
 from tests.front_end import FrontEnd, World
 
 OUTLET = "SAMPLE-510104-1"
@@ -131,3 +136,38 @@ def reissue_of(person: Persona, **changes: str) -> dict[str, str]:
         "phone": person.phone,
         "code": "000000",
     } | changes
+
+
+def give_card_elsewhere(
+    world: World, person: Persona, *, state: CardState = CardState.ACTIVE
+) -> None:
+    """A card of 绵阳, numbered SAMPLE888, of which only the provincial registry knows."""
+    with _sandbox_world(world) as things:
+        things.put(
+            REGISTRY_CARDS,
+            "SAMPLE888",
+            {
+                "socialSecurityNumber": person.social_security_number,
+                "cardNumber": "SAMPLE888",
+                "regionCode": "510700",
+                "regionName": "绵阳市",
+                "state": state.value,
+                "bankCode": "SAMPLE-CCB",
+                "bankName": "中国建设银行",
+                "issueDate": "2020-07-01",
+            },
+        )
+
+
+def registry_card(world: World, number: str) -> Thing:
+    """What the provincial registry holds under a card number."""
+    with _sandbox_world(world) as things:
+        card = things.get(REGISTRY_CARDS, number)
+    assert card is not None
+    return card
+
+
+@contextlib.contextmanager
+def _sandbox_world(world: World) -> Iterator[SandboxWorld]:
+    with contextlib.closing(SandboxWorld(world_file(world.application.tools.settings))) as things:
+        yield things

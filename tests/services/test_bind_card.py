@@ -234,13 +234,6 @@ _MUTATIONS: dict[str, dict[str, Any]] = {
     },
     "reissueCard": reissue_of(_PERSON),
 }
-_UPLOADS = {
-    "uploadPortrait": "mutation($file: Upload!) { uploadPortrait(file: $file) { %s } }",
-    "uploadIdDocument": "mutation($file: Upload!) {"
-    " uploadIdDocument(side: EMBLEM_SIDE, file: $file) { %s } }",
-}
-
-
 async def test_refuses_every_service_until_the_account_is_bound(
     world: World, unbound: FrontEnd
 ) -> None:
@@ -248,10 +241,6 @@ async def test_refuses_every_service_until_the_account_is_bound(
 
     refused = {name: await unbound.ask(query % REFUSAL) for name, query in _QUERIES.items()}
     refused |= {name: await unbound.do(name, **given) for name, given in _MUTATIONS.items()}
-    refused |= {
-        name: await unbound.upload(document % REFUSAL, b"a picture")
-        for name, document in _UPLOADS.items()
-    }
     codes = [
         await unbound.send_code(purpose) for purpose in ("APPLY_CARD", "CHANGE_PHONE", "REPORT_LOSS")
     ]

@@ -1,0 +1,109 @@
+"""The real server as a process of its own, on a free port and in a folder of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from core.encryption import Vault
+from core.seals import Seals
+from core.settings import PREFIX, Settings, key_ring
+
+_COMMAND = Path(sys.executable).with_name("card-gateway")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database_url = database_url or f"sqlite:///{folder}/var/card-gateway.sqlite3"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            PREFIX + "DATABASE_URL": self.database_url,
+            PREFIX + "OBJECTS_DIR": str(self.folder / "var" / "objects"),
+            PREFIX + "SANDBOX": "true",
+            PREFIX + "PORT": str(self.port),
+            PREFIX + "LOG_LEVEL": "WARNING",
+        }
+
+    def command(self, *arguments: str) -> str:
+        """Runs another command of the gateway on the same data."""
+        done = subprocess.run(  # noqa: S603
+            [_COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"card-gateway {arguments[0]}: {done.stderr[-2000:]}{done.stdout}")
+        return done.stdout.strip()
+
+    def start(self, within: float = 60) -> float:
+        """Returns how many seconds it took until it was ready."""
+        began = time.monotonic()
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [_COMMAND, "serve"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        while time.monotonic() - began < within:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return time.monotonic() - began
+            except httpx.HTTPError:
+                time.sleep(0.02)
+        raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def cpu_seconds(self) -> float:
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory_mb(self) -> float:
+        assert self._process is not None
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+    def settings(self) -> Settings:
+        from sandbox.settings import sandbox_settings
+
+        return sandbox_settings(Settings.read(self.environment))
+
+
+def vault_of(settings: Settings) -> Vault:
+    return Vault(
+        settings.cipher_suite,
+        key_ring(settings.column_keys, "column_keys"),
+        key_ring(settings.index_keys, "index_keys"),
+    )
+
+
+def seals_of(settings: Settings) -> Seals:
+    return Seals(key_ring(settings.peppers, "peppers"), key_ring(settings.audit_keys, "audit_keys"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,323 @@
+"""What the card issuer reports: signed, sometimes twice, late or in another order."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.issuer import signed_headers
+from sandbox.personas import PERSONAS
+from tests.front_end import FrontEnd, World
+from tests.services.parts import fault, history, later, reissue_of
+
+_ORDER = PERSONAS["in-production"].open_order
+_IDS = count(1)
+
+
+async def test_takes_a_node_result_once(world: World) -> None:
+    citizen = await world.enter("in-production")
+    event = node_result("MANUFACTURE")
+
+    first = await outcomes(world, event)
+    before = await world.rows()
+    repeated = await outcomes(world, event, event)
+
+    assert (first, repeated) == (["TAKEN"], ["REPEATED", "REPEATED"])
+    assert await world.rows() == before
+    assert (await history(world, citizen.person)).count("ISSUER_EVENT") == 1
+
+
+async def test_node_results_may_come_in_any_order(world: World) -> None:
+    citizen = await world.enter("in-production")
+    ready_at = datetime(2025, 1, 20, 9, tzinfo=UTC)
+    events = [
+        node_result("READY_FOR_PICKUP", at=ready_at.isoformat()),
+        node_result("KEY_LOADING"),
+        node_result("MANUFACTURE", cardNumber="SAMPLE77X", batchNumber="SAMPLE-B2"),
+    ]
+
+    early = await outcomes(world, *events)
+    while_open = await citizen.progress()
+    last = await outcomes(world, node_result("STOCK_TRANSFER"))
+
+    assert (early, last) == (["TAKEN"] * 3, ["TAKEN"])
+    assert [node["result"] for node in while_open["nodes"]] == [
+        "DONE",
+        "DONE",
+        "DONE",
+        "DONE",
+        "IN_PROGRESS",
+        "DONE",
+    ]
+    shown = await citizen.status()
+    assert (shown["state"], shown["cardNumber"], shown["issueDate"]) == (
+        "SEALED",
+        "SAMPLE77X",
+        "2025-01-20",
+    )
+
+
+async def test_keeps_aside_what_contradicts_the_order(world: World) -> None:
+    before = await world.rows("production_orders", "production_nodes", "cards", "applications")
+
+    answered = await outcomes(
+        world,
+        node_result("INTAKE"),
+        node_result("INTAKE", result="FAILED"),
+        node_result("MANUFACTURE", orderNumber="SBK209901010000000000"),
+        node_result("MANUFACTURE", orderNumber=None),
+    )
+
+    assert answered == ["CONTRADICTION", "CONTRADICTION", "UNKNOWN_SUBJECT", "UNKNOWN_SUBJECT"]
+    after = await world.rows("production_orders", "production_nodes", "cards", "applications")
+    assert after == before
+
+
+@pytest.mark.parametrize("card_number", [None, "SAMPLE01X"])
+async def test_issues_no_card_without_a_number_of_its_own(
+    world: World, card_number: str | None
+) -> None:
+    citizen = await world.enter("in-production")
+    others = [node_result(node) for node in ("MANUFACTURE", "KEY_LOADING", "STOCK_TRANSFER")]
+    await outcomes(world, *others)
+
+    answered = await outcomes(world, node_result("READY_FOR_PICKUP", cardNumber=card_number))
+
+    assert answered == ["CONTRADICTION"]
+    assert fault(await citizen.status()) == ("NO_CARD", None)
+    assert (await citizen.progress())["nodes"][5]["result"] == "IN_PROGRESS"
+
+
+async def test_a_temporary_loss_lapses_after_seven_days(world: World, active: FrontEnd) -> None:
+    await world.advance("active", event="TEMPORARY_LOSS")
+    lost = await active.status()
+    with later(days=6, hours=23):
+        await active.sign_in()
+        still_lost = await active.status()
+    with later(days=7, seconds=5):
+        await active.sign_in()
+        lapsed = await active.status()
+        await active.do(
+            "reportLoss", phone=active.person.phone, code=await active.code("REPORT_LOSS")
+        )
+
+    assert [card["state"] for card in (lost, still_lost, lapsed)] == [
+        "TEMPORARILY_LOST",
+        "TEMPORARILY_LOST",
+        "ACTIVE",
+    ]
+    assert "ISSUER_EVENT TEMPORARY_LOSS" in await history(world, active.person)
+    with later(days=7, seconds=10):
+        await active.sign_in()
+        assert (await active.status())["state"] == "LOST"
+
+
+async def test_a_loss_that_lapsed_can_be_reported_anew_by_phone(
+    world: World, active: FrontEnd
+) -> None:
+    await world.advance("active", event="TEMPORARY_LOSS")
+
+    with later(days=8):
+        await world.advance("active", event="TEMPORARY_LOSS")
+        await active.sign_in()
+
+        assert (await active.status())["state"] == "TEMPORARILY_LOST"
+
+
+async def test_a_loss_reported_long_ago_has_lapsed_when_it_arrives(
+    world: World, active: FrontEnd
+) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+
+    answered = await outcomes(
+        world, card_event("TEMPORARY_LOSS", "active", at=long_ago.isoformat())
+    )
+
+    assert answered == ["TAKEN"]
+    assert (await active.status())["state"] == "ACTIVE"
+
+
+async def test_locks_and_unlocks_a_card(world: World, active: FrontEnd) -> None:
+    await world.advance("active", event="LOCK")
+    locked = await active.status()
+    await world.advance("active", event="UNLOCK")
+
+    assert locked["state"] == "LOCKED"
+    assert (await active.status())["state"] == "ACTIVE"
+    assert (await history(world, active.person))[-2:] == ["ISSUER_EVENT LOCK", "ISSUER_EVENT UNLOCK"]
+
+
+@pytest.mark.parametrize(
+    "persona", ["active", "sealed", "lost", "temporarily-lost", "locked"]
+)
+async def test_cancels_a_card_in_any_state_for_good(world: World, persona: str) -> None:
+    citizen = await world.enter(persona)
+
+    answered = await outcomes(world, card_event("CANCEL", persona))
+    before = await world.rows("cards")
+    again = [
+        await outcomes(world, card_event(event, persona))
+        for event in ("CANCEL", "UNLOCK", "LOCK", "TEMPORARY_LOSS")
+    ]
+
+    assert answered == ["TAKEN"]
+    assert (await citizen.status())["state"] == "CANCELLED"
+    assert again == [["CONTRADICTION"]] * 4
+    assert await world.rows("cards") == before
+    services = await citizen.ask("{ viewer { services { service available } } }")
+    assert services["services"][0] == {"service": "APPLY_CARD", "available": True}
+
+
+async def test_a_cancelled_new_card_makes_way_for_another_reissue(world: World) -> None:
+    citizen = await world.enter("lost")
+    given = reissue_of(citizen.person, code=await citizen.code("REISSUE_CARD"))
+    await citizen.do("reissueCard", **given)
+    await world.make_card("lost")
+
+    await world.advance("lost", event="CANCEL")
+
+    assert (await citizen.status())["state"] == "LOST"
+    with later(seconds=61):
+        answer = await citizen.do(
+            "reissueCard", **(given | {"code": await citizen.code("REISSUE_CARD")})
+        )
+        assert answer["__typename"] == "CardReissued"
+
+
+@pytest.mark.parametrize(
+    ("persona", "event"),
+    [
+        ("active", "UNLOCK"),
+        ("sealed", "LOCK"),
+        ("sealed", "TEMPORARY_LOSS"),
+        ("lost", "TEMPORARY_LOSS"),
+        ("lost", "LOCK"),
+        ("lost", "UNLOCK"),
+        ("temporarily-lost", "TEMPORARY_LOSS"),
+        ("temporarily-lost", "LOCK"),
+        ("locked", "LOCK"),
+        ("locked", "TEMPORARY_LOSS"),
+        ("cancelled", "CANCEL"),
+        ("cancelled", "UNLOCK"),
+    ],
+)
+async def test_keeps_aside_what_contradicts_the_card(
+    world: World, persona: str, event: str
+) -> None:
+    before = await world.rows("cards", "applications", "audit_entries")
+
+    answered = await outcomes(world, card_event(event, persona))
+
+    assert answered == ["CONTRADICTION"]
+    assert await world.rows("cards", "applications", "audit_entries") == before
+
+
+async def test_takes_no_event_for_a_card_of_somebody_else(world: World) -> None:
+    number = PERSONAS["lost"].social_security_number
+    before = await world.rows("cards", "audit_entries")
+
+    answered = await outcomes(
+        world,
+        card_event("CANCEL", "active", socialSecurityNumber=number),
+        card_event("CANCEL", "active", socialSecurityNumber="510104198001011236"),
+        card_event("CANCEL", "active", cardNumber="SAMPLE999"),
+        card_event("CANCEL", "active", cardNumber=None, socialSecurityNumber=None),
+    )
+
+    assert answered == ["UNKNOWN_SUBJECT"] * 4
+    assert await world.rows("cards", "audit_entries") == before
+
+
+async def test_refuses_what_the_issuer_did_not_sign(world: World) -> None:
+    body = body_of(card_event("CANCEL", "active"))
+    good = headers_of(world, body)
+    before = await world.rows()
+
+    refused = [
+        await send(world, body, good | {"X-Issuer-Signature": "0" * 64}),
+        await send(world, body, good | {"X-Issuer-Signature": "签"}),
+        await send(world, body, good | {"X-Issuer-Timestamp": "soon"}),
+        await send(world, body, {}),
+        await send(world, body + b" ", good),
+        await send(world, body, signed_headers(b"another key", body, int(time.time()))),
+        await send(world, body, headers_of(world, body, -301)),
+        await send(world, body, headers_of(world, body, 301)),
+    ]
+
+    assert [response.status_code for response in refused] == [401] * 8
+    assert await world.rows() == before
+
+
+async def test_takes_a_signature_within_five_minutes(world: World) -> None:
+    body = body_of(card_event("LOCK", "active"))
+
+    response = await send(world, body, headers_of(world, body, -290))
+
+    assert response.status_code == 200
+    assert response.json()["events"][0]["outcome"] == "TAKEN"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"events": [{"id": "1"}]}',
+        b'{"events": [{"id": "1", "type": "RAIN", "at": "2025-01-20T09:00:00Z"}]}',
+        b'{"events": [{"id": "1", "type": "LOCK", "at": "2025-01-20T09:00:00"}]}',
+        b'{"events": [{"id": "' + b"1" * 65 + b'", "type": "LOCK", "at": "2025-01-20T09:00:00Z"}]}',
+    ],
+)
+async def test_refuses_what_cannot_be_read(world: World, body: bytes) -> None:
+    before = await world.rows()
+
+    response = await send(world, body, headers_of(world, body))
+
+    assert response.status_code == 400
+    assert await world.rows() == before
+
+
+def node_result(node: str, **changes: Any) -> dict[str, Any]:
+    return event(
+        "NODE_RESULT", **({"orderNumber": _ORDER, "node": node, "result": "DONE"} | changes)
+    )
+
+
+def card_event(kind: str, persona: str, **changes: Any) -> dict[str, Any]:
+    person = PERSONAS[persona]
+    own = {
+        "cardNumber": person.card_number,
+        "socialSecurityNumber": person.social_security_number,
+    }
+    return event(kind, **(own | changes))
+
+
+def event(kind: str, **facts: Any) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat()
+    return {"id": f"event-{next(_IDS)}", "type": kind, "at": at} | facts
+
+
+def body_of(*events: dict[str, Any]) -> bytes:
+    return json.dumps({"events": events}).encode()
+
+
+def headers_of(world: World, body: bytes, seconds: int = 0) -> dict[str, str]:
+    """Signed by the issuer so many seconds from now."""
+    key = world.application.tools.settings.issuer_event_key.reveal().encode()
+    return signed_headers(key, body, int(time.time()) + seconds)
+
+
+async def send(world: World, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    encoded = {name: value.encode() for name, value in headers.items()}
+    return await world.http.post("/issuer/events", content=body, headers=encoded)
+
+
+async def outcomes(world: World, *events: dict[str, Any]) -> list[str]:
+    body = body_of(*events)
+    response = await send(world, body, headers_of(world, body))
+    assert response.status_code == 200, response.text
+    return [taken["outcome"] for taken in response.json()["events"]]
