@@ -103,9 +103,9 @@ class Run:
 
     async def killer(self, kills: int) -> None:
         """At random counts of acknowledged mutations, and a random moment later."""
-        moments = sorted(random.sample(range(self.wanted * 9 // 10), kills))  # noqa: S311
+        moments = sorted(random.sample(range(self.wanted * 9 // 10), kills))
         for moment in moments:
-            while self.acknowledged < moment:
+            while self.acknowledged < moment:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             await asyncio.sleep(random.random() * 0.05)  # noqa: S311
             self.up.clear()

@@ -19,6 +19,7 @@ from core import (
 from core.application_forms import FilledForm
 from core.applications import ApplicationKind
 from core.audit import Action
+from core.citizens import Citizen
 from core.clock import china_date
 from core.errors import (
     ApplicationOpen,
@@ -84,7 +85,7 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
     code = form.verification_code("code", command.code)
     form.finish()
     await verification.check(unit, filled.phone, VerificationPurpose.APPLY_CARD, code)
-    await _take_phone(unit, holder, filled.phone)
+    citizen = await _take_phone(unit, citizen, filled.phone)
     application = await applications.accept(
         db,
         vault,
@@ -112,14 +113,17 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
     return Progress(citizen, order)
 
 
-async def _take_phone(unit: Unit, holder: Holder, phone: str) -> None:
+async def _take_phone(unit: Unit, citizen: Citizen, phone: str) -> Citizen:
     """The phone of the form becomes the bound one; an older one is told."""
-    db, vault, citizen = unit.db, unit.tools.vault, holder.citizen
+    db, vault = unit.db, unit.tools.vault
     if citizen.has_phone(phone, vault):
-        return
+        return citizen
     if await citizens.owner_of_phone(db, vault, phone) is not None:
         raise PhoneTaken(field="phone")
     await citizens.set_phone(db, vault, citizen.id, phone)
     if citizen.phone is not None:
         await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
         await notices.send(unit, citizen, notices.PHONE_CHANGED)
+    changed = await citizens.find(db, vault, citizen.id)
+    assert changed is not None
+    return changed

@@ -47,7 +47,10 @@ async def test_registers_a_person_whom_the_registry_knows(world: World) -> None:
     answer = await citizen.bind(await citizen.code("BIND_CARD"))
 
     assert answer["viewer"] == {"bound": True}
-    assert await citizen.ask("{ viewer { name phone } }") == {"name": "唐**", "phone": "199****1008"}
+    assert await citizen.ask("{ viewer { name phone } }") == {
+        "name": "唐**",
+        "phone": "199****1008",
+    }
     assert await history(world, citizen.person) == ["BIND_CARD"]
 
 
@@ -198,9 +201,7 @@ async def test_binding_an_account_anew_makes_it_another_persons(world: World) ->
     assert (await account.status())["cardNumber"] == PERSONAS["lost"].card_number
     response = await again.post("{ cardStatus { __typename } }")
     assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
-    open_bindings = [
-        row[4] for row in (await world.rows("bindings"))["bindings"] if row[6] is None
-    ]
+    open_bindings = [row[4] for row in (await world.rows("bindings"))["bindings"] if row[6] is None]
     assert open_bindings == [await person_id(world, PERSONAS["lost"])]
 
 
@@ -234,6 +235,8 @@ _MUTATIONS: dict[str, dict[str, Any]] = {
     },
     "reissueCard": reissue_of(_PERSON),
 }
+
+
 async def test_refuses_every_service_until_the_account_is_bound(
     world: World, unbound: FrontEnd
 ) -> None:
@@ -242,7 +245,8 @@ async def test_refuses_every_service_until_the_account_is_bound(
     refused = {name: await unbound.ask(query % REFUSAL) for name, query in _QUERIES.items()}
     refused |= {name: await unbound.do(name, **given) for name, given in _MUTATIONS.items()}
     codes = [
-        await unbound.send_code(purpose) for purpose in ("APPLY_CARD", "CHANGE_PHONE", "REPORT_LOSS")
+        await unbound.send_code(purpose)
+        for purpose in ("APPLY_CARD", "CHANGE_PHONE", "REPORT_LOSS")
     ]
 
     assert {name: fault(answer) for name, answer in refused.items()} == dict.fromkeys(

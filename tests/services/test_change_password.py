@@ -70,7 +70,9 @@ async def test_a_right_password_begins_the_count_anew(active: FrontEnd) -> None:
         await _change(active, oldPassword="11112223")
     await _change(active)
 
-    answer = await _change(active, oldPassword="11112223", newPassword="93714062", confirmPassword="93714062")
+    answer = await _change(
+        active, oldPassword="11112223", newPassword="93714062", confirmPassword="93714062"
+    )
 
     assert answer["message"] == "原密码不正确，还可以再试 4 次。"
 
@@ -118,7 +120,9 @@ async def test_refuses_an_unchanged_password(world: World, active: FrontEnd) -> 
     assert await world.rows() == before
 
 
-@pytest.mark.parametrize("malformed", ["6031852", "603185270", "6031852a", "６０３１８５２７", " 60318527"])
+@pytest.mark.parametrize(
+    "malformed", ["6031852", "603185270", "6031852a", "６０３１８５２７", " 60318527"]
+)
 async def test_refuses_what_is_not_eight_digits(
     world: World, active: FrontEnd, malformed: str
 ) -> None:

@@ -148,12 +148,13 @@ async def test_locks_and_unlocks_a_card(world: World, active: FrontEnd) -> None:
 
     assert locked["state"] == "LOCKED"
     assert (await active.status())["state"] == "ACTIVE"
-    assert (await history(world, active.person))[-2:] == ["ISSUER_EVENT LOCK", "ISSUER_EVENT UNLOCK"]
+    assert (await history(world, active.person))[-2:] == [
+        "ISSUER_EVENT LOCK",
+        "ISSUER_EVENT UNLOCK",
+    ]
 
 
-@pytest.mark.parametrize(
-    "persona", ["active", "sealed", "lost", "temporarily-lost", "locked"]
-)
+@pytest.mark.parametrize("persona", ["active", "sealed", "lost", "temporarily-lost", "locked"])
 async def test_cancels_a_card_in_any_state_for_good(world: World, persona: str) -> None:
     citizen = await world.enter(persona)
 

@@ -45,7 +45,14 @@ async def test_shows_the_six_nodes_in_order(waiting: FrontEnd) -> None:
         ("STOCK_TRANSFER", "卡库存转移", "PENDING"),
         ("READY_FOR_PICKUP", "可领卡", "PENDING"),
     ]
-    assert [node["at"] is None for node in answer["nodes"]] == [False, False, True, True, True, True]
+    assert [node["at"] is None for node in answer["nodes"]] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
     assert translated["nodes"][5]["title"] == "Ready for pickup"
 
 

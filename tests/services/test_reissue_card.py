@@ -40,9 +40,7 @@ async def test_orders_a_new_card_of_the_same_bank(world: World, loser: FrontEnd)
     assert (await notices(loser))[0].startswith("【成都人社】您的社会保障卡申请已受理")
 
 
-async def test_the_new_card_takes_the_place_of_the_lost_one(
-    world: World, loser: FrontEnd
-) -> None:
+async def test_the_new_card_takes_the_place_of_the_lost_one(world: World, loser: FrontEnd) -> None:
     await _reissue(loser, code=await loser.code("REISSUE_CARD"))
 
     await world.make_card("lost")

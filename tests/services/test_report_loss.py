@@ -92,9 +92,7 @@ async def test_refuses_another_phone_than_the_bound_one(world: World, active: Fr
 
 
 async def test_an_online_loss_does_not_lapse(world: World, active: FrontEnd) -> None:
-    await active.do(
-        "reportLoss", phone=active.person.phone, code=await active.code("REPORT_LOSS")
-    )
+    await active.do("reportLoss", phone=active.person.phone, code=await active.code("REPORT_LOSS"))
 
     with later(days=30):
         await active.sign_in()

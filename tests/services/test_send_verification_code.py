@@ -156,9 +156,7 @@ async def test_tells_how_many_tries_are_left_and_voids_the_code_with_the_fifth(
     phone, code = active.person.phone, await active.code("REPORT_LOSS")
     before = await world.rows()
 
-    wrong = [
-        await active.do("reportLoss", phone=phone, code=other_than(code)) for _ in range(5)
-    ]
+    wrong = [await active.do("reportLoss", phone=phone, code=other_than(code)) for _ in range(5)]
     right = await active.do("reportLoss", phone=phone, code=code)
 
     assert [fault(answer) for answer in wrong] == [("CODE_WRONG", "code")] * 4 + [

@@ -56,9 +56,7 @@ async def test_registers_a_person_at_their_first_visit(world: World) -> None:
 
 async def test_never_takes_a_phone_from_another_person(world: World) -> None:
     citizen = world.front_end("no-card")
-    await register(
-        world, name="郝如意", number="510104198001011236", phone=citizen.person.phone
-    )
+    await register(world, name="郝如意", number="510104198001011236", phone=citizen.person.phone)
 
     await citizen.sign_in()
 
@@ -67,9 +65,7 @@ async def test_never_takes_a_phone_from_another_person(world: World) -> None:
 
 async def test_keeps_the_phone_on_file_where_the_platform_names_another(world: World) -> None:
     person = PERSONAS["no-card"]
-    await register(
-        world, name=person.name, number=person.social_security_number, phone=NEW_PHONE
-    )
+    await register(world, name=person.name, number=person.social_security_number, phone=NEW_PHONE)
     citizen = world.front_end("no-card")
 
     await citizen.sign_in()
@@ -104,9 +100,7 @@ async def test_knows_an_account_that_was_bound_before(world: World) -> None:
 
 async def test_refuses_a_name_that_contradicts_the_file(world: World) -> None:
     citizen = world.front_end("no-card")
-    await register(
-        world, name="唐晓船", number=citizen.person.social_security_number, phone=None
-    )
+    await register(world, name="唐晓船", number=citizen.person.social_security_number, phone=None)
     before = await world.rows("citizens", "bindings", "sessions")
 
     answer = await citizen.do("signIn", channel="UNIONPAY", **await citizen.authorize())
@@ -158,9 +152,7 @@ async def test_refuses_a_state_that_is_not_ours_or_too_old(world: World) -> None
     before = await world.rows("sessions")
 
     refused = [
-        await citizen.do(
-            "signIn", channel="UNIONPAY", credential=handed["credential"], state=state
-        )
+        await citizen.do("signIn", channel="UNIONPAY", credential=handed["credential"], state=state)
         for state in (None, "", "不", foreign, changed)
     ]
     with later(minutes=11):

@@ -168,9 +168,7 @@ async def test_refuses_an_account_that_is_not_bound(world: World) -> None:
     assert await world.rows() == before
 
 
-def _picture(
-    width: int, height: int, image_format: str = "JPEG", *, exif: bool = False
-) -> bytes:
+def _picture(width: int, height: int, image_format: str = "JPEG", *, exif: bool = False) -> bytes:
     picture, buffer, options = Image.new("RGB", (width, height), "white"), io.BytesIO(), {}
     if exif:
         options["exif"] = _where_it_was_taken()

@@ -73,9 +73,7 @@ async def test_tells_each_persona_what_can_be_used_now(
     services = (await citizen.ask(_SERVICES))["services"]
 
     assert tuple(service["service"] for service in services) == TEN
-    found = tuple(
-        service["reason"]["code"] if service["reason"] else _OK for service in services
-    )
+    found = tuple(service["reason"]["code"] if service["reason"] else _OK for service in services)
     assert found == expected
     assert [service["available"] for service in services] == [code == _OK for code in expected]
 
@@ -98,9 +96,7 @@ async def test_names_the_ten_in_both_languages(active: FrontEnd) -> None:
         "卡状态查询",
     ]
     assert translated[0]["title"] == "Apply"
-    assert chinese[7]["reason"]["message"] == (
-        "您的卡当前状态为「正常」，不能办理补卡。请先挂失。"
-    )
+    assert chinese[7]["reason"]["message"] == ("您的卡当前状态为「正常」，不能办理补卡。请先挂失。")
     assert translated[0]["reason"]["message"].startswith("You already hold a card")
 
 

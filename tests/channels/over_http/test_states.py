@@ -1,0 +1,175 @@
+"""The `state` of the authorize page: ours, of this channel and browser, for ten minutes, once."""
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from gateway.channels import CHANNELS
+from tests.front_end import FrontEnd, World
+from tests.services.parts import fault, later
+
+VERIFIER = "a verifier that the browser drew at random"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:43]
+AUTHORIZE = (
+    "query($c: ChannelId!, $x: String) {"
+    ' channel(id: $c) { authorizeUrl(redirectUri: "http://127.0.0.1:8000/", challenge: $x) } }'
+)
+INVALID = ("SIGN_IN_STATE_INVALID", "state")
+WITH_STATE = [kind.id.value for kind in CHANNELS if kind.uses_state]
+EVERY = pytest.mark.parametrize("channel", WITH_STATE)
+
+
+async def _state(citizen: FrontEnd, challenge: str | None = None) -> str:
+    answer = await citizen.ask(AUTHORIZE, c=citizen.channel, x=challenge)
+    return parse_qs(urlsplit(answer["authorizeUrl"]).query)["state"][0]
+
+
+async def _code(citizen: FrontEnd) -> str:
+    return (await citizen.authorize())["credential"]
+
+
+async def _sign_in(citizen: FrontEnd, code: str, state: str, **more: str) -> dict[str, Any]:
+    return await citizen.do(
+        "signIn", "token", channel=citizen.channel, credential=code, state=state, **more
+    )
+
+
+@EVERY
+async def test_a_state_works_once(world: World, channel: str) -> None:
+    citizen = world.front_end("active", channel)
+    state = await _state(citizen)
+    first = await _sign_in(citizen, await _code(citizen), state)
+    before = await world.rows("sessions", "bindings", "citizens")
+
+    second = await _sign_in(citizen, await _code(citizen), state)
+
+    assert first["__typename"] == "SignedIn"
+    assert fault(second) == INVALID
+    assert await world.rows("sessions", "bindings", "citizens") == before
+
+
+@EVERY
+async def test_a_state_of_another_channel_is_refused(world: World, channel: str) -> None:
+    citizen = world.front_end("active", channel)
+    (other,) = (name for name in WITH_STATE if name != channel)
+    foreign = await _state(world.front_end("active", other))
+    before = await world.rows("sessions", "nonces")
+
+    answer = await _sign_in(citizen, await _code(citizen), foreign)
+
+    assert fault(answer) == INVALID
+    assert await world.rows("sessions", "nonces") == before
+
+
+@EVERY
+@pytest.mark.parametrize(("seconds", "typename"), [(590, "SignedIn"), (601, "Refusal")])
+async def test_a_state_is_valid_for_ten_minutes(
+    world: World, channel: str, seconds: int, typename: str
+) -> None:
+    citizen = world.front_end("active", channel)
+    state = await _state(citizen)
+
+    with later(seconds=seconds):
+        answer = await _sign_in(citizen, await _code(citizen), state)
+
+    assert answer["__typename"] == typename
+
+
+@EVERY
+async def test_a_state_from_the_future_is_refused(world: World, channel: str) -> None:
+    citizen = world.front_end("active", channel)
+    with later(minutes=5):
+        state = await _state(citizen)
+
+    answer = await _sign_in(citizen, await _code(citizen), state)
+
+    assert fault(answer) == INVALID
+
+
+@EVERY
+async def test_a_refused_state_costs_the_citizen_no_code(world: World, channel: str) -> None:
+    citizen = world.front_end("active", channel)
+    code = await _code(citizen)
+    await _sign_in(citizen, code, "0" * 60)
+
+    answer = await _sign_in(citizen, code, await _state(citizen))
+
+    assert answer["__typename"] == "SignedIn"
+
+
+@EVERY
+async def test_a_state_bound_to_a_browser_needs_its_verifier(world: World, channel: str) -> None:
+    citizen = world.front_end("active", channel)
+    state = await _state(citizen, CHALLENGE)
+    before = await world.rows("sessions", "nonces")
+
+    stolen = [
+        await _sign_in(citizen, await _code(citizen), state, **more)
+        for more in ({}, {"verifier": ""}, {"verifier": CHALLENGE}, {"verifier": VERIFIER[:-1]})
+    ]
+    unwritten = await world.rows("sessions", "nonces")
+    own = await _sign_in(citizen, await _code(citizen), state, verifier=VERIFIER)
+
+    assert {fault(answer) for answer in stolen} == {INVALID}
+    assert unwritten == before
+    assert own["__typename"] == "SignedIn"
+
+
+@EVERY
+async def test_a_verifier_fits_no_state_that_was_issued_without_one(
+    world: World, channel: str
+) -> None:
+    citizen = world.front_end("active", channel)
+
+    answer = await _sign_in(
+        citizen, await _code(citizen), await _state(citizen), verifier=VERIFIER
+    )
+
+    assert fault(answer) == INVALID
+
+
+async def test_the_second_call_of_a_wechat_browser_signs_in_again(world: World) -> None:
+    citizen = world.front_end("active", "WECHAT")
+    code, state = await _code(citizen), await _state(citizen)
+
+    first, second = [await _sign_in(citizen, code, state) for _ in range(2)]
+
+    assert [first["__typename"], second["__typename"]] == ["SignedIn", "SignedIn"]
+    assert first["token"] != second["token"]
+
+
+async def test_a_state_used_with_one_code_takes_no_other(world: World) -> None:
+    citizen = world.front_end("active", "WECHAT")
+    state = await _state(citizen)
+    await _sign_in(citizen, await _code(citizen), state)
+    before = await world.rows("sessions")
+
+    answer = await _sign_in(citizen, await _code(citizen), state)
+
+    assert fault(answer) == INVALID
+    assert await world.rows("sessions") == before
+
+
+async def test_a_used_code_with_a_new_state_of_another_browser_is_refused(world: World) -> None:
+    """The first answer is kept for its own browser only: a code overheard is worth nothing."""
+    citizen, thief = world.front_end("active", "WECHAT"), world.front_end("lost", "WECHAT")
+    code = await _code(citizen)
+    await _sign_in(citizen, code, await _state(citizen))
+    before = await world.rows("sessions")
+
+    answer = await _sign_in(thief, code, await _state(thief))
+
+    assert answer["__typename"] == "Refusal"
+    assert await world.rows("sessions") == before
+
+
+async def test_ping_an_needs_no_state(world: World) -> None:
+    citizen = world.front_end("active", "PING_AN")
+    answer = await citizen.do(
+        "signIn", "token", channel="PING_AN", credential=await _code(citizen)
+    )
+
+    assert answer["__typename"] == "SignedIn"

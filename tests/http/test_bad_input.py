@@ -1,0 +1,324 @@
+"""Values that a form cannot take, and sessions that are none: clear answers, nothing changed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import update
+
+from core.citizens import citizens
+from core.database import Query, Transaction
+from tests.front_end import REFUSAL, FrontEnd, World
+
+CARD_STATUS = f"{{ cardStatus {{ __typename ... on CardStatus {{ state }} {REFUSAL} }} }}"
+NOW = datetime(2026, 1, 15, 4, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """No statement differs here: one engine is enough."""
+    return sqlite_url
+
+
+def problems_of(answer: dict[str, Any]) -> dict[str, str]:
+    return {problem["field"]: problem["code"] for problem in answer["problems"]}
+
+
+# --- forms ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"name": "林" * 200}, "TOO_LONG"),
+        ({"name": ""}, "REQUIRED"),
+        ({"name": "林\u0000若溪"}, "INVALID_CHARACTERS"),
+        ({"name": "林\u202e若溪"}, "INVALID_CHARACTERS"),
+        ({"name": "林\u200b若溪"}, "INVALID_CHARACTERS"),
+        ({"name": "林若溪\n"}, "INVALID_CHARACTERS"),
+        ({"socialSecurityNumber": "５１０１０４１９９１０４１５１２３６"}, "INVALID_ID_NUMBER"),
+        ({"socialSecurityNumber": "510104199104151237"}, "INVALID_ID_NUMBER"),
+        ({"socialSecurityNumber": "510104199102301238"}, "INVALID_ID_NUMBER"),
+        ({"phone": "１９９００００１００１"}, "INVALID_FORMAT"),
+        ({"phone": "1990000100"}, "INVALID_FORMAT"),
+        ({"phone": "19900001001\n"}, "INVALID_FORMAT"),
+        ({"code": "１２３４５６"}, "INVALID_FORMAT"),
+        ({"code": "12345"}, "INVALID_FORMAT"),
+        ({"code": ""}, "REQUIRED"),
+    ],
+    ids=ascii,
+)
+async def test_a_wrong_field_is_named_and_costs_no_code(
+    world: World, changes: dict[str, str], code: str
+) -> None:
+    citizen = world.front_end("active", "WECHAT")
+    await citizen.sign_in()
+    good = await citizen.code("BIND_CARD")
+    before = await world.rows(), await world.rows("verification_codes")
+
+    answer = await citizen.bind(**({"code": good} | changes))
+
+    assert (answer["code"], answer["field"]) == (code, next(iter(changes)))
+    assert (await world.rows(), await world.rows("verification_codes")) == before
+    assert (await citizen.bind(good))["__typename"] == "CardBound"
+
+
+FORM = {
+    "postalCode": "610000",
+    "socialInsuranceNumber": "",
+    "educationCode": "21",
+    "occupationCode": "1",
+    "bankCode": "SAMPLE-ICBC",
+    "financialWithholding": False,
+    "pickupMethod": "OUTLET",
+    "districtCode": "510104",
+    "outletCode": "SAMPLE-510104-1",
+    "phone": "19900001008",
+    "code": "123456",
+    "nationalityCode": "CHN",
+    "idDocumentType": "01",
+    "idIssuer": "成都市公安局",
+    "idNumber": "510107200209241451",
+    "idValidUntil": "LONG_TERM",
+    "name": "唐晓舟",
+    "genderCode": "1",
+    "ethnicityCode": "01",
+    "birthDate": "20020924",
+}
+WRONG = {
+    "postalCode": ("61000", "INVALID_FORMAT"),
+    "socialInsuranceNumber": ("社保" * 20, "INVALID_FORMAT"),
+    "educationCode": ("x", "UNKNOWN_CODE"),
+    "occupationCode": ("", "REQUIRED"),
+    "pickupMethod": ("POST", "UNKNOWN_CODE"),
+    "outletCode": ("SAMPLE-510105-1", "OUTLET_NOT_IN_DISTRICT"),
+    "nationalityCode": ("ATLANTIS", "UNKNOWN_CODE"),
+    "idIssuer": ("成都市\u202e公安局", "INVALID_CHARACTERS"),
+    "idValidUntil": ("20250230", "INVALID_DATE"),
+    "name": ("唐" * 200, "TOO_LONG"),
+    "genderCode": ("2", "GENDER_MISMATCH"),
+    "birthDate": ("20020931", "INVALID_DATE"),
+    "code": ("12345六", "INVALID_FORMAT"),
+}
+
+
+async def test_all_wrong_fields_of_an_application_are_told_at_once(world: World) -> None:
+    citizen = await world.enter("no-card")
+    before = await world.rows()
+
+    answer = await citizen.do(
+        "applyCard", **(FORM | {name: value for name, (value, _) in WRONG.items()})
+    )
+
+    found = problems_of(answer)
+    missing = {"portrait": "PORTRAIT_NOT_CONFIRMED", "idDocuments": "ID_DOCUMENTS_NOT_CONFIRMED"}
+    assert found.items() >= (
+        {name: code for name, (_, code) in WRONG.items()} | missing
+    ).items() - {("name", "TOO_LONG")}
+    assert found["name"] in ("TOO_LONG", "NOT_YOURS")
+    assert await world.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"), [(name, *wrong) for name, wrong in WRONG.items() if name != "name"]
+)
+async def test_each_wrong_field_of_an_application_is_told(
+    world: World, field: str, value: str, code: str
+) -> None:
+    citizen = await world.enter("no-card")
+    before = await world.rows()
+
+    answer = await citizen.do("applyCard", **(FORM | {field: value}))
+
+    assert problems_of(answer)[field] == code
+    assert await world.rows() == before
+
+
+@pytest.mark.parametrize("typed", ["sample028", " SAMPLE 028 ", "Sample-028"])
+async def test_a_card_number_may_be_typed_as_it_comes(world: World, typed: str) -> None:
+    citizen = await world.enter("sealed")
+
+    answer = await citizen.do(
+        "activateCard",
+        "card { state cardNumber }",
+        phone=citizen.person.phone,
+        cardNumber=typed,
+        code=await citizen.code("ACTIVATE_CARD"),
+    )
+
+    assert answer["card"] == {"state": "ACTIVE", "cardNumber": "SAMPLE028"}
+
+
+@pytest.mark.parametrize(
+    "typed", ["ＳＡＭＰＬＥ０２８", "SAMPLE02", "SAMPLE028\u0000", "𠮷AMPLE028"]
+)
+async def test_a_card_number_of_the_wrong_shape_is_refused(world: World, typed: str) -> None:
+    citizen = await world.enter("sealed")
+    code = await citizen.code("ACTIVATE_CARD")
+    before = await world.rows(), await world.rows("verification_codes")
+
+    answer = await citizen.do(
+        "activateCard", phone=citizen.person.phone, cardNumber=typed, code=code
+    )
+
+    assert (answer["code"], answer["field"]) == ("INVALID_FORMAT", "cardNumber")
+    assert (await world.rows(), await world.rows("verification_codes")) == before
+
+
+@pytest.mark.parametrize("portrait_id", ["", "x", "-1", "0", "9" * 40, "１２", "1e3", "\u0000"])
+async def test_an_id_that_is_none_is_refused(
+    world: World, active: FrontEnd, portrait_id: str
+) -> None:
+    before = await world.rows()
+
+    answer = await active.ask(
+        f"mutation($p: ID!) {{ confirmPortrait(portraitId: $p) {{ {REFUSAL} }} }}", p=portrait_id
+    )
+
+    assert answer["code"] == "NO_SUCH_PORTRAIT"
+    assert await world.rows() == before
+
+
+@pytest.mark.parametrize("district", ["", "999999", "５１０１０４", "510104\n", "\u0000"])
+async def test_an_unknown_district_has_no_outlets(world: World, district: str) -> None:
+    citizen = world.front_end("active")
+
+    found = await citizen.ask(
+        "query($d: String!) { outlets(districtCode: $d) { code } }", d=district
+    )
+
+    assert found == []
+
+
+# --- sessions ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer", "Bearer ", "Bearer x", "Basic eDp4", "bearer " + "a" * 5_000, "Bearer a b", "x"],
+)
+async def test_without_a_session_nothing_is_shown(world: World, authorization: str) -> None:
+    response = await world.http.post(
+        "/graphql", json={"query": CARD_STATUS}, headers={"Authorization": authorization}
+    )
+
+    reply = response.json()
+    assert reply["data"] is None
+    assert reply["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_an_expired_session_is_refused(world: World) -> None:
+    with time_machine.travel(NOW, tick=True) as clock:
+        citizen = await world.enter("active")
+        assert (await citizen.status())["state"] == "ACTIVE"
+        before = await world.rows()
+
+        clock.move_to(NOW + timedelta(hours=2, seconds=1))
+        response = await citizen.post(CARD_STATUS)
+
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert await world.rows() == before
+
+
+async def test_an_ended_session_is_refused(world: World, active: FrontEnd) -> None:
+    await active.ask("mutation { signOut { __typename } }")
+    before = await world.rows(), await world.rows("sessions")
+
+    for document in (CARD_STATUS, "mutation { signOut { __typename } }"):
+        response = await active.post(document)
+        assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert await active.ask("{ viewer { name } }") is None
+    assert (await world.rows(), await world.rows("sessions")) == before
+
+
+@pytest.mark.parametrize("claimed", ["WECHAT", "PING_AN", "unionpay", "", "x"])
+async def test_a_session_of_another_channel_is_refused(
+    world: World, active: FrontEnd, claimed: str
+) -> None:
+    before = await world.rows()
+
+    response = await active.post(CARD_STATUS, **{"X-Card-Channel": claimed})
+
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["extensions"]["code"] == "SESSION_OF_ANOTHER_CHANNEL"
+    assert await world.rows() == before
+
+
+async def test_a_session_of_the_claimed_channel_is_taken(active: FrontEnd) -> None:
+    response = await active.post(CARD_STATUS, **{"X-Card-Channel": "UNIONPAY"})
+
+    assert response.json() == {
+        "data": {"cardStatus": {"__typename": "CardStatus", "state": "ACTIVE"}}
+    }
+
+
+@pytest.mark.parametrize("other", ["WECHAT", "PING_AN"])
+async def test_a_credential_of_another_channel_signs_nobody_in(world: World, other: str) -> None:
+    citizen = world.front_end("active")
+    handed = await citizen.authorize()
+    before = await world.rows(), await world.rows("sessions")
+
+    answer = await citizen.do("signIn", channel=other, **handed)
+
+    assert answer["__typename"] == "Refusal"
+    assert answer["code"] in ("SIGN_IN_EXPIRED", "SIGN_IN_STATE_INVALID", "CHANNEL_UNAVAILABLE")
+    assert (await world.rows(), await world.rows("sessions")) == before
+
+
+# --- what nobody expected ------------------------------------------------------------------
+
+
+async def break_names(world: World) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(Query(update(citizens).values(name=b"\x04test-opens-under-no-key")))
+
+    await world.application.database.write(job)
+
+
+async def test_an_unexpected_error_is_masked_and_logged_without_values(
+    world: World, active: FrontEnd, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await break_names(world)
+
+    reply = (await active.post("{ viewer { name phone } }")).json()
+
+    error = reply["errors"][0]
+    error_id = error["extensions"]["errorId"]
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert error_id in error["message"]
+    assert "citizens" not in str(reply)
+    assert "CannotOpen" not in str(reply)
+    logged = "".join(capfd.readouterr())
+    assert error_id in logged
+    assert "CannotOpen" in logged
+    for value in (active.person.phone, active.person.name, active.person.social_security_number):
+        assert value not in logged
+    assert active.headers["Authorization"].removeprefix("Bearer ") not in logged
+
+
+async def test_an_unexpected_error_is_told_in_the_citizens_language(
+    world: World, active: FrontEnd
+) -> None:
+    await break_names(world)
+
+    reply = (await active.post("{ viewer { name } }", **{"Accept-Language": "en"})).json()
+
+    assert reply["errors"][0]["message"].startswith("Something unexpected went wrong")
+
+
+async def test_a_damaged_database_is_told_honestly(
+    world: World, active: FrontEnd, sqlite_url: str
+) -> None:
+    for path in ("", "-wal"):
+        with open(sqlite_url.removeprefix("sqlite:///") + path, "r+b") as file:  # noqa: ASYNC230
+            file.write(b"garbage" * 50_000)
+
+    response = await active.post(CARD_STATUS)
+    ready = await world.http.get("/readyz")
+    metrics = await world.http.get("/metrics")
+
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["extensions"]["code"] == "TRY_AGAIN_LATER"
+    assert int(response.headers["retry-after"]) > 0
+    assert (ready.status_code, metrics.status_code) == (503, 503)
