@@ -420,6 +420,10 @@ class _PostgresTransaction:
             yield
 
 
+async def _keep(_: "asyncpg.Connection[Any]") -> None:
+    """Nothing here sets, locks or listens for a session: the pool's four statements undo nothing."""
+
+
 class PostgresDatabase:
     """A pool of connections; each job is a transaction, retried when another one came first."""
 
@@ -433,7 +437,12 @@ class PostgresDatabase:
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
             pool = await asyncpg.create_pool(
-                dsn, min_size=1, max_size=16, command_timeout=10, statement_cache_size=1000
+                dsn,
+                min_size=1,
+                max_size=16,
+                command_timeout=10,
+                statement_cache_size=1000,
+                reset=_keep,
             )
         except _UNAVAILABLE as error:
             raise DatabaseUnavailable(str(error)) from error

@@ -137,7 +137,7 @@ class Refusal(Exception):
             name: fact.in_language(language) if isinstance(fact, Text) else fact
             for name, fact in self.facts.items()
         }
-        return self.text.in_language(language).format(**facts)
+        return self.text.in_language(language).format(**facts).rstrip()
 
     @property
     def problems(self) -> "tuple[Refusal, ...]":

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, get_type_hints
+from typing import Any, Literal, Self, get_type_hints
 
 import msgspec
 
@@ -63,6 +63,9 @@ class Settings:
     database_url: str = setting(
         "sqlite:///var/card-gateway.sqlite3",
         "sqlite:///path or postgresql://user@host/name",
+    )
+    redis_url: Secret = setting(
+        Secret(""), "redis://host:port/number where workers share the platforms' tokens; optional"
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
     outlets_csv: Path | None = setting(
@@ -145,7 +148,11 @@ class Settings:
     )
     ping_an_url: str = setting("", "Ping An open platform (modelled)")
     ping_an_app_id: str = setting("", "Ping An application")
-    ping_an_app_key: Secret = setting(Secret(""), "its key")
+    ping_an_signer: Literal["md5", "rsa"] = setting(
+        "md5", "how calls to Ping An are signed: md5 with its key, rsa with the private key"
+    )
+    ping_an_app_key: Secret = setting(Secret(""), "its key, for md5")
+    ping_an_private_key: Secret = setting(Secret(""), "PEM: our private key, for rsa")
     ping_an_templates: str = setting("", "as wechat_templates")
 
     @classmethod
@@ -185,13 +192,14 @@ class Settings:
             variable(entry.name)
             for entry in fields(self)
             if entry.default in ("", Secret(""))
-            and entry.name not in _OPTIONAL
+            and entry.name not in _OPTIONAL | _UNUSED_WITH[self.ping_an_signer]
             and _channel_of(entry.name) not in off
             and getattr(self, entry.name) == entry.default
         ]
 
 
 _OPTIONAL = {
+    "redis_url",
     "public_url",
     "allowed_origins",
     "channels_off",
@@ -204,6 +212,9 @@ _OPTIONAL = {
     "wechat_card_url",
     "ping_an_templates",
 }
+
+
+_UNUSED_WITH = {"md5": {"ping_an_private_key"}, "rsa": {"ping_an_app_key"}}
 
 
 def variable(name: str) -> str:

@@ -49,15 +49,20 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-async def redeem(db: Transaction, nonce: str, credential_mark: str, now: Instant) -> bool:
-    """False when it was redeemed before with another credential.
+async def redeem(
+    db: Transaction, nonce: str, credential_mark: str, pair_mark: str, now: Instant
+) -> bool:
+    """False when either was redeemed before with another partner.
 
     WeChat's browsers call back twice with the same code and state; both calls are one sign-in.
+    A code that somebody overheard must not work with a state of their own. `pair_mark` stands
+    for both together.
     """
     until = now + LIFETIME
-    if await nonces.use(db, "state", nonce, until):
-        return await nonces.use(db, "state-credential", credential_mark, until)
-    return await nonces.is_used(db, "state-credential", credential_mark)
+    if not await nonces.use(db, "state", nonce, until):
+        return await nonces.is_used(db, "state-credential", pair_mark)
+    is_new = await nonces.use(db, "credential", credential_mark, until)
+    return is_new and await nonces.use(db, "state-credential", pair_mark, until)
 
 
 def _mark(seals: Seals, channel: ChannelId, now: Instant, nonce: str, challenge: str) -> str:

@@ -104,6 +104,9 @@ def import_cards(
     found = read_settings(sandbox=sandbox)
     _must_be_migrated(found)
     journal = journal or file.with_name(file.name + ".journal")
+    # A batch is some ten thousand objects without a cycle: no need to search them for one.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     try:
         end = asyncio.run(imports.import_cards(found, file, errors, journal, batch))
     except WrongFile as error:
@@ -191,6 +194,10 @@ def migrate() -> None:
 
 def read_settings(*, sandbox: bool = False) -> Settings:
     found = Settings.read()
+    if not found.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+")):
+        raise SettingsError(
+            f"{variable('database_url')} must be sqlite:///path or postgresql://user@host/name."
+        )
     if not (sandbox or found.sandbox):
         return found
     from sandbox.settings import sandbox_settings

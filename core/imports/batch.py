@@ -51,8 +51,8 @@ _PHONES = Query(
     select(citizens.c.id, citizens.c.phone_index).where(_any_of(citizens.c.phone_index))
 )
 _CARDS = Query(
-    select(cards.c.citizen_id, cards.c.region_code, cards.c.number_index).where(
-        _any_of(cards.c.number_index)
+    select(cards.c.citizen_id, cards.c.number_index).where(
+        cards.c.region_code == bindparam("region"), _any_of(cards.c.number_index)
     )
 )
 _HOLDERS = Query(
@@ -234,13 +234,17 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
     for person in known.values():
         person.in_use = person.id in holders
     phones = await _fetch_any(db, _PHONES, (i for keyed in lines for i in keyed.phone))
-    held = await _fetch_any(db, _CARDS, (i for keyed in lines for i in keyed.card))
+    owners_of_cards = {}
+    for region in {keyed.line.region_code for keyed in lines}:
+        numbers = (i for keyed in lines if keyed.line.region_code == region for i in keyed.card)
+        for row in await _fetch_any(db, _CARDS, numbers, region=region):
+            owners_of_cards[region, bytes(row["number_index"])] = row["citizen_id"]
     return _Plan(
         vault=vault,
         now=now,
         people=known,
         owners={bytes(row["phone_index"]): row["id"] for row in phones},
-        cards={(row["region_code"], bytes(row["number_index"])): row["citizen_id"] for row in held},
+        cards=owners_of_cards,
     )
 
 

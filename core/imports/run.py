@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 
 from core.cards import cards
 from core.clock import Instant
@@ -16,6 +16,12 @@ from core.imports.journal import Journal, Position
 from core.imports.lines import BadLine, CardLine, LineReader
 from core.imports.source import CsvFile, RawLine
 from core.seals import Seals
+
+_FOR_BULK = (
+    Query(text("PRAGMA cache_size = -65536")),
+    Query(text("PRAGMA wal_autocheckpoint = 10000")),
+)
+"""Keyed indexes grow at random places: SQLite keeps 64 MB of their pages, and copies them seldom."""
 
 _IS_THERE = Query(select(cards.c.id).where(cards.c.id == bindparam("card_id")))
 
@@ -40,6 +46,17 @@ class Importer:
     clock: Callable[[], Instant]
     reader: LineReader
 
+    async def prepare(self) -> None:
+        """Readies the connection for bulk writes."""
+        if self.database.dialect.name != "sqlite":
+            return
+
+        async def job(db: Transaction) -> None:
+            for pragma in _FOR_BULK:
+                await db.fetch(pragma)
+
+        await self.database.write(job)
+
     async def write(self, lines: Sequence[KeyedLine]) -> Written:
         async def job(db: Transaction) -> Written:
             return await write_batch(db, self.vault, self.seals, self.clock(), lines)
@@ -60,6 +77,7 @@ async def import_cards(
     batch: int,
 ) -> AsyncIterator[Position]:
     """Yields where it stands: at once, and after each batch. `into` names the database."""
+    await importer.prepare()
     name = file.digest + into.encode()
     position = await _position(importer, journal, name) or Position(file.begins, 2)
     if position.line == 2:

@@ -68,8 +68,10 @@ async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
 async def _redeem_state(unit: Unit, command: SignIn) -> None:
     if command.state_nonce is None:
         return
-    mark = unit.tools.vault.index(f"{command.state_nonce}|{command.credential}", "credential")
-    if not await sign_in_states.redeem(unit.db, command.state_nonce, mark.hex(), unit.now):
+    index, nonce = unit.tools.vault.index, command.state_nonce
+    credential = index(f"{command.channel}|{command.credential}", "credential").hex()
+    pair = index(f"{nonce}|{command.credential}", "credential").hex()
+    if not await sign_in_states.redeem(unit.db, nonce, credential, pair, unit.now):
         raise SignInStateInvalid(field="state", app=command.app_name)
 
 

@@ -1,4 +1,7 @@
-"""The token with which the gateway itself speaks to a platform, shared by all tasks."""
+"""The token with which the gateway itself speaks to a platform.
+
+Shared by all tasks, and where there is a store for it, by all workers.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,6 +10,7 @@ from typing import TypeAlias, TypeVar
 from core.clock import MINUTE, SECOND, Instant
 from gateway.channels.breaker import PlatformRefused
 from gateway.channels.flights import Flights
+from gateway.channels.token_stores import KeptToken, NoStore, TokenStore
 
 T = TypeVar("T")
 
@@ -29,22 +33,21 @@ Fetch: TypeAlias = Callable[[Instant, bool], Awaitable[Issued]]
 class AppToken:
     """Fetched when first needed, kept until shortly before its end, replaced once when refused."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, store: TokenStore | None = None) -> None:
         self._fetch = fetch
-        self._value = ""
-        self._fetched_at: Instant = 0
-        self._fresh_until: Instant = 0
+        self._store = store or NoStore()
+        self._held = KeptToken("", 0, 0)
         self._flights: Flights[str] = Flights()
 
     async def current(self, now: Instant) -> str:
-        if self._value and now < self._fresh_until:
-            return self._value
+        if now < self._held.fresh_until:
+            return self._held.value
         return await self._flights.join("renew", lambda: self._renew(now))
 
     async def after_refusal(self, refused: str, now: Instant) -> str:
         """A token other than `refused`, which the platform no longer accepts."""
-        if self._value and self._value != refused:
-            return self._value
+        if self._held.value not in ("", refused):
+            return self._held.value
         return await self._flights.join("replace", lambda: self._replace(refused, now))
 
     async def use(
@@ -60,17 +63,33 @@ class AppToken:
         return await call(await self.after_refusal(token, now))
 
     def is_older_than(self, age: int, now: Instant) -> bool:
-        return now - self._fetched_at > age
+        return now - self._held.fetched_at > age
+
+    async def _renew(self, now: Instant) -> str:
+        async with self._store.turn():
+            return await self._shared(now) or await self._ask(now)
 
     async def _replace(self, refused: str, now: Instant) -> str:
-        """Another process may have renewed it already: only then is a new one demanded."""
-        renewed = await self._renew(now)
-        return renewed if renewed != refused else await self._renew(now, demand_new=True)
+        """Somebody else may have renewed it already: only then is a new one demanded."""
+        async with self._store.turn():
+            shared = await self._shared(now)
+            if shared and shared != refused:
+                return shared
+            renewed = await self._ask(now)
+            return renewed if renewed != refused else await self._ask(now, demand_new=True)
 
-    async def _renew(self, now: Instant, *, demand_new: bool = False) -> str:
+    async def _shared(self, now: Instant) -> str:
+        """What another worker fetched, or an empty text."""
+        kept = await self._store.read()
+        if kept is None or now >= kept.fresh_until:
+            return ""
+        self._held = kept
+        return kept.value
+
+    async def _ask(self, now: Instant, *, demand_new: bool = False) -> str:
         issued = await self._fetch(now, demand_new)
         lifetime = issued.lifetime_seconds * SECOND
-        self._value = issued.value
-        self._fetched_at = now
-        self._fresh_until = now + lifetime - min(MARGIN, lifetime // 2)
+        fresh_until = now + lifetime - min(MARGIN, lifetime // 2)
+        self._held = KeptToken(issued.value, now, fresh_until)
+        await self._store.keep(self._held, now)
         return issued.value

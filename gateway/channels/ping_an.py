@@ -19,8 +19,9 @@ from gateway.channels.app_token import AppToken, Issued
 from gateway.channels.base import Channel, EntryStep, Identity, Message
 from gateway.channels.breaker import PlatformRefused
 from gateway.channels.connection import Connection, Reply
-from gateway.channels.ping_an_signers import Md5Signer, Signer
+from gateway.channels.ping_an_signers import Signer, build_signer
 from gateway.channels.replies import ReplyPart, part
+from gateway.channels.token_stores import token_store
 
 R = TypeVar("R", bound=ReplyPart)
 
@@ -91,10 +92,10 @@ class PingAn(Channel):
     ) -> None:
         super().__init__(settings, http)
         self._platform = Connection(http, settings.ping_an_url, self.app_name)
-        self._signer = signer or Md5Signer(
-            settings.ping_an_app_id, settings.ping_an_app_key.reveal()
+        self._signer = signer or build_signer(settings)
+        self._token = AppToken(
+            self._fetch_token, token_store(settings, "ping-an", settings.ping_an_app_id)
         )
-        self._token = AppToken(self._fetch_token)
 
     def authorize_url(self, redirect_uri: str, state: str) -> None:
         """None: the app asks the citizen over its bridge, not on a page."""

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from core.clock import CHINA, Instant, moment
+from core.settings import Settings, SettingsError, variable
 
 
 class Signer(Protocol):
@@ -80,6 +82,17 @@ class RsaSigner:
 
     def accepted(self, envelope: Mapping[str, Any]) -> bool:
         return envelope.get("success") is True
+
+
+def build_signer(settings: Settings) -> Signer:
+    """Raises `SettingsError` for a private key that is none."""
+    if settings.ping_an_signer == "md5":
+        return Md5Signer(settings.ping_an_app_id, settings.ping_an_app_key.reveal())
+    try:
+        return RsaSigner(settings.ping_an_app_id, settings.ping_an_private_key.reveal())
+    except (ValueError, UnsupportedAlgorithm) as cause:
+        name = variable("ping_an_private_key")
+        raise SettingsError(f"{name} must hold an RSA private key in PEM.") from cause
 
 
 def _random_series() -> str:

@@ -33,6 +33,7 @@ from gateway.channels.breaker import PlatformFailed, PlatformRefused
 from gateway.channels.connection import Connection, Reply
 from gateway.channels.redirects import check_address
 from gateway.channels.replies import ReplyPart, part
+from gateway.channels.token_stores import token_store
 from gateway.channels.unionpay_crypto import (
     FieldCipher,
     TripleDesFields,
@@ -125,7 +126,9 @@ class UnionPay(Channel):
     ) -> None:
         super().__init__(settings, http)
         self._platform = Connection(http, settings.unionpay_url, self.app_name)
-        self._token = AppToken(self._fetch_token)
+        self._token = AppToken(
+            self._fetch_token, token_store(settings, "unionpay", settings.unionpay_app_id)
+        )
         self._fields = fields or TripleDesFields(settings.unionpay_symmetric_key.reveal())
         self._mini_program_id = mini_program_id or settings.unionpay_mini_program_id
 

@@ -33,6 +33,7 @@ from gateway.channels.first_answers import FirstAnswers
 from gateway.channels.flights import Flights
 from gateway.channels.redirects import check_address
 from gateway.channels.replies import ReplyPart, part
+from gateway.channels.token_stores import token_store
 from gateway.channels.wechat_callback import Callback
 from gateway.channels.wechat_menu import check_menu
 
@@ -105,8 +106,11 @@ class WeChat(Channel):
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
         self._platform = Connection(http, settings.wechat_url, self.app_name)
-        self._token = AppToken(self._fetch_token)
-        self._ticket = AppToken(self._fetch_ticket)
+        app_id = settings.wechat_app_id
+        self._token = AppToken(self._fetch_token, token_store(settings, "wechat", app_id))
+        self._ticket = AppToken(
+            self._fetch_ticket, token_store(settings, "wechat", app_id, "ticket")
+        )
         self._exchanges: Flights[_CodeExchanged] = Flights()
         self._answers: FirstAnswers[_CodeExchanged] = FirstAnswers(CODE_LIFETIME)
         self._callback = Callback(

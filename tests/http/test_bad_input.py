@@ -91,7 +91,6 @@ WRONG = {
     "socialInsuranceNumber": ("社保" * 20, "INVALID_FORMAT"),
     "educationCode": ("x", "UNKNOWN_CODE"),
     "occupationCode": ("", "REQUIRED"),
-    "pickupMethod": ("POST", "UNKNOWN_CODE"),
     "outletCode": ("SAMPLE-510105-1", "OUTLET_NOT_IN_DISTRICT"),
     "nationalityCode": ("ATLANTIS", "UNKNOWN_CODE"),
     "idIssuer": ("成都市\u202e公安局", "INVALID_CHARACTERS"),

@@ -181,9 +181,7 @@ async def test_greets_a_follower_with_the_way_to_bind(world: World) -> None:
 
     page = settings_of(world).wechat_query_url
     assert (answer["attempts"], answer["status"]) == (1, 200)
-    assert answer["reply"] == (
-        f"欢迎关注成都人社局。首次使用请先绑卡（微服务 → 社保查询）：{page}"
-    )
+    assert answer["reply"] == (f"欢迎关注成都人社局。首次使用请先绑卡（微服务 → 社保查询）：{page}")
 
 
 @pytest.mark.parametrize(
@@ -238,7 +236,9 @@ async def test_who_comes_back_binds_again(world: World) -> None:
 
 async def test_notes_what_became_of_a_template_message(world: World) -> None:
     citizen = await world.enter("active", "WECHAT")
-    await citizen.do("reportLoss", phone=citizen.person.phone, code=await citizen.code("REPORT_LOSS"))
+    await citizen.do(
+        "reportLoss", phone=citizen.person.phone, code=await citizen.code("REPORT_LOSS")
+    )
     message = (await world.http.get("/sandbox/messages")).json()[0]
     (sent,) = (await world.rows("channel_messages"))["channel_messages"]
 

@@ -124,9 +124,7 @@ async def test_a_verifier_fits_no_state_that_was_issued_without_one(
 ) -> None:
     citizen = world.front_end("active", channel)
 
-    answer = await _sign_in(
-        citizen, await _code(citizen), await _state(citizen), verifier=VERIFIER
-    )
+    answer = await _sign_in(citizen, await _code(citizen), await _state(citizen), verifier=VERIFIER)
 
     assert fault(answer) == INVALID
 
@@ -168,8 +166,6 @@ async def test_a_used_code_with_a_new_state_of_another_browser_is_refused(world:
 
 async def test_ping_an_needs_no_state(world: World) -> None:
     citizen = world.front_end("active", "PING_AN")
-    answer = await citizen.do(
-        "signIn", "token", channel="PING_AN", credential=await _code(citizen)
-    )
+    answer = await citizen.do("signIn", "token", channel="PING_AN", credential=await _code(citizen))
 
     assert answer["__typename"] == "SignedIn"

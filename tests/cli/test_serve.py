@@ -1,0 +1,100 @@
+"""What `serve` refuses, each in one sentence, and the commands that only print."""
+
+import socket
+from dataclasses import fields
+from pathlib import Path
+
+from core.settings import Settings, variable
+from gateway.schema import build_schema
+from tests.cli.conftest import Command, Done
+
+
+def assert_one_sentence(done: Done, sentence: str) -> None:
+    assert (done.code, done.out, done.err) == (1, "", sentence + "\n")
+
+
+def test_names_a_port_that_is_in_use(command: Command) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        done = command("serve", "--sandbox", "--port", str(port))
+
+    assert_one_sentence(done, f"Cannot listen on 127.0.0.1:{port}: Address already in use.")
+
+
+def test_names_a_folder_that_cannot_be_made(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = command("serve", "--sandbox", "--port", "0", objects_dir=str(tmp_path / "file" / "sub"))
+
+    assert_one_sentence(done, f"The folder {tmp_path}/file cannot be made: File exists.")
+
+
+def test_names_every_setting_that_is_missing(command: Command) -> None:
+    done = command("serve")
+
+    assert done.code == 1
+    assert done.out == ""
+    assert done.err.count("\n") == 1
+    for name in Settings().missing():
+        assert name in done.err
+
+
+def test_needs_a_migrated_database_outside_the_sandbox(command: Command, tmp_path: Path) -> None:
+    complete = {name.removeprefix("CARD_GATEWAY_").lower(): "x" for name in Settings().missing()}
+
+    done = command("serve", "--port", "0", **complete)
+
+    assert_one_sentence(
+        done, "The database is not at the newest revision: run `card-gateway migrate`."
+    )
+
+
+def test_names_a_setting_that_is_not_valid(command: Command) -> None:
+    done = command("serve", port="eighty")
+
+    assert done.code == 1
+    assert done.err.startswith("CARD_GATEWAY_PORT is not valid: ")
+    assert done.err.count("\n") == 1
+
+
+def test_names_a_database_that_is_none(command: Command) -> None:
+    done = command("migrate", database_url="mysql://somewhere/else")
+
+    assert_one_sentence(
+        done,
+        "CARD_GATEWAY_DATABASE_URL must be sqlite:///path or postgresql://user@host/name.",
+    )
+
+
+def test_says_that_the_database_does_not_answer(command: Command) -> None:
+    done = command("migrate", database_url="postgresql://127.0.0.1:1/nowhere")
+
+    assert done.code == 1
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_lists_every_setting_with_its_meaning(command: Command) -> None:
+    done = command("settings")
+
+    assert done.code == 0
+    for entry in fields(Settings):
+        assert f"{variable(entry.name)}\n    {entry.metadata['meaning']}\n" in done.out
+
+
+def test_prints_the_schema(command: Command) -> None:
+    done = command("schema")
+
+    assert (done.code, done.out) == (0, build_schema().as_str() + "\n")
+
+
+def test_migrates_twice_to_the_same_end(command: Command, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/gateway.sqlite3"
+
+    first, second = command("migrate", database_url=url), command("migrate")
+
+    assert first == second == Done(0, "The database is at the newest revision.\n", "")

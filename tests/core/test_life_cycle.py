@@ -1,0 +1,286 @@
+"""The card's life, lived at random: after each step the database keeps every promise.
+
+Citizens act over HTTP with codes from the sandbox's inbox, the card issuer reports events,
+and time moves. `LIFE_CYCLE_EXAMPLES` lives more lives than the usual few.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+import time_machine
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from core import audit
+from core.audit import BrokenChain
+from core.cards import TEMPORARY_LOSS_LASTS
+from tests.conftest import ADDRESS, POSTGRES_URL, _postgres, running, settings_for
+from tests.front_end import FrontEnd, World
+
+T = TypeVar("T")
+
+START = datetime(2026, 1, 15, 4, 0, tzinfo=UTC)
+BETWEEN = timedelta(hours=3)
+"""Keeps the steps apart, so that the limits of codes refuse nothing."""
+
+PERSONAS = ("active", "sealed", "lost", "temporarily-lost", "in-production")
+SEALED, ACTIVE, LOST, LOCKED, TEMPORARY, CANCELLED = "0", "1", "2", "3", "4", "9"
+
+ACTIONS = {
+    (None, SEALED): {"CARD_ISSUED"},
+    (SEALED, ACTIVE): {"ACTIVATE_CARD"},
+    (ACTIVE, TEMPORARY): {"ISSUER_EVENT"},
+    (ACTIVE, LOST): {"REPORT_LOSS"},
+    (TEMPORARY, LOST): {"REPORT_LOSS"},
+    (LOST, ACTIVE): {"CANCEL_LOSS"},
+    (TEMPORARY, ACTIVE): {"CANCEL_LOSS", "LOSS_LAPSED"},
+    (ACTIVE, LOCKED): {"ISSUER_EVENT"},
+    (LOCKED, ACTIVE): {"ISSUER_EVENT"},
+    (SEALED, CANCELLED): {"ISSUER_EVENT"},
+    (ACTIVE, CANCELLED): {"ISSUER_EVENT"},
+    (LOST, CANCELLED): {"ISSUER_EVENT", "CARD_CANCELLED"},
+    (LOCKED, CANCELLED): {"ISSUER_EVENT"},
+    (TEMPORARY, CANCELLED): {"ISSUER_EVENT"},
+}
+"""The table of the states, each with the audit entry that tells of it."""
+
+LAPSED = {(TEMPORARY, after): ACTIONS[ACTIVE, after] for after in (LOCKED, TEMPORARY)}
+"""What else a temporary loss may become once its seven days are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    citizen: int
+    state: str
+    since: int
+    version: int
+
+
+personas = st.sampled_from(PERSONAS)
+
+
+class LifeCycle(RuleBasedStateMachine):
+    def __init__(self, database: Callable[[], contextlib.AbstractContextManager[str]]) -> None:
+        super().__init__()
+        self._stack = contextlib.ExitStack()
+        self._runner = self._stack.enter_context(asyncio.Runner())
+        self._clock = self._stack.enter_context(time_machine.travel(START, tick=False))
+        self._now = START
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        url = self._stack.enter_context(database())
+        self._inside = contextlib.AsyncExitStack()
+        self.world = self._run(self._open(url, folder))
+        self.cards: dict[int, CardRow] = {}
+        self.audited = 0
+        self.acted = True
+
+    async def _open(self, url: str, folder: Path) -> World:
+        app = await self._inside.enter_async_context(running(settings_for(url, folder)))
+        http = await self._inside.enter_async_context(
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS)
+        )
+        return World(http, app.state.application)
+
+    def teardown(self) -> None:
+        self._run(self._inside.aclose())
+        self._stack.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def _pass(self, time: timedelta) -> None:
+        self._now += time
+        self._clock.move_to(self._now)
+
+    # --- what may happen -------------------------------------------------------------------
+
+    @initialize()
+    def begin(self) -> None:
+        self.cards, self.audited = self._run(self._cards()), self._run(self._entries())[0]
+
+    @rule(days=st.integers(1, 8))
+    def wait(self, days: int) -> None:
+        self._pass(timedelta(days=days))
+
+    @rule(persona=personas)
+    def report_loss(self, persona: str) -> None:
+        self._act(persona, "reportLoss", "REPORT_LOSS", with_card=False)
+
+    @rule(persona=personas)
+    def cancel_loss(self, persona: str) -> None:
+        self._act(persona, "cancelLoss", "CANCEL_LOSS", with_card=True)
+
+    @rule(persona=personas)
+    def activate(self, persona: str) -> None:
+        self._act(persona, "activateCard", "ACTIVATE_CARD", with_card=True)
+
+    @rule(persona=personas)
+    def reissue(self, persona: str) -> None:
+        given = {
+            "pickupMethod": "OUTLET",
+            "districtCode": "510104",
+            "outletCode": "SAMPLE-510104-1",
+        }
+        self._act(persona, "reissueCard", "REISSUE_CARD", with_card=False, **given)
+
+    @rule(persona=personas, twice=st.booleans())
+    def lose_and_reissue(self, persona: str, twice: bool) -> None:
+        """A reissue from its beginning to its end, which chance alone seldom finds."""
+        self.report_loss(persona)
+        self.reissue(persona)
+        if twice:
+            self.reissue(persona)
+        for _ in range(6):
+            self.make(persona, fails=False)
+        self.activate(persona)
+
+    @rule(persona=personas, fails=st.booleans())
+    def make(self, persona: str, fails: bool) -> None:
+        self._desk(persona, result="FAILED" if fails else "DONE")
+
+    @rule(persona=personas, event=st.sampled_from(["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"]))
+    def issuer_event(self, persona: str, event: str) -> None:
+        self._desk(persona, event=event)
+
+    def _desk(self, persona: str, **given: str) -> None:
+        self._pass(timedelta(minutes=1))
+        self._run(
+            self.world.http.post("/sandbox/issuer/advance", json={"persona": persona, **given})
+        )
+        self._keeps_every_promise()
+
+    def _act(
+        self, persona: str, mutation: str, purpose: str, *, with_card: bool, **given: Any
+    ) -> None:
+        self._pass(BETWEEN)
+        self._run(self._citizen_does(persona, mutation, purpose, with_card, given))
+        self._keeps_every_promise()
+
+    async def _citizen_does(
+        self, persona: str, mutation: str, purpose: str, with_card: bool, given: dict[str, Any]
+    ) -> None:
+        citizen: FrontEnd = await self.world.enter(persona)
+        given |= {"phone": citizen.person.phone, "code": await citizen.code(purpose)}
+        if with_card:
+            given["cardNumber"] = await self._number(citizen)
+        answer = await citizen.do(mutation, **given)
+        assert answer.get("code") not in ("TRY_AGAIN_LATER", "CODE_WRONG", "TOO_MANY_CODES"), answer
+
+    async def _number(self, citizen: FrontEnd) -> str:
+        """The newest card's number, as it is printed; any other where there is none."""
+        progress, status = await citizen.progress(), await citizen.status()
+        return str(progress.get("cardNumber") or status.get("cardNumber") or "SAMPLE01X")
+
+    # --- what must always hold -------------------------------------------------------------
+
+    @invariant()
+    def keeps_every_promise(self) -> None:
+        self._keeps_every_promise()
+
+    def _keeps_every_promise(self) -> None:
+        before, now = self.cards, self._run(self._cards())
+        audited, entries = self._run(self._entries(self.audited))
+        self.cards, self.audited = now, audited
+        self._changes_follow_the_table(before, now, entries)
+        self._one_of_each(now)
+        self._run(self._log_is_intact())
+
+    def _changes_follow_the_table(
+        self, before: dict[int, CardRow], now: dict[int, CardRow], entries: list[tuple[Any, ...]]
+    ) -> None:
+        assert before.keys() <= now.keys()
+        told = {(row[0], json.loads(row[7]).get("card"), row[3]) for row in entries}
+        for card_id, row in now.items():
+            old = before.get(card_id)
+            if old == row:
+                continue
+            change = (None if old is None else old.state, row.state)
+            table = ACTIONS | (LAPSED if self._has_lapsed(old, row) else {})
+            assert change in table, f"card {card_id} went {change}"
+            assert any((row.citizen, card_id, action) in told for action in table[change])
+
+    def _has_lapsed(self, old: CardRow | None, row: CardRow) -> bool:
+        return old is not None and row.since >= old.since + TEMPORARY_LOSS_LASTS
+
+    def _one_of_each(self, now: dict[int, CardRow]) -> None:
+        active = [row.citizen for row in now.values() if row.state == ACTIVE]
+        assert len(active) == len(set(active))
+        rows = self._run(self.world.rows("applications"))["applications"]
+        open_ = [row[1] for row in rows if row[-1] is None]
+        assert len(open_) == len(set(open_))
+
+    async def _log_is_intact(self) -> None:
+        application = self.world.application
+        async for found in audit.verify(application.database, application.tools.seals):
+            assert not isinstance(found, BrokenChain)
+
+    async def _cards(self) -> dict[int, CardRow]:
+        rows = (await self.world.rows("cards"))["cards"]
+        return {row[0]: CardRow(row[1], row[8], row[9], row[10]) for row in rows}
+
+    async def _entries(self, after: int = 0) -> tuple[int, list[tuple[Any, ...]]]:
+        """How many there are, and those that are new. They are only ever added."""
+        rows = (await self.world.rows("audit_entries"))["audit_entries"]
+        known = self._known_entries
+        new = [row for row in rows if row[:2] not in known]
+        assert len(rows) - len(new) == after
+        known.update(row[:2] for row in new)
+        return len(rows), new
+
+    @property
+    def _known_entries(self) -> set[tuple[Any, ...]]:
+        found: set[tuple[Any, ...]] = self.__dict__.setdefault("_known", set())
+        return found
+
+
+def lives(examples: int, steps: int) -> settings:
+    return settings(
+        max_examples=int(os.environ.get("LIFE_CYCLE_EXAMPLES", examples)),
+        stateful_step_count=steps,
+        derandomize="LIFE_CYCLE_EXAMPLES" not in os.environ,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def test_every_life_keeps_the_promises_on_sqlite(sqlite_template: Path) -> None:
+    @contextmanager
+    def database() -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(sqlite_template, f"{folder}/gateway.sqlite3")
+            yield f"sqlite:///{folder}/gateway.sqlite3"
+
+    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(8, 20))
+
+
+@pytest.mark.filterwarnings("default::pytest.PytestWarning")
+def test_every_life_keeps_the_promises_on_postgres(postgres_template: str) -> None:
+    @contextmanager
+    def database() -> Iterator[str]:
+        name = f"card_gateway_test_{uuid.uuid4().hex[:12]}"
+        asyncio.run(_postgres(f"CREATE DATABASE {name} TEMPLATE {postgres_template}"))
+        yield f"{POSTGRES_URL}/{name}"
+        asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
+
+    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(2, 15))

@@ -1,0 +1,210 @@
+"""The real server: sockets and event streams, driven by an ordinary client."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from tests.live import sign_in
+
+PROTOCOL = Subprotocol("graphql-transport-ws")
+PROGRESS = "subscription { productionProgress { nodes { node result } } }"
+SIGN_OUT = "mutation { signOut { __typename } }"
+MOST_SECONDS = 0.5
+
+
+@pytest.fixture
+def http(live_server: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=live_server, trust_env=False, timeout=30) as client:
+        client.post("/sandbox/reset").raise_for_status()
+        yield client
+
+
+def advance(http: httpx.Client) -> str:
+    response = http.post("/sandbox/issuer/advance", json={"persona": "in-production"})
+    return str(response.raise_for_status().json()["node"])
+
+
+def sign_out(http: httpx.Client, headers: dict[str, str]) -> None:
+    http.post("/graphql", json={"query": SIGN_OUT}, headers=headers).raise_for_status()
+
+
+def done(message: Any) -> int:
+    nodes = message["data"]["productionProgress"]["nodes"]
+    return sum(1 for node in nodes if node["result"] == "DONE")
+
+
+@asynccontextmanager
+async def socket(
+    server: str, parameters: dict[str, str] | None = None, **headers: str
+) -> AsyncIterator[ClientConnection]:
+    url = f"ws{server.removeprefix('http')}/graphql"
+    async with connect(
+        url, subprotocols=[PROTOCOL], additional_headers=headers, proxy=None
+    ) as connection:
+        await connection.send(json.dumps({"type": "connection_init", "payload": parameters or {}}))
+        assert json.loads(await connection.recv()) == {"type": "connection_ack"}
+        yield connection
+
+
+async def subscribe(connection: ClientConnection, query: str, id_: str = "1") -> None:
+    message = {"id": id_, "type": "subscribe", "payload": {"query": query}}
+    await connection.send(json.dumps(message))
+
+
+async def receive(connection: ClientConnection, seconds: float = 5) -> Any:
+    return json.loads(await asyncio.wait_for(connection.recv(), seconds))
+
+
+async def ask(connection: ClientConnection, query: str, id_: str) -> Any:
+    """One answer; its completion is awaited."""
+    await subscribe(connection, query, id_)
+    answer = await receive(connection)
+    assert answer["id"] == id_
+    if answer["type"] == "next":
+        assert await receive(connection) == {"id": id_, "type": "complete"}
+    return answer
+
+
+async def test_a_node_reaches_the_socket_within_half_a_second(
+    live_server: str, http: httpx.Client
+) -> None:
+    token = sign_in(http, "in-production")
+
+    async with socket(live_server, {"Authorization": f"Bearer {token}"}) as connection:
+        await subscribe(connection, PROGRESS)
+        first = await receive(connection)
+        begin = time.monotonic()
+        await asyncio.to_thread(advance, http)
+        message = await receive(connection)
+        waited = time.monotonic() - begin
+
+    assert done(first["payload"]) == 2
+    assert done(message["payload"]) == 3
+    assert waited <= MOST_SECONDS
+
+
+@pytest.mark.parametrize("by_header", [True, False], ids=["header", "parameters"])
+async def test_after_signing_out_the_socket_does_nothing_more(
+    live_server: str, http: httpx.Client, by_header: bool
+) -> None:
+    token = sign_in(http, "active")
+    given = {"Authorization": f"Bearer {token}"}
+
+    async with socket(
+        live_server, None if by_header else given, **(given if by_header else {})
+    ) as connection:
+        before = await ask(connection, "{ viewer { bound } }", "1")
+        await asyncio.to_thread(sign_out, http, given)
+        mutation = await ask(connection, SIGN_OUT, "2")
+        query = await ask(connection, "{ viewer { bound } }", "3")
+
+    assert before["payload"]["data"] == {"viewer": {"bound": True}}
+    assert mutation["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert query["payload"]["data"] == {"viewer": None}
+
+
+async def test_a_subscription_ends_with_its_session(live_server: str, http: httpx.Client) -> None:
+    token = sign_in(http, "in-production")
+    given = {"Authorization": f"Bearer {token}"}
+
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, PROGRESS)
+        await receive(connection)
+        await asyncio.to_thread(sign_out, http, given)
+        await asyncio.to_thread(advance, http)
+        message = await receive(connection)
+
+    assert message == {"id": "1", "type": "complete"}
+
+
+async def test_a_socket_without_a_session_may_not_subscribe(
+    live_server: str, http: httpx.Client
+) -> None:
+    async with socket(live_server) as connection:
+        await subscribe(connection, PROGRESS)
+        message = await receive(connection)
+
+    errors = message["payload"]["errors"] if message["type"] == "next" else message["payload"]
+    assert errors[0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_limits_hold_over_the_socket(live_server: str, http: httpx.Client) -> None:
+    loss = 'reportLoss(input: {phone: "19900001001", code: "000000"}) { __typename }'
+
+    async with socket(live_server) as connection:
+        twice = await ask(connection, f"mutation {{ a: {loss} b: {loss} }}", "1")
+        wide = await ask(connection, "{" + "viewer { name } " * 300 + "}", "2")
+
+    assert twice["type"] == wide["type"] == "error"
+    assert twice["payload"][0]["message"] == "A mutation may have one root field."
+    assert wide["payload"][0]["extensions"]["code"] == "TOO_COMPLEX"
+
+
+async def test_a_page_of_another_origin_gets_no_socket(
+    live_server: str, http: httpx.Client
+) -> None:
+    with pytest.raises(Exception, match="403"):
+        async with socket(live_server, Origin="https://evil.example"):
+            pass
+
+
+async def test_the_legacy_protocol_is_not_spoken(live_server: str, http: httpx.Client) -> None:
+    url = f"ws{live_server.removeprefix('http')}/graphql"
+
+    async with connect(url, subprotocols=[Subprotocol("graphql-ws")], proxy=None) as connection:
+        with pytest.raises(ConnectionClosed) as caught:
+            await connection.recv()
+
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 4406
+
+
+async def test_a_message_of_ten_megabytes_closes_the_socket(
+    live_server: str, http: httpx.Client
+) -> None:
+    async with socket(live_server) as connection:
+        with suppress(ConnectionClosed):
+            await subscribe(connection, "x" * 10_000_000)
+        await asyncio.wait_for(connection.wait_closed(), 5)
+
+    assert connection.close_code == 1009
+
+
+def test_a_node_reaches_an_event_stream(live_server: str, http: httpx.Client) -> None:
+    token = sign_in(http, "in-production")
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+
+    with http.stream("POST", "/graphql", json={"query": PROGRESS}, headers=headers) as response:
+        events = events_of(response)
+        first = next(events)
+        begin = time.monotonic()
+        with httpx.Client(base_url=live_server, trust_env=False) as other:
+            advance(other)
+        second = next(events)
+        waited = time.monotonic() - begin
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert (done(first), done(second)) == (2, 3)
+    assert waited <= MOST_SECONDS
+
+
+def events_of(response: httpx.Response) -> Iterator[Any]:
+    for line in response.iter_lines():
+        if line.startswith("data:") and line.removeprefix("data:").strip():
+            yield json.loads(line.removeprefix("data:"))
+
+
+def test_the_server_tells_what_it_is_not(http: httpx.Client) -> None:
+    response = http.get("/healthz")
+
+    assert response.text == "ok\n"
+    assert "server" not in response.headers
