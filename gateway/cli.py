@@ -202,7 +202,10 @@ def read_settings(*, sandbox: bool = False) -> Settings:
         return found
     from sandbox.settings import sandbox_settings
 
-    return sandbox_settings(found)
+    try:
+        return sandbox_settings(found)
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be used: {error.strerror}.") from None
 
 
 def app_from_environment() -> Starlette:

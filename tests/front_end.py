@@ -166,7 +166,9 @@ class World:
         return await self.front_end(persona, channel).enter()
 
     async def advance(self, persona: str, **given: Any) -> dict[str, Any]:
-        response = await self.http.post("/sandbox/issuer/advance", json={"persona": persona, **given})
+        response = await self.http.post(
+            "/sandbox/issuer/advance", json={"persona": persona, **given}
+        )
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer

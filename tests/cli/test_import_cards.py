@@ -147,7 +147,7 @@ BAD = {
         "Name contains characters that cannot be used; please type it again",
     ),
     "social_security_number": (
-        {"social_security_number": "510104199001010000"},
+        {"social_security_number": "510104199001010001"},
         "Social security number is not valid; please check its 18 characters (the last may be X)",
     ),
     "phone": ({"phone": "1380000"}, "Phone is not in the right form: 11 ASCII digits"),

@@ -1,8 +1,11 @@
 """What `serve` refuses, each in one sentence, and the commands that only print."""
 
+import re
 import socket
 from dataclasses import fields
 from pathlib import Path
+
+import pytest
 
 from core.settings import Settings, variable
 from gateway.schema import build_schema
@@ -24,10 +27,24 @@ def test_names_a_port_that_is_in_use(command: Command) -> None:
     assert_one_sentence(done, f"Cannot listen on 127.0.0.1:{port}: Address already in use.")
 
 
-def test_names_a_folder_that_cannot_be_made(command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("objects", ["file/objects", "file/var/objects"])
+def test_names_a_folder_that_cannot_be_made(command: Command, tmp_path: Path, objects: str) -> None:
     (tmp_path / "file").touch()
 
-    done = command("serve", "--sandbox", "--port", "0", objects_dir=str(tmp_path / "file" / "sub"))
+    done = command("serve", "--sandbox", "--port", "0", objects_dir=str(tmp_path / objects))
+
+    assert (done.code, done.out) == (1, "")
+    assert re.fullmatch(
+        rf"{tmp_path}/file\S* cannot be used: (File exists|Not a directory).\n", done.err
+    )
+
+
+def test_names_the_database_folder_that_cannot_be_made(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = command(
+        "serve", "--sandbox", "--port", "0", database_url=f"sqlite:///{tmp_path}/file/db.sqlite3"
+    )
 
     assert_one_sentence(done, f"The folder {tmp_path}/file cannot be made: File exists.")
 

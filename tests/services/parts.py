@@ -9,8 +9,8 @@ from typing import Any
 import time_machine
 
 from core import citizens, pictures
-from core.database import Transaction
 from core.cards import CardState
+from core.database import Transaction
 from core.pictures import PictureKind
 from sandbox.partners import REGISTRY_CARDS
 from sandbox.personas import Persona

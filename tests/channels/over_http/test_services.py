@@ -138,7 +138,7 @@ async def test_no_service_is_reached_before_the_person_is_known(world: World) ->
 def test_each_refusal_can_be_read_in_both_languages(code: RefusalCode) -> None:
     kind = BY_CODE[code]
     names = {name for text in (kind.text.zh, kind.text.en) for name in _names(text)}
-    refusal = kind(**{name: Text("某项", "something") for name in names})
+    refusal = kind(**{name: Text("某项。", "Something.") for name in names})
 
     chinese, english = refusal.message(Language.ZH), refusal.message(Language.EN)
 
