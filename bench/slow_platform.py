@@ -31,7 +31,7 @@ from sandbox.settings import world_file
 from sandbox.world import World
 
 SLOW_SECONDS = 30
-PER_SECOND = {ChannelId.WECHAT: 10, ChannelId.UNIONPAY: 20, ChannelId.PING_AN: 20}
+PER_SECOND = {ChannelId.WECHAT: 6, ChannelId.UNIONPAY: 8, ChannelId.PING_AN: 8}
 WORKING = (ChannelId.UNIONPAY, ChannelId.PING_AN)
 ALLOWED = 1.3
 SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { __typename ... on Refusal { code } } }"
@@ -51,7 +51,9 @@ class WeChatStandIn:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(
+            asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
+        ):
             while await reader.readuntil(b"\r\n\r\n"):
                 self.asked += 1
                 await asyncio.sleep(self.delay)

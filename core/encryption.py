@@ -90,14 +90,14 @@ class Vault:
         return self._column_prefix + nonce + cipher.encrypt(nonce, data, _binding(column, owner))
 
     def open_bytes(self, sealed: bytes, column: str, owner: int) -> bytes:
-        body = sealed[0] + 1
+        body = sealed[0] + 1 if sealed else 0
         cipher = self._ciphers.get(sealed[:body])
         if cipher is None:
             raise CannotOpen(f"no key for a value of {column}")
         nonce, data = sealed[body : body + self._NONCE], sealed[body + self._NONCE :]
         try:
             return cipher.decrypt(nonce, data, _binding(column, owner))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise CannotOpen(f"a value of {column} was altered or moved") from error
 
     def open(self, sealed: bytes, column: str, owner: int) -> str:

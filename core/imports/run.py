@@ -7,7 +7,9 @@ from typing import Protocol
 
 from sqlalchemy import bindparam, select, text
 
+from core.audit import audit_heads
 from core.cards import cards
+from core.citizens import citizens
 from core.clock import Instant
 from core.database import Database, Query, Transaction
 from core.encryption import Vault
@@ -22,6 +24,8 @@ _FOR_BULK = (
     Query(text("PRAGMA wal_autocheckpoint = 10000")),
 )
 """Keyed indexes grow at random places: SQLite keeps 64 MB of their pages, and copies them seldom."""
+
+_ANALYZE = tuple(Query(text(f"ANALYZE {table.name}")) for table in (citizens, cards, audit_heads))
 
 _IS_THERE = Query(select(cards.c.id).where(cards.c.id == bindparam("card_id")))
 
@@ -47,13 +51,19 @@ class Importer:
     reader: LineReader
 
     async def prepare(self) -> None:
-        """Readies the connection for bulk writes."""
-        if self.database.dialect.name != "sqlite":
-            return
+        """Readies SQLite's connection for bulk writes."""
+        if self.database.dialect.name == "sqlite":
+            await self._run(_FOR_BULK)
 
+    async def look_at_growth(self, batches: int) -> None:
+        """Lets PostgreSQL plan anew whenever the tables may have doubled: old plans would scan them."""
+        if self.database.dialect.name == "postgresql" and batches.bit_count() == 1:
+            await self._run(_ANALYZE)
+
+    async def _run(self, queries: Iterable[Query]) -> None:
         async def job(db: Transaction) -> None:
-            for pragma in _FOR_BULK:
-                await db.fetch(pragma)
+            for query in queries:
+                await db.fetch(query)
 
         await self.database.write(job)
 
@@ -85,10 +95,14 @@ async def import_cards(
     bad_lines.go_back(position.errors_end)
     yield position
     raws = file.lines(position.offset, position.line)
-    while some := list(itertools.islice(raws, batch)):
+    for batches in itertools.count(1):
+        some = list(itertools.islice(raws, batch))
+        if not some:
+            break
         lines, bad = _checked(importer, some)
         keyed, repeated = _first_of_each(journal, lines)
         written = await importer.write(keyed)
+        await importer.look_at_growth(batches)
         bad = sorted([*bad, *repeated, *written.bad], key=lambda problem: problem.line)
         for problem in bad:
             bad_lines.tell(problem)

@@ -43,6 +43,7 @@ BETWEEN = timedelta(hours=3)
 """Keeps the steps apart, so that the limits of codes refuse nothing."""
 
 PERSONAS = ("active", "sealed", "lost", "temporarily-lost", "in-production")
+EVENTS = ("TEMPORARY_LOSS", "LOCK", "UNLOCK", "TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL")
 SEALED, ACTIVE, LOST, LOCKED, TEMPORARY, CANCELLED = "0", "1", "2", "3", "4", "9"
 
 ACTIONS = {
@@ -75,9 +76,6 @@ class CardRow:
     version: int
 
 
-personas = st.sampled_from(PERSONAS)
-
-
 class LifeCycle(RuleBasedStateMachine):
     def __init__(self, database: Callable[[], contextlib.AbstractContextManager[str]]) -> None:
         super().__init__()
@@ -89,6 +87,7 @@ class LifeCycle(RuleBasedStateMachine):
         url = self._stack.enter_context(database())
         self._inside = contextlib.AsyncExitStack()
         self.world = self._run(self._open(url, folder))
+        self.persona = ""
         self.cards: dict[int, CardRow] = {}
         self.audited: set[tuple[Any, ...]] = set()
 
@@ -112,8 +111,9 @@ class LifeCycle(RuleBasedStateMachine):
 
     # --- what may happen -------------------------------------------------------------------
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(persona=st.sampled_from(PERSONAS))
+    def begin(self, persona: str) -> None:
+        self.persona = persona
         self.cards = self._run(self._cards())
         self._run(self._new_entries())
 
@@ -122,64 +122,62 @@ class LifeCycle(RuleBasedStateMachine):
         self._pass(timedelta(days=days))
         self._keeps_every_promise()
 
-    @rule(persona=personas)
-    def report_loss(self, persona: str) -> None:
-        self._act(persona, "reportLoss", "REPORT_LOSS", with_card=False)
+    @rule()
+    def report_loss(self) -> None:
+        self._act("reportLoss", "REPORT_LOSS", with_card=False)
 
-    @rule(persona=personas)
-    def cancel_loss(self, persona: str) -> None:
-        self._act(persona, "cancelLoss", "CANCEL_LOSS", with_card=True)
+    @rule()
+    def cancel_loss(self) -> None:
+        self._act("cancelLoss", "CANCEL_LOSS", with_card=True)
 
-    @rule(persona=personas)
-    def activate(self, persona: str) -> None:
-        self._act(persona, "activateCard", "ACTIVATE_CARD", with_card=True)
+    @rule()
+    def activate(self) -> None:
+        self._act("activateCard", "ACTIVATE_CARD", with_card=True)
 
-    @rule(persona=personas)
-    def reissue(self, persona: str) -> None:
+    @rule()
+    def reissue(self) -> None:
         given = {
             "pickupMethod": "OUTLET",
             "districtCode": "510104",
             "outletCode": "SAMPLE-510104-1",
         }
-        self._act(persona, "reissueCard", "REISSUE_CARD", with_card=False, **given)
+        self._act("reissueCard", "REISSUE_CARD", with_card=False, **given)
 
-    @rule(persona=personas, twice=st.booleans())
-    def lose_and_reissue(self, persona: str, twice: bool) -> None:
+    @rule(twice=st.booleans())
+    def lose_and_reissue(self, twice: bool) -> None:
         """A reissue from its beginning to its end, which chance alone seldom finds."""
-        self.report_loss(persona)
-        self.reissue(persona)
+        self.report_loss()
+        self.reissue()
         if twice:
-            self.reissue(persona)
+            self.reissue()
         for _ in range(6):
-            self.make(persona, fails=False)
-        self.activate(persona)
+            self.make(fails=False)
+        self.activate()
 
-    @rule(persona=personas, fails=st.booleans())
-    def make(self, persona: str, fails: bool) -> None:
-        self._desk(persona, result="FAILED" if fails else "DONE")
+    @rule(fails=st.booleans())
+    def make(self, fails: bool) -> None:
+        self._desk(result="FAILED" if fails else "DONE")
 
-    @rule(persona=personas, event=st.sampled_from(["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"]))
-    def issuer_event(self, persona: str, event: str) -> None:
-        self._desk(persona, event=event)
+    @rule(event=st.sampled_from(EVENTS))
+    def issuer_event(self, event: str) -> None:
+        self._desk(event=event)
 
-    def _desk(self, persona: str, **given: str) -> None:
+    def _desk(self, **given: str) -> None:
         self._pass(timedelta(minutes=1))
         self._run(
-            self.world.http.post("/sandbox/issuer/advance", json={"persona": persona, **given})
+            self.world.http.post("/sandbox/issuer/advance", json={"persona": self.persona, **given})
         )
         self._keeps_every_promise()
 
-    def _act(
-        self, persona: str, mutation: str, purpose: str, *, with_card: bool, **given: Any
-    ) -> None:
+    def _act(self, mutation: str, purpose: str, *, with_card: bool, **given: Any) -> None:
         self._pass(BETWEEN)
-        self._run(self._citizen_does(persona, mutation, purpose, with_card, given))
+        self._run(self._citizen_does(mutation, purpose, with_card, given))
         self._keeps_every_promise()
 
     async def _citizen_does(
-        self, persona: str, mutation: str, purpose: str, with_card: bool, given: dict[str, Any]
+        self, mutation: str, purpose: str, with_card: bool, given: dict[str, Any]
     ) -> None:
-        citizen: FrontEnd = await self.world.enter(persona)
+        citizen: FrontEnd = await self.world.enter(self.persona)
         given |= {"phone": citizen.person.phone, "code": await citizen.code(purpose)}
         if with_card:
             given["cardNumber"] = await self._number(citizen)
@@ -262,7 +260,7 @@ def test_every_life_keeps_the_promises_on_sqlite(sqlite_template: Path) -> None:
             shutil.copy(sqlite_template, f"{folder}/gateway.sqlite3")
             yield f"sqlite:///{folder}/gateway.sqlite3"
 
-    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(8, 20))
+    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(12, 20))
 
 
 @pytest.mark.filterwarnings("default::pytest.PytestWarning")
@@ -274,4 +272,4 @@ def test_every_life_keeps_the_promises_on_postgres(postgres_template: str) -> No
         yield f"{POSTGRES_URL}/{name}"
         asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
 
-    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(2, 15))
+    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(3, 15))

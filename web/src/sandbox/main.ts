@@ -9,6 +9,7 @@ import { errorText, h } from './dom';
 import { Gateway } from './gateway';
 import { inboxPanel } from './panels/inbox';
 import { issuerDesk } from './panels/issuer';
+import { messagesPanel } from './panels/messages';
 import { personaPicker, personaTable } from './panels/personas';
 import { Phone, type Screen } from './phone';
 import { personas, reset, type Persona } from './world';
@@ -37,7 +38,7 @@ async function start(main: HTMLElement): Promise<void> {
   main.replaceChildren(
     personaPicker(people, choose),
     h('div', { class: 'apps' }, ...phones.map(({ element }) => element)),
-    h('div', { class: 'panels' }, inboxPanel(), desk.element),
+    h('div', { class: 'panels' }, inboxPanel(), messagesPanel(), desk.element),
     personaTable(people),
   );
   connectReset(restart);

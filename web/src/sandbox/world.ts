@@ -20,6 +20,14 @@ export interface Message {
   at: string;
 }
 
+/** A message that an app's platform delivered for the gateway. */
+export interface ChannelMessage {
+  channel: ChannelId;
+  persona: string | null;
+  text: string;
+  at: string;
+}
+
 export interface Authorization {
   credential: string;
   state: string;
@@ -32,6 +40,14 @@ export const authorize = (channel: ChannelId, persona: string): Promise<Authoriz
 
 export const inbox = (phone?: string): Promise<Message[]> =>
   get(phone ? `sms?phone=${encodeURIComponent(phone)}` : 'sms');
+
+export const channelMessages = (): Promise<ChannelMessage[]> => get('messages');
+
+/** Follows the official account; the gateway's greeting, as the platform shows it. */
+export const follow = (persona: string): Promise<string | null> =>
+  post('wechat/follow', { persona })
+    .then((response) => response.json())
+    .then(({ reply }) => reply);
 
 /** What the issuer has to report: the next production node, or what happened to a card. */
 export type IssuerReport = { result: 'DONE' | 'FAILED' } | { event: 'TEMPORARY_LOSS' | 'LOCK' | 'UNLOCK' | 'CANCEL' };

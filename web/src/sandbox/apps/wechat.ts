@@ -2,9 +2,9 @@ import type { App } from '../app';
 import { button, h } from '../dom';
 import type { Screen, View } from '../phone';
 import { serviceList } from '../services';
+import { follow } from '../world';
 import { bindCard, signIn } from './sign-in';
 
-const WELCOME = '您好,欢迎关注成都人社局。首次使用请先绑卡:微服务 — 社保查询。';
 const BOUND = '绑卡成功。现在可以从「微服务 — 新社保卡」办理社会保障卡业务。';
 
 /** Follow the account; the first time 微服务 — 社保查询 and 绑卡; then 微服务 — 新社保卡. */
@@ -19,10 +19,16 @@ export function wechat(app: App): Screen {
         h('i', { 'aria-hidden': 'true' }, '社'),
         h('strong', {}, '成都人社局'),
         h('p', {}, '成都市人力资源和社会保障局'),
-        button('关注公众号', () => app.phone.home(account(app, WELCOME, 2))),
+        button('关注公众号', () => app.phone.home(followed(app))),
       ),
     ],
   });
+}
+
+/** The greeting is the gateway's own: the platform called it, and passes on its reply. */
+function followed(app: App): Screen {
+  const greeting = follow(app.persona.id);
+  return async () => account(app, (await greeting) ?? '', 2)();
 }
 
 function account(app: App, greeting: string, step: number): Screen {
