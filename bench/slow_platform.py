@@ -1,12 +1,11 @@
 """How long signing in takes through two platforms while the third answers after 30 seconds.
 
-    .venv/bin/python -m bench.slow_platform [--rounds 2] [--seconds 12]
+    .venv/bin/python -m bench.slow_platform [--seconds 40] [--slow 30]
 
-Each round starts a server process of its own and signs people in at a steady rate through
-all three channels: first while WeChat's server answers at once, then while it takes 30
-seconds. The server stands between a stand-in for WeChat in this process and the sandbox's
-UnionPay and Ping An; everything goes over sockets. Printed is the 99th percentile of the
-two that work, and its ratio; 1.3 is what is allowed.
+Two server processes run side by side, and people sign in through all three channels of both
+at a steady rate. One server's WeChat answers at once, the other's after 30 seconds. WeChat is
+a stand-in in this process, UnionPay and Ping An are the sandbox's; everything goes over
+sockets. Printed is the 99th percentile of the two that work, and its ratio; 1.3 is allowed.
 """
 
 import argparse
@@ -31,18 +30,20 @@ from sandbox.settings import world_file
 from sandbox.world import World
 
 SLOW_SECONDS = 30
-PER_SECOND = {ChannelId.WECHAT: 6, ChannelId.UNIONPAY: 8, ChannelId.PING_AN: 8}
+PER_SECOND = {ChannelId.WECHAT: 3, ChannelId.UNIONPAY: 3, ChannelId.PING_AN: 3}
 WORKING = (ChannelId.UNIONPAY, ChannelId.PING_AN)
 ALLOWED = 1.3
+_SHM = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+IN_MEMORY = str(_SHM) if _SHM.is_dir() else None
+"""The sandbox writes in the server's own loop: a slow disk would be measured instead."""
 SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { __typename ... on Refusal { code } } }"
 
 
 class WeChatStandIn:
     """Answers every code, at once or after `delay` seconds."""
 
-    def __init__(self) -> None:
-        self.delay = 0.0
-        self.asked = 0
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -55,8 +56,7 @@ class WeChatStandIn:
             asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
         ):
             while await reader.readuntil(b"\r\n\r\n"):
-                self.asked += 1
-                await asyncio.sleep(self.delay)
+                await asyncio.sleep(self._delay)
                 writer.write(_reply())
                 await writer.drain()
         writer.close()
@@ -87,6 +87,7 @@ class Load:
 
     def __init__(self, server: GatewayWith) -> None:
         self._settings = server.settings()
+        self.unserved = 0
         self._world = World(world_file(self._settings))
         self._url = f"{server.url}/graphql"
         self._seals = seals_of(self._settings)
@@ -127,32 +128,34 @@ class Load:
         response = await http.post(self._url, json={"query": SIGN_IN, "variables": {"i": given}})
         took = (time.monotonic() - begin) * 1000
         if channel in WORKING and b'"SignedIn"' not in response.content:
-            raise RuntimeError(response.text)
+            self.unserved += 1
         return took
 
 
-async def measure(rounds: int, seconds: float) -> None:
-    quick: dict[ChannelId, list[float]] = {channel: [] for channel in PER_SECOND}
-    slow: dict[ChannelId, list[float]] = {channel: [] for channel in PER_SECOND}
-    wechat = WeChatStandIn()
-    async with wechat.serving() as wechat_url:
-        for _ in range(rounds):
-            with tempfile.TemporaryDirectory() as folder:
-                server = GatewayWith(Path(folder), wechat_url)
-                await asyncio.to_thread(server.start)
-                try:
-                    load = Load(server)
-                    for delay, taken in ((0.0, quick), (float(SLOW_SECONDS), slow)):
-                        wechat.delay = delay
-                        for channel, times in (await load.run(seconds)).items():
-                            taken[channel] += times
-                finally:
-                    await asyncio.to_thread(server.stop)
+async def measure(seconds: float, slow_seconds: float) -> None:
+    """Both servers at the same time, so that whatever else the machine does slows both."""
+    async with contextlib.AsyncExitStack() as running:
+        loads = [await running.enter_async_context(_served(delay)) for delay in (0, slow_seconds)]
+        quick, slow = await asyncio.gather(*(load.run(seconds) for load in loads))
     _print(quick, slow)
+    refused = " and ".join(str(load.unserved) for load in loads)
+    print(f"Refused of the two that work: {refused}; with any, the machine was too busy to tell.")
+
+
+@contextlib.asynccontextmanager
+async def _served(delay: float) -> AsyncIterator[Load]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        async with WeChatStandIn(delay).serving() as wechat_url:
+            server = GatewayWith(Path(folder), wechat_url)
+            await asyncio.to_thread(server.start)
+            try:
+                yield Load(server)
+            finally:
+                await asyncio.to_thread(server.stop)
 
 
 def _print(quick: dict[ChannelId, list[float]], slow: dict[ChannelId, list[float]]) -> None:
-    print(f"{'':10} {'sign-ins':>9} {'p50':>7} {'p99':>7}   WeChat after {SLOW_SECONDS} s")
+    print(f"{'':10} {'sign-ins':>9} {'p50':>7} {'p99':>7}   with WeChat slow")
     print(f"{'':10} {'':>9} {'':>7} {'':>7} {'p50':>7} {'p99':>7} {'ratio of p99':>14}")
     for channel in PER_SECOND:
         ratio = percentile(slow[channel], 99) / percentile(quick[channel], 99)
@@ -171,10 +174,12 @@ def percentile(times: list[float], percent: int) -> float:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=2)
-    options.add_argument("--seconds", type=float, default=12)
+    options.add_argument("--seconds", type=float, default=40)
+    options.add_argument(
+        "--slow", type=float, default=SLOW_SECONDS, help="0 shows how far two equal servers differ"
+    )
     given = options.parse_args()
-    asyncio.run(measure(given.rounds, given.seconds))
+    asyncio.run(measure(given.seconds, given.slow))
 
 
 if __name__ == "__main__":

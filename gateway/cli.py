@@ -73,7 +73,7 @@ def import_cards(
     errors: Annotated[
         Path | None, typer.Option(help="Write bad lines into this CSV file, not to the terminal.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=50_000, help="Lines in one transaction.")] = 1000,
+    batch: Annotated[int, typer.Option(min=1, max=20_000, help="Lines in one transaction.")] = 5000,
     journal: Annotated[
         Path | None, typer.Option(help="Where the import notes how far it is. [FILE.csv.journal]")
     ] = None,

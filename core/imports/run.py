@@ -25,6 +25,7 @@ _FOR_BULK = (
 )
 """Keyed indexes grow at random places: SQLite keeps 64 MB of their pages, and copies them seldom."""
 
+_BY_INDEX = Query(text("SET LOCAL enable_seqscan = off"))
 _ANALYZE = tuple(Query(text(f"ANALYZE {table.name}")) for table in (citizens, cards, audit_heads))
 
 _IS_THERE = Query(select(cards.c.id).where(cards.c.id == bindparam("card_id")))
@@ -56,7 +57,7 @@ class Importer:
             await self._run(_FOR_BULK)
 
     async def look_at_growth(self, batches: int) -> None:
-        """Lets PostgreSQL plan anew whenever the tables may have doubled: old plans would scan them."""
+        """Tells PostgreSQL's planner the tables' sizes whenever they may have doubled."""
         if self.database.dialect.name == "postgresql" and batches.bit_count() == 1:
             await self._run(_ANALYZE)
 
@@ -69,6 +70,8 @@ class Importer:
 
     async def write(self, lines: Sequence[KeyedLine]) -> Written:
         async def job(db: Transaction) -> Written:
+            if self.database.dialect.name == "postgresql":
+                await db.fetch(_BY_INDEX)
             return await write_batch(db, self.vault, self.seals, self.clock(), lines)
 
         return await self.database.write(job)

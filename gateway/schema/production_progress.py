@@ -55,7 +55,8 @@ class ProductionProgressSubscription:
                     last = progress
                     yield ProductionProgress(progress=progress)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(moved.wait(), LOOK_AGAIN_SECONDS)
+                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                        await moved.wait()
 
 
 async def _progress(context: Context) -> Progress | None:

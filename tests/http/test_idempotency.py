@@ -53,6 +53,7 @@ async def effect_of_one(world: World) -> int:
 async def test_the_same_request_again_has_the_first_answer(world: World, active: FrontEnd) -> None:
     code = await active.code("REPORT_LOSS")
     first = await report_loss(active, "key-1", code)
+    await active.inbox()
     before = (await effects(world), await world.rows())
 
     again = await report_loss(active, "key-1", code)

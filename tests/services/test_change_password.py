@@ -85,28 +85,19 @@ async def test_a_mistake_elsewhere_in_the_form_costs_no_try(active: FrontEnd) ->
     assert (await _change(active))["__typename"] == "PasswordChanged"
 
 
-@pytest.mark.parametrize(
-    "simple",
-    [
-        "88888888",
-        "12345678",
-        "23456789",
-        "34567890",
-        "87654321",
-        "19910415",  # 出生日期
-        "15041991",
-        "51010419",  # parts of 510104199104151236
-        "10419910",
-        "04151236",
-    ],
-)
-async def test_refuses_a_simple_password(world: World, active: FrontEnd, simple: str) -> None:
+async def test_refuses_a_simple_password(world: World, active: FrontEnd) -> None:
+    runs_and_repeats = ["88888888", "12345678", "23456789", "34567890", "87654321"]
+    birth_date = ["19910415", "15041991"]
+    parts_of_the_id_number = ["51010419", "10419910", "04151236"]
     before = await world.rows()
 
-    answer = await _change(active, newPassword=simple, confirmPassword=simple)
+    answers = [
+        await _change(active, newPassword=simple, confirmPassword=simple)
+        for simple in (*runs_and_repeats, *birth_date, *parts_of_the_id_number)
+    ]
 
-    assert fault(answer) == ("PASSWORD_TOO_SIMPLE", "newPassword")
-    assert answer["message"].startswith("新密码过于简单：")
+    assert [fault(answer) for answer in answers] == [("PASSWORD_TOO_SIMPLE", "newPassword")] * 10
+    assert answers[0]["message"].startswith("新密码过于简单：")
     assert await world.rows() == before
 
 
@@ -120,18 +111,16 @@ async def test_refuses_an_unchanged_password(world: World, active: FrontEnd) -> 
     assert await world.rows() == before
 
 
-@pytest.mark.parametrize(
-    "malformed", ["6031852", "603185270", "6031852a", "６０３１８５２７", " 60318527"]
-)
-async def test_refuses_what_is_not_eight_digits(
-    world: World, active: FrontEnd, malformed: str
-) -> None:
+async def test_refuses_what_is_not_eight_digits(world: World, active: FrontEnd) -> None:
     before = await world.rows()
 
-    answer = await _change(active, newPassword=malformed, confirmPassword=malformed)
+    answers = [
+        await _change(active, newPassword=malformed, confirmPassword=malformed)
+        for malformed in ("6031852", "603185270", "6031852a", "６０３１８５２７", " 60318527")
+    ]
 
-    assert fault(answer) == ("INVALID_FORMAT", "newPassword")
-    assert answer["message"] == "新密码格式不正确：应为八位纯数字。"
+    assert [fault(answer) for answer in answers] == [("INVALID_FORMAT", "newPassword")] * 5
+    assert answers[0]["message"] == "新密码格式不正确：应为八位纯数字。"
     assert await world.rows() == before
 
 
