@@ -109,6 +109,11 @@ class Worker:
             await self._park(effect, f"rejected: {error.code}")
         except PartnerFailed as error:
             await self._postpone(effect, error.reason)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            log.exception("outbox.unexpected", effect=effect.id, kind=effect.kind.value)
+            await self._park(effect, f"unexpected: {type(error).__name__}")
         else:
             await self._settle(effect)
 

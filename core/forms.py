@@ -231,8 +231,12 @@ class Form:
 
 
 def normal_card_number(value: str) -> str:
-    """Upper case without the spaces and hyphens that people type between groups."""
-    return re.sub(r"[ -]", "", value).upper()
+    """Upper case without the spaces and hyphens that people type between groups.
+
+    Letters beyond ASCII stay as they are: `ı` in upper case would pass for `I`.
+    """
+    joined = re.sub(r"[ -]", "", value)
+    return joined.upper() if joined.isascii() else joined
 
 
 def normal_name(value: str) -> str:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from core.clock import DAY, Instant
 from core.database import Id, Query, Row, Transaction, insert_into, metadata
-from core.encryption import Vault
+from core.encryption import CannotOpen, Vault
 from core.ids import new_id
 from core.unit import Signal, Unit
 
@@ -196,8 +196,19 @@ async def put_sms(
 
 async def claim(db: Transaction, vault: Vault, now: Instant) -> list[Effect]:
     """Takes what is due for 30 seconds; a worker that dies loses its claim by then."""
-    rows = await db.fetch(_CLAIM, now=now, until=now + CLAIM_LASTS)
-    return sorted((_effect_from(row, vault) for row in rows), key=lambda effect: effect.id)
+    effects = []
+    for row in await db.fetch(_CLAIM, now=now, until=now + CLAIM_LASTS):
+        try:
+            effects.append(_effect_from(row, vault))
+        except CannotOpen:
+            await db.fetch(
+                _PARK,
+                effect_id=row["id"],
+                claim=row["claimed_until"],
+                at=now,
+                why="cannot be opened",
+            )
+    return sorted(effects, key=lambda effect: effect.id)
 
 
 async def settle(db: Transaction, effect: Effect, now: Instant) -> None:

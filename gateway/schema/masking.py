@@ -66,7 +66,7 @@ def _code(error: GraphQLError) -> str:
 
 _VARIABLE = re.compile(r"Variable '\$\w+' has invalid value")
 _QUOTED = (
-    (re.compile(r",? found:? .*", re.DOTALL), ""),
+    (re.compile(r"( Did you mean .*|,? [Ff]ound:? .*)", re.DOTALL), ""),
     (re.compile(r"(cannot represent [^:]*): .*", re.DOTALL), r"\1"),
     (re.compile(r"Value '.*' does not exist", re.DOTALL), "The value does not exist"),
 )
