@@ -29,7 +29,7 @@ from gateway.http.callbacks import callback_routes
 from gateway.http.graphql import GraphQLView, SignInAgain
 from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
 from gateway.http.issuer_events import issuer_events_endpoint
-from gateway.http.limits import limit_documents, limit_tokens
+from gateway.http.limits import LimitDocuments, limit_tokens
 from gateway.http.pictures import picture_endpoint
 from gateway.http.playground import playground_routes
 from gateway.resolvers.context import Application, system_clock
@@ -64,7 +64,7 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> Starlette:
     """The ASGI application. `transport` carries its calls to platforms and partners."""
-    schema = build_schema(limit_tokens, limit_documents, SignInAgain)
+    schema = build_schema(limit_tokens, LimitDocuments, SignInAgain)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

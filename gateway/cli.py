@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import socket
 import sys
@@ -245,7 +246,18 @@ def _prepare_database(found: Settings) -> None:
         return
     if not found.sandbox:
         raise SettingsError(_NOT_MIGRATED)
-    migrations.migrate(found.database_url)
+    _migrate_apart(found.database_url)
+
+
+def _migrate_apart(url: str) -> None:
+    """In a process of its own, whose 40 MB the server need not keep."""
+    from core import migrations
+
+    process = multiprocessing.get_context("spawn").Process(target=migrations.migrate, args=(url,))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise SettingsError("The database could not be brought to the newest revision.")
 
 
 _NOT_MIGRATED = "The database is not at the newest revision: run `card-gateway migrate`."
