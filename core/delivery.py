@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from core import channel_messages, outbox, pictures
+from core import channel_messages, drafts, idempotency, nonces, outbox, pictures
 from core.callers import ChannelId
 from core.channel_messages import Messenger, Unreachable
-from core.clock import SECOND, Instant
+from core.clock import MINUTE, SECOND, Instant
 from core.database import Database, DatabaseUnavailable, Transaction
 from core.errors import Refusal
 from core.outbox import Effect, EffectKind
@@ -24,6 +24,7 @@ from core.unit import Tools
 _FIRST_WAIT = 2 * SECOND
 _LONGEST_WAIT = 300 * SECOND
 _IDLE_SECONDS = 1.0
+_FORGET_EVERY = 10 * MINUTE
 _PATIENCE_SECONDS = 2.0
 _LOOKS = 200
 
@@ -44,6 +45,7 @@ class Worker:
         self._clock = clock
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._forget_at: Instant = 0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="outbox-worker")
@@ -78,12 +80,28 @@ class Worker:
             self._wake.clear()
             try:
                 await self.deliver_due()
+                await self._forget_old()
             except DatabaseUnavailable as error:
                 log.warning("outbox.unavailable", reason=type(error).__name__)
             except Exception:
                 log.exception("outbox.failed")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _IDLE_SECONDS)
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    await self._wake.wait()
+
+    async def _forget_old(self) -> None:
+        """Now and then: what is remembered for a time only, and that time is over."""
+        now = self._clock()
+        if now < self._forget_at:
+            return
+        self._forget_at = now + _FORGET_EVERY
+
+        async def job(db: Transaction) -> None:
+            await db.fetch(nonces.FORGET_OLD, before=now)
+            await db.fetch(idempotency.FORGET_OLD, before=now - idempotency.KEPT_FOR)
+            await db.fetch(drafts.DISCARD_OLD, before=now - drafts.KEPT_FOR)
+
+        await self._database.write(job)
 
     async def _claim(self) -> list[Effect]:
         now, vault = self._clock(), self._tools.vault

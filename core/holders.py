@@ -45,14 +45,18 @@ _HOLDER = Query(
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """`cards` are newest first, the cancelled ones included."""
+    """`cards` are newest first, the cancelled ones included.
+
+    Changing the password is locked for `password_locked_for` milliseconds;
+    `password_locked_until` is None where there is no password.
+    """
 
     citizen: Citizen
     cards: tuple[Card, ...]
     application: Application | None
     has_production: bool
     password_locked_until: Instant | None
-    password_locked: bool
+    password_locked_for: int
 
     @property
     def card(self) -> Card:
@@ -90,7 +94,7 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
         else Application.from_row(first, "application_"),
         has_production=bool(first["has_production"]),
         password_locked_until=first["locked_until"],
-        password_locked=(first["locked_until"] or 0) > now,
+        password_locked_for=max(0, (first["locked_until"] or 0) - now),
     )
 
 

@@ -16,8 +16,12 @@ from starlette.applications import Starlette
 
 from core.database import DatabaseUnavailable
 from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
+from gateway.wechat_menu_command import wechat_menu
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+cli.add_typer(wechat_menu, name="wechat-menu")
 
 
 def main() -> None:

@@ -38,8 +38,8 @@ class Judged:
 def must_be_possible(holder: Holder) -> None:
     if holder.password_locked_until is None:
         raise PasswordNotSet
-    if holder.password_locked:
-        raise PasswordLocked(hours=24)
+    if holder.password_locked_for:
+        raise _locked(holder.password_locked_for)
 
 
 async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:

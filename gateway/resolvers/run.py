@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 import msgspec
 
 from core import idempotency
-from core.database import DatabaseUnavailable, Transaction
+from core.database import DatabaseUnavailable, Transaction, UniqueViolation
 from core.encryption import Vault
 from core.errors import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
 from core.unit import Errand, Signal, Unit
@@ -58,7 +58,7 @@ async def run(
 
     try:
         outcome = await context.application.database.write(job)
-    except DatabaseUnavailable as error:
+    except (DatabaseUnavailable, UniqueViolation) as error:
         raise TryAgainLater(wait=5, retry_after=5) from error
     _dispatch(context, signals, progress_of)
     return _answer(outcome)

@@ -1,8 +1,6 @@
 """上传照片 and 上传身份证: portrait and ID documents, uploaded and confirmed, through HTTP."""
 
-import gc
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ from PIL import Image
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import english, fault, history, later, problems
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 _PORTRAIT = (
     "mutation($file: Upload!) { uploadPortrait(file: $file) { __typename"
     f" ... on PortraitPreview {{ portraitId url accepted checks {{ code passed }} }} {REFUSAL} }} }}"
@@ -30,13 +27,6 @@ _CONFIRM_DOCUMENTS = (
     f" {REFUSAL} }} }}"
 )
 _MISSING = "{ applicationForm { ... on ApplicationForm { missing portrait { confirmed } } } }"
-
-
-@pytest.fixture(autouse=True)
-def _let_go_of_form_files() -> Iterator[None]:
-    """The server leaves a form's temporary file to the garbage collector, which warns of it."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture
