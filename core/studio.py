@@ -1,58 +1,104 @@
-"""Where pictures are processed: one worker process with bounded memory, apart from the server."""
+"""Where hostile files are opened: a few worker processes of bounded memory and time.
+
+    answer = await studio.run(process_portrait, data, 14_336, 40_960)
+
+The function is a public one of an importable module, with type hints: its arguments and its
+answer cross a socket as msgpack and are checked against the hints, so that a worker that a
+file has taken over can hand back nothing but a wrong answer of the right shape. A worker that
+dies, hangs or runs out of memory is killed, and the next picture gets a fresh one. Workers
+start with the first picture, end when none comes for a while, and inherit no secrets.
+"""
 
 import asyncio
-import multiprocessing
-import resource
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import TypeVar
+
+import structlog
+
+from core.studio_worker import MEGABYTE, Worker, WorkerFailed
 
 T = TypeVar("T")
 
-_MEMORY_BYTES = 1_500_000_000
-_TASKS_PER_WORKER = 200
-_LONGEST_SECONDS = 20
+log = structlog.get_logger("studio")
 
 
 class PictureTrouble(Exception):
-    """The worker died or took too long over a picture."""
+    """The worker died over the file, took too long or ran out of memory."""
+
+
+class StudioBusy(Exception):
+    """More files are waiting than will be worked off soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`memory_bytes` a worker may allocate; `seconds` it may take over one file, its start included."""
+
+    workers: int = 2
+    memory_bytes: int = 768 * MEGABYTE
+    seconds: int = 20
+    waiting: int = 32
+    files_per_worker: int = 500
+    idle_seconds: float = 120
 
 
 class Studio:
-    """Starts its worker with the first picture, and another when one dies of a picture."""
+    def __init__(self, bounds: Bounds | None = None) -> None:
+        self._bounds = bounds or Bounds()
+        self._turn = asyncio.Semaphore(self._bounds.workers)
+        self._waiting = 0
+        self._idle: list[Worker] = []
+        self._busy: set[Worker] = set()
 
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
-
-    async def process(self, work: Callable[..., T], *arguments: object) -> T:
-        pool = self._pool = self._pool or _new_pool()
-        loop = asyncio.get_running_loop()
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Raises `PictureTrouble` or `StudioBusy`."""
+        if self._waiting >= self._bounds.waiting:
+            raise StudioBusy
+        self._waiting += 1
         try:
-            async with asyncio.timeout(_LONGEST_SECONDS):
-                return await loop.run_in_executor(pool, work, *arguments)
-        except (BrokenProcessPool, TimeoutError, MemoryError) as error:
-            self.close()
-            raise PictureTrouble from error
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            return await self._answer(function, arguments)
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is None:
+        for worker in self._busy:
+            worker.kill()
+        for worker in self._idle:
+            worker.end()
+        self._idle.clear()
+
+    async def _answer(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        worker = self._idle.pop() if self._idle else Worker()
+        self._busy.add(worker)
+        try:
+            async with asyncio.timeout(self._bounds.seconds):
+                if not worker.is_alive:
+                    await worker.start(self._bounds.memory_bytes, self._bounds.seconds)
+                answer = await worker.answer(function, *arguments)
+        except (WorkerFailed, OSError, TimeoutError) as error:
+            log.warning("worker ended over a file", function=function.__name__, reason=str(error))
+            raise PictureTrouble from error
+        else:
+            self._rest(worker)
+            return answer
+        finally:
+            self._busy.discard(worker)
+            if worker not in self._idle:
+                await asyncio.to_thread(worker.end)
+
+    def _rest(self, worker: Worker) -> None:
+        if worker.files >= self._bounds.files_per_worker:
             return
-        workers = list((pool._processes or {}).values())  # noqa: SLF001 - the only way to end a hung worker
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.terminate()
+        self._idle.append(worker)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._bounds.idle_seconds, self._retire, worker, worker.files)
 
-
-def _new_pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        1,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_bound_memory,
-        max_tasks_per_child=_TASKS_PER_WORKER,
-    )
-
-
-def _bound_memory() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    def _retire(self, worker: Worker, files: int) -> None:
+        if worker in self._idle and worker.files == files:
+            self._idle.remove(worker)
+            asyncio.get_running_loop().run_in_executor(None, worker.end)

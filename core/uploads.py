@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.errors import FileTooLarge, ImageTooSmall, NotLandscape, Refusal, UnreadableImage
+from core.errors import (
+    FileTooLarge,
+    ImageTooSmall,
+    NotLandscape,
+    Refusal,
+    TryAgainLater,
+    UnreadableImage,
+)
 from core.portraits import DOCUMENT_LEAST, HEIGHT, WIDTH, Processed, Verdict, process_portrait
-from core.studio import PictureTrouble
+from core.studio import PictureTrouble, StudioBusy
 from core.unit import Errand
+
+_BUSY_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +32,11 @@ async def keep(
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
     try:
-        processed = await errand.tools.studio.process(work, data, *options)
+        processed = await errand.tools.studio.run(work, data, *options)
     except PictureTrouble as error:
         raise UnreadableImage(field="file") from error
+    except StudioBusy as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     if processed.verdict is not Verdict.ACCEPTED:
         least = (WIDTH, HEIGHT) if work is process_portrait else DOCUMENT_LEAST
         raise _refusal(processed, least)

@@ -1,0 +1,140 @@
+"""The studio: a worker that dies, hangs or grows takes nothing with it."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from core.studio import Bounds, PictureTrouble, Studio, StudioBusy
+from core.studio_worker import MEGABYTE
+from tests.core import faulty_work
+
+MEMORY = 256 * MEGABYTE
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[Studio]:
+    studio = Studio(Bounds(workers=1, memory_bytes=MEMORY, seconds=5))
+    yield studio
+    studio.close()
+
+
+async def test_answers_large_files_from_one_lasting_process(studio: Studio) -> None:
+    seen = [await studio.run(faulty_work.measure, bytes(size)) for size in (0, 1, 11 * MEGABYTE)]
+
+    assert [answer.size for answer in seen] == [0, 1, 11 * MEGABYTE]
+    assert len({answer.process for answer in seen} - {os.getpid()}) == 1
+
+
+async def test_hands_no_secret_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARD_GATEWAY_SMS_TOKEN", "secret")
+
+    assert (await studio.run(faulty_work.measure, b"")).secrets == []
+    assert "CARD_GATEWAY_SMS_TOKEN" in faulty_work.measure(b"").secrets
+
+
+@pytest.mark.parametrize(
+    ("work", "argument"),
+    [
+        (faulty_work.crash, b""),
+        (faulty_work.use_up_memory, MEMORY),
+        (faulty_work.fail, b"510107"),
+        (faulty_work.answer_wrongly, b""),
+    ],
+)
+async def test_a_worker_that_fails_is_replaced(
+    studio: Studio, work: Callable[..., Any], argument: object
+) -> None:
+    before = await studio.run(faulty_work.measure, b"")
+
+    with structlog.testing.capture_logs() as logs, pytest.raises(PictureTrouble):
+        await studio.run(work, argument)
+
+    after = await studio.run(faulty_work.measure, b"")
+    assert after.process != before.process
+    assert not _is_running(before.process)
+    assert [entry["function"] for entry in logs] == [work.__name__]
+    assert "510107" not in str(logs)
+
+
+async def test_memory_within_the_bound_is_granted(studio: Studio) -> None:
+    assert await studio.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
+
+
+@pytest.mark.parametrize("work", [faulty_work.hang, faulty_work.hang_in_native_code])
+async def test_a_worker_that_hangs_is_ended_in_time(work: Callable[[bytes], int]) -> None:
+    studio = Studio(Bounds(workers=1, seconds=1))
+    started = time.monotonic()
+
+    with pytest.raises(PictureTrouble):
+        await studio.run(work, b"")
+
+    assert time.monotonic() - started < 4
+    assert (await studio.run(faulty_work.measure, b"x")).size == 1
+    studio.close()
+
+
+async def test_writes_no_file(studio: Studio, tmp_path: Path) -> None:
+    target = str(tmp_path / "taken")
+
+    assert await studio.run(faulty_work.write_a_file, target) is False
+    assert faulty_work.write_a_file(target) is True
+
+
+async def test_one_that_hangs_does_not_hold_up_the_others() -> None:
+    studio = Studio(Bounds(workers=2, seconds=3))
+    hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
+
+    answers = [await studio.run(faulty_work.measure, b"x") for _ in range(5)]
+
+    assert not hanging.done()
+    assert {answer.size for answer in answers} == {1}
+    with pytest.raises(PictureTrouble):
+        await hanging
+    studio.close()
+
+
+async def test_says_when_too_many_wait(studio: Studio) -> None:
+    crowded = Studio(Bounds(workers=1, waiting=2))
+    waiting = [asyncio.create_task(crowded.run(faulty_work.measure, b"x")) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(StudioBusy):
+        await crowded.run(faulty_work.measure, b"x")
+
+    assert [answer.size for answer in await asyncio.gather(*waiting)] == [1, 1, 1]
+    crowded.close()
+
+
+async def test_a_worker_ends_after_its_share_and_when_idle() -> None:
+    studio = Studio(Bounds(workers=1, files_per_worker=2, idle_seconds=0.2))
+
+    first, second, third = [await studio.run(faulty_work.measure, b"") for _ in range(3)]
+    for _ in range(100):
+        if not _is_running(third.process):
+            break
+        await asyncio.sleep(0.05)
+
+    assert first.process == second.process != third.process
+    assert not _is_running(third.process)
+    assert (await studio.run(faulty_work.measure, b"")).process != third.process
+    studio.close()
+
+
+async def test_closing_ends_a_worker_at_work(studio: Studio) -> None:
+    hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
+    await asyncio.sleep(0.3)
+
+    studio.close()
+
+    with pytest.raises(PictureTrouble):
+        await hanging
+
+
+def _is_running(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
