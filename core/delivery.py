@@ -17,6 +17,7 @@ from core.channel_messages import Messenger, Unreachable
 from core.clock import MINUTE, SECOND, Instant
 from core.database import Database, DatabaseUnavailable, Transaction
 from core.errors import Refusal
+from core.objects import ObjectsUnavailable
 from core.outbox import Effect, EffectKind
 from core.partners import IssuerOrder, PartnerFailed, Rejected, SmsMessage
 from core.unit import Tools
@@ -127,6 +128,8 @@ class Worker:
             await self._park(effect, f"rejected: {error.code}")
         except PartnerFailed as error:
             await self._postpone(effect, error.reason)
+        except ObjectsUnavailable:
+            await self._postpone(effect, "the portrait cannot be read now")
         except DatabaseUnavailable:
             raise
         except Exception as error:
@@ -193,7 +196,7 @@ class Worker:
             return None
         picture = await pictures.find_by_id(self._database, picture_id)
         assert picture is not None
-        return await self._tools.pictures.get(picture)
+        return await self._tools.objects.get(picture.object_name, picture.citizen_id)
 
     async def _settle(self, effect: Effect) -> None:
         now = self._clock()

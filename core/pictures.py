@@ -1,15 +1,10 @@
 """The pictures of an application: the portrait and both sides of the ID card.
 
-Rows say whose they are and whether they were confirmed; the bytes lie sealed in a folder,
-under a random name.
+Rows say whose they are and whether they were confirmed; the bytes lie sealed in `core/objects.py`.
 """
 
-import asyncio
-import contextlib
-import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -27,7 +22,6 @@ from sqlalchemy import (
 
 from core.clock import Instant
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
-from core.encryption import Vault
 from core.ids import new_id
 
 pictures = Table(
@@ -81,34 +75,6 @@ class Picture:
     kind: PictureKind
     object_name: str
     confirmed: bool
-
-
-class PictureStore:
-    """Sealed files in one folder. A name is drawn anew for every picture and says nothing."""
-
-    def __init__(self, folder: Path, vault: Vault) -> None:
-        self._folder = folder
-        self._vault = vault
-
-    async def put(self, data: bytes, citizen_id: int) -> str:
-        name = secrets.token_hex(16)
-        sealed = self._vault.seal(data, "pictures.object", citizen_id)
-        await asyncio.to_thread(self._write, name, sealed)
-        return name
-
-    async def get(self, picture: Picture) -> bytes:
-        sealed = await asyncio.to_thread((self._folder / picture.object_name).read_bytes)
-        return self._vault.open_bytes(sealed, "pictures.object", picture.citizen_id)
-
-    async def remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread((self._folder / name).unlink)
-
-    def _write(self, name: str, sealed: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = self._folder / f"{name}.part"
-        part.write_bytes(sealed)
-        part.rename(self._folder / name)
 
 
 async def add(

@@ -68,6 +68,13 @@ class Settings:
         Secret(""), "redis://host:port/number where workers share the platforms' tokens; optional"
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
+    objects_s3_bucket: str = setting(
+        "", "bucket of an S3-compatible store, where pictures lie there and not in the folder"
+    )
+    objects_s3_endpoint: str = setting("", "its address, as https://host:port")
+    objects_s3_region: str = setting("us-east-1", "its region")
+    objects_s3_access_key_id: str = setting("", "the access key's id")
+    objects_s3_secret_access_key: Secret = setting(Secret(""), "the access key")
     outlets_csv: Path | None = setting(
         None, "outlets and banks of the operator; the built-in ones are samples"
     )
@@ -199,6 +206,10 @@ class Settings:
 
 
 _OPTIONAL = {
+    "objects_s3_bucket",
+    "objects_s3_endpoint",
+    "objects_s3_access_key_id",
+    "objects_s3_secret_access_key",
     "redis_url",
     "public_url",
     "allowed_origins",

@@ -13,9 +13,9 @@ from core.clock import Instant
 from core.database import Reader, Transaction
 from core.encryption import Vault
 from core.errors import NotBound
+from core.objects import Objects
 from core.partners import Partners
 from core.passwords import Hasher
-from core.pictures import PictureStore
 from core.reference import Reference
 from core.seals import Seals
 from core.settings import Settings
@@ -38,7 +38,7 @@ class Tools:
     reference: Reference
     partners: Partners
     hasher: Hasher
-    pictures: PictureStore
+    objects: Objects
     studio: Studio
 
 

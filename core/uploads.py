@@ -11,6 +11,7 @@ from core.errors import (
     TryAgainLater,
     UnreadableImage,
 )
+from core.objects import ObjectsUnavailable
 from core.portraits import DOCUMENT_LEAST, HEIGHT, WIDTH, Processed, Verdict, process_portrait
 from core.studio import PictureTrouble, StudioBusy
 from core.unit import Errand
@@ -40,7 +41,10 @@ async def keep(
     if processed.verdict is not Verdict.ACCEPTED:
         least = (WIDTH, HEIGHT) if work is process_portrait else DOCUMENT_LEAST
         raise _refusal(processed, least)
-    name = await errand.tools.pictures.put(processed.data, citizen_id)
+    try:
+        name = await errand.tools.objects.put(processed.data, citizen_id)
+    except ObjectsUnavailable as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     return KeptPicture(name, len(processed.data))
 
 

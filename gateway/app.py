@@ -14,9 +14,9 @@ from core.database import Database, connect
 from core.delivery import Worker
 from core.encryption import Vault
 from core.live import Live
+from core.objects import Objects
 from core.partners import build_partners
 from core.passwords import Hasher
-from core.pictures import PictureStore
 from core.reference import Reference
 from core.seals import Seals
 from core.settings import Settings, key_ring
@@ -52,7 +52,7 @@ def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
         reference=Reference.load(settings.outlets_csv),
         partners=build_partners(settings, http),
         hasher=Hasher(seals),
-        pictures=PictureStore(settings.objects_dir, vault),
+        objects=Objects(settings, vault),
         studio=Studio(),
     )
 

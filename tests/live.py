@@ -43,7 +43,7 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[LiveServer]:
     """Runs `card-gateway serve --sandbox` in `folder`; stops it as Ctrl-C does."""
-    port = _free_port()
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {PREFIX + name.upper(): value for name, value in settings.items()}
     with (folder / "server.log").open("wb") as log:
@@ -83,7 +83,7 @@ def _command() -> str:
     return str(beside) if beside.exists() else str(shutil.which("card-gateway"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

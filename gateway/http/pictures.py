@@ -22,7 +22,7 @@ def picture_endpoint(application: Application) -> Callable[[Request], Awaitable[
         found = await pictures.find_by_id(application.database, picture_id)
         if found is None:
             return PlainTextResponse("There is no such picture.\n", status_code=404)
-        data = await application.tools.pictures.get(found)
+        data = await application.tools.objects.get(found.object_name, found.citizen_id)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         return Response(data, media_type="image/jpeg", headers=headers)
 
