@@ -61,7 +61,11 @@ class Objects:
         )
 
     async def remove(self, *names: str) -> None:
-        await _apart(lambda: [self._store.remove(name) for name in names])
+        def remove_all() -> None:
+            for name in names:
+                self._store.remove(name)
+
+        await _apart(remove_all)
 
     async def older_than(self, before: Instant) -> list[str]:
         """Names of all objects that were written before."""
