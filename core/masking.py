@@ -1,5 +1,14 @@
 """How personal data is shown: enough to recognise one's own, too little to use another's."""
 
+import re
+import unicodedata
+
+_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{7,}"  # letters alone are a word
+    r"|\d(?: ?\d){6,}[Xx]?"
+)
+"""Shorter than a card number (9), a phone (11) or a social security number (18)."""
+
 
 def mask_name(name: str) -> str:
     """`张**`: the first character."""
@@ -14,3 +23,11 @@ def mask_number(number: str) -> str:
 def mask_phone(phone: str) -> str:
     """`138****5678`."""
     return f"{phone[:3]}****{phone[-4:]}"
+
+
+def without_numbers(reason: str) -> str:
+    """The issuer's words on one line, with nothing in them that could be somebody's number."""
+    visible = "".join(
+        character for character in reason if unicodedata.category(character)[0] != "C"
+    )
+    return _NUMBER.sub("***", visible).strip().rstrip("。.")

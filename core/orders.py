@@ -40,4 +40,5 @@ async def place(
             "portraitId": portrait_id,
         },
     )
+    unit.progress_of.add(citizen.id)
     return order

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     SmallInteger,
     String,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    text,
     update,
 )
 
@@ -27,6 +30,7 @@ from core.database import Id, Query, Reader, Row, Transaction, insert_into, meta
 from core.encryption import Sealed, Vault
 from core.errors import Text
 from core.ids import new_id
+from core.masking import without_numbers
 
 production_orders = Table(
     "production_orders",
@@ -52,6 +56,27 @@ production_nodes = Table(
     Column("node", SmallInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("result", String(12), nullable=False),
     Column("at", BigInteger),
+    Column("reason", String(200)),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_production_nodes_ready",
+        "at",
+        sqlite_where=text("node = 6 AND result = 'DONE'"),
+        postgresql_where=text("node = 6 AND result = 'DONE'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+production_changes = Table(
+    "production_changes",
+    metadata,
+    Column(
+        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
+    ),
+    Column("revision", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("node", SmallInteger, nullable=False),
+    Column("result", String(12), nullable=False),
+    Column("at", BigInteger, nullable=False),
     Column("reason", String(200)),
     sqlite_with_rowid=False,
 )
@@ -103,6 +128,26 @@ class NodeState:
     result: NodeResult
     at: Instant | None
     reason: str | None
+    revision: int = 0
+
+
+class Position(NamedTuple):
+    """How far a watcher has seen: an order, and the revision of it. Each node that is set is one more."""
+
+    order_id: int
+    revision: int
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.order_id}.{self.revision}"
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> "Position | None":
+        """None for what is not a cursor."""
+        parts = cursor.split(".")
+        if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        return cls(*map(int, parts)) if len(cursor) < 40 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +164,15 @@ class ProductionOrder:
     @property
     def ready(self) -> bool:
         return self.nodes[-1].result is NodeResult.DONE
+
+    @property
+    def position(self) -> Position:
+        return Position(self.id, max(state.revision for state in self.nodes))
+
+    @property
+    def current(self) -> NodeState | None:
+        """The first node that is not done; None once the card is ready."""
+        return next((state for state in self.nodes if state.result is not NodeResult.DONE), None)
 
     def state_of(self, node: ProductionNode) -> NodeState:
         return self.nodes[node.position - 1]
@@ -139,6 +193,7 @@ _ORDER_COLUMNS = [
     production_nodes.c.result,
     production_nodes.c.at,
     production_nodes.c.reason,
+    production_nodes.c.revision,
 ]
 _JOINED = production_orders.join(
     applications, applications.c.id == production_orders.c.application_id
@@ -165,6 +220,12 @@ _OWNER = Query(
 )
 _INSERT_ORDER = insert_into(production_orders)
 _INSERT_NODE = insert_into(production_nodes)
+_siblings = production_nodes.alias("siblings")
+_next_revision = (
+    select(func.max(_siblings.c.revision) + 1)
+    .where(_siblings.c.order_id == bindparam("order"))
+    .scalar_subquery()
+)
 _SET_NODE = Query(
     update(production_nodes)
     .where(
@@ -173,8 +234,15 @@ _SET_NODE = Query(
             production_nodes.c.node == bindparam("position"),
         )
     )
-    .values(result=bindparam("new_result"), at=bindparam("finished_at"), reason=bindparam("why"))
+    .values(
+        result=bindparam("new_result"),
+        at=bindparam("finished_at"),
+        reason=bindparam("why"),
+        revision=_next_revision,
+    )
+    .returning(production_nodes.c.revision)
 )
+_NOTE_CHANGE = insert_into(production_changes)
 _SET_CARD = Query(
     update(production_orders)
     .where(production_orders.c.id == bindparam("order"))
@@ -211,6 +279,7 @@ async def place(
             result=_first_result(node).value,
             at=None,
             reason=None,
+            revision=0,
         )
     return ProductionOrder(
         id=order_id,
@@ -242,14 +311,30 @@ async def owner_of(db: Reader, application_number: str) -> int | None:
 
 
 async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
-    await db.fetch(
+    """What has a time was reported, and is kept as a change for those who missed it.
+
+    A reason is kept without anything that could be somebody's number.
+    """
+    reason = None if state.reason is None else without_numbers(state.reason)
+    row = await db.fetch_one(
         _SET_NODE,
         order=order_id,
         position=state.node.position,
         new_result=state.result.value,
         finished_at=state.at,
-        why=state.reason,
+        why=reason,
     )
+    assert row is not None
+    if state.at is not None:
+        await db.fetch(
+            _NOTE_CHANGE,
+            order_id=order_id,
+            revision=row["revision"],
+            node=state.node.position,
+            result=state.result.value,
+            at=state.at,
+            reason=reason,
+        )
 
 
 async def set_card(
@@ -278,7 +363,13 @@ def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
         else Sealed(vault, number, "production_orders.card_number", order_id),
         created_at=first["order_created_at"],
         nodes=tuple(
-            NodeState(NODES[row["node"] - 1], NodeResult(row["result"]), row["at"], row["reason"])
+            NodeState(
+                NODES[row["node"] - 1],
+                NodeResult(row["result"]),
+                row["at"],
+                row["reason"],
+                row["revision"],
+            )
             for row in rows
         ),
     )

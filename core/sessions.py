@@ -7,6 +7,7 @@ cannot be guessed. A session belongs to one channel and one account there.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from core.callers import Caller, ChannelId, RealNameLevel
 from core.clock import Instant
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.ids import new_id
+from core.lists import any_of, fetch_any
 
 sessions = Table(
     "sessions",
@@ -62,6 +64,13 @@ _BY_TOKEN = Query(
 _IS_OPEN = Query(
     select(sessions.c.id).where(
         sessions.c.id == bindparam("session_id"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+    )
+)
+_OPEN_AMONG = Query(
+    select(sessions.c.id).where(
+        any_of(sessions.c.id),
         sessions.c.ended_at.is_(None),
         sessions.c.expires_at > bindparam("now"),
     )
@@ -147,6 +156,11 @@ async def find_caller(
 
 async def is_open(db: Reader, session_id: int, now: Instant) -> bool:
     return await db.fetch_one(_IS_OPEN, session_id=session_id, now=now) is not None
+
+
+async def open_among(db: Reader, session_ids: Iterable[int], now: Instant) -> set[int]:
+    """Those that have not ended."""
+    return {row["id"] for row in await fetch_any(db, _OPEN_AMONG, session_ids, now=now)}
 
 
 async def start(

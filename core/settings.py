@@ -65,7 +65,14 @@ class Settings:
         "sqlite:///path or postgresql://user@host/name",
     )
     redis_url: Secret = setting(
-        Secret(""), "redis://host:port/number where workers share the platforms' tokens; optional"
+        Secret(""),
+        "redis://host:port/number where workers share the platforms' tokens and the wake-ups of "
+        "live subscriptions; optional",
+    )
+    live_relay: Literal["auto", "redis", "postgresql", "none"] = setting(
+        "auto",
+        "how workers tell each other that a card has moved on; auto: by redis_url where it is "
+        "given, otherwise by the PostgreSQL that holds the data; none, and SQLite: by looking",
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
     objects_s3_bucket: str = setting(

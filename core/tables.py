@@ -14,7 +14,7 @@ from core.nonces import nonces
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
-from core.production import production_nodes, production_orders
+from core.production import production_changes, production_nodes, production_orders
 from core.quotas import quotas
 from core.services.issuer_events import issuer_events
 from core.sessions import sessions
@@ -26,6 +26,7 @@ TABLES = (
     applications,
     production_orders,
     production_nodes,
+    production_changes,
     bindings,
     sessions,
     nonces,

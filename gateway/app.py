@@ -17,7 +17,9 @@ from core.live import Live
 from core.objects import Objects
 from core.partners import build_partners
 from core.passwords import Hasher
+from core.production_history import ProductionHistory
 from core.reference import Reference
+from core.relays import build_relay
 from core.seals import Seals
 from core.settings import Settings, key_ring
 from core.studio import Studio
@@ -76,9 +78,11 @@ def create_app(
             if settings.sandbox:
                 app.router.routes.append(await _sandbox(application, http))
             application.worker.start()
+            application.live.start()
             try:
                 yield
             finally:
+                await application.live.stop()
                 await application.worker.stop()
                 application.tools.hasher.close()
                 application.tools.studio.close()
@@ -110,7 +114,8 @@ def assemble(
         tools=tools,
         channels=channels,
         worker=Worker(database, tools, build_messengers(settings, channels), clock),
-        live=Live(),
+        live=Live(database, clock, build_relay(settings)),
+        history=ProductionHistory(database, clock),
         clock=clock,
     )
 

@@ -34,14 +34,17 @@ _SEEDED = tuple(
     persona for persona in PERSONAS.values() if persona.holds_chengdu_card or persona.open_order
 )
 
-_OF_ORDERS = Query(
-    delete(production.production_nodes).where(
-        production.production_nodes.c.order_id.in_(
-            production.production_orders.select()
-            .with_only_columns(production.production_orders.c.id)
-            .where(production.production_orders.c.citizen_id == bindparam("person"))
+_OF_ORDERS = tuple(
+    Query(
+        delete(table).where(
+            table.c.order_id.in_(
+                production.production_orders.select()
+                .with_only_columns(production.production_orders.c.id)
+                .where(production.production_orders.c.citizen_id == bindparam("person"))
+            )
         )
     )
+    for table in (production.production_nodes, production.production_changes)
 )
 _OF_PERSON = tuple(
     Query(delete(table).where(table.c.citizen_id == bindparam("person")))
@@ -125,7 +128,7 @@ async def _remove_all(unit: Unit) -> dict[str, int]:
 
 
 async def _remove(db: Transaction, citizen_id: int) -> None:
-    for query in (_OF_ORDERS, *_OF_PERSON, _OUTBOX, _CITIZEN):
+    for query in (*_OF_ORDERS, *_OF_PERSON, _OUTBOX, _CITIZEN):
         await db.fetch(query, person=citizen_id)
 
 

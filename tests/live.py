@@ -26,11 +26,12 @@ _SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { t
 class LiveServer:
     url: str
     folder: Path
+    name: str = "server"
 
     @property
     def log(self) -> str:
         """Everything that was written to standard output and standard error."""
-        return (self.folder / "server.log").read_text("utf-8")
+        return (self.folder / f"{self.name}.log").read_text("utf-8")
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +42,15 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[LiveServer]:
-    """Runs `card-gateway serve --sandbox` in `folder`; stops it as Ctrl-C does."""
+def serving(folder: Path, name: str = "server", **settings: str) -> Iterator[LiveServer]:
+    """Runs `card-gateway serve --sandbox` in `folder`; stops it as Ctrl-C does.
+
+    Several of different names in one folder are workers on the same data.
+    """
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {PREFIX + name.upper(): value for name, value in settings.items()}
-    with (folder / "server.log").open("wb") as log:
+    with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
             [_command(), "serve", "--sandbox", "--port", str(port)],
             cwd=folder,
@@ -54,7 +58,7 @@ def serving(folder: Path, **settings: str) -> Iterator[LiveServer]:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        server = LiveServer(f"http://127.0.0.1:{port}", folder)
+        server = LiveServer(f"http://127.0.0.1:{port}", folder, name)
         try:
             _wait_until_ready(server, process)
             yield server

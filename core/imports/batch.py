@@ -15,23 +15,17 @@ from core.audit import DONE, OPERATOR, Action, audit_entries, audit_heads
 from core.cards import NUMBER, CardState, cards
 from core.citizens import PHONE, SSN, citizens
 from core.clock import Instant
-from core.database import Query, Reader, Row, Transaction, insert_into
+from core.database import Query, Reader, Transaction, insert_into
 from core.encryption import Vault
 from core.ids import new_id
 from core.imports.lines import BadLine, CardLine
+from core.lists import any_of, fetch_any
 from core.seals import Seals
 
 Indexes: TypeAlias = Sequence[bytes]
 
 IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST})
 """The states of a card that is active or can become active again: a person has one at most."""
-
-_AT_ONCE = 500
-
-
-def _any_of(column: Any) -> Any:
-    return column.in_([bindparam(f"any{number}") for number in range(_AT_ONCE)])
-
 
 _PEOPLE = Query(
     select(
@@ -43,21 +37,19 @@ _PEOPLE = Query(
         audit_heads.c.mark,
     )
     .select_from(citizens.outerjoin(audit_heads, audit_heads.c.person == citizens.c.id))
-    .where(_any_of(citizens.c.social_security_number_index))
+    .where(any_of(citizens.c.social_security_number_index))
     .order_by(citizens.c.id)
     .with_for_update(of=citizens)
 )
-_PHONES = Query(
-    select(citizens.c.id, citizens.c.phone_index).where(_any_of(citizens.c.phone_index))
-)
+_PHONES = Query(select(citizens.c.id, citizens.c.phone_index).where(any_of(citizens.c.phone_index)))
 _CARDS = Query(
     select(cards.c.citizen_id, cards.c.number_index).where(
-        cards.c.region_code == bindparam("region"), _any_of(cards.c.number_index)
+        cards.c.region_code == bindparam("region"), any_of(cards.c.number_index)
     )
 )
 _HOLDERS = Query(
     select(cards.c.citizen_id).where(
-        _any_of(cards.c.citizen_id), cards.c.state.in_([bindparam(s.name) for s in IN_USE])
+        any_of(cards.c.citizen_id), cards.c.state.in_([bindparam(s.name) for s in IN_USE])
     )
 )
 _ADD_PERSON = insert_into(
@@ -220,7 +212,7 @@ async def write_batch(
 
 async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[KeyedLine]) -> _Plan:
     known = {}
-    for row in await _fetch_any(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
+    for row in await fetch_any(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
         known[bytes(row["social_security_number_index"])] = _Person(
             id=row["id"],
             name=vault.open(row["name"], "citizens.name", row["id"]),
@@ -230,14 +222,14 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
         )
     states = {state.name: state.value for state in IN_USE}
     ids = (person.id for person in known.values())
-    holders = {row["citizen_id"] for row in await _fetch_any(db, _HOLDERS, ids, **states)}
+    holders = {row["citizen_id"] for row in await fetch_any(db, _HOLDERS, ids, **states)}
     for person in known.values():
         person.in_use = person.id in holders
-    phones = await _fetch_any(db, _PHONES, (i for keyed in lines for i in keyed.phone))
+    phones = await fetch_any(db, _PHONES, (i for keyed in lines for i in keyed.phone))
     owners_of_cards = {}
     for region in {keyed.line.region_code for keyed in lines}:
         numbers = (i for keyed in lines if keyed.line.region_code == region for i in keyed.card)
-        for row in await _fetch_any(db, _CARDS, numbers, region=region):
+        for row in await fetch_any(db, _CARDS, numbers, region=region):
             owners_of_cards[region, bytes(row["number_index"])] = row["citizen_id"]
     return _Plan(
         vault=vault,
@@ -246,19 +238,6 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
         owners={bytes(row["phone_index"]): row["id"] for row in phones},
         cards=owners_of_cards,
     )
-
-
-async def _fetch_any(
-    db: Reader, query: Query, values: Iterable[bytes | int], **others: str
-) -> list[Row]:
-    """The rows that match any of the values, asked for in lists of one length."""
-    rest, rows = list(values), []
-    for start in range(0, len(rest), _AT_ONCE):
-        some = rest[start : start + _AT_ONCE]
-        some += some[-1:] * (_AT_ONCE - len(some))
-        named = {f"any{number}": value for number, value in enumerate(some)}
-        rows += await db.fetch(query, **named, **others)
-    return rows
 
 
 def _person_row(vault: Vault, now: Instant, person: _Person, keyed: KeyedLine) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from core.delivery import Worker
 from core.errors import Language
 from core.idempotency import IdempotencyKey
 from core.live import Live
+from core.production_history import ProductionHistory
 from core.unit import Tools
 from gateway.channels.base import Channel
 
@@ -30,6 +31,7 @@ class Application:
     channels: Mapping[ChannelId, Channel]
     worker: Worker
     live: Live
+    history: ProductionHistory
     clock: Callable[[], Instant] = system_clock
 
 

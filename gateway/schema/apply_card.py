@@ -9,8 +9,8 @@ from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.production_types import ProductionProgress
 from gateway.schema.reissue_card import PickupMethod
-from gateway.schema.types import ProductionProgress
 
 
 @strawberry.input(

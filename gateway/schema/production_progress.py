@@ -1,23 +1,24 @@
 """制卡进度查询 productionProgress: as a query, and live as a subscription."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import strawberry
+from graphql import GraphQLError
 
 from core import sessions
-from core.errors import NoApplication
-from core.production import Progress
+from core.callers import Caller
+from core.database import DatabaseUnavailable
+from core.errors import Language, NoApplication, TryAgainLater
+from core.live import Watcher
+from core.production import Position, Progress
 from core.services.production_progress import production_progress
 from gateway.resolvers.context import Context
 from gateway.resolvers.run import read
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
-from gateway.schema.types import ProductionProgress
-
-LOOK_AGAIN_SECONDS = 2.0
+from gateway.schema.production_types import ProductionProgress
 
 ProductionProgressResult = Annotated[
     ProductionProgress | Refusal,
@@ -25,6 +26,15 @@ ProductionProgressResult = Annotated[
         "ProductionProgressResult", description="制卡进度查询结果 · The progress or a refusal."
     ),
 ]
+AFTER = strawberry.argument(
+    description="续传位置 · `cursor` of the last message that arrived, when a lost connection is "
+    "taken up again: the first message then tells in `changes` all that was missed."
+)
+_WAIT_FOR_DATABASE_SECONDS = 1.0
+_BAD_CURSOR = {
+    Language.ZH: "续传位置 after 无效：请传入上一条消息的 cursor，或不传。",
+    Language.EN: "`after` is not a cursor: send the `cursor` of the last message, or nothing.",
+}
 
 
 @strawberry.type
@@ -38,25 +48,52 @@ class ProductionProgressQuery:
 @strawberry.type
 class ProductionProgressSubscription:
     @strawberry.subscription(
-        description="制卡进度实时查询 · The progress now, and again whenever a node moves. "
-        "Over `graphql-transport-ws` or SSE."
+        description="制卡进度实时查询 · Over `graphql-transport-ws` or SSE. The first message is "
+        "always the progress as it is now (while there is no application, it comes with the "
+        "first one); then one within half a second of each change. Changes that come at once may "
+        "share a message: `changes` lists each of them, in order, exactly once. The stream ends "
+        "with its session. After a lost connection, subscribe again with `after`."
     )
-    async def production_progress(self, info: Info) -> AsyncIterator[ProductionProgress]:
+    async def production_progress(
+        self, info: Info, after: Annotated[str | None, AFTER] = None
+    ) -> AsyncIterator[ProductionProgress]:
         context = info.context
         caller = context.must_be_signed_in()
-        last: Progress | None = None
-        with context.application.live.watch(caller.citizen_id or 0) as moved:
-            while await sessions.is_open(
-                context.application.database, caller.session_id, context.now()
-            ):
-                moved.clear()
-                progress = await _progress(context)
-                if progress is not None and _differs(progress, last):
-                    last = progress
-                    yield ProductionProgress(progress=progress)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                        await moved.wait()
+        seen = _position(after, context.language)
+        live = context.application.live
+        with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:
+            while await watcher.moved():
+                is_open, progress = await _look(context, caller, watcher)
+                if not is_open:
+                    return
+                if progress is not None and progress.order.position != watcher.position:
+                    watcher.position = progress.order.position
+                    yield ProductionProgress(progress=progress, seen=seen)
+                    seen = watcher.position
+
+
+def _position(after: str | None, language: Language) -> Position | None:
+    if after is None:
+        return None
+    position = Position.from_cursor(after)
+    if position is None:
+        raise GraphQLError(_BAD_CURSOR[language], extensions={"code": "BAD_USER_INPUT"})
+    return position
+
+
+async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[bool, Progress | None]:
+    """Whether the session is open, and the progress. A short outage later on is waited out."""
+    database = context.application.database
+    try:
+        return await asyncio.gather(
+            sessions.is_open(database, caller.session_id, context.now()), _progress(context)
+        )
+    except (DatabaseUnavailable, TryAgainLater):
+        if watcher.position is None:
+            raise
+        await asyncio.sleep(_WAIT_FOR_DATABASE_SECONDS)
+        watcher.wake()
+        return True, None
 
 
 async def _progress(context: Context) -> Progress | None:
@@ -64,9 +101,3 @@ async def _progress(context: Context) -> Progress | None:
         return await read(context, production_progress, None)
     except NoApplication:
         return None
-
-
-def _differs(progress: Progress, last: Progress | None) -> bool:
-    return last is None or (
-        (progress.order.id, progress.order.nodes) != (last.order.id, last.order.nodes)
-    )

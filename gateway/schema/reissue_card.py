@@ -11,7 +11,7 @@ from gateway.resolvers.run import run
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
-from gateway.schema.types import ProductionProgress
+from gateway.schema.production_types import ProductionProgress
 
 
 class PickupMethod(StrEnum):

@@ -1,26 +1,15 @@
-"""Types that several services share: the card, the progress of its making, and their parts.
+"""Types that several services share: the card and its parts.
 
 Personal values are opened and masked only when a query asks for them.
 """
-
-from datetime import datetime
 
 import strawberry
 
 from core.callers import ChannelId
 from core.cards import STATE_NAMES, Card, CardState
-from core.clock import moment
 from core.errors import Text
 from core.holders import Holder
 from core.masking import mask_name, mask_number
-from core.production import (
-    NODE_NAMES,
-    RESULT_NAMES,
-    NodeResult,
-    NodeState,
-    ProductionNode,
-    Progress,
-)
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 
@@ -34,8 +23,6 @@ publish(
     },
 )
 publish(CardState, "卡状态 (AAZ502) · State of a card.", STATE_NAMES)
-publish(ProductionNode, "制卡业务节点 · A node of making a card, in order.", NODE_NAMES)
-publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
 
 
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")
@@ -89,69 +76,6 @@ class CardStatus:
     @strawberry.field(description="卡状态名称 · The state in words.")
     def state_name(self, info: Info) -> str:
         return STATE_NAMES[self.card.state].in_language(info.context.language)
-
-
-@strawberry.type(description="业务节点 · One of the six nodes of making a card.")
-class ProductionNodeState:
-    state: strawberry.Private[NodeState]
-
-    @strawberry.field(description="业务节点 · Which node.")
-    def node(self) -> ProductionNode:
-        return self.state.node
-
-    @strawberry.field(description="业务节点名称 · The node in words.")
-    def title(self, info: Info) -> str:
-        return NODE_NAMES[self.state.node].in_language(info.context.language)
-
-    @strawberry.field(description="办理结果 · Result of the node.")
-    def result(self) -> NodeResult:
-        return self.state.result
-
-    @strawberry.field(description="办理结果名称 · The result in words.")
-    def result_title(self, info: Info) -> str:
-        return RESULT_NAMES[self.state.result].in_language(info.context.language)
-
-    @strawberry.field(description="办理时间 · When the result was reported; null before.")
-    def at(self) -> datetime | None:
-        return None if self.state.at is None else moment(self.state.at)
-
-    @strawberry.field(description="未通过原因 · Why the node failed, in plain words; else null.")
-    def message(self) -> str | None:
-        return self.state.reason
-
-
-@strawberry.type(description="制卡进度 · How far the making of the viewer's newest card is.")
-class ProductionProgress:
-    progress: strawberry.Private[Progress]
-
-    @strawberry.field(description="申请编号 · Number of the application that it belongs to.")
-    def application_number(self) -> str:
-        return self.progress.order.application.number
-
-    @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
-    def social_security_number(self) -> str:
-        return mask_number(self.progress.citizen.social_security_number.reveal())
-
-    @strawberry.field(description="姓名 · Masked: first character.")
-    def name(self) -> str:
-        return mask_name(self.progress.citizen.name.reveal())
-
-    @strawberry.field(description="制卡批次号 · Given by the card issuer; null before.")
-    def batch_number(self) -> str | None:
-        return self.progress.order.batch_number
-
-    @strawberry.field(description="卡号 · Number of the new card; null before it has one.")
-    def card_number(self) -> str | None:
-        number = self.progress.order.card_number
-        return None if number is None else number.reveal()
-
-    @strawberry.field(description="发卡银行 · Name of the issuing bank.")
-    def bank(self, info: Info) -> str:
-        return bank_name(info, self.progress.order.bank_code)
-
-    @strawberry.field(description="业务节点 · The six nodes in order.")
-    def nodes(self) -> list[ProductionNodeState]:
-        return [ProductionNodeState(state=state) for state in self.progress.order.nodes]
 
 
 def bank_name(info: Info, code: str) -> str:

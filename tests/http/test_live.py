@@ -16,7 +16,9 @@ from websockets.typing import Subprotocol
 from tests.live import sign_in
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
-PROGRESS = "subscription { productionProgress { nodes { node result } } }"
+FIELDS = "cursor nodes { node result } changes { node result }"
+PROGRESS = f"subscription {{ productionProgress {{ {FIELDS} }} }}"
+RESUMED = f"subscription($after: String) {{ productionProgress(after: $after) {{ {FIELDS} }} }}"
 SIGN_OUT = "mutation { signOut { __typename } }"
 MOST_SECONDS = 0.5
 
@@ -28,13 +30,23 @@ def http(live_server: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def advance(http: httpx.Client) -> str:
-    response = http.post("/sandbox/issuer/advance", json={"persona": "in-production"})
+def advance(http: httpx.Client, **given: str) -> str:
+    response = http.post("/sandbox/issuer/advance", json={"persona": "in-production", **given})
     return str(response.raise_for_status().json()["node"])
 
 
 def sign_out(http: httpx.Client, headers: dict[str, str]) -> None:
     http.post("/graphql", json={"query": SIGN_OUT}, headers=headers).raise_for_status()
+
+
+def progress_in(message: Any) -> Any:
+    """What a `next` message of the protocol tells."""
+    assert message["type"] == "next", message
+    return message["payload"]["data"]["productionProgress"]
+
+
+def changes(progress: Any) -> list[tuple[str, str]]:
+    return [(change["node"], change["result"]) for change in progress["changes"]]
 
 
 def done(message: Any) -> int:
@@ -55,8 +67,11 @@ async def socket(
         yield connection
 
 
-async def subscribe(connection: ClientConnection, query: str, id_: str = "1") -> None:
-    message = {"id": id_, "type": "subscribe", "payload": {"query": query}}
+async def subscribe(
+    connection: ClientConnection, query: str, id_: str = "1", **variables: str
+) -> None:
+    payload = {"query": query, "variables": variables}
+    message = {"id": id_, "type": "subscribe", "payload": payload}
     await connection.send(json.dumps(message))
 
 
@@ -124,6 +139,73 @@ async def test_a_subscription_ends_with_its_session(live_server: str, http: http
         message = await receive(connection)
 
     assert message == {"id": "1", "type": "complete"}
+
+
+async def test_a_subscription_ends_within_a_second_of_its_session(
+    live_server: str, http: httpx.Client
+) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'in-production')}"}
+
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, PROGRESS)
+        await receive(connection)
+        await asyncio.to_thread(sign_out, http, given)
+        message = await receive(connection, seconds=1)
+
+    assert message == {"id": "1", "type": "complete"}
+
+
+async def test_a_lost_connection_is_taken_up_without_a_gap(
+    live_server: str, http: httpx.Client
+) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'in-production')}"}
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, PROGRESS)
+        seen = progress_in(await receive(connection))["cursor"]
+    for result in ({"result": "FAILED", "reason": "照片未能打印"}, {}, {}):
+        await asyncio.to_thread(advance, http, **result)
+
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, RESUMED, after=seen)
+        missed = progress_in(await receive(connection))
+        await asyncio.to_thread(advance, http)
+        following = progress_in(await receive(connection))
+
+    assert changes(missed) == [
+        ("MANUFACTURE", "FAILED"),
+        ("MANUFACTURE", "DONE"),
+        ("KEY_LOADING", "DONE"),
+    ]
+    assert changes(following) == [("STOCK_TRANSFER", "DONE")]
+
+
+async def test_taking_up_where_nothing_was_missed_begins_with_the_state(
+    live_server: str, http: httpx.Client
+) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'in-production')}"}
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, PROGRESS)
+        first = progress_in(await receive(connection))
+        await subscribe(connection, RESUMED, "2", after=first["cursor"])
+        again = progress_in(await receive(connection))
+
+    assert changes(first) == [("INTAKE", "DONE"), ("BANK_ACCOUNT", "DONE")]
+    assert again == first | {"changes": []}
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1.2.3", "１.２", "9" * 40 + ".1", "-1.0"])
+async def test_what_is_no_cursor_is_refused(
+    live_server: str, http: httpx.Client, cursor: str
+) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'in-production')}"}
+
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, RESUMED, after=cursor)
+        message = await receive(connection)
+
+    errors = message["payload"]["errors"] if message["type"] == "next" else message["payload"]
+    assert errors[0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert errors[0]["message"].startswith("续传位置 after 无效")
 
 
 async def test_a_socket_without_a_session_may_not_subscribe(

@@ -1,9 +1,16 @@
-"""制卡进度查询 production progress, through HTTP. Watching it live is in tests/live.py."""
+"""制卡进度查询 production progress, through HTTP. Watching it live is in tests/http/test_live.py."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from core import applications, citizens, production
+from core.applications import ApplicationKind
+from core.clock import DAY, HOUR
+from core.database import Transaction
+from core.production import NodeResult, NodeState
+from core.production_history import LEAST_ORDERS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, notices
 
@@ -85,14 +92,91 @@ async def test_goes_on_node_by_node_until_the_card_is_ready(
 async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -> None:
     await world.advance("in-production", result="FAILED", reason="照片未能打印，制卡中心将重新制作")
     failed = (await waiting.progress())["nodes"]
+    with english(waiting):
+        in_english = (await waiting.progress())["nodes"][2]["message"]
     await world.advance("in-production")
     retried = (await waiting.progress())["nodes"]
 
     assert [node["result"] for node in failed] == ["DONE", "DONE", "FAILED"] + ["PENDING"] * 3
-    assert failed[2]["message"] == "照片未能打印，制卡中心将重新制作"
+    assert failed[2]["message"] == (
+        "「卡商制卡」未通过：照片未能打印，制卡中心将重新制作。"
+        "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。"
+    )
+    assert in_english == (
+        "“Manufacture” did not pass. The card issuer says: 照片未能打印，制卡中心将重新制作. "
+        "It goes on once that is dealt with, and you need not apply again; for help call 028-12333."
+    )
     assert failed[2]["at"] is not None
     assert [node["result"] for node in retried[:4]] == ["DONE", "DONE", "DONE", "IN_PROGRESS"]
     assert retried[2]["message"] is None
+
+
+async def test_a_reason_never_shows_or_keeps_a_number(world: World, waiting: FrontEnd) -> None:
+    await world.advance(
+        "in-production",
+        result="FAILED",
+        reason="证件510104199001014627、手机 138 0013 8000\n与登记不符 (retry pending)。",
+    )
+
+    message = (await waiting.progress())["nodes"][2]["message"]
+    rows = await world.rows("production_nodes", "production_changes")
+    kept = [
+        cell for table in rows.values() for row in table for cell in row if isinstance(cell, str)
+    ]
+
+    assert message.startswith(
+        "「卡商制卡」未通过：证件***、手机 ***与登记不符 (retry pending)。处理后会继续办理"
+    )
+    assert sum("与登记不符" in text for text in kept) == 2
+    assert not any("4627" in text or "8000" in text for text in kept)
+
+
+async def test_tells_every_change_even_what_a_retry_has_covered(
+    world: World, waiting: FrontEnd
+) -> None:
+    await world.advance("in-production", result="FAILED", reason="照片未能打印")
+    await world.advance("in-production")
+
+    changes = await changes_of(waiting)
+
+    assert [(change["node"], change["result"]) for change in changes] == [
+        ("INTAKE", "DONE"),
+        ("BANK_ACCOUNT", "DONE"),
+        ("MANUFACTURE", "FAILED"),
+        ("MANUFACTURE", "DONE"),
+    ]
+    assert changes[2]["message"].startswith("「卡商制卡」未通过：照片未能打印。")
+    assert changes[3]["message"] is None
+    assert all(change["at"] for change in changes)
+
+
+async def test_estimates_from_completed_orders_alone(world: World, waiting: FrontEnd) -> None:
+    await complete_orders(world, LEAST_ORDERS, first=100)
+    await world.advance("in-production")
+
+    estimate = await estimate_of(waiting)
+
+    fourth_begun = datetime.fromisoformat((await waiting.progress())["nodes"][2]["at"])
+    around = datetime.fromisoformat(estimate["readyAround"]) - fourth_begun
+    by = datetime.fromisoformat(estimate["readyBy"]) - fourth_begun
+    assert estimate["basedOn"] == LEAST_ORDERS
+    # Three nodes are left, and each took order number n a day and n hours.
+    assert around.total_seconds() == 3 * (24 + 10) * 3600
+    assert by.total_seconds() == 3 * (24 + 18) * 3600
+    assert estimate["message"].startswith("参考近期 20 张同一步骤的卡：半数在")
+
+
+async def test_estimates_nothing_from_too_few_orders(world: World, waiting: FrontEnd) -> None:
+    await complete_orders(world, LEAST_ORDERS - 1, first=100)
+
+    assert await estimate_of(waiting) is None
+
+
+async def test_estimates_nothing_for_a_node_that_failed(world: World, waiting: FrontEnd) -> None:
+    await complete_orders(world, LEAST_ORDERS, first=100)
+    await world.advance("in-production", result="FAILED", reason="照片未能打印")
+
+    assert await estimate_of(waiting) is None
 
 
 async def test_the_last_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -> None:
@@ -130,3 +214,55 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
     assert answer["message"] == "没有查到您的制卡记录。"
     assert in_english["message"] == "No card production of yours was found."
     assert await world.rows() == before
+
+
+async def changes_of(citizen: FrontEnd) -> list[dict[str, Any]]:
+    answer = await citizen.ask(
+        "{ productionProgress { ... on ProductionProgress"
+        " { changes { cursor node result at message } } } }"
+    )
+    changes: list[dict[str, Any]] = answer["changes"]
+    return changes
+
+
+async def estimate_of(citizen: FrontEnd) -> Any:
+    answer = await citizen.ask(
+        "{ productionProgress { ... on ProductionProgress"
+        " { estimate { readyAround readyBy basedOn message } } } }"
+    )
+    return answer["estimate"]
+
+
+async def complete_orders(world: World, count: int, first: int) -> None:
+    """Order number n took a day and n hours at each node; all began a month ago."""
+    vault, now = world.application.tools.vault, world.application.clock()
+    begun = now - 30 * DAY
+
+    async def job(db: Transaction) -> None:
+        for number in range(count):
+            person = f"51010419900101{first + number:03d}X"
+            citizen_id = await citizens.register(
+                db, vault, now, name="样本", number=person, phone=None
+            )
+            application = await applications.accept(
+                db,
+                vault,
+                begun,
+                citizen_id=citizen_id,
+                kind=ApplicationKind.APPLY,
+                form="{}",
+                number=f"PAST{number}",
+            )
+            order = await production.place(
+                db,
+                begun,
+                citizen_id=citizen_id,
+                application=application,
+                bank_code="SAMPLE-ICBC",
+                outlet_code="SAMPLE-510104-1",
+            )
+            for node in production.NODES:
+                at = begun + node.position * (DAY + number * HOUR)
+                await production.set_node(db, order.id, NodeState(node, NodeResult.DONE, at, None))
+
+    await world.application.database.write(job)

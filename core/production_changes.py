@@ -1,0 +1,80 @@
+"""What moved in the making of a card: for watchers that missed something, and to find who did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select
+
+from core.clock import Instant
+from core.database import Query, Reader
+from core.lists import any_of, fetch_any
+from core.production import (
+    NODES,
+    NodeResult,
+    Position,
+    ProductionNode,
+    ProductionOrder,
+    production_changes,
+    production_nodes,
+    production_orders,
+)
+
+_SINCE = Query(
+    select(production_changes)
+    .where(
+        production_changes.c.order_id == bindparam("order"),
+        production_changes.c.revision > bindparam("after"),
+        production_changes.c.revision <= bindparam("until"),
+    )
+    .order_by(production_changes.c.revision)
+)
+_POSITIONS = Query(
+    select(
+        production_orders.c.citizen_id,
+        production_orders.c.id,
+        func.max(production_nodes.c.revision).label("revision"),
+    )
+    .select_from(
+        production_orders.join(
+            production_nodes, production_nodes.c.order_id == production_orders.c.id
+        )
+    )
+    .where(any_of(production_orders.c.citizen_id))
+    .group_by(production_orders.c.citizen_id, production_orders.c.id)
+    .order_by(production_orders.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionChange:
+    """The issuer reported a result of a node."""
+
+    position: Position
+    node: ProductionNode
+    result: NodeResult
+    at: Instant
+    reason: str | None
+
+
+async def changes_since(
+    db: Reader, order: ProductionOrder, seen: Position | None
+) -> list[ProductionChange]:
+    """Those of this order after what was seen, up to what `order` shows; all of another order."""
+    after = seen.revision if seen is not None and seen.order_id == order.id else 0
+    rows = await db.fetch(_SINCE, order=order.id, after=after, until=order.position.revision)
+    return [
+        ProductionChange(
+            Position(row["order_id"], row["revision"]),
+            NODES[row["node"] - 1],
+            NodeResult(row["result"]),
+            row["at"],
+            row["reason"],
+        )
+        for row in rows
+    ]
+
+
+async def positions(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Position]:
+    """How far each person's newest order is."""
+    rows = await fetch_any(db, _POSITIONS, citizen_ids)
+    return {row["citizen_id"]: Position(row["id"], row["revision"]) for row in rows}

@@ -1,0 +1,192 @@
+"""How far the making of a card is: the type that a query, a subscription and two mutations share."""
+
+from datetime import datetime
+
+import strawberry
+
+from core import production_failures
+from core.clock import CHINA, Instant, moment
+from core.database import DatabaseUnavailable
+from core.errors import Text, TryAgainLater
+from core.masking import mask_name, mask_number
+from core.production import (
+    NODE_NAMES,
+    RESULT_NAMES,
+    NodeResult,
+    NodeState,
+    Position,
+    ProductionNode,
+    Progress,
+)
+from core.production_changes import ProductionChange as Change
+from core.production_changes import changes_since
+from core.production_history import Estimate
+from gateway.schema.enums import publish
+from gateway.schema.info import Info
+from gateway.schema.types import bank_name
+
+publish(ProductionNode, "制卡业务节点 · A node of making a card, in order.", NODE_NAMES)
+publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
+
+
+@strawberry.type(description="业务节点 · One of the six nodes of making a card.")
+class ProductionNodeState:
+    state: strawberry.Private[NodeState]
+
+    @strawberry.field(description="业务节点 · Which node.")
+    def node(self) -> ProductionNode:
+        return self.state.node
+
+    @strawberry.field(description="业务节点名称 · The node in words.")
+    def title(self, info: Info) -> str:
+        return NODE_NAMES[self.state.node].in_language(info.context.language)
+
+    @strawberry.field(description="办理结果 · Result of the node.")
+    def result(self) -> NodeResult:
+        return self.state.result
+
+    @strawberry.field(description="办理结果名称 · The result in words.")
+    def result_title(self, info: Info) -> str:
+        return RESULT_NAMES[self.state.result].in_language(info.context.language)
+
+    @strawberry.field(description="办理时间 · When the result was reported; null before.")
+    def at(self) -> datetime | None:
+        return None if self.state.at is None else moment(self.state.at)
+
+    @strawberry.field(
+        description="未通过原因 · A sentence: why the node failed and what happens next; else null."
+    )
+    def message(self, info: Info) -> str | None:
+        return _message(info, self.state)
+
+
+@strawberry.type(description="制卡进度变动 · One result that the card issuer reported.")
+class ProductionChange:
+    change: strawberry.Private[Change]
+
+    @strawberry.field(description="续传位置 · Its place in the order of changes, as in `cursor`.")
+    def cursor(self) -> str:
+        return self.change.position.cursor
+
+    @strawberry.field(description="业务节点 · Which node.")
+    def node(self) -> ProductionNode:
+        return self.change.node
+
+    @strawberry.field(description="办理结果 · Result of the node then.")
+    def result(self) -> NodeResult:
+        return self.change.result
+
+    @strawberry.field(description="办理时间 · When it was reported.")
+    def at(self) -> datetime:
+        return moment(self.change.at)
+
+    @strawberry.field(description="未通过原因 · As in the node; null unless it failed.")
+    def message(self, info: Info) -> str | None:
+        return _message(info, self.change)
+
+
+@strawberry.type(
+    description="预计可领卡时间 · Measured on completed orders that had waited as long at the "
+    "same node; never a promise."
+)
+class ProductionEstimate:
+    estimate: strawberry.Private[Estimate]
+
+    @strawberry.field(description="半数可领时间 · By then half of those orders were ready.")
+    def ready_around(self) -> datetime:
+        return moment(self.estimate.around)
+
+    @strawberry.field(description="九成可领时间 · By then nine in ten of those orders were ready.")
+    def ready_by(self) -> datetime:
+        return moment(self.estimate.by)
+
+    @strawberry.field(description="依据单数 · How many completed orders it rests on.")
+    def based_on(self) -> int:
+        return self.estimate.based_on
+
+    @strawberry.field(description="提示语 · The estimate as a sentence.")
+    def message(self, info: Info) -> str:
+        estimate = self.estimate
+        around, by = _day(estimate.around), _day(estimate.by)
+        return Text(
+            f"参考近期 {estimate.based_on} 张同一步骤的卡：半数在{around.zh}前可领，九成在{by.zh}前可领。",
+            f"Of {estimate.based_on} recent cards at the same step, half were ready by {around.en} "
+            f"and nine in ten by {by.en}.",
+        ).in_language(info.context.language)
+
+
+@strawberry.type(description="制卡进度 · How far the making of the viewer's newest card is.")
+class ProductionProgress:
+    progress: strawberry.Private[Progress]
+    seen: strawberry.Private[Position | None] = None
+
+    @strawberry.field(description="申请编号 · Number of the application that it belongs to.")
+    def application_number(self) -> str:
+        return self.progress.order.application.number
+
+    @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
+    def social_security_number(self) -> str:
+        return mask_number(self.progress.citizen.social_security_number.reveal())
+
+    @strawberry.field(description="姓名 · Masked: first character.")
+    def name(self) -> str:
+        return mask_name(self.progress.citizen.name.reveal())
+
+    @strawberry.field(description="制卡批次号 · Given by the card issuer; null before.")
+    def batch_number(self) -> str | None:
+        return self.progress.order.batch_number
+
+    @strawberry.field(description="卡号 · Number of the new card; null before it has one.")
+    def card_number(self) -> str | None:
+        number = self.progress.order.card_number
+        return None if number is None else number.reveal()
+
+    @strawberry.field(description="发卡银行 · Name of the issuing bank.")
+    def bank(self, info: Info) -> str:
+        return bank_name(info, self.progress.order.bank_code)
+
+    @strawberry.field(description="业务节点 · The six nodes in order.")
+    def nodes(self) -> list[ProductionNodeState]:
+        return [ProductionNodeState(state=state) for state in self.progress.order.nodes]
+
+    @strawberry.field(
+        description="预计可领卡时间 · Null when the card is ready, when a node failed, and while "
+        "too few orders have been completed to tell."
+    )
+    async def estimate(self, info: Info) -> ProductionEstimate | None:
+        try:
+            estimate = await info.context.application.history.estimate(self.progress.order)
+        except DatabaseUnavailable as error:
+            raise TryAgainLater(wait=5, retry_after=5) from error
+        return None if estimate is None else ProductionEstimate(estimate=estimate)
+
+    @strawberry.field(
+        description="续传位置 · How far this shows; opaque. Give it as `after` to take up a lost "
+        "subscription."
+    )
+    def cursor(self) -> str:
+        return self.progress.order.position.cursor
+
+    @strawberry.field(
+        description="变动记录 · What the card issuer reported, oldest first: in a subscription "
+        "since the message before (the first one: since `after`), elsewhere from the beginning."
+    )
+    async def changes(self, info: Info) -> list[ProductionChange]:
+        database = info.context.application.database
+        try:
+            changes = await changes_since(database, self.progress.order, self.seen)
+        except DatabaseUnavailable as error:
+            raise TryAgainLater(wait=5, retry_after=5) from error
+        return [ProductionChange(change=change) for change in changes]
+
+
+def _message(info: Info, state: NodeState | Change) -> str | None:
+    if state.result is not NodeResult.FAILED:
+        return None
+    sentence = production_failures.sentence(state.node, state.reason)
+    return sentence.in_language(info.context.language)
+
+
+def _day(at: Instant) -> Text:
+    day = moment(at).astimezone(CHINA)
+    return Text(f"{day.month}月{day.day}日", f"{day:%Y-%m-%d}")

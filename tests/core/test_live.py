@@ -1,0 +1,199 @@
+"""Wake-ups within a process, between processes, and without either."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from core import live
+from core.clock import Instant
+from core.database import Database, connect
+from core.live import Live, Relay, Watcher
+from core.relays.postgres import PostgresRelay
+from core.relays.redis import RedisRelay
+from tests.conftest import POSTGRES_URL, _postgres_answers
+from tests.http.test_live_across_workers import REDIS_URL, redis_answers
+
+SOMEBODY = 4711
+MOST_SECONDS = 0.5
+
+
+@pytest.fixture
+async def database(sqlite_url: str) -> AsyncIterator[Database]:
+    opened = await connect(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(autouse=True)
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep would find what a relay lost."""
+    monkeypatch.setattr(live, "SWEEP_SECONDS", 3600)
+
+
+@pytest.fixture(params=["postgresql", "redis"])
+def relay(request: pytest.FixtureRequest) -> Callable[..., Relay]:
+    """Makes a relay; with a port, one that reaches its server through there."""
+
+    def make(port: int | None = None) -> Relay:
+        if request.param == "redis":
+            return RedisRelay(through(REDIS_URL, port))
+        return PostgresRelay(through(f"{POSTGRES_URL}/postgres", port))
+
+    if request.param == "redis" and not redis_answers():
+        pytest.skip(f"NO REDIS AT {REDIS_URL}")
+    if request.param == "postgresql" and not _postgres_answers():
+        pytest.skip(f"NO POSTGRESQL AT {POSTGRES_URL}")
+    return make
+
+
+def through(url: str, port: int | None) -> str:
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return url if port is None else parts._replace(netloc=f"{user}127.0.0.1:{port}").geturl()
+
+
+class Line:
+    """A TCP connection to a server, which can be cut."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._server = (parts.hostname or "127.0.0.1", parts.port or 5432)
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> int:
+        self._listening = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        return int(self._listening.sockets[0].getsockname()[1])
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def close(self) -> None:
+        self._listening.close()
+        self.cut()
+        await asyncio.sleep(0.05)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(*self._server)
+        self._writers += [writer, server_writer]
+        await asyncio.gather(copy(reader, server_writer), copy(server_reader, writer))
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def started(database: Database, relay: Relay | None) -> AsyncIterator[Live]:
+    running = Live(database, clock, relay)
+    running.start()
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
+def clock() -> Instant:
+    return time.time_ns() // 1_000_000
+
+
+async def is_woken(watcher: Watcher, seconds: float = MOST_SECONDS) -> bool:
+    try:
+        return await asyncio.wait_for(watcher.moved(), seconds)
+    except TimeoutError:
+        return False
+
+
+async def connected(one: Live, other: Live) -> None:
+    """Until a wake-up goes through: the relays connect in the background."""
+    with other.watch(1, 0) as probe:
+        await probe.moved()
+        for _ in range(100):
+            one.publish(1)
+            if await is_woken(probe, 0.05):
+                return
+    pytest.fail("the relays do not connect")
+
+
+async def test_a_watcher_is_woken_by_what_is_theirs_alone(database: Database) -> None:
+    async with started(database, None) as running:
+        with running.watch(SOMEBODY, 1) as theirs, running.watch(SOMEBODY + 1, 2) as others:
+            assert await is_woken(theirs)
+            assert await is_woken(others)
+
+            running.publish(SOMEBODY)
+
+            assert await is_woken(theirs)
+            assert not await is_woken(others, 0.05)
+    assert running.watching == 0
+
+
+async def test_a_relay_wakes_watchers_of_another_process(
+    database: Database, relay: Callable[..., Relay]
+) -> None:
+    async with started(database, relay()) as one, started(database, relay()) as other:
+        await connected(one, other)
+        with other.watch(SOMEBODY, 1) as watcher:
+            await watcher.moved()
+            waits = []
+            for _ in range(20):
+                begin = time.monotonic()
+                one.publish(SOMEBODY)
+                assert await is_woken(watcher)
+                waits.append(time.monotonic() - begin)
+
+    assert max(waits) < MOST_SECONDS
+
+
+async def test_without_a_relay_nothing_crosses(database: Database) -> None:
+    """The control of the test above: the sweep is off, so only a relay can have woken them."""
+    async with started(database, None) as one, started(database, None) as other:
+        with other.watch(SOMEBODY, 1) as watcher:
+            await watcher.moved()
+            one.publish(SOMEBODY)
+
+            assert not await is_woken(watcher)
+
+
+async def test_a_thousand_wake_ups_at_once_all_cross(
+    database: Database, relay: Callable[..., Relay]
+) -> None:
+    async with started(database, relay()) as one, started(database, relay()) as other:
+        await connected(one, other)
+        with contextlib.ExitStack() as watched:
+            watchers = [watched.enter_context(other.watch(2**60 + n, n)) for n in range(1000)]
+            for watcher in watchers:
+                await watcher.moved()
+            for watcher in watchers:
+                one.publish(watcher.citizen_id)
+
+            woken = await asyncio.gather(*(is_woken(watcher, 5) for watcher in watchers))
+
+    assert all(woken)
+
+
+async def test_a_lost_connection_is_renewed_and_everybody_looks(
+    database: Database, relay: Callable[..., Relay], request: pytest.FixtureRequest
+) -> None:
+    is_redis = request.node.callspec.params["relay"] == "redis"
+    line = Line(REDIS_URL if is_redis else POSTGRES_URL)
+    port = await line.open()
+    async with started(database, relay()) as one, started(database, relay(port)) as other:
+        await connected(one, other)
+        with other.watch(SOMEBODY, 1) as watcher:
+            await watcher.moved()
+
+            line.cut()
+            # Nobody published: it is told to look, because something may have been missed.
+            assert await is_woken(watcher, 5)
+
+        await connected(one, other)
+    await line.close()
