@@ -96,6 +96,7 @@ class RefusalCode(StrEnum):
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
+    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
     NOT_LANDSCAPE = "NOT_LANDSCAPE"
 
     PASSWORD_WRONG = "PASSWORD_WRONG"
@@ -539,6 +540,15 @@ class ImageTooSmall(Refusal):
     text = Text(
         "照片太小（{width}×{height} 像素），至少需要 {least_width}×{least_height} 像素。",
         "The picture is too small ({width}×{height} px); at least {least_width}×{least_height} px are needed.",
+    )
+
+
+class ImageTooLarge(Refusal):
+    code = RefusalCode.IMAGE_TOO_LARGE
+    text = Text(
+        "照片像素过高（{width}×{height}），最多 {most} 百万像素；请关闭相机的高像素模式后重新拍摄。",
+        "The picture has too many pixels ({width}×{height}), at most {most} megapixels are taken; "
+        "please switch off the camera's high-resolution mode and photograph again.",
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.errors import (
     FileTooLarge,
+    ImageTooLarge,
     ImageTooSmall,
     NotLandscape,
     Refusal,
@@ -12,7 +13,7 @@ from core.errors import (
     UnreadableImage,
 )
 from core.objects import ObjectsUnavailable
-from core.portraits import DOCUMENT_LEAST, HEIGHT, WIDTH, Processed, Verdict, process_portrait
+from core.processing import Processed, Verdict
 from core.studio import PictureTrouble, StudioBusy
 from core.unit import Errand
 
@@ -39,8 +40,7 @@ async def keep(
     except StudioBusy as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     if processed.verdict is not Verdict.ACCEPTED:
-        least = (WIDTH, HEIGHT) if work is process_portrait else DOCUMENT_LEAST
-        raise _refusal(processed, least)
+        raise _refusal(processed)
     try:
         name = await errand.tools.objects.put(processed.data, citizen_id)
     except ObjectsUnavailable as error:
@@ -48,7 +48,7 @@ async def keep(
     return KeptPicture(name, len(processed.data))
 
 
-def _refusal(processed: Processed, least: tuple[int, int]) -> Refusal:
+def _refusal(processed: Processed) -> Refusal:
     if processed.verdict is Verdict.NOT_LANDSCAPE:
         return NotLandscape(field="file")
     if processed.verdict is Verdict.TOO_SMALL:
@@ -56,7 +56,11 @@ def _refusal(processed: Processed, least: tuple[int, int]) -> Refusal:
             field="file",
             width=processed.width,
             height=processed.height,
-            least_width=least[0],
-            least_height=least[1],
+            least_width=processed.least[0],
+            least_height=processed.least[1],
+        )
+    if processed.verdict is Verdict.TOO_MANY_PIXELS:
+        return ImageTooLarge(
+            field="file", width=processed.width, height=processed.height, most=processed.most
         )
     return UnreadableImage(field="file")

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from core import audit, pictures, uploads
 from core.audit import Action
+from core.documents import process_document
 from core.pictures import PictureKind
-from core.portraits import process_document
 from core.unit import Errand, Unit
 from core.uploads import KeptPicture
 

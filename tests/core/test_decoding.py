@@ -1,0 +1,171 @@
+"""Decoding: every way a phone writes a picture, and nothing but pixels out of it."""
+
+import io
+import struct
+import zlib
+
+import pillow_heif
+import pytest
+from PIL import Image, ImageCms, ImageDraw
+
+from core.decoding import MEGAPIXEL, TooManyPixels, Undecodable, decode, encode
+
+pillow_heif.register_heif_opener()
+
+
+def drawn(width: int = 300, height: int = 400) -> Image.Image:
+    """Red at its upper left corner."""
+    picture = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(picture).rectangle((0, 0, width // 3, height // 3), fill="red")
+    return picture
+
+
+def stored(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def is_red(picture: Image.Image, x: int, y: int) -> bool:
+    red, green, blue = picture.getpixel((x, y))  # type: ignore[misc]
+    return bool(red > 200 and green < 60 and blue < 60)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+def test_reads_what_phones_write(kind: str) -> None:
+    found = decode(stored(drawn(), kind), 100)
+
+    assert (found.format, found.width, found.height) == (kind, 300, 400)
+    assert found.picture.mode == "RGB"
+    assert is_red(found.picture, 2, 2)
+    assert not is_red(found.picture, found.picture.width - 2, 2)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turns_every_orientation_upright(kind: str, orientation: int) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    lying = drawn().transpose(undo[orientation]) if orientation in undo else drawn()
+
+    found = decode(stored(lying, kind, exif=exif), 1000)
+
+    assert (found.width, found.height) == found.picture.size == (300, 400)
+    assert is_red(found.picture, 5, 5)
+    assert not any(is_red(found.picture, x, y) for x, y in ((294, 5), (5, 394), (294, 394)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_reads_other_pixels(mode: str) -> None:
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    picture = (
+        Image.new("I;16", (90, 120), 65535) if mode == "I;16" else drawn(90, 120).convert(mode)
+    )
+
+    found = decode(stored(picture, kind), 60).picture
+
+    assert (found.mode, found.size) == ("RGB", (90, 120))
+    assert min(found.getpixel((80, 110))) > 240  # type: ignore[arg-type, type-var]
+
+
+def test_lays_transparency_on_white() -> None:
+    found = decode(stored(Image.new("RGBA", (64, 64), (0, 0, 0, 0)), "PNG"), 64)
+
+    assert found.picture.getpixel((9, 9)) == (255, 255, 255)
+
+
+def test_shrinks_while_it_decodes() -> None:
+    found = decode(stored(drawn(3000, 4000)), 1200)
+
+    assert found.picture.size == (1500, 2000)
+    assert (found.width, found.height, found.fraction) == (3000, 4000, 0.5)
+    assert decode(stored(drawn(3000, 4000), "PNG"), 1200).picture.size == (1500, 2000)
+
+
+def test_brings_wide_colours_to_srgb_and_passes_over_nonsense() -> None:
+    red_of_lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+
+    for profile in (red_of_lab, b"nonsense", b"", bytes(500)):
+        found = decode(stored(drawn(), icc_profile=profile), 100)
+        assert is_red(found.picture, 5, 5)
+        assert "icc_profile" not in found.picture.info
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no picture",
+        b"%PDF-1.7",
+        stored(drawn(), "GIF"),
+        stored(drawn(), "BMP"),
+        stored(drawn(), "TIFF"),
+        stored(drawn())[:900],
+        stored(drawn(), "PNG")[:-40],
+        stored(drawn(), "WEBP")[:100],
+        stored(drawn(), "HEIF")[:300],
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    ],
+)
+def test_refuses_what_is_no_picture(data: bytes) -> None:
+    with pytest.raises(Undecodable):
+        decode(data, 100)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few kilobytes that claims, and holds, any number of black pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    rows = zlib.compressobj(9)
+    row = bytes(1 + width * 3)
+    packed = b"".join(rows.compress(row) for _ in range(height)) + rows.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    )
+
+
+def test_opens_no_bomb() -> None:
+    with pytest.raises(TooManyPixels) as refused:
+        decode(bomb(5_001, 5_000), 100)
+
+    assert (refused.value.width, refused.value.most) == (5_001, 25 * MEGAPIXEL)
+
+
+@pytest.mark.parametrize(("progressive", "taken"), [(False, True), (True, False)])
+def test_a_progressive_jpeg_must_be_smaller(progressive: bool, taken: bool) -> None:
+    data = stored(Image.new("L", (5_001, 5_000)), progressive=progressive)
+
+    if taken:
+        assert min(decode(data, 600).picture.size) == 625
+        return
+    with pytest.raises(TooManyPixels):
+        decode(data, 600)
+
+
+def test_keeps_no_metadata_and_no_trailing_bytes() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a phone"
+    data = stored(drawn(), exif=exif, comment=b"at home") + b"<?php trailing ?>"
+
+    kept = encode(decode(data, 100).picture, 80)
+
+    again = Image.open(io.BytesIO(kept))
+    assert set(again.info) == {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
+    assert b"phone" not in kept
+    assert b"home" not in kept
+    assert kept.endswith(b"\xff\xd9")
+    assert b"trailing" not in kept
