@@ -49,6 +49,11 @@ class Settings:
     public_url: str = setting(
         "", "address under which clients reach the gateway, without a slash at the end"
     )
+    progress_url: str = setting(
+        "",
+        "page that shows the progress, where the QR code of a receipt leads; "
+        "{number} stands for the application number",
+    )
     introspection: bool | None = setting(
         None, "answer introspection and serve the playground; by default only in the sandbox"
     )

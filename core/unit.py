@@ -40,6 +40,7 @@ class Tools:
     hasher: Hasher
     objects: Objects
     studio: Studio
+    printer: Studio
 
 
 @dataclass(frozen=True, slots=True)

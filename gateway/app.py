@@ -22,7 +22,8 @@ from core.reference import Reference
 from core.relays import build_relay
 from core.seals import Seals
 from core.settings import Settings, key_ring
-from core.studio import Studio
+from core.studio import Bounds, Studio
+from core.studio_worker import MEGABYTE
 from core.unit import Tools
 from gateway.channels import build_channels
 from gateway.channels.messengers import build_messengers
@@ -34,8 +35,12 @@ from gateway.http.issuer_events import issuer_events_endpoint
 from gateway.http.limits import LimitDocuments, limit_tokens
 from gateway.http.pictures import picture_endpoint
 from gateway.http.playground import playground_routes
+from gateway.http.receipts import receipt_endpoint
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
+
+_PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
+"""Receipts never share a process with the files that citizens send."""
 
 
 def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
@@ -56,6 +61,7 @@ def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
         hasher=Hasher(seals),
         objects=Objects(settings, vault),
         studio=Studio(),
+        printer=Studio(_PRINTER),
     )
 
 
@@ -86,6 +92,7 @@ def create_app(
                 await application.worker.stop()
                 application.tools.hasher.close()
                 application.tools.studio.close()
+                application.tools.printer.close()
                 await database.close()
 
     return Starlette(
@@ -127,6 +134,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         *callback_routes(application),
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
         Route("/pictures/{picture_id:int}", picture_endpoint(application)),
+        Route("/receipts/{application_id:int}.pdf", receipt_endpoint(application)),
         Route("/healthz", healthz),
         Route("/readyz", readyz_endpoint(application)),
         Route("/metrics", metrics_endpoint(application)),

@@ -96,6 +96,7 @@ def _apps(settings: Settings) -> dict[str, Any]:
         "unionpay_redirect_domains": domains,
         "ping_an_app_id": "ping-an-sandbox",
         "unionpay_mini_program_id": "mp-sandbox",
+        "progress_url": f"{settings.address}{MOUNT}/#PRODUCTION_PROGRESS",
         "wechat_query_url": f"{settings.address}{MOUNT}/",
         "wechat_card_url": f"{settings.address}{MOUNT}/",
         **{f"{channel}_templates": _TEMPLATES for channel in ("wechat", "unionpay", "ping_an")},

@@ -1,6 +1,7 @@
 """Previews of uploaded pictures, by links that carry their permission."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -9,8 +10,10 @@ from core import pictures
 from gateway.resolvers.context import Application
 from gateway.resolvers.picture_links import is_permitted
 
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-def picture_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+
+def picture_endpoint(application: Application) -> Endpoint:
     async def picture(request: Request) -> Response:
         picture_id = request.path_params["picture_id"]
         expires = request.query_params.get("expires", "")

@@ -24,6 +24,7 @@ from gateway.schema.production_progress import (
     ProductionProgressQuery,
     ProductionProgressSubscription,
 )
+from gateway.schema.receipt import ReceiptQuery
 from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
@@ -43,6 +44,7 @@ class Query(
     SessionsQuery,
     CardStatusQuery,
     ProductionProgressQuery,
+    ReceiptQuery,
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,

@@ -10,6 +10,7 @@ from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
 from gateway.schema.production_types import ProductionProgress
+from gateway.schema.receipt import Receipt
 from gateway.schema.reissue_card import PickupMethod
 
 
@@ -53,6 +54,7 @@ class ApplyCardInput:
 class CardApplied:
     application_number: str = strawberry.field(description="申请编号 · Number of the application.")
     progress: ProductionProgress = strawberry.field(description="制卡进度 · Progress of the card.")
+    receipt: Receipt = strawberry.field(description="受理回执 · Receipt, also as PDF.")
 
 
 ApplyCardResult = Annotated[
@@ -75,4 +77,5 @@ class ApplyCardMutation:
         return CardApplied(
             application_number=progress.order.application.number,
             progress=ProductionProgress(progress=progress),
+            receipt=Receipt(application=progress.order.application),
         )

@@ -12,6 +12,7 @@ from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
 from gateway.schema.production_types import ProductionProgress
+from gateway.schema.receipt import Receipt
 
 
 class PickupMethod(StrEnum):
@@ -45,6 +46,7 @@ class CardReissued:
     progress: ProductionProgress = strawberry.field(
         description="制卡进度 · Progress of the new card."
     )
+    receipt: Receipt = strawberry.field(description="受理回执 · Receipt, also as PDF.")
 
 
 ReissueCardResult = Annotated[
@@ -74,4 +76,5 @@ class ReissueCardMutation:
             application_number=progress.order.application.number,
             fee_fen=info.context.tools.settings.reissue_fee_fen,
             progress=ProductionProgress(progress=progress),
+            receipt=Receipt(application=progress.order.application),
         )

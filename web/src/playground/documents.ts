@@ -318,6 +318,9 @@ mutation ApplyCard($input: ApplyCardInput!) {
   applyCard(input: $input) {
     ... on CardApplied {
       applicationNumber
+      receipt {
+        pdfUrl
+      }
       progress {
         nodes {
           title
@@ -492,6 +495,9 @@ mutation ReissueCard($input: ReissueCardInput!) {
   reissueCard(input: $input) {
     ... on CardReissued {
       applicationNumber
+      receipt {
+        pdfUrl
+      }
       progress {
         nodes {
           title

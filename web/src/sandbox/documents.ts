@@ -127,6 +127,7 @@ export interface ApplicationDraftSaved {
 export interface Done {
   __typename: string;
   applicationNumber?: string;
+  receipt?: { pdfUrl: string };
   card?: CardStatus;
 }
 
@@ -268,7 +269,7 @@ export const SAVE_APPLICATION_DRAFT = result(
   'saveApplicationDraft(input: $input)',
   '... on ApplicationDraftSaved { missing problems { field code message } }',
 );
-export const APPLY_CARD = inputMutation('applyCard', '... on CardApplied { applicationNumber }');
+export const APPLY_CARD = inputMutation('applyCard', '... on CardApplied { applicationNumber receipt { pdfUrl } }');
 export const ACTIVATE_CARD = inputMutation('activateCard', '... on CardActivated { card { ...CardParts } }', CARD);
 export const REPORT_LOSS = inputMutation('reportLoss', '... on LossReported { card { ...CardParts } }', CARD);
 export const CANCEL_LOSS = inputMutation('cancelLoss', '... on LossCancelled { card { ...CardParts } }', CARD);
@@ -276,4 +277,4 @@ export const CHANGE_PASSWORD = inputMutation('changePassword', '... on PasswordC
 export const CHANGE_PHONE = inputMutation('changePhone', '... on PhoneChanged { at }');
 export const CHANGE_CONTACT = inputMutation('changeContact', '... on ContactChanged { at }');
 export const TRANSFER_IN = inputMutation('transferIn', '... on TransferredIn { card { ...CardParts } }', CARD);
-export const REISSUE_CARD = inputMutation('reissueCard', '... on CardReissued { applicationNumber }');
+export const REISSUE_CARD = inputMutation('reissueCard', '... on CardReissued { applicationNumber receipt { pdfUrl } }');

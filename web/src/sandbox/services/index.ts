@@ -31,6 +31,7 @@ export function serviceList(app: App, step: number): Screen {
   return async (): Promise<View> => {
     const viewer = await app.gateway.viewer();
     const visit: Visit = { ...app, viewer };
+    openAsked(visit);
     return {
       title: '社保卡线上服务',
       step,
@@ -47,6 +48,15 @@ export function serviceList(app: App, step: number): Screen {
       ],
     };
   };
+}
+
+/** The address may name a service, as the QR code of a receipt does: it opens once, after signing in. */
+function openAsked(visit: Visit): void {
+  const asked = location.hash.slice(1);
+  const service = SERVICES[asked];
+  if (!service || !visit.viewer.services.some(({ service, available }) => service === asked && available)) return;
+  history.replaceState(null, '', location.pathname);
+  setTimeout(() => visit.phone.open(service.screen(visit)));
 }
 
 function entry(visit: Visit, { service, title, available, reason }: Service): HTMLElement {

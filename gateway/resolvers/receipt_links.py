@@ -1,0 +1,20 @@
+"""Links to receipts: what opens a PDF on a phone sends no token, so the link carries its permission."""
+
+from core.clock import MINUTE, Instant
+from core.seals import Seals
+from gateway.resolvers.context import Context
+
+LIFETIME = 10 * MINUTE
+
+
+def receipt_link(context: Context, application_id: int) -> str:
+    """A path below the gateway's address, valid ten minutes."""
+    expires_at = context.now() + LIFETIME
+    mark = context.tools.seals.link("receipt", application_id, expires_at)
+    return f"/receipts/{application_id}.pdf?expires={expires_at}&mark={mark}"
+
+
+def is_permitted(
+    seals: Seals, application_id: int, expires_at: Instant, mark: str, now: Instant
+) -> bool:
+    return now < expires_at and seals.matches_link(mark, "receipt", application_id, expires_at)
