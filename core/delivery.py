@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from core import channel_messages, drafts, idempotency, nonces, outbox, pictures
+from core import channel_messages, drafts, idempotency, nonces, orphans, outbox, pictures
 from core.callers import ChannelId
 from core.channel_messages import Messenger, Unreachable
 from core.clock import MINUTE, SECOND, Instant
@@ -26,6 +26,7 @@ _FIRST_WAIT = 2 * SECOND
 _LONGEST_WAIT = 300 * SECOND
 _IDLE_SECONDS = 1.0
 _FORGET_EVERY = 10 * MINUTE
+_SWEEP_EVERY = 60 * MINUTE
 _PATIENCE_SECONDS = 2.0
 _LOOKS = 200
 
@@ -47,6 +48,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._forget_at: Instant = 0
+        self._sweep_at = clock() + _SWEEP_EVERY
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="outbox-worker")
@@ -103,6 +105,10 @@ class Worker:
             await db.fetch(drafts.DISCARD_OLD, before=now - drafts.KEPT_FOR)
 
         await self._database.write(job)
+        if now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_EVERY
+            with contextlib.suppress(ObjectsUnavailable):
+                await orphans.remove(self._database, self._tools.objects, now)
 
     async def _claim(self) -> list[Effect]:
         now, vault = self._clock(), self._tools.vault

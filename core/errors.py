@@ -99,6 +99,12 @@ class RefusalCode(StrEnum):
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
     NOT_LANDSCAPE = "NOT_LANDSCAPE"
 
+    FILE_EMPTY = "FILE_EMPTY"
+    TOO_MANY_UPLOADS = "TOO_MANY_UPLOADS"
+    NO_SUCH_UPLOAD = "NO_SUCH_UPLOAD"
+    UPLOAD_INCOMPLETE = "UPLOAD_INCOMPLETE"
+    UPLOAD_OUT_OF_STEP = "UPLOAD_OUT_OF_STEP"
+
     PASSWORD_WRONG = "PASSWORD_WRONG"
     PASSWORD_LOCKED = "PASSWORD_LOCKED"
     PASSWORD_TOO_SIMPLE = "PASSWORD_TOO_SIMPLE"
@@ -525,6 +531,42 @@ class NoSuchPortrait(Refusal):
 class FileTooLarge(Refusal):
     code = RefusalCode.FILE_TOO_LARGE
     text = Text("文件不能超过 {most} MB。", "The file may have at most {most} MB.")
+
+
+class FileEmpty(Refusal):
+    code = RefusalCode.FILE_EMPTY
+    text = Text("文件是空的，请重新选择文件。", "The file is empty; please choose another.")
+
+
+class TooManyUploads(Refusal):
+    code = RefusalCode.TOO_MANY_UPLOADS
+    text = Text(
+        "上传次数过多，请 {wait} 秒后再试。",
+        "Too many uploads; please try again in {wait} seconds.",
+    )
+
+
+class NoSuchUpload(Refusal):
+    """The same answer for one that is unknown, over, or somebody else's."""
+
+    code = RefusalCode.NO_SUCH_UPLOAD
+    text = Text("上传已失效，请重新上传。", "The upload has expired; please upload the file again.")
+
+
+class UploadIncomplete(Refusal):
+    code = RefusalCode.UPLOAD_INCOMPLETE
+    text = Text(
+        "文件尚未传完（已收到 {received} / {size} 字节），请继续上传。",
+        "The file is incomplete ({received} of {size} bytes have come); please go on uploading.",
+    )
+
+
+class UploadOutOfStep(Refusal):
+    code = RefusalCode.UPLOAD_OUT_OF_STEP
+    text = Text(
+        "上传位置不符，请从 Upload-Offset 所示位置继续。",
+        "The part does not follow what has come; go on from where Upload-Offset says.",
+    )
 
 
 class UnreadableImage(Refusal):

@@ -1,7 +1,7 @@
 """Sealed objects: pictures, and the parts of uploads under way.
 
-They lie in a folder, or in any S3-compatible store where a bucket is set. A name is drawn
-anew for every object and says nothing; the bytes are sealed before they leave the process.
+They lie in a folder, or in any S3-compatible store where a bucket is set. A name says
+the day and nothing more; the bytes are sealed before they leave the process.
 """
 
 import asyncio
@@ -9,11 +9,12 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from core.clock import Instant, instant
+from core.clock import Instant, china_date, instant
 from core.encryption import Vault
 from core.settings import Settings
 
@@ -40,7 +41,7 @@ class Store(Protocol):
     def remove(self, name: str) -> None:
         """A name that is gone already is no error."""
 
-    def older_than(self, before: Instant) -> Iterator[str]: ...
+    def of_day(self, day: str, before: Instant) -> Iterator[str]: ...
 
 
 class Objects:
@@ -50,8 +51,9 @@ class Objects:
         self._settings = settings
         self._vault = vault
 
-    async def put(self, data: bytes, owner: int) -> str:
-        name = secrets.token_hex(16)
+    async def put(self, data: bytes, owner: int, now: Instant) -> str:
+        """Returns the object's name: its day, and 32 random digits."""
+        name = f"{china_date(now):%Y%m%d}/{secrets.token_hex(16)}"
         await _apart(lambda: self._store.put(name, self._vault.seal(data, _SEALED_AS, owner)))
         return name
 
@@ -67,9 +69,9 @@ class Objects:
 
         await _apart(remove_all)
 
-    async def older_than(self, before: Instant) -> list[str]:
-        """Names of all objects that were written before."""
-        return await _apart(lambda: list(self._store.older_than(before)))
+    async def of_day(self, day: date, before: Instant) -> list[str]:
+        """Names of a day's objects that were written before the moment."""
+        return await _apart(lambda: list(self._store.of_day(f"{day:%Y%m%d}", before)))
 
     @cached_property
     def _store(self) -> Store:
@@ -83,14 +85,15 @@ class Folder:
         self._folder = settings.objects_dir
 
     def put(self, name: str, sealed: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = self._folder / f"{name}.part"
+        file_name = self._folder / name
+        file_name.parent.mkdir(parents=True, exist_ok=True)
+        part = file_name.with_suffix(".part")
         with part.open("wb") as file:
             file.write(sealed)
             file.flush()
             os.fsync(file.fileno())
-        part.rename(self._folder / name)
-        _sync(self._folder)
+        part.rename(file_name)
+        _sync(file_name.parent)
 
     def get(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
@@ -98,12 +101,13 @@ class Folder:
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
 
-    def older_than(self, before: Instant) -> Iterator[str]:
-        if not self._folder.is_dir():
+    def of_day(self, day: str, before: Instant) -> Iterator[str]:
+        folder = self._folder / day
+        if not folder.is_dir():
             return
-        for file in self._folder.iterdir():
+        for file in folder.iterdir():
             if file.stat().st_mtime * 1000 < before:
-                yield file.name
+                yield f"{day}/{file.name}"
 
 
 class Bucket:
@@ -124,9 +128,9 @@ class Bucket:
         with _translated(), contextlib.suppress(FileNotFoundError):
             self._bucket.delete(name)
 
-    def older_than(self, before: Instant) -> Iterator[str]:
+    def of_day(self, day: str, before: Instant) -> Iterator[str]:
         with _translated():
-            for page in self._bucket.list():
+            for page in self._bucket.list(f"{day}/"):
                 for found in page:
                     if instant(found["last_modified"]) < before:
                         yield found["path"]

@@ -16,6 +16,7 @@ from core.passwords import service_passwords
 from core.pictures import pictures
 from core.production import production_changes, production_nodes, production_orders
 from core.quotas import quotas
+from core.resumable_uploads import resumable_uploads
 from core.services.issuer_events import issuer_events
 from core.sessions import sessions
 from core.verification import verification_codes
@@ -34,6 +35,7 @@ TABLES = (
     quotas,
     service_passwords,
     pictures,
+    resumable_uploads,
     application_drafts,
     consents,
     outbox,

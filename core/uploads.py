@@ -42,7 +42,7 @@ async def keep(
     if processed.verdict is not Verdict.ACCEPTED:
         raise _refusal(processed)
     try:
-        name = await errand.tools.objects.put(processed.data, citizen_id)
+        name = await errand.tools.objects.put(processed.data, citizen_id, errand.now)
     except ObjectsUnavailable as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     return KeptPicture(name, len(processed.data))

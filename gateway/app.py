@@ -36,6 +36,7 @@ from gateway.http.limits import LimitDocuments, limit_tokens
 from gateway.http.pictures import picture_endpoint
 from gateway.http.playground import playground_routes
 from gateway.http.receipts import receipt_endpoint
+from gateway.http.uploads import upload_endpoint
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 
@@ -135,6 +136,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
         Route("/pictures/{picture_id:int}", picture_endpoint(application)),
         Route("/receipts/{application_id:int}.pdf", receipt_endpoint(application)),
+        Route("/uploads/{upload_id:int}", upload_endpoint(application), methods=["PUT", "HEAD"]),
         Route("/healthz", healthz),
         Route("/readyz", readyz_endpoint(application)),
         Route("/metrics", metrics_endpoint(application)),
@@ -165,14 +167,16 @@ def _cors(settings: Settings) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=sorted(settings.origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT", "HEAD"],
             allow_headers=[
                 "authorization",
                 "content-type",
                 "idempotency-key",
                 "graphql-preflight",
                 "x-card-channel",
+                "content-range",
             ],
+            expose_headers=["upload-offset", "upload-length", "upload-complete", "retry-after"],
             max_age=600,
         )
     ]

@@ -196,6 +196,7 @@ SUCCESS = {
     "bindCard": "CardBound",
     "sendVerificationCode": "VerificationCodeSent",
     "saveApplicationDraft": "ApplicationDraftSaved",
+    "requestUpload": "UploadRequested",
     "applyCard": "CardApplied",
     "activateCard": "CardActivated",
     "reportLoss": "LossReported",

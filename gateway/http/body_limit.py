@@ -12,7 +12,10 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    """413 past `most_bytes`, or past the room for two files in a form upload."""
+    """413 past `most_bytes`, or past the room for two files in a form upload.
+
+    A resumable upload counts by itself: what came in time is kept.
+    """
 
     def __init__(self, app: ASGIApp, most_bytes: int, most_upload_bytes: int) -> None:
         self._app = app
@@ -20,7 +23,7 @@ class BodyLimit:
         self._most_form_bytes = most_bytes + FILES_IN_A_REQUEST * most_upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith("/uploads/"):
             await self._app(scope, receive, send)
             return
         most = self._limit(scope)

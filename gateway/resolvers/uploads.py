@@ -1,10 +1,13 @@
-"""Uploaded files: read once, never more than the limit."""
+"""Uploaded files: of the request itself, or received before at an address of their own."""
 
 from starlette.datastructures import UploadFile
 from strawberry.file_uploads import Upload
 
 from core.errors import FileTooLarge, UnreadableImage
+from core.services.request_upload import ReadUpload
+from core.services.request_upload import read_upload as read_whole
 from gateway.resolvers.context import Context
+from gateway.resolvers.run import read
 
 
 async def read_upload(context: Context, file: Upload) -> bytes:
@@ -15,3 +18,8 @@ async def read_upload(context: Context, file: Upload) -> bytes:
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
     return data
+
+
+async def read_uploaded(context: Context, upload_id: str) -> bytes:
+    number = int(upload_id) if upload_id.isascii() and upload_id.isdigit() else 0
+    return await read(context, read_whole, ReadUpload(number))

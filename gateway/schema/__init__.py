@@ -27,6 +27,7 @@ from gateway.schema.production_progress import (
 from gateway.schema.receipt import ReceiptQuery
 from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
+from gateway.schema.request_upload import UploadMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
 from gateway.schema.sessions import EndSessionMutation, SessionsQuery
 from gateway.schema.sign_in import SignInMutation
@@ -61,6 +62,7 @@ class Mutation(
     EndSessionMutation,
     BindCardMutation,
     SendVerificationCodeMutation,
+    UploadMutation,
     PortraitMutation,
     IdDocumentMutation,
     ApplicationDraftMutation,

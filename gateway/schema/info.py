@@ -9,6 +9,9 @@ from gateway.resolvers.context import Context
 Info: TypeAlias = strawberry.Info[Context, None]
 
 FORM = strawberry.argument(description="表单 · The form as the citizen filled it in.")
+UPLOAD_ID = strawberry.argument(
+    description="上传编号 · Of `requestUpload`; the file must be complete."
+)
 PICTURE = strawberry.argument(
     description="图片 · JPEG, PNG or WebP, by the GraphQL multipart request specification."
 )

@@ -16,11 +16,12 @@ from core.services.upload_id_document import (
     keep_id_document,
     upload_id_document,
 )
+from gateway.resolvers.context import Context
 from gateway.resolvers.run import run
-from gateway.resolvers.uploads import read_upload
+from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
-from gateway.schema.info import PICTURE, Info
+from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 
 
 class IdDocumentSide(StrEnum):
@@ -72,15 +73,29 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         file: Annotated[Upload, PICTURE],
     ) -> UploadIdDocumentResult:
-        context = info.context
-        context.must_be_signed_in()
-        command = UploadIdDocument(
-            side=PictureKind(side.value), data=await read_upload(context, file)
-        )
-        kept = await run(context, upload_id_document, command, first=keep_id_document)
-        return IdDocumentUploaded(side=IdDocumentSide(kept.value), accepted=True)
+        info.context.must_be_signed_in()
+        return await _keep(info.context, side, await read_upload(info.context, file))
+
+    @strawberry.mutation(
+        description="使用已上传的身份证照片 · As `uploadIdDocument`, with a file that was sent to a "
+        "`requestUpload` address."
+    )
+    async def upload_id_document_from(
+        self,
+        info: Info,
+        side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
+        upload_id: Annotated[strawberry.ID, UPLOAD_ID],
+    ) -> UploadIdDocumentResult:
+        info.context.must_be_signed_in()
+        return await _keep(info.context, side, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(description="确认身份证 · Accepts both sides as uploaded last.")
     async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
         info.context.must_be_signed_in()
         return IdDocumentsConfirmed(at=moment(await run(info.context, confirm_id_documents, None)))
+
+
+async def _keep(context: Context, side: IdDocumentSide, data: bytes) -> IdDocumentUploaded:
+    command = UploadIdDocument(side=PictureKind(side.value), data=data)
+    kept = await run(context, upload_id_document, command, first=keep_id_document)
+    return IdDocumentUploaded(side=IdDocumentSide(kept.value), accepted=True)

@@ -7,11 +7,12 @@ from strawberry.file_uploads import Upload
 
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, keep_portrait, upload_portrait
+from gateway.resolvers.context import Context
 from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import run
-from gateway.resolvers.uploads import read_upload
+from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.errors import Refusal
-from gateway.schema.info import PICTURE, Info
+from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 
 
 @strawberry.type(description="预审项目 · One check of the picture.")
@@ -59,20 +60,18 @@ class PortraitMutation:
     async def upload_portrait(
         self, info: Info, file: Annotated[Upload, PICTURE]
     ) -> UploadPortraitResult:
-        context = info.context
-        context.must_be_signed_in()
-        command = UploadPortrait(data=await read_upload(context, file))
-        preview = await run(context, upload_portrait, command, first=keep_portrait)
-        english = context.language == "en"
-        return PortraitPreview(
-            portrait_id=strawberry.ID(str(preview.portrait_id)),
-            url=picture_link(context, preview.portrait_id),
-            accepted=True,
-            checks=[
-                PortraitCheck(code=code, passed=True, message=texts[english])
-                for code, texts in _CHECKS.items()
-            ],
-        )
+        info.context.must_be_signed_in()
+        return await _preview(info.context, await read_upload(info.context, file))
+
+    @strawberry.mutation(
+        description="使用已上传的照片 · As `uploadPortrait`, with a file that was sent to a "
+        "`requestUpload` address."
+    )
+    async def upload_portrait_from(
+        self, info: Info, upload_id: Annotated[strawberry.ID, UPLOAD_ID]
+    ) -> UploadPortraitResult:
+        info.context.must_be_signed_in()
+        return await _preview(info.context, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(description="确认照片 · Accepts the processed portrait.")
     async def confirm_portrait(
@@ -87,3 +86,18 @@ class PortraitMutation:
         number = int(portrait_id) if portrait_id.isascii() and portrait_id.isdigit() else 0
         confirmed = await run(info.context, confirm_portrait, ConfirmPortrait(portrait_id=number))
         return PortraitConfirmed(portrait_id=strawberry.ID(str(confirmed)))
+
+
+async def _preview(context: Context, data: bytes) -> PortraitPreview:
+    command = UploadPortrait(data=data)
+    preview = await run(context, upload_portrait, command, first=keep_portrait)
+    english = context.language == "en"
+    return PortraitPreview(
+        portrait_id=strawberry.ID(str(preview.portrait_id)),
+        url=picture_link(context, preview.portrait_id),
+        accepted=True,
+        checks=[
+            PortraitCheck(code=code, passed=True, message=texts[english])
+            for code, texts in _CHECKS.items()
+        ],
+    )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import boto3
 import httpx
 import pytest
 
+from core.clock import instant
 from core.encryption import CannotOpen, Vault
 from core.objects import Objects, ObjectsUnavailable
 from core.settings import Secret, Settings, key_ring
@@ -21,6 +23,7 @@ from tests.conftest import settings_for
 from tests.live import free_port
 
 A_PICTURE = bytes(range(256)) * 400
+NOW = instant(datetime(2026, 11, 24, 20, 0, tzinfo=UTC))
 _MAY_DO_ALL = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
@@ -123,7 +126,7 @@ def _vault(settings: Settings) -> Vault:
 
 
 async def test_gives_back_what_was_put(objects: Objects) -> None:
-    first, second = await objects.put(A_PICTURE, 1), await objects.put(b"", 1)
+    first, second = await objects.put(A_PICTURE, 1, NOW), await objects.put(b"", 1, NOW)
 
     assert first != second
     assert await objects.get(first, 1) == A_PICTURE
@@ -131,14 +134,14 @@ async def test_gives_back_what_was_put(objects: Objects) -> None:
 
 
 async def test_does_not_open_for_another_person(objects: Objects) -> None:
-    name = await objects.put(A_PICTURE, 1)
+    name = await objects.put(A_PICTURE, 1, NOW)
 
     with pytest.raises(CannotOpen):
         await objects.get(name, 2)
 
 
 async def test_removes_and_does_not_mind_what_is_gone(objects: Objects) -> None:
-    name = await objects.put(A_PICTURE, 1)
+    name = await objects.put(A_PICTURE, 1, NOW)
 
     await objects.remove(name, "0" * 32)
 
@@ -146,22 +149,24 @@ async def test_removes_and_does_not_mind_what_is_gone(objects: Objects) -> None:
         await objects.get(name, 1)
 
 
-async def test_lists_what_is_older_than_a_moment(objects: Objects) -> None:
-    name, now = await objects.put(A_PICTURE, 1), time.time_ns() // 1_000_000
+async def test_lists_what_is_older_than_a_moment_day_by_day(objects: Objects) -> None:
+    name, written = await objects.put(A_PICTURE, 1, NOW), time.time_ns() // 1_000_000
 
-    assert name in await objects.older_than(now + 60_000)
-    assert name not in await objects.older_than(now - 60_000)
+    assert name.startswith("20261125/")
+    assert name in await objects.of_day(date(2026, 11, 25), written + 60_000)
+    assert await objects.of_day(date(2026, 11, 25), written - 60_000) == []
+    assert await objects.of_day(date(2026, 11, 24), written + 60_000) == []
 
 
 async def test_nothing_lies_in_the_clear(
     objects: Objects, settings: Settings, request: pytest.FixtureRequest
 ) -> None:
-    await objects.put(b"marked bytes of a face", 1)
+    await objects.put(b"marked bytes of a face", 1, NOW)
 
     if settings.objects_s3_bucket:
         kept = request.getfixturevalue("s3").kept()
     else:
-        kept = [file.read_bytes() for file in settings.objects_dir.iterdir()]
+        kept = [file.read_bytes() for file in settings.objects_dir.glob("*/*")]
     assert kept
     assert not any(b"marked bytes" in data for data in kept)
 
@@ -175,4 +180,4 @@ async def test_says_so_when_the_store_refuses_or_is_gone(s3: S3Server, tmp_path:
     for given in (wrong_key, gone, no_folder):
         settings = replace(settings_for(f"sqlite:///{tmp_path}/unused", tmp_path), **given)  # type: ignore[arg-type]
         with pytest.raises(ObjectsUnavailable):
-            await Objects(settings, _vault(settings)).put(A_PICTURE, 1)
+            await Objects(settings, _vault(settings)).put(A_PICTURE, 1, NOW)

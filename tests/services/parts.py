@@ -87,7 +87,7 @@ async def register(world: World, *, name: str, number: str, phone: str | None) -
 async def keep_pictures(world: World, citizen: FrontEnd, *, confirmed: bool = True) -> None:
     """Portrait and both sides of the ID card, without the time that processing takes."""
     owner, tools = await person_id(world, citizen.person), world.application.tools
-    name = await tools.objects.put(b"a picture", owner)
+    name = await tools.objects.put(b"a picture", owner, world.application.clock())
     now = world.application.clock()
 
     async def job(db: Transaction) -> None:

@@ -1,0 +1,101 @@
+"""断点续传 resumable upload: an address is asked for, takes the file in parts, and then the file is used."""
+
+from dataclasses import dataclass, field
+
+from core import audit, quotas, resumable_uploads
+from core.audit import Action
+from core.clock import HOUR, seconds_until
+from core.errors import (
+    FileEmpty,
+    FileTooLarge,
+    NoSuchUpload,
+    TooManyUploads,
+    TryAgainLater,
+    UploadIncomplete,
+    UploadOutOfStep,
+)
+from core.objects import ObjectsUnavailable
+from core.quotas import Limit
+from core.resumable_uploads import ResumableUpload
+from core.unit import Errand, Unit
+
+_UPLOADS = (Limit(30, HOUR),)
+_BUSY_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RequestUpload:
+    """`size` is the whole file's, in bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivePart:
+    """`data` follows the `offset` bytes that have come already."""
+
+    upload: ResumableUpload
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUpload:
+    upload_id: int
+
+
+async def request_upload(unit: Unit, command: RequestUpload) -> ResumableUpload:
+    citizen_id, most = unit.citizen_id, unit.tools.settings.max_upload_bytes
+    if command.size < 1:
+        raise FileEmpty(field="size")
+    if command.size > most:
+        raise FileTooLarge(field="size", most=most // 1_048_576)
+    key = unit.tools.vault.index(str(citizen_id), "upload")
+    free_at = await quotas.take(unit.db, key, _UPLOADS, unit.now)
+    if free_at:
+        wait = seconds_until(free_at, unit.now)
+        raise TooManyUploads(wait=wait, retry_after=wait)
+    upload = await resumable_uploads.open_upload(
+        unit.db, unit.now, citizen_id=citizen_id, size=command.size
+    )
+    await audit.record(unit, citizen_id, Action.REQUEST_UPLOAD, upload=upload.id)
+    return upload
+
+
+async def keep_part(errand: Errand, command: ReceivePart) -> str:
+    try:
+        return await errand.tools.objects.put(command.data, command.upload.citizen_id, errand.now)
+    except ObjectsUnavailable as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+
+
+async def receive_part(unit: Unit, command: ReceivePart, part: str) -> ResumableUpload:
+    upload = command.upload
+    received = await resumable_uploads.add_part(
+        unit.db, upload.id, upload.received, len(command.data), part
+    )
+    if received is None:
+        raise UploadOutOfStep
+    return received
+
+
+async def start_over(unit: Unit, upload: ResumableUpload) -> ResumableUpload:
+    """A client that knows nothing of offsets sends the whole file again."""
+    await resumable_uploads.start_over(unit.db, upload.id)
+    found = await resumable_uploads.find(unit.db, upload.id)
+    if found is None:
+        raise NoSuchUpload
+    return found
+
+
+async def read_upload(errand: Errand, command: ReadUpload) -> bytes:
+    """The whole file; alike refused where there is no such upload and where it is another's."""
+    upload = await resumable_uploads.find(errand.db, command.upload_id)
+    if upload is None or upload.citizen_id != errand.citizen_id:
+        raise NoSuchUpload(field="uploadId")
+    if not upload.is_complete:
+        raise UploadIncomplete(field="uploadId", received=upload.received, size=upload.size)
+    objects = errand.tools.objects
+    try:
+        return b"".join([await objects.get(part, upload.citizen_id) for part in upload.parts])
+    except ObjectsUnavailable as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error

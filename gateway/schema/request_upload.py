@@ -1,0 +1,56 @@
+"""断点续传 requestUpload."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.clock import moment
+from core.services.request_upload import RequestUpload, request_upload
+from gateway.resolvers.run import run
+from gateway.resolvers.upload_links import upload_link
+from gateway.schema.errors import Refusal
+from gateway.schema.info import FORM, Info
+
+
+@strawberry.input(description="断点续传 · The file that will be sent.")
+class RequestUploadInput:
+    size: int = strawberry.field(description="文件大小 · In bytes, at most 10 MiB.")
+
+
+@strawberry.type(description="上传地址 · Where to `PUT` the file, at once or in parts.")
+class UploadRequested:
+    upload_id: strawberry.ID = strawberry.field(
+        description="上传编号 · For `uploadPortraitFrom` and `uploadIdDocumentFrom`, within a day."
+    )
+    url: str = strawberry.field(
+        description="上传地址 · `PUT` the bytes here. When the network breaks, `HEAD` tells in "
+        "`Upload-Offset` how many came; go on with `Content-Range: bytes <offset>-<last>/<size>`."
+    )
+    expires_at: datetime = strawberry.field(
+        description="失效时间 · Until when the address takes parts."
+    )
+
+
+RequestUploadResult = Annotated[
+    UploadRequested | Refusal,
+    strawberry.union("RequestUploadResult", description="断点续传结果 · Address or refusal."),
+]
+
+
+@strawberry.type
+class UploadMutation:
+    @strawberry.mutation(
+        description="断点续传 · An address of its own for a file, which goes on where a bad mobile "
+        "network cut it off."
+    )
+    async def request_upload(
+        self, info: Info, input: Annotated[RequestUploadInput, FORM]
+    ) -> RequestUploadResult:
+        info.context.must_be_signed_in()
+        upload = await run(info.context, request_upload, RequestUpload(size=input.size))
+        return UploadRequested(
+            upload_id=strawberry.ID(str(upload.id)),
+            url=upload_link(info.context.tools.seals, upload),
+            expires_at=moment(upload.expires_at),
+        )

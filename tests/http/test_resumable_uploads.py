@@ -1,0 +1,277 @@
+"""Uploads that go on where the network cut them off, and what becomes of those left behind."""
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from core import orphans
+from core.clock import DAY, HOUR
+from core.resumable_uploads import PART_BYTES
+from tests.front_end import REFUSAL, FrontEnd, World
+from tests.services.parts import keep_pictures, later
+
+
+@pytest.fixture
+async def citizen(world: World) -> FrontEnd:
+    return await world.enter("no-card")
+
+
+async def test_a_file_in_parts_is_used_as_one(http: httpx.AsyncClient, citizen: FrontEnd) -> None:
+    card = _landscape(padding=3 * PART_BYTES)
+    half = len(card) // 2
+    asked = await _request(citizen, len(card))
+
+    first = await _put(http, asked, card[:half], start=0, size=len(card))
+    looked = await http.head(asked["url"])
+    second = await _put(http, asked, card[half:], start=half, size=len(card))
+    used = await _use(citizen, asked)
+
+    assert (first.status_code, first.json()["received"]) == (202, half)
+    assert (looked.status_code, looked.headers["Upload-Offset"]) == (204, str(half))
+    assert looked.headers["Upload-Complete"] == "?0"
+    assert (second.status_code, second.json()["complete"]) == (200, True)
+    assert used["__typename"] == "IdDocumentUploaded"
+
+
+async def test_what_came_before_the_connection_broke_is_kept(
+    app: Starlette, http: httpx.AsyncClient, citizen: FrontEnd
+) -> None:
+    card = _landscape(padding=2 * PART_BYTES)
+    asked = await _request(citizen, len(card))
+    came = PART_BYTES + 1000
+
+    await _break_off(app, asked, card[:came])
+    looked = await http.head(asked["url"])
+    rest = await _put(http, asked, card[came:], start=came, size=len(card))
+
+    assert looked.headers["Upload-Offset"] == str(came)
+    assert rest.json()["complete"] is True
+    assert (await _use(citizen, asked))["__typename"] == "IdDocumentUploaded"
+
+
+async def test_a_plain_put_sends_the_whole_file_again(
+    http: httpx.AsyncClient, citizen: FrontEnd
+) -> None:
+    card = _landscape()
+    asked = await _request(citizen, len(card))
+    await _put(http, asked, b"something else", start=0, size=len(card))
+
+    whole = await http.put(asked["url"], content=card)
+
+    assert (whole.status_code, whole.json()["complete"]) == (200, True)
+    assert (await _use(citizen, asked))["__typename"] == "IdDocumentUploaded"
+
+
+async def test_a_part_that_does_not_follow_is_refused_and_told_where_to_go_on(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd
+) -> None:
+    asked = await _request(citizen, 100)
+    await _put(http, asked, b"x" * 40, start=0, size=100)
+    before = await world.rows("resumable_uploads")
+
+    refused = [
+        await _put(http, asked, b"x" * 10, start=start, size=size)
+        for start, size in ((0, 100), (39, 100), (41, 100), (40, 99))
+    ]
+    shapeless = await http.put(asked["url"], content=b"x", headers={"Content-Range": "bytes 4"})
+
+    assert {(reply.status_code, reply.json()["code"]) for reply in refused} == {
+        (409, "UPLOAD_OUT_OF_STEP")
+    }
+    assert refused[0].headers["Upload-Offset"] == "40"
+    assert (shapeless.status_code, shapeless.json()["code"]) == (400, "INVALID_FORMAT")
+    assert await world.rows("resumable_uploads") == before
+
+
+async def test_counts_what_comes_and_not_what_was_said(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd
+) -> None:
+    asked = await _request(citizen, 100)
+    before = await world.rows("resumable_uploads")
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b"x" * 65_536
+
+    refused = await http.put(asked["url"], content=endless())
+
+    assert (refused.status_code, refused.json()["code"]) == (413, "FILE_TOO_LARGE")
+    assert await world.rows("resumable_uploads") == before
+
+
+@pytest.mark.parametrize("change", ["mark", "expires", "id", "late"])
+async def test_an_address_that_is_not_the_given_one_is_nobodys(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd, change: str
+) -> None:
+    asked = await _request(citizen, 100)
+    url = httpx.URL(asked["url"])
+    changed = {
+        "mark": url.copy_set_param("mark", "0" * 32),
+        "expires": url.copy_set_param("expires", str(2**60)),
+        "id": url.copy_with(path="/uploads/1"),
+        "late": url,
+    }[change]
+    before = await world.rows("resumable_uploads")
+
+    with later(seconds=2 * HOUR // 1000 if change == "late" else 0):
+        refused = await http.put(changed, content=b"x")
+
+    assert (refused.status_code, refused.json()["code"]) == (404, "NO_SUCH_UPLOAD")
+    assert refused.json()["message"] == "上传已失效，请重新上传。"
+    assert await world.rows("resumable_uploads") == before
+
+
+async def test_another_persons_upload_and_none_are_refused_alike(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd
+) -> None:
+    asked = await _request(citizen, 9)
+    await http.put(asked["url"], content=b"a picture")
+    other = await world.enter("active")
+    before = await world.rows()
+
+    answers = [await _use(other, {"uploadId": name}) for name in (asked["uploadId"], "1", "x")]
+
+    assert answers[0]["code"] == "NO_SUCH_UPLOAD"
+    assert answers[0] == answers[1] == answers[2]
+    assert await world.rows() == before
+
+
+async def test_an_incomplete_file_is_not_used(world: World, citizen: FrontEnd) -> None:
+    asked = await _request(citizen, 9)
+    before = await world.rows()
+
+    refused = await _use(citizen, asked)
+
+    assert (refused["code"], refused["field"]) == ("UPLOAD_INCOMPLETE", "uploadId")
+    assert "0 / 9" in refused["message"]
+    assert await world.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("size", "code"), [(0, "FILE_EMPTY"), (-1, "FILE_EMPTY"), (10_485_761, "FILE_TOO_LARGE")]
+)
+async def test_refuses_a_size_that_cannot_be(
+    world: World, citizen: FrontEnd, size: int, code: str
+) -> None:
+    before = await world.rows()
+
+    refused = await _request(citizen, size)
+
+    assert (refused["code"], refused["field"]) == (code, "size")
+    assert await world.rows() == before
+
+
+async def test_thirty_uploads_an_hour_are_enough(world: World, citizen: FrontEnd) -> None:
+    for _ in range(30):
+        assert "url" in await _request(citizen, 10)
+    before = await world.rows("resumable_uploads")
+
+    refused = await _request(citizen, 10)
+
+    assert refused["code"] == "TOO_MANY_UPLOADS"
+    assert 0 < refused["retryAfter"] <= 3600
+    assert await world.rows("resumable_uploads") == before
+
+
+async def test_what_is_left_behind_is_removed_after_a_day(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd
+) -> None:
+    application = world.application
+    objects, now = application.tools.objects, application.clock()
+    abandoned = await _request(citizen, 10)
+    await http.put(abandoned["url"], content=b"0123456789")
+    await keep_pictures(world, citizen, confirmed=False)
+    await keep_pictures(world, citizen)
+    await objects.put(b"its row was never committed", 1, now)
+
+    at_once = await orphans.remove(application.database, objects, now)
+    kept_before = await world.rows("pictures", "resumable_uploads")
+    after_a_day = await orphans.remove(application.database, objects, now + DAY + HOUR)
+    again = await orphans.remove(application.database, objects, now + DAY + HOUR)
+    rows = await world.rows("pictures", "resumable_uploads")
+
+    assert at_once == 0
+    assert len(kept_before["pictures"]) == 6
+    assert (len(rows["pictures"]), rows["resumable_uploads"]) == (3, [])
+    assert after_a_day == 1 + 3 + 1
+    assert again == 0
+    form = await citizen.ask(
+        "{ applicationForm { ... on ApplicationForm { portrait { confirmed url } } } }"
+    )
+    assert (await http.get(form["portrait"]["url"])).content == b"a picture"
+
+
+async def test_pictures_go_with_the_draft_they_belonged_to(world: World, citizen: FrontEnd) -> None:
+    application = world.application
+    await keep_pictures(world, citizen)
+    now = application.clock()
+
+    while_kept = await orphans.remove(
+        application.database, application.tools.objects, now + 29 * DAY
+    )
+    lapsed = await orphans.remove(application.database, application.tools.objects, now + 31 * DAY)
+
+    assert (while_kept, lapsed) == (0, 3)
+    assert (await world.rows("pictures"))["pictures"] == []
+
+
+async def _request(citizen: FrontEnd, size: int) -> dict[str, Any]:
+    return await citizen.do("requestUpload", "uploadId url expiresAt", size=size)
+
+
+async def _put(
+    http: httpx.AsyncClient, asked: dict[str, Any], data: bytes, *, start: int, size: int
+) -> httpx.Response:
+    said = f"bytes {start}-{start + len(data) - 1}/{size}"
+    return await http.put(asked["url"], content=data, headers={"Content-Range": said})
+
+
+async def _use(citizen: FrontEnd, asked: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = await citizen.ask(
+        "mutation($id: ID!) { uploadIdDocumentFrom(side: PORTRAIT_SIDE, uploadId: $id)"
+        f" {{ __typename {REFUSAL} }} }}",
+        id=asked["uploadId"],
+    )
+    return answer
+
+
+async def _break_off(app: Starlette, asked: dict[str, Any], data: bytes) -> None:
+    """Sends the data and then hangs up, as a phone in a lift does."""
+    url = httpx.URL(asked["url"])
+    messages: list[Message] = [
+        {"type": "http.request", "body": data[at : at + 65_536], "more_body": True}
+        for at in range(0, len(data), 65_536)
+    ]
+    messages.append({"type": "http.disconnect"})
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        return None
+
+    await app(
+        {
+            "type": "http",
+            "method": "PUT",
+            "path": url.path,
+            "query_string": url.query,
+            "headers": [],
+            "client": ("127.0.0.1", 1),
+        },
+        receive,
+        send,
+    )
+
+
+def _landscape(padding: int = 0) -> bytes:
+    """`padding` makes it larger by a comment of so many bytes."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (1000, 630), "white").save(buffer, "PNG")
+    return buffer.getvalue() + b"\0" * padding
