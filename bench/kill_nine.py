@@ -34,8 +34,8 @@ import httpx
 from sqlalchemy import select
 
 from bench.server import Server, seals_of, vault_of
-from core import audit
-from core.audit import Action, BrokenChain, audit_entries
+from core import audit_check
+from core.audit import Action, audit_entries
 from core.citizens import citizens, find_by_number
 from core.clock import instant
 from core.database import Database, Query, connect
@@ -189,9 +189,9 @@ async def check(settings: Settings, people: list[Person]) -> list[str]:
 
 async def _broken_chains(database: Database, settings: Settings) -> list[str]:
     return [
-        f"person {step.person}, entry {step.number}: {step.what}"
-        async for step in audit.verify(database, seals_of(settings))
-        if isinstance(step, BrokenChain)
+        str(step)
+        async for step in audit_check.verify(database, seals_of(settings))
+        if not isinstance(step, int)
     ]
 
 

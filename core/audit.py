@@ -1,29 +1,37 @@
-"""The audit log: who did what, when and through which channel, in a keyed chain per person.
+"""The audit log: who did or saw what, when and through which channel, in a keyed chain per person.
 
 Each entry's mark covers its content and the mark before it, and each person's head keeps
-the last number and mark: an entry that is changed, removed, reordered or cut off breaks
-the chain. Persons never wait for each other. No personal data stands in an entry.
+the last number and mark. A change records its entry in its own transaction; what was only
+looked at is appended in batches (`audit_keeper`). Persons never wait for each other. The
+heads are anchored together (`audit_anchors`), and `audit_check` finds what was tampered
+with. No personal data stands in an entry.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Index,
     Integer,
     LargeBinary,
     String,
     Table,
-    Text,
     bindparam,
     select,
+    text,
 )
+from sqlalchemy import Text as LongText
 
 from core.callers import Caller
-from core.database import Id, Query, Reader, insert_into, metadata
+from core.clock import Instant
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.errors import Text
 from core.seals import Seals
 from core.unit import Unit
 
@@ -37,7 +45,7 @@ audit_entries = Table(
     Column("result", String(32), nullable=False),
     Column("channel", String(16), nullable=False),
     Column("session_id", BigInteger, nullable=False),
-    Column("details", Text, nullable=False),
+    Column("details", LongText, nullable=False),
     Column("mark", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -48,10 +56,19 @@ audit_heads = Table(
     Column("person", Id, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("mark", LargeBinary, nullable=False),
+    Column("anchored_number", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_audit_heads_not_anchored",
+        "person",
+        sqlite_where=text("number > anchored_number"),
+        postgresql_where=text("number > anchored_number"),
+    ),
 )
 
 
 class Action(StrEnum):
+    """What an entry is about. Those in `VIEWS` only looked; nothing changed."""
+
     SIGN_IN = "SIGN_IN"
     SIGN_OUT = "SIGN_OUT"
     END_SESSION = "END_SESSION"
@@ -77,14 +94,80 @@ class Action(StrEnum):
     CARD_ISSUED = "CARD_ISSUED"
     CARD_CANCELLED = "CARD_CANCELLED"
     IMPORTED = "IMPORTED"
+    VIEWER = "VIEWER"
+    SESSIONS = "SESSIONS"
+    CARD_STATUS = "CARD_STATUS"
+    PRODUCTION_PROGRESS = "PRODUCTION_PROGRESS"
+    APPLICATION_FORM = "APPLICATION_FORM"
+    INSURANCES = "INSURANCES"
+    PICTURE = "PICTURE"
+    SERVICE_HISTORY = "SERVICE_HISTORY"
 
+
+VIEWS = frozenset(
+    {
+        Action.VIEWER,
+        Action.SESSIONS,
+        Action.CARD_STATUS,
+        Action.PRODUCTION_PROGRESS,
+        Action.APPLICATION_FORM,
+        Action.INSURANCES,
+        Action.PICTURE,
+        Action.SERVICE_HISTORY,
+    }
+)
+
+ACTION_NAMES = {
+    Action.SIGN_IN: Text("登录", "sign-in"),
+    Action.SIGN_OUT: Text("退出登录", "sign-out"),
+    Action.END_SESSION: Text("结束其他登录", "another session ended"),
+    Action.BIND_CARD: Text("绑卡", "binding"),
+    Action.UNBOUND: Text("解除绑定", "binding ended"),
+    Action.SEND_CODE: Text("获取验证码", "verification code sent"),
+    Action.UPLOAD_PORTRAIT: Text("上传照片", "portrait uploaded"),
+    Action.CONFIRM_PORTRAIT: Text("确认照片", "portrait confirmed"),
+    Action.UPLOAD_ID_DOCUMENT: Text("上传身份证", "ID document uploaded"),
+    Action.CONFIRM_ID_DOCUMENTS: Text("确认身份证", "ID documents confirmed"),
+    Action.SAVE_DRAFT: Text("保存申办表单", "application draft saved"),
+    Action.APPLY_CARD: Text("申办", "application"),
+    Action.ACTIVATE_CARD: Text("激活", "activation"),
+    Action.REPORT_LOSS: Text("挂失", "loss report"),
+    Action.CANCEL_LOSS: Text("解挂", "loss cancellation"),
+    Action.CHANGE_PASSWORD: Text("服务密码变更", "password change"),
+    Action.CHANGE_PHONE: Text("手机号码变更", "phone change"),
+    Action.CHANGE_CONTACT: Text("其他信息变更", "contact change"),
+    Action.TRANSFER_IN: Text("卡归属地转入", "transfer in"),
+    Action.REISSUE_CARD: Text("补卡", "reissue"),
+    Action.ISSUER_EVENT: Text("制卡机构通知", "report of the card issuer"),
+    Action.CARD_ISSUED: Text("卡片制成", "card made"),
+    Action.CARD_CANCELLED: Text("旧卡注销", "old card cancelled"),
+    Action.IMPORTED: Text("资料导入", "data imported"),
+    Action.VIEWER: Text("查看个人信息", "personal data viewed"),
+    Action.SESSIONS: Text("查看登录会话", "sessions viewed"),
+    Action.CARD_STATUS: Text("卡状态查询", "card status viewed"),
+    Action.PRODUCTION_PROGRESS: Text("制卡进度查询", "production progress viewed"),
+    Action.APPLICATION_FORM: Text("查看申办表单", "application form viewed"),
+    Action.INSURANCES: Text("查询险种", "insurances viewed"),
+    Action.PICTURE: Text("查看照片", "picture viewed"),
+    Action.SERVICE_HISTORY: Text("查看办理记录", "service history viewed"),
+}
 
 DONE = "DONE"
 ISSUER = "ISSUER"
 OPERATOR = "OPERATOR"
 
+_AT_ONCE = 200
+
 _HEAD = Query(
-    select(audit_heads).where(audit_heads.c.person == bindparam("person")).with_for_update()
+    select(audit_heads.c.number, audit_heads.c.mark)
+    .where(audit_heads.c.person == bindparam("person"))
+    .with_for_update()
+)
+_HEADS = Query(
+    select(audit_heads.c.person, audit_heads.c.number, audit_heads.c.mark)
+    .where(audit_heads.c.person.in_([bindparam(f"p{number}") for number in range(_AT_ONCE)]))
+    .order_by(audit_heads.c.person)
+    .with_for_update()
 )
 _INSERT = insert_into(audit_entries)
 _MOVE_HEAD = Query(
@@ -93,106 +176,133 @@ _MOVE_HEAD = Query(
         .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
         .on_conflict_do_update(
             index_elements=["person"],
-            set_={"number": bindparam("number"), "mark": bindparam("mark")},
+            set_={"number": text("excluded.number"), "mark": text("excluded.mark")},
         )
     )
 )
-_HEADS_AFTER = Query(
-    select(audit_heads)
-    .where(audit_heads.c.person > bindparam("after"))
-    .order_by(audit_heads.c.person)
-    .limit(500)
-)
-_CHAIN = Query(
+_BEFORE = Query(
     select(audit_entries)
-    .where(audit_entries.c.person == bindparam("person"))
-    .order_by(audit_entries.c.number)
-)
-_HEADLESS = Query(
-    select(audit_entries.c.person)
     .where(
-        ~select(audit_heads.c.person).where(audit_heads.c.person == audit_entries.c.person).exists()
+        audit_entries.c.person == bindparam("person"),
+        audit_entries.c.number < bindparam("before"),
     )
-    .distinct()
+    .order_by(audit_entries.c.number.desc())
+    .limit(bindparam("most"))
 )
+
+
+class Note(NamedTuple):
+    """What becomes an entry. `person` is a citizen's id, or a session's while nobody is known."""
+
+    person: int
+    at: Instant
+    action: Action
+    result: str
+    channel: str
+    session_id: int
+    details: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`channel` is a ChannelId, or who else did it: ISSUER or OPERATOR."""
+
+    number: int
+    at: Instant
+    action: Action
+    result: str
+    channel: str
 
 
 async def record(
     unit: Unit, person: int, action: Action, result: str = DONE, **details: str | int
 ) -> None:
-    """Adds an entry to a person's chain (a citizen's id, or a session's while nobody is known)."""
+    """Adds an entry to a person's chain, in the transaction of what it tells of."""
+    channel, session_id = _origin(unit.caller)
+    note = Note(
+        person,
+        unit.now,
+        action,
+        result,
+        channel,
+        session_id,
+        json.dumps(details, ensure_ascii=False, sort_keys=True),
+    )
     head = await unit.db.fetch_one(_HEAD, person=person)
     number, before = (head["number"] + 1, bytes(head["mark"])) if head else (1, b"")
-    channel, session_id = _origin(unit.caller)
-    text = json.dumps(details, ensure_ascii=False, sort_keys=True)
-    mark = unit.tools.seals.audit(
-        person, number, unit.now, action, result, channel, session_id, text, before.hex()
+    row = _entry(unit.tools.seals, note, number, before)
+    await unit.db.fetch(_INSERT, **row)
+    await unit.db.fetch(_MOVE_HEAD, person=person, number=number, mark=row["mark"])
+
+
+async def append(db: Transaction, seals: Seals, notes: Sequence[Note]) -> None:
+    """Adds entries to the chains of at most 200 persons, each person's in the order given."""
+    by_person: defaultdict[int, list[Note]] = defaultdict(list)
+    for note in notes:
+        by_person[note.person].append(note)
+    heads = await _heads_of(db, sorted(by_person))
+    rows, moved = [], []
+    for person, theirs in sorted(by_person.items()):
+        number, mark = heads.get(person, (0, b""))
+        for note in theirs:
+            number += 1
+            row = _entry(seals, note, number, mark)
+            mark = row["mark"]
+            rows.append(row)
+        moved.append({"person": person, "number": number, "mark": mark})
+    await db.execute_many(_INSERT, rows)
+    await db.execute_many(_MOVE_HEAD, moved)
+
+
+async def before(db: Reader, person: int, number: int, most: int) -> list[Entry]:
+    """The person's entries before a number, newest first."""
+    rows = await db.fetch(_BEFORE, person=person, before=number, most=most)
+    return [
+        Entry(row["number"], row["at"], Action(row["action"]), row["result"], row["channel"])
+        for row in rows
+    ]
+
+
+def is_intact(seals: Seals, row: Row, mark_before: bytes) -> bool:
+    """Whether an entry is as it was written, and follows the one with `mark_before`."""
+    values = (row[name] for name in _MARKED)
+    return seals.matches_audit(bytes(row["mark"]), *values, mark_before.hex())
+
+
+_MARKED = ("person", "number", "at", "action", "result", "channel", "session_id", "details")
+
+
+def _entry(seals: Seals, note: Note, number: int, mark_before: bytes) -> dict[str, Any]:
+    mark = seals.audit(
+        note.person,
+        number,
+        note.at,
+        note.action,
+        note.result,
+        note.channel,
+        note.session_id,
+        note.details,
+        mark_before.hex(),
     )
-    await unit.db.fetch(
-        _INSERT,
-        person=person,
-        number=number,
-        at=unit.now,
-        action=action.value,
-        result=result,
-        channel=channel,
-        session_id=session_id,
-        details=text,
-        mark=mark,
-    )
-    await unit.db.fetch(_MOVE_HEAD, person=person, number=number, mark=mark)
+    return {
+        "person": note.person,
+        "number": number,
+        "at": note.at,
+        "action": note.action.value,
+        "result": note.result,
+        "channel": note.channel,
+        "session_id": note.session_id,
+        "details": note.details,
+        "mark": mark,
+    }
+
+
+async def _heads_of(db: Transaction, persons: list[int]) -> dict[int, tuple[int, bytes]]:
+    assert len(persons) <= _AT_ONCE
+    padded = [*persons, *persons[-1:] * (_AT_ONCE - len(persons))]
+    rows = await db.fetch(_HEADS, **{f"p{number}": person for number, person in enumerate(padded)})
+    return {row["person"]: (row["number"], bytes(row["mark"])) for row in rows}
 
 
 def _origin(caller: Caller | None) -> tuple[str, int]:
     return (ISSUER, 0) if caller is None else (caller.channel.value, caller.session_id)
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenChain:
-    person: int
-    number: int
-    what: str
-
-
-async def verify(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain | int]:
-    """Yields every break found, and after each batch of persons the count read so far."""
-    after, read = -1, 0
-    while heads := await db.fetch(_HEADS_AFTER, after=after):
-        for head in heads:
-            broken = await _verify_chain(
-                db, seals, head["person"], head["number"], bytes(head["mark"])
-            )
-            if broken is not None:
-                yield broken
-        after, read = heads[-1]["person"], read + len(heads)
-        yield read
-    for row in await db.fetch(_HEADLESS):
-        yield BrokenChain(row["person"], 0, "the chain has no head")
-
-
-async def _verify_chain(
-    db: Reader, seals: Seals, person: int, last: int, head_mark: bytes
-) -> BrokenChain | None:
-    before, expected = b"", 0
-    for row in await db.fetch(_CHAIN, person=person):
-        expected += 1
-        if row["number"] != expected:
-            return BrokenChain(person, expected, "an entry is missing")
-        intact = seals.matches_audit(
-            bytes(row["mark"]),
-            person,
-            row["number"],
-            row["at"],
-            row["action"],
-            row["result"],
-            row["channel"],
-            row["session_id"],
-            row["details"],
-            before.hex(),
-        )
-        if not intact:
-            return BrokenChain(person, expected, "an entry was changed")
-        before = bytes(row["mark"])
-    if expected != last or before != head_mark:
-        return BrokenChain(person, last, "the end was cut off")
-    return None

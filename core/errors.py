@@ -18,7 +18,7 @@ try that was counted): it is committed before it is raised.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 
 class Language(StrEnum):
@@ -129,7 +129,7 @@ class Refusal(Exception):
 
     code: ClassVar[RefusalCode]
     text: ClassVar[Text]
-    remembered: ClassVar[bool] = False
+    remembered: bool = False
 
     def __init__(
         self, *, field: str | None = None, retry_after: int | None = None, **facts: Fact
@@ -145,6 +145,11 @@ class Refusal(Exception):
             for name, fact in self.facts.items()
         }
         return self.text.in_language(language).format(**facts).rstrip()
+
+    def uncounted(self) -> Self:
+        """In the same words, where there was nothing to count."""
+        self.remembered = False
+        return self
 
     @property
     def problems(self) -> "tuple[Refusal, ...]":

@@ -65,6 +65,8 @@ LABELS = {
     "credential": Text("登录凭证", "Credential"),
     "redirectUri": Text("回跳地址", "Redirect address"),
     "file": Text("图片", "Picture"),
+    "first": Text("条数", "The number of entries"),
+    "after": Text("游标", "The cursor"),
 }
 
 LONG_TERM = "LONG_TERM"

@@ -118,6 +118,7 @@ class Settings:
     portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
     portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
     session_hours: int = setting(2, "longest lifetime of a session")
+    audit_anchor_seconds: int = setting(60, "how often the audit chains are anchored together")
 
     # --- partners -------------------------------------------------------------------------
     sms_url: str = setting("", "SMS gateway")

@@ -2,6 +2,7 @@
 
 from core.applications import applications
 from core.audit import audit_entries, audit_heads
+from core.audit_anchors import audit_anchored_heads, audit_anchors
 from core.bindings import bindings
 from core.cards import cards
 from core.channel_messages import channel_messages
@@ -44,6 +45,8 @@ TABLES = (
     issuer_events,
     audit_entries,
     audit_heads,
+    audit_anchors,
+    audit_anchored_heads,
 )
 
 __all__ = ["TABLES", "metadata"]

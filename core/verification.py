@@ -179,7 +179,7 @@ async def _why_not_judged(
     if row is None or row["consumed_at"] is not None:
         return CodeNotSent(field="code")
     if row["tries"] >= MOST_TRIES:
-        return CodeVoid(field="code")
+        return CodeVoid(field="code").uncounted()
     return CodeExpired(field="code")
 
 

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
+from core.audit_keeper import AuditKeeper
 from core.clock import Instant
 from core.database import Database, connect
 from core.delivery import Worker
@@ -86,11 +87,13 @@ def create_app(
                 app.router.routes.append(await _sandbox(application, http))
             application.worker.start()
             application.live.start()
+            application.audit.start()
             try:
                 yield
             finally:
                 await application.live.stop()
                 await application.worker.stop()
+                await application.audit.stop()
                 application.tools.hasher.close()
                 application.tools.studio.close()
                 application.tools.printer.close()
@@ -124,6 +127,7 @@ def assemble(
         worker=Worker(database, tools, build_messengers(settings, channels), clock),
         live=Live(database, clock, build_relay(settings)),
         history=ProductionHistory(database, clock),
+        audit=AuditKeeper(database, tools.seals, clock, settings.audit_anchor_seconds),
         clock=clock,
     )
 

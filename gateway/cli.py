@@ -150,22 +150,56 @@ def import_outlets(
 
 @cli.command("verify-audit")
 def verify_audit(
+    anchor: Annotated[
+        str, typer.Option(metavar="NUMBER:MARK", help="An anchor that was kept elsewhere.")
+    ] = "",
     sandbox: Annotated[bool, typer.Option("--sandbox", help="The sandbox's data.")] = False,
 ) -> None:
-    """Checks every person's chain of audit entries."""
+    """Checks every person's chain of audit entries, and the anchors over all of them.
+
+    Prints the newest anchor. Keep it where the database's administrators cannot change it:
+    with --anchor a later check finds whether everything up to it is still there.
+    """
     found = read_settings(sandbox=sandbox)
     _must_be_migrated(found)
-    read, broken = asyncio.run(_verify_audit(found))
+    read, broken, newest = asyncio.run(_verify_audit(found, anchor))
     print(f"{read:,} persons checked, {broken:,} broken chains.")
+    print(f"newest anchor: {newest or 'none yet'}")
     if broken:
         raise SystemExit(1)
 
 
-async def _verify_audit(found: Settings) -> tuple[int, int]:
+@cli.command("anchor-audit")
+def anchor_audit(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="The sandbox's data.")] = False,
+) -> None:
+    """Anchors the audit chains now, and prints the newest anchor, to be kept elsewhere."""
+    found = read_settings(sandbox=sandbox)
+    _must_be_migrated(found)
+    print(asyncio.run(_anchor_audit(found)) or "There is nothing to anchor.")
+
+
+async def _anchor_audit(found: Settings) -> str | None:
+    from core import audit_anchors
+    from core.database import connect
+    from core.seals import Seals
+    from gateway.resolvers.context import system_clock
+
+    seals = Seals(key_ring(found.peppers, "peppers"), key_ring(found.audit_keys, "audit_keys"))
+    database = await connect(found.database_url)
+    try:
+        await audit_anchors.anchor_all(database, seals, system_clock())
+        newest = await audit_anchors.last(database)
+    finally:
+        await database.close()
+    return None if newest is None else str(newest)
+
+
+async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | None]:
     from rich.console import Console
     from rich.progress import Progress, TextColumn
 
-    from core import audit
+    from core import audit_anchors, audit_check
     from core.database import connect
     from core.seals import Seals
 
@@ -176,16 +210,17 @@ async def _verify_audit(found: Settings) -> tuple[int, int]:
     try:
         with Progress(shown, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=None)
-            async for step in audit.verify(database, seals):
+            async for step in audit_check.verify(database, seals, anchor):
                 if isinstance(step, int):
                     read = step
                     progress.update(task, completed=read)
                 else:
                     broken += 1
-                    print(f"person {step.person}, entry {step.number}: {step.what}")
+                    print(step)
+            newest = await audit_anchors.last(database)
     finally:
         await database.close()
-    return read, broken
+    return read, broken, None if newest is None else str(newest)
 
 
 @cli.command()

@@ -76,7 +76,6 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
         raise TryAgainLater(wait=1, retry_after=1)
     if not judged.matches:
         left = await passwords.count_wrong_try(unit.db, stored, unit.now)
-        await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD, "PASSWORD_WRONG")
         if not left:
             raise _locked(passwords.LOCKED_FOR)
         raise PasswordWrong(field="oldPassword", left=left)
@@ -90,7 +89,7 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
 
 def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
     if locked_until > now:
-        raise _locked(locked_until - now)
+        raise _locked(locked_until - now).uncounted()
 
 
 def _locked(remaining: int) -> PasswordLocked:

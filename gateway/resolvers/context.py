@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from graphql import GraphQLError
 
+from core.audit_keeper import AuditKeeper
 from core.callers import Caller, ChannelId
 from core.clock import Instant
 from core.database import Database
@@ -32,6 +33,7 @@ class Application:
     worker: Worker
     live: Live
     history: ProductionHistory
+    audit: AuditKeeper
     clock: Callable[[], Instant] = system_clock
 
 

@@ -1,7 +1,8 @@
 """Runs a service for a caller. This is the only place that commits.
 
 `run` is for services that change something: preparation outside, then one transaction. A
-refusal rolls back, unless it is remembered. `read` is for those that only look.
+refusal rolls back, unless it is remembered. `read` is for those that only look; what is
+sensitive is noted for the audit log.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,8 @@ from typing import Any, TypeVar, get_type_hints, overload
 
 import msgspec
 
-from core import idempotency
+from core import audit, idempotency
+from core.audit import DONE, Action
 from core.database import DatabaseUnavailable, Transaction, UniqueViolation
 from core.encryption import Vault
 from core.errors import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
@@ -64,11 +66,29 @@ async def run(
     return _answer(outcome)
 
 
-async def read(context: Context, service: Callable[[Errand, C], Awaitable[T]], command: C) -> T:
+async def read(
+    context: Context,
+    service: Callable[[Errand, C], Awaitable[T]],
+    command: C,
+    *,
+    noted: Action | None,
+) -> T:
+    """`noted` is what the audit log calls it, whether it is answered or refused."""
     try:
-        return await service(_errand(context), command)
+        found = await service(_errand(context), command)
     except DatabaseUnavailable as error:
         raise TryAgainLater(wait=5, retry_after=5) from error
+    except Refusal as refusal:
+        note(context, noted, refusal.code.value)
+        raise
+    note(context, noted)
+    return found
+
+
+def note(context: Context, action: Action | None, result: str = DONE) -> None:
+    """For what the caller sees, before it goes out."""
+    if action is not None and context.caller is not None:
+        context.application.audit.note(context.caller, context.now(), action, result)
 
 
 _Outcome = tuple[Any, Refusal | None]
@@ -116,7 +136,23 @@ async def _attempt(
     except Refusal as refusal:
         if not refusal.remembered:
             raise
+        await _record_refused(unit, service, refusal)
         return None, refusal
+
+
+async def _record_refused(
+    unit: Unit, service: Callable[..., Awaitable[Any]], refusal: Refusal
+) -> None:
+    """A try that counts is a change: it has its entry, under the name of what was tried."""
+    caller = unit.caller
+    if caller is None:
+        return
+    await audit.record(
+        unit,
+        caller.citizen_id or caller.session_id,
+        Action(service.__name__.upper()),
+        refusal.code.value,
+    )
 
 
 async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:

@@ -29,6 +29,7 @@ from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
 from gateway.schema.request_upload import UploadMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
+from gateway.schema.service_history import ServiceHistoryQuery
 from gateway.schema.sessions import EndSessionMutation, SessionsQuery
 from gateway.schema.sign_in import SignInMutation
 from gateway.schema.sign_out import SignOutMutation
@@ -43,6 +44,7 @@ class Query(
     ChannelsQuery,
     ViewerQuery,
     SessionsQuery,
+    ServiceHistoryQuery,
     CardStatusQuery,
     ProductionProgressQuery,
     ReceiptQuery,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from core.application_forms import SPECS, FieldSpec, FieldType, schema_name
+from core.audit import Action
 from core.errors import RefusalCode, Text
 from core.forms import LABELS
 from core.pictures import PictureKind
@@ -198,7 +199,9 @@ class ApplicationFormQuery:
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
         info.context.must_be_signed_in()
-        return ApplicationForm(form=await read(info.context, application_form, None))
+        return ApplicationForm(
+            form=await read(info.context, application_form, None, noted=Action.APPLICATION_FORM)
+        )
 
 
 @strawberry.type

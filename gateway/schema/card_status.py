@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.services.card_status import card_status
 from gateway.resolvers.run import read
 from gateway.schema.errors import Refusal
@@ -21,4 +22,4 @@ class CardStatusQuery:
     @strawberry.field(description="卡状态查询 · The viewer's card.")
     async def card_status(self, info: Info) -> CardStatusResult:
         info.context.must_be_signed_in()
-        return CardStatus.of(await read(info.context, card_status, None))
+        return CardStatus.of(await read(info.context, card_status, None, noted=Action.CARD_STATUS))

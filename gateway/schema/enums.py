@@ -11,8 +11,10 @@ from core.errors import Text
 EnumT = TypeVar("EnumT", bound=Enum)
 
 
-def publish(enum: type[EnumT], description: str, words: Mapping[EnumT, Text]) -> None:
-    strawberry.enum(enum, description=description)
+def publish(
+    enum: type[EnumT], description: str, words: Mapping[EnumT, Text], name: str | None = None
+) -> None:
+    strawberry.enum(enum, name=name, description=description)
     definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
         text = words[enum(value.value)]

@@ -8,6 +8,7 @@ import strawberry
 from graphql import GraphQLError
 
 from core import sessions
+from core.audit import Action
 from core.callers import Caller
 from core.database import DatabaseUnavailable
 from core.errors import Language, NoApplication, TryAgainLater
@@ -15,7 +16,7 @@ from core.live import Watcher
 from core.production import Position, Progress
 from core.services.production_progress import production_progress
 from gateway.resolvers.context import Context
-from gateway.resolvers.run import read
+from gateway.resolvers.run import note, read
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
 from gateway.schema.production_types import ProductionProgress
@@ -42,7 +43,11 @@ class ProductionProgressQuery:
     @strawberry.field(description="制卡进度查询 · The six nodes of the viewer's newest card.")
     async def production_progress(self, info: Info) -> ProductionProgressResult:
         info.context.must_be_signed_in()
-        return ProductionProgress(progress=await read(info.context, production_progress, None))
+        return ProductionProgress(
+            progress=await read(
+                info.context, production_progress, None, noted=Action.PRODUCTION_PROGRESS
+            )
+        )
 
 
 @strawberry.type
@@ -68,6 +73,7 @@ class ProductionProgressSubscription:
                     return
                 if progress is not None and progress.order.position != watcher.position:
                     watcher.position = progress.order.position
+                    note(context, Action.PRODUCTION_PROGRESS)
                     yield ProductionProgress(progress=progress, seen=seen)
                     seen = watcher.position
 
@@ -98,6 +104,6 @@ async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[boo
 
 async def _progress(context: Context) -> Progress | None:
     try:
-        return await read(context, production_progress, None)
+        return await read(context, production_progress, None, noted=None)
     except NoApplication:
         return None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.callers import ChannelId
 from core.clock import moment
 from core.services.own_sessions import EndSession, end_session, own_sessions
@@ -57,7 +58,7 @@ class SessionsQuery:
     )
     async def sessions(self, info: Info) -> list[Session]:
         info.context.must_be_signed_in()
-        found = await read(info.context, own_sessions, None)
+        found = await read(info.context, own_sessions, None, noted=Action.SESSIONS)
         return [Session(session=session) for session in found]
 
 

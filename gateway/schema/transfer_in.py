@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.reference import INSURANCE_NAMES, InsuranceType
 from core.services.transfer_in import (
     AskInsurances,
@@ -76,7 +77,12 @@ class TransferInQuery:
         ],
     ) -> InsurancesResult:
         info.context.must_be_signed_in()
-        found = await read(info.context, find_insurances, AskInsurances(card_number=card_number))
+        found = await read(
+            info.context,
+            find_insurances,
+            AskInsurances(card_number=card_number),
+            noted=Action.INSURANCES,
+        )
         return Insurances(
             items=[
                 Insurance(

@@ -3,6 +3,7 @@
 import strawberry
 
 from core import holders
+from core.audit import Action
 from core.callers import Caller, ChannelId
 from core.errors import NotBound
 from core.holders import Holder
@@ -99,10 +100,12 @@ class Viewer:
         return [ServiceAvailability(entry=entry, holder=self.holder) for entry in SERVICES]
 
 
-async def viewer_of(info: Info, caller: Caller) -> Viewer:
+async def viewer_of(info: Info, caller: Caller, *, noted: Action | None = None) -> Viewer:
+    """As part of what a mutation answers it is not noted: the mutation has its own entry."""
     if caller.citizen_id is None:
         return Viewer(caller=caller, holder=None)
-    return Viewer(caller=caller, holder=await read(info.context, _holder, caller.citizen_id))
+    holder = await read(info.context, _holder, caller.citizen_id, noted=noted)
+    return Viewer(caller=caller, holder=holder)
 
 
 async def _holder(errand: Errand, citizen_id: int) -> Holder:
@@ -114,4 +117,6 @@ class ViewerQuery:
     @strawberry.field(description="当前用户 · Who is signed in; null without a session.")
     async def viewer(self, info: Info) -> Viewer | None:
         caller = info.context.caller
-        return None if caller is None else await viewer_of(info, caller)
+        if caller is None:
+            return None
+        return await viewer_of(info, caller, noted=Action.VIEWER)

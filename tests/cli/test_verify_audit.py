@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 
 from core.audit import audit_entries, audit_heads
+from core.audit_anchors import audit_anchored_heads, audit_anchors
 from core.database import Query, Transaction, connect
 from tests.cli.conftest import Command
 
@@ -51,7 +52,10 @@ def test_says_how_many_persons_were_checked(command: Command, keys: str) -> None
 
     done = command("verify-audit")
 
-    assert (done.code, done.out) == (0, f"{count} persons checked, 0 broken chains.\n")
+    assert (done.code, done.out) == (
+        0,
+        f"{count} persons checked, 0 broken chains.\nnewest anchor: none yet\n",
+    )
 
 
 @pytest.mark.parametrize(("what", "query"), list(BREAKS.items()))
@@ -64,7 +68,7 @@ def test_names_each_broken_chain(command: Command, keys: str, what: str, query: 
     checked = count - (1 if "no head" in what else 0)
     assert (done.code, done.out) == (
         1,
-        f"person {person}, {what}\n{checked} persons checked, 1 broken chains.\n",
+        f"person {person}, {what}\n{checked} persons checked, 1 broken chains.\nnewest anchor: none yet\n",
     )
 
 
@@ -74,4 +78,37 @@ def test_finds_every_chain_broken_under_other_keys(command: Command, keys: str) 
     done = command("verify-audit", audit_keys="test:" + "A" * 43 + "=")
 
     assert done.code == 1
-    assert done.out.endswith(f"{count} persons checked, {count} broken chains.\n")
+    assert done.out.endswith(
+        f"{count} persons checked, {count} broken chains.\nnewest anchor: none yet\n"
+    )
+
+
+def test_prints_the_newest_anchor_and_finds_one_that_was_kept(command: Command, keys: str) -> None:
+    kept = command("anchor-audit").out.strip()
+    again = command("anchor-audit").out.strip()
+
+    done = command("verify-audit", "--anchor", kept)
+
+    assert again == kept
+    assert done.code == 0
+    assert done.out.endswith(f"newest anchor: {kept}\n")
+
+
+def test_finds_that_a_kept_anchor_is_gone(command: Command, keys: str) -> None:
+    """Whoever can write the database can remove the anchors: only the copy outside tells."""
+    kept = command("anchor-audit").out.strip()
+    for query in REMOVE_ANCHORS:
+        asyncio.run(run(keys, query))
+
+    alone, compared = command("verify-audit"), command("verify-audit", "--anchor", kept)
+
+    assert alone.code == 0
+    assert compared.code == 1
+    assert "anchor 1: the anchor that was kept is not there\n" in compared.out
+
+
+REMOVE_ANCHORS = (
+    Query(delete(audit_anchors)),
+    Query(delete(audit_anchored_heads)),
+    Query(update(audit_heads).values(anchored_number=text("0"))),
+)

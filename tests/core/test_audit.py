@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 
-from core import audit
-from core.audit import BrokenChain, audit_entries, audit_heads
+from core import audit_check
+from core.audit import audit_entries, audit_heads
+from core.audit_check import Broken, BrokenChain
 from core.database import Query, Row, Transaction
 from core.seals import Seals
 from tests.front_end import FrontEnd, World
@@ -19,12 +20,14 @@ ENTRIES = Query(
 NUMBERED = audit_entries.c.person == bindparam("of"), audit_entries.c.number == bindparam("at")
 
 
-async def found(world: World, seals: Seals | None = None) -> list[BrokenChain]:
+async def found(world: World, seals: Seals | None = None) -> list[Broken]:
     application = world.application
     return [
         broken
-        async for broken in audit.verify(application.database, seals or application.tools.seals)
-        if isinstance(broken, BrokenChain)
+        async for broken in audit_check.verify(
+            application.database, seals or application.tools.seals
+        )
+        if not isinstance(broken, int)
     ]
 
 
@@ -59,7 +62,9 @@ async def test_counts_the_persons_read(world: World, active: FrontEnd) -> None:
 
     read = [
         count
-        async for count in audit.verify(world.application.database, world.application.tools.seals)
+        async for count in audit_check.verify(
+            world.application.database, world.application.tools.seals
+        )
     ]
 
     assert read == [len(heads)]
@@ -192,3 +197,42 @@ async def test_no_personal_data_stands_in_an_entry(world: World, active: FrontEn
     person = active.person
     for value in (person.name, person.social_security_number, person.phone, person.card_number):
         assert str(value) not in entries
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_change_without_its_entry_is_not_made(world: World, active: FrontEnd) -> None:
+    """Both stand in one transaction: where the entry fails, the change is undone."""
+    code = await active.code("REPORT_LOSS")
+    before = await world.rows("cards", "outbox", "verification_codes")
+    await change(
+        world,
+        Query(
+            text(
+                "CREATE TRIGGER no_entry BEFORE INSERT ON audit_entries"
+                " BEGIN SELECT RAISE(ABORT, 'no entry'); END"
+            )
+        ),
+    )
+
+    reply = await active.post(
+        "mutation($i: ReportLossInput!) { reportLoss(input: $i) { __typename } }",
+        {"i": {"phone": active.person.phone, "code": code}},
+    )
+
+    assert "LossReported" not in reply.text
+    assert await world.rows("cards", "outbox", "verification_codes") == before
+    await change(world, Query(text("DROP TRIGGER no_entry")))
+    done = await active.do("reportLoss", phone=active.person.phone, code=code)
+    assert done["__typename"] == "LossReported"
+
+
+async def test_a_wrong_code_is_a_change_and_has_its_entry(world: World, active: FrontEnd) -> None:
+    code = await active.code("REPORT_LOSS")
+    wrong = "000000" if code != "000000" else "111111"
+
+    for _ in range(7):
+        await active.do("reportLoss", phone=active.person.phone, code=wrong)
+
+    entries = (await world.rows("audit_entries"))["audit_entries"]
+    told = [(row[3], row[4]) for row in sorted(entries, key=lambda row: row[1]) if "LOSS" in row[3]]
+    assert told == [("REPORT_LOSS", "CODE_WRONG")] * 4 + [("REPORT_LOSS", "CODE_VOID")]

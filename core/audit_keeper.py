@@ -1,0 +1,122 @@
+"""Keeps the audit log while the gateway runs: what was looked at, and the anchors.
+
+A sensitive read notes itself here, in memory; within a second the notes of everybody are
+appended together, so that a read costs no durable write of its own. Where they cannot be
+written for long, reading is refused rather than done unseen.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from itertools import islice
+
+import structlog
+
+from core import audit, audit_anchors
+from core.audit import Action, Note
+from core.callers import Caller
+from core.clock import SECOND, Instant
+from core.database import Database, DatabaseUnavailable, Transaction, UniqueViolation
+from core.errors import TryAgainLater
+from core.seals import Seals
+
+FLUSH_SECONDS = 0.5
+MOST_WAITING = 50_000
+_PERSONS_AT_ONCE = 200
+_TRIES_AT_STOP = 3
+
+log = structlog.get_logger("audit")
+
+
+class AuditKeeper:
+    def __init__(
+        self,
+        database: Database,
+        seals: Seals,
+        clock: Callable[[], Instant],
+        anchor_seconds: int,
+    ) -> None:
+        self._database = database
+        self._seals = seals
+        self._clock = clock
+        self._anchor_every = anchor_seconds * SECOND
+        self._waiting: list[Note] = []
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, caller: Caller, now: Instant, action: Action, result: str = audit.DONE) -> None:
+        """Notes that the caller looked at their own data; call it before the data goes out."""
+        person = caller.citizen_id or caller.session_id
+        self.add(Note(person, now, action, result, caller.channel.value, caller.session_id))
+
+    def add(self, note: Note) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            raise TryAgainLater(wait=5, retry_after=5)
+        self._waiting.append(note)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="audit-keeper")
+
+    async def stop(self) -> None:
+        """Writes what still waits."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+        for _ in range(_TRIES_AT_STOP):
+            if not self._waiting:
+                return
+            await self.flush()
+        if self._waiting:
+            log.error("audit.lost", entries=len(self._waiting))
+
+    async def flush(self) -> None:
+        """Appends what waits now; what cannot be written waits on."""
+        waiting, self._waiting = self._waiting, []
+        while waiting:
+            some, rest = _of_few_persons(waiting)
+            try:
+                await self._append(some)
+            except (DatabaseUnavailable, UniqueViolation) as error:
+                log.warning("audit.waiting", entries=len(waiting), reason=type(error).__name__)
+                self._waiting = waiting + self._waiting
+                return
+            waiting = rest
+
+    async def anchor(self) -> None:
+        anchored = await audit_anchors.anchor_all(
+            self._database, self._seals, self._clock(), self._anchor_every
+        )
+        for anchor in anchored:
+            # The log leaves this machine: a copy of the anchor out of the database's reach.
+            log.info("audit.anchored", number=anchor.number, heads=anchor.heads, anchor=str(anchor))
+
+    async def _append(self, notes: list[Note]) -> None:
+        async def job(db: Transaction) -> None:
+            await audit.append(db, self._seals, notes)
+
+        await self._database.write(job)
+
+    async def _run(self) -> None:
+        anchor_at = self._clock()
+        while not self._stopping.is_set():
+            try:
+                await self.flush()
+                if not 0 <= self._clock() - anchor_at < self._anchor_every:
+                    anchor_at = self._clock()
+                    await self.anchor()
+            except (DatabaseUnavailable, UniqueViolation) as error:
+                log.warning("audit.unavailable", reason=type(error).__name__)
+            except Exception:
+                log.exception("audit.failed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._stopping.wait()
+
+
+def _of_few_persons(notes: list[Note]) -> tuple[list[Note], list[Note]]:
+    """The notes of the first 200 persons, and the rest: a transaction holds few heads, briefly."""
+    persons = set(islice(dict.fromkeys(note.person for note in notes), _PERSONS_AT_ONCE))
+    return (
+        [note for note in notes if note.person in persons],
+        [note for note in notes if note.person not in persons],
+    )

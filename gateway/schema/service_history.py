@@ -1,0 +1,157 @@
+"""办理记录 serviceHistory: a Relay connection over the person's own audit entries."""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.audit import ACTION_NAMES, DONE, VIEWS, Action, Entry
+from core.callers import ChannelId
+from core.clock import moment
+from core.errors import BY_CODE, InvalidFormat, RefusalCode, Text
+from core.forms import LABELS
+from core.services.service_history import NEWEST, HistoryPage, ServiceHistory, service_history
+from gateway.resolvers.run import read
+from gateway.schema.enums import publish
+from gateway.schema.info import Info
+
+DEFAULT_FIRST = 20
+
+publish(Action, "办理事项 · What was done or viewed.", ACTION_NAMES, name="ServiceAction")
+
+_CURSOR = re.compile(r"entry:([1-9][0-9]{0,9})")
+_CHANNELS = {channel.value for channel in ChannelId}
+_REFUSALS = {code.value for code in RefusalCode}
+_SUCCEEDED = Text("成功", "done")
+_REFUSED = Text("未成功", "refused")
+
+
+@strawberry.type(description="办理记录 · One thing that was done with, or seen of, one's own data.")
+class ServiceHistoryEntry:
+    entry: strawberry.Private[Entry]
+
+    @strawberry.field(description="时间 · When.")
+    def at(self) -> datetime:
+        return moment(self.entry.at)
+
+    @strawberry.field(
+        description="渠道 · Through which app; null where the card issuer, the operator or a "
+        "picture's link did it."
+    )
+    def channel(self) -> ChannelId | None:
+        return ChannelId(self.entry.channel) if self.entry.channel in _CHANNELS else None
+
+    @strawberry.field(description="事项 · What.")
+    def action(self) -> Action:
+        return self.entry.action
+
+    @strawberry.field(description="事项名称 · What, in words.")
+    def title(self, info: Info) -> str:
+        return ACTION_NAMES[self.entry.action].in_language(info.context.language)
+
+    @strawberry.field(description="是否仅查询 · Whether nothing was changed by it.")
+    def viewed_only(self) -> bool:
+        return self.entry.action in VIEWS
+
+    @strawberry.field(
+        description="结果代码 · `DONE`, the code of a refusal, or what the card issuer reported."
+    )
+    def result(self) -> str:
+        return self.entry.result
+
+    @strawberry.field(description="结果 · The result in words.")
+    def result_text(self, info: Info) -> str:
+        return _words(self.entry.result).in_language(info.context.language)
+
+
+@strawberry.type(description="办理记录及其游标 · An entry with its cursor (Relay).")
+class ServiceHistoryEdge:
+    node: ServiceHistoryEntry = strawberry.field(description="办理记录 · The entry.")
+    cursor: str = strawberry.field(description="游标 · For `after`.")
+
+
+@strawberry.type(description="分页信息 · Where the page lies (Relay).")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="是否有下一页 · Whether older ones follow.")
+    has_previous_page: bool = strawberry.field(
+        description="是否有上一页 · Whether newer ones came before."
+    )
+    start_cursor: str | None = strawberry.field(description="首条游标 · Of the first edge.")
+    end_cursor: str | None = strawberry.field(description="末条游标 · Of the last edge.")
+
+
+@strawberry.type(description="办理记录列表 · A page of the history, newest first (Relay).")
+class ServiceHistoryConnection:
+    edges: list[ServiceHistoryEdge] = strawberry.field(description="记录 · The entries.")
+    page_info: PageInfo = strawberry.field(description="分页信息 · Whether there is more.")
+
+    @classmethod
+    def of(cls, page: HistoryPage, *, is_first: bool) -> "ServiceHistoryConnection":
+        edges = [
+            ServiceHistoryEdge(node=ServiceHistoryEntry(entry=entry), cursor=_cursor(entry))
+            for entry in page.entries
+        ]
+        return cls(
+            edges=edges,
+            page_info=PageInfo(
+                has_next_page=page.has_more,
+                has_previous_page=not is_first,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+
+@strawberry.type
+class ServiceHistoryQuery:
+    @strawberry.field(
+        description="办理记录 · The viewer's own history, newest first: when, through which "
+        "channel, what, and with which result. What was only viewed appears within a second."
+    )
+    async def service_history(
+        self,
+        info: Info,
+        first: Annotated[
+            int, strawberry.argument(description="条数 · How many at most, 1 to 100.")
+        ] = DEFAULT_FIRST,
+        after: Annotated[
+            str | None,
+            strawberry.argument(description="游标 · The entries after this cursor, older ones."),
+        ] = None,
+    ) -> ServiceHistoryConnection:
+        info.context.must_be_signed_in()
+        command = ServiceHistory(first, NEWEST if after is None else _number(after))
+        page = await read(info.context, service_history, command, noted=Action.SERVICE_HISTORY)
+        return ServiceHistoryConnection.of(page, is_first=after is None)
+
+
+def _cursor(entry: Entry) -> str:
+    return base64.b64encode(f"entry:{entry.number}".encode()).decode()
+
+
+def _number(cursor: str) -> int:
+    try:
+        found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
+    except (ValueError, binascii.Error):
+        found = None
+    if found is None or int(found[1]) > NEWEST:
+        raise InvalidFormat(
+            field="after",
+            label=LABELS["after"],
+            rule=Text("请使用上一页返回的游标", "use a cursor of an earlier page"),
+        )
+    return int(found[1])
+
+
+def _words(result: str) -> Text:
+    """A refusal says its first clause, where that holds no facts."""
+    if result == DONE:
+        return _SUCCEEDED
+    if result not in _REFUSALS:
+        return Text(result, result)
+    text = BY_CODE[RefusalCode(result)].text
+    clause = re.split("[，。；]", text.zh)[0]
+    return _REFUSED if "{" in clause else Text(f"{_REFUSED.zh}：{clause}", _REFUSED.en)

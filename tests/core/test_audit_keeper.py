@@ -1,0 +1,166 @@
+"""What was looked at: noted at once, written in batches, never lost quietly."""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from core import audit_keeper
+from core.audit import VIEWS, Action
+from core.database import Query, Transaction
+from gateway.schema import build_schema
+from tests.core.test_audit import found
+from tests.front_end import REFUSAL, FrontEnd, World
+from tests.house.test_statements import counted
+from tests.services.parts import keep_pictures
+
+VIEWING = {
+    "viewer": "{ viewer { bound } }",
+    "sessions": "{ sessions { id } }",
+    "cardStatus": "{ cardStatus { __typename } }",
+    "productionProgress": "{ productionProgress { __typename } }",
+    "applicationForm": "{ applicationForm { __typename } }",
+    "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename } }',
+    "serviceHistory": "{ serviceHistory { edges { cursor } } }",
+}
+PUBLIC = {"channels", "channel", "outlets"}
+
+
+async def views(world: World) -> list[tuple[str, str]]:
+    """What was viewed and with which result, in the order of the log."""
+    rows = (await world.rows("audit_entries"))["audit_entries"]
+    return [(row[3], row[4]) for row in rows if row[3] in VIEWS]
+
+
+async def settled(world: World, count: int) -> list[tuple[str, str]]:
+    """Within a second, as the log promises."""
+    deadline = time.monotonic() + 1
+    while len(seen := await views(world)) < count and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return seen
+
+
+def test_every_query_is_viewed_or_public() -> None:
+    fields = build_schema()._schema.query_type.fields  # type: ignore[union-attr]
+
+    assert set(fields) == set(VIEWING) | PUBLIC
+
+
+async def test_every_sensitive_read_is_in_the_log_within_a_second(
+    world: World, active: FrontEnd
+) -> None:
+    for document in VIEWING.values():
+        await active.ask(document)
+
+    seen = await settled(world, len(VIEWING))
+
+    names = [re.sub("([A-Z])", r"_\1", field).upper() for field in VIEWING]
+    assert [action for action, _ in seen] == names
+    assert await found(world) == []
+
+
+async def test_a_refused_read_says_so(world: World) -> None:
+    citizen = await world.enter("no-card")
+
+    await citizen.ask("{ cardStatus { __typename } }")
+
+    assert await settled(world, 1) == [("CARD_STATUS", "NO_CARD")]
+
+
+async def test_a_picture_seen_by_its_link_is_in_its_owners_log(
+    world: World, active: FrontEnd
+) -> None:
+    await keep_pictures(world, active)
+    form = await active.ask(
+        f"{{ applicationForm {{ ... on ApplicationForm {{ portrait {{ url }} }} {REFUSAL} }} }}"
+    )
+
+    response = await world.http.get(form["portrait"]["url"])
+
+    assert response.status_code == 200
+    assert ("PICTURE", "DONE") in await settled(world, 2)
+
+
+async def test_each_of_many_reads_has_its_entry(world: World, active: FrontEnd) -> None:
+    other = await world.enter("lost")
+
+    await asyncio.gather(
+        *(active.ask(VIEWING["cardStatus"]) for _ in range(40)),
+        *(other.ask(VIEWING["viewer"]) for _ in range(30)),
+    )
+
+    seen = Counter(action for action, _ in await settled(world, 70))
+    assert seen == {"CARD_STATUS": 40, "VIEWER": 30}
+    assert await found(world) == []
+
+
+async def test_a_read_costs_no_write_of_its_own(world: World, active: FrontEnd) -> None:
+    """The request's own statements are reads; a hundred of them share the keeper's commit."""
+    await active.inbox()
+
+    async with counted(world.application.database) as statements:
+        await asyncio.gather(*(active.ask(VIEWING["cardStatus"]) for _ in range(100)))
+        await settled(world, 100)
+
+    batches = [sql for sql in statements if "audit_heads" in sql and "SELECT" in sql]
+    assert len(await views(world)) == 100
+    assert len(batches) <= 5, batches
+
+
+async def test_noting_takes_microseconds(world: World, active: FrontEnd) -> None:
+    keeper, caller = world.application.audit, await _caller(world, active)
+    began = time.perf_counter()
+
+    for _ in range(10_000):
+        keeper.note(caller, 1, Action.CARD_STATUS)
+
+    assert (time.perf_counter() - began) / 10_000 < 50e-6
+    keeper._waiting.clear()
+
+
+async def test_what_waits_is_written_at_the_stop(world: World, active: FrontEnd) -> None:
+    await active.ask(VIEWING["cardStatus"])
+    await active.ask(VIEWING["viewer"])
+
+    await world.application.audit.stop()
+
+    assert {action for action, _ in await views(world)} == {"CARD_STATUS", "VIEWER"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_cannot_be_written_waits_and_at_last_refuses_to_be_read(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is gone for a while: nobody sees anything that the log would not know of."""
+    monkeypatch.setattr(audit_keeper, "MOST_WAITING", 3)
+    await change(world, "ALTER TABLE audit_entries RENAME TO away")
+
+    answers = [await active.ask(STATUS) for _ in range(6)]
+
+    assert [answer["__typename"] for answer in answers] == ["CardStatus"] * 3 + ["Refusal"] * 3
+    assert answers[-1]["code"] == "TRY_AGAIN_LATER"
+    await change(world, "ALTER TABLE away RENAME TO audit_entries")
+    assert await settled(world, 3) == [("CARD_STATUS", "DONE")] * 3
+    assert (await active.ask(STATUS))["__typename"] == "CardStatus"
+
+
+STATUS = f"{{ cardStatus {{ __typename {REFUSAL} }} }}"
+
+
+async def change(world: World, sql: str) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(Query(text(sql)))
+
+    await world.application.database.write(job)
+
+
+async def _caller(world: World, citizen: FrontEnd) -> Any:
+    from core.sessions import find_caller
+
+    token = citizen.headers["Authorization"].removeprefix("Bearer ")
+    application = world.application
+    return await find_caller(application.database, token, application.clock(), "")
