@@ -101,6 +101,7 @@ class Action(StrEnum):
     APPLICATION_FORM = "APPLICATION_FORM"
     INSURANCES = "INSURANCES"
     PICTURE = "PICTURE"
+    RECEIPT = "RECEIPT"
     SERVICE_HISTORY = "SERVICE_HISTORY"
 
 
@@ -113,6 +114,7 @@ VIEWS = frozenset(
         Action.APPLICATION_FORM,
         Action.INSURANCES,
         Action.PICTURE,
+        Action.RECEIPT,
         Action.SERVICE_HISTORY,
     }
 )
@@ -149,12 +151,15 @@ ACTION_NAMES = {
     Action.APPLICATION_FORM: Text("查看申办表单", "application form viewed"),
     Action.INSURANCES: Text("查询险种", "insurances viewed"),
     Action.PICTURE: Text("查看照片", "picture viewed"),
+    Action.RECEIPT: Text("查看受理回执", "receipt viewed"),
     Action.SERVICE_HISTORY: Text("查看办理记录", "service history viewed"),
 }
 
 DONE = "DONE"
 ISSUER = "ISSUER"
 OPERATOR = "OPERATOR"
+LINK = "LINK"
+"""The channel of what a link shows: no session asks for it."""
 
 _AT_ONCE = 200
 

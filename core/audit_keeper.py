@@ -49,7 +49,12 @@ class AuditKeeper:
         person = caller.citizen_id or caller.session_id
         self.add(Note(person, now, action, result, caller.channel.value, caller.session_id))
 
+    def note_link(self, person: int, now: Instant, action: Action) -> None:
+        """As `note`, for what a link of theirs shows."""
+        self.add(Note(person, now, action, audit.DONE, audit.LINK, 0))
+
     def add(self, note: Note) -> None:
+        """Refuses `TryAgainLater` when too many wait."""
         if len(self._waiting) >= MOST_WAITING:
             raise TryAgainLater(wait=5, retry_after=5)
         self._waiting.append(note)

@@ -58,13 +58,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """As printed. `progress_url` is what the QR code leads to."""
+    """As printed. `progress_url` is what the QR code leads to, `owner` the citizen's id."""
 
     number: str
     title: str
     english_title: str
     lines: tuple[Line, ...]
     progress_url: str
+    owner: int = 0
 
 
 async def newest_application(db: Reader, citizen_id: int) -> Application | None:
@@ -95,6 +96,7 @@ async def receipt_of(
             *_pickup(reference, row["bank_code"], row["outlet_code"]),
         ),
         progress_url=progress_url.replace("{number}", application.number),
+        owner=row["citizen_id"],
     )
 
 

@@ -7,16 +7,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from core import pictures
-from core.audit import DONE, Action, Note
+from core.audit import Action
 from core.errors import TryAgainLater
 from gateway.resolvers.context import Application
 from gateway.resolvers.picture_links import is_permitted
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
-
-LINK = "LINK"
-"""The audit log's channel of what a link shows: no session asks for it."""
-
 
 
 def picture_endpoint(application: Application) -> Endpoint:
@@ -33,7 +29,7 @@ def picture_endpoint(application: Application) -> Endpoint:
             return PlainTextResponse("There is no such picture.\n", status_code=404)
         data = await application.tools.objects.get(found.object_name, found.citizen_id)
         try:
-            application.audit.add(Note(found.citizen_id, now, Action.PICTURE, DONE, LINK, 0))
+            application.audit.note_link(found.citizen_id, now, Action.PICTURE)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}

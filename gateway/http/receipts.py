@@ -5,6 +5,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from core import receipts
+from core.audit import Action
+from core.errors import TryAgainLater
 from core.receipt_pdf import print_receipt
 from core.studio import PictureTrouble, StudioBusy
 from gateway.http.pictures import Endpoint
@@ -45,6 +47,10 @@ def receipt_endpoint(application: Application) -> Endpoint:
                 status_code=503,
                 headers={"Retry-After": str(_AGAIN_SECONDS)},
             )
+        try:
+            application.audit.note_link(found.owner, now, Action.RECEIPT)
+        except TryAgainLater:
+            return PlainTextResponse("Please try again later.\n", status_code=503)
         return Response(
             pdf,
             media_type="application/pdf",

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.applications import Application
+from core.audit import Action
 from core.clock import moment
 from core.services.receipt import receipt
 from gateway.resolvers.receipt_links import receipt_link
@@ -45,4 +46,4 @@ class ReceiptQuery:
     @strawberry.field(description="受理回执 · Receipt of the viewer's newest application.")
     async def receipt(self, info: Info) -> ReceiptResult:
         info.context.must_be_signed_in()
-        return Receipt(application=await read(info.context, receipt, None))
+        return Receipt(application=await read(info.context, receipt, None, noted=Action.RECEIPT))

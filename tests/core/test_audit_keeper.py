@@ -25,6 +25,7 @@ VIEWING = {
     "productionProgress": "{ productionProgress { __typename } }",
     "applicationForm": "{ applicationForm { __typename } }",
     "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename } }',
+    "receipt": "{ receipt { __typename } }",
     "serviceHistory": "{ serviceHistory { edges { cursor } } }",
 }
 PUBLIC = {"channels", "channel", "outlets"}
