@@ -126,6 +126,7 @@ ACTION_NAMES = {
     Action.BIND_CARD: Text("绑卡", "binding"),
     Action.UNBOUND: Text("解除绑定", "binding ended"),
     Action.SEND_CODE: Text("获取验证码", "verification code sent"),
+    Action.REQUEST_UPLOAD: Text("申请上传地址", "upload address requested"),
     Action.UPLOAD_PORTRAIT: Text("上传照片", "portrait uploaded"),
     Action.CONFIRM_PORTRAIT: Text("确认照片", "portrait confirmed"),
     Action.UPLOAD_ID_DOCUMENT: Text("上传身份证", "ID document uploaded"),

@@ -22,4 +22,4 @@ async def read_upload(context: Context, file: Upload) -> bytes:
 
 async def read_uploaded(context: Context, upload_id: str) -> bytes:
     number = int(upload_id) if upload_id.isascii() and upload_id.isdigit() else 0
-    return await read(context, read_whole, ReadUpload(number))
+    return await read(context, read_whole, ReadUpload(number), noted=None)

@@ -34,7 +34,8 @@ PUBLIC = {"channels", "channel", "outlets"}
 async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
     rows = (await world.rows("audit_entries"))["audit_entries"]
-    return [(row[3], row[4]) for row in rows if row[3] in VIEWS]
+    ordered = sorted(rows, key=lambda row: (row[0], row[1]))
+    return [(row[3], row[4]) for row in ordered if row[3] in VIEWS]
 
 
 async def settled(world: World, count: int) -> list[tuple[str, str]]:
