@@ -1,19 +1,41 @@
 """Who is calling: the channel, the session, and the person behind it once known."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Self
+
+_ID = re.compile(r"[A-Z][A-Z_]{0,15}")
 
 
 class ChannelId(StrEnum):
-    """The app through which a citizen came."""
+    """The app through which a citizen came: one of the guide's three, or a further one."""
 
     WECHAT = "WECHAT"
     UNIONPAY = "UNIONPAY"
     PING_AN = "PING_AN"
 
+    @classmethod
+    def further(cls, value: str) -> Self:
+        """The id of a channel that the guide does not have; its adapter names it so."""
+        if _ID.fullmatch(value) is None:
+            raise ValueError(f"a channel's id is 1 to 16 capital letters, not {value!r}")
+        if value in cls.__members__:
+            raise ValueError(f"{value} is the id of another channel")
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return _further.setdefault(value, member)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return _further.get(value)  # type: ignore[call-overload, no-any-return]
+
+
+_further: dict[str, ChannelId] = {}
+
 
 class RealNameLevel(StrEnum):
-    """How the person behind a session became known."""
+    """How the person behind a session became known. In this order, the lowest first."""
 
     NONE = "NONE"
     BOUND = "BOUND"

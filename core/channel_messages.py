@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, update
+from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, delete, update
 
 from core.callers import ChannelId
 from core.clock import Instant
@@ -32,6 +32,12 @@ _NOTE = Query(
     )
     .values(delivery=bindparam("result"), delivered_at=bindparam("at"))
     .returning(channel_messages.c.id)
+)
+_ERASE = Query(
+    delete(channel_messages).where(
+        channel_messages.c.citizen_id == bindparam("of_citizen"),
+        channel_messages.c.channel == bindparam("of_channel"),
+    )
 )
 
 
@@ -75,3 +81,7 @@ async def note_delivery(
         _NOTE, of_channel=channel.value, of_number=number, result=result[:64], at=now
     )
     return bool(noted)
+
+
+async def erase(db: Transaction, citizen_id: int, channel: ChannelId) -> None:
+    await db.fetch(_ERASE, of_citizen=citizen_id, of_channel=channel.value)

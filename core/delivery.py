@@ -11,7 +11,16 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from core import channel_messages, drafts, idempotency, nonces, orphans, outbox, pictures
+from core import (
+    channel_messages,
+    drafts,
+    idempotency,
+    nonces,
+    orphans,
+    outbox,
+    pictures,
+    sign_in_answers,
+)
 from core.callers import ChannelId
 from core.channel_messages import Messenger, Unreachable
 from core.clock import MINUTE, SECOND, Instant
@@ -101,6 +110,7 @@ class Worker:
 
         async def job(db: Transaction) -> None:
             await db.fetch(nonces.FORGET_OLD, before=now)
+            await db.fetch(sign_in_answers.FORGET_OLD, before=now)
             await db.fetch(idempotency.FORGET_OLD, before=now - idempotency.KEPT_FOR)
             await db.fetch(drafts.DISCARD_OLD, before=now - drafts.KEPT_FOR)
 

@@ -5,6 +5,7 @@ key, and settles it: delivered, due again later, or parked for an operator. A pe
 rows of one kind keep their order. The sealed payload is erased once delivered.
 """
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -121,6 +122,18 @@ _POSTPONE = Query(
     .where(_held)
     .values(due_at=bindparam("next_due"), claimed_until=0, failure=bindparam("why"))
 )
+_WITH_PAYLOAD = Query(
+    select(outbox).where(
+        outbox.c.person == bindparam("person"),
+        outbox.c.kind == bindparam("kind"),
+        outbox.c.payload.is_not(None),
+    )
+)
+_WITHDRAW = Query(
+    update(outbox)
+    .where(outbox.c.id == bindparam("effect_id"))
+    .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
+)
 _PARK = Query(
     update(outbox).where(_held).values(parked_at=bindparam("at"), failure=bindparam("why"))
 )
@@ -223,6 +236,18 @@ async def postpone(db: Transaction, effect: Effect, due_at: Instant, why: str) -
 
 async def park(db: Transaction, effect: Effect, now: Instant, why: str) -> None:
     await db.fetch(_PARK, effect_id=effect.id, claim=effect.claimed_until, at=now, why=why)
+
+
+async def withdraw(unit: Unit, person: int, kind: EffectKind, holding: Mapping[str, Any]) -> None:
+    """Forgets a person's effects of a kind whose payload holds these values, parked ones too.
+
+    One that a worker has claimed may still be delivered; one that cannot be opened stays.
+    """
+    for row in await unit.db.fetch(_WITH_PAYLOAD, person=person, kind=kind.value):
+        with contextlib.suppress(CannotOpen):
+            payload = _effect_from(row, unit.tools.vault).payload
+            if all(payload.get(name) == value for name, value in holding.items()):
+                await unit.db.fetch(_WITHDRAW, effect_id=row["id"], at=unit.now)
 
 
 def _effect_from(row: Row, vault: Vault) -> Effect:

@@ -163,6 +163,11 @@ class Settings:
         Secret(""), "48 hex digits: 3DES key of its encrypted fields"
     )
     unionpay_public_key: str = setting("", "PEM: UnionPay's key for notifications")
+    unionpay_leaving_types: str = setting(
+        "",
+        "types of UnionPay's notifications by which a user withdraws, separated by commas: "
+        "binding, sessions and channel data are then removed (the types are not published)",
+    )
     unionpay_redirect_domains: str = setting(
         "", "hosts that UnionPay may send the citizen back to, separated by commas"
     )
@@ -230,6 +235,7 @@ _OPTIONAL = {
     "unionpay_public_key",
     "unionpay_mini_program_id",
     "unionpay_templates",
+    "unionpay_leaving_types",
     "wechat_aes_key",
     "wechat_templates",
     "wechat_query_url",

@@ -20,6 +20,7 @@ from core.quotas import quotas
 from core.resumable_uploads import resumable_uploads
 from core.services.issuer_events import issuer_events
 from core.sessions import sessions
+from core.sign_in_answers import sign_in_answers
 from core.verification import verification_codes
 
 TABLES = (
@@ -32,6 +33,7 @@ TABLES = (
     bindings,
     sessions,
     nonces,
+    sign_in_answers,
     verification_codes,
     quotas,
     service_passwords,

@@ -26,7 +26,8 @@ from core.settings import Settings, key_ring
 from core.studio import Bounds, Studio
 from core.studio_worker import MEGABYTE
 from core.unit import Tools
-from gateway.channels import build_channels
+from gateway.channels import CHANNELS, build_channels
+from gateway.channels.base import Channel
 from gateway.channels.messengers import build_messengers
 from gateway.http.body_limit import BodyLimit
 from gateway.http.callbacks import callback_routes
@@ -72,15 +73,16 @@ def create_app(
     *,
     clock: Callable[[], Instant] = system_clock,
     transport: httpx.AsyncBaseTransport | None = None,
+    channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
     """The ASGI application. `transport` carries its calls to platforms and partners."""
-    schema = build_schema(limit_tokens, LimitDocuments, SignInAgain)
+    schema = build_schema(limit_tokens, LimitDocuments, SignInAgain, channels=channels)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
             database = await connect(settings.database_url)
-            application = assemble(settings, database, http, clock)
+            application = assemble(settings, database, http, clock, channels)
             app.state.application = application
             app.router.routes.extend(_routes(application, GraphQLView(schema, application)))
             if settings.sandbox:
@@ -117,9 +119,10 @@ def assemble(
     database: Database,
     http: httpx.AsyncClient,
     clock: Callable[[], Instant] = system_clock,
+    kinds: Sequence[type[Channel]] = CHANNELS,
 ) -> Application:
     tools = build_tools(settings, http)
-    channels = build_channels(settings, http)
+    channels = build_channels(settings, http, kinds)
     return Application(
         database=database,
         tools=tools,
@@ -179,6 +182,7 @@ def _cors(settings: Settings) -> list[Middleware]:
                 "graphql-preflight",
                 "x-card-channel",
                 "content-range",
+                "x-device-key",
             ],
             expose_headers=["upload-offset", "upload-length", "upload-complete", "retry-after"],
             max_age=600,

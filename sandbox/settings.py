@@ -94,6 +94,7 @@ def _apps(settings: Settings) -> dict[str, Any]:
         "unionpay_app_id": "unionpay-sandbox",
         "unionpay_public_key": _unionpay_public_key(settings),
         "unionpay_redirect_domains": domains,
+        "unionpay_leaving_types": "AUTH_CANCELLED",
         "ping_an_app_id": "ping-an-sandbox",
         "unionpay_mini_program_id": "mp-sandbox",
         "progress_url": f"{settings.address}{MOUNT}/#PRODUCTION_PROGRESS",

@@ -7,11 +7,12 @@ taken once by its key, each nonce once.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core import audit, bindings, channel_messages, nonces, sessions
+from core import audit, bindings, channel_messages, nonces, outbox, sessions, sign_in_answers
 from core.audit import Action
 from core.callers import ChannelId
 from core.clock import MINUTE
 from core.errors import TryAgainLater
+from core.outbox import EffectKind
 from core.unit import Unit
 
 NONCE_REMEMBERED = 10 * MINUTE
@@ -68,11 +69,17 @@ async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
 
 
 async def _forget(unit: Unit, event: ChannelEvent) -> None:
-    """Whoever leaves takes their channel's data along: binding, account key and sessions."""
+    """Whoever leaves takes their channel's data along: binding, account key, sessions, the
+    platform's answers, and messages sent, waiting or parked."""
     account_index = unit.tools.vault.index(f"{event.channel}|{event.account}", "account")
     citizen_id = await bindings.citizen_of(unit.db, event.channel, account_index)
     await sessions.end_all_of_account(unit.db, event.channel, account_index, unit.now)
     await sessions.erase_account(unit.db, event.channel, account_index)
+    await sign_in_answers.erase(unit.db, account_index)
     await bindings.erase(unit.db, event.channel, account_index)
     if citizen_id is not None:
+        await channel_messages.erase(unit.db, citizen_id, event.channel)
+        await outbox.withdraw(
+            unit, citizen_id, EffectKind.CHANNEL_MESSAGE, {"channel": event.channel.value}
+        )
         await audit.record(unit, citizen_id, Action.UNBOUND, channel=event.channel.value)

@@ -2,19 +2,24 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, bindings, citizens, sessions, sign_in_states
+from core import audit, bindings, citizens, sessions, sign_in_answers, sign_in_states
 from core.audit import Action
 from core.callers import Caller, ChannelId, RealNameLevel
 from core.clock import HOUR, SECOND, china_date
+from core.encryption import Vault
 from core.errors import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
 from core.forms import is_id_number, normal_name
 from core.sessions import NewSession
-from core.unit import Unit
+from core.sign_in_answers import SignInAnswer
+from core.unit import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What the channel's adapter learnt from the platform. `lifetime_seconds` is its token's."""
+    """What the channel's adapter learnt from the platform. `lifetime_seconds` is its token's.
+
+    With `may_come_twice` the answer is kept for the browser that shows the same code again.
+    """
 
     channel: ChannelId
     app_name: Text
@@ -25,6 +30,7 @@ class SignIn:
     credential: str = field(repr=False)
     device_key: str | None = field(repr=False)
     address: str = field(repr=False)
+    may_come_twice: bool = False
     name: str | None = field(default=None, repr=False)
     social_security_number: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
@@ -36,11 +42,36 @@ class SignedIn:
     caller: Caller
 
 
+@dataclass(frozen=True, slots=True)
+class FirstAnswerOf:
+    """Asks what the platform answered to this code when it came with this state before."""
+
+    channel: ChannelId
+    state_nonce: str
+    credential: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    account: str = field(repr=False)
+    lifetime_seconds: int
+
+
+async def first_answer(errand: Errand, asked: FirstAnswerOf) -> FirstAnswer | None:
+    vault = errand.tools.vault
+    pair = _pair_mark(vault, asked.state_nonce, asked.credential)
+    found = await sign_in_answers.find(errand.db, pair, errand.now)
+    if found is None:
+        return None
+    return FirstAnswer(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
+
+
 async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
     await _redeem_state(unit, command)
     vault = unit.tools.vault
     account_index = vault.index(f"{command.channel}|{command.account}", "account")
     account = vault.seal(command.account, "accounts", 0)
+    await _keep_answer(unit, command, account_index, account)
     if command.level is RealNameLevel.PLATFORM:
         citizen_id: int | None = await _recognise(unit, command, account_index, account)
         level = RealNameLevel.PLATFORM
@@ -68,11 +99,23 @@ async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
 async def _redeem_state(unit: Unit, command: SignIn) -> None:
     if command.state_nonce is None:
         return
-    index, nonce = unit.tools.vault.index, command.state_nonce
-    credential = index(f"{command.channel}|{command.credential}", "credential").hex()
-    pair = index(f"{nonce}|{command.credential}", "credential").hex()
+    vault, nonce = unit.tools.vault, command.state_nonce
+    credential = vault.index(f"{command.channel}|{command.credential}", "credential").hex()
+    pair = _pair_mark(vault, nonce, command.credential)
     if not await sign_in_states.redeem(unit.db, nonce, credential, pair, unit.now):
         raise SignInStateInvalid(field="state", app=command.app_name)
+
+
+async def _keep_answer(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> None:
+    if command.state_nonce is None or not command.may_come_twice:
+        return
+    pair = _pair_mark(unit.tools.vault, command.state_nonce, command.credential)
+    answer = SignInAnswer(account, command.lifetime_seconds)
+    await sign_in_answers.keep(unit.db, pair, account_index, answer, unit.now)
+
+
+def _pair_mark(vault: Vault, state_nonce: str, credential: str) -> str:
+    return vault.index(f"{state_nonce}|{credential}", "credential").hex()
 
 
 async def _recognise(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> int:

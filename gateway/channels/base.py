@@ -1,91 +1,53 @@
 """The contract that every channel keeps.
 
-A channel exchanges the credential that its app handed to the front-end for an identity,
-trusting only what a server-side call to the platform returned. Adapters keep no
-per-request state: settings and the HTTP client are given to them once.
+Both ways in run the same sequence, which this base owns: verify → identify → read → run →
+reply. A citizen comes by `sign_in`, what a platform tells us by `take_callback`. Adapters
+fill the holes below, and keep no per-request state: settings and the HTTP client are given
+to them once. They trust only what a server-side call to the platform returned.
 
 What not every platform offers (a bridge for the page, messages, callbacks) is refused loudly
 by this base, until an adapter fills it in.
 """
 
-import re
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import replace
+from typing import ClassVar, final
 
 import httpx
 
+from core import sign_in_states
 from core.callers import ChannelId, RealNameLevel
-from core.clock import MINUTE, Instant
-from core.errors import NotOfferedHere, SignInExpired, Text
-from core.settings import Settings
+from core.clock import Instant
+from core.errors import (
+    ChannelOff,
+    NotOfferedHere,
+    Required,
+    SignInExpired,
+    SignInStateInvalid,
+    Text,
+)
+from core.forms import LABELS
+from core.seals import Seals
+from core.services.sign_in import FirstAnswerOf, SignedIn, SignIn, first_answer, sign_in
+from core.settings import Settings, split
+from gateway.channels.checks import is_credential
+from gateway.channels.shapes import (
+    Answer,
+    CredentialUsed,
+    Door,
+    Entry,
+    EntryStep,
+    Identity,
+    Message,
+    Notification,
+)
+from gateway.channels.taking import take, take_patiently
 
-CLOCK_SKEW = 5 * MINUTE
-"""How far a platform's clock may be from ours, either way."""
-
-_STATE = re.compile(r"[A-Za-z0-9]{1,128}")
-_CREDENTIAL = re.compile(r"[!-~]{1,512}")
-
-
-class ForgedCallback(Exception):
-    """A call that the platform did not make, or not now, or not like this. Says no more."""
-
-
-class Undeliverable(Exception):
-    """The platform will not deliver to this account, now or later; `code` is its own."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class EntryStep:
-    """One step from opening the app to the card services, in the guide's words."""
-
-    order: int
-    title: Text
-    instruction: Text
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a platform vouches for. `account` is its stable user key."""
-
-    account: str = field(repr=False)
-    level: RealNameLevel
-    lifetime_seconds: int
-    name: str | None = field(default=None, repr=False)
-    social_security_number: str | None = field(default=None, repr=False)
-    phone: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message by a template that the operator registered with the platform.
-
-    `values` fill the template in its order; `url` opens when the citizen taps the message.
-    """
-
-    template_id: str
-    text: str = field(repr=False)
-    values: Mapping[str, str] = field(repr=False)
-    url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """What a platform told us by a callback that proved genuine.
-
-    A platform's retries carry the same `key`, a replay the same `nonce`: either is dropped.
-    """
-
-    event: str
-    account: str = field(repr=False)
-    key: str = field(repr=False)
-    nonce: str
-    fields: Mapping[str, str] = field(repr=False)
+LOOKS = 20
+LOOK_EVERY_SECONDS = 0.1
+"""Two seconds for another worker to write down what the platform has just told it."""
 
 
 class Channel(ABC):
@@ -93,14 +55,58 @@ class Channel(ABC):
     name: ClassVar[Text]
     app_name: ClassVar[Text]
     entry_steps: ClassVar[Sequence[EntryStep]]
-    binding_required: ClassVar[bool]
-    """Whether the platform vouches for nobody, so that the person binds once."""
+    level: ClassVar[RealNameLevel]
+    """What the platform vouches for: a person's name and number, or nobody (`NONE`)."""
     uses_state: ClassVar[bool]
     """Whether the platform hands back a `state`, which must then be one that we issued."""
+    calls_twice: ClassVar[bool] = False
+    """Whether its browsers come back twice with one code, and mean one sign-in."""
+    answers_first: ClassVar[bool] = False
+    """Whether it must hear from us before the work on what it told is done."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
         self._http = http
+
+    @property
+    def binding_required(self) -> bool:
+        """The platform vouches for nobody, so that the person binds once."""
+        return self.level is RealNameLevel.NONE
+
+    # --- the sequence, the same for all ---------------------------------------------------
+
+    @final
+    async def sign_in(self, entry: Entry, door: Door) -> SignedIn:
+        """Verify the state, identify by the platform, read its answer, run; reply a session.
+
+        Raises a `Refusal`, after which nothing has changed.
+        """
+        now = door.now()
+        state_nonce = self._verified_entry(entry, door.tools.seals, now)
+        identity = await self._identified(entry.credential, state_nonce, door, now)
+        return await door.run(sign_in, self._command(entry, state_nonce, identity))
+
+    @final
+    async def take_callback(self, query: Mapping[str, str], body: bytes, door: Door) -> Answer:
+        """Verify, identify, read, run, reply; or reply first, where the platform waits.
+
+        Raises `NotOfferedHere`, `ForgedCallback`, or the `Refusal` of what could not be taken
+        now, which must not be acknowledged, so that the platform sends it again.
+        """
+        told = self.verify_callback(query, body, door.now())
+        answer = self.reply(told, door.now())
+        if self.answers_first:
+            return replace(answer, afterwards=lambda: take_patiently(self.id, told, door))
+        await take(self.id, told, door)
+        return answer
+
+    @final
+    def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
+        """What the platform posted to us. Raises `NotOfferedHere` or `ForgedCallback`."""
+        sent = self.genuine(query, body, now)
+        return self.notification(sent, self.account_of(sent))
+
+    # --- holes that every adapter fills ---------------------------------------------------
 
     @abstractmethod
     def authorize_url(self, redirect_uri: str, state: str) -> str | None:
@@ -115,6 +121,8 @@ class Channel(ABC):
 
         Raises `SignInExpired`, `RealNameRequired`, `VirtualAccount` or `ChannelUnavailable`.
         """
+
+    # --- holes that an adapter fills where its platform has the capability ----------------
 
     async def bridge(self, page_url: str, now: Instant) -> Mapping[str, str]:
         """What the page at `page_url` passes to the app's script bridge before it may use it.
@@ -138,29 +146,90 @@ class Channel(ABC):
         """
         raise NotOfferedHere
 
-    def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
-        """Reads what the platform posted to us. Raises `NotOfferedHere` or `ForgedCallback`."""
+    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> Mapping[str, str]:
+        """Verify: the fields of a callback, of which the platform signed every one that counts."""
         raise NotOfferedHere
+
+    def account_of(self, sent: Mapping[str, str]) -> str:
+        """Identify: whom a genuine callback is about."""
+        raise NotOfferedHere
+
+    def notification(self, sent: Mapping[str, str], account: str) -> Notification:
+        """Read: a genuine callback in our words."""
+        raise NotOfferedHere
+
+    def reply(self, told: Notification, now: Instant) -> Answer:
+        """What the platform hears; an empty answer where the adapter says nothing else."""
+        return Answer(b"")
+
+    # --- for adapters ---------------------------------------------------------------------
 
     def _sent_by_app(self, credential: str) -> str:
         """The credential, if an app could have sent it: nothing else is worth a call."""
-        if _CREDENTIAL.fullmatch(credential) is None:
+        if not is_credential(credential):
             raise self._sign_in_expired()
         return credential
 
     def _sign_in_expired(self) -> SignInExpired:
         return SignInExpired(app=self.app_name)
 
+    # --- signing in, step by step ---------------------------------------------------------
 
-def checked_state(state: str) -> str:
-    """Both platforms with a state take letters and digits only, at most 128 bytes."""
-    if _STATE.fullmatch(state) is None:
-        raise ValueError("a state is 1 to 128 ASCII letters and digits")
-    return state
+    def _verified_entry(self, entry: Entry, seals: Seals, now: Instant) -> str | None:
+        """The nonce of the state, where the platform has one."""
+        if self.id.value in split(self._settings.channels_off.upper()):
+            raise ChannelOff(app=self.app_name)
+        if not entry.credential:
+            raise Required(field="credential", label=LABELS["credential"])
+        if not self.uses_state:
+            return None
+        nonce = sign_in_states.nonce_of(seals, self.id, entry.state, now, entry.verifier)
+        if nonce is None:
+            raise SignInStateInvalid(field="state", app=self.app_name)
+        return nonce
 
+    async def _identified(
+        self, credential: str, state_nonce: str | None, door: Door, now: Instant
+    ) -> Identity:
+        if state_nonce is None or not self.calls_twice:
+            return await self.identify(credential, now)
+        asked = FirstAnswerOf(self.id, state_nonce, credential)
+        first = await self._first_answer(asked, door)
+        if first is not None:
+            return first
+        try:
+            return await self.identify(credential, now)
+        except CredentialUsed:
+            first = await self._first_answer(asked, door, looks=LOOKS)
+            if first is None:
+                raise
+            return first
 
-def is_current(timestamp: str, now: Instant) -> bool:
-    """Whether a timestamp in whole seconds, as ten digits, lies within the permitted skew."""
-    if re.fullmatch(r"[0-9]{10}", timestamp) is None:
-        return False
-    return abs(int(timestamp) * 1000 - now) <= CLOCK_SKEW
+    async def _first_answer(
+        self, asked: FirstAnswerOf, door: Door, looks: int = 1
+    ) -> Identity | None:
+        """What another worker learnt when the same browser showed it the same code."""
+        for look in range(looks):
+            if look:
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
+            first = await door.read(first_answer, asked)
+            if first is not None:
+                return Identity(first.account, self.level, first.lifetime_seconds)
+        return None
+
+    def _command(self, entry: Entry, state_nonce: str | None, identity: Identity) -> SignIn:
+        return SignIn(
+            channel=self.id,
+            app_name=self.app_name,
+            account=identity.account,
+            level=identity.level,
+            lifetime_seconds=identity.lifetime_seconds,
+            state_nonce=state_nonce,
+            credential=entry.credential,
+            device_key=entry.device_key,
+            address=entry.address,
+            may_come_twice=self.calls_twice,
+            name=identity.name,
+            social_security_number=identity.social_security_number,
+            phone=identity.phone,
+        )

@@ -7,7 +7,8 @@ from core.channel_messages import Messenger, Unreachable
 from core.clock import Instant
 from core.errors import NotOfferedHere
 from core.settings import Settings
-from gateway.channels.base import Channel, Message, Undeliverable
+from gateway.channels.base import Channel
+from gateway.channels.shapes import Message, Undeliverable
 
 
 class ChannelMessenger:

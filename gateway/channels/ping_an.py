@@ -16,11 +16,12 @@ from core.clock import MINUTE, Instant
 from core.errors import RealNameRequired, Text
 from core.settings import Settings
 from gateway.channels.app_token import AppToken, Issued
-from gateway.channels.base import Channel, EntryStep, Identity, Message
+from gateway.channels.base import Channel
 from gateway.channels.breaker import PlatformRefused
 from gateway.channels.connection import Connection, Reply
 from gateway.channels.ping_an_signers import Signer, build_signer
 from gateway.channels.replies import ReplyPart, part
+from gateway.channels.shapes import EntryStep, Identity, Message
 from gateway.channels.token_stores import token_store
 
 R = TypeVar("R", bound=ReplyPart)
@@ -84,7 +85,7 @@ class PingAn(Channel):
             Text('首页服务大厅选择点击"社保卡服务"', "Home page, 服务大厅: choose 社保卡服务"),
         ),
     )
-    binding_required = False
+    level = RealNameLevel.PLATFORM
     uses_state = False
 
     def __init__(

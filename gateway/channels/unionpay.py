@@ -16,23 +16,24 @@ import httpx
 from core.callers import ChannelId, RealNameLevel
 from core.clock import SECOND, Instant
 from core.errors import NotOfferedHere, RealNameRequired, Refusal, Text
+from core.services.channel_events import ChannelEventType
 from core.settings import Settings, split
 from gateway.channels.app_token import AppToken, Issued
-from gateway.channels.base import (
-    Channel,
+from gateway.channels.base import Channel
+from gateway.channels.breaker import PlatformFailed, PlatformRefused
+from gateway.channels.checks import checked_state, is_current
+from gateway.channels.connection import Connection, Reply
+from gateway.channels.redirects import check_address
+from gateway.channels.replies import ReplyPart, part
+from gateway.channels.shapes import (
+    Answer,
     EntryStep,
     ForgedCallback,
     Identity,
     Message,
     Notification,
     Undeliverable,
-    checked_state,
-    is_current,
 )
-from gateway.channels.breaker import PlatformFailed, PlatformRefused
-from gateway.channels.connection import Connection, Reply
-from gateway.channels.redirects import check_address
-from gateway.channels.replies import ReplyPart, part
 from gateway.channels.token_stores import token_store
 from gateway.channels.unionpay_crypto import (
     FieldCipher,
@@ -113,7 +114,7 @@ class UnionPay(Channel):
             Text('点击"社保卡线上服务"', "Tap 社保卡线上服务"),
         ),
     )
-    binding_required = False
+    level = RealNameLevel.PLATFORM
     uses_state = True
 
     def __init__(
@@ -229,22 +230,35 @@ class UnionPay(Channel):
             raise self._platform.refused("applet.msg", refusal) from refusal
         return taken.notification_no
 
-    def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
-        """A form signed by UnionPay, for our appId and of this moment. The answer is `ACCEPTED`."""
+    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+        """A form that UnionPay signed, for our appId and of this moment."""
         if not self._settings.unionpay_public_key:
             raise NotOfferedHere
         fields = read_notification(body, self._settings.unionpay_public_key)
-        nonce = fields.get("nonceStr", "")
         ours = fields.get("appId") == self._settings.unionpay_app_id
-        if not (ours and nonce and is_current(fields.get("timestamp", ""), now)):
+        if not (ours and fields.get("nonceStr") and is_current(fields.get("timestamp", ""), now)):
             raise ForgedCallback
+        return fields
+
+    def account_of(self, sent: Mapping[str, str]) -> str:
+        """Empty where the notification is about nobody in particular."""
+        return sent.get("openId", "")
+
+    def notification(self, sent: Mapping[str, str], account: str) -> Notification:
+        """Which types there are is not published: the operator names those that mean leaving."""
+        event = sent.get("type", "")
+        leaves = bool(account) and event in split(self._settings.unionpay_leaving_types)
         return Notification(
-            event=fields.get("type", ""),
-            account=fields.get("openId", ""),
-            key=fields.get("traceId") or nonce,
-            nonce=nonce,
-            fields=fields,
+            event=event,
+            account=account,
+            key=sent.get("traceId") or sent["nonceStr"],
+            nonce=sent["nonceStr"],
+            fields=sent,
+            type=ChannelEventType.LEFT if leaves else ChannelEventType.OTHER,
         )
+
+    def reply(self, told: Notification, now: Instant) -> Answer:
+        return Answer(ACCEPTED, "application/json")
 
     # --- the platform ---------------------------------------------------------------------
 

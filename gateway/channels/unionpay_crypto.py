@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from gateway.channels.base import ForgedCallback
+from gateway.channels.shapes import ForgedCallback
 
 MOST_FIELDS = 64
 

@@ -15,24 +15,27 @@ import httpx
 from core.callers import ChannelId, RealNameLevel
 from core.clock import MINUTE, SECOND, Instant
 from core.errors import Refusal, Text, VirtualAccount
+from core.services.channel_events import ChannelEventType
 from core.settings import Settings, split
 from gateway.channels.app_token import AppToken, Issued
-from gateway.channels.base import (
-    Channel,
+from gateway.channels.base import Channel
+from gateway.channels.breaker import NothingDone, PlatformRefused
+from gateway.channels.checks import checked_state
+from gateway.channels.connection import Connection, Reply
+from gateway.channels.first_answers import FirstAnswers
+from gateway.channels.flights import Flights
+from gateway.channels.redirects import check_address
+from gateway.channels.replies import ReplyPart, part
+from gateway.channels.shapes import (
+    Answer,
+    CredentialUsed,
     EntryStep,
     ForgedCallback,
     Identity,
     Message,
     Notification,
     Undeliverable,
-    checked_state,
 )
-from gateway.channels.breaker import NothingDone, PlatformRefused
-from gateway.channels.connection import Connection, Reply
-from gateway.channels.first_answers import FirstAnswers
-from gateway.channels.flights import Flights
-from gateway.channels.redirects import check_address
-from gateway.channels.replies import ReplyPart, part
 from gateway.channels.token_stores import token_store
 from gateway.channels.wechat_callback import Callback
 from gateway.channels.wechat_menu import check_menu
@@ -49,6 +52,12 @@ CODE_INVALID = "40029"
 CODE_USED = "40163"
 UNREACHABLE_USER = frozenset({"40003", "43004", "43101", "45015"})
 """Not an openid of ours; no longer follows; refused the message; has not interacted lately."""
+EVENTS = {
+    "unsubscribe": ChannelEventType.LEFT,
+    "TEMPLATESENDJOBFINISH": ChannelEventType.MESSAGE_DELIVERED,
+}
+NONCE = "nonce"
+"""In lower case, as no field of a message is named."""
 
 
 class _CodeExchanged(ReplyPart, frozen=True):
@@ -100,8 +109,10 @@ class WeChat(Channel):
             Text("公众号菜单栏—微服务—新社保卡", "Account menu — 微服务 — 新社保卡"),
         ),
     )
-    binding_required = True
+    level = RealNameLevel.NONE
     uses_state = True
+    calls_twice = True
+    answers_first = True
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
@@ -165,7 +176,9 @@ class WeChat(Channel):
                 repeatable=False,
             )
         except PlatformRefused as refusal:
-            if refusal.code in (CODE_INVALID, CODE_USED):
+            if refusal.code == CODE_USED:
+                raise CredentialUsed(app=self.app_name) from refusal
+            if refusal.code == CODE_INVALID:
                 raise self._sign_in_expired() from refusal
             raise self._unexplained("sns/oauth2/access_token", refusal) from refusal
         self._answers.keep(key, answer, now)
@@ -221,26 +234,53 @@ class WeChat(Channel):
         """The `echostr` that proves the address is ours. Raises `ForgedCallback`."""
         return self._callback.check_url(query, now)
 
-    def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
+    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+        """The fields of the message, and the nonce, which only the query holds."""
+        sent = self._callback.read(query, body, now)
+        if not (sent.get("FromUserName") and sent.get("MsgType")):
+            raise ForgedCallback
+        return {**sent, NONCE: query["nonce"]}
+
+    def account_of(self, sent: Mapping[str, str]) -> str:
+        return sent["FromUserName"]
+
+    def notification(self, sent: Mapping[str, str], account: str) -> Notification:
         """Messages are told apart by MsgId, events by sender and time (消息排重).
 
         Reports on two messages may have the same second: they bear a MsgID of their own.
         """
-        sent = self._callback.read(query, body, now)
-        account, kind, event = sent.get("FromUserName"), sent.get("MsgType"), sent.get("Event", "")
-        if not (account and kind):
-            raise ForgedCallback
+        kind, event = sent["MsgType"], sent.get("Event", "")
         return Notification(
             event=event if kind == "event" else kind,
             account=account,
             key=sent.get("MsgId") or _event_key(sent),
-            nonce=query["nonce"],
+            nonce=sent[NONCE],
             fields=sent,
+            type=EVENTS.get(event, ChannelEventType.OTHER),
+            message_number=sent.get("MsgID", ""),
+            delivery=sent.get("Status", ""),
         )
 
-    def reply_text(self, to: Notification, text: str, now: Instant) -> bytes:
-        """A passive reply to a message, in the mode in which the platform speaks to us."""
-        return self._callback.reply_text(to.fields, text, now)
+    def reply(self, told: Notification, now: Instant) -> Answer:
+        """In the mode in which the platform speaks to us; `success` ends its repeats (被动回复)."""
+        text = self._says(told.event)
+        if text is None:
+            return Answer(b"success")
+        return Answer(self._callback.reply_text(told.fields, text, now), "application/xml")
+
+    def _says(self, event: str) -> str | None:
+        """What the account says in its conversation; None where it has nothing to say."""
+        if event == "subscribe":
+            return (
+                "欢迎关注成都人社局。首次使用请先绑卡（微服务 → 社保查询）："
+                f"{self._settings.wechat_query_url}"
+            )
+        if event in ("CLICK", "text"):
+            return (
+                "社会保障卡线上服务：公众号菜单栏 → 微服务 → 新社保卡。"
+                f"{self._settings.wechat_card_url} 首次使用请先绑卡（微服务 → 社保查询）。"
+            )
+        return None
 
     # --- the platform ---------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
 from defusedxml.ElementTree import ParseError, fromstring  # type: ignore[import-untyped]
 
 from core.clock import SECOND, Instant
-from gateway.channels.base import ForgedCallback, is_current
+from gateway.channels.checks import is_current
+from gateway.channels.shapes import ForgedCallback
 
 BLOCK = 32
 """The platform pads to 32 bytes, not to the 16 of AES: ordinary unpadders fail."""

@@ -1,12 +1,14 @@
 """The schema: one file per service, merged here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.channels import CHANNELS
+from gateway.channels.base import Channel
 from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
 from gateway.schema.apply_card import ApplyCardMutation
@@ -16,7 +18,7 @@ from gateway.schema.card_status import CardStatusQuery
 from gateway.schema.change_contact import ChangeContactMutation
 from gateway.schema.change_password import ChangePasswordMutation
 from gateway.schema.change_phone import ChangePhoneMutation
-from gateway.schema.channels import ChannelsQuery
+from gateway.schema.channels import ChannelsQuery, publish_channels
 from gateway.schema.errors import RefusalHandler
 from gateway.schema.masking import MaskUnexpected
 from gateway.schema.outlets import OutletsQuery
@@ -91,8 +93,11 @@ class Schema(strawberry.Schema):
         """Nothing: strawberry would log the document with its literals. `MaskUnexpected` logs."""
 
 
-def build_schema(*extensions: Callable[[], SchemaExtension]) -> strawberry.Schema:
+def build_schema(
+    *extensions: Callable[[], SchemaExtension], channels: Sequence[type[Channel]] = CHANNELS
+) -> strawberry.Schema:
     """The schema with error masking; `extensions` are factories, one instance a request."""
+    publish_channels(channels)
     return Schema(
         query=Query,
         mutation=Mutation,

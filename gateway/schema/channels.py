@@ -1,13 +1,24 @@
 """渠道 channels: the three apps and their entry steps, as in the guide."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
+from strawberry.types.enum import EnumValue
 
 from core import sign_in_states
-from core.callers import ChannelId
+from core.callers import ChannelId, RealNameLevel
 from gateway.channels.base import Channel as CoreChannel
+from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+
+
+def publish_channels(kinds: Sequence[type[CoreChannel]]) -> None:
+    """The enum holds the channels of the registry, in its order and words."""
+    ChannelId.__strawberry_definition__.values = [  # type: ignore[attr-defined]
+        EnumValue(kind.id.name, kind.id, description=f"{kind.name.zh} · {kind.name.en}")
+        for kind in kinds
+    ]
 
 
 @strawberry.type(description="进入步骤 · One step from opening the app to the card services.")
@@ -21,6 +32,19 @@ class EntryStep:
 class BridgeParameter:
     name: str = strawberry.field(description="名称 · As the bridge calls it.")
     value: str = strawberry.field(description="值 · To be passed on unchanged.")
+
+
+@strawberry.type(description="页面桥接 · The page may set up the app's script bridge.")
+class Bridge:
+    parameters: list[BridgeParameter] = strawberry.field(
+        description="桥接参数 · All that the bridge asks for; valid for this page and for now."
+    )
+
+
+BridgeResult = Annotated[
+    Bridge | Refusal,
+    strawberry.union("BridgeResult", description="页面桥接结果 · Parameters or refusal."),
+]
 
 
 @strawberry.type(description="渠道 · An app through which citizens reach the services.")
@@ -50,6 +74,13 @@ class Channel:
             )
             for step in self.channel.entry_steps
         ]
+
+    @strawberry.field(
+        description="实名级别 · What the platform vouches for: `PLATFORM` a person's name and number, "
+        "`NONE` nobody."
+    )
+    def level(self) -> RealNameLevel:
+        return self.channel.level
 
     @strawberry.field(
         description="是否需要绑卡 · Whether the citizen binds once (`bindCard`), because the platform vouches for nobody."
@@ -82,8 +113,9 @@ class Channel:
         return self.channel.authorize_url(redirect_uri, state)
 
     @strawberry.field(
-        description="页面桥接参数 · What the page passes to the app's script bridge: WeChat `wx.config`, "
-        "Ping An `sc.config`. Refused where the app has none."
+        description="页面桥接 · What the page passes to the app's script bridge before it uses it: "
+        "WeChat `wx.config` (JS-SDK signature), Ping An `sc.config` (initCode). "
+        "Refused with `NOT_OFFERED_HERE` where the app has none."
     )
     async def bridge(
         self,
@@ -91,9 +123,11 @@ class Channel:
         page_url: Annotated[
             str, strawberry.argument(description="页面地址 · The page that uses the bridge.")
         ],
-    ) -> list[BridgeParameter]:
-        parameters = await self.channel.bridge(page_url, info.context.now())
-        return [BridgeParameter(name=name, value=value) for name, value in parameters.items()]
+    ) -> BridgeResult:
+        given = await self.channel.bridge(page_url, info.context.now())
+        return Bridge(
+            parameters=[BridgeParameter(name=name, value=value) for name, value in given.items()]
+        )
 
 
 @strawberry.type

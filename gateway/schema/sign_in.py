@@ -8,7 +8,8 @@ import strawberry
 from core.callers import ChannelId
 from core.clock import moment
 from core.services import sign_in as service
-from gateway.resolvers.sign_in import sign_in_through
+from gateway.channels.shapes import Entry
+from gateway.resolvers.channel_door import ChannelDoor
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
 from gateway.schema.viewer import Viewer, viewer_of
@@ -57,8 +58,13 @@ SignInResult = Annotated[
 class SignInMutation:
     @strawberry.mutation(description="登录 · Exchanges the app's credential for a session.")
     async def sign_in(self, info: Info, input: Annotated[SignInInput, FORM]) -> SignInResult:
-        return SignedIn(
-            signed_in=await sign_in_through(
-                info.context, input.channel, input.credential, input.state, input.verifier
-            )
+        context = info.context
+        entry = Entry(
+            credential=input.credential,
+            state=input.state or "",
+            verifier=input.verifier or "",
+            device_key=context.device_key,
+            address=context.address,
         )
+        channel = context.application.channels[input.channel]
+        return SignedIn(signed_in=await channel.sign_in(entry, ChannelDoor(context)))

@@ -5,7 +5,7 @@ Personal values are opened and masked only when a query asks for them.
 
 import strawberry
 
-from core.callers import ChannelId
+from core.callers import ChannelId, RealNameLevel
 from core.cards import STATE_NAMES, Card, CardState
 from core.errors import Text
 from core.holders import Holder
@@ -13,13 +13,14 @@ from core.masking import mask_name, mask_number
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 
+strawberry.enum(ChannelId, description="渠道 · The app through which a citizen comes.")
 publish(
-    ChannelId,
-    "渠道 · The app through which a citizen comes.",
+    RealNameLevel,
+    "实名级别 · How the person behind a session became known; the lowest first.",
     {
-        ChannelId.WECHAT: Text("微信公众号“成都人社局”", "WeChat account of the bureau"),
-        ChannelId.UNIONPAY: Text("云闪付", "UnionPay app"),
-        ChannelId.PING_AN: Text("城市一账通", "Ping An app"),
+        RealNameLevel.NONE: Text("未绑卡", "Nobody is known yet"),
+        RealNameLevel.BOUND: Text("已绑卡", "Bound by name, number and a code to their phone"),
+        RealNameLevel.PLATFORM: Text("平台实名", "The app's platform vouches for name and number"),
     },
 )
 publish(CardState, "卡状态 (AAZ502) · State of a card.", STATE_NAMES)

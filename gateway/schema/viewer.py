@@ -4,7 +4,7 @@ import strawberry
 
 from core import holders
 from core.audit import Action
-from core.callers import Caller, ChannelId
+from core.callers import Caller, ChannelId, RealNameLevel
 from core.errors import NotBound
 from core.holders import Holder
 from core.masking import mask_name, mask_number, mask_phone
@@ -66,6 +66,12 @@ class Viewer:
     @strawberry.field(description="渠道 · Through which app.")
     def channel(self) -> ChannelId:
         return self.caller.channel
+
+    @strawberry.field(
+        description="实名级别 · How the person became known: by the platform, by binding, or not yet."
+    )
+    def level(self) -> RealNameLevel:
+        return self.caller.level
 
     @strawberry.field(
         description="是否已绑卡/实名 · Whether the person is known; if not, use `bindCard`."

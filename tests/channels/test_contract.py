@@ -23,11 +23,12 @@ from core.errors import (
     Text,
 )
 from gateway.channels import CHANNELS, build_channels
-from gateway.channels.base import Channel, EntryStep, Identity, Message
+from gateway.channels.base import Channel
 from gateway.channels.breaker import FAILURES_TO_OPEN, REST
+from gateway.channels.shapes import EntryStep, Identity, Message
 
 from .conftest import samples_of
-from .parts import NOW, settings
+from .parts import NAME, NOW, NUMBER, PHONE, settings
 from .samples.shape import Call, Samples
 
 EVERY_CALL = [
@@ -60,7 +61,6 @@ BROKEN: dict[str, Callable[[Call], Any]] = {
     ),
 }
 FORGED = ["", " ", "\x00", "code\r\nX: y", "码", "x" * 10_000, "a b\tc", "\u202ecode", "😀"]
-Q = ChannelId.WECHAT
 
 
 def answer(wire: respx.Router, samples: Samples, **replies: Any) -> dict[str, respx.Route]:
@@ -307,7 +307,7 @@ async def test_refused_citizens_never_open_the_breaker(
 ) -> None:
     routes = answer(wire, samples, **{samples.used.call: samples.used.reply})
     for number in range(FAILURES_TO_OPEN * 4):
-        assert await _outcome(channel.identify(f"used{number}", NOW)) is SignInExpired
+        assert await _outcome(channel.identify(f"used{number}", NOW)) is samples.used.refusal
     used = next(call for call in samples.calls if call.name == samples.used.call)
     routes[used.name].respond(json=dict(used.reply))
 
@@ -449,56 +449,71 @@ def test_takes_no_state_that_the_platform_would_change(channel: Channel, state: 
     assert "a" * 128 in str(channel.authorize_url("https://card.test/", "a" * 128))
 
 
-# --- a fourth channel ----------------------------------------------------------------------
+# --- the registry --------------------------------------------------------------------------
 
 
-class Kiosk(Channel):
-    """A made-up fourth platform with the least that a channel may have."""
+class Bare(Channel):
+    """A made-up platform with the least that a channel may have."""
 
-    id = Q
-    name = Text("自助终端", "Kiosk")
-    app_name = Text("自助终端", "the kiosk")
-    entry_steps = (EntryStep(1, Text("第一步", "Step 1"), Text("刷身份证", "Swipe your ID card")),)
-    binding_required = False
+    id = ChannelId.further("BARE")
+    name = app_name = Text("最简渠道", "The barest channel")
+    entry_steps = (EntryStep(1, Text("第一步", "Step 1"), Text("进入", "Enter")),)
+    level = RealNameLevel.NONE
     uses_state = False
 
     def authorize_url(self, redirect_uri: str, state: str) -> None:
         return None
 
     async def identify(self, credential: str, now: int) -> Identity:
-        return Identity(self._sent_by_app(credential), RealNameLevel.PLATFORM, 60)
-
-
-async def test_a_fourth_channel_is_one_class(http: httpx.AsyncClient) -> None:
-    kiosk = Kiosk(settings(), http)
-
-    assert (await kiosk.identify("swipe", NOW)).account == "swipe"
-    with pytest.raises(SignInExpired):
-        await kiosk.identify("", NOW)
+        return Identity(self._sent_by_app(credential), self.level, 60)
 
 
 async def test_what_a_platform_lacks_is_refused_loudly(http: httpx.AsyncClient) -> None:
-    kiosk = Kiosk(settings(), http)
+    bare = Bare(settings(), http)
 
     with pytest.raises(NotOfferedHere):
-        await kiosk.bridge("https://card.test/", NOW)
+        await bare.bridge("https://card.test/", NOW)
     with pytest.raises(NotOfferedHere):
-        await kiosk.send("account", Message("template", "text", {}), NOW)
+        await bare.send("account", Message("template", "text", {}), NOW)
     with pytest.raises(NotOfferedHere):
-        kiosk.verify_callback({}, b"", NOW)
+        bare.check_url({}, NOW)
+    with pytest.raises(NotOfferedHere):
+        bare.verify_callback({}, b"", NOW)
+
+
+def test_no_adapter_changes_the_sequence(kind: type[Channel]) -> None:
+    own = {name for each in kind.__mro__[: kind.__mro__.index(Channel)] for name in vars(each)}
+
+    assert own.isdisjoint({"sign_in", "take_callback", "verify_callback"})
+
+
+async def test_an_adapter_keeps_nothing_of_a_request(
+    channel: Channel, samples: Samples, wire: respx.Router
+) -> None:
+    before = set(vars(channel))
+    answer(wire, samples)
+
+    await channel.identify(samples.credential, NOW)
+
+    assert set(vars(channel)) == before
+    shown = str([vars(part) for part in vars(channel).values() if hasattr(part, "__dict__")])
+    assert not [text for text in (NAME, NUMBER, PHONE) if text in shown]
 
 
 def test_every_channel_has_its_own_id_and_samples() -> None:
-    assert {kind.id for kind in CHANNELS} == set(ChannelId)
-    assert len(CHANNELS) == len(ChannelId)
+    assert [kind.id for kind in CHANNELS] == list(ChannelId)
     assert all(samples_of(kind) for kind in CHANNELS)
 
 
 def test_a_missing_samples_file_fails() -> None:
-    class Unsampled(Kiosk):
-        id = "NOWHERE"  # type: ignore[assignment]
-
-    Unsampled.id = type("Id", (), {"value": "NOWHERE"})()
-
     with pytest.raises(pytest.fail.Exception, match="has no samples"):
-        samples_of(Unsampled)
+        samples_of(Bare)
+
+
+@pytest.mark.parametrize("name", ["", "wechat", "WECHAT", "TOO_LONG_FOR_THE_COLUMN", "A-B"])
+def test_a_further_channel_needs_an_id_of_its_own(name: str) -> None:
+    with pytest.raises(ValueError, match="id"):
+        ChannelId.further(name)
+    with pytest.raises(ValueError, match="ELSEWHERE"):
+        ChannelId("ELSEWHERE")
+    assert ChannelId("BARE") is Bare.id is ChannelId.further("BARE")

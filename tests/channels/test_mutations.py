@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.channels.base import ForgedCallback
+from gateway.channels.shapes import ForgedCallback
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.unionpay_crypto import signed_string
 from gateway.channels.wechat import WeChat

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from core.clock import MINUTE
 from core.errors import ChannelUnavailable, SignInExpired
-from gateway.channels.base import Message
 from gateway.channels.ping_an import PingAn
 from gateway.channels.ping_an_signers import Md5Signer, RsaSigner
+from gateway.channels.shapes import Message
 
 from .parts import NOW, settings
 from .samples.ping_an import BASE, SAMPLES, done

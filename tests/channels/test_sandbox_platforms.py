@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 from core.callers import ChannelId
 from core.errors import ChannelUnavailable, SignInExpired, VirtualAccount
 from gateway.channels import CHANNELS, build_channels
-from gateway.channels.base import Channel, Message, Undeliverable
+from gateway.channels.base import Channel
+from gateway.channels.shapes import Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.wechat import WeChat
 from gateway.channels.wechat_menu import build_menu

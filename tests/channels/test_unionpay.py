@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.clock import MINUTE
 from core.errors import ChannelUnavailable, NotOfferedHere, SignInExpired
-from gateway.channels.base import ForgedCallback, Message, Undeliverable
+from gateway.channels.shapes import ForgedCallback, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.unionpay_crypto import (
     TripleDesFields,

@@ -9,8 +9,8 @@ import respx
 
 from core.clock import MINUTE
 from core.errors import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
-from gateway.channels.base import Message, Undeliverable
 from gateway.channels.first_answers import MOST
+from gateway.channels.shapes import Message, Undeliverable
 from gateway.channels.wechat import CODE_LIFETIME, WeChat
 from gateway.channels.wechat_menu import MenuInvalid, build_menu
 

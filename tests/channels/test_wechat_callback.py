@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.clock import MINUTE
-from gateway.channels.base import ForgedCallback
+from gateway.channels.shapes import ForgedCallback
 from gateway.channels.wechat import WeChat, js_sdk_signature
 from gateway.channels.wechat_callback import Callback, CallbackCipher, read_message, sign
 from sandbox.platforms import wechat as platform
@@ -119,7 +119,7 @@ def test_reads_an_event(aes_key: str) -> None:
     sent = channel.verify_callback(query, body, NOW)
 
     assert (sent.event, sent.account, sent.nonce) == ("subscribe", "openid", query["nonce"])
-    assert sent.fields == SUBSCRIBE
+    assert sent.fields == {**SUBSCRIBE, "nonce": query["nonce"]}
 
 
 def test_a_retry_has_the_same_key_and_another_event_has_not() -> None:
@@ -137,11 +137,13 @@ def test_a_retry_has_the_same_key_and_another_event_has_not() -> None:
 
 
 def test_answers_in_the_mode_in_which_it_is_spoken_to() -> None:
-    plain, secure = wechat(), wechat(wechat_aes_key=AES_KEY)
+    page = "https://card.test/?a=1&b=<2>"
+    plain = wechat(wechat_card_url=page)
+    secure = wechat(wechat_card_url=page, wechat_aes_key=AES_KEY)
     sent = plain.verify_callback(*platform.callback(settings(), TEXT, NOW // 1000), NOW)
 
-    open_reply = read_message(plain.reply_text(sent, "请先绑卡 <1>", NOW))
-    sealed = read_message(secure.reply_text(sent, "请先绑卡 <1>", NOW))
+    open_reply = read_message(plain.reply(sent, NOW).body)
+    sealed = read_message(secure.reply(sent, NOW).body)
     cipher = CallbackCipher(AES_KEY, "wx0000000000000001")
 
     assert open_reply == {
@@ -149,7 +151,10 @@ def test_answers_in_the_mode_in_which_it_is_spoken_to() -> None:
         "FromUserName": "gh_account",
         "CreateTime": str(NOW // 1000),
         "MsgType": "text",
-        "Content": "请先绑卡 <1>",
+        "Content": (
+            "社会保障卡线上服务：公众号菜单栏 → 微服务 → 新社保卡。"
+            f"{page} 首次使用请先绑卡（微服务 → 社保查询）。"
+        ),
     }
     assert read_message(cipher.decrypt(sealed["Encrypt"])) == open_reply
     assert sealed["MsgSignature"] == sign(

@@ -31,4 +31,4 @@ async def test_every_persona_is_identified_as_who_they_are(
         assert identity.account == persona.account(channel.id)
         vouched = (identity.name, identity.social_security_number, identity.phone)
         known = (persona.name, persona.social_security_number, persona.phone)
-        assert vouched == ((None, None, None) if channel.binding_required else known)
+        assert vouched == ((None, None, None) if adapter.binding_required else known)

@@ -15,14 +15,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from core import channel_messages
+from core import channel_messages, outbox
 from core.callers import ChannelId
+from core.database import Query
+from core.outbox import EffectKind
 from core.settings import Secret
+from core.unit import Unit
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form
-from tests.front_end import World
-from tests.services.parts import history, later
+from tests.front_end import FrontEnd, World
+from tests.services.parts import history, later, person_id
 
 from .parts import (
     OPEN_ID,
@@ -225,6 +228,51 @@ async def test_who_leaves_takes_their_data_along(world: World) -> None:
     assert (await elsewhere.status())["__typename"] == "CardStatus"
 
 
+async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -> None:
+    citizen, neighbour = await world.enter("active", "WECHAT"), await world.enter("lost", "WECHAT")
+    await world.enter("active", "UNIONPAY")
+    for each in (citizen, neighbour):
+        await _change_password(each)
+    await world.http.get("/sandbox/messages")
+    waiting = await _put_messages(world, citizen)
+    sent_before = {row[2] for row in (await world.rows("channel_messages"))["channel_messages"]}
+
+    await door(world, "wechat/unfollow")
+
+    held = await world.rows("channel_messages", "sign_in_answers", "outbox")
+    of_person = await person_id(world, citizen.person)
+    assert sent_before == {"WECHAT", "UNIONPAY"}
+    assert [row[2] for row in held["channel_messages"] if row[1] == of_person] == ["UNIONPAY"]
+    assert len([row for row in held["channel_messages"] if row[1] != of_person]) == 1
+    assert len(held["sign_in_answers"]) == 1
+    payloads = {row[0]: row[4] for row in held["outbox"]}
+    assert [payloads[effect] is None for effect in waiting] == [True, False]
+
+
+async def _change_password(citizen: FrontEnd) -> None:
+    old, new = citizen.person.service_password, "60318527"
+    given = {"oldPassword": old, "newPassword": new, "confirmPassword": new}
+    answer = await citizen.do("changePassword", **given)
+    assert answer["__typename"] == "PasswordChanged", answer
+
+
+async def _put_messages(world: World, citizen: FrontEnd) -> list[int]:
+    """Two that are due tomorrow, into WeChat and into UnionPay; returns their ids in this order."""
+    application, now = world.application, world.application.clock()
+    person = await person_id(world, citizen.person)
+
+    async def job(db: Any) -> list[int]:
+        unit = Unit(db, now + 86_400_000, None, application.tools)
+        for channel in ("WECHAT", "UNIONPAY"):
+            payload = {"channel": channel, "account": "a", "template": "T", "text": "t"}
+            await outbox.put(unit, person=person, kind=EffectKind.CHANNEL_MESSAGE, payload=payload)
+        rows = await db.fetch(Query(outbox.outbox.select()))
+        return sorted(row["id"] for row in rows if row["created_at"] == now + 86_400_000)
+
+    ids: list[int] = await application.database.write(job)
+    return ids
+
+
 async def test_who_comes_back_binds_again(world: World) -> None:
     await world.enter("active", "WECHAT")
     await door(world, "wechat/unfollow")
@@ -384,12 +432,25 @@ async def test_a_notification_sent_again_byte_for_byte_writes_nothing(world: Wor
     assert await everything(world) == before
 
 
-async def test_a_notification_acts_for_its_user(world: World) -> None:
-    await world.enter("active", "UNIONPAY")
+@pytest.mark.parametrize(("type", "leaves"), [("USER_CHANGED", False), ("AUTH_CANCELLED", True)])
+async def test_a_notification_acts_for_its_user(world: World, type: str, leaves: bool) -> None:
+    citizen, neighbour = await world.enter("active"), await world.enter("lost")
 
-    answer = await door(world, "unionpay/notify", type="USER_CHANGED")
+    answer = await door(world, "unionpay/notify", type=type)
 
+    status = (await citizen.post("{ cardStatus { __typename } }")).json()
     assert answer == {"attempts": 1, "status": 200, "reply": '{"resp":"00"}'}
+    assert ("errors" in status) is leaves
+    assert (await neighbour.status())["__typename"] == "CardStatus"
+
+
+async def test_who_withdraws_in_unionpay_signs_in_anew(world: World) -> None:
+    await world.enter("active")
+    await door(world, "unionpay/notify", type="AUTH_CANCELLED")
+
+    citizen = await world.enter("active")
+
+    assert (await citizen.status())["__typename"] == "CardStatus"
 
 
 FALSE_NOTIFICATIONS: dict[str, Callable[[World], bytes]] = {

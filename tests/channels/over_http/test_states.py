@@ -1,15 +1,22 @@
 """The `state` of the authorize page: ours, of this channel and browser, for ten minutes, once."""
 
+import asyncio
 import base64
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
+from core.settings import Settings
 from gateway.channels import CHANNELS
+from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World
 from tests.services.parts import fault, later
+
+from .parts import OPEN_ID
 
 VERIFIER = "a verifier that the browser drew at random"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:43]
@@ -137,6 +144,76 @@ async def test_the_second_call_of_a_wechat_browser_signs_in_again(world: World) 
 
     assert [first["__typename"], second["__typename"]] == ["SignedIn", "SignedIn"]
     assert first["token"] != second["token"]
+
+
+# --- the second call, at another worker ------------------------------------------------------
+
+
+@pytest.fixture
+async def elsewhere(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Another worker of the same gateway: it shares the database and no memory."""
+    async with (
+        running(settings) as app,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS) as http,
+    ):
+        yield http
+
+
+async def test_the_second_call_gets_the_first_answer_at_another_worker(
+    world: World, elsewhere: httpx.AsyncClient
+) -> None:
+    here = world.front_end("active", "WECHAT")
+    there = FrontEnd(elsewhere, "WECHAT", here.person)
+    code, state = await _code(here), await _state(here, CHALLENGE)
+
+    first = await _sign_in(here, code, state, verifier=VERIFIER)
+    second = await _sign_in(there, code, state, verifier=VERIFIER)
+    overheard = await _sign_in(there, code, state)
+
+    assert [first["__typename"], second["__typename"]] == ["SignedIn", "SignedIn"]
+    assert first["token"] != second["token"]
+    assert fault(overheard) == INVALID
+    accounts = {row[3] for row in (await world.rows("sessions"))["sessions"]}
+    assert len(accounts) == 1
+
+
+async def test_both_calls_at_once_at_two_workers_are_one_sign_in(
+    world: World, elsewhere: httpx.AsyncClient
+) -> None:
+    here = world.front_end("active", "WECHAT")
+    there = FrontEnd(elsewhere, "WECHAT", here.person)
+    code, state = await _code(here), await _state(here)
+
+    answers = await asyncio.gather(
+        *(_sign_in(front_end, code, state) for front_end in (here, there) * 3)
+    )
+
+    assert {answer["__typename"] for answer in answers} == {"SignedIn"}
+
+
+async def test_a_first_answer_is_kept_for_the_lifetime_of_a_code(
+    world: World, elsewhere: httpx.AsyncClient
+) -> None:
+    here = world.front_end("active", "WECHAT")
+    there = FrontEnd(elsewhere, "WECHAT", here.person)
+    code, state = await _code(here), await _state(here)
+    await _sign_in(here, code, state)
+
+    with later(minutes=5, seconds=1):
+        late = await _sign_in(there, code, state)
+
+    assert fault(late) == ("SIGN_IN_EXPIRED", None)
+
+
+async def test_a_first_answer_lies_sealed(world: World) -> None:
+    citizen = world.front_end("active", "WECHAT")
+    code, state = await _code(citizen), await _state(citizen)
+    await _sign_in(citizen, code, state)
+
+    rows = (await world.rows("sign_in_answers"))["sign_in_answers"]
+
+    assert len(rows) == 1
+    assert not [text for text in (code, state, OPEN_ID) if text in str(rows)]
 
 
 async def test_a_state_used_with_one_code_takes_no_other(world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Refusal
-from gateway.channels.base import Identity
+from gateway.channels.shapes import Identity
 
 
 @dataclass(frozen=True, slots=True)
