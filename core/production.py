@@ -132,7 +132,7 @@ class NodeState:
 
 
 class Position(NamedTuple):
-    """How far a watcher has seen: an order, and the revision of it. Each node that is set is one more."""
+    """How far a watcher has seen: an order, and how many results were reported for it."""
 
     order_id: int
     revision: int
@@ -242,6 +242,16 @@ _SET_NODE = Query(
     )
     .returning(production_nodes.c.revision)
 )
+_START_NODE = Query(
+    update(production_nodes)
+    .where(
+        and_(
+            production_nodes.c.order_id == bindparam("order"),
+            production_nodes.c.node == bindparam("position"),
+        )
+    )
+    .values(result=bindparam("new_result"))
+)
 _NOTE_CHANGE = insert_into(production_changes)
 _SET_CARD = Query(
     update(production_orders)
@@ -311,30 +321,26 @@ async def owner_of(db: Reader, application_number: str) -> int | None:
 
 
 async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
-    """What has a time was reported, and is kept as a change for those who missed it.
+    """Without a time the node has only begun. What has one was reported: it is kept as a change.
 
     A reason is kept without anything that could be somebody's number.
     """
+    key = {"order": order_id, "position": state.node.position, "new_result": state.result.value}
+    if state.at is None:
+        await db.fetch(_START_NODE, **key)
+        return
     reason = None if state.reason is None else without_numbers(state.reason)
-    row = await db.fetch_one(
-        _SET_NODE,
-        order=order_id,
-        position=state.node.position,
-        new_result=state.result.value,
-        finished_at=state.at,
-        why=reason,
-    )
+    row = await db.fetch_one(_SET_NODE, **key, finished_at=state.at, why=reason)
     assert row is not None
-    if state.at is not None:
-        await db.fetch(
-            _NOTE_CHANGE,
-            order_id=order_id,
-            revision=row["revision"],
-            node=state.node.position,
-            result=state.result.value,
-            at=state.at,
-            reason=reason,
-        )
+    await db.fetch(
+        _NOTE_CHANGE,
+        order_id=order_id,
+        revision=row["revision"],
+        node=state.node.position,
+        result=state.result.value,
+        at=state.at,
+        reason=reason,
+    )
 
 
 async def set_card(

@@ -15,7 +15,6 @@ from core.production import (
     ProductionNode,
     ProductionOrder,
     production_changes,
-    production_nodes,
     production_orders,
 )
 
@@ -28,19 +27,14 @@ _SINCE = Query(
     )
     .order_by(production_changes.c.revision)
 )
+_last = (
+    select(func.coalesce(func.max(production_changes.c.revision), 0))
+    .where(production_changes.c.order_id == production_orders.c.id)
+    .scalar_subquery()
+)
 _POSITIONS = Query(
-    select(
-        production_orders.c.citizen_id,
-        production_orders.c.id,
-        func.max(production_nodes.c.revision).label("revision"),
-    )
-    .select_from(
-        production_orders.join(
-            production_nodes, production_nodes.c.order_id == production_orders.c.id
-        )
-    )
+    select(production_orders.c.citizen_id, production_orders.c.id, _last.label("revision"))
     .where(any_of(production_orders.c.citizen_id))
-    .group_by(production_orders.c.citizen_id, production_orders.c.id)
     .order_by(production_orders.c.id)
 )
 
