@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from core.citizens import Citizen
+from core.clock import Instant
 from core.errors import (
     BirthDateMismatch,
+    ConsentNotGiven,
     DocumentExpired,
     GenderMismatch,
     GuardianNeeded,
@@ -232,6 +234,11 @@ def check(
     _check_person(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:
         form.refuse(GuardianNeeded(field="financialWithholding", age=adult_age))
+
+
+def check_consent(form: Form, given_at: Instant | None) -> None:
+    if given_at is None:
+        form.refuse(ConsentNotGiven(field="consent"))
 
 
 def check_pictures(form: Form, kept: Mapping[PictureKind, Picture]) -> None:

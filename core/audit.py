@@ -80,6 +80,7 @@ class Action(StrEnum):
     CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT"
     UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT"
     CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS"
+    GIVE_CONSENT = "GIVE_CONSENT"
     SAVE_DRAFT = "SAVE_DRAFT"
     APPLY_CARD = "APPLY_CARD"
     ACTIVATE_CARD = "ACTIVATE_CARD"
@@ -131,6 +132,7 @@ ACTION_NAMES = {
     Action.CONFIRM_PORTRAIT: Text("确认照片", "portrait confirmed"),
     Action.UPLOAD_ID_DOCUMENT: Text("上传身份证", "ID document uploaded"),
     Action.CONFIRM_ID_DOCUMENTS: Text("确认身份证", "ID documents confirmed"),
+    Action.GIVE_CONSENT: Text("同意个人信息处理告知", "privacy notice agreed to"),
     Action.SAVE_DRAFT: Text("保存申办表单", "application draft saved"),
     Action.APPLY_CARD: Text("申办", "application"),
     Action.ACTIVATE_CARD: Text("激活", "activation"),

@@ -1,9 +1,9 @@
 """Consent to processing personal data: which version of the notice, and when."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam
+from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam, select
 
 from core.clock import Instant
-from core.database import Id, Query, Transaction, metadata
+from core.database import Id, Query, Reader, Transaction, metadata
 
 consents = Table(
     "consents",
@@ -25,6 +25,19 @@ _GIVE = Query(
         .on_conflict_do_nothing(index_elements=["citizen_id", "notice_version"])
     )
 )
+
+
+_GIVEN = Query(
+    select(consents.c.given_at).where(
+        consents.c.citizen_id == bindparam("citizen_id"),
+        consents.c.notice_version == bindparam("version"),
+    )
+)
+
+
+async def given_at(db: Reader, citizen_id: int, version: str) -> Instant | None:
+    row = await db.fetch_one(_GIVEN, citizen_id=citizen_id, version=version)
+    return None if row is None else int(row["given_at"])
 
 
 async def give(db: Transaction, citizen_id: int, version: str, now: Instant) -> None:

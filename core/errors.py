@@ -99,6 +99,8 @@ class RefusalCode(StrEnum):
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
     NOT_LANDSCAPE = "NOT_LANDSCAPE"
 
+    NOTICE_CHANGED = "NOTICE_CHANGED"
+    CONSENT_NOT_GIVEN = "CONSENT_NOT_GIVEN"
     FILE_EMPTY = "FILE_EMPTY"
     TOO_MANY_UPLOADS = "TOO_MANY_UPLOADS"
     NO_SUCH_UPLOAD = "NO_SUCH_UPLOAD"
@@ -536,6 +538,22 @@ class NoSuchPortrait(Refusal):
 class FileTooLarge(Refusal):
     code = RefusalCode.FILE_TOO_LARGE
     text = Text("文件不能超过 {most} MB。", "The file may have at most {most} MB.")
+
+
+class NoticeChanged(Refusal):
+    code = RefusalCode.NOTICE_CHANGED
+    text = Text(
+        "个人信息处理告知已更新，请阅读新版本后再同意。",
+        "The privacy notice has changed; please read the new version and agree to it.",
+    )
+
+
+class ConsentNotGiven(Refusal):
+    code = RefusalCode.CONSENT_NOT_GIVEN
+    text = Text(
+        "请先阅读并同意个人信息处理告知。",
+        "Please read and agree to the privacy notice first.",
+    )
 
 
 class FileEmpty(Refusal):

@@ -109,6 +109,10 @@ class Settings:
     reissue_fee_fen: int = setting(0, "fee of a reissue in fen (sample)")
     adult_age: int = setting(16, "years from which financial withholding can be opened online")
     privacy_notice_version: str = setting("1", "version of the notice citizens consent to")
+    privacy_notice_url: str = setting("", "where that notice stands, for front-ends to show")
+    consent_required: bool = setting(
+        False, "refuse an application before `giveConsent`; otherwise applying is the consent"
+    )
     code_lifetime_seconds: int = setting(300, "how long a verification code is valid")
     code_resend_seconds: int = setting(60, "wait before a code is sent again")
     codes_per_phone_hour: int = setting(5, "codes an hour for a phone, all purposes")
@@ -224,6 +228,7 @@ class Settings:
 
 
 _OPTIONAL = {
+    "privacy_notice_url",
     "objects_s3_bucket",
     "objects_s3_endpoint",
     "objects_s3_access_key_id",

@@ -197,6 +197,7 @@ SUCCESS = {
     "sendVerificationCode": "VerificationCodeSent",
     "saveApplicationDraft": "ApplicationDraftSaved",
     "requestUpload": "UploadRequested",
+    "giveConsent": "ConsentGiven",
     "applyCard": "CardApplied",
     "activateCard": "CardActivated",
     "reportLoss": "LossReported",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core import application_forms, citizens, drafts, pictures
+from core import application_forms, citizens, consents, drafts, pictures
 from core.application_forms import FilledForm
-from core.clock import china_date
+from core.clock import Instant, china_date
 from core.errors import Refusal
 from core.forms import Form
 from core.pictures import Picture, PictureKind
@@ -18,17 +18,21 @@ class FormInProgress:
 
     filled: FilledForm = field(repr=False)
     pictures: Mapping[PictureKind, Picture]
+    consent_given_at: Instant | None
     problems: tuple[Refusal, ...]
 
 
 async def application_form(errand: Errand, _: None) -> FormInProgress:
-    db, vault, now = errand.db, errand.tools.vault, errand.now
+    db, vault, now, settings = errand.db, errand.tools.vault, errand.now, errand.tools.settings
     citizen_id = errand.citizen_id
     citizen = await citizens.find(db, vault, citizen_id)
     assert citizen is not None
     filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
     kept = await pictures.latest(db, citizen_id)
+    agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)
     form = Form()
+    if settings.consent_required:
+        application_forms.check_consent(form, agreed)
     application_forms.check_pictures(form, kept)
     application_forms.check(
         form,
@@ -36,6 +40,6 @@ async def application_form(errand: Errand, _: None) -> FormInProgress:
         citizen,
         errand.tools.reference,
         china_date(now),
-        errand.tools.settings.adult_age,
+        settings.adult_age,
     )
-    return FormInProgress(filled, kept, form.problems)
+    return FormInProgress(filled, kept, agreed, form.problems)

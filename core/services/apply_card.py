@@ -78,6 +78,9 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
     citizen, filled = holder.citizen, command.form
     kept = await pictures.latest(db, citizen.id)
     form = Form()
+    if settings.consent_required:
+        agreed = await consents.given_at(db, citizen.id, settings.privacy_notice_version)
+        application_forms.check_consent(form, agreed)
     application_forms.check_pictures(form, kept)
     application_forms.check(
         form, filled, citizen, unit.tools.reference, china_date(unit.now), settings.adult_age

@@ -20,6 +20,7 @@ from gateway.schema.change_password import ChangePasswordMutation
 from gateway.schema.change_phone import ChangePhoneMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
 from gateway.schema.errors import RefusalHandler
+from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.masking import MaskUnexpected
 from gateway.schema.outlets import OutletsQuery
 from gateway.schema.production_progress import (
@@ -66,6 +67,7 @@ class Mutation(
     EndSessionMutation,
     BindCardMutation,
     SendVerificationCodeMutation,
+    ConsentMutation,
     UploadMutation,
     PortraitMutation,
     IdDocumentMutation,

@@ -6,6 +6,7 @@ import strawberry
 
 from core.application_forms import SPECS, FieldSpec, FieldType, schema_name
 from core.audit import Action
+from core.clock import moment
 from core.errors import RefusalCode, Text
 from core.forms import LABELS
 from core.pictures import PictureKind
@@ -19,6 +20,7 @@ from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, Refusal, problems_from
+from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.info import FORM, Info
 
 publish(
@@ -31,6 +33,14 @@ publish(
         FieldType.SELECT: Text("选择", "one of `options`"),
         FieldType.BOOLEAN: Text("是否", "yes or no"),
     },
+)
+
+
+_MISSING = (
+    RefusalCode.REQUIRED,
+    RefusalCode.CONSENT_NOT_GIVEN,
+    RefusalCode.PORTRAIT_NOT_CONFIRMED,
+    RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED,
 )
 
 
@@ -118,12 +128,19 @@ class ApplicationForm:
 
     @strawberry.field(description="未填项 · Names of what is still missing, pictures included.")
     def missing(self) -> list[str]:
-        pictures = (RefusalCode.PORTRAIT_NOT_CONFIRMED, RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED)
-        return [
-            problem.field or ""
-            for problem in self.form.problems
-            if problem.code is RefusalCode.REQUIRED or problem.code in pictures
-        ]
+        return [problem.field or "" for problem in self.form.problems if problem.code in _MISSING]
+
+    @strawberry.field(
+        description="个人信息处理告知 · What to show and ask before anything else; see `giveConsent`."
+    )
+    def privacy_notice(self, info: Info) -> PrivacyNotice:
+        settings, given_at = info.context.tools.settings, self.form.consent_given_at
+        return PrivacyNotice(
+            version=settings.privacy_notice_version,
+            url=settings.privacy_notice_url or None,
+            given_at=None if given_at is None else moment(given_at),
+            required=settings.consent_required,
+        )
 
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:

@@ -47,6 +47,7 @@ export const sandboxTests = {
     await assertTenServices(pingAn);
 
     await pingAn.locator('[data-service=APPLY_CARD]').click();
+    await press(pingAn, '我已阅读并同意');
     await press(pingAn, '使用示例图片');
     await pingAn.getByText('自动处理后照片预览').waitFor();
     await assertAccessible(page);

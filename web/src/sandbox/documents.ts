@@ -91,6 +91,7 @@ export interface ApplicationForm {
   fields: ApplicationField[];
   missing: string[];
   portrait: { portraitId: string; confirmed: boolean } | null;
+  privacyNotice: { version: string; url: string | null; givenAt: string | null };
 }
 
 export interface PortraitPreview {
@@ -230,6 +231,7 @@ export const APPLICATION_FORM = result(
     fields { name label help type required options { code name } defaultValue value problem { code message } }
     missing
     portrait { portraitId confirmed }
+    privacyNotice { version url givenAt }
   }`,
 );
 export const INSURANCES = result(
@@ -244,6 +246,7 @@ export const SEND_VERIFICATION_CODE = inputMutation(
   'sendVerificationCode',
   '... on VerificationCodeSent { maskedPhone resendAfter }',
 );
+export const GIVE_CONSENT = inputMutation('giveConsent', '... on ConsentGiven { at }');
 export const UPLOAD_PORTRAIT = result(
   'mutation UploadPortrait($file: Upload!)',
   'uploadPortrait(file: $file)',

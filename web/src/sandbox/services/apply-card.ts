@@ -4,6 +4,7 @@ import {
   APPLY_CARD,
   CONFIRM_ID_DOCUMENTS,
   CONFIRM_PORTRAIT,
+  GIVE_CONSENT,
   SAVE_APPLICATION_DRAFT,
   UPLOAD_ID_DOCUMENT,
   UPLOAD_PORTRAIT,
@@ -57,7 +58,27 @@ export function applyCard(visit: Visit): Screen {
   return async () => {
     const form = await visit.gateway.ask<ApplicationForm | Refusal>(APPLICATION_FORM);
     if (isRefusal(form)) return { title: '申办', body: [h('p', { class: 'alert', role: 'alert' }, form.message)] };
-    return portraitView(visit, form);
+    return form.privacyNotice.givenAt ? portraitView(visit, form) : noticeView(visit, form);
+  };
+}
+
+/** Asked once for each version, before any personal data is sent. */
+function noticeView(visit: Visit, form: ApplicationForm): View {
+  const { version, url } = form.privacyNotice;
+  const message = alertLine();
+  const agree = async () => {
+    const given = await visit.gateway.ask<Done | Refusal>(GIVE_CONSENT, { input: { noticeVersion: version } });
+    if (isRefusal(given)) say(message, given.message);
+    else visit.phone.replace(() => portraitView(visit, form));
+  };
+  return {
+    title: '个人信息处理告知',
+    body: [
+      h('p', { class: 'hint' }, `办理社会保障卡需要处理您的照片、身份证件和所填信息。告知版本:${version}(示例)。`),
+      ...(url ? [h('p', {}, h('a', { href: url, target: '_blank', rel: 'noreferrer' }, '阅读全文'))] : []),
+      message,
+      button('我已阅读并同意', () => void attempt(message, agree)),
+    ],
   };
 }
 

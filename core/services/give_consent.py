@@ -1,0 +1,29 @@
+"""同意 give consent: to the processing of personal data, by the version of the notice that was shown."""
+
+from dataclasses import dataclass
+
+from core import audit, consents
+from core.audit import Action
+from core.clock import Instant
+from core.errors import NoticeChanged
+from core.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class GiveConsent:
+    """`notice_version` is the version that the citizen read."""
+
+    notice_version: str
+
+
+async def give_consent(unit: Unit, command: GiveConsent) -> Instant:
+    """When the citizen agreed; agreeing again changes nothing."""
+    citizen_id, current = unit.citizen_id, unit.tools.settings.privacy_notice_version
+    if command.notice_version != current:
+        raise NoticeChanged(field="noticeVersion")
+    given_at = await consents.given_at(unit.db, citizen_id, current)
+    if given_at is not None:
+        return given_at
+    await consents.give(unit.db, citizen_id, current, unit.now)
+    await audit.record(unit, citizen_id, Action.GIVE_CONSENT, version=current)
+    return unit.now
