@@ -15,7 +15,7 @@ from core.errors import Language
 from core.idempotency import IdempotencyKey
 from core.live import Live
 from core.production_history import ProductionHistory
-from core.unit import Tools
+from core.unit import Tools, known
 from gateway.channels.base import Channel
 
 
@@ -72,3 +72,9 @@ class Context:
         if self.caller is None:
             raise Unauthenticated(_SIGN_IN_FIRST[self.language])
         return self.caller
+
+    def must_be_known(self) -> Caller:
+        """Refuses with `NotBound` before anything else is looked at, until a person is known."""
+        caller = self.must_be_signed_in()
+        known(caller)
+        return caller

@@ -8,6 +8,7 @@ from core.services.activate_card import ActivateCard, activate_card, draw_passwo
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 
@@ -39,12 +40,13 @@ ActivateCardResult = Annotated[
 @strawberry.type
 class ActivateCardMutation:
     @strawberry.mutation(
-        description="激活人社功能 · Activates a new card; after a reissue the old card is cancelled with it."
+        directives=[NEEDS_PERSON],
+        description="激活人社功能 · Activates a new card; after a reissue the old card is cancelled with it.",
     )
     async def activate_card(
         self, info: Info, input: Annotated[ActivateCardInput, FORM]
     ) -> ActivateCardResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ActivateCard(phone=input.phone, card_number=input.card_number, code=input.code)
         holder = await run(info.context, activate_card, command, first=draw_password)
         return CardActivated(card=CardStatus.of(holder))

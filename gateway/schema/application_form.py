@@ -22,6 +22,7 @@ from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, Refusal, problems_from
 from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 publish(
     FieldType,
@@ -212,10 +213,11 @@ SaveApplicationDraftResult = Annotated[
 @strawberry.type
 class ApplicationFormQuery:
     @strawberry.field(
-        description="申办表单 · Everything a front-end needs to render the form without tables of its own."
+        directives=[NEEDS_PERSON],
+        description="申办表单 · Everything a front-end needs to render the form without tables of its own.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return ApplicationForm(
             form=await read(info.context, application_form, None, noted=Action.APPLICATION_FORM)
         )
@@ -223,11 +225,13 @@ class ApplicationFormQuery:
 
 @strawberry.type
 class ApplicationDraftMutation:
-    @strawberry.mutation(description="保存草稿 · Saves what is given; unfinished is fine.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON], description="保存草稿 · Saves what is given; unfinished is fine."
+    )
     async def save_application_draft(
         self, info: Info, input: Annotated[ApplicationDraftInput, FORM]
     ) -> SaveApplicationDraftResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = SaveApplicationDraft(fields=input.given())
         saved = await run(info.context, save_application_draft, command)
         return ApplicationDraftSaved(

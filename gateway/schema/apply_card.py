@@ -9,6 +9,7 @@ from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
 from gateway.schema.receipt import Receipt
 from gateway.schema.reissue_card import PickupMethod
@@ -66,12 +67,13 @@ ApplyCardResult = Annotated[
 @strawberry.type
 class ApplyCardMutation:
     @strawberry.mutation(
-        description="申办 · Applies for a first card. Portrait and ID document must be confirmed before."
+        directives=[NEEDS_PERSON],
+        description="申办 · Applies for a first card. Portrait and ID document must be confirmed before.",
     )
     async def apply_card(
         self, info: Info, input: Annotated[ApplyCardInput, FORM]
     ) -> ApplyCardResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ApplyCard(form=input.filled(), code=input.code)
         progress = await run(info.context, apply_card, command, first=find_card_elsewhere)
         return CardApplied(

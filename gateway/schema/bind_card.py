@@ -10,6 +10,7 @@ from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_SESSION
 from gateway.schema.viewer import Viewer, viewer_of
 
 
@@ -37,7 +38,8 @@ BindCardResult = Annotated[
 @strawberry.type
 class BindCardMutation:
     @strawberry.mutation(
-        description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions."
+        directives=[NEEDS_SESSION],
+        description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions.",
     )
     async def bind_card(self, info: Info, input: Annotated[BindCardInput, FORM]) -> BindCardResult:
         caller = info.context.must_be_signed_in()

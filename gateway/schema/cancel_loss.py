@@ -8,6 +8,7 @@ from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 
@@ -31,10 +32,13 @@ CancelLossResult = Annotated[
 
 @strawberry.type
 class CancelLossMutation:
-    @strawberry.mutation(description="解挂 · Restores a lost card, while no reissue is open.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON],
+        description="解挂 · Restores a lost card, while no reissue is open.",
+    )
     async def cancel_loss(
         self, info: Info, input: Annotated[CancelLossInput, FORM]
     ) -> CancelLossResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = CancelLoss(phone=input.phone, card_number=input.card_number, code=input.code)
         return LossCancelled(card=CardStatus.of(await run(info.context, cancel_loss, command)))

@@ -9,6 +9,7 @@ from core.services.card_status import card_status
 from gateway.resolvers.run import read
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 CardStatusResult = Annotated[
@@ -19,7 +20,7 @@ CardStatusResult = Annotated[
 
 @strawberry.type
 class CardStatusQuery:
-    @strawberry.field(description="卡状态查询 · The viewer's card.")
+    @strawberry.field(directives=[NEEDS_PERSON], description="卡状态查询 · The viewer's card.")
     async def card_status(self, info: Info) -> CardStatusResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return CardStatus.of(await read(info.context, card_status, None, noted=Action.CARD_STATUS))

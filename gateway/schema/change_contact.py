@@ -10,6 +10,7 @@ from core.services.change_contact import ChangeContact, change_contact
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.input(description="其他信息变更 · Only what is given changes.")
@@ -41,11 +42,13 @@ ChangeContactResult = Annotated[
 
 @strawberry.type
 class ChangeContactMutation:
-    @strawberry.mutation(description="其他信息变更 · Landline, addresses and postal code.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON], description="其他信息变更 · Landline, addresses and postal code."
+    )
     async def change_contact(
         self, info: Info, input: Annotated[ChangeContactInput, FORM]
     ) -> ChangeContactResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ChangeContact(
             landline=input.landline,
             registered_address=input.registered_address,

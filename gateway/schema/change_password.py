@@ -10,6 +10,7 @@ from core.services.change_password import ChangePassword, change_password, judge
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.input(description="密码变更信息 · Old password and the new one, twice.")
@@ -35,12 +36,13 @@ ChangePasswordResult = Annotated[
 @strawberry.type
 class ChangePasswordMutation:
     @strawberry.mutation(
-        description="服务密码变更 · Five wrong old passwords lock the change for 24 hours."
+        directives=[NEEDS_PERSON],
+        description="服务密码变更 · Five wrong old passwords lock the change for 24 hours.",
     )
     async def change_password(
         self, info: Info, input: Annotated[ChangePasswordInput, FORM]
     ) -> ChangePasswordResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ChangePassword(
             old_password=input.old_password,
             new_password=input.new_password,

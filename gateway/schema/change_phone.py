@@ -10,6 +10,7 @@ from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.input(description="手机号码变更信息 · The new phone and a code sent to it.")
@@ -33,10 +34,10 @@ ChangePhoneResult = Annotated[
 
 @strawberry.type
 class ChangePhoneMutation:
-    @strawberry.mutation(description="手机号码变更 · Binds a new phone.")
+    @strawberry.mutation(directives=[NEEDS_PERSON], description="手机号码变更 · Binds a new phone.")
     async def change_phone(
         self, info: Info, input: Annotated[ChangePhoneInput, FORM]
     ) -> ChangePhoneResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ChangePhone(new_phone=input.new_phone, code=input.code)
         return PhoneChanged(at=moment(await run(info.context, change_phone, command)))

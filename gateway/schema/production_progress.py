@@ -19,6 +19,7 @@ from gateway.resolvers.context import Context
 from gateway.resolvers.run import note, read
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
 
 ProductionProgressResult = Annotated[
@@ -40,9 +41,12 @@ _BAD_CURSOR = {
 
 @strawberry.type
 class ProductionProgressQuery:
-    @strawberry.field(description="制卡进度查询 · The six nodes of the viewer's newest card.")
+    @strawberry.field(
+        directives=[NEEDS_PERSON],
+        description="制卡进度查询 · The six nodes of the viewer's newest card.",
+    )
     async def production_progress(self, info: Info) -> ProductionProgressResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return ProductionProgress(
             progress=await read(
                 info.context, production_progress, None, noted=Action.PRODUCTION_PROGRESS
@@ -53,11 +57,12 @@ class ProductionProgressQuery:
 @strawberry.type
 class ProductionProgressSubscription:
     @strawberry.subscription(
+        directives=[NEEDS_PERSON],
         description="制卡进度实时查询 · Over `graphql-transport-ws` or SSE. The first message is "
         "always the progress as it is now (while there is no application, it comes with the "
         "first one); then one within half a second of each change. Changes that come at once may "
         "share a message: `changes` lists each of them, in order, exactly once. The stream ends "
-        "with its session. After a lost connection, subscribe again with `after`."
+        "with its session. After a lost connection, subscribe again with `after`.",
     )
     async def production_progress(
         self, info: Info, after: Annotated[str | None, AFTER] = None

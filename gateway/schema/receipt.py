@@ -13,6 +13,7 @@ from gateway.resolvers.receipt_links import receipt_link
 from gateway.resolvers.run import read
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.type(description="受理回执 · Receipt of an application for a card.")
@@ -43,7 +44,10 @@ ReceiptResult = Annotated[
 
 @strawberry.type
 class ReceiptQuery:
-    @strawberry.field(description="受理回执 · Receipt of the viewer's newest application.")
+    @strawberry.field(
+        directives=[NEEDS_PERSON],
+        description="受理回执 · Receipt of the viewer's newest application.",
+    )
     async def receipt(self, info: Info) -> ReceiptResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return Receipt(application=await read(info.context, receipt, None, noted=Action.RECEIPT))

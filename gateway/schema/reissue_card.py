@@ -11,6 +11,7 @@ from gateway.resolvers.run import run
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
 from gateway.schema.receipt import Receipt
 
@@ -58,12 +59,13 @@ ReissueCardResult = Annotated[
 @strawberry.type
 class ReissueCardMutation:
     @strawberry.mutation(
-        description="补卡 · A new card for one that was reported lost; from then on it cannot be restored."
+        directives=[NEEDS_PERSON],
+        description="补卡 · A new card for one that was reported lost; from then on it cannot be restored.",
     )
     async def reissue_card(
         self, info: Info, input: Annotated[ReissueCardInput, FORM]
     ) -> ReissueCardResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ReissueCard(
             pickup_method=input.pickup_method.value,
             district_code=input.district_code,

@@ -8,6 +8,7 @@ from core.services.report_loss import ReportLoss, report_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 
@@ -30,10 +31,13 @@ ReportLossResult = Annotated[
 
 @strawberry.type
 class ReportLossMutation:
-    @strawberry.mutation(description="挂失 · Formally reports the card lost; it stops working.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON],
+        description="挂失 · Formally reports the card lost; it stops working.",
+    )
     async def report_loss(
         self, info: Info, input: Annotated[ReportLossInput, FORM]
     ) -> ReportLossResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ReportLoss(phone=input.phone, code=input.code)
         return LossReported(card=CardStatus.of(await run(info.context, report_loss, command)))

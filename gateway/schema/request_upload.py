@@ -11,6 +11,7 @@ from gateway.resolvers.run import run
 from gateway.resolvers.upload_links import upload_link
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.input(description="断点续传 · The file that will be sent.")
@@ -41,13 +42,14 @@ RequestUploadResult = Annotated[
 @strawberry.type
 class UploadMutation:
     @strawberry.mutation(
+        directives=[NEEDS_PERSON],
         description="断点续传 · An address of its own for a file, which goes on where a bad mobile "
-        "network cut it off."
+        "network cut it off.",
     )
     async def request_upload(
         self, info: Info, input: Annotated[RequestUploadInput, FORM]
     ) -> RequestUploadResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         upload = await run(info.context, request_upload, RequestUpload(size=input.size))
         return UploadRequested(
             upload_id=strawberry.ID(str(upload.id)),

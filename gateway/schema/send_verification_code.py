@@ -13,6 +13,7 @@ from gateway.resolvers.run import run
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_SESSION
 
 publish(VerificationPurpose, "验证码用途 · What a code is for.", PURPOSE_NAMES)
 
@@ -45,8 +46,9 @@ SendVerificationCodeResult = Annotated[
 @strawberry.type
 class SendVerificationCodeMutation:
     @strawberry.mutation(
+        directives=[NEEDS_SESSION],
         description="获取验证码 · Valid 5 minutes, for one purpose, one phone and this session; "
-        "the fifth wrong try voids it."
+        "the fifth wrong try voids it.",
     )
     async def send_verification_code(
         self, info: Info, input: Annotated[SendVerificationCodeInput, FORM]

@@ -17,6 +17,7 @@ from core.services.service_history import NEWEST, HistoryPage, ServiceHistory, s
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_PERSON
 
 DEFAULT_FIRST = 20
 
@@ -108,8 +109,9 @@ class ServiceHistoryConnection:
 @strawberry.type
 class ServiceHistoryQuery:
     @strawberry.field(
+        directives=[NEEDS_PERSON],
         description="办理记录 · The viewer's own history, newest first: when, through which "
-        "channel, what, and with which result. What was only viewed appears within a second."
+        "channel, what, and with which result. What was only viewed appears within a second.",
     )
     async def service_history(
         self,
@@ -122,7 +124,7 @@ class ServiceHistoryQuery:
             strawberry.argument(description="游标 · The entries after this cursor, older ones."),
         ] = None,
     ) -> ServiceHistoryConnection:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ServiceHistory(first, NEWEST if after is None else _number(after))
         page = await read(info.context, service_history, command, noted=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)

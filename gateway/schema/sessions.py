@@ -13,6 +13,7 @@ from core.sessions import OpenSession
 from gateway.resolvers.run import read, run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_SESSION
 
 
 @strawberry.type(description="登录会话 · One open session of the viewer.")
@@ -54,7 +55,8 @@ EndSessionResult = Annotated[
 @strawberry.type
 class SessionsQuery:
     @strawberry.field(
-        description="登录会话 · The viewer's open sessions in all channels, newest first."
+        directives=[NEEDS_SESSION],
+        description="登录会话 · The viewer's open sessions in all channels, newest first.",
     )
     async def sessions(self, info: Info) -> list[Session]:
         info.context.must_be_signed_in()
@@ -64,7 +66,10 @@ class SessionsQuery:
 
 @strawberry.type
 class EndSessionMutation:
-    @strawberry.mutation(description="结束会话 · Ends one of the viewer's sessions at once.")
+    @strawberry.mutation(
+        directives=[NEEDS_SESSION],
+        description="结束会话 · Ends one of the viewer's sessions at once.",
+    )
     async def end_session(
         self,
         info: Info,

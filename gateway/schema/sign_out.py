@@ -10,6 +10,7 @@ from core.services.sign_out import sign_out
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
+from gateway.schema.levels import NEEDS_SESSION
 
 
 @strawberry.type(description="已退出 · The session has ended.")
@@ -25,7 +26,7 @@ SignOutResult = Annotated[
 
 @strawberry.type
 class SignOutMutation:
-    @strawberry.mutation(description="退出 · Ends the session at once.")
+    @strawberry.mutation(directives=[NEEDS_SESSION], description="退出 · Ends the session at once.")
     async def sign_out(self, info: Info) -> SignOutResult:
         info.context.must_be_signed_in()
         return SignedOut(at=moment(await run(info.context, sign_out, None)))

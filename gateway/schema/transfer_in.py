@@ -17,6 +17,7 @@ from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 publish(InsuranceType, "险种 (AAE140) · An insurance type.", INSURANCE_NAMES)
@@ -66,8 +67,9 @@ TransferInResult = Annotated[
 @strawberry.type
 class TransferInQuery:
     @strawberry.field(
+        directives=[NEEDS_PERSON],
         description="查询险种 · For a card of another city of Sichuan: the five insurance types, "
-        "with whether the viewer is enrolled in Chengdu."
+        "with whether the viewer is enrolled in Chengdu.",
     )
     async def insurances(
         self,
@@ -76,7 +78,7 @@ class TransferInQuery:
             str, strawberry.argument(description="卡号 · On the portrait side of the card.")
         ],
     ) -> InsurancesResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         found = await read(
             info.context,
             find_insurances,
@@ -98,12 +100,13 @@ class TransferInQuery:
 @strawberry.type
 class TransferInMutation:
     @strawberry.mutation(
-        description="卡归属地转入 · Moves the home region of a card of another city of Sichuan to Chengdu."
+        directives=[NEEDS_PERSON],
+        description="卡归属地转入 · Moves the home region of a card of another city of Sichuan to Chengdu.",
     )
     async def transfer_in(
         self, info: Info, input: Annotated[TransferInInput, FORM]
     ) -> TransferInResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = TransferIn(
             card_number=input.card_number,
             insurances=tuple(input.insurances),

@@ -22,6 +22,7 @@ from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 class IdDocumentSide(StrEnum):
@@ -65,7 +66,8 @@ ConfirmIdDocumentsResult = Annotated[
 @strawberry.type
 class IdDocumentMutation:
     @strawberry.mutation(
-        description="上传身份证 · One side, photographed in landscape; JPEG, PNG or WebP, at most 10 MB."
+        directives=[NEEDS_PERSON],
+        description="上传身份证 · One side, photographed in landscape; JPEG, PNG or WebP, at most 10 MB.",
     )
     async def upload_id_document(
         self,
@@ -73,12 +75,13 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         file: Annotated[Upload, PICTURE],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return await _keep(info.context, side, await read_upload(info.context, file))
 
     @strawberry.mutation(
+        directives=[NEEDS_PERSON],
         description="使用已上传的身份证照片 · As `uploadIdDocument`, with a file that was sent to a "
-        "`requestUpload` address."
+        "`requestUpload` address.",
     )
     async def upload_id_document_from(
         self,
@@ -86,12 +89,14 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         upload_id: Annotated[strawberry.ID, UPLOAD_ID],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return await _keep(info.context, side, await read_uploaded(info.context, upload_id))
 
-    @strawberry.mutation(description="确认身份证 · Accepts both sides as uploaded last.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON], description="确认身份证 · Accepts both sides as uploaded last."
+    )
     async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return IdDocumentsConfirmed(at=moment(await run(info.context, confirm_id_documents, None)))
 
 

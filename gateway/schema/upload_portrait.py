@@ -13,6 +13,7 @@ from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.errors import Refusal
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.type(description="预审项目 · One check of the picture.")
@@ -54,26 +55,30 @@ _CHECKS = {
 @strawberry.type
 class PortraitMutation:
     @strawberry.mutation(
+        directives=[NEEDS_PERSON],
         description="上传照片 · 本人二寸白底彩色照片; JPEG, PNG or WebP, at most 10 MB. "
-        "Sent by the GraphQL multipart request specification."
+        "Sent by the GraphQL multipart request specification.",
     )
     async def upload_portrait(
         self, info: Info, file: Annotated[Upload, PICTURE]
     ) -> UploadPortraitResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return await _preview(info.context, await read_upload(info.context, file))
 
     @strawberry.mutation(
+        directives=[NEEDS_PERSON],
         description="使用已上传的照片 · As `uploadPortrait`, with a file that was sent to a "
-        "`requestUpload` address."
+        "`requestUpload` address.",
     )
     async def upload_portrait_from(
         self, info: Info, upload_id: Annotated[strawberry.ID, UPLOAD_ID]
     ) -> UploadPortraitResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return await _preview(info.context, await read_uploaded(info.context, upload_id))
 
-    @strawberry.mutation(description="确认照片 · Accepts the processed portrait.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON], description="确认照片 · Accepts the processed portrait."
+    )
     async def confirm_portrait(
         self,
         info: Info,
@@ -82,7 +87,7 @@ class PortraitMutation:
             strawberry.argument(description="照片编号 · Of the newest `PortraitPreview`."),
         ],
     ) -> ConfirmPortraitResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         number = int(portrait_id) if portrait_id.isascii() and portrait_id.isdigit() else 0
         confirmed = await run(info.context, confirm_portrait, ConfirmPortrait(portrait_id=number))
         return PortraitConfirmed(portrait_id=strawberry.ID(str(confirmed)))
