@@ -75,12 +75,13 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """`name` is the attribute of `FilledForm`; `options` are the choices of a select."""
+    """`name` is the attribute of `FilledForm`; `options` are the choices of a select,
+    given what was typed so far."""
 
     name: str
     type: FieldType
     help: Text
-    options: Callable[[Reference], Sequence[Option]] | None = None
+    options: Callable[[Reference, FilledForm], Sequence[Option]] | None = None
     default: str | None = None
     required: bool = True
 
@@ -102,19 +103,19 @@ SPECS = (
         "education_code",
         FieldType.SELECT,
         Text("请选择最高学历", "Highest education"),
-        lambda reference: reference.educations.options,
+        lambda reference, _: reference.educations.options,
     ),
     FieldSpec(
         "occupation_code",
         FieldType.SELECT,
         Text("请选择职业/工种", "Occupation"),
-        lambda reference: reference.occupations.options,
+        lambda reference, _: reference.occupations.options,
     ),
     FieldSpec(
         "bank_code",
         FieldType.SELECT,
         Text("社保卡金融账户的开户银行", "Bank of the card's financial account"),
-        lambda reference: reference.banks.options,
+        lambda reference, _: reference.banks.options,
     ),
     FieldSpec(
         "financial_withholding",
@@ -125,19 +126,20 @@ SPECS = (
         "pickup_method",
         FieldType.SELECT,
         Text("到服务网点领取", "Collect at an outlet"),
-        lambda reference: reference.pickup_methods.options,
+        lambda reference, _: reference.pickup_methods.options,
         default="OUTLET",
     ),
     FieldSpec(
         "district_code",
         FieldType.SELECT,
         Text("请选择领卡网点所在区县", "District of the pickup outlet"),
-        lambda reference: reference.districts.options,
+        lambda reference, _: reference.districts.options,
     ),
     FieldSpec(
         "outlet_code",
         FieldType.SELECT,
-        Text("请先选择开户银行和领卡区县", "Choose bank and district first; see `outlets`"),
+        Text("请先选择开户银行和领卡区县", "Choose bank and district first"),
+        lambda reference, filled: _outlets(reference, filled),
     ),
     FieldSpec(
         "phone",
@@ -148,14 +150,14 @@ SPECS = (
         "nationality_code",
         FieldType.SELECT,
         Text("国籍或地区", "Nationality or region"),
-        lambda reference: reference.nationalities.options,
+        lambda reference, _: reference.nationalities.options,
         default="CHN",
     ),
     FieldSpec(
         "id_document_type",
         FieldType.SELECT,
         Text("证件类型", "Document type"),
-        lambda reference: reference.id_document_types.options,
+        lambda reference, _: reference.id_document_types.options,
         default=RESIDENT_ID_CARD,
     ),
     FieldSpec(
@@ -178,13 +180,13 @@ SPECS = (
         "gender_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference: reference.genders.options,
+        lambda reference, _: reference.genders.options,
     ),
     FieldSpec(
         "ethnicity_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference: reference.ethnicities.options,
+        lambda reference, _: reference.ethnicities.options,
     ),
     FieldSpec(
         "birth_date",
@@ -192,6 +194,14 @@ SPECS = (
         Text("如19900131，与身份证一致", "Like 19900131, as on the ID card"),
     ),
 )
+
+
+def _outlets(reference: Reference, filled: FilledForm) -> Sequence[Option]:
+    """Those of the chosen district that serve the chosen bank; none before both are chosen."""
+    if not (filled.district_code and filled.bank_code):
+        return ()
+    found = reference.outlets_in(filled.district_code, filled.bank_code)
+    return [Option(outlet.code, outlet.name) for outlet in found]
 
 
 def schema_name(name: str) -> str:

@@ -80,13 +80,15 @@ class FormField:
     def required(self) -> bool:
         return self.spec.required
 
-    @strawberry.field(description="选项 · Choices of a select; for outlets see `outlets`.")
+    @strawberry.field(
+        description="选项 · Choices of a select. Outlets: those of the draft's district and bank, "
+        "or ask `outlets`."
+    )
     def options(self, info: Info) -> list[Option]:
         if self.spec.options is None:
             return []
-        return [
-            Option.from_core(option) for option in self.spec.options(info.context.tools.reference)
-        ]
+        found = self.spec.options(info.context.tools.reference, self.form.filled)
+        return [Option.from_core(option) for option in found]
 
     @strawberry.field(description="默认值 · What to fill in at first.")
     def default_value(self) -> str | None:

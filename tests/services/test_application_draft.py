@@ -93,6 +93,23 @@ async def test_keeps_an_unfinished_form_and_tells_what_is_missing_and_wrong(worl
     assert (await history(world, citizen.person))[-1] == "SAVE_DRAFT"
 
 
+async def test_offers_the_outlets_of_the_chosen_district_and_bank(world: World) -> None:
+    citizen = await world.enter("no-card")
+    unchosen = await _options(citizen, "outletCode")
+
+    await _save(citizen, districtCode=_FILLED["districtCode"], bankCode=_FILLED["bankCode"])
+    offered = await _options(citizen, "outletCode")
+
+    asked = await citizen.ask(
+        "query($d: String!, $b: String) { outlets(districtCode: $d, bankCode: $b) { code name } }",
+        d=_FILLED["districtCode"],
+        b=_FILLED["bankCode"],
+    )
+    assert unchosen == []
+    assert offered == asked
+    assert _FILLED["outletCode"] in [option["code"] for option in offered]
+
+
 async def test_is_resumed_from_another_channel(world: World) -> None:
     at_first = await world.enter("no-card", "UNIONPAY")
     await _save(at_first, postalCode="610041", financialWithholding=False, idIssuer="x")
@@ -159,6 +176,14 @@ async def test_refuses_what_is_far_too_long(world: World) -> None:
     assert problems(answer) == [("idIssuer", "TOO_LONG"), ("name", "TOO_LONG")]
     assert in_english["message"] == "Name may have at most 200 characters."
     assert await world.rows() == before
+
+
+async def _options(citizen: FrontEnd, name: str) -> list[dict[str, str]]:
+    form = await citizen.ask(_FORM)
+    found: list[dict[str, str]] = next(
+        field["options"] for field in form["fields"] if field["name"] == name
+    )
+    return found
 
 
 async def _save(citizen: FrontEnd, **fields: Any) -> dict[str, Any]:
