@@ -25,6 +25,7 @@ from core.callers import ChannelId
 from core.clock import Instant
 from core.database import Id, Query, Reader, Transaction, insert_into, metadata
 from core.ids import new_id
+from core.lookups import index_is, named
 
 bindings = Table(
     "bindings",
@@ -57,7 +58,7 @@ bindings = Table(
 _OF_ACCOUNT = Query(
     select(bindings.c.citizen_id).where(
         bindings.c.channel == bindparam("channel"),
-        bindings.c.account_index == bindparam("account_index"),
+        index_is(bindings.c.account_index, "account"),
         bindings.c.ended_at.is_(None),
     )
 )
@@ -67,18 +68,18 @@ _END_OLDER = Query(
     .where(
         bindings.c.channel == bindparam("of_channel"),
         or_(
-            bindings.c.account_index == bindparam("of_account"),
+            index_is(bindings.c.account_index, "account"),
             bindings.c.citizen_id == bindparam("of_citizen"),
         ),
         bindings.c.ended_at.is_(None),
     )
     .values(ended_at=bindparam("at"))
-    .returning(bindings.c.account_index, bindings.c.citizen_id)
+    .returning(bindings.c.account, bindings.c.citizen_id)
 )
 _ERASE = Query(
     delete(bindings).where(
         bindings.c.channel == bindparam("of_channel"),
-        bindings.c.account_index == bindparam("of_account"),
+        index_is(bindings.c.account_index, "account"),
     )
 )
 _OF_CITIZEN = Query(
@@ -90,12 +91,15 @@ _OF_CITIZEN = Query(
 
 @dataclass(frozen=True, slots=True)
 class EndedBinding:
-    account_index: bytes
+    """`account` is the sealed account that was bound."""
+
+    account: bytes
     citizen_id: int
 
 
-async def citizen_of(db: Reader, channel: ChannelId, account_index: bytes) -> int | None:
-    row = await db.fetch_one(_OF_ACCOUNT, channel=channel.value, account_index=account_index)
+async def citizen_of(db: Reader, channel: ChannelId, accounts: list[bytes]) -> int | None:
+    """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
+    row = await db.fetch_one(_OF_ACCOUNT, channel=channel.value, **named("account", accounts))
     return None if row is None else int(row["citizen_id"])
 
 
@@ -104,7 +108,7 @@ async def bind(
     now: Instant,
     *,
     channel: ChannelId,
-    account_index: bytes,
+    accounts: list[bytes],
     account: bytes,
     citizen_id: int,
 ) -> list[EndedBinding]:
@@ -112,26 +116,26 @@ async def bind(
     ended = await db.fetch(
         _END_OLDER,
         of_channel=channel.value,
-        of_account=account_index,
         of_citizen=citizen_id,
         at=now,
+        **named("account", accounts),
     )
     await db.fetch(
         _INSERT,
         id=new_id(now),
         channel=channel.value,
-        account_index=account_index,
+        account_index=accounts[0],
         account=account,
         citizen_id=citizen_id,
         created_at=now,
         ended_at=None,
     )
-    return [EndedBinding(bytes(row["account_index"]), row["citizen_id"]) for row in ended]
+    return [EndedBinding(bytes(row["account"]), row["citizen_id"]) for row in ended]
 
 
-async def erase(db: Transaction, channel: ChannelId, account_index: bytes) -> None:
+async def erase(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
     """Removes all that is known of an account, ended bindings included."""
-    await db.fetch(_ERASE, of_channel=channel.value, of_account=account_index)
+    await db.fetch(_ERASE, of_channel=channel.value, **named("account", accounts))
 
 
 async def accounts_of(db: Reader, citizen_id: int) -> list[tuple[ChannelId, bytes]]:

@@ -25,6 +25,7 @@ from core.database import Id, Query, Reader, Row, Transaction, insert_into, meta
 from core.encryption import Sealed, Vault
 from core.errors import PhoneNotBound
 from core.ids import new_id
+from core.lookups import index_is, named
 
 citizens = Table(
     "citizens",
@@ -52,10 +53,10 @@ PHONE = "phone"
 _LOCK = Query(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
 _BY_ID = Query(select(citizens).where(citizens.c.id == bindparam("id")))
 _BY_SSN = Query(
-    select(citizens).where(citizens.c.social_security_number_index == bindparam("ssn_index"))
+    select(citizens).where(index_is(citizens.c.social_security_number_index, "ssn_index"))
 )
 _OWNER_OF_PHONE = Query(
-    select(citizens.c.id).where(citizens.c.phone_index == bindparam("phone_index"))
+    select(citizens.c.id).where(index_is(citizens.c.phone_index, "phone_index"))
 )
 _INSERT = insert_into(
     citizens,
@@ -143,19 +144,13 @@ async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:
 
 
 async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:
-    for index in vault.indexes(number, SSN):
-        row = await db.fetch_one(_BY_SSN, ssn_index=index)
-        if row is not None:
-            return Citizen.from_row(row, vault)
-    return None
+    row = await db.fetch_one(_BY_SSN, **named("ssn_index", vault.indexes(number, SSN)))
+    return None if row is None else Citizen.from_row(row, vault)
 
 
 async def owner_of_phone(db: Reader, vault: Vault, phone: str) -> int | None:
-    for index in vault.indexes(phone, PHONE):
-        row = await db.fetch_one(_OWNER_OF_PHONE, phone_index=index)
-        if row is not None:
-            return int(row["id"])
-    return None
+    row = await db.fetch_one(_OWNER_OF_PHONE, **named("phone_index", vault.indexes(phone, PHONE)))
+    return None if row is None else int(row["id"])
 
 
 async def register(

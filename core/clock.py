@@ -15,6 +15,10 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+CLOCK_SKEW = MINUTE
+"""How far the clocks of two servers may lie apart. What began later than that from now began
+before a clock was set back: it is not valid again."""
+
 CHINA = timezone(timedelta(hours=8), "UTC+08:00")
 """China has one time zone and no summer time; citizens read every date in it."""
 
@@ -34,3 +38,8 @@ def china_date(at: Instant) -> date:
 def seconds_until(at: Instant, now: Instant) -> int:
     """Whole seconds to wait, rounded up, never negative."""
     return max(0, -((now - at) // SECOND))
+
+
+def is_within(ends_at: Instant, lifetime: int, now: Instant) -> bool:
+    """Whether it has begun and not ended; a clock that was set back makes nothing valid again."""
+    return ends_at - lifetime - CLOCK_SKEW <= now < ends_at

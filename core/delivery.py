@@ -109,7 +109,7 @@ class Worker:
         self._forget_at = now + _FORGET_EVERY
 
         async def job(db: Transaction) -> None:
-            await db.fetch(nonces.FORGET_OLD, before=now)
+            await db.fetch(nonces.FORGET_OLD, before=now - nonces.KEPT_AFTER)
             await db.fetch(sign_in_answers.FORGET_OLD, before=now)
             await db.fetch(idempotency.FORGET_OLD, before=now - idempotency.KEPT_FOR)
             await db.fetch(drafts.DISCARD_OLD, before=now - drafts.KEPT_FOR)

@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+MOST_KEYS = 4
+"""In a ring: the current one, and those that are still being replaced."""
+
 
 class Suite(StrEnum):
     """Which algorithms protect personal columns."""

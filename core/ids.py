@@ -20,3 +20,8 @@ def least_id(at: Instant) -> int:
 def new_id(now: Instant) -> int:
     """41 bits of milliseconds, 22 bits of a sequence with a random start in each process."""
     return (now << _SEQUENCE_BITS) | (next(_sequence) & ((1 << _SEQUENCE_BITS) - 1))
+
+
+def first_id_at(at: Instant) -> int:
+    """The ids made before that moment are below it."""
+    return at << _SEQUENCE_BITS

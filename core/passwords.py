@@ -1,17 +1,19 @@
-"""The service password: eight digits, kept as Argon2id of its keyed pepper.
+"""The service password: eight digits, kept as an Argon2id hash that is sealed with the pepper.
 
-Eight digits alone could be tried out from a stolen database, so the pepper's key lies
-outside it. Hashing takes about 20 ms and 19 MiB (OWASP's Argon2id parameters): it runs in
+Eight digits alone could be tried out from a stolen database, so the pepper lies outside it;
+a seal, unlike a hash, can be renewed under another pepper without the password. Hashing takes about 20 ms and 19 MiB (OWASP's Argon2id parameters): it runs in
 threads, a few at a time, and never inside a transaction. Wrong tries are counted in the
 database: the fifth locks changing the password for 24 hours.
 """
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -30,11 +32,15 @@ from sqlalchemy import (
 
 from core.clock import HOUR, Instant
 from core.database import Id, Query, Reader, Transaction, metadata
+from core.errors import TryAgainLater
 from core.seals import Seals
 
 MOST_TRIES = 5
 LOCKED_FOR = 24 * HOUR
 _HASHERS_AT_ONCE = 2
+MOST_WAITING = 64
+
+T = TypeVar("T")
 
 service_passwords = Table(
     "service_passwords",
@@ -79,24 +85,30 @@ _COUNT = Query(
 
 @dataclass(frozen=True, slots=True)
 class StoredPassword:
+    """`hash` is the opened Argon2id hash."""
+
     citizen_id: int
-    hash: str
+    hash: str = field(repr=False)
     tries: int
     locked_until: Instant
     version: int
 
 
-async def find(db: Reader, citizen_id: int) -> StoredPassword | None:
+async def find(db: Reader, seals: Seals, citizen_id: int) -> StoredPassword | None:
     row = await db.fetch_one(_OF_CITIZEN, citizen_id=citizen_id)
     if row is None:
         return None
     return StoredPassword(
-        row["citizen_id"], row["hash"], row["tries"], row["locked_until"], row["version"]
+        citizen_id=citizen_id,
+        hash=seals.open_hash(citizen_id, row["hash"]),
+        tries=row["tries"],
+        locked_until=row["locked_until"],
+        version=row["version"],
     )
 
 
-async def store(db: Transaction, citizen_id: int, password_hash: str) -> None:
-    await db.fetch(_SET, citizen_id=citizen_id, hash=password_hash)
+async def store(db: Transaction, seals: Seals, citizen_id: int, password_hash: str) -> None:
+    await db.fetch(_SET, citizen_id=citizen_id, hash=seals.hash(citizen_id, password_hash))
 
 
 async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instant) -> int:
@@ -115,30 +127,34 @@ async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instan
 class Hasher:
     """Argon2id in a bounded pool of threads (the library releases the interpreter lock)."""
 
-    def __init__(self, seals: Seals) -> None:
-        self._seals = seals
+    def __init__(self) -> None:
         self._argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._pool = ThreadPoolExecutor(_HASHERS_AT_ONCE, thread_name_prefix="argon2")
+        self._waiting = 0
 
     async def hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.hash_now, password)
+        return await self._in_turn(self.hash_now, password)
 
     async def matches(self, password_hash: str, password: str) -> bool:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._matches, password_hash, password)
+        return await self._in_turn(self._matches, password_hash, password)
 
     def hash_now(self, password: str) -> str:
-        """As `hash`, in the calling thread. The stored form is `pepper id$argon2 hash`."""
-        key_id, peppered = self._seals.pepper(password)
-        return f"{key_id}{self._argon2.hash(peppered)}"
+        """As `hash`, in the calling thread."""
+        return self._argon2.hash(password)
+
+    async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
+        """Refuses `TryAgainLater` when too many wait already: a second of hashing at most."""
+        if self._waiting >= MOST_WAITING:
+            raise TryAgainLater(wait=2, retry_after=2)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        finally:
+            self._waiting -= 1
 
     def _matches(self, password_hash: str, password: str) -> bool:
-        key_id, _, encoded = password_hash.partition("$")
-        peppered = self._seals.pepper_again(key_id, password)
-        if peppered is None:
-            return False
         try:
-            return self._argon2.verify(f"${encoded}", peppered)
+            return self._argon2.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 

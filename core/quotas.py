@@ -29,6 +29,9 @@ _OPEN = Query(
 _KEEP = Query(
     update(quotas).where(quotas.c.key == bindparam("of_key")).values(times=bindparam("new_times"))
 )
+_TAKE_OVER = Query(
+    delete(quotas).where(quotas.c.key == bindparam("of_key")).returning(quotas.c.times)
+)
 CLEAR = Query(delete(quotas))
 
 
@@ -40,16 +43,27 @@ class Limit:
     window: int
 
 
-async def take(db: Transaction, key: bytes, limits: Sequence[Limit], now: Instant) -> Instant:
-    """Counts one use. Returns 0, or, when a limit is reached, the moment it allows the next."""
-    row = await db.fetch_one(_OPEN, key=key, at=now)
+async def take(
+    db: Transaction, keys: Sequence[bytes], limits: Sequence[Limit], now: Instant
+) -> Instant:
+    """Counts one use. Returns 0, or, when a limit is reached, the moment it allows the next.
+
+    `keys` are the indexes of one key, the current one first: uses under older ones count too.
+    A use that lies ahead, because a clock was set back, counts as one of now.
+    """
+    current, *older = keys
+    row = await db.fetch_one(_OPEN, key=current, at=now)
     assert row is not None
+    kept = json.loads(row["times"])
+    for key in older:
+        before = await db.fetch_one(_TAKE_OVER, of_key=key)
+        kept += json.loads(before["times"]) if before else []
     longest = max(limit.window for limit in limits)
-    times = [at for at in json.loads(row["times"]) if now - longest < at]
+    times = sorted(min(at, now) for at in kept if now - longest < at)
     free_at = max(_free_at(times, limit, now) for limit in limits)
     if free_at > now:
         return free_at
-    await db.fetch(_KEEP, of_key=key, new_times=json.dumps([*times, now]))
+    await db.fetch(_KEEP, of_key=current, new_times=json.dumps([*times, now]))
     return 0
 
 

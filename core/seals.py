@@ -1,13 +1,21 @@
 """Keyed marks for what is never read back: verification codes, states, links, audit entries.
 
 Two key rings: the peppers guard codes and passwords, the audit keys guard the history.
-A mark is `key id length | key id | HMAC-SHA-256`.
+A mark is `key id length | key id | HMAC-SHA-256`. A password's hash is sealed rather than
+marked, with AES-256-GCM under a key of its own derived from the pepper.
 """
 
+import base64
 import hmac
+import os
 from dataclasses import dataclass
 
-from core.encryption import KeyRing
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.encryption import CannotOpen, KeyRing
+
+_NONCE = 12
 
 
 @dataclass(frozen=True)
@@ -37,14 +45,27 @@ class Seals:
     def matches_audit(self, mark: bytes, *parts: str | int) -> bool:
         return _matches(self.audit_keys, mark, "audit", parts)
 
-    def pepper(self, value: str) -> tuple[str, bytes]:
-        """The current pepper's id and the peppered value."""
-        key_id = self.peppers.current
-        return key_id, _mac(self.peppers.keys[key_id], "password", (value,))
+    def hash(self, owner: int, encoded: str) -> str:
+        """A password's hash, sealed for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
+        key_id, nonce = self.peppers.current, os.urandom(_NONCE)
+        sealed = self._cipher(key_id).encrypt(nonce, encoded.encode(), _owner(owner))
+        return f"{key_id}${base64.b64encode(nonce + sealed).decode()}"
 
-    def pepper_again(self, key_id: str, value: str) -> bytes | None:
-        key = self.peppers.keys.get(key_id)
-        return None if key is None else _mac(key, "password", (value,))
+    def open_hash(self, owner: int, stored: str) -> str:
+        key_id, _, encoded = stored.partition("$")
+        try:
+            data = base64.b64decode(encoded, validate=True)
+            cipher = self._cipher(key_id)
+            return cipher.decrypt(data[:_NONCE], data[_NONCE:], _owner(owner)).decode()
+        except (KeyError, ValueError, InvalidTag) as error:
+            raise CannotOpen("a password's hash was altered or moved, or has no pepper") from error
+
+    def _cipher(self, key_id: str) -> AESGCM:
+        return AESGCM(_mac(self.peppers.keys[key_id], "password", ()))
+
+
+def _owner(owner: int) -> bytes:
+    return f"service_passwords.hash:{owner}".encode("ascii")
 
 
 def _mark(ring: KeyRing, kind: str, parts: tuple[str | int, ...]) -> bytes:

@@ -23,10 +23,11 @@ from sqlalchemy import (
 )
 
 from core.callers import Caller, ChannelId, RealNameLevel
-from core.clock import Instant
+from core.clock import CLOCK_SKEW, Instant
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.ids import new_id
 from core.lists import any_of, fetch_any
+from core.lookups import index_is, named
 
 sessions = Table(
     "sessions",
@@ -59,6 +60,7 @@ _BY_TOKEN = Query(
         sessions.c.token_hash == bindparam("token_hash"),
         sessions.c.ended_at.is_(None),
         sessions.c.expires_at > bindparam("now"),
+        sessions.c.created_at <= bindparam("latest"),
     )
 )
 _IS_OPEN = Query(
@@ -85,7 +87,7 @@ _END_OTHERS = Query(
     update(sessions)
     .where(
         sessions.c.channel == bindparam("of_channel"),
-        sessions.c.account_index == bindparam("of_account"),
+        index_is(sessions.c.account_index, "account"),
         sessions.c.id != bindparam("kept"),
         sessions.c.ended_at.is_(None),
     )
@@ -100,7 +102,7 @@ _ERASE_ACCOUNT = Query(
     update(sessions)
     .where(
         sessions.c.channel == bindparam("of_channel"),
-        sessions.c.account_index == bindparam("of_account"),
+        index_is(sessions.c.account_index, "account"),
     )
     .values(account=b"", account_index=b"")
 )
@@ -141,7 +143,7 @@ async def find_caller(
     db: Reader, token: str, now: Instant, address: str, device_key: str | None = None
 ) -> Caller | None:
     """None as well where the session was begun with another device key."""
-    row = await db.fetch_one(_BY_TOKEN, token_hash=_hash(token), now=now)
+    row = await db.fetch_one(_BY_TOKEN, token_hash=_hash(token), now=now, latest=now + CLOCK_SKEW)
     if row is None or not _is_of_device(row["device_mark"], device_key):
         return None
     return Caller(
@@ -200,10 +202,16 @@ async def end(db: Transaction, session_id: int, now: Instant) -> None:
 
 
 async def end_all_of_account(
-    db: Transaction, channel: ChannelId, account_index: bytes, now: Instant, *, keep: int = 0
+    db: Transaction,
+    channel: ChannelId,
+    accounts: list[bytes],
+    now: Instant,
+    *,
+    keep: int = 0,
 ) -> None:
+    """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
     await db.fetch(
-        _END_OTHERS, of_channel=channel.value, of_account=account_index, kept=keep, at=now
+        _END_OTHERS, of_channel=channel.value, kept=keep, at=now, **named("account", accounts)
     )
 
 
@@ -232,9 +240,9 @@ async def belongs_to(db: Reader, session_id: int, citizen_id: int, now: Instant)
     return row is not None
 
 
-async def erase_account(db: Transaction, channel: ChannelId, account_index: bytes) -> None:
+async def erase_account(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
     """Forgets which account the sessions were of."""
-    await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, of_account=account_index)
+    await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, **named("account", accounts))
 
 
 def device_mark(device_key: str | None) -> bytes | None:

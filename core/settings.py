@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, get_type_hints
 
 import msgspec
 
-from core.encryption import KeyRing, Suite
+from core.encryption import MOST_KEYS, KeyRing, Suite
 
 PREFIX = "CARD_GATEWAY_"
 KEY_BYTES = 32
@@ -119,6 +119,7 @@ class Settings:
     codes_per_phone_day: int = setting(10, "codes a day for a phone, all purposes")
     codes_per_session_hour: int = setting(10, "codes an hour for a session")
     codes_per_address_hour: int = setting(60, "codes an hour for a network address")
+    codes_in_all_minute: int = setting(600, "codes a minute for everybody together")
     portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
     portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
     session_hours: int = setting(2, "longest lifetime of a session")
@@ -303,6 +304,8 @@ def key_ring(ring: Secret, name: str) -> KeyRing:
         keys[key_id] = key
     if not keys:
         raise SettingsError(f"{variable(name)} is missing.")
+    if len(keys) > MOST_KEYS:
+        raise SettingsError(f"{variable(name)} may hold {MOST_KEYS} keys at most.")
     return KeyRing(keys)
 
 

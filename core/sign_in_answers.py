@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from core.clock import MINUTE, Instant
 from core.database import Query, Reader, Transaction, metadata
+from core.lookups import index_is, named
 
 KEPT_FOR = 5 * MINUTE
 
@@ -50,9 +51,7 @@ _FIND = Query(
         sign_in_answers.c.expires_at > bindparam("now"),
     )
 )
-_ERASE = Query(
-    delete(sign_in_answers).where(sign_in_answers.c.account_index == bindparam("of_account"))
-)
+_ERASE = Query(delete(sign_in_answers).where(index_is(sign_in_answers.c.account_index, "account")))
 FORGET_OLD = Query(
     delete(sign_in_answers).where(sign_in_answers.c.expires_at < bindparam("before"))
 )
@@ -85,5 +84,5 @@ async def find(db: Reader, pair_mark: str, now: Instant) -> SignInAnswer | None:
     return None if row is None else SignInAnswer(bytes(row["account"]), row["lifetime_seconds"])
 
 
-async def erase(db: Transaction, account_index: bytes) -> None:
-    await db.fetch(_ERASE, of_account=account_index)
+async def erase(db: Transaction, accounts: list[bytes]) -> None:
+    await db.fetch(_ERASE, **named("account", accounts))

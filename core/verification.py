@@ -1,6 +1,6 @@
 """Verification codes: six digits by SMS, for one purpose, one phone and one session.
 
-A code is valid for five minutes and works once; the fifth wrong try voids it, however the
+A code is valid for five minutes, wherever the clock is set to meanwhile, and works once; the fifth wrong try voids it, however the
 tries arrive, because each is counted by a guarded update before it is judged. Only a keyed
 hash is stored.
 """
@@ -27,10 +27,11 @@ from sqlalchemy import (
 
 from core import outbox, quotas
 from core.citizens import PHONE
-from core.clock import DAY, HOUR, SECOND, Instant, seconds_until
+from core.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.database import Id, Query, insert_into, metadata
 from core.errors import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, Text, TooManyCodes
-from core.ids import new_id
+from core.ids import first_id_at, new_id
+from core.lookups import index_is, named
 from core.quotas import Limit
 from core.unit import Unit
 
@@ -79,7 +80,7 @@ _newest = (
     .where(
         verification_codes.c.session_id == bindparam("of_session"),
         verification_codes.c.purpose == bindparam("for_purpose"),
-        verification_codes.c.phone_index == bindparam("of_phone"),
+        index_is(verification_codes.c.phone_index, "of_phone"),
     )
     .scalar_subquery()
 )
@@ -90,6 +91,7 @@ _COUNT_TRY = Query(
         verification_codes.c.tries < MOST_TRIES,
         verification_codes.c.consumed_at.is_(None),
         verification_codes.c.expires_at > bindparam("now"),
+        verification_codes.c.id < bindparam("not_yet"),
     )
     .values(tries=verification_codes.c.tries + 1)
     .returning(verification_codes.c.id, verification_codes.c.mark, verification_codes.c.tries)
@@ -154,9 +156,11 @@ async def check(unit: Unit, phone: str, purpose: VerificationPurpose, code: str)
     where = {
         "of_session": unit.session.session_id,
         "for_purpose": purpose.value,
-        "of_phone": unit.tools.vault.index(phone, PHONE),
+        **named("of_phone", unit.tools.vault.indexes(phone, PHONE)),
     }
-    row = await unit.db.fetch_one(_COUNT_TRY, now=unit.now, **where)
+    row = await unit.db.fetch_one(
+        _COUNT_TRY, now=unit.now, not_yet=first_id_at(unit.now + CLOCK_SKEW), **where
+    )
     if row is None:
         raise await _why_not_judged(unit, where)
     if unit.tools.seals.matches_code(bytes(row["mark"]), row["id"], phone, code):
@@ -184,7 +188,7 @@ async def _why_not_judged(
 
 
 async def _respect_limits(unit: Unit, phone: str, purpose: VerificationPurpose) -> None:
-    settings, session, index = unit.tools.settings, unit.session, unit.tools.vault.index
+    settings, session, indexes = unit.tools.settings, unit.session, unit.tools.vault.indexes
     counted = (
         (f"{phone}|{purpose}", [Limit(1, settings.code_resend_seconds * SECOND)]),
         (
@@ -196,9 +200,10 @@ async def _respect_limits(unit: Unit, phone: str, purpose: VerificationPurpose) 
         ),
         (f"session|{session.session_id}", [Limit(settings.codes_per_session_hour, HOUR)]),
         (f"address|{session.address}", [Limit(settings.codes_per_address_hour, HOUR)]),
+        ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
     )
     for key, limits in counted:
-        free_at = await quotas.take(unit.db, index(key, "quota"), limits, unit.now)
+        free_at = await quotas.take(unit.db, indexes(key, "quota"), limits, unit.now)
         if free_at:
             wait = seconds_until(free_at, unit.now)
             raise TooManyCodes(wait=wait, retry_after=wait)

@@ -61,7 +61,7 @@ def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
         seals=seals,
         reference=Reference.load(settings.outlets_csv),
         partners=build_partners(settings, http),
-        hasher=Hasher(seals),
+        hasher=Hasher(),
         objects=Objects(settings, vault),
         studio=Studio(),
         printer=Studio(_PRINTER),

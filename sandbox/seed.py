@@ -148,7 +148,7 @@ async def _add(
     if persona.holds_chengdu_card:
         await _add_card(unit, persona, citizen_id)
     if password_hash is not None:
-        await passwords.store(unit.db, citizen_id, password_hash)
+        await passwords.store(unit.db, unit.tools.seals, citizen_id, password_hash)
     await audit.record(unit, citizen_id, Action.IMPORTED)
 
 

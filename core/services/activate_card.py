@@ -63,7 +63,7 @@ async def activate_card(unit: Unit, command: ActivateCard, drawn: DrawnPassword)
     await _cancel_replaced_card(unit, holder)
     await cards.save_state(unit.db, card)
     await applications.close(unit.db, holder.citizen.id, unit.now)
-    await passwords.store(unit.db, holder.citizen.id, drawn.hash)
+    await passwords.store(unit.db, unit.tools.seals, holder.citizen.id, drawn.hash)
     await audit.record(unit, holder.citizen.id, Action.ACTIVATE_CARD, card=card.id)
     await outbox.put_sms(
         unit,

@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 from core import audit, bindings, citizens, outbox, quotas, sessions, verification
 from core.audit import Action
 from core.callers import RealNameLevel
+from core.citizens import Citizen
 from core.clock import HOUR, china_date, seconds_until
 from core.errors import BindingNotNeeded, IdentityNotConfirmed, PartnerUnavailable, TooManyTries
 from core.forms import Form
+from core.lookups import account_indexes, open_account
 from core.partners import PartnerFailed
 from core.quotas import Limit
 from core.unit import Errand, Unit
 from core.verification import VerificationPurpose
 
 _TRIES = [Limit(10, HOUR)]
+_MOVED = "您的社会保障卡已在新的账号上绑定，原绑定已解除。如非本人操作，请拨打 028-12333。"
+_ENDED = "您的社会保障卡与原账号的绑定已解除。如非本人操作，请拨打 028-12333。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ async def bind_card(unit: Unit, _: BindCard, identity: Confirmation) -> int:
     code_id = await verification.check(
         unit, identity.phone, VerificationPurpose.BIND_CARD, identity.code
     )
-    citizen_id = await _citizen(unit, identity) if identity.confirmed else None
+    citizen_id = await _citizen(unit, identity)
     if citizen_id is None:
         await verification.give_back(unit, code_id)
         raise IdentityNotConfirmed
@@ -73,55 +77,81 @@ async def bind_card(unit: Unit, _: BindCard, identity: Confirmation) -> int:
 
 
 async def _limit_tries(unit: Unit) -> None:
-    key = unit.tools.vault.index(f"bind|{unit.session.session_id}", "quota")
-    free_at = await quotas.take(unit.db, key, _TRIES, unit.now)
+    keys = unit.tools.vault.indexes(f"bind|{unit.session.session_id}", "quota")
+    free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
     if free_at:
         wait = seconds_until(free_at, unit.now)
         raise TooManyTries(wait=wait, retry_after=wait)
 
 
 async def _citizen(unit: Unit, identity: Confirmation) -> int | None:
-    """The citizen on file with this phone, or a new one; None where the phone does not fit."""
+    """The citizen on file with this phone, or a new one; None where something does not fit.
+
+    Whatever does not fit, the same is looked up first: nobody learns from the time it takes.
+    """
     db, vault = unit.db, unit.tools.vault
-    citizen = await citizens.find_by_number(db, vault, identity.number)
-    owner = await citizens.owner_of_phone(db, vault, identity.phone)
+    citizen, fits = await _look_up(unit, identity)
+    if not (fits and identity.confirmed):
+        return None
     if citizen is None:
-        if owner is not None:
-            return None
         return await citizens.register(
             db, vault, unit.now, name=identity.name, number=identity.number, phone=identity.phone
         )
     await citizens.lock(db, citizen.id)
-    if citizen.name.reveal() != identity.name:
+    citizen, fits = await _look_up(unit, identity)
+    if citizen is None or not fits:
         return None
-    if citizen.phone_index is not None:
-        return citizen.id if citizen.has_phone(identity.phone, vault) else None
-    if owner is not None:
-        return None
-    await citizens.set_phone(db, vault, citizen.id, identity.phone)
+    if citizen.phone is None:
+        await citizens.set_phone(db, vault, citizen.id, identity.phone)
     return citizen.id
 
 
+async def _look_up(unit: Unit, identity: Confirmation) -> tuple[Citizen | None, bool]:
+    """Who is on file, and whether name and phone fit: the phone on file, or one that is free."""
+    db, vault = unit.db, unit.tools.vault
+    citizen = await citizens.find_by_number(db, vault, identity.number)
+    owner = await citizens.owner_of_phone(db, vault, identity.phone)
+    if citizen is None:
+        return None, owner is None
+    has_name = citizen.name.reveal() == identity.name
+    has_phone = citizen.has_phone(identity.phone, vault)
+    is_free = citizen.phone is None and owner is None
+    return citizen, has_name and (has_phone or is_free)
+
+
 async def _bind(unit: Unit, citizen_id: int, phone: str) -> None:
-    caller = unit.session
+    caller, vault = unit.session, unit.tools.vault
+    account = await sessions.sealed_account(unit.db, caller.session_id)
     ended = await bindings.bind(
         unit.db,
         unit.now,
         channel=caller.channel,
-        account_index=caller.account_index,
-        account=await sessions.sealed_account(unit.db, caller.session_id),
+        accounts=account_indexes(vault, caller.channel, open_account(vault, account)),
+        account=account,
         citizen_id=citizen_id,
     )
     for older in ended:
+        accounts = account_indexes(vault, caller.channel, open_account(vault, older.account))
         await sessions.end_all_of_account(
-            unit.db, caller.channel, older.account_index, unit.now, keep=caller.session_id
+            unit.db, caller.channel, accounts, unit.now, keep=caller.session_id
         )
     await sessions.assign(unit.db, caller.session_id, citizen_id, RealNameLevel.BOUND)
-    if any(older.citizen_id == citizen_id for older in ended):
-        await outbox.put_sms(
-            unit,
-            person=citizen_id,
-            phone=phone,
-            template="BINDING_CHANGED",
-            text="【成都人社】您的社会保障卡已在新的账号上绑定，原绑定已解除。如非本人操作，请拨打 028-12333。",
-        )
+    for person in {older.citizen_id for older in ended}:
+        if person == citizen_id:
+            await _tell(unit, person, phone, _MOVED)
+        else:
+            await _tell_who_was_bound(unit, person)
+
+
+async def _tell_who_was_bound(unit: Unit, person: int) -> None:
+    """The account stood for somebody else: their binding ended, and they are told at their phone."""
+    await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
+    citizen = await citizens.find(unit.db, unit.tools.vault, person)
+    if citizen is not None and citizen.phone is not None:
+        await _tell(unit, person, citizen.phone.reveal(), _ENDED)
+
+
+async def _tell(unit: Unit, person: int, phone: str, text: str) -> None:
+    await outbox.put_sms(
+        unit, person=person, phone=phone, template="BINDING_CHANGED", text=f"【成都人社】{text}"
+    )

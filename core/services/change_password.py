@@ -28,7 +28,7 @@ class ChangePassword:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The old password compared with the stored one of `version`, and the new one's hash."""
+    """The old password compared with the stored one of `version`, and the new one's hash where it fits."""
 
     version: int
     matches: bool
@@ -57,18 +57,19 @@ async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:
     if command.confirm_password != command.new_password:
         form.refuse(PasswordsDiffer(field="confirmPassword"))
     form.finish()
-    stored = await passwords.find(errand.db, citizen.id)
+    stored = await passwords.find(errand.db, errand.tools.seals, citizen.id)
     if stored is None:
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, errand.now)
     hasher = errand.tools.hasher
-    return Judged(stored.version, await hasher.matches(stored.hash, old), await hasher.hash(new))
+    matches = await hasher.matches(stored.hash, old)
+    return Judged(stored.version, matches, await hasher.hash(new) if matches else "")
 
 
 async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Instant:
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
-    stored = await passwords.find(unit.db, citizen_id)
+    stored = await passwords.find(unit.db, unit.tools.seals, citizen_id)
     if stored is None:
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
@@ -79,7 +80,7 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
         if not left:
             raise _locked(passwords.LOCKED_FOR)
         raise PasswordWrong(field="oldPassword", left=left)
-    await passwords.store(unit.db, citizen_id, judged.new_hash)
+    await passwords.store(unit.db, unit.tools.seals, citizen_id, judged.new_hash)
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
     citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
     assert citizen is not None

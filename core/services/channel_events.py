@@ -12,6 +12,7 @@ from core.audit import Action
 from core.callers import ChannelId
 from core.clock import MINUTE
 from core.errors import TryAgainLater
+from core.lookups import account_indexes
 from core.outbox import EffectKind
 from core.unit import Unit
 
@@ -52,11 +53,11 @@ async def take_channel_event(unit: Unit, event: ChannelEvent) -> bool:
 
 async def _is_new(unit: Unit, event: ChannelEvent) -> bool:
     """The nonce belongs to one request, the key to one event, which the platform may repeat."""
-    index = unit.tools.vault.index
-    nonce = index(f"{event.channel}|{event.nonce}", "nonce").hex()
-    key = index(f"{event.channel}|{event.key}", "callback").hex()
-    first = await nonces.use(unit.db, "callback-nonce", nonce, unit.now + NONCE_REMEMBERED)
-    return first and await nonces.use(unit.db, "callback", key, unit.now + KEY_REMEMBERED)
+    indexes, now = unit.tools.vault.indexes, unit.now
+    nonce = indexes(f"{event.channel}|{event.nonce}", "nonce")
+    key = indexes(f"{event.channel}|{event.key}", "callback")
+    first = await nonces.use_index(unit.db, "callback-nonce", nonce, now + NONCE_REMEMBERED)
+    return first and await nonces.use_index(unit.db, "callback", key, now + KEY_REMEMBERED)
 
 
 async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
@@ -71,12 +72,12 @@ async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
 async def _forget(unit: Unit, event: ChannelEvent) -> None:
     """Whoever leaves takes their channel's data along: binding, account key, sessions, the
     platform's answers, and messages sent, waiting or parked."""
-    account_index = unit.tools.vault.index(f"{event.channel}|{event.account}", "account")
-    citizen_id = await bindings.citizen_of(unit.db, event.channel, account_index)
-    await sessions.end_all_of_account(unit.db, event.channel, account_index, unit.now)
-    await sessions.erase_account(unit.db, event.channel, account_index)
-    await sign_in_answers.erase(unit.db, account_index)
-    await bindings.erase(unit.db, event.channel, account_index)
+    accounts = account_indexes(unit.tools.vault, event.channel, event.account)
+    citizen_id = await bindings.citizen_of(unit.db, event.channel, accounts)
+    await sessions.end_all_of_account(unit.db, event.channel, accounts, unit.now)
+    await sessions.erase_account(unit.db, event.channel, accounts)
+    await sign_in_answers.erase(unit.db, accounts)
+    await bindings.erase(unit.db, event.channel, accounts)
     if citizen_id is not None:
         await channel_messages.erase(unit.db, citizen_id, event.channel)
         await outbox.withdraw(

@@ -18,6 +18,7 @@ from core.clock import Instant, china_date
 from core.database import Query, metadata
 from core.errors import Refusal
 from core.forms import normal_card_number
+from core.lookups import index_is, named
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
 from core.unit import Unit
 
@@ -51,7 +52,7 @@ _SETTLE = Query(
 _CARD_OF_NUMBER = Query(
     select(cards.cards.c.id).where(
         cards.cards.c.region_code == CHENGDU,
-        cards.cards.c.number_index == bindparam("number_index"),
+        index_is(cards.cards.c.number_index, "number_index"),
     )
 )
 
@@ -131,10 +132,8 @@ async def _is_free(unit: Unit, number: str | None) -> bool:
     """Whether there is a number, and no card of Chengdu has it yet."""
     if number is None:
         return False
-    for index in unit.tools.vault.indexes(number, NUMBER):
-        if await unit.db.fetch_one(_CARD_OF_NUMBER, number_index=index) is not None:
-            return False
-    return True
+    indexes = unit.tools.vault.indexes(number, NUMBER)
+    return await unit.db.fetch_one(_CARD_OF_NUMBER, **named("number_index", indexes)) is None
 
 
 def _number_of(order: ProductionOrder, event: IssuerEvent) -> str | None:

@@ -49,8 +49,8 @@ async def request_upload(unit: Unit, command: RequestUpload) -> ResumableUpload:
         raise FileEmpty(field="size")
     if command.size > most:
         raise FileTooLarge(field="size", most=most // 1_048_576)
-    key = unit.tools.vault.index(str(citizen_id), "upload")
-    free_at = await quotas.take(unit.db, key, _UPLOADS, unit.now)
+    keys = unit.tools.vault.indexes(str(citizen_id), "upload")
+    free_at = await quotas.take(unit.db, keys, _UPLOADS, unit.now)
     if free_at:
         wait = seconds_until(free_at, unit.now)
         raise TooManyUploads(wait=wait, retry_after=wait)

@@ -9,6 +9,7 @@ from core.clock import HOUR, SECOND, china_date
 from core.encryption import Vault
 from core.errors import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
 from core.forms import is_id_number, normal_name
+from core.lookups import account_indexes, open_account, seal_account
 from core.sessions import NewSession
 from core.sign_in_answers import SignInAnswer
 from core.unit import Errand, Unit
@@ -69,27 +70,27 @@ async def first_answer(errand: Errand, asked: FirstAnswerOf) -> FirstAnswer | No
 async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
     await _redeem_state(unit, command)
     vault = unit.tools.vault
-    account_index = vault.index(f"{command.channel}|{command.account}", "account")
-    account = vault.seal(command.account, "accounts", 0)
-    await _keep_answer(unit, command, account_index, account)
+    accounts = account_indexes(vault, command.channel, command.account)
+    account = seal_account(vault, command.account)
+    await _keep_answer(unit, command, accounts[0], account)
     if command.level is RealNameLevel.PLATFORM:
-        citizen_id: int | None = await _recognise(unit, command, account_index, account)
+        citizen_id: int | None = await _recognise(unit, command, accounts, account)
         level = RealNameLevel.PLATFORM
     else:
-        citizen_id = await bindings.citizen_of(unit.db, command.channel, account_index)
+        citizen_id = await bindings.citizen_of(unit.db, command.channel, accounts)
         level = RealNameLevel.NONE if citizen_id is None else RealNameLevel.BOUND
     session = await sessions.start(
         unit.db,
         unit.now,
         channel=command.channel,
-        account_index=account_index,
+        account_index=accounts[0],
         account=account,
         citizen_id=citizen_id,
         level=level,
         lifetime=min(command.lifetime_seconds * SECOND, unit.tools.settings.session_hours * HOUR),
         device_mark=sessions.device_mark(command.device_key),
     )
-    caller = Caller(command.channel, session.id, citizen_id, account_index, level, command.address)
+    caller = Caller(command.channel, session.id, citizen_id, accounts[0], level, command.address)
     await audit.record(
         unit, citizen_id or session.id, Action.SIGN_IN, channel=command.channel.value
     )
@@ -118,16 +119,16 @@ def _pair_mark(vault: Vault, state_nonce: str, credential: str) -> str:
     return vault.index(f"{state_nonce}|{credential}", "credential").hex()
 
 
-async def _recognise(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> int:
+async def _recognise(unit: Unit, command: SignIn, accounts: list[bytes], account: bytes) -> int:
     """The citizen whom the platform names; registered at their first visit."""
     name = normal_name(command.name or "")
     number = (command.social_security_number or "").strip().upper()
     if not name or not is_id_number(number, china_date(unit.now)):
         raise RealNameRequired(app=command.app_name)
     citizen_id = await _find_or_register(unit, name, number, command.phone)
-    bound = await bindings.citizen_of(unit.db, command.channel, account_index)
+    bound = await bindings.citizen_of(unit.db, command.channel, accounts)
     if bound != citizen_id:
-        await _bind(unit, command.channel, account_index, account, citizen_id)
+        await _bind(unit, command.channel, accounts, account, citizen_id)
     return citizen_id
 
 
@@ -148,14 +149,17 @@ async def _find_or_register(unit: Unit, name: str, number: str, phone: str | Non
 
 
 async def _bind(
-    unit: Unit, channel: ChannelId, account_index: bytes, account: bytes, citizen_id: int
+    unit: Unit, channel: ChannelId, accounts: list[bytes], account: bytes, citizen_id: int
 ) -> None:
     for ended in await bindings.bind(
         unit.db,
         unit.now,
         channel=channel,
-        account_index=account_index,
+        accounts=accounts,
         account=account,
         citizen_id=citizen_id,
     ):
-        await sessions.end_all_of_account(unit.db, channel, ended.account_index, unit.now)
+        older = account_indexes(
+            unit.tools.vault, channel, open_account(unit.tools.vault, ended.account)
+        )
+        await sessions.end_all_of_account(unit.db, channel, older, unit.now)

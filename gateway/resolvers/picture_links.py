@@ -1,6 +1,6 @@
 """Links to pictures: a browser's `<img>` sends no token, so the link carries its permission."""
 
-from core.clock import MINUTE, Instant
+from core.clock import MINUTE, Instant, is_within
 from core.seals import Seals
 from gateway.resolvers.context import Context
 
@@ -17,4 +17,6 @@ def picture_link(context: Context, picture_id: int) -> str:
 def is_permitted(
     seals: Seals, picture_id: int, expires_at: Instant, mark: str, now: Instant
 ) -> bool:
-    return now < expires_at and seals.matches_link(mark, "picture", picture_id, expires_at)
+    return is_within(expires_at, LIFETIME, now) and seals.matches_link(
+        mark, "picture", picture_id, expires_at
+    )

@@ -115,13 +115,16 @@ async def test_a_read_costs_no_write_of_its_own(world: World, active: FrontEnd) 
 
 async def test_noting_takes_microseconds(world: World, active: FrontEnd) -> None:
     keeper, caller = world.application.audit, await _caller(world, active)
-    began = time.perf_counter()
+    took = []
 
-    for _ in range(10_000):
-        keeper.note(caller, 1, Action.CARD_STATUS)
+    for _ in range(10):
+        began = time.thread_time()
+        for _ in range(1_000):
+            keeper.note(caller, 1, Action.CARD_STATUS)
+        took.append((time.thread_time() - began) / 1_000)
+        keeper._waiting.clear()
 
-    assert (time.perf_counter() - began) / 10_000 < 50e-6
-    keeper._waiting.clear()
+    assert min(took) < 20e-6
 
 
 async def test_what_waits_is_written_at_the_stop(world: World, active: FrontEnd) -> None:

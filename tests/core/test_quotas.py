@@ -16,7 +16,7 @@ PHONE = [Limit(5, HOUR), Limit(10, DAY)]
 
 async def take(db: Database, now: Instant, limits: list[Limit], key: bytes = b"k") -> Instant:
     async def job(transaction: Transaction) -> Instant:
-        return await quotas.take(transaction, key, limits, now)
+        return await quotas.take(transaction, [key], limits, now)
 
     return await db.write(job)
 
