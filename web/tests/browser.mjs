@@ -8,6 +8,7 @@
 import { parseArgs } from 'node:util';
 
 import { Browser } from './support.mjs';
+import { entryTests } from './entries.mjs';
 import { playgroundTests } from './playground.mjs';
 import { sandboxTests } from './sandbox.mjs';
 
@@ -15,7 +16,7 @@ const { values } = parseArgs({ options: { 'base-url': { type: 'string', default:
 const browser = await Browser.launch(values['base-url']);
 let failures = 0;
 
-for (const [name, test] of Object.entries({ ...playgroundTests, ...sandboxTests })) {
+for (const [name, test] of Object.entries({ ...entryTests, ...playgroundTests, ...sandboxTests })) {
   try {
     await browser.run(name, test);
     console.log(`ok    ${name}`);

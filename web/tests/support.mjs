@@ -42,7 +42,7 @@ export class Browser {
       page.setDefaultTimeout(10_000);
       page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
       page.on('console', (message) => message.type() === 'error' && complaints.push(`console: ${message.text()}`));
-      await test(page).catch(async (error) => {
+      await test(page, (step) => this.picture(page, `${name} ${step}`)).catch(async (error) => {
         await this.picture(page, `${name} (failed)`);
         throw error;
       });

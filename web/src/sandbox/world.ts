@@ -49,6 +49,8 @@ export const follow = (persona: string): Promise<string | null> =>
     .then((response) => response.json())
     .then(({ reply }) => reply);
 
+export const unfollow = (persona: string): Promise<Response> => post('wechat/unfollow', { persona });
+
 /** What the issuer has to report: the next production node, or what happened to a card. */
 export type IssuerReport = { result: 'DONE' | 'FAILED' } | { event: 'TEMPORARY_LOSS' | 'LOCK' | 'UNLOCK' | 'CANCEL' };
 

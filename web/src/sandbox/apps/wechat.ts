@@ -2,7 +2,7 @@ import type { App } from '../app';
 import { button, h } from '../dom';
 import type { Screen, View } from '../phone';
 import { serviceList } from '../services';
-import { follow } from '../world';
+import { follow, unfollow } from '../world';
 import { bindCard, signIn } from './sign-in';
 
 const BOUND = '绑卡成功。现在可以从「微服务 — 新社保卡」办理社会保障卡业务。';
@@ -35,12 +35,26 @@ function account(app: App, greeting: string, step: number): Screen {
   return () => ({
     title: '成都人社局',
     step,
-    body: [h('div', { class: 'chat' }, h('i', { 'aria-hidden': 'true' }, '社'), h('p', {}, greeting))],
+    body: [
+      h('div', { class: 'chat' }, h('i', { 'aria-hidden': 'true' }, '社'), h('p', {}, ...linked(greeting, () => app.phone.open(enquiry(app))))),
+      h('p', { class: 'leave' }, button('取消关注', () => void leave(app), 'link')),
+    ],
     footer: menu([
       ['社保查询', () => app.phone.open(enquiry(app))],
       ['新社保卡', () => app.phone.open(newCard(app))],
     ]),
   });
+}
+
+/** WeChat turns an address in a message into a link; the account's leads to 社保查询, where people bind. */
+function linked(text: string, open: () => void): (string | HTMLElement)[] {
+  return text.split(/(https?:\/\/\S+)/).map((part, index) => (index % 2 ? button(part, open, 'link') : part));
+}
+
+/** The platform tells the gateway, which forgets the binding, its sessions and the channel's data. */
+async function leave(app: App): Promise<void> {
+  await unfollow(app.persona.id);
+  app.phone.restart();
 }
 
 function menu(items: [label: string, open: () => void][]): HTMLElement {
