@@ -94,6 +94,9 @@ class Action(StrEnum):
     ISSUER_EVENT = "ISSUER_EVENT"
     CARD_ISSUED = "CARD_ISSUED"
     CARD_CANCELLED = "CARD_CANCELLED"
+    TRANSFER_REFUSED = "TRANSFER_REFUSED"
+    ORDER_REFUSED = "ORDER_REFUSED"
+    LOSS_LAPSED = "LOSS_LAPSED"
     IMPORTED = "IMPORTED"
     VIEWER = "VIEWER"
     SESSIONS = "SESSIONS"
@@ -146,6 +149,9 @@ ACTION_NAMES = {
     Action.ISSUER_EVENT: Text("制卡机构通知", "report of the card issuer"),
     Action.CARD_ISSUED: Text("卡片制成", "card made"),
     Action.CARD_CANCELLED: Text("旧卡注销", "old card cancelled"),
+    Action.TRANSFER_REFUSED: Text("转入未获受理", "transfer not accepted"),
+    Action.ORDER_REFUSED: Text("制卡申请未获受理", "order of a card not accepted"),
+    Action.LOSS_LAPSED: Text("临时挂失到期", "temporary loss over"),
     Action.IMPORTED: Text("资料导入", "data imported"),
     Action.VIEWER: Text("查看个人信息", "personal data viewed"),
     Action.SESSIONS: Text("查看登录会话", "sessions viewed"),
@@ -163,6 +169,7 @@ ISSUER = "ISSUER"
 OPERATOR = "OPERATOR"
 LINK = "LINK"
 """The channel of what a link shows: no session asks for it."""
+WORKER = "WORKER"
 
 _AT_ONCE = 200
 
@@ -223,10 +230,19 @@ class Entry:
 
 
 async def record(
-    unit: Unit, person: int, action: Action, result: str = DONE, **details: str | int
+    unit: Unit,
+    person: int,
+    action: Action,
+    result: str = DONE,
+    *,
+    nobody: str = ISSUER,
+    **details: str | int,
 ) -> None:
-    """Adds an entry to a person's chain, in the transaction of what it tells of."""
-    channel, session_id = _origin(unit.caller)
+    """Adds an entry to a person's chain, in the transaction of what it tells of.
+
+    `nobody` says who it was where no caller did it.
+    """
+    channel, session_id = _origin(unit.caller, nobody)
     note = Note(
         person,
         unit.now,
@@ -312,5 +328,5 @@ async def _heads_of(db: Transaction, persons: list[int]) -> dict[int, tuple[int,
     return {row["person"]: (row["number"], bytes(row["mark"])) for row in rows}
 
 
-def _origin(caller: Caller | None) -> tuple[str, int]:
-    return (ISSUER, 0) if caller is None else (caller.channel.value, caller.session_id)
+def _origin(caller: Caller | None, nobody: str) -> tuple[str, int]:
+    return (nobody, 0) if caller is None else (caller.channel.value, caller.session_id)

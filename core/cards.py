@@ -23,14 +23,17 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
+    select,
     text,
     update,
 )
 
 from core.clock import DAY, Instant
-from core.database import Id, Query, Row, Transaction, insert_into, metadata
+from core.confirmation import Confirmation
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Sealed, Vault
-from core.errors import Text, TryAgainLater, WrongCardState
+from core.errors import CardBeingConfirmed, Text, TryAgainLater, WrongCardState
 from core.ids import new_id
 
 CHENGDU = "510100"
@@ -51,6 +54,9 @@ cards = Table(
     Column("state", String(1), nullable=False),
     Column("state_since", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
+    Column("base_state", String(1)),
+    Column("base_since", BigInteger, nullable=False, server_default="0"),
     Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
     Index("ix_cards_citizen_id", "citizen_id"),
     Index(
@@ -59,6 +65,12 @@ cards = Table(
         unique=True,
         sqlite_where=text("state = '1'"),
         postgresql_where=text("state = '1'"),
+    ),
+    Index(
+        "ix_cards_temporarily_lost",
+        "state_since",
+        sqlite_where=text("state = '4'"),
+        postgresql_where=text("state = '4'"),
     ),
 )
 
@@ -96,14 +108,54 @@ _WAYS_OUT = {
     CardState.CANCELLED: Text("如需用卡请重新申办。", "Please apply for a new card."),
 }
 
-_INSERT = insert_into(cards)
+ADD_CARD = insert_into(
+    cards, *(column.name for column in cards.c if column.name not in ("base_state", "base_since"))
+)
 _MOVE = Query(
     update(cards)
     .where(cards.c.id == bindparam("card_id"), cards.c.version == bindparam("seen_version"))
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
+        base_state=None,
+        base_since=bindparam("since"),
         version=cards.c.version + 1,
+    )
+    .returning(cards.c.id)
+)
+
+
+_LAPSE = Query(
+    update(cards)
+    .where(
+        cards.c.id == bindparam("card_id"),
+        cards.c.version == bindparam("seen_version"),
+        cards.c.state == CardState.TEMPORARILY_LOST.value,
+    )
+    .values(
+        state=bindparam("new_state"), state_since=bindparam("since"), version=cards.c.version + 1
+    )
+    .returning(cards.c.id)
+)
+_LAPSED = Query(
+    select(cards.c.id, cards.c.citizen_id)
+    .where(
+        cards.c.state == CardState.TEMPORARILY_LOST.value,
+        cards.c.state_since <= bindparam("until"),
+    )
+    .order_by(cards.c.state_since)
+    .limit(200)
+)
+_CONFIRM = Query(
+    update(cards)
+    .where(cards.c.id == bindparam("card_id"))
+    .values(confirmation=Confirmation.CONFIRMED.value)
+)
+_WITHDRAW = Query(
+    delete(cards)
+    .where(
+        cards.c.id == bindparam("card_id"),
+        cards.c.confirmation == Confirmation.BEING_CONFIRMED.value,
     )
     .returning(cards.c.id)
 )
@@ -111,7 +163,10 @@ _MOVE = Query(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card as it is now. A transition returns the card as it will be, or refuses."""
+    """A card as it is now. A transition returns the card as it will be, or refuses.
+
+    `confirmation` tells of the region's move at the provincial registry.
+    """
 
     id: int
     citizen_id: int
@@ -124,6 +179,7 @@ class Card:
     state: CardState
     state_since: Instant
     version: int
+    confirmation: Confirmation = Confirmation.CONFIRMED
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
@@ -141,6 +197,7 @@ class Card:
             state=CardState(row[prefix + "state"]),
             state_since=row[prefix + "state_since"],
             version=row[prefix + "version"],
+            confirmation=Confirmation(row[prefix + "confirmation"]),
         )
         return card.lapsed(now)
 
@@ -207,6 +264,10 @@ class Card:
             way_out=_WAYS_OUT[self.state] if way_out is None else way_out,
         )
 
+    def must_be_confirmed(self) -> None:
+        if self.confirmation is not Confirmation.CONFIRMED:
+            raise CardBeingConfirmed
+
     def lapsed(self, now: Instant) -> "Card":
         if self.state is not CardState.TEMPORARILY_LOST:
             return self
@@ -232,6 +293,24 @@ async def save_state(db: Transaction, card: Card) -> None:
         raise TryAgainLater(wait=1, retry_after=1)
 
 
+async def save_lapse(db: Transaction, card: Card) -> bool:
+    """As `save_state` for what no citizen did; False where somebody was faster."""
+    moved = await db.fetch(
+        _LAPSE,
+        card_id=card.id,
+        seen_version=card.version,
+        new_state=card.state.value,
+        since=card.state_since,
+    )
+    return bool(moved)
+
+
+async def whose_loss_lapsed(db: Reader, now: Instant) -> list[tuple[int, int]]:
+    """Card and citizen of temporary losses that are over but still stand in their rows."""
+    rows = await db.fetch(_LAPSED, until=now - TEMPORARY_LOSS_LASTS)
+    return [(row["id"], row["citizen_id"]) for row in rows]
+
+
 async def issue(
     db: Transaction,
     vault: Vault,
@@ -244,11 +323,12 @@ async def issue(
     batch_number: str | None,
     issue_date: str,
     state: CardState,
+    confirmation: Confirmation = Confirmation.CONFIRMED,
 ) -> int:
     """Adds a card and returns its id."""
     card_id = new_id(now)
     await db.fetch(
-        _INSERT,
+        ADD_CARD,
         id=card_id,
         citizen_id=citizen_id,
         number=vault.seal(number, "cards.number", card_id),
@@ -260,5 +340,16 @@ async def issue(
         state=state.value,
         state_since=now,
         version=1,
+        confirmation=confirmation.value,
     )
     return card_id
+
+
+async def confirm(db: Transaction, card_id: int) -> None:
+    """The provincial registry has the card in Chengdu."""
+    await db.fetch(_CONFIRM, card_id=card_id)
+
+
+async def withdraw(db: Transaction, card_id: int) -> bool:
+    """Removes a card that turned out not to be Chengdu's; False where it is confirmed or gone."""
+    return await db.fetch_one(_WITHDRAW, card_id=card_id) is not None

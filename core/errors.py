@@ -89,6 +89,7 @@ class RefusalCode(StrEnum):
     CARD_HELD_ELSEWHERE = "CARD_HELD_ELSEWHERE"
     APPLICATION_OPEN = "APPLICATION_OPEN"
     REISSUE_OPEN = "REISSUE_OPEN"
+    CARD_BEING_CONFIRMED = "CARD_BEING_CONFIRMED"
     NO_APPLICATION = "NO_APPLICATION"
     PORTRAIT_NOT_CONFIRMED = "PORTRAIT_NOT_CONFIRMED"
     ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
@@ -504,6 +505,14 @@ class ReissueOpen(Refusal):
     text = Text(
         "补卡已受理，原卡不能再解挂，请等待领取新卡。",
         "A reissue was accepted, so the old card cannot be restored; please wait for the new one.",
+    )
+
+
+class CardBeingConfirmed(Refusal):
+    code = RefusalCode.CARD_BEING_CONFIRMED
+    text = Text(
+        "卡归属地转入正在确认，确认后才能办理此业务，结果将短信告知。",
+        "The transfer of the card is being confirmed; this can be done after it, and a message will tell.",
     )
 
 

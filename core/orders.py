@@ -3,6 +3,7 @@
 from core import outbox, production
 from core.applications import Application
 from core.citizens import Citizen
+from core.confirmation import Confirmation
 from core.outbox import EffectKind
 from core.production import ProductionOrder
 from core.unit import Unit
@@ -25,6 +26,7 @@ async def place(
         application=application,
         bank_code=bank_code,
         outlet_code=outlet_code,
+        confirmation=Confirmation.BEING_CONFIRMED,
     )
     await outbox.put(
         unit,

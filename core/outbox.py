@@ -3,13 +3,16 @@
 A worker claims what is due by a guarded update, delivers it under the row's idempotency
 key, and settles it: delivered, due again later, or parked for an operator. A person's
 rows of one kind keep their order. The sealed payload is erased once delivered.
+
+`unknown_since` is set while it is not known whether the partner has acted: its answer stayed
+out, or could not be understood. Such a row is never repeated before the partner was asked.
 """
 
 import contextlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -23,13 +26,15 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
+    func,
     select,
     text,
     update,
 )
 
-from core.clock import DAY, Instant
-from core.database import Id, Query, Row, Transaction, insert_into, metadata
+from core.clock import DAY, SECOND, Instant
+from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import CannotOpen, Vault
 from core.ids import new_id
 from core.unit import Signal, Unit
@@ -50,6 +55,7 @@ outbox = Table(
     Column("settled_at", BigInteger),
     Column("parked_at", BigInteger),
     Column("failure", String(200)),
+    Column("unknown_since", BigInteger),
     Index("uq_outbox_idempotency_key", "idempotency_key", unique=True),
     Index(
         "ix_outbox_waiting",
@@ -59,27 +65,41 @@ outbox = Table(
         sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
         postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
     ),
+    Index(
+        "ix_outbox_due",
+        "kind",
+        "due_at",
+        sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
+    ),
 )
 
 
 class EffectKind(StrEnum):
+    """What waits for a citizen at the door is a kind of its own: nothing may stand before it."""
+
+    SMS_CODE = "SMS_CODE"
     SMS = "SMS"
     ISSUER_ORDER = "ISSUER_ORDER"
     REGION_MOVE = "REGION_MOVE"
     CHANNEL_MESSAGE = "CHANNEL_MESSAGE"
 
 
-CLAIM_LASTS = 30_000
-CLAIM_MOST = 16
+MESSAGES = (EffectKind.SMS_CODE, EffectKind.SMS, EffectKind.CHANNEL_MESSAGE)
+"""What a citizen is told; the others change something at a partner."""
+
+CLAIM_LASTS = 15 * SECOND
+"""Longer than asking a partner for an outcome and then telling it, five seconds each."""
 LIFETIME = 7 * DAY
 
 _INSERT = insert_into(outbox)
 _earlier = outbox.alias("earlier")
 _waiting = and_(outbox.c.settled_at.is_(None), outbox.c.parked_at.is_(None))
-_due = (
+_free = (
     select(outbox.c.id)
     .where(
         _waiting,
+        outbox.c.kind == bindparam("of_kind"),
         outbox.c.due_at <= bindparam("now"),
         outbox.c.claimed_until <= bindparam("now"),
         ~select(_earlier.c.id)
@@ -92,35 +112,60 @@ _due = (
         )
         .exists(),
     )
-    .order_by(outbox.c.id)
-    .limit(CLAIM_MOST)
+    .order_by(outbox.c.due_at, outbox.c.id)
+    .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
-    .scalar_subquery()
+    .cte("free")
 )
-ANY_DUE = Query(
-    select(outbox.c.id)
+DUE_KINDS = Query(
+    select(outbox.c.kind)
     .where(
         _waiting,
         outbox.c.due_at <= bindparam("now"),
         outbox.c.claimed_until <= bindparam("now"),
     )
-    .limit(1)
+    .distinct()
 )
 ANY_NEW = Query(select(outbox.c.id).where(_waiting, outbox.c.failure.is_(None)).limit(1))
 _CLAIM = Query(
     update(outbox)
-    .where(outbox.c.id.in_(_due))
-    .values(claimed_until=bindparam("until"), attempts=outbox.c.attempts + 1)
+    .where(outbox.c.id.in_(select(_free.c.id)))
+    .values(
+        claimed_until=bindparam("until"),
+        attempts=outbox.c.attempts + 1,
+        unknown_since=func.coalesce(
+            outbox.c.unknown_since,
+            case((outbox.c.claimed_until > 0, bindparam("claimed_at", type_=BigInteger))),
+        ),
+    )
     .returning(*outbox.c)
 )
-_held = and_(outbox.c.id == bindparam("effect_id"), outbox.c.claimed_until == bindparam("claim"))
+_held = and_(
+    outbox.c.id == bindparam("effect_id"),
+    outbox.c.claimed_until == bindparam("claim"),
+    outbox.c.settled_at.is_(None),
+)
 _SETTLE = Query(
-    update(outbox).where(_held).values(settled_at=bindparam("at"), payload=None, failure=None)
+    update(outbox)
+    .where(_held)
+    .values(
+        settled_at=bindparam("at"),
+        parked_at=None,
+        payload=None,
+        failure=bindparam("why"),
+        unknown_since=None,
+    )
+    .returning(outbox.c.id)
 )
 _POSTPONE = Query(
     update(outbox)
     .where(_held)
-    .values(due_at=bindparam("next_due"), claimed_until=0, failure=bindparam("why"))
+    .values(
+        due_at=bindparam("next_due"),
+        claimed_until=0,
+        failure=bindparam("why"),
+        unknown_since=bindparam("unknown"),
+    )
 )
 _WITH_PAYLOAD = Query(
     select(outbox).where(
@@ -135,8 +180,43 @@ _WITHDRAW = Query(
     .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
 )
 _PARK = Query(
-    update(outbox).where(_held).values(parked_at=bindparam("at"), failure=bindparam("why"))
+    update(outbox)
+    .where(_held)
+    .values(
+        parked_at=bindparam("at"),
+        claimed_until=0,
+        failure=bindparam("why"),
+        unknown_since=bindparam("unknown"),
+    )
 )
+
+
+_OPEN = Query(
+    select(*(column for column in outbox.c if column.name != "payload"))
+    .where(outbox.c.settled_at.is_(None))
+    .order_by(outbox.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_parked = and_(
+    outbox.c.id == bindparam("effect_id"),
+    outbox.c.settled_at.is_(None),
+    outbox.c.parked_at.is_not(None),
+)
+_RETRY = Query(
+    update(outbox)
+    .where(_parked)
+    .values(
+        parked_at=None,
+        claimed_until=0,
+        due_at=bindparam("at"),
+        expires_at=case(
+            (outbox.c.expires_at <= bindparam("at"), bindparam("later", type_=BigInteger)),
+            else_=outbox.c.expires_at,
+        ),
+    )
+    .returning(outbox.c.id)
+)
+_PARKED = Query(select(outbox).where(_parked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +227,10 @@ class Effect:
     idempotency_key: str
     payload: Mapping[str, Any] = field(repr=False)
     attempts: int
+    created_at: Instant
     expires_at: Instant
     claimed_until: Instant
+    unknown_since: Instant | None = None
 
 
 async def put(
@@ -177,6 +259,7 @@ async def put(
         settled_at=None,
         parked_at=None,
         failure=None,
+        unknown_since=None,
     )
     unit.signals.add(Signal.OUTBOX)
 
@@ -195,7 +278,7 @@ async def put_sms(
     await put(
         unit,
         person=person,
-        kind=EffectKind.SMS,
+        kind=EffectKind.SMS if code is None else EffectKind.SMS_CODE,
         payload={
             "phone": phone,
             "template": template,
@@ -207,35 +290,56 @@ async def put_sms(
     )
 
 
-async def claim(db: Transaction, vault: Vault, now: Instant) -> list[Effect]:
-    """Takes what is due for 30 seconds; a worker that dies loses its claim by then."""
+async def due_kinds(db: Reader, now: Instant) -> set[EffectKind]:
+    return {EffectKind(row["kind"]) for row in await db.fetch(DUE_KINDS, now=now)}
+
+
+async def claim(
+    db: Transaction, vault: Vault, now: Instant, kind: EffectKind, most: int
+) -> list[Effect]:
+    """Takes what is due for 15 seconds; a worker that dies loses its claim by then.
+
+    A claim that was not given back is that of a worker that died, perhaps after it had told
+    the partner: the outcome is unknown.
+    """
     effects = []
-    for row in await db.fetch(_CLAIM, now=now, until=now + CLAIM_LASTS):
+    until = now + CLAIM_LASTS
+    for row in await db.fetch(
+        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, most=most
+    ):
         try:
-            effects.append(_effect_from(row, vault))
+            effects.append(effect_from(row, vault))
         except CannotOpen:
-            await db.fetch(
-                _PARK,
-                effect_id=row["id"],
-                claim=row["claimed_until"],
-                at=now,
-                why="cannot be opened",
-            )
+            await _park(db, row, now, "cannot be opened", row["unknown_since"])
     return sorted(effects, key=lambda effect: effect.id)
 
 
-async def settle(db: Transaction, effect: Effect, now: Instant) -> None:
-    await db.fetch(_SETTLE, effect_id=effect.id, claim=effect.claimed_until, at=now)
+async def settle(db: Transaction, effect: Effect, now: Instant, why: str | None = None) -> bool:
+    """Done with; `why` where it will never be done. False where another worker holds it now."""
+    settled = await db.fetch(
+        _SETTLE, effect_id=effect.id, claim=effect.claimed_until, at=now, why=why
+    )
+    return bool(settled)
 
 
-async def postpone(db: Transaction, effect: Effect, due_at: Instant, why: str) -> None:
+async def postpone(
+    db: Transaction, effect: Effect, due_at: Instant, why: str, unknown_since: Instant | None
+) -> None:
     await db.fetch(
-        _POSTPONE, effect_id=effect.id, claim=effect.claimed_until, next_due=due_at, why=why
+        _POSTPONE,
+        effect_id=effect.id,
+        claim=effect.claimed_until,
+        next_due=due_at,
+        why=why,
+        unknown=unknown_since,
     )
 
 
-async def park(db: Transaction, effect: Effect, now: Instant, why: str) -> None:
-    await db.fetch(_PARK, effect_id=effect.id, claim=effect.claimed_until, at=now, why=why)
+async def park(
+    db: Transaction, effect: Effect, now: Instant, why: str, unknown_since: Instant | None = None
+) -> None:
+    row = {"id": effect.id, "claimed_until": effect.claimed_until}
+    await _park(db, row, now, why, unknown_since)
 
 
 async def withdraw(unit: Unit, person: int, kind: EffectKind, holding: Mapping[str, Any]) -> None:
@@ -245,12 +349,26 @@ async def withdraw(unit: Unit, person: int, kind: EffectKind, holding: Mapping[s
     """
     for row in await unit.db.fetch(_WITH_PAYLOAD, person=person, kind=kind.value):
         with contextlib.suppress(CannotOpen):
-            payload = _effect_from(row, unit.tools.vault).payload
+            payload = effect_from(row, unit.tools.vault).payload
             if all(payload.get(name) == value for name, value in holding.items()):
                 await unit.db.fetch(_WITHDRAW, effect_id=row["id"], at=unit.now)
 
 
-def _effect_from(row: Row, vault: Vault) -> Effect:
+async def _park(
+    db: Transaction, row: Row, now: Instant, why: str, unknown_since: Instant | None
+) -> None:
+    await db.fetch(
+        _PARK,
+        effect_id=row["id"],
+        claim=row["claimed_until"],
+        at=now,
+        why=why,
+        unknown=unknown_since,
+    )
+
+
+def effect_from(row: Row, vault: Vault) -> Effect:
+    """Raises `CannotOpen` where the key of the payload is gone."""
     effect_id: int = row["id"]
     return Effect(
         id=effect_id,
@@ -259,6 +377,52 @@ def _effect_from(row: Row, vault: Vault) -> Effect:
         idempotency_key=row["idempotency_key"],
         payload=json.loads(vault.open(bytes(row["payload"]), "outbox.payload", effect_id)),
         attempts=row["attempts"],
+        created_at=row["created_at"],
         expires_at=row["expires_at"],
         claimed_until=row["claimed_until"],
+        unknown_since=row["unknown_since"],
     )
+
+
+# --- for operators -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEffect:
+    """An effect that is not settled, without what it says."""
+
+    id: int
+    kind: str
+    created_at: Instant
+    due_at: Instant
+    attempts: int
+    parked_at: Instant | None
+    unknown_since: Instant | None
+    failure: str | None
+
+    @property
+    def state(self) -> str:
+        if self.parked_at is not None:
+            return "parked"
+        return "waiting" if self.unknown_since is None else "unknown"
+
+
+async def open_effects(db: Reader, most: int) -> list[OpenEffect]:
+    """Oldest first."""
+    names = [entry.name for entry in fields(OpenEffect)]
+    return [
+        OpenEffect(**{name: row[name] for name in names})
+        for row in await db.fetch(_OPEN, most=most)
+    ]
+
+
+async def retry(db: Transaction, effect_id: int, now: Instant) -> bool:
+    """Takes a parked effect up again, for another week where its time was over."""
+    later = now + LIFETIME
+    return await db.fetch_one(_RETRY, effect_id=effect_id, at=now, later=later) is not None
+
+
+async def parked(db: Transaction, vault: Vault, effect_id: int) -> Effect | None:
+    """Raises `CannotOpen` where the key of the payload is gone."""
+    row = await db.fetch_one(_PARKED, effect_id=effect_id)
+    return None if row is None else effect_from(row, vault)

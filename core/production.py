@@ -26,6 +26,7 @@ from sqlalchemy import (
 from core.applications import Application, ApplicationKind, applications
 from core.citizens import Citizen, citizens
 from core.clock import Instant
+from core.confirmation import Confirmation
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Sealed, Vault
 from core.errors import Text
@@ -43,6 +44,7 @@ production_orders = Table(
     Column("batch_number", String(64)),
     Column("card_number", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
+    Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
     Index("ix_production_orders_citizen_id", "citizen_id"),
     Index("uq_production_orders_application_id", "application_id", unique=True),
 )
@@ -160,6 +162,7 @@ class ProductionOrder:
     card_number: Sealed | None
     created_at: Instant
     nodes: tuple[NodeState, ...]
+    confirmation: Confirmation = Confirmation.CONFIRMED
 
     @property
     def ready(self) -> bool:
@@ -259,6 +262,12 @@ _SET_CARD = Query(
     .values(batch_number=bindparam("batch"), card_number=bindparam("number"))
 )
 
+_CONFIRM = Query(
+    update(production_orders)
+    .where(production_orders.c.id == bindparam("order"))
+    .values(confirmation=bindparam("known"))
+)
+
 
 async def place(
     db: Transaction,
@@ -268,6 +277,7 @@ async def place(
     application: Application,
     bank_code: str,
     outlet_code: str,
+    confirmation: Confirmation = Confirmation.CONFIRMED,
 ) -> ProductionOrder:
     order_id = new_id(now)
     await db.fetch(
@@ -280,6 +290,7 @@ async def place(
         batch_number=None,
         card_number=None,
         created_at=now,
+        confirmation=confirmation.value,
     )
     for node in NODES:
         await db.fetch(
@@ -300,6 +311,7 @@ async def place(
         card_number=None,
         created_at=now,
         nodes=tuple(NodeState(node, _first_result(node), None, None) for node in NODES),
+        confirmation=confirmation,
     )
 
 
@@ -318,6 +330,10 @@ async def find_order(db: Reader, vault: Vault, application_number: str) -> Produ
 async def owner_of(db: Reader, application_number: str) -> int | None:
     row = await db.fetch_one(_OWNER, number=application_number)
     return None if row is None else int(row["citizen_id"])
+
+
+async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
+    await db.fetch(_CONFIRM, order=order_id, known=known.value)
 
 
 async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
@@ -378,6 +394,7 @@ def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
             )
             for row in rows
         ),
+        confirmation=Confirmation(first["order_confirmation"]),
     )
 
 

@@ -45,6 +45,9 @@ class Settings:
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on")
     workers: int = setting(1, "server processes")
+    worker: bool = setting(
+        True, "deliver the outbox in the server; off where `card-gateway work` runs apart"
+    )
     sandbox: bool = setting(False, "stand in for the outside world; never in production")
     public_url: str = setting(
         "", "address under which clients reach the gateway, without a slash at the end"
@@ -122,6 +125,9 @@ class Settings:
     codes_in_all_minute: int = setting(600, "codes a minute for everybody together")
     portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
     portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
+    retention_days: int = setting(
+        180, "days that delivered effects, messages, issuer events and ended sessions are kept"
+    )
     session_hours: int = setting(2, "longest lifetime of a session")
     audit_anchor_seconds: int = setting(60, "how often the audit chains are anchored together")
 

@@ -18,6 +18,7 @@ from core.pictures import pictures
 from core.production import production_changes, production_nodes, production_orders
 from core.quotas import quotas
 from core.resumable_uploads import resumable_uploads
+from core.schedule import scheduled_jobs
 from core.services.issuer_events import issuer_events
 from core.sessions import sessions
 from core.sign_in_answers import sign_in_answers
@@ -45,6 +46,7 @@ TABLES = (
     channel_messages,
     idempotency_keys,
     issuer_events,
+    scheduled_jobs,
     audit_entries,
     audit_heads,
     audit_anchors,

@@ -21,11 +21,13 @@ from core.passwords import Hasher
 from core.production_history import ProductionHistory
 from core.reference import Reference
 from core.relays import build_relay
+from core.schedule import Scheduler
 from core.seals import Seals
 from core.settings import Settings, key_ring
 from core.studio import Bounds, Studio
 from core.studio_worker import MEGABYTE
 from core.unit import Tools
+from core.upkeep import JOBS
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.base import Channel
 from gateway.channels.messengers import build_messengers
@@ -87,12 +89,15 @@ def create_app(
             app.router.routes.extend(_routes(application, GraphQLView(schema, application)))
             if settings.sandbox:
                 app.router.routes.append(await _sandbox(application, http))
-            application.worker.start()
+            if settings.worker:
+                application.worker.start()
+                application.scheduler.start()
             application.live.start()
             application.audit.start()
             try:
                 yield
             finally:
+                await application.scheduler.stop()
                 await application.live.stop()
                 await application.worker.stop()
                 await application.audit.stop()
@@ -120,15 +125,22 @@ def assemble(
     http: httpx.AsyncClient,
     clock: Callable[[], Instant] = system_clock,
     kinds: Sequence[type[Channel]] = CHANNELS,
+    look_every: float = 1.0,
 ) -> Application:
+    """`look_every`: seconds after which the worker looks for work that nobody told it of."""
     tools = build_tools(settings, http)
     channels = build_channels(settings, http, kinds)
+    live = Live(database, clock, build_relay(settings))
+    worker = Worker(
+        database, tools, build_messengers(settings, channels), clock, live.publish, look_every
+    )
     return Application(
         database=database,
         tools=tools,
         channels=channels,
-        worker=Worker(database, tools, build_messengers(settings, channels), clock),
-        live=Live(database, clock, build_relay(settings)),
+        worker=worker,
+        scheduler=Scheduler(JOBS, database, tools, clock, worker.wake),
+        live=live,
         history=ProductionHistory(database, clock),
         audit=AuditKeeper(database, tools.seals, clock, settings.audit_anchor_seconds),
         clock=clock,

@@ -16,12 +16,14 @@ from starlette.applications import Starlette
 
 from core.database import DatabaseUnavailable
 from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
+from gateway.outbox_command import outbox
 from gateway.wechat_menu_command import wechat_menu
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 cli.add_typer(wechat_menu, name="wechat-menu")
+cli.add_typer(outbox, name="outbox")
 
 
 def main() -> None:
@@ -39,9 +41,22 @@ def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Stand in for the outside world.")
     ] = False,
+    worker: Annotated[
+        bool | None,
+        typer.Option(
+            "--worker/--no-worker",
+            help="Deliver the outbox and do scheduled work in the server. [on]",
+        ),
+    ] = None,
 ) -> None:
     """Serves the gateway."""
-    given = {"host": host, "port": port, "workers": workers, "sandbox": sandbox or None}
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "sandbox": sandbox or None,
+        "worker": worker,
+    }
     for name, value in given.items():
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value)
@@ -52,6 +67,26 @@ def serve(
     if settings.sandbox:
         _greet(settings)
     _run_server(settings)
+
+
+@cli.command()
+def work(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="On the sandbox's data.")] = False,
+) -> None:
+    """Delivers the outbox and does scheduled work, apart from the server.
+
+    Any number may run, on any machine that reaches the database. The servers are then started
+    with --no-worker.
+    """
+    from gateway.logs import configure_logs
+    from gateway.work import work_until_stopped
+
+    found = read_settings(sandbox=sandbox)
+    if not found.sandbox:
+        _must_be_complete(found)
+    must_be_migrated(found)
+    configure_logs(found.log_level)
+    asyncio.run(work_until_stopped(found))
 
 
 @cli.command()
@@ -107,7 +142,7 @@ def import_cards(
     from gateway import imports
 
     found = read_settings(sandbox=sandbox)
-    _must_be_migrated(found)
+    must_be_migrated(found)
     journal = journal or file.with_name(file.name + ".journal")
     # A batch is some ten thousand objects without a cycle: no need to search them for one.
     gc.freeze()
@@ -161,7 +196,7 @@ def verify_audit(
     with --anchor a later check finds whether everything up to it is still there.
     """
     found = read_settings(sandbox=sandbox)
-    _must_be_migrated(found)
+    must_be_migrated(found)
     read, broken, newest = asyncio.run(_verify_audit(found, anchor))
     print(f"{read:,} persons checked, {broken:,} broken chains.")
     print(f"newest anchor: {newest or 'none yet'}")
@@ -175,7 +210,7 @@ def anchor_audit(
 ) -> None:
     """Anchors the audit chains now, and prints the newest anchor, to be kept elsewhere."""
     found = read_settings(sandbox=sandbox)
-    _must_be_migrated(found)
+    must_be_migrated(found)
     print(asyncio.run(_anchor_audit(found)) or "There is nothing to anchor.")
 
 
@@ -311,7 +346,7 @@ def _migrate_apart(url: str) -> None:
 _NOT_MIGRATED = "The database is not at the newest revision: run `card-gateway migrate`."
 
 
-def _must_be_migrated(found: Settings) -> None:
+def must_be_migrated(found: Settings) -> None:
     from core import migrations
 
     if asyncio.run(migrations.revision(found.database_url)) != migrations.HEAD:

@@ -2,6 +2,8 @@
 
 An effect is taken once for each idempotency key: what it does comes to the same when done
 twice, and is recorded under the key only after it is done.
+
+`POST /sandbox/partners/fault` makes a partner fail its next calls; see `sandbox/faults.py`.
 """
 
 import hashlib
@@ -18,7 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from core.clock import CHINA
 from core.reference import Reference, Table
 from core.settings import Secret, Settings
-from sandbox import issuer
+from sandbox import faults, issuer
 from sandbox.answers import Answer
 from sandbox.personas import CHENGDU, PERSONAS, Persona, persona_by_number
 from sandbox.world import Thing, World
@@ -104,6 +106,7 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
     cards = _StandIn("card-registry", settings.card_registry_token, world)
     orders = _StandIn("issuer", settings.issuer_token, world)
     return [
+        Route("/partners/fault", faults.door(world), methods=["POST"]),
         sms.mount(
             sms.effect("/messages", _Sms, lambda key, sent: _deliver(world, key, sent)),
             sms.outcome(),
@@ -169,8 +172,12 @@ class _StandIn:
         async def endpoint(request: Request) -> Response:
             if not self._knows(request):
                 return _refusal(401, "UNKNOWN_TOKEN")
+            fault = faults.next_of(self._world, self._name, path)
+            if fault in faults.INSTEAD:
+                return faults.INSTEAD[fault]()
             try:
-                return respond(request, msgspec.json.decode(await request.body(), type=shape))
+                answer = respond(request, msgspec.json.decode(await request.body(), type=shape))
+                return faults.lost() if fault is faults.Fault.LOST_ANSWER else answer
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return _refusal(400, "BAD_REQUEST")
             except _Rejected as rejection:

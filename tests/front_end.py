@@ -22,6 +22,7 @@ _TRACES = {
     "audit_heads",
     "outbox",
     "quotas",
+    "scheduled_jobs",
     "sessions",
     "nonces",
     "verification_codes",

@@ -12,9 +12,10 @@ from sqlalchemy import bindparam, select, text
 
 from core import citizens as people
 from core.audit import DONE, OPERATOR, Action, audit_entries, audit_heads
-from core.cards import NUMBER, CardState, cards
+from core.cards import ADD_CARD, NUMBER, CardState, cards
 from core.citizens import PHONE, SSN, citizens
 from core.clock import Instant
+from core.confirmation import Confirmation
 from core.database import Query, Reader, Transaction, insert_into
 from core.encryption import Vault
 from core.ids import new_id
@@ -63,7 +64,6 @@ _ADD_PERSON = insert_into(
     "created_at",
     "version",
 )
-_ADD_CARD = insert_into(cards)
 _ADD_ENTRY = insert_into(audit_entries)
 _MOVE_HEAD = Query(
     lambda insert: (
@@ -196,7 +196,7 @@ async def write_batch(
         if person.new is None and person.new_phone is not None:
             await people.set_phone(db, vault, person.id, person.new_phone)
     rows = [_card_row(vault, now, keyed, person.id) for keyed, person in plan.adds]
-    await db.execute_many(_ADD_CARD, rows)
+    await db.execute_many(ADD_CARD, rows)
     await db.execute_many(
         _ADD_ENTRY,
         [
@@ -269,6 +269,7 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
         "state": line.state.value,
         "state_since": now,
         "version": 1,
+        "confirmation": Confirmation.CONFIRMED.value,
     }
 
 

@@ -27,7 +27,9 @@ class ReissueCard:
 def must_be_possible(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
-    (holder.in_state(CardState.LOST) or holder.card).must_be_lost_for(Text("补卡", "a reissue"))
+    card = holder.in_state(CardState.LOST) or holder.card
+    card.must_be_lost_for(Text("补卡", "a reissue"))
+    card.must_be_confirmed()
 
 
 async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:

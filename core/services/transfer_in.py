@@ -7,9 +7,10 @@ It moves the card's home region only; the insurance relation is moved at the bur
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from core import audit, cards, holders, notices, outbox, verification
+from core import audit, cards, holders, outbox, verification
 from core.audit import Action
 from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState
+from core.confirmation import Confirmation
 from core.errors import (
     ApplicationOpen,
     CardAlreadyHere,
@@ -106,12 +107,14 @@ async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -
         batch_number=None,
         issue_date=found.card.issue_date,
         state=CardState.ACTIVE,
+        confirmation=Confirmation.BEING_CONFIRMED,
     )
     await outbox.put(
         unit,
         person=holder.citizen.id,
         kind=EffectKind.REGION_MOVE,
         payload={
+            "cardId": card_id,
             "socialSecurityNumber": holder.citizen.social_security_number.reveal(),
             "cardNumber": found.number,
             "fromRegion": found.card.region_code,
@@ -126,7 +129,6 @@ async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -
         region=found.card.region_code,
         insurances=",".join(command.insurances),
     )
-    await notices.send(unit, holder.citizen, notices.TRANSFERRED_IN)
     return await holders.find(db, vault, unit.now, holder.citizen.id)
 
 

@@ -15,6 +15,7 @@ from core.errors import Language
 from core.idempotency import IdempotencyKey
 from core.live import Live
 from core.production_history import ProductionHistory
+from core.schedule import Scheduler
 from core.unit import Tools, known
 from gateway.channels.base import Channel
 
@@ -31,6 +32,7 @@ class Application:
     tools: Tools
     channels: Mapping[ChannelId, Channel]
     worker: Worker
+    scheduler: Scheduler
     live: Live
     history: ProductionHistory
     audit: AuditKeeper

@@ -6,6 +6,7 @@ import strawberry
 
 from core import production_failures
 from core.clock import CHINA, Instant, moment
+from core.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.database import DatabaseUnavailable
 from core.errors import Text, TryAgainLater
 from core.masking import mask_name, mask_number
@@ -123,6 +124,18 @@ class ProductionProgress:
     @strawberry.field(description="申请编号 · Number of the application that it belongs to.")
     def application_number(self) -> str:
         return self.progress.order.application.number
+
+    @strawberry.field(
+        description="制卡申请确认情况 · BEING_CONFIRMED 正在确认 until the card issuer has taken the "
+        "order; REJECTED where it refused: the application is then closed."
+    )
+    def confirmation(self) -> Confirmation:
+        return self.progress.order.confirmation
+
+    @strawberry.field(description="制卡申请确认情况名称 · That in words.")
+    def confirmation_name(self, info: Info) -> str:
+        known = self.progress.order.confirmation
+        return CONFIRMATION_NAMES[known].in_language(info.context.language)
 
     @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
     def social_security_number(self) -> str:

@@ -7,6 +7,7 @@ import strawberry
 
 from core.callers import ChannelId, RealNameLevel
 from core.cards import STATE_NAMES, Card, CardState
+from core.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.errors import Text
 from core.holders import Holder
 from core.masking import mask_name, mask_number
@@ -24,6 +25,11 @@ publish(
     },
 )
 publish(CardState, "卡状态 (AAZ502) · State of a card.", STATE_NAMES)
+publish(
+    Confirmation,
+    "确认情况 · Whether the partner that must act on it has confirmed.",
+    CONFIRMATION_NAMES,
+)
 
 
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")
@@ -77,6 +83,17 @@ class CardStatus:
     @strawberry.field(description="卡状态名称 · The state in words.")
     def state_name(self, info: Info) -> str:
         return STATE_NAMES[self.card.state].in_language(info.context.language)
+
+    @strawberry.field(
+        description="归属地确认情况 · BEING_CONFIRMED 正在确认 until the provincial card registry has "
+        "moved the card; a refused transfer is taken back and told by a message."
+    )
+    def confirmation(self) -> Confirmation:
+        return self.card.confirmation
+
+    @strawberry.field(description="归属地确认情况名称 · That in words.")
+    def confirmation_name(self, info: Info) -> str:
+        return CONFIRMATION_NAMES[self.card.confirmation].in_language(info.context.language)
 
 
 def bank_name(info: Info, code: str) -> str:

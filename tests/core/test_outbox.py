@@ -14,7 +14,7 @@ from core.clock import DAY, SECOND, Instant
 from core.database import Database, Query, Transaction
 from core.delivery import Worker
 from core.encryption import CannotOpen
-from core.outbox import CLAIM_LASTS, Effect
+from core.outbox import CLAIM_LASTS, Effect, EffectKind
 from core.settings import Settings
 from core.unit import Tools, Unit
 from gateway.app import build_tools
@@ -68,7 +68,7 @@ async def put(db: Database, tools: Tools, text: str, person: int = 1, lasts: int
 
 async def claim(db: Database, tools: Tools, now: Instant) -> list[Effect]:
     async def job(transaction: Transaction) -> list[Effect]:
-        return await outbox.claim(transaction, tools.vault, now)
+        return await outbox.claim(transaction, tools.vault, now, EffectKind.SMS, 16)
 
     return await db.write(job)
 
@@ -139,12 +139,16 @@ async def test_delivers_in_order_and_erases_what_was_said(
 async def test_a_delivery_repeated_after_a_death_has_the_same_key(
     db: Database, tools: Tools, clock: Clock
 ) -> None:
-    """The worker told the partner, and died before it could write that down."""
+    """The worker told the partner, and died before it could write that down.
+
+    The partner has forgotten it, so it is told again.
+    """
     await put(db, tools, "x")
     with respx.mock(base_url=SMS) as sms:
         route = sms.post("/messages").respond(json={"taken": True})
+        sms.post("/outcome").respond(json={"taken": False})
         dying = Worker(db, tools, {}, clock)
-        effects = await dying._claim()
+        effects = await dying._claim(EffectKind.SMS, 1)
         await dying._tell_partner(effects[0])
 
         clock.now += CLAIM_LASTS
@@ -176,10 +180,12 @@ async def test_a_partner_that_is_down_is_asked_again_later(
     with respx.mock(base_url=SMS, assert_all_called=False) as sms:
         answer = {"side_effect": down} if isinstance(down, Exception) else {"return_value": down}
         route = sms.post("/messages").mock(**answer)  # type: ignore[arg-type]
-        sms.post("/outcome").mock(**answer)  # type: ignore[arg-type]
+        outcome = sms.post("/outcome").mock(**answer)  # type: ignore[arg-type]
         await worker.deliver_due()
         row = (await db.fetch(ROWS))[0]
-        route.mock(side_effect=None, return_value=httpx.Response(200, json={"taken": True}))
+        up = {"side_effect": None}
+        route.mock(**up, return_value=httpx.Response(200, json={"taken": True}))
+        outcome.mock(**up, return_value=httpx.Response(200, json={"taken": False}))
         clock.now = row["due_at"] - 1
         too_early = await worker.deliver_due()
         clock.now = row["due_at"]
@@ -254,3 +260,207 @@ async def test_a_payload_is_sealed_and_bound_to_its_row(db: Database, tools: Too
     assert b"19900001001" not in bytes(row["payload"])
     with pytest.raises(CannotOpen):
         tools.vault.open(bytes(row["payload"]), "outbox.payload", row["id"] + 1)
+
+
+# --- outcomes that are unknown ---------------------------------------------------------------
+
+UNKNOWN = {
+    "late": httpx.ReadTimeout("late"),
+    "broken": httpx.Response(500, text="oops"),
+    "garbage": httpx.Response(200, text="<html>"),
+}
+
+
+def answers(route: respx.Route, *given: httpx.Response | Exception) -> None:
+    route.mock(side_effect=list(given))
+
+
+TAKEN = httpx.Response(200, json={"taken": True})
+NOT_TAKEN = httpx.Response(200, json={"taken": False})
+
+
+async def until_due(db: Database, clock: Clock) -> None:
+    clock.now = (await db.fetch(ROWS))[0]["due_at"]
+
+
+@pytest.mark.parametrize("how", UNKNOWN)
+async def test_a_partners_late_success_is_taken(
+    db: Database, tools: Tools, clock: Clock, how: str
+) -> None:
+    await put(db, tools, "x")
+    worker = Worker(db, tools, {}, clock)
+    with respx.mock(base_url=SMS) as sms:
+        told, asked = sms.post("/messages"), sms.post("/outcome")
+        answers(told, UNKNOWN[how])
+        answers(asked, TAKEN)
+        await worker.deliver_due()
+        unknown = (await db.fetch(ROWS))[0]
+        await until_due(db, clock)
+        await worker.deliver_due()
+
+    row = (await db.fetch(ROWS))[0]
+    key = told.calls[0].request.headers["Idempotency-Key"]
+    assert unknown["unknown_since"] == START
+    assert (told.call_count, asked.call_count) == (1, 1)
+    assert httpx.Response(200, content=asked.calls[0].request.content).json() == {
+        "idempotencyKey": key
+    }
+    assert (row["settled_at"], row["unknown_since"]) == (clock.now, None)
+
+
+async def test_what_was_not_taken_is_told_again_under_the_same_key(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    await put(db, tools, "x")
+    worker = Worker(db, tools, {}, clock)
+    with respx.mock(base_url=SMS) as sms:
+        told, asked = sms.post("/messages"), sms.post("/outcome")
+        answers(told, httpx.ReadTimeout("late"), TAKEN)
+        answers(asked, NOT_TAKEN)
+        await worker.deliver_due()
+        await until_due(db, clock)
+        await worker.deliver_due()
+
+    keys = {call.request.headers["Idempotency-Key"] for call in told.calls}
+    assert (told.call_count, len(keys)) == (2, 1)
+    assert (await db.fetch(ROWS))[0]["settled_at"] == clock.now
+
+
+async def test_nothing_is_repeated_while_the_outcome_cannot_be_asked(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    await put(db, tools, "x")
+    worker = Worker(db, tools, {}, clock)
+    with respx.mock(base_url=SMS) as sms:
+        told = sms.post("/messages").mock(side_effect=httpx.ReadTimeout("late"))
+        sms.post("/outcome").mock(side_effect=httpx.ConnectError("no"))
+        for _ in range(4):
+            await worker.deliver_due()
+            await until_due(db, clock)
+
+    row = (await db.fetch(ROWS))[0]
+    assert told.call_count == 1
+    assert (row["attempts"], row["unknown_since"]) == (4, START)
+
+
+async def test_what_the_partner_was_too_busy_for_is_repeated_without_asking(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    """The control: a partner that says that it did nothing need not be asked."""
+    await put(db, tools, "x")
+    worker = Worker(db, tools, {}, clock)
+    with respx.mock(base_url=SMS, assert_all_called=False) as sms:
+        told, asked = sms.post("/messages"), sms.post("/outcome")
+        answers(told, httpx.Response(503, json={"code": "BUSY"}), TAKEN)
+        await worker.deliver_due()
+        await until_due(db, clock)
+        await worker.deliver_due()
+
+    assert (told.call_count, asked.call_count) == (2, 0)
+
+
+async def test_what_expired_while_unknown_is_asked_for_a_last_time(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    await put(db, tools, "x", lasts=SECOND)
+    worker = Worker(db, tools, {}, clock)
+    with respx.mock(base_url=SMS) as sms:
+        answers(sms.post("/messages"), httpx.ReadTimeout("late"))
+        answers(sms.post("/outcome"), TAKEN)
+        await worker.deliver_due()
+        clock.now += DAY
+        await worker.deliver_due()
+
+    row = (await db.fetch(ROWS))[0]
+    assert (row["settled_at"], row["parked_at"]) == (clock.now, None)
+
+
+# --- lanes -----------------------------------------------------------------------------------
+
+
+async def put_code(db: Database, tools: Tools, person: int) -> None:
+    async def job(transaction: Transaction) -> None:
+        await outbox.put_sms(
+            Unit(transaction, START, None, tools),
+            person=person,
+            phone="19900001001",
+            template="VERIFICATION_CODE",
+            text="123456",
+            purpose="BIND_CARD",
+            code="123456",
+            expires_at=START + DAY,
+        )
+
+    await db.write(job)
+
+
+@pytest.mark.parametrize("lanes", [True, False], ids=["lanes", "control: one batch"])
+async def test_a_slow_partner_delays_no_code(
+    db: Database, tools: Tools, clock: Clock, lanes: bool
+) -> None:
+    """Twenty notices whose SMS hang, and then a code. Delivered in one batch, it waits for them."""
+    release, seen = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if b"VERIFICATION_CODE" in request.content:
+            seen.set()
+        else:
+            await release.wait()
+        return TAKEN
+
+    for person in range(20):
+        await put(db, tools, "notice", person)
+    worker = Worker(db, tools, {}, clock, look_every=0.02)
+    with respx.mock(base_url=SMS) as sms:
+        sms.post("/messages").mock(side_effect=answer)
+        batch = None if lanes else asyncio.create_task(worker.deliver_due())
+        if lanes:
+            worker.start()
+        await asyncio.sleep(0.1)
+        await put_code(db, tools, 99)
+        worker.wake()
+        in_time = await _within(seen, 0.5)
+        release.set()
+        await (batch or worker.caught_up())
+        await worker.stop()
+
+    assert in_time is lanes
+    assert seen.is_set()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_many_workers_deliver_each_row_once_and_in_order(db: Database, tools: Tools) -> None:
+    """Eight workers on forty persons with five messages each."""
+    said: dict[str, list[str]] = {}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)
+        person, text = httpx.Response(200, content=request.content).json()["text"].split()
+        said.setdefault(person, []).append(text)
+        return TAKEN
+
+    for number in range(5):
+        for person in range(40):
+            await put(db, tools, f"{person} {number}", person)
+    clock = Clock()
+    workers = [Worker(db, tools, {}, clock, look_every=0.01) for _ in range(8)]
+    with respx.mock(base_url=SMS) as sms:
+        sms.post("/messages").mock(side_effect=answer)
+        for worker in workers:
+            worker.start()
+        for _ in range(500):
+            if all(row["settled_at"] for row in await db.fetch(ROWS)):
+                break
+            await asyncio.sleep(0.02)
+        for worker in workers:
+            await worker.stop()
+
+    assert said == {str(person): ["0", "1", "2", "3", "4"] for person in range(40)}

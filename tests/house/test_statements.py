@@ -10,8 +10,8 @@ from core.database import Database, PostgresDatabase, SqliteDatabase
 from tests.front_end import World
 
 MOST = 2
-NOISE = ("outbox",)
-"""The worker looks for work by itself, once a second."""
+NOISE = ("outbox", "scheduled_jobs")
+"""The worker and the scheduler look for work by themselves."""
 
 
 @asynccontextmanager

@@ -77,6 +77,7 @@ async def test_moves_the_home_region_of_the_card(world: World, mover: FrontEnd) 
 
 async def test_refuses_a_card_that_is_chengdus_already(world: World, mover: FrontEnd) -> None:
     await _transfer(mover, code=await mover.code("TRANSFER_IN"))
+    await mover.inbox()
     before = await world.rows()
 
     again = await _transfer(mover)

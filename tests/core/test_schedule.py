@@ -1,0 +1,249 @@
+"""Scheduled work: when it is due, by one of many workers, and again where one died."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from core import nonces, outbox
+from core.cards import TEMPORARY_LOSS_LASTS
+from core.clock import DAY, MINUTE, SECOND, Instant
+from core.database import Database, DatabaseUnavailable, Query, Transaction
+from core.quotas import Limit, quotas, take
+from core.schedule import LEASE, Chore, ScheduledJob, Scheduler
+from core.sessions import sessions
+from core.settings import Settings
+from core.unit import Tools, Unit
+from core.upkeep import JOBS
+from core.verification import verification_codes
+from gateway.app import build_tools
+from tests.front_end import FrontEnd, World
+from tests.services.parts import history, later, notices, person_id
+
+START = 1_800_000_000_000
+_OUTBOX = Query(outbox.outbox.select())
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now: Instant = START
+
+    def __call__(self) -> Instant:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def tools(settings: Settings) -> AsyncIterator[Tools]:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        tools = build_tools(settings, http)
+        yield tools
+        tools.hasher.close()
+        tools.studio.close()
+
+
+class Noted:
+    """A job that notes when it ran."""
+
+    def __init__(self, *, fails: int = 0) -> None:
+        self.times: list[Instant] = []
+        self._fails = fails
+
+    async def __call__(self, chore: Chore) -> int:
+        self.times.append(chore.now)
+        await asyncio.sleep(0)
+        if self._fails:
+            self._fails -= 1
+            raise ValueError("no")
+        return 1
+
+
+def scheduler(db: Database, tools: Tools, clock: Clock, *works: Noted) -> Scheduler:
+    jobs = [ScheduledJob(f"job{i}", MINUTE, work) for i, work in enumerate(works)]
+    return Scheduler(jobs, db, tools, clock)
+
+
+async def test_runs_a_job_when_it_is_due(db: Database, tools: Tools, clock: Clock) -> None:
+    work = Noted()
+    schedule = scheduler(db, tools, clock, work)
+
+    for seconds in (0, 30, 60, 61, 119, 120):
+        clock.now = START + seconds * SECOND
+        await schedule.run_due()
+
+    assert work.times == [START, START + MINUTE, START + 2 * MINUTE]
+
+
+async def test_of_many_workers_one_runs_it(db: Database, tools: Tools, clock: Clock) -> None:
+    work = Noted()
+    workers = [scheduler(db, tools, clock, work) for _ in range(20)]
+
+    done = await asyncio.gather(*(worker.run_due() for worker in workers))
+
+    assert work.times == [START]
+    assert sorted(done, key=len) == [{}] * 19 + [{"job0": 1}]
+
+
+async def test_without_the_lease_they_all_run_it(
+    db: Database, tools: Tools, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the same twenty workers, of which nobody takes the job."""
+
+    async def take_nothing(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(Scheduler, "_take", take_nothing)
+    work = Noted()
+    workers = [scheduler(db, tools, clock, work) for _ in range(20)]
+
+    await asyncio.gather(*(worker.run_due() for worker in workers))
+
+    assert len(work.times) > 1
+
+
+async def test_a_job_that_failed_is_run_again_and_hinders_no_other(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    failing, other = Noted(fails=1), Noted()
+    schedule = scheduler(db, tools, clock, failing, other)
+
+    await schedule.run_due()
+    clock.now += LEASE - 1
+    await schedule.run_due()
+    during_lease = list(failing.times)
+    clock.now += 1
+    await schedule.run_due()
+
+    assert during_lease == [START]
+    assert failing.times == [START, START + LEASE]
+    assert other.times[0] == START
+
+
+async def test_a_worker_that_is_late_does_not_end_the_others_turn(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    """Its lease went to another: only that one may say when the job is due again."""
+    slow_began, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Noted):
+        async def __call__(self, chore: Chore) -> int:
+            if not self.times:
+                self.times.append(chore.now)
+                slow_began.set()
+                await go_on.wait()
+                return 1
+            return await super().__call__(chore)
+
+    work = Slow()
+    late = asyncio.create_task(scheduler(db, tools, clock, work).run_due())
+    await slow_began.wait()
+    clock.now = START + LEASE + MINUTE
+    await scheduler(db, tools, clock, work).run_due()
+    go_on.set()
+    await late
+
+    clock.now += MINUTE - 1
+    assert await scheduler(db, tools, clock, work).run_due() == {}
+    clock.now += 1
+    assert await scheduler(db, tools, clock, work).run_due() == {"job0": 1}
+
+
+async def test_a_temporary_loss_is_written_back_and_told(world: World, active: FrontEnd) -> None:
+    await world.advance("active", event="TEMPORARY_LOSS")
+    application = world.application
+    now = application.clock()
+
+    early = await upkeep(world, now + TEMPORARY_LOSS_LASTS - MINUTE)
+    still = (await world.rows("cards"))["cards"]
+    in_time = await upkeep(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
+
+    assert (early["lapse-losses"], in_time["lapse-losses"]) == (0, 2), "that persona's too"
+    number = await person_id(world, active.person)
+    assert [row[8] for row in still if row[1] == number] == ["4"]
+    assert [row[8] for row in (await world.rows("cards"))["cards"] if row[1] == number] == ["1"]
+    assert (await history(world, active.person))[-1] == "LOSS_LAPSED"
+    with later(days=7, minutes=2):
+        await application.worker.deliver_due()
+        assert "临时挂失已满七天" in (await notices(active))[0]
+    assert (await upkeep(world, now + 2 * TEMPORARY_LOSS_LASTS))["lapse-losses"] == 0
+
+
+async def test_forgets_what_is_over_and_nothing_else(world: World, active: FrontEnd) -> None:
+    await active.code("REPORT_LOSS")
+    application = world.application
+    now = application.clock()
+    retention = application.tools.settings.retention_days * DAY
+
+    async def job(db: Transaction) -> None:
+        await nonces.use(db, "test", "over", now + DAY)
+        await nonces.use(db, "test", "lasting", now + 1000 * DAY)
+        await take(db, b"key", [Limit(1, DAY)], now)
+        unit = Unit(db, now, None, application.tools)
+        await outbox.put(unit, person=1, kind=outbox.EffectKind.ISSUER_ORDER, payload={})
+        await db.fetch(
+            Query(
+                outbox.outbox.update()
+                .where(outbox.outbox.c.person == 1)
+                .values(parked_at=now, failure="expired", due_at=now + 9 * retention)
+            )
+        )
+
+    await application.database.write(job)
+    kept, before = await counts(world), await kinds(world)
+
+    await upkeep(world, now)
+    assert await counts(world) == kept
+    await upkeep(world, now + retention + 2 * DAY)
+
+    assert before == {"SMS_CODE", "ISSUER_ORDER"}
+    assert await kinds(world) == {"ISSUER_ORDER", "SMS"}, "what is parked, and a loss that lapsed"
+    left = await counts(world)
+    assert left == {"verification_codes": 0, "quotas": 0, "sessions": 0, "nonces": 1}
+    assert kept["verification_codes"] == 1
+    assert kept["sessions"] == 1
+    assert await history(world, active.person)
+
+
+async def kinds(world: World) -> set[str]:
+    return {row["kind"] for row in await world.application.database.fetch(_OUTBOX)}
+
+
+async def counts(world: World) -> dict[str, int]:
+    tables = (verification_codes, quotas, sessions)
+    found = {
+        table.name: len(await world.application.database.fetch(Query(table.select())))
+        for table in tables
+    }
+    rows = await world.application.database.fetch(Query(nonces.nonces.select()))
+    return found | {"nonces": sum(row["scope"] == "test" for row in rows)}
+
+
+async def upkeep(world: World, now: Instant) -> dict[str, int]:
+    """Every job of the product, as if it were due at that moment."""
+    chore = Chore(world.application.database, world.application.tools, now)
+    return {job.name: await job.work(chore) for job in JOBS}
+
+
+async def test_a_database_that_is_away_leaves_the_job_due(
+    db: Database, tools: Tools, clock: Clock
+) -> None:
+    class Away(Noted):
+        async def __call__(self, chore: Chore) -> int:
+            await super().__call__(chore)
+            raise DatabaseUnavailable("gone")
+
+    work = Away()
+    schedule = scheduler(db, tools, clock, work)
+    with pytest.raises(DatabaseUnavailable):
+        await schedule.run_due()
+
+    clock.now += LEASE
+    with pytest.raises(DatabaseUnavailable):
+        await schedule.run_due()
+
+    assert work.times == [START, START + LEASE]

@@ -1,0 +1,144 @@
+"""A verification code leaves within 200 ms of its request, whatever the other partners do."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.settings import PREFIX
+from tests.live import serving, sign_in
+
+MOST_SECONDS = 0.2
+CODES = 20
+_SEND = """mutation($i: SendVerificationCodeInput!) { sendVerificationCode(input: $i) {
+  __typename ... on Refusal { code message } } }"""
+
+
+class Gateway:
+    """An SMS gateway that answers at once and notes when a code arrived."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, float] = {}
+        self.url = ""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Gateway"]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            yield self
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                sms = json.loads(await reader.readexactly(length))
+                self.arrived.setdefault(sms["phone"], time.monotonic())
+                body = b'{"taken":true}'
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+                    + f"{len(body)}\r\n\r\n".encode()
+                    + body
+                )
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+
+@contextmanager
+def working(folder: Path, **settings: str) -> Iterator[None]:
+    """`card-gateway work` beside the server."""
+    given = {PREFIX + name.upper(): value for name, value in settings.items()}
+    program = Path(sys.executable).with_name("card-gateway")
+    with (folder / "work.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [program, "work", "--sandbox"],
+            cwd=folder,
+            env=os.environ | given,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0, (folder / "work.log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def delays(server: str, gateway: Gateway) -> list[float]:
+    """Seconds from sending the request to the arrival at the SMS gateway, per code."""
+    found = []
+    async with httpx.AsyncClient(base_url=server, trust_env=False, timeout=30) as http:
+        token = await asyncio.to_thread(_sign_in, server)
+        for number in range(CODES):
+            phone = f"19911110{number:03d}"
+            given = {"purpose": "APPLY_CARD", "phone": phone}
+            begin = time.monotonic()
+            response = await http.post(
+                "/graphql",
+                json={"query": _SEND, "variables": {"i": given}},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            answer: Any = response.json()["data"]["sendVerificationCode"]
+            assert answer["__typename"] == "VerificationCodeSent", answer
+            await _arrival(gateway, phone)
+            found.append(gateway.arrived[phone] - begin)
+    return found
+
+
+def _sign_in(server: str) -> str:
+    with httpx.Client(base_url=server, trust_env=False, timeout=30) as http:
+        return sign_in(http, "no-card")
+
+
+async def _arrival(gateway: Gateway, phone: str) -> None:
+    for _ in range(500):
+        if phone in gateway.arrived:
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("the code never left")
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in the server", "worker apart"])
+async def test_a_code_leaves_within_200_ms(tmp_path: Path, apart: bool) -> None:
+    limits = {"codes_per_session_hour": "99", "codes_per_address_hour": "999"}
+    async with Gateway().running() as gateway:
+        settings = {"sms_url": gateway.url, "worker": str(not apart).lower(), **limits}
+        server = await asyncio.to_thread(_entered, serving(tmp_path, **settings))
+        try:
+            if apart:
+                with working(tmp_path, sms_url=gateway.url):
+                    found = await delays(server.url, gateway)
+            else:
+                found = await delays(server.url, gateway)
+        finally:
+            await asyncio.to_thread(server.leave)
+
+    late = [round(seconds, 3) for seconds in found if seconds > MOST_SECONDS]
+    assert len(late) <= CODES // 10, late
+    assert sorted(found)[CODES // 2] <= MOST_SECONDS
+
+
+class _Entered:
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self.url: str = context.__enter__().url
+
+    def leave(self) -> None:
+        self._context.__exit__(None, None, None)
+
+
+def _entered(context: Any) -> _Entered:
+    return _Entered(context)

@@ -1,0 +1,216 @@
+"""What a citizen sees while a partner has not confirmed, and what becomes of it."""
+
+from typing import Any
+
+import pytest
+
+from core.clock import SECOND
+from sandbox.personas import PERSONAS
+from tests.front_end import FrontEnd, World
+from tests.services.parts import (
+    OUTLET_OF_OTHER_BANKS,
+    application_of,
+    fault,
+    history,
+    keep_pictures,
+    later,
+    notices,
+    registry_card,
+    reissue_of,
+)
+
+_NUMBER = PERSONAS["other-city"].card_number or ""
+_CARD = (
+    "{ cardStatus { __typename ... on CardStatus { state homeRegion confirmation confirmationName }"
+    " ... on Refusal { code } } }"
+)
+_PROGRESS = (
+    "{ productionProgress { ... on ProductionProgress { confirmation confirmationName"
+    " nodes { result message } } } }"
+)
+
+
+async def break_partner(world: World, partner: str, path: str, kind: str, times: int = 1) -> None:
+    given = {"partner": partner, "path": path, "fault": kind, "times": times}
+    response = await world.http.post("/sandbox/partners/fault", json=given)
+    assert response.status_code == 200, response.text
+
+
+async def transfer(citizen: FrontEnd) -> dict[str, Any]:
+    return await citizen.do(
+        "transferIn",
+        "card { state confirmation }",
+        cardNumber=_NUMBER,
+        insurances=["PENSION"],
+        phone=citizen.person.phone,
+        code=await citizen.code("TRANSFER_IN"),
+    )
+
+
+async def deliver(world: World) -> int:
+    return await world.application.worker.deliver_due()
+
+
+@pytest.mark.parametrize("kind", ["ERROR", "GARBAGE", "LOST_ANSWER", "BUSY"])
+async def test_a_transfer_is_being_confirmed_until_the_registry_says_so(
+    world: World, kind: str
+) -> None:
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", kind)
+
+    answer = await transfer(citizen)
+    await citizen.inbox()
+    meanwhile = await citizen.ask(_CARD)
+    told_early = await notices(citizen)
+    with later(seconds=3):
+        await deliver(world)
+        settled = await citizen.ask(_CARD)
+
+    assert answer["card"] == {"state": "ACTIVE", "confirmation": "BEING_CONFIRMED"}
+    assert (meanwhile["confirmation"], meanwhile["confirmationName"]) == (
+        "BEING_CONFIRMED",
+        "正在确认",
+    )
+    assert told_early == []
+    assert settled == meanwhile | {"confirmation": "CONFIRMED", "confirmationName": "已确认"}
+    assert registry_card(world, _NUMBER)["regionCode"] == "510100"
+    with later(seconds=4):
+        assert "已转入成都" in (await notices(citizen))[0]
+
+
+async def test_while_the_registry_cannot_say_nothing_is_repeated(world: World) -> None:
+    """It has moved the card; its answer is lost, and its `/outcome` is away for two tries."""
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "LOST_ANSWER")
+    await break_partner(world, "card-registry", "/outcome", "ERROR", times=4)
+    await transfer(citizen)
+    await citizen.inbox()
+    # A second call to /moves would be seen: it would use up this fault, and undo the transfer.
+    await break_partner(world, "card-registry", "/moves", "REJECTED")
+
+    seen = []
+    for seconds in (3, 8, 20):
+        with later(seconds=seconds):
+            await deliver(world)
+            seen.append((await citizen.ask(_CARD))["confirmation"])
+
+    assert seen == ["BEING_CONFIRMED", "BEING_CONFIRMED", "CONFIRMED"]
+
+
+async def test_a_refused_transfer_is_taken_back_and_told(world: World) -> None:
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "REJECTED")
+
+    await transfer(citizen)
+    told = await notices(citizen)
+
+    assert await citizen.ask(_CARD) == {"__typename": "Refusal", "code": "NO_CARD"}
+    assert "未获受理" in told[0]
+    assert (await history(world, citizen.person))[-2:] == [
+        "TRANSFER_IN",
+        "TRANSFER_REFUSED SAMPLE_REJECTION",
+    ]
+    assert registry_card(world, _NUMBER)["regionCode"] == "510700"
+    with later(seconds=61):
+        assert (await transfer(citizen))["__typename"] == "TransferredIn"
+        await citizen.inbox()
+        assert (await citizen.ask(_CARD))["confirmation"] == "CONFIRMED"
+
+
+async def test_no_reissue_for_a_card_that_is_being_confirmed(world: World) -> None:
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "BUSY", times=5)
+    await transfer(citizen)
+    await citizen.do(
+        "reportLoss", phone=citizen.person.phone, code=await citizen.code("REPORT_LOSS")
+    )
+    code = await citizen.code("REISSUE_CARD")
+    before = await world.rows()
+
+    given = reissue_of(citizen.person, code=code, outletCode=OUTLET_OF_OTHER_BANKS)
+    refused = await citizen.do("reissueCard", **given)
+
+    assert fault(refused) == ("CARD_BEING_CONFIRMED", None)
+    assert await world.rows() == before
+    with later(seconds=3):
+        await break_partner(world, "card-registry", "/moves", "LOST_ANSWER")
+        await deliver(world)
+    with later(seconds=9):
+        await deliver(world)
+        answer = await citizen.do("reissueCard", **given)
+        assert answer["__typename"] == "CardReissued"
+
+
+async def test_an_order_is_being_confirmed_until_the_issuer_says_so(world: World) -> None:
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "LOST_ANSWER")
+    code = await citizen.code("REISSUE_CARD")
+
+    answer = await citizen.do(
+        "reissueCard", "progress { confirmation }", **reissue_of(citizen.person, code=code)
+    )
+    await citizen.inbox()
+    meanwhile = await citizen.ask(_PROGRESS)
+    with later(seconds=3):
+        await deliver(world)
+        settled = await citizen.ask(_PROGRESS)
+
+    assert answer["progress"] == {"confirmation": "BEING_CONFIRMED"}
+    assert meanwhile["confirmationName"] == "正在确认"
+    assert settled["confirmation"] == "CONFIRMED"
+
+
+async def test_a_refused_order_closes_the_application_and_is_told(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await keep_pictures(world, citizen)
+    await break_partner(world, "issuer", "/orders", "REJECTED")
+    given = application_of(citizen.person, code=await citizen.code("APPLY_CARD"))
+
+    answer = await citizen.do("applyCard", **given)
+    told = await notices(citizen)
+    shown = await citizen.ask(_PROGRESS)
+
+    assert answer["__typename"] == "CardApplied"
+    assert "未获制卡中心受理" in told[0]
+    assert shown["confirmation"] == "REJECTED"
+    assert shown["nodes"][0]["result"] == "FAILED"
+    assert "制卡中心未受理" in shown["nodes"][0]["message"]
+    assert (await history(world, citizen.person))[-1] == "ORDER_REFUSED SAMPLE_REJECTION"
+    with later(seconds=61):
+        again = await citizen.do(
+            "applyCard", **(given | {"code": await citizen.code("APPLY_CARD")})
+        )
+        assert again["__typename"] == "CardApplied"
+
+
+async def test_a_refused_reissue_gives_the_loss_back(world: World) -> None:
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "REJECTED")
+    code = await citizen.code("REISSUE_CARD")
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    await citizen.inbox()
+
+    answer = await citizen.do(
+        "cancelLoss",
+        phone=citizen.person.phone,
+        cardNumber=citizen.person.card_number,
+        code=await citizen.code("CANCEL_LOSS"),
+    )
+
+    assert answer["__typename"] == "LossCancelled"
+
+
+async def test_what_is_waited_for_is_not_long(world: World) -> None:
+    """The first repeat comes within two seconds."""
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "ERROR")
+    await transfer(citizen)
+    await citizen.inbox()
+
+    rows = (await world.rows("outbox"))["outbox"]
+    moves = [row for row in rows if "REGION_MOVE" in row]
+
+    assert len(moves) == 1
+    now = world.application.clock()
+    due_at = moves[0][6]
+    assert now - SECOND < due_at <= now + 2 * SECOND
