@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench clean
+.PHONY: run test check format install install-ocr schema lock bench prove-plans clean
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -23,6 +23,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m bench.card_status
+
+# A hundred thousand generated operations, by compiled plans and by graphql-core.
+prove-plans: install
+	$(BIN)/python -m tests.compiled.prove
 
 format: install
 	$(BIN)/ruff check --fix .

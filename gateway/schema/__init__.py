@@ -1,6 +1,8 @@
 """The schema: one file per service, merged here."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
 
 import strawberry
 from graphql import GraphQLError
@@ -9,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from gateway.channels import CHANNELS
 from gateway.channels.base import Channel
+from gateway.compiled import Plans
 from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
 from gateway.schema.apply_card import ApplyCardMutation
@@ -91,6 +94,15 @@ class Subscription(ProductionProgressSubscription):
 
 
 class Schema(strawberry.Schema):
+    """Runs validated documents by compiled plans; every extension sees each operation as usual."""
+
+    @cached_property
+    def plans(self) -> Plans:
+        return Plans(self._schema)
+
+    def _get_execute_function(self) -> Callable[..., Any]:
+        return self.plans.execute
+
     def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:
         """Nothing: strawberry would log the document with its literals. `MaskUnexpected` logs."""
 

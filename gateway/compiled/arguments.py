@@ -1,0 +1,186 @@
+"""The values that a request brings: variables of the operation, arguments of a field.
+
+What can be known when the plan is made is known then; what is plain is read here; all else,
+wrong values above all, is left to graphql-core, which says what is wrong.
+"""
+
+from collections.abc import Callable, Collection
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from graphql import (
+    ArgumentNode,
+    FieldNode,
+    GraphQLBoolean,
+    GraphQLError,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInputType,
+    GraphQLSchema,
+    GraphQLString,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableDefinitionNode,
+    VariableNode,
+    coerce_input_value,
+    get_argument_values,
+    get_variable_values,
+    is_input_object_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.execution import VariableValues
+from graphql.execution.get_variable_signature import (
+    GraphQLVariableSignature,
+    get_variable_signature,
+)
+from graphql.execution.values import VariableValueSource
+
+if TYPE_CHECKING:
+    from gateway.compiled.runs import Run
+
+ReadArguments: TypeAlias = Callable[["Run"], dict[str, Any]]
+
+_FOREVER = (str, int, float, bool, bytes, Enum, type(None))
+_AS_THEY_ARE: dict[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+
+
+class Variables:
+    """Reads the variables of one operation."""
+
+    def __init__(
+        self, schema: GraphQLSchema, definitions: Collection[VariableDefinitionNode]
+    ) -> None:
+        self._schema = schema
+        self._definitions = definitions
+        self._readers: list[tuple[str, GraphQLVariableSignature, type | None, bool]] | None = []
+        for definition in definitions:
+            signature = get_variable_signature(schema, definition)
+            if isinstance(signature, GraphQLError) or _holds_itself(signature.type, ()):
+                self._readers = None
+                break
+            type_ = signature.type
+            is_optional = not is_non_null_type(type_) and signature.default is None
+            inner = type_.of_type if is_non_null_type(type_) else type_
+            plain = _AS_THEY_ARE.get(inner)
+            self._readers.append((signature.name, signature, plain, is_optional))
+
+    def read(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        if self._readers is None:
+            return self._by_the_reference(given)
+        for name, signature, plain, is_optional in self._readers:
+            value = given.get(name, Undefined)
+            if value is Undefined:
+                if not is_optional:
+                    return self._by_the_reference(given)
+                sources[name] = VariableValueSource(signature)
+                continue
+            if value.__class__ is not plain:
+                value = coerce_input_value(value, signature.type)
+                if value is Undefined:
+                    return self._by_the_reference(given)
+            sources[name] = VariableValueSource(signature, given[name])
+            coerced[name] = value
+        return VariableValues(sources, coerced)
+
+    def _by_the_reference(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
+        return get_variable_values(self._schema, self._definitions, given, max_errors=50)
+
+
+def _holds_itself(type_: GraphQLInputType, above: tuple[object, ...]) -> bool:
+    """Whether values of the type can be nested without end, so that their depth must be watched."""
+    while is_non_null_type(type_) or is_list_type(type_):
+        type_ = type_.of_type
+    if not is_input_object_type(type_):
+        return False
+    return type_ in above or any(
+        _holds_itself(field.type, (*above, type_)) for field in type_.fields.values()
+    )
+
+
+def argument_reader(
+    definition: GraphQLField, node: FieldNode
+) -> dict[str, Any] | ReadArguments | None:
+    """None: the field takes none. A dict: the same each time. A function: to be read in each run."""
+    if not definition.args:
+        return None
+
+    def by_the_reference(run: "Run") -> dict[str, Any]:
+        return get_argument_values(definition, node, run.variables)
+
+    variables: dict[str, str] = {}
+    others: list[ArgumentNode] = []
+    for argument in node.arguments or ():
+        if isinstance(argument.value, VariableNode):
+            variables[argument.name.value] = argument.value.name.value
+        elif _has_variable(argument.value):
+            return by_the_reference
+        else:
+            others.append(argument)
+    constants = _constants(definition, node, variables, others)
+    if constants is None:
+        return by_the_reference
+    return _with_variables(definition, variables, constants, by_the_reference)
+
+
+def _constants(
+    definition: GraphQLField,
+    node: FieldNode,
+    variables: Collection[str],
+    others: list[ArgumentNode],
+) -> dict[str, Any] | None:
+    """None where a value could be changed by whoever gets it, or is wrong."""
+    args = {name: arg for name, arg in definition.args.items() if name not in variables}
+    try:
+        values = get_argument_values(
+            GraphQLField(definition.type, args=args),
+            FieldNode(name=node.name, arguments=tuple(others)),
+        )
+    except GraphQLError:
+        return None
+    return values if all(isinstance(value, _FOREVER) for value in values.values()) else None
+
+
+def _with_variables(
+    definition: GraphQLField,
+    variables: dict[str, str],
+    constants: dict[str, Any],
+    by_the_reference: ReadArguments,
+) -> dict[str, Any] | ReadArguments:
+    if not variables:
+        return constants
+    outs = {name: argument.out_name or name for name, argument in definition.args.items()}
+    in_order = {
+        out: constants.get(out)
+        for name, out in outs.items()
+        if name in variables or out in constants
+    }
+    steps = [
+        (outs[name], variable, is_non_null_type(definition.args[name].type))
+        for name, variable in variables.items()
+        if name in outs
+    ]
+
+    def read(run: "Run") -> dict[str, Any]:
+        coerced = run.variables.coerced
+        values = in_order.copy()
+        for out, variable, non_null in steps:
+            value = coerced.get(variable, Undefined)
+            if value is Undefined or (value is None and non_null):
+                return by_the_reference(run)
+            values[out] = value
+        return values
+
+    return read
+
+
+def _has_variable(value: ValueNode) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(_has_variable(item) for item in value.values)
+    if isinstance(value, ObjectValueNode):
+        return any(_has_variable(field.value) for field in value.fields)
+    return isinstance(value, VariableNode)

@@ -1,0 +1,66 @@
+"""How the value of a field becomes a part of the answer, by the type of the field.
+
+As graphql-core's `complete_value` and what it calls, each step chosen when the plan is made.
+"""
+
+from typing import Any
+
+from graphql import (
+    GraphQLOutputType,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_object_type,
+)
+
+from gateway.compiled.fields import Field
+from gateway.compiled.leaves import complete_leaf, direct_leaf, exact_class
+from gateway.compiled.lists import complete_list
+from gateway.compiled.objects import SelectionOf, complete_abstract, complete_object
+from gateway.compiled.runs import Run, Where
+from gateway.compiled.slots import Part, Slot
+
+
+def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) -> Slot:
+    if is_non_null_type(type_):
+        inner = slot_for(field, type_.of_type, selection_of)
+        return Slot(
+            inner.nodes,
+            never_null(field, inner.complete),
+            non_null=True,
+            exact=inner.exact,
+            direct=inner.direct,
+        )
+    if is_list_type(type_):
+        complete = complete_list(field, slot_for(field, type_.of_type, selection_of))
+        return Slot(field.nodes, complete, non_null=False, direct={list: complete, tuple: complete})
+    if is_leaf_type(type_):
+        complete = complete_leaf(type_)
+        return Slot(
+            field.nodes,
+            complete,
+            non_null=False,
+            exact=exact_class(type_),
+            direct=direct_leaf(type_, complete),
+        )
+    direct: dict[type, Part] = {}
+    if is_abstract_type(type_):
+        complete = complete_abstract(field, type_, selection_of, direct)
+    else:
+        assert is_object_type(type_)
+        complete = complete_object(field, type_, selection_of, direct)
+    return Slot(field.nodes, complete, non_null=False, direct=direct)
+
+
+def never_null(field: Field, complete: Part) -> Part:
+    def complete_non_null(run: Run, value: Any, where: Where) -> Any:
+        done = complete(run, value, where)
+        if done is None:
+            raise TypeError(
+                "Cannot return null for non-nullable field"
+                f" {field.parent_type}.{field.nodes[0].name.value}."
+            )
+        return done
+
+    return complete_non_null

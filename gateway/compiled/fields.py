@@ -1,0 +1,62 @@
+"""A field of a plan, and how it gets its value."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+)
+
+from gateway.compiled.runs import Run, Where
+
+Arguments: TypeAlias = dict[str, Any]
+Plain: TypeAlias = Callable[[Any], Any]
+Call: TypeAlias = Callable[[Run, Any, Where, Arguments], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A response key of one object type, and what is behind it. The same in every run."""
+
+    key: str
+    definition: GraphQLField
+    nodes: list[FieldNode]
+    parent_type: GraphQLObjectType
+    schema: GraphQLSchema
+
+    def info(self, run: Run, where: Where) -> Any:
+        return run.info(self.definition, self.nodes, self.parent_type, where)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    call: Call
+    """From the run, the parent's value, the place and the arguments; may return an awaitable."""
+    plain: Plain | None = None
+    """The same from the parent's value alone, where nothing else matters."""
+
+
+def resolver_of_default(field: Field) -> Resolver:
+    """graphql-core's default: the value of that name, called if it can be."""
+    name = field.nodes[0].name.value
+
+    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+        return value(field.info(run, where), **arguments) if callable(value) else value
+
+    return Resolver(call)
+
+
+def resolver_as_given(field: Field) -> Resolver:
+    """The schema's own resolver, called as graphql-core calls it."""
+    resolve = field.definition.resolve
+    assert resolve is not None
+
+    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        return resolve(source, field.info(run, where), **arguments)
+
+    return Resolver(call)

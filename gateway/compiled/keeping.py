@@ -1,0 +1,100 @@
+"""Plans that are kept: the entry point that stands in for `graphql.execute`."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeGuard
+
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, execute
+from graphql.execution import Executor, MiddlewareManager
+from graphql.execution.incremental.incremental_executor import IncrementalExecutor
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from gateway.compiled.plans import Plan, make_plan
+
+KEPT_PLANS = 512
+_EXECUTORS = (IncrementalExecutor, StrawberryGraphQLCoreExecutionContext)
+_REFERENCE_ONLY = frozenset(
+    (
+        "abort_signal",
+        "enable_early_execution",
+        "field_resolver",
+        "hide_suggestions",
+        "hooks",
+        "is_async_iterable",
+        "max_coercion_errors",
+        "subscribe_field_resolver",
+        "type_resolver",
+    )
+)
+
+
+class Plans:
+    """The last plans of one schema, by document and operation name.
+
+    A document is known by its identity: whoever keeps parsed documents keeps their plans with
+    them. What plans do not cover, by its document or by an option that it is run with, goes to
+    graphql-core, whole and before anything has run.
+    """
+
+    def __init__(self, schema: GraphQLSchema, most: int = KEPT_PLANS) -> None:
+        self._schema = schema
+        self._most = most
+        self._kept: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = (
+            OrderedDict()
+        )
+
+    def execute(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        root_value: Any = None,
+        context_value: Any = None,
+        variable_values: dict[str, Any] | None = None,
+        operation_name: str | None = None,
+        *,
+        middleware: MiddlewareManager | None = None,
+        executor_class: type[Executor[Any]] | None = None,
+        is_awaitable: Callable[[Any], TypeGuard[Awaitable[Any]]] | None = None,
+        **options: Any,
+    ) -> Awaitable[ExecutionResult] | ExecutionResult:
+        """As `graphql.execute`; `options` that are not graphql-core's go to the executor class."""
+        executor_class = executor_class or IncrementalExecutor
+        plan = None
+        if (
+            schema is self._schema
+            and executor_class in _EXECUTORS
+            and not (middleware and middleware.middlewares)
+            and _REFERENCE_ONLY.isdisjoint(options)
+        ):
+            plan = self.plan(document, operation_name, executor_class)
+        if plan is None:
+            return execute(
+                schema,
+                document,
+                root_value,
+                context_value,
+                variable_values,
+                operation_name,
+                middleware=middleware,
+                executor_class=executor_class,
+                is_awaitable=is_awaitable,
+                **options,
+            )
+        return plan.execute(root_value, context_value, variable_values, **options)
+
+    def plan(
+        self,
+        document: DocumentNode,
+        operation_name: str | None,
+        executor_class: type[Executor[Any]],
+    ) -> Plan | None:
+        key = (id(document), operation_name)
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+            return kept[1]
+        plan = make_plan(self._schema, document, operation_name, executor_class)
+        self._kept[key] = (document, plan)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return plan

@@ -1,0 +1,97 @@
+"""Scalars and enums in the answer."""
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from graphql import (
+    GraphQLBoolean,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLLeafType,
+    GraphQLString,
+    Undefined,
+)
+from graphql.pyutils import inspect
+from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
+from strawberry.schema.schema_converter import CustomGraphQLEnumType
+
+from gateway.compiled.runs import Run, Where, is_awaitable
+from gateway.compiled.slots import Part
+
+_AS_THEY_ARE: dict[GraphQLLeafType, type] = {
+    GraphQLString: str,
+    GraphQLID: str,
+    GraphQLBoolean: bool,
+}
+_PLAIN = (
+    bool,
+    bytes,
+    datetime.date,
+    datetime.datetime,
+    datetime.time,
+    decimal.Decimal,
+    float,
+    int,
+    str,
+    uuid.UUID,
+)
+
+
+def exact_class(type_: GraphQLLeafType) -> type | None:
+    """A value of this class is its own serialisation."""
+    return _AS_THEY_ARE.get(type_)
+
+
+def complete_leaf(type_: GraphQLLeafType) -> Part:
+    coerce = type_.coerce_output_value
+
+    def complete(run: Run, value: Any, where: Where) -> Any:
+        if value is None or value is Undefined:
+            return None
+        if isinstance(value, Exception):
+            raise value
+        coerced = coerce(value)
+        if coerced is None or coerced is Undefined:
+            raise TypeError(
+                f"Expected `{inspect(type_)}.coerce_output_value({inspect(value)})` to return"
+                f" non-nullable value, returned: {inspect(coerced)}"
+            )
+        if is_awaitable(coerced):
+            run.waiting += 1
+        return coerced
+
+    return complete
+
+
+def direct_leaf(type_: GraphQLLeafType, complete: Part) -> dict[type, Part]:
+    """Ways that need not ask whether the value is awaitable."""
+    direct = dict.fromkeys(_PLAIN, complete)
+    if type_ is GraphQLInt:
+        direct[int] = _small_int(complete)
+    if type(type_) is CustomGraphQLEnumType:
+        direct[type_.wrapped_cls] = _member(type_, complete)
+    return direct
+
+
+def _small_int(complete: Part) -> Part:
+    def direct(run: Run, value: Any, where: Where) -> Any:
+        if GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
+            return value
+        return complete(run, value, where)
+
+    return direct
+
+
+def _member(type_: CustomGraphQLEnumType, complete: Part) -> Part:
+    """Members live as long as their enum, so each is known by its identity."""
+    members: Iterable[Any] = type_.wrapped_cls
+    names = {id(member): type_.coerce_output_value(member) for member in members}
+
+    def direct(run: Run, value: Any, where: Where) -> Any:
+        name = names.get(id(value))
+        return complete(run, value, where) if name is None else name
+
+    return direct

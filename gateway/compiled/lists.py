@@ -1,0 +1,86 @@
+"""Lists in the answer."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
+
+from graphql import GraphQLError, Undefined, located_error
+from graphql.pyutils import is_iterable
+from strawberry.utils.await_maybe import await_maybe
+
+from gateway.compiled.fields import Field
+from gateway.compiled.gathering import awaitables, gathered
+from gateway.compiled.runs import Run, Where, is_awaitable, keys
+from gateway.compiled.slots import Part, Slot
+
+
+def complete_list(field: Field, slot: Slot) -> Part:
+    def complete(run: Run, value: Any, where: Where) -> Any:
+        if value.__class__ is list or value.__class__ is tuple:
+            return items_of(run, iter(value), where)
+        if value is None or value is Undefined:
+            return None
+        if isinstance(value, Exception):
+            raise value
+        if hasattr(value, "__aiter__"):
+            return run.later(_async_items(run, value.__aiter__(), where, field, slot))
+        if not is_iterable(value):
+            raise GraphQLError(
+                "Expected Iterable, but did not find one for field"
+                f" '{field.parent_type}.{field.nodes[0].name.value}'."
+            )
+        return items_of(run, iter(value), where)
+
+    def items_of(run: Run, iterator: Iterator[Any], where: Where) -> Any:
+        exact, absent, finish = slot.exact, slot.absent, slot.finish
+        items: list[Any] = []
+        waiting = run.waiting
+        try:
+            for item in iterator:
+                if item.__class__ is exact or item is absent:
+                    items.append(item)
+                    continue
+                there = (where, len(items), None)
+                try:
+                    items.append(finish(run, item, there))
+                except Exception as error:
+                    slot.fail(run, error, there)
+                    items.append(None)
+        except Exception:
+            abandoned = awaitables(items)
+            with suppress(Exception):
+                abandoned.extend(item for item in iterator if is_awaitable(item))
+            run.abandon(abandoned)
+            raise
+        return items if run.waiting == waiting else gathered(items)
+
+    return complete
+
+
+async def _async_items(
+    run: Run, iterator: AsyncIterator[Any], where: Where, field: Field, slot: Slot
+) -> list[Any]:
+    items: list[Any] = []
+    close = getattr(iterator, "aclose", None)
+    try:
+        while True:
+            try:
+                item = await anext(iterator)
+            except StopAsyncIteration:
+                break
+            except Exception as error:
+                raise located_error(error, field.nodes, keys(where)) from error
+            there = (where, len(items), None)
+            try:
+                items.append(slot.finish(run, item, there))
+            except Exception as error:
+                slot.fail(run, error, there)
+                items.append(None)
+    except Exception:
+        if close is not None:
+            with suppress(Exception):
+                await close()
+        run.abandon(awaitables(items))
+        raise
+    done: list[Any] = await await_maybe(gathered(items))
+    return done

@@ -1,0 +1,146 @@
+"""Values of object types, and of unions and interfaces once their type is known."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeAlias
+
+from graphql import (
+    GraphQLAbstractType,
+    GraphQLError,
+    GraphQLObjectType,
+    Undefined,
+    default_type_resolver,
+    is_object_type,
+)
+from graphql.pyutils import inspect
+
+from gateway.compiled.fields import Field
+from gateway.compiled.runs import Run, Where, field_place, is_awaitable
+from gateway.compiled.slots import Part
+from gateway.compiled.strawberry_types import decides_by_class, recast
+
+SelectionOf: TypeAlias = Callable[[GraphQLObjectType, Field], Part]
+"""Makes the selection of a field on one of its object types."""
+
+
+def complete_object(
+    field: Field, type_: GraphQLObjectType, selection_of: SelectionOf, direct: dict[type, Part]
+) -> Part:
+    as_object, selection = _as_object(field, type_, selection_of)
+
+    def complete(run: Run, value: Any, where: Where) -> Any:
+        if value is None or value is Undefined:
+            return None
+        if isinstance(value, Exception):
+            raise value
+        if decides_by_class(type_, type_, value):
+            checked = type_.is_type_of is not None
+            direct[value.__class__] = recast(selection(), complete) if checked else selection()
+        return as_object(run, value, where)
+
+    return complete
+
+
+def _as_object(
+    field: Field, type_: GraphQLObjectType, selection_of: SelectionOf
+) -> tuple[Part, Callable[[], Part]]:
+    """Checks that the value is of the type, and selects its fields. The selection is made when
+    the first value of the type comes."""
+
+    @cache
+    def selection() -> Part:
+        return selection_of(type_, field)
+
+    def select(run: Run, value: Any, where: Where) -> Any:
+        return selection()(run, value, where)
+
+    is_type_of = type_.is_type_of
+    if is_type_of is None:
+        return select, selection
+
+    def check(run: Run, value: Any, where: Where) -> Any:
+        verdict = is_type_of(value, field.info(run, field_place(where)))
+        if is_awaitable(verdict):
+            return run.later(check_awaited(run, value, where, verdict))
+        return checked(run, value, where, verdict)
+
+    async def check_awaited(run: Run, value: Any, where: Where, verdict: Any) -> Any:
+        part = checked(run, value, where, await verdict)
+        return await part if is_awaitable(part) else part
+
+    def checked(run: Run, value: Any, where: Where, verdict: object) -> Any:
+        if not verdict:
+            raise GraphQLError(
+                f"Expected value of type '{type_}' but got: {inspect(value)}.", field.nodes
+            )
+        return select(run, value, where)
+
+    return check, selection
+
+
+def complete_abstract(
+    field: Field, type_: GraphQLAbstractType, selection_of: SelectionOf, direct: dict[type, Part]
+) -> Part:
+    resolve_type = type_.resolve_type or default_type_resolver
+
+    @cache
+    def part_for(object_type: GraphQLObjectType) -> tuple[Part, Callable[[], Part]]:
+        return _as_object(field, object_type, selection_of)
+
+    def complete(run: Run, value: Any, where: Where) -> Any:
+        if value is None or value is Undefined:
+            return None
+        if isinstance(value, Exception):
+            raise value
+        name = resolve_type(value, field.info(run, field_place(where)), type_)
+        if is_awaitable(name):
+            return run.later(complete_awaited(run, value, where, name))
+        object_type = _valid_type(field, type_, value, name)
+        as_object, selection = part_for(object_type)
+        if decides_by_class(type_, object_type, value):
+            direct[value.__class__] = recast(selection(), complete)
+        return as_object(run, value, where)
+
+    async def complete_awaited(run: Run, value: Any, where: Where, name: Any) -> Any:
+        as_object, _ = part_for(_valid_type(field, type_, value, await name))
+        part = as_object(run, value, where)
+        return await part if is_awaitable(part) else part
+
+    return complete
+
+
+def _valid_type(
+    field: Field, type_: GraphQLAbstractType, value: Any, name: Any
+) -> GraphQLObjectType:
+    """The type of that name, if it may stand there. The words are graphql-core's."""
+    name_of_field = f"'{field.parent_type}.{field.nodes[0].name.value}'"
+    if name is None:
+        raise GraphQLError(
+            f"Abstract type '{type_}' must resolve to an Object type at runtime for field"
+            f" {name_of_field}. Either the '{type_}' type should provide a 'resolve_type'"
+            " function or each possible type should provide an 'is_type_of' function.",
+            field.nodes,
+        )
+    if not isinstance(name, str):
+        raise GraphQLError(
+            f"Abstract type '{type_}' must resolve to an Object type at runtime for field"
+            f" {name_of_field} with value {inspect(value)}, received '{inspect(name)}', which is"
+            " not a valid Object type name.",
+            field.nodes,
+        )
+    found = field.schema.get_type(name)
+    if found is None:
+        raise GraphQLError(
+            f"Abstract type '{type_}' was resolved to a type '{name}' that does not exist inside"
+            " the schema.",
+            field.nodes,
+        )
+    if not is_object_type(found):
+        raise GraphQLError(
+            f"Abstract type '{type_}' was resolved to a non-object type '{name}'.", field.nodes
+        )
+    if not field.schema.is_sub_type(type_, found):
+        raise GraphQLError(
+            f"Runtime Object type '{found}' is not a possible type for '{type_}'.", field.nodes
+        )
+    return found

@@ -1,0 +1,74 @@
+"""A slot is where a value of one type stands in the answer: a field, or an item of a list.
+
+It finishes the value, now or once it has been awaited, and catches what goes wrong: null stands
+in the slot, or, where null may not stand, the error goes up to the slot above.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from graphql import FieldNode
+
+from gateway.compiled.runs import Run, Where, is_awaitable
+
+Part: TypeAlias = Callable[[Run, Any, Any], Any]
+"""Makes a part of the answer, or an awaitable of it, from the run, a value and a place (`Where`;
+None for the root). Raises what went wrong."""
+
+NEVER = object()
+
+
+class Slot:
+    __slots__ = ("absent", "complete", "direct", "exact", "nodes", "non_null")
+
+    def __init__(
+        self,
+        nodes: list[FieldNode],
+        complete: Part,
+        *,
+        non_null: bool,
+        exact: type | None = None,
+        direct: dict[type, Part],
+    ) -> None:
+        """A value of the class `exact` is finished as it is; what `direct` makes of a value of
+        one of its classes is what `complete` would make."""
+        self.nodes = nodes
+        self.complete = complete
+        self.non_null = non_null
+        self.absent = NEVER if non_null else None
+        self.exact = exact
+        self.direct = direct
+
+    def finish(self, run: Run, value: Any, where: Where) -> Any:
+        part = self.direct.get(value.__class__)
+        if part is None:
+            if is_awaitable(value):
+                return run.later(self.finish_awaited(run, value, where))
+            part = self.complete
+        waiting = run.waiting
+        done = part(run, value, where)
+        if run.waiting != waiting and is_awaitable(done):
+            return self._caught(run, done, where)
+        return done
+
+    async def finish_awaited(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
+        try:
+            value = await awaitable
+            waiting = run.waiting
+            done = self.direct.get(value.__class__, self.complete)(run, value, where)
+            if run.waiting != waiting and is_awaitable(done):
+                done = await done
+        except Exception as error:
+            self.fail(run, error, where)
+            return None
+        return done
+
+    async def _caught(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
+        try:
+            return await awaitable
+        except Exception as error:
+            self.fail(run, error, where)
+            return None
+
+    def fail(self, run: Run, error: Exception, where: Where) -> None:
+        run.fail(error, self.nodes, where, non_null=self.non_null)

@@ -1,0 +1,230 @@
+"""strawberry's resolvers, without what strawberry does anew at every call.
+
+A resolver is called without its wrappers, where what they do is known when the plan is made:
+which of `self`, `root`, `info` the function asks for, how its arguments are named, which
+exceptions become a member of the result's union. A field with extensions or permissions, and
+whatever is not exactly as strawberry makes it, keeps its wrappers.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from strawberry import Schema
+from strawberry.schema.exception_handlers import (
+    ExceptionHandler,
+    get_error_type,
+    get_exception_types,
+)
+from strawberry.schema.schema_converter import GraphQLCoreConverter, field_contains_type
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
+from strawberry.types.info import Info
+from strawberry.utils.await_maybe import await_maybe
+
+from gateway.compiled.fields import Arguments, Field, Resolver
+from gateway.compiled.runs import Run, Where, is_awaitable
+from gateway.compiled.strawberry_inputs import conversion
+
+BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
+_WRAPPED = f"{GraphQLCoreConverter.from_resolver.__qualname__}.<locals>."
+Invoke: TypeAlias = Callable[[Any, Info, Arguments], Any]
+
+
+class PlanInfo(Info):
+    """strawberry's `Info`, which asks graphql-core for the rest of it only when somebody looks."""
+
+    __slots__ = ("_plan_field", "_run", "_where")
+
+    def __init__(self, run: Run, field: Field, given: StrawberryField, where: Where) -> None:
+        self._field = given
+        self._run = run
+        self._plan_field = field
+        self._where = where
+
+    @property
+    def context(self) -> Any:
+        return self._run.context
+
+    if not TYPE_CHECKING:
+
+        @property
+        def _raw_info(self) -> Any:
+            return self._plan_field.info(self._run, self._where)
+
+
+def strawberry_resolver(field: Field) -> Resolver | None:
+    """None where the wrappers must stay."""
+    schema = field.schema.extensions.get(BACKREF)
+    given = field.definition.extensions.get(BACKREF)
+    wrapper = getattr(field.definition.resolve, "__qualname__", "")
+    if (
+        not isinstance(schema, Schema)
+        or not isinstance(given, StrawberryField)
+        or type(given).get_result is not StrawberryField.get_result
+        or not wrapper.startswith(_WRAPPED)
+        or given.extensions
+        or given.is_subscription
+    ):
+        return None
+    handlers = _handlers(schema, given)
+    if given.base_resolver is None:
+        return None if handlers else _attribute(schema, given)
+    if type(given.base_resolver) is not StrawberryResolver:
+        return None
+    return _function(schema, field, given, handlers)
+
+
+def _attribute(schema: Schema, given: StrawberryField) -> Resolver:
+    name = given.python_name
+    read = schema.config.default_resolver
+    plain = attrgetter(name) if read is getattr else lambda source: read(source, name)
+
+    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        return plain(source)
+
+    return Resolver(call, plain=plain)
+
+
+def _function(
+    schema: Schema, field: Field, given: StrawberryField, handlers: "_Handlers"
+) -> Resolver | None:
+    resolver = given.base_resolver
+    assert resolver is not None
+    function = resolver.wrapped_func
+    if not callable(function) or inspect.isasyncgenfunction(function):
+        return None
+    invoke = _invocation(schema, given, resolver, function)
+
+    def info_of(run: Run, where: Where) -> Info:
+        if schema.config.info_class is Info:
+            return PlanInfo(run, field, given, where)
+        return schema.config.info_class(_raw_info=field.info(run, where), _field=given)
+
+    if resolver.is_async:
+        return Resolver(_async_call(given, invoke, info_of, handlers))
+    plain = None
+    if not (handlers or given.arguments or _wanted(resolver)):
+        plain = function if resolver.self_parameter else lambda _source: function()
+    return Resolver(_sync_call(given, invoke, info_of, handlers), plain=plain)
+
+
+def _wanted(resolver: "StrawberryResolver[Any]") -> list[Any]:
+    """What the function asks for by name, `self` apart."""
+    return [
+        parameter
+        for parameter in (
+            resolver.parent_parameter,
+            resolver.root_parameter,
+            resolver.info_parameter,
+        )
+        if parameter is not None
+    ]
+
+
+def _invocation(
+    schema: Schema,
+    given: StrawberryField,
+    resolver: "StrawberryResolver[Any]",
+    function: Callable[..., Any],
+) -> Invoke:
+    takes_self = resolver.self_parameter is not None
+    info_name = resolver.info_parameter.name if resolver.info_parameter else None
+    sources = [
+        parameter.name
+        for parameter in (resolver.parent_parameter, resolver.root_parameter)
+        if parameter is not None
+    ]
+    convert = conversion(schema, given)
+
+    if takes_self and info_name == "info" and not sources and not given.arguments:
+        return lambda source, info, _arguments: function(source, info=info)
+
+    def invoke(source: Any, info: Info, arguments: Arguments) -> Any:
+        named = convert(arguments, info)
+        for name in sources:
+            named[name] = source
+        if info_name is not None:
+            named[info_name] = info
+        return function(source, **named) if takes_self else function(**named)
+
+    return invoke
+
+
+def _sync_call(
+    given: StrawberryField,
+    invoke: Invoke,
+    info_of: Callable[[Run, Where], Info],
+    handlers: "_Handlers",
+) -> Callable[[Run, Any, Where, Arguments], Any]:
+    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        return invoke(source, info_of(run, where), arguments)
+
+    def guarded(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        info = info_of(run, where)
+        try:
+            result = invoke(source, info, arguments)
+        except Exception as error:
+            handled = handlers.handle(error, given, info)
+            if handled is None:
+                raise
+            return handled
+        return awaited(result, info) if is_awaitable(result) else result
+
+    async def awaited(result: Awaitable[Any], info: Info) -> Any:
+        try:
+            return await result
+        except Exception as error:
+            handled = await await_maybe(handlers.handle(error, given, info))
+            if handled is None:
+                raise
+            return handled
+
+    return guarded if handlers else call
+
+
+def _async_call(
+    given: StrawberryField,
+    invoke: Invoke,
+    info_of: Callable[[Run, Where], Info],
+    handlers: "_Handlers",
+) -> Callable[[Run, Any, Where, Arguments], Any]:
+    async def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+        info = info_of(run, where)
+        try:
+            return await invoke(source, info, arguments)
+        except Exception as error:
+            handled = await await_maybe(handlers.handle(error, given, info))
+            if handled is None:
+                raise
+            return handled
+
+    return call
+
+
+class _Handlers:
+    """The schema's exception handlers whose error is a member of the field's union."""
+
+    def __init__(self, handlers: list[tuple[tuple[type[Exception], ...], ExceptionHandler[Any]]]):
+        self._handlers = handlers
+
+    def __bool__(self) -> bool:
+        return bool(self._handlers)
+
+    def handle(self, error: Exception, given: StrawberryField, info: Info) -> Any:
+        """None where the error stays one."""
+        for types, handler in self._handlers:
+            if isinstance(error, types):
+                return handler.handle(error, field=given, info=info)
+        return None
+
+
+def _handlers(schema: Schema, given: StrawberryField) -> _Handlers:
+    return _Handlers(
+        [
+            (get_exception_types(handler), handler)
+            for handler in schema.exception_handlers
+            if field_contains_type(given, get_error_type(handler))
+        ]
+    )

@@ -1,0 +1,57 @@
+"""Which of strawberry's classes is which GraphQL type, where the class alone decides it."""
+
+from typing import Any
+
+from graphql import GraphQLNamedType, GraphQLObjectType
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
+from strawberry.types.union import StrawberryUnion
+
+from gateway.compiled.runs import Run, Where
+from gateway.compiled.slots import Part
+
+_BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
+
+
+def decides_by_class(
+    declared: GraphQLNamedType, object_type: GraphQLObjectType, value: Any
+) -> bool:
+    """Whether all values of just this class, that are not cast, are of the same type as this one.
+
+    Not so for generic types, for types and interfaces with a rule of their own, and for classes
+    whose instances are errors or awaitable.
+    """
+    class_ = value.__class__
+    own = class_.__dict__.get("__strawberry_definition__")
+    definition = object_type.extensions.get(_BACKREF)
+    return (
+        own is definition
+        and isinstance(own, StrawberryObjectDefinition)
+        and own.origin is class_
+        and not own.is_graphql_generic
+        and own.concrete_of is None
+        and own.is_type_of is None
+        and _has_the_usual_rule(declared)
+        and not issubclass(class_, Exception)
+        and not hasattr(class_, "__await__")
+        and getattr(value, TYPE_CAST_ATTRIBUTE, None) is None
+    )
+
+
+def _has_the_usual_rule(declared: GraphQLNamedType) -> bool:
+    definition = declared.extensions.get(_BACKREF)
+    if isinstance(definition, StrawberryUnion):
+        return type(definition).get_type_resolver is StrawberryUnion.get_type_resolver
+    return isinstance(definition, StrawberryObjectDefinition) and definition.resolve_type is None
+
+
+def recast(part: Part, complete: Part) -> Part:
+    """`part`, but for a value that `strawberry.cast` has marked as another type's."""
+
+    def direct(run: Run, value: Any, where: Where) -> Any:
+        if getattr(value, TYPE_CAST_ATTRIBUTE, None) is None:
+            return part(run, value, where)
+        return complete(run, value, where)
+
+    return direct
