@@ -64,6 +64,7 @@ class RefusalCode(StrEnum):
     CHANNEL_UNAVAILABLE = "CHANNEL_UNAVAILABLE"
     CHANNEL_OFF = "CHANNEL_OFF"
     REAL_NAME_REQUIRED = "REAL_NAME_REQUIRED"
+    AUTHORIZATION_REQUIRED = "AUTHORIZATION_REQUIRED"
     VIRTUAL_ACCOUNT = "VIRTUAL_ACCOUNT"
     NOT_OFFERED_HERE = "NOT_OFFERED_HERE"
     NO_SUCH_SESSION = "NO_SUCH_SESSION"
@@ -328,6 +329,14 @@ class RealNameRequired(Refusal):
     text = Text(
         "请先在{app}完成实名认证，再办理社保卡业务。",
         "Please complete real-name verification in {app} first.",
+    )
+
+
+class AuthorizationRequired(Refusal):
+    code = RefusalCode.AUTHORIZATION_REQUIRED
+    text = Text(
+        "您未授权我们查看姓名和证件号码，请从{app}重新进入并同意授权。",
+        "We were not permitted to see your name and ID number; please enter again from {app} and agree.",
     )
 
 

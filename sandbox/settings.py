@@ -44,14 +44,18 @@ def world_file(settings: Settings) -> Path:
 
 def unionpay_key(settings: Settings) -> RSAPrivateKey:
     """With which the sandbox signs UnionPay's notifications: drawn at the first start and kept."""
-    file = _var_dir(settings) / "sandbox-unionpay-key.pem"
+    pem = _kept_key(_var_dir(settings) / "sandbox-unionpay-key.pem")
+    key = load_pem_private_key(pem, password=None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def _kept_key(file: Path) -> bytes:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_bytes(_drawn_key())
-    key = load_pem_private_key(file.read_bytes(), password=None)
-    assert isinstance(key, RSAPrivateKey)
-    return key
+    return file.read_bytes()
 
 
 @cache
@@ -59,6 +63,14 @@ def _drawn_key() -> bytes:
     """Drawing one takes a tenth of a second, so a process draws no more than one."""
     key = generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _ping_an_key(settings: Settings) -> dict[str, Any]:
+    """Drawn only where the gateway is told to sign with one."""
+    if settings.ping_an_signer != "rsa":
+        return {}
+    pem = _kept_key(_var_dir(settings) / "sandbox-ping-an-key.pem").decode()
+    return {"ping_an_private_key": Secret(pem)}
 
 
 def _unionpay_public_key(settings: Settings) -> str:
@@ -96,6 +108,7 @@ def _apps(settings: Settings) -> dict[str, Any]:
         "unionpay_redirect_domains": domains,
         "unionpay_leaving_types": "AUTH_CANCELLED",
         "ping_an_app_id": "ping-an-sandbox",
+        **_ping_an_key(settings),
         "unionpay_mini_program_id": "mp-sandbox",
         "progress_url": f"{settings.address}{MOUNT}/#PRODUCTION_PROGRESS",
         "wechat_query_url": f"{settings.address}{MOUNT}/",

@@ -32,10 +32,10 @@ from core.forms import LABELS
 from core.seals import Seals
 from core.services.sign_in import FirstAnswerOf, SignedIn, SignIn, first_answer, sign_in
 from core.settings import Settings, split
+from gateway.channels.breaker import PlatformRefused
 from gateway.channels.checks import is_credential
 from gateway.channels.shapes import (
     Answer,
-    CredentialUsed,
     Door,
     Entry,
     EntryStep,
@@ -59,8 +59,9 @@ class Channel(ABC):
     """What the platform vouches for: a person's name and number, or nobody (`NONE`)."""
     uses_state: ClassVar[bool]
     """Whether the platform hands back a `state`, which must then be one that we issued."""
-    calls_twice: ClassVar[bool] = False
-    """Whether its browsers come back twice with one code, and mean one sign-in."""
+    used_code: ClassVar[str | None] = None
+    """Its error code for a credential exchanged before, where its browsers come back twice with
+    one, and mean one sign-in."""
     answers_first: ClassVar[bool] = False
     """Whether it must hear from us before the work on what it told is done."""
 
@@ -191,7 +192,7 @@ class Channel(ABC):
     async def _identified(
         self, credential: str, state_nonce: str | None, door: Door, now: Instant
     ) -> Identity:
-        if state_nonce is None or not self.calls_twice:
+        if state_nonce is None or self.used_code is None:
             return await self.identify(credential, now)
         asked = FirstAnswerOf(self.id, state_nonce, credential)
         first = await self._first_answer(asked, door)
@@ -199,11 +200,17 @@ class Channel(ABC):
             return first
         try:
             return await self.identify(credential, now)
-        except CredentialUsed:
+        except SignInExpired as expired:
+            if not self._was_used(expired):
+                raise
             first = await self._first_answer(asked, door, looks=LOOKS)
             if first is None:
                 raise
             return first
+
+    def _was_used(self, expired: SignInExpired) -> bool:
+        cause = expired.__cause__
+        return isinstance(cause, PlatformRefused) and cause.code == self.used_code
 
     async def _first_answer(
         self, asked: FirstAnswerOf, door: Door, looks: int = 1
@@ -228,7 +235,7 @@ class Channel(ABC):
             credential=entry.credential,
             device_key=entry.device_key,
             address=entry.address,
-            may_come_twice=self.calls_twice,
+            may_come_twice=self.used_code is not None,
             name=identity.name,
             social_security_number=identity.social_security_number,
             phone=identity.phone,

@@ -174,7 +174,7 @@ class PingAn(Channel):
             raise self._sign_in_expired() from refusal
 
     async def _user_info(self, user_access_token: str, now: Instant) -> _UserInfo:
-        body = {"userAccessToken": user_access_token}
+        body = self._signer.about_user(user_access_token, now)
         try:
             return await self._post("/userInfo/getUserInfo.do", body, now, _UserInfo)
         except PlatformRefused as refusal:

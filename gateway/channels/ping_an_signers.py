@@ -25,6 +25,10 @@ class Signer(Protocol):
         """The signed body of a call that has no token yet."""
         ...
 
+    def about_user(self, user_token: str, now: Instant) -> Mapping[str, Any]:
+        """The body that asks who a user is."""
+        ...
+
     def accepted(self, envelope: Mapping[str, Any]) -> bool:
         """Whether the reply's envelope says that the call went well."""
         ...
@@ -50,6 +54,10 @@ class Md5Signer:
             "cipherText": hashlib.md5(signed.encode()).hexdigest(),  # noqa: S324 - prescribed
         }
 
+    def about_user(self, user_token: str, now: Instant) -> dict[str, str]:
+        """Unsigned: the token is the proof."""
+        return {"userAccessToken": user_token}
+
     def accepted(self, envelope: Mapping[str, Any]) -> bool:
         return str(envelope.get("code")) == "200"
 
@@ -68,10 +76,17 @@ class RsaSigner:
         return "<RsaSigner>"
 
     def body(self, now: Instant) -> dict[str, Any]:
+        return self._signed(now)
+
+    def about_user(self, user_token: str, now: Instant) -> dict[str, Any]:
+        return self._signed(now, userToken=user_token)
+
+    def _signed(self, now: Instant, **more: str) -> dict[str, Any]:
         message = {
             "appId": self._app_id,
             "timestamp": f"{moment(now).astimezone(CHINA):%Y%m%d%H%M%S}",
             "randomSeries": _random_series(),
+            **more,
         }
         signature = self._key.sign(orjson.dumps(message), PKCS1v15(), SHA1())  # noqa: S303 - prescribed
         return {

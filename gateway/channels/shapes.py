@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from core.callers import RealNameLevel
 from core.clock import Instant
-from core.errors import SignInExpired, Text
+from core.errors import Text
 from core.services.channel_events import ChannelEventType
 from core.unit import Errand, Tools, Unit
 
@@ -24,10 +24,6 @@ class Undeliverable(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-class CredentialUsed(SignInExpired):
-    """The platform has exchanged the credential already; whether for us it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ With the scope `upapi_auth` the platform vouches for name and document number. R
 """
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import httpx
 
 from core.callers import ChannelId, RealNameLevel
 from core.clock import SECOND, Instant
-from core.errors import NotOfferedHere, RealNameRequired, Refusal, Text
+from core.errors import AuthorizationRequired, NotOfferedHere, RealNameRequired, Refusal, Text
 from core.services.channel_events import ChannelEventType
 from core.settings import Settings, split
 from gateway.channels.app_token import AppToken, Issued
@@ -51,6 +52,8 @@ STALE_TOKEN = frozenset({"a10"})
 SIGN_IN_OVER = frozenset({"a31", "3023", "BC2209"})
 """Code wrong or expired, user gone, openId wrong: the citizen starts over."""
 NO_SCOPE = frozenset({"N62197"})
+REAL_NAMED = "1"
+"""Modelled: the value of `isAuth` for a user whose name was verified."""
 NO_MOBILE = frozenset({"N62135", "N62136"})
 UNREACHABLE_USER = frozenset({"3023", "BC2209"})
 RESIDENT_ID = "01"
@@ -184,8 +187,15 @@ class UnionPay(Channel):
             return await self._ask("user.auth", _of(user), now, self._read_person, repeatable=True)
         except PlatformRefused as refusal:
             if refusal.code in NO_SCOPE:
-                raise RealNameRequired(app=self.app_name) from refusal
+                raise await self._without_scope(user.open_id, now) from refusal
             raise self._explained("user.auth", refusal) from refusal
+
+    async def _without_scope(self, open_id: str, now: Instant) -> Refusal:
+        """The citizen did not permit us to see who they are, or there is nothing to see yet."""
+        with contextlib.suppress(Refusal):
+            if (await self.user_status(open_id, now)).is_auth != REAL_NAMED:
+                return RealNameRequired(app=self.app_name)
+        return AuthorizationRequired(app=self.app_name)
 
     async def _phone(self, user: _UserToken, now: Instant) -> str | None:
         """None where the user gave none, or did not permit us to see it."""

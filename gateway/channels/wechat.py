@@ -28,7 +28,6 @@ from gateway.channels.redirects import check_address
 from gateway.channels.replies import ReplyPart, part
 from gateway.channels.shapes import (
     Answer,
-    CredentialUsed,
     EntryStep,
     ForgedCallback,
     Identity,
@@ -111,7 +110,7 @@ class WeChat(Channel):
     )
     level = RealNameLevel.NONE
     uses_state = True
-    calls_twice = True
+    used_code = CODE_USED
     answers_first = True
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
@@ -176,9 +175,7 @@ class WeChat(Channel):
                 repeatable=False,
             )
         except PlatformRefused as refusal:
-            if refusal.code == CODE_USED:
-                raise CredentialUsed(app=self.app_name) from refusal
-            if refusal.code == CODE_INVALID:
+            if refusal.code in (CODE_INVALID, CODE_USED):
                 raise self._sign_in_expired() from refusal
             raise self._unexplained("sns/oauth2/access_token", refusal) from refusal
         self._answers.keep(key, answer, now)

@@ -1,21 +1,32 @@
 """Ping An's open platform, MODELLED as `gateway/channels/ping_an.py` describes it.
 
+It speaks the variant that the gateway signs: md5 with the app's key, or RSA over the message,
+each with its own envelope.
+
 App tokens are sealed instead of stored, so they outlive a reset of the world.
 """
 
+import base64
 import hashlib
 import hmac
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.callers import ChannelId
+from core.clock import CHINA
 from core.settings import Settings
 from sandbox.personas import Persona
 from sandbox.platforms.clock import milliseconds, seconds
@@ -78,7 +89,7 @@ class _Platform:
         self._world = world
 
     def init_code(self, body: Body) -> Response:
-        return self._badly_signed(body) or _done(
+        return self._badly_signed(body) or self._done(
             initCode=secrets.token_hex(16), expiresIn=TOKEN_SECONDS
         )
 
@@ -88,15 +99,15 @@ class _Platform:
             return wrong
         code = secrets.token_hex(16)
         self._world.put(AUTH_CODES, code, {"until": seconds() + CODE_SECONDS})
-        return _done(authCode=code)
+        return self._done(authCode=code)
 
     def access_token(self, body: Body) -> Response:
         code = self._world.take(AUTH_CODES, str(body.get("authCode")))
         if body.get("appId") != self._settings.ping_an_app_id:
-            return _refused(BAD_APP, "应用不存在")
+            return self._refused(BAD_APP, "应用不存在")
         if code is None or code["until"] < seconds():
-            return _refused(BAD_CODE, "授权码无效")
-        return _done(
+            return self._refused(BAD_CODE, "授权码无效")
+        return self._done(
             accessToken=self._sealed_token(str(seconds() + TOKEN_SECONDS)),
             refreshToken=secrets.token_hex(16),
             expiresIn=TOKEN_SECONDS,
@@ -108,15 +119,19 @@ class _Platform:
             return wrong
         code = self._world.take(REQUEST_CODES, str(body.get("requestCode")))
         if code is None or code["until"] < seconds():
-            return _refused(BAD_CODE, "请求码无效")
+            return self._refused(BAD_CODE, "请求码无效")
         token = secrets.token_hex(16)
         self._world.put(USER_TOKENS, token, {"openId": code["openId"]})
-        return _done(userAccessToken=token, verifyResult="1", expiresIn=TOKEN_SECONDS)
+        return self._done(userAccessToken=token, verifyResult="1", expiresIn=TOKEN_SECONDS)
 
     def user_info(self, body: Body) -> Response:
-        token = self._world.get(USER_TOKENS, str(body.get("userAccessToken")))
+        wrong = self._signs_with_rsa and self._badly_signed(body)
+        if wrong:
+            return wrong
+        asked = body["message"]["userToken"] if self._signs_with_rsa else body["userAccessToken"]
+        token = self._world.get(USER_TOKENS, str(asked))
         user = token and self._world.get(USERS, token["openId"])
-        return _done(**user) if user else _refused(BAD_TOKEN, "用户令牌无效")
+        return self._done(**user) if user else self._refused(BAD_TOKEN, "用户令牌无效")
 
     def message(self, body: Body) -> Response:
         wrong = self._bad_token(body)
@@ -124,7 +139,7 @@ class _Platform:
             return wrong
         open_id = str(body.get("openId"))
         if self._world.get(USERS, open_id) is None:
-            return _refused(BAD_USER, "用户不存在")
+            return self._refused(BAD_USER, "用户不存在")
         number = deliver(
             self._world,
             ChannelId.PING_AN,
@@ -134,40 +149,78 @@ class _Platform:
             body["url"],
             text=body["content"],
         )
-        return _done(messageId=number)
+        return self._done(messageId=number)
+
+    @property
+    def _signs_with_rsa(self) -> bool:
+        return self._settings.ping_an_signer == "rsa"
 
     def _badly_signed(self, body: Body) -> Response | None:
         if body.get("appId") != self._settings.ping_an_app_id:
-            return _refused(BAD_APP, "应用不存在")
-        timestamp, series = str(body.get("timestamp")), str(body.get("randomSeries"))
-        if re.fullmatch("[0-9]{10}", series) is None:
-            return _refused(BAD_SIGNATURE, "随机序列错误")
-        if abs(milliseconds() - int(timestamp)) > MOST_SKEW_MILLISECONDS:
-            return _refused(BAD_SIGNATURE, "请求已过期")
+            return self._refused(BAD_APP, "应用不存在")
+        signed = body.get("message", {}) if self._signs_with_rsa else body
+        if re.fullmatch("[0-9]{10}", str(signed.get("randomSeries"))) is None:
+            return self._refused(BAD_SIGNATURE, "随机序列错误")
+        if abs(milliseconds() - self._sent_at(signed)) > MOST_SKEW_MILLISECONDS:
+            return self._refused(BAD_SIGNATURE, "请求已过期")
+        genuine = self._is_by_rsa(body) if self._signs_with_rsa else self._is_by_md5(body)
+        return None if genuine else self._refused(BAD_SIGNATURE, "签名错误")
+
+    def _sent_at(self, signed: Body) -> int:
+        """Milliseconds; long ago for what is no time."""
+        text = str(signed.get("timestamp"))
+        if re.fullmatch("[0-9]{13,14}", text) is None:
+            return 0
+        if not self._signs_with_rsa:
+            return int(text)
+        at = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=CHINA)
+        return int(at.timestamp() * 1000)
+
+    def _is_by_md5(self, body: Body) -> bool:
         key = self._settings.ping_an_app_key.reveal()
-        signed = f"appId{body['appId']}appKey{key}randomSeries{series}timestamp{timestamp}"
+        signed = (
+            f"appId{body['appId']}appKey{key}"
+            f"randomSeries{body['randomSeries']}timestamp{body['timestamp']}"
+        )
         expected = hashlib.md5(signed.encode()).hexdigest()  # noqa: S324 - the platform's algorithm
-        if not hmac.compare_digest(expected, str(body.get("cipherText"))):
-            return _refused(BAD_SIGNATURE, "签名错误")
-        return None
+        return hmac.compare_digest(expected, str(body.get("cipherText")))
+
+    def _is_by_rsa(self, body: Body) -> bool:
+        pem = self._settings.ping_an_private_key.reveal().encode()
+        key = load_pem_private_key(pem, password=None)
+        assert isinstance(key, RSAPrivateKey)
+        try:
+            key.public_key().verify(
+                base64.b64decode(str(body.get("sign"))),
+                orjson.dumps(body["message"]),
+                PKCS1v15(),
+                SHA1(),  # noqa: S303 - the platform's algorithm
+            )
+        except (InvalidSignature, ValueError):
+            return False
+        return True
 
     def _bad_token(self, body: Body) -> Response | None:
         if body.get("appId") != self._settings.ping_an_app_id:
-            return _refused(BAD_APP, "应用不存在")
+            return self._refused(BAD_APP, "应用不存在")
         until, _, _ = str(body.get("accessToken")).partition(".")
         genuine = hmac.compare_digest(self._sealed_token(until), str(body.get("accessToken")))
         if not genuine or int(until) < seconds():
-            return _refused(BAD_TOKEN, "令牌无效或已过期")
+            return self._refused(BAD_TOKEN, "令牌无效或已过期")
         return None
 
     def _sealed_token(self, until: str) -> str:
         key = self._settings.ping_an_app_key.reveal().encode()
         return f"{until}.{hmac.new(key, until.encode(), 'sha256').hexdigest()}"
 
+    def _refused(self, code: int, text: str) -> Response:
+        if self._signs_with_rsa:
+            return JSONResponse(
+                {"code": str(code), "success": False, "message": text, "data": None}
+            )
+        return JSONResponse({"code": code, "msg": text, "data": None})
 
-def _refused(code: int, text: str) -> Response:
-    return JSONResponse({"code": code, "msg": text, "data": None})
-
-
-def _done(**data: Any) -> Response:
-    return JSONResponse({"code": 200, "msg": "成功", "data": data})
+    def _done(self, **data: Any) -> Response:
+        if self._signs_with_rsa:
+            return JSONResponse({"code": "0", "success": True, "message": "成功", "data": data})
+        return JSONResponse({"code": 200, "msg": "成功", "data": data})

@@ -11,7 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from core.clock import MINUTE
-from core.errors import ChannelUnavailable, NotOfferedHere, SignInExpired
+from core.errors import (
+    AuthorizationRequired,
+    ChannelUnavailable,
+    NotOfferedHere,
+    RealNameRequired,
+    Refusal,
+    SignInExpired,
+)
 from gateway.channels.shapes import ForgedCallback, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.unionpay_crypto import (
@@ -208,6 +215,28 @@ async def test_tells_the_status_of_a_user(unionpay: UnionPay, wire: respx.Router
     assert sent_to(route)[0]["openId"] == "open-id"
     with pytest.raises(SignInExpired):
         await unionpay.user_status("open-id", NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        (done(isRegister="1", isAuth="1"), AuthorizationRequired),
+        (done(isRegister="1", isAuth="0"), RealNameRequired),
+        (done(isRegister="0", isAuth=""), RealNameRequired),
+        ({"resp": "N62131"}, AuthorizationRequired),
+        ({"resp": "BC2209"}, AuthorizationRequired),
+    ],
+)
+async def test_tells_who_did_not_agree_from_who_is_not_real_named(
+    unionpay: UnionPay, wire: respx.Router, status: dict[str, object], refusal: type[Refusal]
+) -> None:
+    answer(wire, user_auth={"resp": "N62197"})
+    asked = wire.post(BASE + "user.status").respond(json=status)
+
+    with pytest.raises(refusal):
+        await unionpay.identify("code", NOW)
+
+    assert sent_to(asked)[0]["openId"] == "unionpay-open-id"
 
 
 # --- encrypted fields ----------------------------------------------------------------------

@@ -33,7 +33,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """`calls` are those of one first sign-in, in order; `secrets` must never be shown."""
+    """`calls` are those of one first sign-in, in order; `secrets` must never be shown.
+
+    `others` are calls that a refused sign-in may make.
+    """
 
     credential: str
     identity: Identity
@@ -41,3 +44,4 @@ class Samples:
     used: Refused
     refusals: Sequence[Refused]
     secrets: Sequence[str]
+    others: Sequence[Call] = ()

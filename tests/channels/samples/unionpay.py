@@ -1,5 +1,5 @@
 from core.callers import RealNameLevel
-from core.errors import ChannelUnavailable, RealNameRequired, SignInExpired
+from core.errors import AuthorizationRequired, ChannelUnavailable, RealNameRequired, SignInExpired
 from gateway.channels.shapes import Identity
 
 from ..parts import NAME, NUMBER, PHONE, unionpay_field
@@ -71,7 +71,7 @@ SAMPLES = Samples(
         _refused("backendToken", "SG0025", ChannelUnavailable),
         _refused("backendToken", "BC2126", ChannelUnavailable),
         _refused("user.auth", "N62131", ChannelUnavailable),
-        _refused("user.auth", "N62197", RealNameRequired),
+        _refused("user.auth", "N62197", AuthorizationRequired),
         _refused("user.auth", "3023", SignInExpired),
         _refused("user.mobile", "BC2209", SignInExpired),
         _refused("user.auth", "unheard-of", ChannelUnavailable),
@@ -96,5 +96,14 @@ SAMPLES = Samples(
         NAME,
         NUMBER,
         PHONE,
+    ),
+    others=(
+        Call(
+            "user.status",
+            "POST",
+            BASE + "user.status",
+            done(isRegister="1", isAuth="1", certType="01"),
+            repeatable=True,
+        ),
     ),
 )

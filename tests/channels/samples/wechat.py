@@ -1,6 +1,6 @@
 from core.callers import RealNameLevel
 from core.errors import ChannelUnavailable, SignInExpired, VirtualAccount
-from gateway.channels.shapes import CredentialUsed, Identity
+from gateway.channels.shapes import Identity
 
 from .shape import Call, Refused, Samples
 
@@ -29,10 +29,10 @@ SAMPLES = Samples(
             repeatable=False,
         ),
     ),
-    used=_refused(40163, CredentialUsed),
+    used=_refused(40163, SignInExpired),
     refusals=(
         _refused(40029, SignInExpired),
-        _refused(40163, CredentialUsed),
+        _refused(40163, SignInExpired),
         _refused(-1, ChannelUnavailable),
         _refused(40001, ChannelUnavailable),
         _refused(40003, ChannelUnavailable),
