@@ -97,6 +97,18 @@ async def last(db: Reader) -> Anchor | None:
     return None if row is None else Anchor.from_row(row)
 
 
+async def anchor_under_current_key(database: Database, seals: Seals, now: Instant) -> None:
+    """After a change of audit keys: what older keys marked is vouched for by the current one."""
+
+    async def job(db: Transaction) -> None:
+        newest = await last(db)
+        if newest is not None and not seals.is_marked_anew(newest.mark):
+            await _add(db, seals, now, newest, [])
+
+    await anchor_all(database, seals, now)
+    await database.write(job)
+
+
 async def anchor_all(
     database: Database, seals: Seals, now: Instant, interval: int = 0
 ) -> list[Anchor]:
@@ -125,6 +137,12 @@ async def _anchor_some(
     moved = await db.fetch(_MOVED)
     if not moved:
         return None
+    return await _add(db, seals, now, newest, moved)
+
+
+async def _add(
+    db: Transaction, seals: Seals, now: Instant, newest: Anchor | None, moved: Sequence[Row]
+) -> Anchor:
     number, mark_before = (newest.number + 1, newest.mark) if newest else (1, b"")
     unsealed = Anchor(number, now, len(moved), digest_of(moved), b"")
     mark = seals.audit(*_sealed(unsealed, mark_before))

@@ -70,7 +70,10 @@ class KeyRing:
 
 
 class Vault:
-    """Seals and opens personal values, and computes their keyed indexes."""
+    """Seals and opens personal values, and computes their keyed indexes.
+
+    What is made under the current keys begins with `column_prefix` or `index_prefix`.
+    """
 
     _NONCE = 12
 
@@ -83,14 +86,14 @@ class Vault:
         self._macs = {
             _prefix(name): hmac.HMAC(key, digest) for name, key in index_keys.keys.items()
         }
-        self._column_prefix = _prefix(column_keys.current)
-        self._index_prefix = _prefix(index_keys.current)
+        self.column_prefix = _prefix(column_keys.current)
+        self.index_prefix = _prefix(index_keys.current)
 
     def seal(self, value: str | bytes, column: str, owner: int) -> bytes:
         data = value.encode() if isinstance(value, str) else value
         nonce = os.urandom(self._NONCE)
-        cipher = self._ciphers[self._column_prefix]
-        return self._column_prefix + nonce + cipher.encrypt(nonce, data, _binding(column, owner))
+        cipher = self._ciphers[self.column_prefix]
+        return self.column_prefix + nonce + cipher.encrypt(nonce, data, _binding(column, owner))
 
     def open_bytes(self, sealed: bytes, column: str, owner: int) -> bytes:
         body = sealed[0] + 1 if sealed else 0
@@ -106,9 +109,13 @@ class Vault:
     def open(self, sealed: bytes, column: str, owner: int) -> str:
         return self.open_bytes(sealed, column, owner).decode()
 
+    def is_sealed_anew(self, sealed: bytes) -> bool:
+        """Whether the value is sealed under the current key."""
+        return sealed.startswith(self.column_prefix)
+
     def index(self, value: str, kind: str) -> bytes:
         """The keyed index of a value. `kind` keeps equal values of different columns apart."""
-        return self._mac(self._index_prefix, value, kind)
+        return self._mac(self.index_prefix, value, kind)
 
     def indexes(self, value: str, kind: str) -> list[bytes]:
         """The value's index under each key in use, the current one first."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SEALED_AS = "pictures.object"
+_BEGINNING = 64
 
 
 class ObjectsUnavailable(Exception):
@@ -37,6 +38,9 @@ class Store(Protocol):
         """Returns once the object is durable."""
 
     def get(self, name: str) -> bytes: ...
+
+    def begins(self, name: str) -> bytes:
+        """Its first bytes: enough to tell the key that sealed it."""
 
     def remove(self, name: str) -> None:
         """A name that is gone already is no error."""
@@ -61,6 +65,21 @@ class Objects:
         return await _apart(
             lambda: self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
         )
+
+    async def renew(self, name: str, owner: int) -> bool:
+        """Seals an object anew under the current key; False where it is so already, or gone."""
+
+        def work() -> bool:
+            try:
+                if self._vault.is_sealed_anew(self._store.begins(name)):
+                    return False
+                data = self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
+            except FileNotFoundError:
+                return False
+            self._store.put(name, self._vault.seal(data, _SEALED_AS, owner))
+            return True
+
+        return await _apart(work)
 
     async def remove(self, *names: str) -> None:
         def remove_all() -> None:
@@ -98,6 +117,10 @@ class Folder:
     def get(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
 
+    def begins(self, name: str) -> bytes:
+        with (self._folder / name).open("rb") as file:
+            return file.read(_BEGINNING)
+
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
 
@@ -123,6 +146,10 @@ class Bucket:
     def get(self, name: str) -> bytes:
         with _translated():
             return bytes(self._bucket.get(name).bytes())
+
+    def begins(self, name: str) -> bytes:
+        with _translated():
+            return bytes(self._bucket.get_range(name, start=0, length=_BEGINNING))
 
     def remove(self, name: str) -> None:
         with _translated(), contextlib.suppress(FileNotFoundError):

@@ -50,6 +50,12 @@ _FIND = Query(
         pictures.c.id == bindparam("picture_id"), pictures.c.citizen_id == bindparam("citizen_id")
     )
 )
+_AFTER = Query(
+    select(pictures)
+    .where(pictures.c.id > bindparam("after"))
+    .order_by(pictures.c.id)
+    .limit(bindparam("most"))
+)
 _BY_ID = Query(select(pictures).where(pictures.c.id == bindparam("picture_id")))
 _latest = (
     select(func.max(pictures.c.id))
@@ -109,6 +115,11 @@ async def find_by_id(db: Reader, picture_id: int) -> Picture | None:
     """For links that carry their own permission."""
     row = await db.fetch_one(_BY_ID, picture_id=picture_id)
     return None if row is None else _picture_from(row)
+
+
+async def after(db: Reader, picture_id: int, most: int) -> list[Picture]:
+    """Everybody's, in the order of their ids."""
+    return [_picture_from(row) for row in await db.fetch(_AFTER, after=picture_id, most=most)]
 
 
 async def latest(db: Reader, citizen_id: int) -> dict[PictureKind, Picture]:

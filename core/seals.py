@@ -51,6 +51,15 @@ class Seals:
         sealed = self._cipher(key_id).encrypt(nonce, encoded.encode(), _owner(owner))
         return f"{key_id}${base64.b64encode(nonce + sealed).decode()}"
 
+    @property
+    def hash_prefix(self) -> str:
+        """With what a hash begins that is sealed under the current pepper."""
+        return f"{self.peppers.current}$"
+
+    def is_marked_anew(self, mark: bytes) -> bool:
+        """Whether an audit mark is of the current audit key."""
+        return mark.startswith(_prefix(self.audit_keys.current))
+
     def open_hash(self, owner: int, stored: str) -> str:
         key_id, _, encoded = stored.partition("$")
         try:

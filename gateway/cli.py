@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from starlette.applications import Starlette
 
 from core.database import DatabaseUnavailable
+from core.objects import ObjectsUnavailable
 from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
 from gateway.outbox_command import outbox
 from gateway.wechat_menu_command import wechat_menu
@@ -29,7 +30,7 @@ cli.add_typer(outbox, name="outbox")
 def main() -> None:
     try:
         cli()
-    except (SettingsError, DatabaseUnavailable) as error:
+    except (SettingsError, DatabaseUnavailable, ObjectsUnavailable) as error:
         _stop(str(error))
 
 
@@ -256,6 +257,28 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
     finally:
         await database.close()
     return read, broken, None if newest is None else str(newest)
+
+
+@cli.command("rotate-keys")
+def rotate_keys(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="The sandbox's data.")] = False,
+) -> None:
+    """Makes anew, under the current keys, what older keys made; beside the running gateway.
+
+    The first key of a setting is the current one, see docs/keys.md for the whole order of steps.
+    What was interrupted goes on when the command is started again. The exit code is 1 while
+    something is left under an older key.
+    """
+    from gateway import keys
+
+    found = read_settings(sandbox=sandbox)
+    _must_be_migrated(found)
+    try:
+        complete = asyncio.run(keys.rotate_keys(found))
+    except KeyboardInterrupt:
+        raise SettingsError("Interrupted: the same command goes on where it ended.") from None
+    if not complete:
+        raise SystemExit(1)
 
 
 @cli.command()
