@@ -272,7 +272,7 @@ def rotate_keys(
     from gateway import keys
 
     found = read_settings(sandbox=sandbox)
-    _must_be_migrated(found)
+    must_be_migrated(found)
     try:
         complete = asyncio.run(keys.rotate_keys(found))
     except KeyboardInterrupt:
