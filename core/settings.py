@@ -61,8 +61,22 @@ class Settings:
         None, "answer introspection and serve the playground; by default only in the sandbox"
     )
     allowed_origins: str = setting(
-        "", "web origins of the channels' front-ends, separated by commas"
+        "", "web origins that may call for every channel, separated by commas"
     )
+    wechat_origins: str = setting("", "web origins of WeChat's front-end, separated by commas")
+    unionpay_origins: str = setting("", "as wechat_origins, for UnionPay")
+    ping_an_origins: str = setting("", "as wechat_origins, for Ping An")
+    operation_manifest: Path | None = setting(
+        None, "JSON file of trusted documents: identifier and document, or Apollo's manifest"
+    )
+    only_trusted_documents: bool = setting(
+        False, "run the operation manifest's documents and no others"
+    )
+    session_budget: int = setting(1_200, "points a minute for a session; see extensions.cost")
+    address_budget: int = setting(
+        60_000, "points a minute for an address (many citizens may share one)"
+    )
+    total_budget: int = setting(600_000, "points a minute for everybody together")
     max_body_bytes: int = setting(1_048_576, "largest request body without files")
     max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
@@ -211,10 +225,6 @@ class Settings:
     def address(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
-    @property
-    def origins(self) -> frozenset[str]:
-        return frozenset(split(self.allowed_origins))
-
     def template(self, channel: str, notice: str) -> str | None:
         """The platform's template for a notice; None where that channel does not tell it."""
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
@@ -243,6 +253,9 @@ _OPTIONAL = {
     "redis_url",
     "public_url",
     "allowed_origins",
+    "wechat_origins",
+    "unionpay_origins",
+    "ping_an_origins",
     "channels_off",
     "unionpay_public_key",
     "unionpay_mini_program_id",

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx
+import strawberry
+from graphql import GraphQLSchema
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from core.audit_keeper import AuditKeeper
@@ -23,7 +24,7 @@ from core.reference import Reference
 from core.relays import build_relay
 from core.schedule import Scheduler
 from core.seals import Seals
-from core.settings import Settings, key_ring
+from core.settings import Settings, SettingsError, key_ring
 from core.studio import Bounds, Studio
 from core.studio_worker import MEGABYTE
 from core.unit import Tools
@@ -31,18 +32,22 @@ from core.upkeep import JOBS
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.base import Channel
 from gateway.channels.messengers import build_messengers
-from gateway.http.body_limit import BodyLimit
+from gateway.http.budgets import Budgets
 from gateway.http.callbacks import callback_routes
+from gateway.http.documents import Documents, read_manifest
+from gateway.http.front_door import FrontDoor
+from gateway.http.gate import Gate
 from gateway.http.graphql import GraphQLView, SignInAgain
 from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
 from gateway.http.issuer_events import issuer_events_endpoint
-from gateway.http.limits import LimitDocuments, limit_tokens
+from gateway.http.limits import LimitDocuments, PreparedDocuments, limit_tokens
 from gateway.http.pictures import picture_endpoint
 from gateway.http.playground import playground_routes
 from gateway.http.receipts import receipt_endpoint
 from gateway.http.uploads import upload_endpoint
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
+from gateway.schema.masking import told
 
 _PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
 """Receipts never share a process with the files that citizens send."""
@@ -78,7 +83,11 @@ def create_app(
     channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
     """The ASGI application. `transport` carries its calls to platforms and partners."""
-    schema = build_schema(limit_tokens, LimitDocuments, SignInAgain, channels=channels)
+    prepared = PreparedDocuments(introspection=bool(settings.introspection), told=told)
+    schema = build_schema(
+        limit_tokens, lambda: LimitDocuments(prepared), SignInAgain, channels=channels
+    )
+    gate = _gate(settings, schema, prepared, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -86,7 +95,7 @@ def create_app(
             database = await connect(settings.database_url)
             application = assemble(settings, database, http, clock, channels)
             app.state.application = application
-            app.router.routes.extend(_routes(application, GraphQLView(schema, application)))
+            app.router.routes.extend(_routes(application, GraphQLView(schema, application, gate)))
             if settings.sandbox:
                 app.router.routes.append(await _sandbox(application, http))
             if settings.worker:
@@ -106,17 +115,24 @@ def create_app(
                 application.tools.printer.close()
                 await database.close()
 
-    return Starlette(
-        lifespan=lifespan,
-        middleware=[
-            Middleware(
-                BodyLimit,
-                most_bytes=settings.max_body_bytes,
-                most_upload_bytes=settings.max_upload_bytes,
-            ),
-            *_cors(settings),
-        ],
-    )
+    return Starlette(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])
+
+
+def _gate(
+    settings: Settings,
+    schema: strawberry.Schema,
+    prepared: PreparedDocuments,
+    clock: Callable[[], Instant],
+) -> Gate:
+    """A manifest with a document that may not run stops the start."""
+    core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
+    manifest = read_manifest(settings.operation_manifest)
+    for identifier, text in manifest.items():
+        errors = prepared.prepare(core_schema, text)[0].errors
+        if errors:
+            raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
+    documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
+    return Gate(core_schema, documents, prepared, Budgets(settings, clock))
 
 
 def assemble(
@@ -177,26 +193,3 @@ async def _sandbox(application: Application, http: httpx.AsyncClient) -> BaseRou
         application.tools.settings, http, reset_gateway, application.worker.caught_up
     )
     return Mount("/sandbox", routes=routes)
-
-
-def _cors(settings: Settings) -> list[Middleware]:
-    if not settings.origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=sorted(settings.origins),
-            allow_methods=["GET", "POST", "PUT", "HEAD"],
-            allow_headers=[
-                "authorization",
-                "content-type",
-                "idempotency-key",
-                "graphql-preflight",
-                "x-card-channel",
-                "content-range",
-                "x-device-key",
-            ],
-            expose_headers=["upload-offset", "upload-length", "upload-complete", "retry-after"],
-            max_age=600,
-        )
-    ]

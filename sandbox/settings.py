@@ -23,12 +23,19 @@ _TEMPLATES = ",".join(
     f"{notice}:sandbox-{notice.lower()}"
     for notice in ("CARD_READY", "LOSS_REPORTED", "PHONE_CHANGED", "PASSWORD_CHANGED")
 )
+_DEVELOPER = {
+    "introspection": True,
+    "session_budget": 10_000_000,
+    "address_budget": 10_000_000,
+    "total_budget": 100_000_000,
+}
+"""The playground, and budgets that load from one machine does not use up."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def sandbox_settings(settings: Settings) -> Settings:
     """What the environment does not give points into the sandbox, under its own kept keys."""
-    filled = _addresses(settings) | _keys(settings) | _apps(settings) | {"introspection": True}
+    filled = _addresses(settings) | _keys(settings) | _apps(settings) | _DEVELOPER
     defaults = {entry.name: entry.default for entry in fields(settings)}
     missing = {
         name: value

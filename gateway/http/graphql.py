@@ -1,22 +1,24 @@
 """The GraphQL endpoint: GraphQL over HTTP, WebSocket (`graphql-transport-ws`) and SSE.
 
-Based on strawberry's view; what differs follows the GraphQL-over-HTTP specification: both
-response media types with their status codes, and a clear 400 for every malformed request.
-A form upload must carry a header that a foreign page cannot set without being asked
-(Authorization or GraphQL-Preflight), so that no simple request runs anything.
+Strawberry's view answers; what comes before it is ours, in this order: is there room in the
+budgets, what is asked for, which document is that, may it run and what does it cost, who
+asks. Nothing is looked up for a request that fails an earlier step. Each step is a function
+or an object of its own, without request or response. Both response media types have their
+status codes by the GraphQL-over-HTTP specification.
 """
 
 import hashlib
-import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
 from typing import Any, cast
 
 import orjson
 import strawberry
 import structlog
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from graphql import GraphQLError
-from starlette.datastructures import Headers, UploadFile
+from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from graphql import OperationType
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -31,32 +33,63 @@ from strawberry.types.execution import PreExecutionError
 from core import sessions
 from core.callers import Caller
 from core.database import DatabaseUnavailable
-from core.errors import Language, TryAgainLater
+from core.errors import Language, Text, TryAgainLater
 from core.idempotency import IdempotencyKey
+from gateway.http import parameters
+from gateway.http.bad_requests import (
+    GRAPHQL_JSON,
+    JSON,
+    BadRequest,
+    media_type,
+    preferred_language,
+)
+from gateway.http.front_door import CHANNELS_KEY
+from gateway.http.gate import Admitted, Gate
+from gateway.http.origins import ALL_CHANNELS, asks_for_a_page
+from gateway.http.parameters import Parameters
 from gateway.http.playground import playground_page
+from gateway.http.sockets import SocketHandler
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
-GRAPHQL_JSON = "application/graphql-response+json"
-JSON = "application/json"
-PREFLIGHT_HEADERS = ("authorization", "graphql-preflight", "x-requested-with")
 CHANNEL_HEADER = "x-card-channel"
 DEVICE_HEADER = "x-device-key"
 DEVICE_KEY_CHARACTERS = range(16, 201)
 MOST_KEY_CHARACTERS = 255
+CONNECTION_INIT_SECONDS = 10
+
+_UNSUPPORTED = Text(
+    "请求须为 application/json 或 multipart/form-data。",
+    "The request must be application/json or multipart/form-data.",
+)
+_ONLY_QUERIES = Text(
+    "GET 仅可执行查询：请改用 POST。", "GET runs queries only: use POST for this operation."
+)
 
 log = structlog.get_logger("graphql")
 
 
+class _RequestAdapter(StarletteRequestAdapter):
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.scope = request.scope
+
+
 class GraphQLView(GraphQL[Context, None]):
-    def __init__(self, schema: strawberry.Schema, application: Application) -> None:
+    request_adapter_class = _RequestAdapter
+    graphql_transport_ws_handler_class = SocketHandler
+
+    def __init__(self, schema: strawberry.Schema, application: Application, gate: Gate) -> None:
         super().__init__(
             schema,
             graphql_ide="graphiql" if application.tools.settings.introspection else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS),
             multipart_uploads_enabled=True,
-            allowed_origins=tuple(application.tools.settings.origins),
+            # The front door has judged the origin already.
+            allowed_origins=("*",),
         )
         self._application = application
+        self.gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -64,13 +97,14 @@ class GraphQLView(GraphQL[Context, None]):
             return
         request = Request(scope, receive)
         try:
-            response = await self.run(request)
+            response = await self._respond(request)
+        except BadRequest as error:
+            response = _refusal(request, error)
         except HTTPException as error:
-            response = _request_error(request, error.status_code, error.reason)
+            response = _refusal(request, BadRequest(error.reason, error.status_code))
         except Unauthenticated as error:
-            response = _request_error(
-                request, 401, error.message, str((error.extensions or {})["code"])
-            )
+            code = str((error.extensions or {})["code"])
+            response = _refusal(request, BadRequest(error.message, 401, code))
         except DatabaseUnavailable:
             log.error("graphql.database_unavailable")
             response = _unavailable(request)
@@ -79,6 +113,35 @@ class GraphQLView(GraphQL[Context, None]):
         finally:
             await request.close()
 
+    async def _respond(self, request: Request) -> Response:
+        if asks_for_a_page(request.method, dict(request.scope["headers"])):
+            return self._page()
+        address = _address(request)
+        self.gate.budgets.must_have_room(address)
+        asked = await _parameters(request)
+        token = bearer_token(request.headers.get("authorization"))
+        admitted = self.gate.admit(asked, address, token, exempt=self.is_playground(request))
+        if admitted.operation is None:
+            response = _errors(request, admitted)
+        else:
+            if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
+                raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
+            request.scope[_ASKED] = asked, admitted.text
+            response = await self.run(request)
+        response.headers["RateLimit-Policy"] = admitted.standing.policies
+        response.headers["RateLimit"] = admitted.standing.left
+        return response
+
+    def _page(self) -> Response:
+        if self._application.tools.settings.introspection:
+            return playground_page()
+        raise BadRequest(Text("没有此页面。", "There is no page here."), 404, "NOT_FOUND")
+
+    def is_playground(self, connection: HTTPConnection) -> bool:
+        """Where it is switched on, pages of our own may run what is not trusted."""
+        own_page = connection.headers.get("sec-fetch-site") == "same-origin"
+        return bool(self._application.tools.settings.introspection) and own_page
+
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
@@ -86,12 +149,14 @@ class GraphQLView(GraphQL[Context, None]):
         context = Context(
             application=self._application,
             language=preferred_language(request.headers.get("accept-language", "")),
-            address=request.client.host if request.client else "",
+            address=_address(request),
             caller=None,
             device_key=_device_key(request),
+            channels=request.scope.get(CHANNELS_KEY, ALL_CHANNELS),
         )
         if isinstance(request, WebSocket):
             context.token = token
+            context.may_run_anything = self.is_playground(request)
             return context
         if token is not None:
             context.caller = await authenticate(context, token, request)
@@ -109,54 +174,27 @@ class GraphQLView(GraphQL[Context, None]):
             context.language = preferred_language(headers["accept-language"])
         return await super().on_ws_connect(context)
 
-    async def render_graphql_ide(self, request: Request) -> Response:
-        return playground_page()
-
     def should_render_graphql_ide(self, request: Any) -> bool:
-        return (
-            request.method == "GET"
-            and request.query_params.get("query") is None
-            and "text/html" in request.headers.get("accept", "")
+        return False
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
+        """What was read and admitted already."""
+        assert isinstance(request, _RequestAdapter)
+        asked, text = request.scope[_ASKED]
+        transport = self._get_stream_transport_from_headers(request.headers)
+        return GraphQLRequestData(
+            query=text,
+            variables=asked.variables,
+            operation_name=asked.operation_name,
+            extensions=asked.extensions,
+            protocol=transport.protocol if transport else "http",
         )
 
-    async def parse_http_body(
-        self, request: AsyncHTTPRequestAdapter
-    ) -> GraphQLRequestData | list[GraphQLRequestData]:
-        if request.method == "POST" and not _is_preflighted(request):
-            raise HTTPException(
-                403, "A form upload needs the header GraphQL-Preflight or Authorization."
-            )
-        data = await super().parse_http_body(request)
-        if isinstance(data, GraphQLRequestData) and not data.query:
-            raise HTTPException(400, "The request holds no GraphQL query.")
-        if isinstance(data, GraphQLRequestData) and not _is_name(data.operation_name):
-            raise HTTPException(400, "`operationName` must be a string or null.")
-        return data
-
-    def parse_json(self, data: str | bytes) -> Any:
-        parsed = super().parse_json(data)
-        if isinstance(parsed, list):
-            raise HTTPException(400, "Batching is not enabled: send one operation a request.")
-        if not isinstance(parsed, dict):
-            raise HTTPException(400, "The request body must be a JSON object.")
-        return parsed
-
     def decode_json(self, data: str | bytes) -> object:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise json.JSONDecodeError("not JSON", "", 0) from error
+        return orjson.loads(data)
 
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
-
-    async def parse_multipart(self, request: AsyncHTTPRequestAdapter) -> dict[str, str]:
-        try:
-            return await super().parse_multipart(request)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise HTTPException(
-                400, "`operations` and `map` do not follow the multipart request specification."
-            ) from error
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -173,13 +211,16 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Response:
         without_data = isinstance(response_data, dict) and "data" not in response_data
         accept = sub_response.accept if isinstance(sub_response, _SubResponse) else ""
-        return _json_response(response_data, accept, 400 if without_data else 200)
+        return json_response(response_data, accept, 400 if without_data else 200)
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = _SubResponse()
         del response.headers["content-length"]
         response.accept = request.headers.get("accept", "")
         return response
+
+
+_ASKED = "card_gateway.asked"
 
 
 class _SubResponse(Response):
@@ -206,20 +247,47 @@ async def authenticate(
     caller = await sessions.find_caller(
         application.database, token, application.clock(), context.address, context.device_key
     )
+    if caller is None:
+        return None
     claimed = request.headers.get(CHANNEL_HEADER) if request is not None else None
-    if caller is not None and claimed is not None and claimed != caller.channel.value:
+    if claimed is not None and claimed != caller.channel.value:
         raise Unauthenticated(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
+    if caller.channel not in context.channels:
+        raise Unauthenticated(
+            "The session belongs to another channel than the page that uses it.",
+            "SESSION_OF_ANOTHER_CHANNEL",
+        )
     return caller
+
+
+async def _parameters(request: Request) -> Parameters:
+    if request.method == "GET":
+        return parameters.from_query_string(request.scope["query_string"])
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == JSON:
+        return parameters.from_json(await request.body())
+    if kind != "multipart/form-data":
+        raise BadRequest(_UNSUPPORTED, 415, "UNSUPPORTED_MEDIA_TYPE")
+    try:
+        form = await request.form(max_files=parameters.MOST_FILES, max_fields=4)
+    except (StarletteHTTPException, ValueError, KeyError) as error:
+        raise BadRequest(parameters.NOT_A_FORM) from error
+    files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
+    return parameters.from_form(form.get("operations"), form.get("map"), files)
+
+
+def _address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
 
 
 def _device_key(request: HTTPConnection) -> str | None:
     """Random text that the front-end keeps on the device: its sessions work only with it."""
     key = request.headers.get(DEVICE_HEADER)
     if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
-        raise HTTPException(400, "X-Device-Key must have 16 to 200 characters.")
+        raise BadRequest("X-Device-Key must have 16 to 200 characters.")
     return key
 
 
@@ -229,33 +297,12 @@ def bearer_token(header: str | None) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def preferred_language(accept_language: str) -> Language:
-    """Chinese, unless English is asked for with a higher weight (RFC 9110 section 12.5.4)."""
-    weights = {Language.ZH: 0.0, Language.EN: 0.0}
-    for part in accept_language.split(",")[:20]:
-        tag, _, parameter = part.strip().partition(";")
-        primary = tag.lower().split("-")[0]
-        for language in weights:
-            if primary == language.value:
-                weights[language] = max(weights[language], _weight(parameter))
-    return Language.EN if weights[Language.EN] > weights[Language.ZH] else Language.ZH
-
-
-def _weight(parameter: str) -> float:
-    try:
-        return float(parameter.strip().removeprefix("q=")) if parameter else 1.0
-    except ValueError:
-        return 0.0
-
-
 async def _idempotency_key(request: Request) -> IdempotencyKey | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not key or len(key) > MOST_KEY_CHARACTERS:
-        raise HTTPException(
-            400, f"Idempotency-Key must have 1 to {MOST_KEY_CHARACTERS} characters."
-        )
+        raise BadRequest(f"Idempotency-Key must have 1 to {MOST_KEY_CHARACTERS} characters.")
     return IdempotencyKey(key, await _digest(request))
 
 
@@ -279,45 +326,41 @@ def _is_form(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-def _is_preflighted(request: AsyncHTTPRequestAdapter) -> bool:
-    headers = Headers({name.lower(): value for name, value in request.headers.items()})
-    return not _is_form(headers) or any(name in headers for name in PREFLIGHT_HEADERS)
-
-
 def _was_never_run(result: ExecutionResult) -> bool:
-    """A document that is not valid, or variables that do not fit: no error has a path."""
+    """Variables that do not fit: no error has a path."""
     return isinstance(result, PreExecutionError) or (
         result.data is None and all(error.path is None for error in result.errors or ())
     )
 
 
-def _is_name(operation_name: object) -> bool:
-    return operation_name is None or isinstance(operation_name, str)
+def _errors(request: Request, admitted: Admitted) -> Response:
+    """Of a document that is not valid; with `application/json` that is a well-formed request."""
+    data = {"errors": [error.formatted for error in admitted.prepared.errors]}
+    return json_response(data, request.headers.get("accept", ""), 400)
 
 
-def _request_error(
-    request: Request, status: int, message: str, code: str = "BAD_REQUEST"
-) -> Response:
-    error = GraphQLError(message, extensions={"code": code})
-    return _json_response(
-        {"errors": [error.formatted]}, request.headers.get("accept", ""), status, strict=True
-    )
+def _refusal(request: Request, error: BadRequest) -> Response:
+    language = preferred_language(request.headers.get("accept-language", ""))
+    accept = request.headers.get("accept", "")
+    status = 400 if error.status == 200 and media_type(accept) == GRAPHQL_JSON else error.status
+    data = {"errors": [error.error(language)]}
+    response = json_response(data, accept, status, strict=True)
+    response.headers.update(error.headers)
+    return response
 
 
 def _unavailable(request: Request) -> Response:
     """The session itself could not be looked up."""
-    language = preferred_language(request.headers.get("accept-language", ""))
     refusal = TryAgainLater(wait=5, retry_after=5)
-    response = _request_error(request, 503, refusal.message(language), refusal.code.value)
-    response.headers["Retry-After"] = "5"
-    return response
+    text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
+    return _refusal(request, BadRequest(text, 503, refusal.code.value, retry_after=5))
 
 
-def _json_response(data: object, accept: str, status: int, *, strict: bool = False) -> Response:
+def json_response(data: object, accept: str, status: int, *, strict: bool = False) -> Response:
     """With `application/json` a well-formed request is answered 200 whatever its document does."""
-    new_media_type = GRAPHQL_JSON in accept
+    kind = media_type(accept)
     return Response(
         orjson.dumps(data),
-        status_code=status if new_media_type or strict else 200,
-        media_type=f"{GRAPHQL_JSON}; charset=utf-8" if new_media_type else JSON,
+        status_code=status if kind == GRAPHQL_JSON or strict else 200,
+        media_type=f"{kind}; charset=utf-8" if kind == GRAPHQL_JSON else JSON,
     )

@@ -62,6 +62,10 @@ class Context:
     token: str | None = field(default=None, repr=False)
     device_key: str | None = field(default=None, repr=False)
     connection_params: object = field(default=None, repr=False)
+    channels: frozenset[ChannelId] = frozenset(ChannelId)
+    """Those for which the page that asks may speak."""
+    may_run_anything: bool = False
+    """Also what is not in the operation manifest: for the playground."""
 
     @property
     def tools(self) -> Tools:

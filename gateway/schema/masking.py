@@ -48,6 +48,13 @@ class MaskUnexpected(MaskErrors):
         return _shown(error, message, {"code": "INTERNAL", "errorId": error_id})
 
 
+def told(error: GraphQLError) -> GraphQLError:
+    """A mistake in a document, found before anything ran: with a code, and without its values."""
+    if not _says_too_much(error):
+        return error
+    return _shown(error, _without_values(error), {"code": _code(error)})
+
+
 def _says_too_much(error: GraphQLError) -> bool:
     return "code" not in (error.extensions or {})
 
