@@ -27,7 +27,7 @@ from core.errors import (
 )
 from core.resumable_uploads import PART_BYTES, ResumableUpload
 from core.services.request_upload import ReceivePart, keep_part, receive_part, start_over
-from gateway.http.graphql import preferred_language
+from gateway.http.bad_requests import preferred_language
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 from gateway.resolvers.upload_links import is_permitted

@@ -247,8 +247,8 @@ async def test_a_session_of_another_channel_is_refused(
 async def test_a_session_of_the_claimed_channel_is_taken(active: FrontEnd) -> None:
     response = await active.post(CARD_STATUS, **{"X-Card-Channel": "UNIONPAY"})
 
-    assert response.json() == {
-        "data": {"cardStatus": {"__typename": "CardStatus", "state": "ACTIVE"}}
+    assert response.json()["data"] == {
+        "cardStatus": {"__typename": "CardStatus", "state": "ACTIVE"}
     }
 
 
