@@ -45,7 +45,7 @@ from gateway.http.bad_requests import (
 )
 from gateway.http.front_door import CHANNELS_KEY
 from gateway.http.gate import Admitted, Gate
-from gateway.http.origins import ALL_CHANNELS, asks_for_a_page
+from gateway.http.origins import asks_for_a_page
 from gateway.http.parameters import Parameters
 from gateway.http.playground import playground_page
 from gateway.http.sockets import SocketHandler
@@ -152,7 +152,7 @@ class GraphQLView(GraphQL[Context, None]):
             address=_address(request),
             caller=None,
             device_key=_device_key(request),
-            channels=request.scope.get(CHANNELS_KEY, ALL_CHANNELS),
+            channels=request.scope.get(CHANNELS_KEY),
         )
         if isinstance(request, WebSocket):
             context.token = token
@@ -255,7 +255,7 @@ async def authenticate(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
-    if caller.channel not in context.channels:
+    if not context.may_speak_for(caller.channel):
         raise Unauthenticated(
             "The session belongs to another channel than the page that uses it.",
             "SESSION_OF_ANOTHER_CHANNEL",

@@ -36,7 +36,9 @@ SIMPLE_CONTENT_TYPES = (
 )
 """What a page may send to another origin without asking (Fetch Standard, CORS-safelisted)."""
 
-ALL_CHANNELS = frozenset(ChannelId)
+Channels: TypeAlias = frozenset[ChannelId] | None
+"""Those for which a page may speak; None for every channel."""
+
 _READ_BY_PROGRAMS = (GRAPHQL_JSON.encode(), JSON.encode(), b"text/event-stream")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FOREIGN_PAGE = Text(
@@ -56,26 +58,27 @@ class Origins:
     """`own` is where the gateway itself is reached; `listed` names the front-ends' origins."""
 
     own: frozenset[str]
-    listed: Mapping[str, frozenset[ChannelId]]
+    listed: Mapping[str, Channels]
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        listed = dict.fromkeys(_normal(settings.allowed_origins), ALL_CHANNELS)
+        listed: dict[str, Channels] = {}
         for channel in ChannelId:
             for origin in _normal(getattr(settings, f"{channel.value.lower()}_origins")):
-                listed[origin] = listed.get(origin, frozenset()) | {channel}
+                listed[origin] = (listed.get(origin) or frozenset()) | {channel}
+        listed |= dict.fromkeys(_normal(settings.allowed_origins))
         return cls(frozenset(_normal(settings.public_url)), listed)
 
-    def channels_of(self, headers: Headers) -> frozenset[ChannelId]:
+    def channels_of(self, headers: Headers) -> Channels:
         """The channels for which a request may speak. Raises for a foreign page."""
         origin = headers.get(b"origin")
         if origin is None:
-            return ALL_CHANNELS
+            return None
         name = normal_origin(origin.decode("latin-1"))
         if name is not None and name in self.listed:
             return self.listed[name]
         if name is not None and self._is_own(name, headers.get(b"host", b"").decode("latin-1")):
-            return ALL_CHANNELS
+            return None
         raise BadRequest(_FOREIGN_PAGE, 403, "ORIGIN_NOT_ALLOWED")
 
     def crosses(self, headers: Headers) -> bytes | None:

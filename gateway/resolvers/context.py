@@ -62,8 +62,8 @@ class Context:
     token: str | None = field(default=None, repr=False)
     device_key: str | None = field(default=None, repr=False)
     connection_params: object = field(default=None, repr=False)
-    channels: frozenset[ChannelId] = frozenset(ChannelId)
-    """Those for which the page that asks may speak."""
+    channels: frozenset[ChannelId] | None = None
+    """Those for which the page that asks may speak; None for every channel."""
     may_run_anything: bool = False
     """Also what is not in the operation manifest: for the playground."""
 
@@ -73,6 +73,9 @@ class Context:
 
     def now(self) -> Instant:
         return self.application.clock()
+
+    def may_speak_for(self, channel: ChannelId) -> bool:
+        return self.channels is None or channel in self.channels
 
     def must_be_signed_in(self) -> Caller:
         if self.caller is None:

@@ -22,7 +22,7 @@ async def sign_in_through(
     channel = context.application.channels[channel_id]
     if channel_id.value in split(context.tools.settings.channels_off.upper()):
         raise ChannelOff(app=channel.app_name)
-    if channel_id not in context.channels:
+    if not context.may_speak_for(channel_id):
         raise NotOfferedHere
     if not credential:
         raise Required(field="credential", label=LABELS["credential"])
