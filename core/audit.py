@@ -89,6 +89,7 @@ class Action(StrEnum):
     CHANGE_PASSWORD = "CHANGE_PASSWORD"  # noqa: S105 - the name of an action
     CHANGE_PHONE = "CHANGE_PHONE"
     CHANGE_CONTACT = "CHANGE_CONTACT"
+    CHANGE_NOTIFICATIONS = "CHANGE_NOTIFICATIONS"
     TRANSFER_IN = "TRANSFER_IN"
     REISSUE_CARD = "REISSUE_CARD"
     ISSUER_EVENT = "ISSUER_EVENT"
@@ -143,6 +144,7 @@ ACTION_NAMES = {
     Action.CANCEL_LOSS: Text("解挂", "loss cancellation"),
     Action.CHANGE_PASSWORD: Text("服务密码变更", "password change"),
     Action.CHANGE_PHONE: Text("手机号码变更", "phone change"),
+    Action.CHANGE_NOTIFICATIONS: Text("通知设置变更", "notification settings changed"),
     Action.CHANGE_CONTACT: Text("其他信息变更", "contact change"),
     Action.TRANSFER_IN: Text("卡归属地转入", "transfer in"),
     Action.REISSUE_CARD: Text("补卡", "reissue"),

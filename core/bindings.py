@@ -83,9 +83,9 @@ _ERASE = Query(
     )
 )
 _OF_CITIZEN = Query(
-    select(bindings.c.channel, bindings.c.account).where(
-        bindings.c.citizen_id == bindparam("citizen_id"), bindings.c.ended_at.is_(None)
-    )
+    select(bindings.c.channel, bindings.c.account)
+    .where(bindings.c.citizen_id == bindparam("citizen_id"), bindings.c.ended_at.is_(None))
+    .order_by(bindings.c.id)
 )
 
 

@@ -1,5 +1,6 @@
 """Messages into a channel: which went to whom, and what the platform said became of them."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, delete, update
@@ -48,7 +49,9 @@ class Unreachable(Exception):
 class Messenger(Protocol):
     """A channel that takes messages for its users."""
 
-    async def notify(self, account: str, template_id: str, text: str, now: Instant) -> str:
+    async def notify(
+        self, account: str, template_id: str, text: str, values: Mapping[str, str], now: Instant
+    ) -> str:
         """Sends at most once and returns the platform's number. Raises `Unreachable` or a refusal."""
 
 

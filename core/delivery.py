@@ -210,7 +210,11 @@ class Worker:
         payload, now = effect.payload, self._clock()
         channel = ChannelId(payload["channel"])
         number = await self._messengers[channel].notify(
-            payload["account"], payload["templateId"], payload["text"], now
+            payload["account"],
+            payload["templateId"],
+            payload["text"],
+            payload.get("values") or {"content": payload["text"]},
+            now,
         )
 
         async def job(db: Transaction) -> None:

@@ -58,6 +58,7 @@ class RefusalCode(StrEnum):
     OUTLET_DOES_NOT_SERVE_BANK = "OUTLET_DOES_NOT_SERVE_BANK"
     GUARDIAN_NEEDED = "GUARDIAN_NEEDED"
     NOTHING_TO_CHANGE = "NOTHING_TO_CHANGE"
+    SMS_REQUIRED = "SMS_REQUIRED"
 
     SIGN_IN_EXPIRED = "SIGN_IN_EXPIRED"
     SIGN_IN_STATE_INVALID = "SIGN_IN_STATE_INVALID"
@@ -287,6 +288,15 @@ class GuardianNeeded(Refusal):
 class NothingToChange(Refusal):
     code = RefusalCode.NOTHING_TO_CHANGE
     text = Text("请至少填写一项需要变更的信息。", "Please fill in at least one item to change.")
+
+
+class SmsRequired(Refusal):
+    code = RefusalCode.SMS_REQUIRED
+    text = Text(
+        "「{notice}」关系到您的卡和账户安全，短信提醒不能关闭；渠道消息可以关闭。",
+        "The SMS of “{notice}” concerns the safety of your card and cannot be switched off; "
+        "its message in the app can.",
+    )
 
 
 # --- signing in ----------------------------------------------------------------------------

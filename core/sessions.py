@@ -77,6 +77,12 @@ _OPEN_AMONG = Query(
         sessions.c.expires_at > bindparam("now"),
     )
 )
+_LAST_OF_CITIZEN = Query(
+    select(sessions.c.channel)
+    .where(sessions.c.citizen_id == bindparam("citizen_id"))
+    .order_by(sessions.c.id.desc())
+    .limit(1)
+)
 _INSERT = insert_into(sessions)
 _END = Query(
     update(sessions)
@@ -163,6 +169,12 @@ async def is_open(db: Reader, session_id: int, now: Instant) -> bool:
 async def open_among(db: Reader, session_ids: Iterable[int], now: Instant) -> set[int]:
     """Those that have not ended."""
     return {row["id"] for row in await fetch_any(db, _OPEN_AMONG, session_ids, now=now)}
+
+
+async def last_channel(db: Reader, citizen_id: int) -> ChannelId | None:
+    """Where the person signed in last, if any session of theirs is remembered."""
+    row = await db.fetch_one(_LAST_OF_CITIZEN, citizen_id=citizen_id)
+    return None if row is None else ChannelId(row["channel"])
 
 
 async def start(

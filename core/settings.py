@@ -35,6 +35,31 @@ class Secret:
         return self.value
 
 
+TEMPLATE_VALUES = ("content", "event", "text", "time", "advice")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A platform's message template: `fields` are its own names, each with what fills it."""
+
+    id: str
+    fields: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        """`notice:id`, or `notice:id:field=value;field=value`."""
+        _, _, rest = text.partition(":")
+        id_, _, given = rest.partition(":")
+        pairs = (part.partition("=") for part in given.split(";") if part)
+        fields = {name.strip(): value.strip() for name, _, value in pairs}
+        if not id_ or not set(fields.values()) <= set(TEMPLATE_VALUES):
+            raise SettingsError(
+                f"A message template must be NOTICE:id or NOTICE:id:field=value;… with values of "
+                f"{', '.join(TEMPLATE_VALUES)}, not {text!r}."
+            )
+        return cls(id_, fields or {"content": "content"})
+
+
 def setting(default: Any, meaning: str) -> Any:
     return field(default=default, metadata={"meaning": meaning})
 
@@ -172,7 +197,10 @@ class Settings:
         "", "hosts that WeChat may send the citizen back to, separated by commas"
     )
     wechat_templates: str = setting(
-        "", "notice:template id, separated by commas: CARD_READY:…, LOSS_REPORTED:…"
+        "",
+        "notice:template id, separated by commas: CARD_READY:…, LOSS_REPORTED:…; behind a second "
+        "colon what fills the template's own fields, out of content, event, text, time and "
+        "advice: CARD_READY:…:thing1=event;time2=time",
     )
     wechat_query_url: str = setting("", "page that the menu's 社保查询 opens, for 绑卡")
     wechat_card_url: str = setting("", "page that the menu's 新社保卡 opens")
@@ -205,6 +233,12 @@ class Settings:
     ping_an_private_key: Secret = setting(Secret(""), "PEM: our private key, for rsa")
     ping_an_templates: str = setting("", "as wechat_templates")
 
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            if entry.name.endswith("_templates"):
+                for part in split(getattr(self, entry.name)):
+                    Template.parse(part)
+
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
         """From the environment, and from the secrets folder where the environment is silent."""
@@ -225,11 +259,11 @@ class Settings:
     def address(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
-    def template(self, channel: str, notice: str) -> str | None:
+    def template(self, channel: str, notice: str) -> "Template | None":
         """The platform's template for a notice; None where that channel does not tell it."""
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
-        pairs = (part.partition(":") for part in split(templates))
-        return next((id_ for name, _, id_ in pairs if name == notice), None)
+        found = (part for part in split(templates) if part.partition(":")[0] == notice)
+        return next((Template.parse(part) for part in found), None)
 
     def missing(self) -> list[str]:
         """The variables without which the real outside world cannot be reached."""

@@ -9,6 +9,7 @@ from core.audit import Action
 from core.citizens import find as find_citizen
 from core.citizens import lock
 from core.confirmation import Confirmation
+from core.notification_settings import Notice
 from core.outbox import Effect, EffectKind
 from core.production import NodeResult, NodeState, ProductionNode
 from core.unit import Unit
@@ -41,7 +42,7 @@ async def _confirm_move(unit: Unit, effect: Effect) -> None:
     await cards.confirm(unit.db, effect.payload["cardId"])
     citizen = await find_citizen(unit.db, unit.tools.vault, effect.person)
     assert citizen is not None
-    await notices.send(unit, citizen, notices.TRANSFERRED_IN)
+    await notices.send(unit, citizen, Notice.TRANSFERRED_IN)
 
 
 async def _undo_move(unit: Unit, effect: Effect, code: str) -> None:
@@ -53,7 +54,7 @@ async def _undo_move(unit: Unit, effect: Effect, code: str) -> None:
     await audit.record(
         unit, effect.person, Action.TRANSFER_REFUSED, code, nobody=audit.WORKER, card=card_id
     )
-    await notices.send(unit, holder.citizen, notices.TRANSFER_REFUSED)
+    await notices.send(unit, holder.citizen, Notice.TRANSFER_REFUSED)
 
 
 async def _confirm_order(unit: Unit, effect: Effect) -> None:
@@ -83,5 +84,5 @@ async def _undo_order(unit: Unit, effect: Effect, code: str) -> None:
         nobody=audit.WORKER,
         application=order.application.id,
     )
-    await notices.send(unit, holder.citizen, notices.ORDER_REFUSED)
+    await notices.send(unit, holder.citizen, Notice.ORDER_REFUSED)
     unit.progress_of.add(effect.person)

@@ -12,6 +12,7 @@ from core.database import metadata
 from core.drafts import application_drafts
 from core.idempotency import idempotency_keys
 from core.nonces import nonces
+from core.notification_settings import notification_settings
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
@@ -43,6 +44,7 @@ TABLES = (
     application_drafts,
     consents,
     outbox,
+    notification_settings,
     channel_messages,
     idempotency_keys,
     issuer_events,

@@ -25,6 +25,7 @@ from core.audit import Action
 from core.channel_messages import channel_messages
 from core.clock import DAY, HOUR, MINUTE, Instant
 from core.database import Query, Transaction
+from core.notification_settings import Notice
 from core.objects import ObjectsUnavailable
 from core.outbox import MESSAGES, outbox
 from core.quotas import quotas
@@ -62,7 +63,7 @@ async def _lapse(unit: Unit, card_id: int, citizen_id: int) -> bool:
     if not await cards.save_lapse(unit.db, card):
         return False
     await audit.record(unit, citizen_id, Action.LOSS_LAPSED, nobody=audit.WORKER, card=card_id)
-    await notices.send(unit, holder.citizen, notices.LOSS_LAPSED)
+    await notices.send(unit, holder.citizen, Notice.LOSS_LAPSED)
     return True
 
 

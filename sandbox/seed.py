@@ -18,6 +18,7 @@ from core.clock import DAY, Instant, instant
 from core.consents import consents
 from core.database import Query, Transaction
 from core.drafts import application_drafts
+from core.notification_settings import notification_settings
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
@@ -57,6 +58,7 @@ _OF_PERSON = tuple(
         pictures,
         application_drafts,
         consents,
+        notification_settings,
     )
 )
 _OUTBOX = Query(delete(outbox).where(outbox.c.person == bindparam("person")))

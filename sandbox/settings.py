@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from core.notification_settings import Notice
 from core.settings import Secret, Settings, kept_secrets
 
 MOUNT = "/sandbox"
 _PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
 _TEMPLATES = ",".join(
-    f"{notice}:sandbox-{notice.lower()}"
-    for notice in ("CARD_READY", "LOSS_REPORTED", "PHONE_CHANGED", "PASSWORD_CHANGED")
+    f"{notice}:sandbox-{notice.lower()}:event=event;time=time;text=text;advice=advice"
+    for notice in Notice
 )
 _DEVELOPER = {
     "introspection": True,

@@ -208,4 +208,5 @@ SUCCESS = {
     "changeContact": "ContactChanged",
     "transferIn": "TransferredIn",
     "reissueCard": "CardReissued",
+    "changeNotificationSettings": "NotificationSettingsChanged",
 }

@@ -30,6 +30,7 @@ from core.errors import (
 )
 from core.forms import Form
 from core.holders import Holder
+from core.notification_settings import Notice
 from core.partners import PartnerFailed
 from core.pictures import PictureKind
 from core.production import Progress
@@ -112,7 +113,7 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
     await drafts.discard(db, citizen.id)
     await consents.give(db, citizen.id, settings.privacy_notice_version, unit.now)
     await audit.record(unit, citizen.id, Action.APPLY_CARD, application=application.id)
-    await notices.send(unit, citizen, notices.APPLICATION_ACCEPTED)
+    await notices.send(unit, citizen, Notice.APPLICATION_ACCEPTED)
     return Progress(citizen, order)
 
 
@@ -126,7 +127,7 @@ async def _take_phone(unit: Unit, citizen: Citizen, phone: str) -> Citizen:
     await citizens.set_phone(db, vault, citizen.id, phone)
     if citizen.phone is not None:
         await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
-        await notices.send(unit, citizen, notices.PHONE_CHANGED)
+        await notices.send(unit, citizen, Notice.PHONE_CHANGED)
     changed = await citizens.find(db, vault, citizen.id)
     assert changed is not None
     return changed

@@ -6,7 +6,7 @@ phone on file, where there is one. Whatever does not fit is refused in the same 
 
 from dataclasses import dataclass, field
 
-from core import audit, bindings, citizens, outbox, quotas, sessions, verification
+from core import audit, bindings, citizens, notices, quotas, sessions, verification
 from core.audit import Action
 from core.callers import RealNameLevel
 from core.citizens import Citizen
@@ -14,14 +14,13 @@ from core.clock import HOUR, china_date, seconds_until
 from core.errors import BindingNotNeeded, IdentityNotConfirmed, PartnerUnavailable, TooManyTries
 from core.forms import Form
 from core.lookups import account_indexes, open_account
+from core.notification_settings import Notice
 from core.partners import PartnerFailed
 from core.quotas import Limit
 from core.unit import Errand, Unit
 from core.verification import VerificationPurpose
 
 _TRIES = [Limit(10, HOUR)]
-_MOVED = "您的社会保障卡已在新的账号上绑定，原绑定已解除。如非本人操作，请拨打 028-12333。"
-_ENDED = "您的社会保障卡与原账号的绑定已解除。如非本人操作，请拨打 028-12333。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ async def bind_card(unit: Unit, _: BindCard, identity: Confirmation) -> int:
     if citizen_id is None:
         await verification.give_back(unit, code_id)
         raise IdentityNotConfirmed
-    await _bind(unit, citizen_id, identity.phone)
+    await _bind(unit, citizen_id)
     await audit.record(unit, citizen_id, Action.BIND_CARD)
     return citizen_id
 
@@ -119,7 +118,7 @@ async def _look_up(unit: Unit, identity: Confirmation) -> tuple[Citizen | None, 
     return citizen, has_name and (has_phone or is_free)
 
 
-async def _bind(unit: Unit, citizen_id: int, phone: str) -> None:
+async def _bind(unit: Unit, citizen_id: int) -> None:
     caller, vault = unit.session, unit.tools.vault
     account = await sessions.sealed_account(unit.db, caller.session_id)
     ended = await bindings.bind(
@@ -136,22 +135,14 @@ async def _bind(unit: Unit, citizen_id: int, phone: str) -> None:
             unit.db, caller.channel, accounts, unit.now, keep=caller.session_id
         )
     await sessions.assign(unit.db, caller.session_id, citizen_id, RealNameLevel.BOUND)
-    for person in {older.citizen_id for older in ended}:
-        if person == citizen_id:
-            await _tell(unit, person, phone, _MOVED)
-        else:
-            await _tell_who_was_bound(unit, person)
+    await notices.tell_of_binding(unit, citizen_id, caller.channel, ended)
+    for person in {older.citizen_id for older in ended} - {citizen_id}:
+        await _tell_who_was_bound(unit, person)
 
 
 async def _tell_who_was_bound(unit: Unit, person: int) -> None:
-    """The account stood for somebody else: their binding ended, and they are told at their phone."""
+    """The account stood for somebody else, whose binding has ended."""
     await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
     citizen = await citizens.find(unit.db, unit.tools.vault, person)
-    if citizen is not None and citizen.phone is not None:
-        await _tell(unit, person, citizen.phone.reveal(), _ENDED)
-
-
-async def _tell(unit: Unit, person: int, phone: str, text: str) -> None:
-    await outbox.put_sms(
-        unit, person=person, phone=phone, template="BINDING_CHANGED", text=f"【成都人社】{text}"
-    )
+    if citizen is not None:
+        await notices.send(unit, citizen, Notice.BINDING_ENDED)

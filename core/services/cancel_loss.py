@@ -8,6 +8,7 @@ from core.cards import Card, CardState
 from core.errors import CardNumberMismatch, PhoneNotBound, ReissueOpen
 from core.forms import Form
 from core.holders import Holder
+from core.notification_settings import Notice
 from core.unit import Unit
 from core.verification import VerificationPurpose
 
@@ -45,7 +46,7 @@ async def cancel_loss(unit: Unit, command: CancelLoss) -> Holder:
     await verification.check(unit, phone, VerificationPurpose.CANCEL_LOSS, code)
     await cards.save_state(unit.db, card)
     await audit.record(unit, holder.citizen.id, Action.CANCEL_LOSS, card=card.id)
-    await notices.send(unit, holder.citizen, notices.LOSS_CANCELLED)
+    await notices.send(unit, holder.citizen, Notice.LOSS_CANCELLED)
     return replace(holder, cards=(card,))
 
 

@@ -16,6 +16,7 @@ from core.errors import (
 )
 from core.forms import Form, birth_date_of
 from core.holders import Holder
+from core.notification_settings import Notice
 from core.unit import Errand, Unit
 
 
@@ -84,7 +85,7 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
     citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
     assert citizen is not None
-    await notices.send(unit, citizen, notices.PASSWORD_CHANGED)
+    await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
 
 

@@ -7,6 +7,7 @@ from core.audit import Action
 from core.clock import Instant
 from core.errors import PhoneTaken, PhoneUnchanged
 from core.forms import Form
+from core.notification_settings import Notice
 from core.unit import Unit
 from core.verification import VerificationPurpose
 
@@ -34,5 +35,5 @@ async def change_phone(unit: Unit, command: ChangePhone) -> Instant:
         raise PhoneTaken(field="newPhone")
     await citizens.set_phone(unit.db, vault, citizen_id, phone)
     await audit.record(unit, citizen_id, Action.CHANGE_PHONE)
-    await notices.send(unit, citizen, notices.PHONE_CHANGED)
+    await notices.send(unit, citizen, Notice.PHONE_CHANGED)
     return unit.now

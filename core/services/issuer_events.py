@@ -19,6 +19,7 @@ from core.database import Query, metadata
 from core.errors import Refusal
 from core.forms import normal_card_number
 from core.lookups import index_is, named
+from core.notification_settings import Notice
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
 from core.unit import Unit
 
@@ -183,7 +184,7 @@ async def _issue_card(
     await audit.record(unit, order.citizen_id, Action.CARD_ISSUED, card=card_id)
     citizen = await citizens.find(unit.db, vault, order.citizen_id)
     assert citizen is not None
-    await notices.send(unit, citizen, notices.CARD_READY)
+    await notices.send(unit, citizen, Notice.CARD_READY)
 
 
 async def _take_card_event(unit: Unit, event: IssuerEvent) -> Outcome:

@@ -10,6 +10,7 @@ from core.cards import CardState
 from core.errors import ApplicationOpen, PhoneNotBound, Text
 from core.forms import Form
 from core.holders import Holder
+from core.notification_settings import Notice
 from core.production import Progress
 from core.unit import Unit
 from core.verification import VerificationPurpose
@@ -61,5 +62,5 @@ async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
         unit, holder.citizen, application, bank_code=card.bank_code, outlet_code=command.outlet_code
     )
     await audit.record(unit, holder.citizen.id, Action.REISSUE_CARD, application=application.id)
-    await notices.send(unit, holder.citizen, notices.APPLICATION_ACCEPTED)
+    await notices.send(unit, holder.citizen, Notice.APPLICATION_ACCEPTED)
     return Progress(holder.citizen, order)

@@ -7,6 +7,7 @@ from core.audit import Action
 from core.cards import Card, CardState
 from core.forms import Form
 from core.holders import Holder
+from core.notification_settings import Notice
 from core.unit import Unit
 from core.verification import VerificationPurpose
 
@@ -32,7 +33,7 @@ async def report_loss(unit: Unit, command: ReportLoss) -> Holder:
     await verification.check(unit, phone, VerificationPurpose.REPORT_LOSS, code)
     await cards.save_state(unit.db, card)
     await audit.record(unit, holder.citizen.id, Action.REPORT_LOSS, card=card.id)
-    await notices.send(unit, holder.citizen, notices.LOSS_REPORTED)
+    await notices.send(unit, holder.citizen, Notice.LOSS_REPORTED)
     return replace(holder, cards=(card,))
 
 

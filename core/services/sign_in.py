@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, bindings, citizens, sessions, sign_in_answers, sign_in_states
+from core import audit, bindings, citizens, notices, sessions, sign_in_answers, sign_in_states
 from core.audit import Action
 from core.callers import Caller, ChannelId, RealNameLevel
 from core.clock import HOUR, SECOND, china_date
@@ -151,15 +151,18 @@ async def _find_or_register(unit: Unit, name: str, number: str, phone: str | Non
 async def _bind(
     unit: Unit, channel: ChannelId, accounts: list[bytes], account: bytes, citizen_id: int
 ) -> None:
-    for ended in await bindings.bind(
+    ended = await bindings.bind(
         unit.db,
         unit.now,
         channel=channel,
         accounts=accounts,
         account=account,
         citizen_id=citizen_id,
-    ):
-        older = account_indexes(
-            unit.tools.vault, channel, open_account(unit.tools.vault, ended.account)
+    )
+    for older in ended:
+        indexes = account_indexes(
+            unit.tools.vault, channel, open_account(unit.tools.vault, older.account)
         )
-        await sessions.end_all_of_account(unit.db, channel, older, unit.now)
+        await sessions.end_all_of_account(unit.db, channel, indexes, unit.now)
+    if any(older.citizen_id == citizen_id for older in ended):
+        await notices.tell_of_binding(unit, citizen_id, channel, ended)

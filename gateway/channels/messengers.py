@@ -16,8 +16,10 @@ class ChannelMessenger:
         self._channel = channel
         self._url = url
 
-    async def notify(self, account: str, template_id: str, text: str, now: Instant) -> str:
-        message = Message(template_id, text, {"content": text}, self._url)
+    async def notify(
+        self, account: str, template_id: str, text: str, values: Mapping[str, str], now: Instant
+    ) -> str:
+        message = Message(template_id, text, values, self._url)
         try:
             return await self._channel.send(account, message, now)
         except Undeliverable as error:

@@ -19,6 +19,10 @@ from gateway.schema.bind_card import BindCardMutation
 from gateway.schema.cancel_loss import CancelLossMutation
 from gateway.schema.card_status import CardStatusQuery
 from gateway.schema.change_contact import ChangeContactMutation
+from gateway.schema.change_notification_settings import (
+    NotificationSettingsMutation,
+    NotificationSettingsQuery,
+)
 from gateway.schema.change_password import ChangePasswordMutation
 from gateway.schema.change_phone import ChangePhoneMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
@@ -57,6 +61,7 @@ class Query(
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,
+    NotificationSettingsQuery,
 ):
     pass
 
@@ -84,6 +89,7 @@ class Mutation(
     ChangeContactMutation,
     TransferInMutation,
     ReissueCardMutation,
+    NotificationSettingsMutation,
 ):
     pass
 

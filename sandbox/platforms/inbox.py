@@ -59,7 +59,8 @@ def _shown(message: Thing) -> Thing:
         "channel": message["channel"],
         "persona": _persona_of(message),
         "template": message["template"],
-        "text": message["text"] or message["values"].get("content", ""),
+        "text": message["text"] or "\n".join(message["values"].values()),
+        "values": message["values"],
         "url": message["url"],
         "at": datetime.fromtimestamp(message["at"] / 1000, CHINA).isoformat(
             timespec="milliseconds"

@@ -37,7 +37,10 @@ async def test_binds_an_account_to_the_person_on_file(world: World, unbound: Fro
     assert answer == {"__typename": "CardBound", "viewer": {"bound": True}}
     assert (await unbound.status())["cardNumber"] == unbound.person.card_number
     assert (await history(world, unbound.person))[-1] == "BIND_CARD"
-    assert await notices(unbound) == []
+    assert await notices(unbound) == [
+        "【成都人社】您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。"
+        "如非本人操作，请拨打 028-12333。"
+    ]
 
 
 async def test_registers_a_person_whom_the_registry_knows(world: World) -> None:
@@ -184,7 +187,7 @@ async def test_binding_a_person_anew_ends_the_older_account_and_its_sessions(
         assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
         assert (await through_unionpay.status())["state"] == "ACTIVE"
         assert (await notices(newer))[0].startswith(
-            "【成都人社】您的社会保障卡已在新的账号上绑定，原绑定已解除。"
+            "【成都人社】您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。"
         )
         assert (await older.sign_in())["viewer"]["bound"] is False
 

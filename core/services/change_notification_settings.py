@@ -1,0 +1,65 @@
+"""通知设置: which notices go out by SMS and into the channel, as the person chooses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core import audit, citizens, notification_settings
+from core.audit import Action
+from core.errors import NothingToChange, SmsRequired
+from core.forms import Form
+from core.notification_settings import NOTICE_NAMES, Choice, Notice
+from core.unit import Errand, Unit
+
+Choices = Mapping[Notice, Choice]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedChoice:
+    """None leaves as it is."""
+
+    notice: Notice
+    sms: bool | None
+    channel: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeNotificationSettings:
+    settings: Sequence[ChangedChoice]
+
+
+async def own_notification_settings(errand: Errand, _: None) -> dict[Notice, Choice]:
+    return await notification_settings.choices_of(errand.db, errand.citizen_id)
+
+
+async def change_notification_settings(
+    unit: Unit, command: ChangeNotificationSettings
+) -> dict[Notice, Choice]:
+    """Returns all settings. Where a notice is named twice, the later one holds."""
+    citizen_id = unit.citizen_id
+    _check(command)
+    await citizens.lock(unit.db, citizen_id)
+    choices = await notification_settings.choices_of(unit.db, citizen_id)
+    changed: dict[Notice, Choice] = {}
+    for wanted in command.settings:
+        before = changed.get(wanted.notice, choices[wanted.notice])
+        changed[wanted.notice] = Choice(
+            before.sms if wanted.sms is None else wanted.sms,
+            before.channel if wanted.channel is None else wanted.channel,
+        )
+    await notification_settings.save(unit.db, citizen_id, changed, unit.now)
+    await audit.record(
+        unit, citizen_id, Action.CHANGE_NOTIFICATIONS, notices=",".join(sorted(changed))
+    )
+    return choices | changed
+
+
+def _check(command: ChangeNotificationSettings) -> None:
+    form = Form()
+    for number, wanted in enumerate(command.settings):
+        if wanted.notice.is_of_safety and wanted.sms is False:
+            form.refuse(
+                SmsRequired(field=f"settings.{number}.sms", notice=NOTICE_NAMES[wanted.notice])
+            )
+    form.finish()
+    if all(wanted.sms is None and wanted.channel is None for wanted in command.settings):
+        raise NothingToChange(field="settings")

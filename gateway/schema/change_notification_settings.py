@@ -1,0 +1,132 @@
+"""通知设置 notificationSettings and changeNotificationSettings."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from core.callers import ChannelId
+from core.clock import moment
+from core.notification_settings import NOTICE_NAMES, Choice, Notice
+from core.services.change_notification_settings import (
+    ChangedChoice,
+    ChangeNotificationSettings,
+    change_notification_settings,
+    own_notification_settings,
+)
+from gateway.resolvers.run import read, run
+from gateway.schema.enums import publish
+from gateway.schema.errors import Refusal
+from gateway.schema.info import FORM, Info
+
+publish(Notice, "通知事项 · What a citizen is told of after it happened.", NOTICE_NAMES)
+
+
+@strawberry.type(description="通知设置项 · How one notice reaches the viewer.")
+class NotificationSetting:
+    notice: Notice = strawberry.field(description="通知事项 · Which notice.")
+    choice: strawberry.Private[Choice]
+
+    @strawberry.field(description="通知名称 · The notice in words.")
+    def title(self, info: Info) -> str:
+        return NOTICE_NAMES[self.notice].in_language(info.context.language)
+
+    @strawberry.field(description="短信提醒 · Whether it comes by SMS to the bound phone.")
+    def sms(self) -> bool:
+        return self.choice.sms or self.notice.is_of_safety
+
+    @strawberry.field(
+        description="短信必发 · True for what concerns the safety of card and account: whoever "
+        "has come in through a channel must not be able to silence it."
+    )
+    def sms_required(self) -> bool:
+        return self.notice.is_of_safety
+
+    @strawberry.field(
+        description="渠道消息 · Whether it comes as the app's own message: what concerns safety in "
+        "every channel where the viewer is bound, the rest in the one in use."
+    )
+    def channel(self) -> bool:
+        return self.choice.channel
+
+    @strawberry.field(description="可送达渠道 · The channels that have a message for this notice.")
+    def channels(self, info: Info) -> list[ChannelId]:
+        settings = info.context.tools.settings
+        return [
+            channel
+            for channel in info.context.application.channels
+            if settings.template(channel.value, self.notice.value) is not None
+        ]
+
+
+@strawberry.type(description="通知设置 · For every notice, how it reaches the viewer.")
+class NotificationSettings:
+    items: list[NotificationSetting] = strawberry.field(description="设置项 · One a notice.")
+
+
+@strawberry.input(description="通知设置变更项 · Null or left out: stays as it is.")
+class NotificationSettingInput:
+    notice: Notice = strawberry.field(description="通知事项 · Which notice.")
+    sms: bool | None = strawberry.field(
+        default=None, description="短信提醒 · Cannot be switched off where `smsRequired`."
+    )
+    channel: bool | None = strawberry.field(default=None, description="渠道消息 · In the app.")
+
+
+@strawberry.input(description="通知设置变更 · Only what is named changes.")
+class ChangeNotificationSettingsInput:
+    settings: list[NotificationSettingInput] = strawberry.field(
+        description="变更项 · Where a notice is named twice, the later one holds."
+    )
+
+
+@strawberry.type(description="通知设置已变更 · All settings as they are now.")
+class NotificationSettingsChanged:
+    at: datetime = strawberry.field(description="时间 · When.")
+    settings: NotificationSettings = strawberry.field(description="通知设置 · As it is now.")
+
+
+NotificationSettingsResult = Annotated[
+    NotificationSettings | Refusal,
+    strawberry.union("NotificationSettingsResult", description="通知设置结果 · Or a refusal."),
+]
+ChangeNotificationSettingsResult = Annotated[
+    NotificationSettingsChanged | Refusal,
+    strawberry.union(
+        "ChangeNotificationSettingsResult", description="通知设置变更结果 · Changed or refusal."
+    ),
+]
+
+
+@strawberry.type
+class NotificationSettingsQuery:
+    @strawberry.field(
+        description="通知设置 · Which notices come by SMS and which in the app. By default all do."
+    )
+    async def notification_settings(self, info: Info) -> NotificationSettingsResult:
+        info.context.must_be_signed_in()
+        return _settings(await read(info.context, own_notification_settings, None, noted=None))
+
+
+@strawberry.type
+class NotificationSettingsMutation:
+    @strawberry.mutation(description="通知设置变更 · Chooses which notices come, and how.")
+    async def change_notification_settings(
+        self, info: Info, input: Annotated[ChangeNotificationSettingsInput, FORM]
+    ) -> ChangeNotificationSettingsResult:
+        info.context.must_be_signed_in()
+        command = ChangeNotificationSettings(
+            [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
+        )
+        choices = await run(info.context, change_notification_settings, command)
+        return NotificationSettingsChanged(
+            at=moment(info.context.now()), settings=_settings(choices)
+        )
+
+
+def _settings(choices: dict[Notice, Choice]) -> NotificationSettings:
+    return NotificationSettings(
+        items=[
+            NotificationSetting(notice=notice, choice=choice) for notice, choice in choices.items()
+        ]
+    )
