@@ -17,7 +17,7 @@ from core.services.service_history import NEWEST, HistoryPage, ServiceHistory, s
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
-from gateway.schema.levels import NEEDS_PERSON
+from gateway.schema.levels import NEEDS_SESSION
 
 DEFAULT_FIRST = 20
 
@@ -109,7 +109,7 @@ class ServiceHistoryConnection:
 @strawberry.type
 class ServiceHistoryQuery:
     @strawberry.field(
-        directives=[NEEDS_PERSON],
+        directives=[NEEDS_SESSION],
         description="办理记录 · The viewer's own history, newest first: when, through which "
         "channel, what, and with which result. What was only viewed appears within a second.",
     )
