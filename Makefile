@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans clean
+.PHONY: run test check format install install-ocr schema lock bench prove-plans clean soak-slow-sockets
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -27,6 +27,11 @@ bench: install
 # A hundred thousand generated operations, by compiled plans and by graphql-core.
 prove-plans: install
 	$(BIN)/python -m tests.compiled.prove
+
+# 1,500 slow sockets against a server, while honest clients are served; and its control.
+soak-slow-sockets: install
+	$(BIN)/python -m bench.slow_sockets
+	$(BIN)/python -m bench.slow_sockets --control
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -24,6 +24,8 @@ class Server:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url or f"sqlite:///{folder}/var/card-gateway.sqlite3"
+        self.more: dict[str, str] = {}
+        """Further settings."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -34,6 +36,7 @@ class Server:
             PREFIX + "SANDBOX": "true",
             PREFIX + "PORT": str(self.port),
             PREFIX + "LOG_LEVEL": "WARNING",
+            **self.more,
         }
 
     def command(self, *arguments: str) -> str:

@@ -102,6 +102,15 @@ class Settings:
         60_000, "points a minute for an address (many citizens may share one)"
     )
     total_budget: int = setting(600_000, "points a minute for everybody together")
+    read_seconds: float = setting(
+        10, "seconds within which a request's head must be whole, and grace for its body"
+    )
+    least_upload_rate: int = setting(
+        16_384, "bytes a second at which a body must come after that grace"
+    )
+    most_connections: int = setting(
+        4_000, "connections of a server process, as far as the system's limit allows"
+    )
     max_body_bytes: int = setting(1_048_576, "largest request body without files")
     max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")

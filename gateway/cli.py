@@ -7,8 +7,9 @@ import os
 import socket
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, cast
 
 import typer
 from sqlalchemy import make_url
@@ -393,9 +394,20 @@ def _must_be_writable(found: Settings) -> None:
 def _run_server(found: Settings) -> None:
     import uvicorn
 
+    from gateway.http.patience import (
+        Patience,
+        PatientProtocol,
+        PatientSockets,
+        room_for_connections,
+    )
     from gateway.logs import configure_logs
 
     configure_logs(found.log_level)
+    patience = Patience(
+        seconds=found.read_seconds,
+        least_rate=found.least_upload_rate,
+        most_connections=room_for_connections(found.most_connections),
+    )
     app: Starlette | str = "gateway.cli:app_from_environment"
     if found.workers == 1:
         app = app_from_environment()
@@ -405,6 +417,8 @@ def _run_server(found: Settings) -> None:
         workers=found.workers,
         host=found.host,
         port=found.port,
+        http=cast("type[asyncio.Protocol]", partial(PatientProtocol, patience=patience)),
+        ws=PatientSockets,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -14,43 +14,18 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 from core.clock import MINUTE, SECOND, Instant
 from core.errors import Text
 from core.settings import Settings
 from gateway.http.bad_requests import BadRequest
 
-Key: TypeAlias = tuple[str, str]
-"""Which budget, and whose."""
-
 MOST_KEYS = 100_000
-EVERYBODY = "all"
+EVERYBODY = b"all"
 
 _EXHAUSTED = Text(
     "请求过于频繁，请在 {wait} 秒后重试。", "Too many requests: please try again in {wait} seconds."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`quota` points within `window` milliseconds."""
-
-    name: str
-    quota: int
-    window: int = MINUTE
-
-    @property
-    def header(self) -> str:
-        return f'"{self.name}";q={self.quota};w={self.window // SECOND}'
-
-    def left(self, owed: float) -> int:
-        """Points, when the bucket is full again in `owed` milliseconds."""
-        return max(0, int((self.window - owed) * self.quota / self.window))
-
-    def duration(self, points: int) -> float:
-        """Milliseconds in which a bucket gains so many points."""
-        return points * self.window / self.quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,96 +36,116 @@ class Standing:
     left: str
 
 
-class Budgets:
-    def __init__(self, settings: Settings, clock: Callable[[], Instant]) -> None:
-        self._session = Policy("session", settings.session_budget)
-        self._address = Policy("address", settings.address_budget)
-        self._all = Policy("all", settings.total_budget)
-        self._policies = f"{self._session.header}, {self._address.header}"
-        self._clock = clock
-        self._full_at: dict[Key, float] = {}
-        self.taken: dict[Key, float] | None = None
-        """What was taken since the other workers were told, in milliseconds; None without any."""
+class Buckets:
+    """One budget of many: `quota` points a minute for each key."""
 
-    def must_have_room(self, address: str) -> None:
-        """Before a request is read at all."""
-        now = self._clock()
-        for policy, whose in ((self._all, EVERYBODY), (self._address, network(address))):
-            owed = self._owed(policy, whose, now)
-            if owed >= policy.window:
-                raise self._exhausted(policy, owed, 1)
+    __slots__ = ("_full_at", "header", "name", "point", "quota", "taken")
 
-    def charge(self, address: str, token: str | None, points: int) -> Standing:
-        """Takes the points from every budget, or from none and raises."""
-        now = self._clock()
-        from_whom = [(self._address, network(address)), (self._all, EVERYBODY)]
-        if token is not None:
-            from_whom.append((self._session, _mark(token)))
-        owed = [self._owed(policy, whose, now) for policy, whose in from_whom]
-        for (policy, _), before in zip(from_whom, owed, strict=True):
-            if before > 0 and before + policy.duration(points) > policy.window:
-                raise self._exhausted(policy, before, points)
-        after = [
-            self._take(policy, whose, before, points, now)
-            for (policy, whose), before in zip(from_whom, owed, strict=True)
-        ]
-        shown = [(policy, end) for (policy, _), end in zip(from_whom, after, strict=True)]
-        left = ", ".join(_shown(policy, end) for policy, end in shown if policy is not self._all)
-        return Standing(self._policies, left)
+    def __init__(self, name: str, quota: int) -> None:
+        self.name = name
+        self.quota = max(1, quota)
+        self.point = MINUTE / self.quota
+        """Milliseconds in which a bucket gains a point."""
+        self.header = f'"{name}";q={self.quota};w={MINUTE // SECOND}'
+        self.taken: dict[bytes, float] | None = None
+        """Milliseconds taken since the other workers were told; None where there are none."""
+        self._full_at: dict[bytes, float] = {}
 
-    def owed(self, key: Key, now: Instant) -> float:
-        return max(0.0, self._full_at.get(key, 0.0) - now)
+    def owed(self, key: bytes, now: Instant) -> float:
+        """Milliseconds until the bucket is full again.
 
-    def correct(self, key: Key, owed: float, now: Instant) -> None:
-        """Takes over what all workers together have taken."""
-        self._full_at[key] = now + owed
+        A clock that was set back closes a bucket for no longer than a minute.
+        """
+        full_at = self._full_at.get(key, 0.0)
+        return min(full_at - now, MINUTE) if full_at > now else 0.0
 
-    def _owed(self, policy: Policy, whose: str, now: Instant) -> float:
-        full_at = self._full_at.get((policy.name, whose), 0.0)
-        # A clock that was set back must not close a bucket for longer than its window.
-        return min(full_at - now, policy.window) if full_at > now else 0.0
+    def must_hold(self, owed: float, points: int) -> None:
+        """A full bucket lets one operation pass that costs more than it holds."""
+        if owed and owed + points * self.point > MINUTE:
+            raise self.exhausted(owed, points)
 
-    def _take(self, policy: Policy, whose: str, before: float, points: int, now: Instant) -> float:
-        key, took = (policy.name, whose), policy.duration(points)
-        if key not in self._full_at and len(self._full_at) >= MOST_KEYS:
-            self._forget(now)
-        self._full_at[key] = now + before + took
+    def take(self, key: bytes, owed: float, points: int, now: Instant) -> float:
+        """Returns what is owed then."""
+        took = points * self.point
+        self.set(key, owed + took, now)
         if self.taken is not None:
             self.taken[key] = self.taken.get(key, 0.0) + took
-        return before + took
+        return owed + took
 
-    def _forget(self, now: Instant) -> None:
-        """Buckets that are full; of the others the older half where that frees too little."""
-        kept = [(key, full_at) for key, full_at in self._full_at.items() if full_at > now]
-        self._full_at = dict(kept[-MOST_KEYS // 2 :])
+    def set(self, key: bytes, owed: float, now: Instant) -> None:
+        if key not in self._full_at and len(self._full_at) >= MOST_KEYS:
+            self._forget(now)
+        self._full_at[key] = now + owed
 
-    def _exhausted(self, policy: Policy, owed: float, points: int) -> BadRequest:
-        wait = min(owed, owed + policy.duration(points) - policy.window)
+    def shown(self, owed: float) -> str:
+        left = max(0, int((MINUTE - owed) / self.point))
+        return f'"{self.name}";r={left};t={-int(-owed // SECOND)}'
+
+    def exhausted(self, owed: float, points: int) -> BadRequest:
+        wait = min(owed, owed + points * self.point - MINUTE)
         seconds = max(1, -int(-wait // SECOND))
         return BadRequest(
             Text(_EXHAUSTED.zh.format(wait=seconds), _EXHAUSTED.en.format(wait=seconds)),
             429,
             "RATE_LIMITED",
             retry_after=seconds,
-            headers={"RateLimit-Policy": policy.header, "RateLimit": _shown(policy, owed)},
+            headers={"RateLimit-Policy": self.header, "RateLimit": self.shown(owed)},
         )
 
+    def __len__(self) -> int:
+        return len(self._full_at)
 
-def _shown(policy: Policy, owed: float) -> str:
-    return f'"{policy.name}";r={policy.left(owed)};t={-int(-owed // SECOND)}'
+    def _forget(self, now: Instant) -> None:
+        """Buckets that are full; of the others the older half where that frees too little."""
+        kept = [(key, full_at) for key, full_at in self._full_at.items() if full_at > now]
+        self._full_at = dict(kept[-MOST_KEYS // 2 :])
+
+
+class Budgets:
+    def __init__(self, settings: Settings, clock: Callable[[], Instant]) -> None:
+        self.sessions = Buckets("session", settings.session_budget)
+        self.addresses = Buckets("address", settings.address_budget)
+        self.everybody = Buckets("all", settings.total_budget)
+        self._clock = clock
+        self._policies = f"{self.addresses.header}, {self.sessions.header}"
+
+    def must_have_room(self, address: str) -> None:
+        """Before a request is read at all."""
+        now = self._clock()
+        for buckets, key in ((self.everybody, EVERYBODY), (self.addresses, network(address))):
+            owed = buckets.owed(key, now)
+            if owed >= MINUTE:
+                raise buckets.exhausted(owed, 1)
+
+    def charge(self, address: str, token: str | None, points: int) -> Standing:
+        """Takes the points from every budget, or from none and raises."""
+        now, place = self._clock(), network(address)
+        everybody, addresses, sessions = self.everybody, self.addresses, self.sessions
+        owed_by_all, owed_by_address = everybody.owed(EVERYBODY, now), addresses.owed(place, now)
+        everybody.must_hold(owed_by_all, points)
+        addresses.must_hold(owed_by_address, points)
+        session = ""
+        if token is not None:
+            mark = _mark(token)
+            owed = sessions.owed(mark, now)
+            sessions.must_hold(owed, points)
+            session = f", {sessions.shown(sessions.take(mark, owed, points, now))}"
+        everybody.take(EVERYBODY, owed_by_all, points, now)
+        left = addresses.shown(addresses.take(place, owed_by_address, points, now)) + session
+        return Standing(self._policies, left)
 
 
 @lru_cache(maxsize=4096)
-def network(address: str) -> str:
+def network(address: str) -> bytes:
     """An IPv6 customer holds 2^64 addresses: they count as one."""
     if ":" not in address:
-        return address
+        return address.encode()
     try:
-        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False)).encode()
     except ValueError:
-        return address
+        return address.encode()
 
 
-def _mark(token: str) -> str:
+def _mark(token: str) -> bytes:
     """Tokens are secrets: only a digest is kept, and told to other workers."""
-    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Text
@@ -99,6 +100,8 @@ class FrontDoor:
             if not scope["path"].startswith(COUNTED_BY_ITSELF):
                 receive = self._counted(headers, receive)
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            return  # nobody is left to answer
         except BadRequest as refusal:
             if started:
                 raise

@@ -11,7 +11,7 @@ from core.callers import Caller, ChannelId
 from core.clock import Instant
 from core.database import Database
 from core.delivery import Worker
-from core.errors import Language
+from core.errors import Language, NotOfferedHere
 from core.idempotency import IdempotencyKey
 from core.live import Live
 from core.production_history import ProductionHistory
@@ -76,6 +76,11 @@ class Context:
 
     def may_speak_for(self, channel: ChannelId) -> bool:
         return self.channels is None or channel in self.channels
+
+    def must_speak_for(self, channel: ChannelId) -> None:
+        """A channel's page starts sessions of that channel alone."""
+        if not self.may_speak_for(channel):
+            raise NotOfferedHere
 
     def must_be_signed_in(self) -> Caller:
         if self.caller is None:

@@ -67,4 +67,5 @@ class SignInMutation:
             address=context.address,
         )
         channel = context.application.channels[input.channel]
+        context.must_speak_for(input.channel)
         return SignedIn(signed_in=await channel.sign_in(entry, ChannelDoor(context)))

@@ -1,0 +1,167 @@
+"""How long the server waits for a request, and how many connections it holds.
+
+uvicorn has no read deadline: whoever sends a byte now and then holds a socket for ever. Here
+a request's head must be whole within `seconds`, and its body must come at `least_rate` after
+a grace of as long. When all places are taken, the connection that has been reading for the
+longest gives way to a new one, so that slow ones cannot shut others out.
+
+One sweep a second looks at the connections that are in the middle of a request; a request
+that arrives in one piece costs a few assignments.
+"""
+
+import asyncio
+import resource
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+SWEEP_SECONDS = 1.0
+CLOSING_SECONDS = 2.0
+"""For the other side of a WebSocket to agree to its end."""
+MOST_HEAD_BYTES = 65_536
+FILES_KEPT_FREE = 256
+"""Descriptors for the database, pictures and calls to partners."""
+
+_IDLE, _HEAD, _BODY = range(3)
+_CLOSING = b"content-length: 0\r\nconnection: close\r\n\r\n"
+_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSING
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _CLOSING
+_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _CLOSING
+
+log = structlog.get_logger("connections")
+
+
+@dataclass(slots=True)
+class Patience:
+    """Shared by the connections of a process. `least_rate` is in bytes a second."""
+
+    seconds: float
+    least_rate: int
+    most_connections: int
+    _reading: "dict[PatientProtocol, None]" = field(default_factory=dict)
+    _timer: asyncio.TimerHandle | None = None
+
+    def watch(self, connection: "PatientProtocol") -> None:
+        self._reading[connection] = None
+        if self._timer is None:
+            self._timer = connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)
+
+    def leave(self, connection: "PatientProtocol") -> None:
+        self._reading.pop(connection, None)
+
+    def make_room(self) -> bool:
+        """The longest reader gives way; False when nobody is reading."""
+        slowest = next(iter(self._reading), None)
+        if slowest is not None:
+            slowest.give_up()
+        return slowest is not None
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        late = [connection for connection in self._reading if connection.is_late(now)]
+        for connection in late:
+            connection.give_up()
+        if late:
+            log.info("connections.too_slow", closed=len(late))
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self._reading else None
+
+
+class PatientProtocol(HttpToolsProtocol):
+    def __init__(self, *arguments: Any, patience: Patience, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._patience = patience
+        self._stage = _HEAD
+        self._since = 0.0
+        self._received = 0
+        self._is_watched = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        patience = self._patience
+        if len(self.connections) > patience.most_connections and not patience.make_room():
+            transport.write(_BUSY)
+            transport.close()
+            return
+        self._since = self.loop.time()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._stage == _IDLE:
+            self._stage, self._since, self._received = _HEAD, self.loop.time(), 0
+        if self._stage == _HEAD:
+            self._received += len(data)
+        super().data_received(data)
+        if self._stage == _HEAD and self._received > MOST_HEAD_BYTES:
+            self._answer_and_close(_TOO_LARGE)
+        self._look()
+
+    def on_headers_complete(self) -> None:
+        self._stage, self._received = _BODY, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stage = _IDLE
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stage = _IDLE
+        super().handle_websocket_upgrade()
+
+    def is_late(self, now: float) -> bool:
+        if self._stage == _BODY and self.flow.read_paused:
+            # It is the application that has not taken what came.
+            self._since += SWEEP_SECONDS
+        allowed = self._patience.seconds
+        if self._stage == _BODY:
+            allowed += self._received / self._patience.least_rate
+        return now - self._since > allowed
+
+    def give_up(self) -> None:
+        self._patience.leave(self)
+        if self.cycle is None or self.cycle.response_complete:
+            self._answer_and_close(_TIMEOUT if self._received else b"")
+        else:
+            self.transport.abort()
+
+    def _answer_and_close(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+
+    def _look(self) -> None:
+        """Watched while a request is on its way."""
+        is_reading = self._stage != _IDLE and not self.transport.is_closing()
+        if is_reading and not self._is_watched:
+            self._patience.watch(self)
+        elif self._is_watched and not is_reading:
+            self._patience.leave(self)
+        self._is_watched = is_reading
+
+
+class PatientSockets(WebSocketsSansIOProtocol):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.close_timeout = CLOSING_SECONDS
+
+
+def room_for_connections(wanted: int) -> int:
+    """As many as the system lets this process open; the soft limit is raised for it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        target = max(soft, wanted + FILES_KEPT_FREE)
+    else:
+        target = min(hard, max(soft, wanted + FILES_KEPT_FREE))
+    if soft != resource.RLIM_INFINITY and target > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, target - FILES_KEPT_FREE)
