@@ -124,7 +124,7 @@ class ServiceHistoryQuery:
             strawberry.argument(description="游标 · The entries after this cursor, older ones."),
         ] = None,
     ) -> ServiceHistoryConnection:
-        info.context.must_be_known()
+        info.context.must_be_signed_in()
         command = ServiceHistory(first, NEWEST if after is None else _number(after))
         page = await read(info.context, service_history, command, noted=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)
