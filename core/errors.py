@@ -96,6 +96,7 @@ class RefusalCode(StrEnum):
     PORTRAIT_NOT_CONFIRMED = "PORTRAIT_NOT_CONFIRMED"
     ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
     NO_SUCH_PORTRAIT = "NO_SUCH_PORTRAIT"
+    PORTRAIT_NOT_ACCEPTED = "PORTRAIT_NOT_ACCEPTED"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
@@ -560,6 +561,14 @@ class NoSuchPortrait(Refusal):
     code = RefusalCode.NO_SUCH_PORTRAIT
     text = Text(
         "没有找到这张照片，请重新上传。", "This portrait was not found; please upload it again."
+    )
+
+
+class PortraitNotAccepted(Refusal):
+    code = RefusalCode.PORTRAIT_NOT_ACCEPTED
+    text = Text(
+        "这张照片没有通过预审，请按提示重新拍摄后上传。",
+        "This portrait did not pass the review; please photograph again as it says and upload that.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What nobody will ask for again: abandoned uploads, replaced pictures, objects without a row.
+"""What nobody will ask for again: abandoned uploads, pictures replaced or refused, stray objects.
 
 Removed a day after they were left behind, and with the draft they belonged to. The object
 goes first and its row after: a sweep that is cut off is repeated by the next one.
@@ -13,7 +13,7 @@ from core.drafts import KEPT_FOR as DRAFT_KEPT_FOR
 from core.drafts import application_drafts
 from core.ids import least_id
 from core.objects import Objects
-from core.pictures import pictures
+from core.pictures import PictureKind, pictures
 from core.resumable_uploads import KEPT_FOR, resumable_uploads
 
 _AT_ONCE = 200
@@ -38,6 +38,7 @@ _replaced = and_(
     )
     .exists(),
 )
+_refused = pictures.c.kind == PictureKind.PORTRAIT_REFUSED.value
 _of_a_lapsed_draft = and_(
     pictures.c.id < bindparam("draft_before"),
     ~select(application_drafts.c.citizen_id)
@@ -49,7 +50,7 @@ _of_a_lapsed_draft = and_(
 )
 _LEFT_BEHIND = Query(
     select(pictures.c.id, pictures.c.object_name)
-    .where(pictures.c.id < bindparam("before"), or_(_replaced, _of_a_lapsed_draft))
+    .where(pictures.c.id < bindparam("before"), or_(_replaced, _refused, _of_a_lapsed_draft))
     .limit(_AT_ONCE)
 )
 _FORGET_PICTURE = Query(delete(pictures).where(pictures.c.id == bindparam("row_id")))

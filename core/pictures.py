@@ -40,6 +40,7 @@ pictures = Table(
 
 class PictureKind(StrEnum):
     PORTRAIT = "PORTRAIT"
+    PORTRAIT_REFUSED = "PORTRAIT_REFUSED"
     PORTRAIT_SIDE = "PORTRAIT_SIDE"
     EMBLEM_SIDE = "EMBLEM_SIDE"
 

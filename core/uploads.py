@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from core.errors import (
     FileTooLarge,
@@ -20,6 +21,24 @@ from core.unit import Errand
 _BUSY_SECONDS = 10
 
 
+class Reviewed(Protocol):
+    """A worker's answer about a picture, as in `core/processing.py`."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def least(self) -> tuple[int, int]: ...
+    @property
+    def most(self) -> int: ...
+
+
+P = TypeVar("P", bound=Reviewed)
+
+
 @dataclass(frozen=True, slots=True)
 class KeptPicture:
     object_name: str = field(repr=False)
@@ -29,7 +48,13 @@ class KeptPicture:
 async def keep(
     errand: Errand, data: bytes, work: Callable[..., Processed], *options: int
 ) -> KeptPicture:
-    citizen_id = errand.citizen_id
+    processed = await process(errand, data, work, *options)
+    return await store(errand, processed.data)
+
+
+async def process(errand: Errand, data: bytes, work: Callable[..., P], *options: object) -> P:
+    """What a worker makes of the file; refuses one that it can make nothing of."""
+    _ = errand.citizen_id
     most = errand.tools.settings.max_upload_bytes
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
@@ -41,14 +66,18 @@ async def keep(
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     if processed.verdict is not Verdict.ACCEPTED:
         raise _refusal(processed)
+    return processed
+
+
+async def store(errand: Errand, data: bytes) -> KeptPicture:
     try:
-        name = await errand.tools.objects.put(processed.data, citizen_id, errand.now)
+        name = await errand.tools.objects.put(data, errand.citizen_id, errand.now)
     except ObjectsUnavailable as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
-    return KeptPicture(name, len(processed.data))
+    return KeptPicture(name, len(data))
 
 
-def _refusal(processed: Processed) -> Refusal:
+def _refusal(processed: Reviewed) -> Refusal:
     if processed.verdict is Verdict.NOT_LANDSCAPE:
         return NotLandscape(field="file")
     if processed.verdict is Verdict.TOO_SMALL:

@@ -56,6 +56,10 @@ class FrontEnd:
             sys.exit(f"failed: {json.dumps(reply['errors'], ensure_ascii=False)}")
         return next(iter(reply["data"].values()))
 
+    def sample_portrait(self) -> bytes:
+        """A drawn head: nobody's picture."""
+        return self._http.get("/sandbox/portrait.jpg").content
+
     def sign_in(self) -> None:
         handed = self._http.post(
             "/sandbox/authorize", json={"channel": self._channel, "persona": self.person["id"]}
@@ -157,7 +161,7 @@ def apply(front_end: FrontEnd) -> Any:
     portrait = front_end.upload(
         "mutation($file: Upload!) { uploadPortrait(file: $file) {"
         f" ... on PortraitPreview {{ portraitId accepted }} {REFUSAL} }} }}",
-        drawn_portrait(),
+        front_end.sample_portrait(),
     )
     front_end.ask(
         "mutation($id: ID!) { confirmPortrait(portraitId: $id) { __typename } }",
@@ -333,19 +337,6 @@ def reissue(front_end: FrontEnd) -> Any:
         phone=front_end.person["phone"],
         code=front_end.code("REISSUE_CARD"),
     )
-
-
-def drawn_portrait() -> bytes:
-    """A drawn head on white: nobody's picture."""
-    picture = Image.new("RGB", (826, 1156), "white")
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse((233, 120, 593, 620), fill=(224, 186, 160))
-    draw.pieslice((213, 80, 613, 480), 180, 360, fill=(40, 32, 30))
-    for x in (333, 493):
-        draw.ellipse((x - 22, 340, x + 22, 366), fill=(30, 30, 30))
-    draw.arc((353, 440, 473, 520), 20, 160, fill=(150, 60, 60), width=8)
-    draw.rounded_rectangle((83, 680, 743, 1300), 160, fill=(52, 78, 120))
-    return _jpeg(picture)
 
 
 def drawn_document() -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core import audit, citizens, pictures
 from core.audit import Action
-from core.errors import NoSuchPortrait
+from core.errors import NoSuchPortrait, PortraitNotAccepted
 from core.pictures import PictureKind
 from core.unit import Unit
 
@@ -18,6 +18,9 @@ async def confirm_portrait(unit: Unit, command: ConfirmPortrait) -> int:
     """Returns the portrait's id. Only the newest portrait can be confirmed."""
     await citizens.lock(unit.db, unit.citizen_id)
     kept = await pictures.latest(unit.db, unit.citizen_id)
+    refused = kept.get(PictureKind.PORTRAIT_REFUSED)
+    if refused is not None and refused.id == command.portrait_id:
+        raise PortraitNotAccepted(field="portraitId")
     portrait = kept.get(PictureKind.PORTRAIT)
     if portrait is None or portrait.id != command.portrait_id:
         raise NoSuchPortrait(field="portraitId")

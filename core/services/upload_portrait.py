@@ -1,4 +1,7 @@
-"""上传照片 upload portrait: processed at once, and shown before it is confirmed."""
+"""上传照片 upload portrait: reviewed and processed at once, and shown before it is confirmed.
+
+One that the review does not accept is kept to be shown, but it takes the place of no other.
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +10,7 @@ from core.audit import Action
 from core.clock import Instant
 from core.pictures import PictureKind
 from core.portraits import process_portrait
+from core.portraits.verdict import Check, Geometry, ProcessedPortrait
 from core.unit import Errand, Unit
 from core.uploads import KeptPicture
 
@@ -17,30 +21,41 @@ class UploadPortrait:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    kept: KeptPicture
+    found: ProcessedPortrait
+
+
+@dataclass(frozen=True, slots=True)
 class PortraitPreview:
     portrait_id: int
     uploaded_at: Instant
+    accepted: bool
+    checks: tuple[Check, ...]
+    geometry: Geometry | None
 
 
-async def keep_portrait(errand: Errand, command: UploadPortrait) -> KeptPicture:
+async def review_portrait(errand: Errand, command: UploadPortrait) -> Reviewed:
     settings = errand.tools.settings
-    return await uploads.keep(
+    processed = await uploads.process(
         errand,
         command.data,
         process_portrait,
         settings.portrait_min_kb * 1024,
         settings.portrait_max_kb * 1024,
     )
+    return Reviewed(await uploads.store(errand, processed.data), processed)
 
 
-async def upload_portrait(unit: Unit, _: UploadPortrait, kept: KeptPicture) -> PortraitPreview:
+async def upload_portrait(unit: Unit, _: UploadPortrait, reviewed: Reviewed) -> PortraitPreview:
+    kept, found = reviewed.kept, reviewed.found
     picture_id = await pictures.add(
         unit.db,
         unit.now,
         citizen_id=unit.citizen_id,
-        kind=PictureKind.PORTRAIT,
+        kind=PictureKind.PORTRAIT if found.accepted else PictureKind.PORTRAIT_REFUSED,
         object_name=kept.object_name,
         size=kept.size,
     )
     await audit.record(unit, unit.citizen_id, Action.UPLOAD_PORTRAIT, picture=picture_id)
-    return PortraitPreview(picture_id, unit.now)
+    return PortraitPreview(picture_id, unit.now, found.accepted, found.checks, found.geometry)

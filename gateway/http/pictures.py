@@ -9,8 +9,10 @@ from starlette.responses import PlainTextResponse, Response
 from core import pictures
 from core.audit import Action
 from core.errors import TryAgainLater
+from core.portraits.overlay import draw_overlay
+from core.studio import PictureTrouble, StudioBusy
 from gateway.resolvers.context import Application
-from gateway.resolvers.picture_links import is_permitted
+from gateway.resolvers.picture_links import is_permitted, overlay_in
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -32,6 +34,12 @@ def picture_endpoint(application: Application) -> Endpoint:
             application.audit.note_link(found.citizen_id, now, Action.PICTURE)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
+        geometry = overlay_in(request.query_params.get("overlay", ""))
+        if geometry is not None:
+            try:
+                data = await application.tools.studio.run(draw_overlay, data, geometry)
+            except (PictureTrouble, StudioBusy):
+                return PlainTextResponse("Please try again later.\n", status_code=503)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         return Response(data, media_type="image/jpeg", headers=headers)
 

@@ -1,6 +1,9 @@
 """Links to pictures: a browser's `<img>` sends no token, so the link carries its permission."""
 
+from dataclasses import astuple, fields
+
 from core.clock import MINUTE, Instant, is_within
+from core.portraits.verdict import Geometry
 from core.seals import Seals
 from gateway.resolvers.context import Context
 
@@ -12,6 +15,22 @@ def picture_link(context: Context, picture_id: int) -> str:
     expires_at = context.now() + LIFETIME
     mark = context.tools.seals.link("picture", picture_id, expires_at)
     return f"/pictures/{picture_id}?expires={expires_at}&mark={mark}"
+
+
+def with_overlay(link: str, geometry: Geometry) -> str:
+    """The numbers are drawn and nothing else, so they need no permission of their own."""
+    return f"{link}&overlay={'-'.join(map(str, astuple(geometry)))}"
+
+
+def overlay_in(query: str) -> Geometry | None:
+    numbers = query.split("-")
+    if len(numbers) != len(fields(Geometry)) or not all(map(_is_short_number, numbers)):
+        return None
+    return Geometry(*map(int, numbers))
+
+
+def _is_short_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 5
 
 
 def is_permitted(

@@ -1,34 +1,121 @@
 """上传照片 uploadPortrait and confirmPortrait."""
 
+import math
 from typing import Annotated
 
 import strawberry
 from strawberry.file_uploads import Upload
 
+from core.errors import Language, Text
+from core.portraits.advice import CHECK_NAMES, advice
+from core.portraits.verdict import Check, CheckCode, Geometry, Unit
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
-from core.services.upload_portrait import UploadPortrait, keep_portrait, upload_portrait
+from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
-from gateway.resolvers.picture_links import picture_link
+from gateway.resolvers.picture_links import picture_link, with_overlay
 from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
+from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 from gateway.schema.levels import NEEDS_PERSON
 
+publish(
+    CheckCode,
+    "预审项目代码 · What is checked, named for what may be wrong.",
+    CHECK_NAMES,
+)
+publish(
+    Unit,
+    "度量单位 · What a check measures in.",
+    {
+        Unit.COUNT: Text("个数", "How many."),
+        Unit.PIXELS: Text("像素", "Pixels."),
+        Unit.DEGREES: Text("角度", "Degrees."),
+        Unit.PERCENT: Text("百分比", "Percent."),
+        Unit.LIGHTNESS: Text("亮度", "CIELAB lightness, 0 to 100."),
+        Unit.COLOUR_DISTANCE: Text("色差", "Distance in CIELAB."),
+    },
+)
 
-@strawberry.type(description="预审项目 · One check of the picture.")
+
+@strawberry.type(description="预审项目 · One check of the picture; all are made, and all are told.")
 class PortraitCheck:
-    code: str = strawberry.field(description="项目代码 · Which check.")
+    code: CheckCode = strawberry.field(description="项目代码 · Which check.")
     passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
-    message: str = strawberry.field(description="说明 · What was found, in words.")
+    message: str = strawberry.field(
+        description="说明 · What was found and what to do about it; show it as it is."
+    )
+    measured: float = strawberry.field(description="测量值 · What was measured, in `unit`.")
+    at_least: float | None = strawberry.field(
+        description="下限 · The least that passes, null where there is no such limit."
+    )
+    at_most: float | None = strawberry.field(
+        description="上限 · The most that passes, null where there is no such limit."
+    )
+    unit: Unit = strawberry.field(description="单位 · What it is measured in.")
+
+    @classmethod
+    def from_core(cls, check: Check, language: Language) -> "PortraitCheck":
+        limit = check.limit
+        return cls(
+            code=check.code,
+            passed=check.passed,
+            message=advice(check, language),
+            measured=check.measured,
+            at_least=limit.least if math.isfinite(limit.least) else None,
+            at_most=limit.most if math.isfinite(limit.most) else None,
+            unit=check.unit,
+        )
 
 
-@strawberry.type(description="自动处理后照片预览 · The processed portrait, to be confirmed.")
+@strawberry.type(
+    description="头部位置 · Where the head lies in the processed picture of 358×441 px, "
+    "in pixels from its upper left corner."
+)
+class PortraitGeometry:
+    crown: int = strawberry.field(description="头顶 · Row of the crown; 7 to 21 is asked for.")
+    eye_line: int = strawberry.field(
+        description="双眼连线 · Row of the eyes; at most 234, which is 207 above the lower edge."
+    )
+    eye_x: int = strawberry.field(
+        description="双眼中点 · Column of the middle between the eyes; 162 to 196."
+    )
+    face_left: int = strawberry.field(description="脸部左缘 · Column of the face's left side.")
+    face_right: int = strawberry.field(
+        description="脸部右缘 · Column of its right side; 179 to 255 further on."
+    )
+
+    @classmethod
+    def from_core(cls, found: Geometry) -> "PortraitGeometry":
+        return cls(
+            crown=found.crown,
+            eye_line=found.eye_line,
+            eye_x=found.eye_x,
+            face_left=found.face_left,
+            face_right=found.face_right,
+        )
+
+
+@strawberry.type(
+    description="自动处理后照片预览 · The processed portrait: to be confirmed where it was "
+    "accepted, else shown with what is wrong. One that was not accepted takes the place of no other."
+)
 class PortraitPreview:
     portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
+    overlay_url: str | None = strawberry.field(
+        description="带参考线的预览地址 · The same with the head's geometry drawn over it: blue "
+        "where crown, eyes and sides of the face may lie, green lines where they lie well, red "
+        "where they do not. Null without a face."
+    )
     accepted: bool = strawberry.field(description="预审是否通过 · Whether it can be confirmed.")
-    checks: list[PortraitCheck] = strawberry.field(description="预审项目 · What was checked.")
+    checks: list[PortraitCheck] = strawberry.field(
+        description="预审项目 · Everything that was checked; without a face, what could be."
+    )
+    geometry: PortraitGeometry | None = strawberry.field(
+        description="头部位置 · Null without a face."
+    )
 
 
 @strawberry.type(description="照片已确认 · The portrait will be printed on the card.")
@@ -45,18 +132,12 @@ ConfirmPortraitResult = Annotated[
     strawberry.union("ConfirmPortraitResult", description="确认照片结果 · Confirmed or refusal."),
 ]
 
-_CHECKS = {
-    "READABLE": ("图片可以识别。", "The picture can be read."),
-    "SIZE": ("像素足够，已处理为 358×441。", "It is large enough and was made 358×441 px."),
-    "CLEAN": ("已去除拍摄信息。", "Its metadata was removed."),
-}
-
 
 @strawberry.type
 class PortraitMutation:
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
-        description="上传照片 · 本人二寸白底彩色照片; JPEG, PNG or WebP, at most 10 MB. "
+        description="上传照片 · 本人二寸白底彩色照片; JPEG, HEIC, PNG or WebP, at most 10 MB. "
         "Sent by the GraphQL multipart request specification.",
     )
     async def upload_portrait(
@@ -95,14 +176,13 @@ class PortraitMutation:
 
 async def _preview(context: Context, data: bytes) -> PortraitPreview:
     command = UploadPortrait(data=data)
-    preview = await run(context, upload_portrait, command, first=keep_portrait)
-    english = context.language == "en"
+    preview = await run(context, upload_portrait, command, first=review_portrait)
+    url, geometry = picture_link(context, preview.portrait_id), preview.geometry
     return PortraitPreview(
         portrait_id=strawberry.ID(str(preview.portrait_id)),
-        url=picture_link(context, preview.portrait_id),
-        accepted=True,
-        checks=[
-            PortraitCheck(code=code, passed=True, message=texts[english])
-            for code, texts in _CHECKS.items()
-        ],
+        url=url,
+        overlay_url=None if geometry is None else with_overlay(url, geometry),
+        accepted=preview.accepted,
+        checks=[PortraitCheck.from_core(check, context.language) for check in preview.checks],
+        geometry=None if geometry is None else PortraitGeometry.from_core(geometry),
     )

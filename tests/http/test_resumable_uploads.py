@@ -12,6 +12,7 @@ from starlette.types import Message
 
 from core import orphans
 from core.clock import DAY, HOUR
+from core.pictures import PictureKind
 from core.resumable_uploads import PART_BYTES
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import keep_pictures, later
@@ -188,6 +189,7 @@ async def test_what_is_left_behind_is_removed_after_a_day(
     await http.put(abandoned["url"], content=b"0123456789")
     await keep_pictures(world, citizen, confirmed=False)
     await keep_pictures(world, citizen)
+    await keep_pictures(world, citizen, (PictureKind.PORTRAIT_REFUSED,), confirmed=False)
     await objects.put(b"its row was never committed", 1, now)
 
     at_once = await orphans.remove(application.database, objects, now)
@@ -197,9 +199,9 @@ async def test_what_is_left_behind_is_removed_after_a_day(
     rows = await world.rows("pictures", "resumable_uploads")
 
     assert at_once == 0
-    assert len(kept_before["pictures"]) == 6
+    assert len(kept_before["pictures"]) == 7
     assert (len(rows["pictures"]), rows["resumable_uploads"]) == (3, [])
-    assert after_a_day == 1 + 3 + 1
+    assert after_a_day == 1 + 3 + 1 + 1
     assert again == 0
     form = await citizen.ask(
         "{ applicationForm { ... on ApplicationForm { portrait { confirmed url } } } }"

@@ -84,14 +84,27 @@ async def register(world: World, *, name: str, number: str, phone: str | None) -
     return await world.application.database.write(job)
 
 
-async def keep_pictures(world: World, citizen: FrontEnd, *, confirmed: bool = True) -> None:
+APPLICATION_PICTURES = (
+    PictureKind.PORTRAIT,
+    PictureKind.PORTRAIT_SIDE,
+    PictureKind.EMBLEM_SIDE,
+)
+
+
+async def keep_pictures(
+    world: World,
+    citizen: FrontEnd,
+    kinds: tuple[PictureKind, ...] = APPLICATION_PICTURES,
+    *,
+    confirmed: bool = True,
+) -> None:
     """Portrait and both sides of the ID card, without the time that processing takes."""
     owner, tools = await person_id(world, citizen.person), world.application.tools
     name = await tools.objects.put(b"a picture", owner, world.application.clock())
     now = world.application.clock()
 
     async def job(db: Transaction) -> None:
-        for kind in PictureKind:
+        for kind in kinds:
             await pictures.add(db, now, citizen_id=owner, kind=kind, object_name=name, size=9)
         for picture in (await pictures.latest(db, owner)).values():
             if confirmed:

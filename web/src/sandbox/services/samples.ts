@@ -1,9 +1,12 @@
-/** Pictures drawn on the spot, for whoever has none at hand. */
+/** Pictures for whoever has none at hand. */
 
 type Draw = (canvas: CanvasRenderingContext2D) => void;
 
-/** A two-inch colour portrait on white, in the proportions that the pre-review asks for. */
-export const samplePortrait = (): Promise<File> => picture('portrait.jpg', 716, 882, drawPortrait);
+/** A drawn head that the pre-review accepts. */
+export async function samplePortrait(): Promise<File> {
+  const drawn = await (await fetch('/sandbox/portrait.jpg')).blob();
+  return new File([drawn], 'portrait.jpg', { type: 'image/jpeg' });
+}
 
 export const sampleIdDocument = (side: string): Promise<File> =>
   picture(`${side.toLowerCase()}.jpg`, 1284, 810, side === 'PORTRAIT_SIDE' ? drawPortraitSide : drawEmblemSide);
@@ -16,28 +19,6 @@ async function picture(name: string, width: number, height: number, draw: Draw):
   draw(context);
   const blob = await new Promise<Blob>((resolve) => canvas.toBlob((made) => resolve(made!), 'image/jpeg', 0.92));
   return new File([blob], name, { type: 'image/jpeg' });
-}
-
-function drawPortrait(canvas: CanvasRenderingContext2D): void {
-  ellipse(canvas, 358, 980, 340, 260, '#2f4a6d');
-  shape(canvas, '#f4f6f8', [300, 700, 416, 700, 358, 830]);
-  canvas.fillStyle = '#d9a582';
-  canvas.fillRect(298, 560, 120, 150);
-  ellipse(canvas, 358, 270, 236, 242, '#241c1a');
-  ellipse(canvas, 358, 392, 205, 240, '#e8b996');
-  ellipse(canvas, 150, 390, 26, 52, '#dfae8b');
-  ellipse(canvas, 566, 390, 26, 52, '#dfae8b');
-  shape(canvas, '#241c1a', [152, 300, 176, 170, 358, 96, 540, 170, 564, 300, 470, 232, 300, 236, 206, 262]);
-  for (const x of [270, 446]) {
-    canvas.fillStyle = '#33251f';
-    canvas.fillRect(x - 46, 316, 92, 13);
-    ellipse(canvas, x, 370, 38, 19, '#fbf8f5');
-    ellipse(canvas, x, 370, 17, 18, '#2b1d16');
-  }
-  shape(canvas, '#cf9672', [358, 384, 326, 470, 390, 470]);
-  ellipse(canvas, 358, 536, 66, 17, '#b4605a');
-  canvas.fillStyle = '#8f423f';
-  canvas.fillRect(296, 533, 124, 5);
 }
 
 function drawPortraitSide(canvas: CanvasRenderingContext2D): void {
@@ -68,12 +49,5 @@ function ellipse(canvas: CanvasRenderingContext2D, x: number, y: number, rx: num
   canvas.fillStyle = colour;
   canvas.beginPath();
   canvas.ellipse(x, y, rx, ry, 0, 0, Math.PI * 2);
-  canvas.fill();
-}
-
-function shape(canvas: CanvasRenderingContext2D, colour: string, points: number[]): void {
-  canvas.fillStyle = colour;
-  canvas.beginPath();
-  for (let i = 0; i < points.length; i += 2) canvas.lineTo(points[i]!, points[i + 1]!);
   canvas.fill();
 }

@@ -1,0 +1,128 @@
+"""Finding faces and their eyes, with the Haar cascades that OpenCV's wheel carries."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Point = tuple[float, float]
+
+_SEARCHED_EDGE = 480
+_FACE_EDGE = 220
+_LEAST_SHARE = 0.14
+_CERTAIN = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """In pixels of the picture searched; `left_eye` is the one on its left side."""
+
+    left_eye: Point
+    right_eye: Point
+    width: float
+    eyes_found: bool
+
+    @property
+    def middle(self) -> Point:
+        """Between the eyes."""
+        return _point((np.array(self.left_eye) + self.right_eye) / 2)
+
+    @property
+    def eye_distance(self) -> float:
+        return float(np.hypot(*np.subtract(self.right_eye, self.left_eye)))
+
+    @property
+    def tilt(self) -> float:
+        """Degrees, clockwise as seen."""
+        across, down = np.subtract(self.right_eye, self.left_eye)
+        return float(np.degrees(np.arctan2(down, across)))
+
+
+def find_faces(picture: Pixels) -> list[Face]:
+    """The most prominent first; only those that could be the portrait's or stand beside it."""
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    shrink = min(1.0, _SEARCHED_EDGE / max(grey.shape))
+    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    least = max(24, int(min(small.shape) * _LEAST_SHARE))
+    boxes, _, weights = _cascade("frontalface_default").detectMultiScale3(
+        small, 1.1, 4, minSize=(least, least), outputRejectLevels=True
+    )
+    found = []
+    for box, weight in zip(boxes, np.ravel(weights), strict=True):
+        face = _face(grey, np.asarray(box) / shrink)
+        if face.eyes_found or weight > _CERTAIN:
+            found.append(face)
+    found.sort(key=lambda face: (face.eyes_found, face.width), reverse=True)
+    return [face for rank, face in enumerate(found) if not _covers_any(face, found[:rank])]
+
+
+def _covers_any(face: Face, others: list[Face]) -> bool:
+    """The same face found twice, or a chin and collar taken for one."""
+    return any(np.hypot(*np.subtract(face.middle, other.middle)) < other.width for other in others)
+
+
+def _face(grey: NDArray[np.uint8], box: NDArray[np.float64]) -> Face:
+    left, top, width, height = box
+    rows = slice(int(max(0, top + 0.18 * height)), int(top + 0.62 * height))
+    zoom = _FACE_EDGE / width
+    halves = []
+    for start in (0.06, 0.46):
+        columns = slice(int(max(0, left + start * width)), int(left + (start + 0.48) * width))
+        half = cv2.resize(grey[rows, columns], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+        offset = np.array([columns.start, rows.start])
+        halves.append([centre / zoom + offset for centre in _eyes(np.asarray(half, np.uint8))])
+    pair = _best_pair(halves[0], halves[1], width)
+    if pair is None:
+        y = top + 0.39 * height
+        return Face((left + 0.31 * width, y), (left + 0.69 * width, y), width, False)
+    return Face(_point(pair[0]), _point(pair[1]), width, True)
+
+
+def _eyes(part: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+    edge = int(_FACE_EDGE * 0.13), int(_FACE_EDGE * 0.34)
+    centres: list[NDArray[np.float64]] = []
+    for name in ("eye", "eye_tree_eyeglasses"):
+        for x, y, width, height in _cascade(name).detectMultiScale(
+            part, 1.08, 3, minSize=(edge[0], edge[0]), maxSize=(edge[1], edge[1])
+        ):
+            centres.append(np.array([x + width / 2, y + height / 2]))
+    return centres
+
+
+def _best_pair(
+    left: list[NDArray[np.float64]], right: list[NDArray[np.float64]], width: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """The pair most like two eyes: far enough apart, and level with what the box says."""
+    best, chosen = 0.16, None
+    for one in left:
+        for other in right:
+            across, down = (other - one) / width
+            oddness = abs(across - 0.38) + 0.4 * abs(down)
+            if oddness < best:
+                best, chosen = oddness, (one, other)
+    if chosen is None:
+        return None
+    near = 0.06 * width
+    return _middle(left, chosen[0], near), _middle(right, chosen[1], near)
+
+
+def _middle(
+    centres: list[NDArray[np.float64]], chosen: NDArray[np.float64], near: float
+) -> NDArray[np.float64]:
+    close = [centre for centre in centres if np.hypot(*(centre - chosen)) < near]
+    return np.asarray(np.mean(close, axis=0))
+
+
+def _point(centre: NDArray[np.float64]) -> Point:
+    return float(centre[0]), float(centre[1])
+
+
+@cache
+def _cascade(name: str) -> cv2.CascadeClassifier:
+    cv2.setNumThreads(1)
+    folder = Path(cv2.__file__).with_name("data")
+    return cv2.CascadeClassifier(str(folder / f"haarcascade_{name}.xml"))

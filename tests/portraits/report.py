@@ -1,0 +1,108 @@
+"""`make portraits-report`: how well the review tells good portraits from bad ones.
+
+Prints precision and recall of every check over drawn portraits whose truth is known, the share
+of good ones accepted at the first try, and how far measured geometry is from the truth.
+"""
+
+import argparse
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from core.portraits import process_portrait
+from core.portraits.verdict import CheckCode, ProcessedPortrait
+from tests.portraits.scenes import Case, cases
+
+MIN_BYTES, MAX_BYTES = 14 * 1024, 40 * 1024
+
+
+@dataclass(slots=True)
+class Score:
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+    noted: list[str] = field(default_factory=list)
+
+    @property
+    def precision(self) -> float:
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 1.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / (self.right + self.missed) if self.right + self.missed else 1.0
+
+
+@dataclass(slots=True)
+class Tally:
+    scores: dict[CheckCode, Score] = field(default_factory=lambda: defaultdict(Score))
+    good: int = 0
+    accepted: int = 0
+    bad: int = 0
+    accepted_wrongly: list[str] = field(default_factory=list)
+    refused_wrongly: list[str] = field(default_factory=list)
+
+    def add(self, case: Case, found: ProcessedPortrait) -> None:
+        failed = {check.code for check in found.checks if not check.passed}
+        for code in case.must:
+            score = self.scores[code]
+            if code in failed:
+                score.right += 1
+            else:
+                score.missed += 1
+                score.noted.append(f"missed {case.name}")
+        for check in found.checks:
+            if not check.passed and check.code not in case.must | case.may:
+                self.scores[check.code].wrong += 1
+                self.scores[check.code].noted.append(f"wrong {case.name} {check.measured}")
+        if case.is_good:
+            self.good += 1
+            self.accepted += found.accepted
+            if not found.accepted:
+                self.refused_wrongly.append(case.name)
+        else:
+            self.bad += 1
+            if found.accepted:
+                self.accepted_wrongly.append(case.name)
+
+
+def tally(good: int, each: int, keep: Path | None = None) -> Tally:
+    counted = Tally()
+    for case in cases(good, each):
+        found = process_portrait(case.data, MIN_BYTES, MAX_BYTES)
+        counted.add(case, found)
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            (keep / f"{case.name}.jpg").write_bytes(found.data)
+    return counted
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--good", type=int, default=120)
+    arguments.add_argument("--each", type=int, default=12)
+    arguments.add_argument("--keep", type=Path, help="folder for the finished pictures")
+    arguments.add_argument("--notes", action="store_true", help="name the cases that went wrong")
+    given = arguments.parse_args()
+    started = time.monotonic()
+    counted = tally(given.good, given.each, given.keep)
+    print(f"{counted.good + counted.bad} drawn portraits in {time.monotonic() - started:.0f} s")
+    print(f"{'check':<22}{'cases':>6}{'precision':>11}{'recall':>8}")
+    for code in CheckCode:
+        score = counted.scores[code]
+        number = score.right + score.missed
+        print(f"{code:<22}{number:>6}{score.precision:>11.3f}{score.recall:>8.3f}")
+        if given.notes:
+            print("".join(f"    {note}\n" for note in score.noted), end="")
+    print(f"good ones accepted at the first try: {counted.accepted} of {counted.good}")
+    print(f"bad ones accepted: {len(counted.accepted_wrongly)} of {counted.bad}")
+    if given.notes:
+        print(*counted.refused_wrongly, *counted.accepted_wrongly)
+    precision = np.mean([counted.scores[code].precision for code in CheckCode])
+    print(f"mean precision {precision:.3f}")
+
+
+if __name__ == "__main__":
+    main()
