@@ -4,11 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-<<<<<<< HEAD
-.PHONY: run test check format install install-ocr schema lock bench prove-plans clean soak-slow-sockets
-=======
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean
->>>>>>> 07539d9 (Review the portrait in full, level and crop it to the standard, and whiten the wall)
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -32,16 +28,10 @@ bench: install
 prove-plans: install
 	$(BIN)/python -m tests.compiled.prove
 
-<<<<<<< HEAD
 # 1,500 slow sockets against a server, while honest clients are served; and its control.
 soak-slow-sockets: install
 	$(BIN)/python -m bench.slow_sockets
 	$(BIN)/python -m bench.slow_sockets --control
-=======
-# Precision and recall of the portrait's checks, over drawn portraits whose truth is known.
-portraits-report: install
-	$(BIN)/python -m tests.portraits.report
->>>>>>> 07539d9 (Review the portrait in full, level and crop it to the standard, and whiten the wall)
 
 format: install
 	$(BIN)/ruff check --fix .
