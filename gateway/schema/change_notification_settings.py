@@ -18,6 +18,7 @@ from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 publish(Notice, "通知事项 · What a citizen is told of after it happened.", NOTICE_NAMES)
 
@@ -101,20 +102,23 @@ ChangeNotificationSettingsResult = Annotated[
 @strawberry.type
 class NotificationSettingsQuery:
     @strawberry.field(
-        description="通知设置 · Which notices come by SMS and which in the app. By default all do."
+        directives=[NEEDS_PERSON],
+        description="通知设置 · Which notices come by SMS and which in the app. By default all do.",
     )
     async def notification_settings(self, info: Info) -> NotificationSettingsResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         return _settings(await read(info.context, own_notification_settings, None, noted=None))
 
 
 @strawberry.type
 class NotificationSettingsMutation:
-    @strawberry.mutation(description="通知设置变更 · Chooses which notices come, and how.")
+    @strawberry.mutation(
+        directives=[NEEDS_PERSON], description="通知设置变更 · Chooses which notices come, and how."
+    )
     async def change_notification_settings(
         self, info: Info, input: Annotated[ChangeNotificationSettingsInput, FORM]
     ) -> ChangeNotificationSettingsResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = ChangeNotificationSettings(
             [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
         )

@@ -10,6 +10,7 @@ from core.services.give_consent import GiveConsent, give_consent
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
+from gateway.schema.levels import NEEDS_PERSON
 
 
 @strawberry.type(
@@ -50,12 +51,13 @@ GiveConsentResult = Annotated[
 @strawberry.type
 class ConsentMutation:
     @strawberry.mutation(
-        description="同意个人信息处理 · Records that the citizen read and agreed to the notice."
+        directives=[NEEDS_PERSON],
+        description="同意个人信息处理 · Records that the citizen read and agreed to the notice.",
     )
     async def give_consent(
         self, info: Info, input: Annotated[GiveConsentInput, FORM]
     ) -> GiveConsentResult:
-        info.context.must_be_signed_in()
+        info.context.must_be_known()
         command = GiveConsent(notice_version=input.notice_version)
         at = await run(info.context, give_consent, command)
         return ConsentGiven(notice_version=input.notice_version, at=moment(at))

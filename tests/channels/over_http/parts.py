@@ -18,6 +18,7 @@ from tests.front_end import World
 WECHAT = "/channels/wechat/callback"
 UNIONPAY = "/channels/unionpay/callback"
 OPEN_ID = PERSONAS["active"].account(ChannelId.WECHAT)
+ANCHORING = {"audit_heads", "audit_anchors", "audit_anchored_heads"}
 
 
 def seconds() -> int:
@@ -60,9 +61,12 @@ async def door(world: World, path: str, **given: str) -> dict[str, Any]:
 
 
 async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table, once what earlier steps of a test set going has gone out."""
+    """Every table, once what earlier steps of a test set going has gone out.
+
+    Save what the audit log's own clock writes in between.
+    """
     await world.application.worker.caught_up()
-    return await world.rows(*(table.name for table in TABLES))
+    return await world.rows(*(table.name for table in TABLES if table.name not in ANCHORING))
 
 
 def settings_of(world: World) -> Settings:

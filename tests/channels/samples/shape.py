@@ -3,11 +3,12 @@
 It defines `SAMPLES: Samples`. Every name, number and key in it is made up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.errors import Refusal
+from core.settings import Settings
 from gateway.channels.shapes import Identity
 
 
@@ -31,11 +32,33 @@ class Refused:
     refusal: type[Refusal]
 
 
+Sent: TypeAlias = tuple[dict[str, str], bytes]
+"""Query and body of a call of the platform to us."""
+
+Make: TypeAlias = Callable[[Settings, int], Sent]
+"""Makes one that is sent at a second, with a nonce of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What the platform posts to us when the persona `active` leaves.
+
+    `forged` ones were never signed by the platform; `tampered` ones were, and then changed.
+    """
+
+    make: Make
+    taken: bytes
+    """The answer that ends the platform's repeats."""
+    forged: Mapping[str, Make]
+    tampered: Mapping[str, Make]
+
+
 @dataclass(frozen=True, slots=True)
 class Samples:
     """`calls` are those of one first sign-in, in order; `secrets` must never be shown.
 
-    `others` are calls that a refused sign-in may make.
+    `others` are calls that a refused sign-in may make; `callbacks` is None where the platform
+    calls nothing.
     """
 
     credential: str
@@ -45,3 +68,4 @@ class Samples:
     refusals: Sequence[Refused]
     secrets: Sequence[str]
     others: Sequence[Call] = ()
+    callbacks: Callbacks | None = None

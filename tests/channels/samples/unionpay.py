@@ -1,9 +1,19 @@
-from core.callers import RealNameLevel
+import re
+import secrets
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+
+from core.callers import ChannelId, RealNameLevel
 from core.errors import AuthorizationRequired, ChannelUnavailable, RealNameRequired, SignInExpired
+from core.settings import Settings
 from gateway.channels.shapes import Identity
+from sandbox.personas import PERSONAS
+from sandbox.platforms import unionpay as platform
+from sandbox.settings import unionpay_key
 
 from ..parts import NAME, NUMBER, PHONE, unionpay_field
-from .shape import Call, Refused, Samples
+from .shape import Call, Callbacks, Make, Refused, Samples, Sent
 
 BASE = "https://unionpay.test/open/access/1.0/"
 
@@ -23,6 +33,51 @@ def person(certificate: str, name: str = NAME, number: str = NUMBER) -> dict[str
 def _refused(call: str, code: str, refusal: type) -> Refused:
     return Refused(call, {"resp": code, "msg": "no"}, refusal)
 
+
+OTHER_KEY = generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _left(settings: Settings, at: int, key: RSAPrivateKey | None = None, **changed: str) -> Sent:
+    fields = {
+        "type": "AUTH_CANCELLED",
+        "openId": PERSONAS["active"].account(ChannelId.UNIONPAY),
+        "traceId": secrets.token_hex(8),
+        **changed,
+    }
+    return {}, platform.notification(settings, fields, key or unionpay_key(settings), at)
+
+
+def _changed(change: Callable[[bytes], bytes]) -> Make:
+    return lambda settings, at: ({}, change(_left(settings, at)[1]))
+
+
+def _without(name: str) -> Make:
+    return _changed(lambda body: re.sub(rb"&?\b%s=[^&]*" % name.encode(), b"", body))
+
+
+CALLBACKS = Callbacks(
+    make=_left,
+    taken=b'{"resp":"00"}',
+    forged={
+        "another key": lambda settings, at: _left(settings, at, OTHER_KEY),
+        "another app": lambda settings, at: _left(settings, at, appId="other"),
+        "no signature": _without("signature"),
+        "an empty signature": _changed(
+            lambda body: re.sub(b"signature=[^&]*", b"signature=", body)
+        ),
+        "no nonce": lambda settings, at: _left(settings, at, nonceStr=""),
+    },
+    tampered={
+        "a value": _changed(lambda body: body.replace(b"AUTH_CANCELLED", b"AUTH_CANCELLEE")),
+        "a field more": _changed(lambda body: body + b"&more=1"),
+        "a field twice": _changed(lambda body: body + b"&type=AUTH_CANCELLED"),
+        "a field less": _without("traceId"),
+        "the time": _changed(
+            lambda body: re.sub(b"timestamp=[0-9]+", b"timestamp=1790000000", body)
+        ),
+        "two fields in one": _changed(lambda body: body.replace(b"&type=", b"%26type%3D")),
+    },
+)
 
 SAMPLES = Samples(
     credential="uni%2Bpay%2Fcode%3D%3D",
@@ -106,4 +161,5 @@ SAMPLES = Samples(
             repeatable=True,
         ),
     ),
+    callbacks=CALLBACKS,
 )
