@@ -182,7 +182,7 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     async def job(db: Transaction) -> None:
         await nonces.use(db, "test", "over", now + DAY)
         await nonces.use(db, "test", "lasting", now + 1000 * DAY)
-        await take(db, b"key", [Limit(1, DAY)], now)
+        await take(db, [b"key"], [Limit(1, DAY)], now)
         unit = Unit(db, now, None, application.tools)
         await outbox.put(unit, person=1, kind=outbox.EffectKind.ISSUER_ORDER, payload={})
         await db.fetch(
