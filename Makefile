@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -32,6 +32,11 @@ prove-plans: install
 soak-slow-sockets: install
 	$(BIN)/python -m bench.slow_sockets
 	$(BIN)/python -m bench.slow_sockets --control
+
+# Kills the server 500 times while its partners fail; then 200 power cuts (needs FUSE).
+faults: install
+	$(BIN)/python -m bench.faults --rounds 500
+	$(BIN)/python -m bench.faults --rounds 200 --power-cut --fault-rate 0.1
 
 format: install
 	$(BIN)/ruff check --fix .
