@@ -35,6 +35,66 @@ export const playgroundTests = {
     assert.match(await response(page).innerText(), /"bound": true/);
   },
 
+  async 'playground walks a newcomer through a service by its guide'(page) {
+    await open(page);
+
+    await page.locator('.guide li', { hasText: '解挂' }).getByRole('button', { name: 'lost' }).click();
+    await page.locator('.persona-bar output.signed-in').waitFor();
+    await page.getByRole('button', { name: '获取验证码 Get code' }).click();
+    await page.locator('.persona-bar output', { hasText: '已填入验证码' }).waitFor();
+    await execute(page);
+
+    await response(page).getByText('"cancelLoss"').waitFor();
+    assert.match(await response(page).innerText(), /"stateName": "(正常|active)"/);
+    await assertAccessible(page);
+  },
+
+  async 'every step of the guide has its tab, and opens it again when it was closed'(page) {
+    await open(page);
+
+    for (const step of await page.locator('.guide-step').all()) {
+      await step.click();
+      assert.equal(await step.getAttribute('aria-current'), 'step', await step.innerText());
+    }
+    await page.locator('.graphiql-tab-active .graphiql-tab-close').click();
+    const last = page.locator('.guide-step').last();
+    assert.equal(await last.getAttribute('aria-current'), null);
+    await last.click();
+    await page.locator('.graphiql-query-editor').getByText('signOut', { exact: true }).waitFor();
+  },
+
+  async 'playground answers in the language that is chosen'(page) {
+    await open(page);
+
+    await page.getByLabel('回答').selectOption('zh');
+    await execute(page);
+    await response(page).getByText('关注').first().waitFor();
+    await page.getByLabel('回答').selectOption('en');
+    await execute(page);
+    await response(page).getByText('Follow the WeChat').first().waitFor();
+  },
+
+  async 'playground shows the documentation and the explorer'(page) {
+    await open(page);
+
+    await page.getByRole('button', { name: /Documentation Explorer/ }).click();
+    await page.locator('.graphiql-doc-explorer-type-name', { hasText: /^Query$/ }).click();
+    await page.getByText('查询 · What can be asked.').waitFor();
+    await assertAccessible(page);
+    await page.getByRole('button', { name: /字段勾选/ }).click();
+    await page.locator('.graphiql-explorer-root').getByText('channels').first().waitFor();
+  },
+
+  async 'playground is readable in the dark'(page) {
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await open(page);
+
+    await execute(page);
+
+    await response(page).getByText('成都人社局').first().waitFor();
+    await assertAccessible(page);
+  },
+
   async 'playground follows a subscription'(page) {
     await open(page);
     await signIn(page, 'PING_AN', 'in-production');
@@ -57,7 +117,7 @@ async function open(page) {
 async function signIn(page, channel, persona) {
   await page.getByLabel('渠道').selectOption(channel);
   await page.getByLabel('人物').selectOption(persona);
-  await page.getByRole('button', { name: '登录' }).click();
+  await page.locator('.persona-bar').getByRole('button', { name: '登录' }).click();
   await page.locator('.persona-bar output.signed-in').waitFor();
 }
 

@@ -23,9 +23,9 @@ export const SIGN_IN = /* GraphQL */ `
   }
 `;
 
-export const SEND_BINDING_CODE = /* GraphQL */ `
-  mutation SendBindingCode($phone: String!) {
-    sendVerificationCode(input: { purpose: BIND_CARD, phone: $phone }) {
+export const SEND_CODE = /* GraphQL */ `
+  mutation SendCode($purpose: VerificationPurpose!, $phone: String!) {
+    sendVerificationCode(input: { purpose: $purpose, phone: $phone }) {
       ... on VerificationCodeSent {
         resendAfter
       }
@@ -78,8 +78,8 @@ function variables(values: object): { variables: string } {
 }
 
 export const TABS: Tab[] = [
-  tab(`# 1 · 渠道:三个 App 的进入步骤。
-# 不用登录,直接运行(Ctrl+Enter)。
+  tab(`# 1 · 渠道：三个 App 的进入步骤。
+# 不用登录，直接运行(Ctrl+Enter)。
 # Channels and their entry steps:
 # no sign-in needed, just run it.
 
@@ -99,10 +99,10 @@ query Channels {
 `),
 
   tab(
-    `# 2 · 登录:用 App 的凭证换取会话令牌。
-# 沙盒里用上方的人物条最省事:点「登录」,
+    `# 2 · 登录：用 App 的凭证换取会话令牌。
+# 沙盒里用上方的人物条最省事：点「登录」，
 # 令牌就写进每个标签页的 Headers。
-# 手工:先 POST /sandbox/authorize,正文
+# 手工：先 POST /sandbox/authorize,正文
 # {"channel": "UNIONPAY", "persona": "active"}
 # Sign in with the app's credential;
 # the persona bar above does it for you.
@@ -125,8 +125,8 @@ ${REFUSAL}
     { channel: 'UNIONPAY', credential: '', state: '' },
   ),
 
-  tab(`# 3 · 我是谁、能办什么:
-# 十项业务各自能否办理,不能时说明原因。
+  tab(`# 3 · 我是谁、能办什么：
+# 十项业务各自能否办理，不能时说明原因。
 # Viewer: who is signed in, and which of
 # the ten services are open.
 
@@ -175,10 +175,12 @@ ${REFUSAL}
 `),
 
   tab(
-    `# 5 · 获取验证码:每个用途各要一次。
-# 到下一个标签页后点上方「填入验证码」。
-# Verification code, one per purpose;
-# "Fill code" above takes it from the SMS.
+    `# 5 · 获取验证码：每个用途各要一次。
+# 各业务的标签页里点上方「获取验证码」，
+# 会自动获取并填入。
+# Verification code, one per purpose. In the
+# tab of a service, "Get code" above asks
+# for it and fills it in.
 
 mutation SendVerificationCode($input: SendVerificationCodeInput!) {
   sendVerificationCode(input: $input) {
@@ -195,10 +197,10 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 6 · 挂失:正式挂失,不会自动失效。
-# 先在上一个标签页获取验证码。
+    `# 6 · 挂失：正式挂失，不会自动失效。
+# 点上方「获取验证码」，再运行。
 # Report loss: formal, it does not lapse.
-# Ask for the code in the tab before.
+# "Get code" above, then run it.
 
 mutation ReportLoss($input: ReportLossInput!) {
   reportLoss(input: $input) {
@@ -213,7 +215,7 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 7 · 解挂:卡找到了。申请补卡后不能解挂。
+    `# 7 · 解挂：卡找到了。申请补卡后不能解挂。
 # 验证码用途 code purpose: CANCEL_LOSS
 # Cancel loss: refused once a reissue is open.
 
@@ -229,7 +231,7 @@ ${REFUSAL}
     { phone: '', cardNumber: '', code: '' },
   ),
 
-  tab(`# 8 · 制卡进度查询:六个业务节点依次办理。
+  tab(`# 8 · 制卡进度查询：六个业务节点依次办理。
 # 人物 persona: in-production
 # Production progress: six nodes in order.
 
@@ -249,20 +251,34 @@ query ProductionProgress {
         at
         message
       }
+      estimate {
+        message
+        basedOn
+      }
     }
 ${REFUSAL}
   }
 }
 `),
 
-  tab(`# 9 · 制卡进度直播:运行后保持打开,
+  {
+    query: `# 9 · 制卡进度直播：运行后保持打开，
 # 到沙盒页的「发卡方工作台」推进一步。
+# 断线后用最后的 cursor 作 after 续传。
 # Live progress: leave it running, then
 # advance the issuer on the sandbox page.
+# After a lost connection, give the last
+# cursor as "after".
 
-subscription ProductionProgressLive {
-  productionProgress {
+subscription ProductionProgressLive($after: String) {
+  productionProgress(after: $after) {
+    cursor
     cardNumber
+    changes {
+      node
+      result
+      message
+    }
     nodes {
       title
       resultTitle
@@ -270,9 +286,11 @@ subscription ProductionProgressLive {
     }
   }
 }
-`),
+`,
+    ...variables({ after: null }),
+  },
 
-  tab(`# 10 · 申办表单:选项、草稿、还缺什么。
+  tab(`# 10 · 申办表单：选项、草稿、还缺什么。
 # Application form: the options, the kept
 # draft, and what is still missing.
 
@@ -308,7 +326,7 @@ ${REFUSAL}
 `),
 
   tab(
-    `# 11 · 申办:人物 persona: no-card
+    `# 11 · 申办：人物 persona: no-card
 # 先在沙盒页上传并确认照片和证件。
 # 验证码用途 code purpose: APPLY_CARD
 # Apply: upload portrait and ID document
@@ -357,7 +375,7 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 12 · 激活:人物 persona: sealed
+    `# 12 · 激活：人物 persona: sealed
 # 验证码用途 code purpose: ACTIVATE_CARD
 # 新的服务密码随短信发出。
 # Activate: a fresh service password
@@ -376,7 +394,7 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 13 · 服务密码变更:八位纯数字,
+    `# 13 · 服务密码变更：八位纯数字，
 # 不能太简单。
 # Change password: eight digits.
 
@@ -393,7 +411,7 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 14 · 手机号码变更:验证码发到新手机。
+    `# 14 · 手机号码变更：验证码发到新手机。
 # 验证码用途 code purpose: CHANGE_PHONE
 # Change phone: the code goes to the new
 # phone, and the old one is told.
@@ -411,7 +429,7 @@ ${REFUSAL}
   ),
 
   tab(
-    `# 15 · 其他信息变更:只改填写了的项。
+    `# 15 · 其他信息变更：只改填写了的项。
 # Change contact: only what is given changes.
 
 mutation ChangeContact($input: ChangeContactInput!) {
@@ -427,7 +445,7 @@ ${REFUSAL}
   ),
 
   {
-    query: `# 16 · 查询险种:在成都参加了哪些险种。
+    query: `# 16 · 查询险种：在成都参加了哪些险种。
 # 人物 persona: other-city
 # Insurances enrolled in Chengdu.
 
@@ -448,7 +466,7 @@ ${REFUSAL}
   },
 
   tab(
-    `# 17 · 卡归属地转入:只转卡的归属地;
+    `# 17 · 卡归属地转入：只转卡的归属地；
 # 参保关系转入请咨询 028-12333。
 # 验证码用途 code purpose: TRANSFER_IN
 # Transfer in: the card's home region only.
@@ -469,7 +487,7 @@ ${REFUSAL}
   ),
 
   {
-    query: `# 18 · 领卡网点:按区县查找(510104 锦江区)。
+    query: `# 18 · 领卡网点：按区县查找(510104 锦江区)。
 # Pickup outlets of a district.
 
 query Outlets($districtCode: String!, $bankCode: String) {
@@ -485,7 +503,7 @@ query Outlets($districtCode: String!, $bankCode: String) {
   },
 
   tab(
-    `# 19 · 补卡:已挂失的卡。人物 persona: lost
+    `# 19 · 补卡：已挂失的卡。人物 persona: lost
 # 网点代码取自上一个标签页。
 # 验证码用途 code purpose: REISSUE_CARD
 # Reissue a lost card; outlet codes come
@@ -512,7 +530,51 @@ ${REFUSAL}
     { pickupMethod: 'OUTLET', districtCode: '510104', outletCode: '', phone: '', code: '' },
   ),
 
-  tab(`# 20 · 退出:令牌立即失效。
+  tab(`# 20 · 通知设置：短信、渠道消息各自能否收到。
+# Notification settings: by SMS, in the app.
+
+query NotificationSettings {
+  notificationSettings {
+    ... on NotificationSettings {
+      items {
+        notice
+        title
+        sms
+        smsRequired
+        channel
+      }
+    }
+${REFUSAL}
+  }
+}
+`),
+
+  tab(
+    `# 21 · 通知设置变更：没写的保持原样；
+# 涉及安全的短信不能关闭。
+# Change them: what is left out stays;
+# SMS about safety cannot be switched off.
+
+mutation ChangeNotificationSettings($input: ChangeNotificationSettingsInput!) {
+  changeNotificationSettings(input: $input) {
+    ... on NotificationSettingsChanged {
+      at
+      settings {
+        items {
+          title
+          sms
+          channel
+        }
+      }
+    }
+${REFUSAL}
+  }
+}
+`,
+    { settings: [{ notice: 'CARD_READY', sms: true, channel: false }] },
+  ),
+
+  tab(`# 22 · 退出：令牌立即失效。
 # Sign out: the token ends at once.
 
 mutation SignOut {

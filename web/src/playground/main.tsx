@@ -12,6 +12,7 @@ import './playground.css';
 
 import { keepAccessible } from './accessibility';
 import { TABS } from './documents';
+import { guidePlugin } from './guide';
 import { PersonaBar } from './persona-bar';
 import { personas, type Persona } from './sandbox';
 
@@ -21,10 +22,13 @@ liveEndpoint.protocol = endpoint.protocol.replace('http', 'ws');
 
 // A tab's headers are also the connection parameters of its subscriptions.
 const fetcher = createGraphiQLFetcher({ url: endpoint.href, subscriptionUrl: liveEndpoint.href });
-const plugins = [explorerPlugin({ title: '字段勾选 · Explorer' })];
+let inSandbox = false;
+const guide = guidePlugin(() => inSandbox);
+const plugins = [guide, { ...explorerPlugin(), title: '字段勾选 · Explorer' }];
 
 function Playground() {
   const [people, setPeople] = useState<Persona[]>([]);
+  inSandbox = people.length > 0;
 
   useEffect(() => void personas().then(setPeople), []);
 
@@ -33,12 +37,13 @@ function Playground() {
     <GraphiQLProvider
       fetcher={fetcher}
       plugins={plugins}
+      visiblePlugin={guide}
       storage={sessionStorage}
       defaultTabs={TABS}
       defaultHeaders="{}"
       shouldPersistHeaders
     >
-      {people.length > 0 && <PersonaBar personas={people} />}
+      <PersonaBar personas={people} />
       <main className="playground-editor">
         <h1 className="visually-hidden">成都社保卡网关 GraphQL 调试台 · Card gateway playground</h1>
         <GraphiQLInterface defaultEditorToolsVisibility="variables" showPersistHeadersSettings={false} />

@@ -1,7 +1,10 @@
 import { useEditorContext } from '@graphiql/react';
-import { useRef, useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
+import { flushSync } from 'react-dom';
 
-import { latestCode, signInAs, type ChannelId, type Persona, type Session } from './sandbox';
+import { SIGN_IN_AS } from './guide';
+import { operationIn } from './operation';
+import { latestCode, sendCode, signInAs, type ChannelId, type Persona, type Session } from './sandbox';
 
 const CHANNELS: [ChannelId, string][] = [
   ['WECHAT', '微信公众号「成都人社局」'],
@@ -9,10 +12,57 @@ const CHANNELS: [ChannelId, string][] = [
   ['PING_AN', '平安「城市一账通」'],
 ];
 
+/** What a code is sent for, by the operation that uses it. */
+const PURPOSES: Record<string, string> = {
+  ApplyCard: 'APPLY_CARD',
+  ActivateCard: 'ACTIVATE_CARD',
+  ReportLoss: 'REPORT_LOSS',
+  CancelLoss: 'CANCEL_LOSS',
+  ChangePhone: 'CHANGE_PHONE',
+  TransferIn: 'TRANSFER_IN',
+  ReissueCard: 'REISSUE_CARD',
+};
+
 type JsonObject = Record<string, unknown>;
 
-/** Signs in as a persona of the sandbox and writes the session into every tab. */
+/** The language of answers, and where there is a sandbox the personas to sign in as. */
 export function PersonaBar({ personas }: { personas: Persona[] }) {
+  return (
+    <header className="persona-bar">
+      {personas.length > 0 && <Personas personas={personas} />}
+      <LanguageSwitch />
+      {personas.length > 0 && (
+        <a href="/sandbox/">
+          沙盒页 <span lang="en">Sandbox</span>
+        </a>
+      )}
+    </header>
+  );
+}
+
+/** Writes `Accept-Language` into every tab: titles, messages and refusals come in that language. */
+function LanguageSwitch() {
+  const [language, setLanguage] = useState(navigator.language.startsWith('zh') ? 'zh' : 'en');
+  const tabs = useTabs();
+
+  function choose(chosen: string) {
+    setLanguage(chosen);
+    tabs.writeHeaders({ 'Accept-Language': chosen });
+  }
+
+  return (
+    <label>
+      回答 <span lang="en">Answers</span>
+      <select value={language} onChange={(event) => choose(event.target.value)}>
+        <option value="zh">中文</option>
+        <option value="en">English</option>
+      </select>
+    </label>
+  );
+}
+
+/** Signs in as a persona of the sandbox and writes the session into every tab. */
+function Personas({ personas }: { personas: Persona[] }) {
   const [channel, setChannel] = useState<ChannelId>('UNIONPAY');
   const [personaId, setPersonaId] = useState(personas[0]!.id);
   const [session, setSession] = useState<Session | null>(null);
@@ -31,20 +81,37 @@ export function PersonaBar({ personas }: { personas: Persona[] }) {
     }
   }
 
-  function signIn(event: FormEvent) {
-    event.preventDefault();
-    const persona = personas.find(({ id }) => id === personaId)!;
+  function signIn(id: string) {
+    const persona = personas.find((person) => person.id === id)!;
     void attempt(async () => {
       const opened = await signInAs(channel, persona);
       setSession(opened);
       tabs.writeSession(opened);
-      return `已登录:${persona.name}(${persona.description})`;
+      return `已登录：${persona.name}（${persona.description}）`;
     });
   }
 
-  function fillCode({ persona }: Session) {
+  useEffect(() => {
+    const listen = (event: Event) => {
+      const id = (event as CustomEvent<string>).detail;
+      setPersonaId(id);
+      signIn(id);
+    };
+    document.addEventListener(SIGN_IN_AS, listen);
+    return () => document.removeEventListener(SIGN_IN_AS, listen);
+  });
+
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    signIn(personaId);
+  }
+
+  /** Sends a code where the open tab needs one; elsewhere takes the one that came last. */
+  function fillCode({ persona, token }: Session) {
     void attempt(async () => {
-      const code = await latestCode(tabs.activePhone() ?? persona.phone);
+      const phone = tabs.activePhone() ?? persona.phone;
+      const purpose = PURPOSES[tabs.activeOperation() ?? ''];
+      const code = purpose ? await sendCode(token, purpose, phone) : await latestCode(phone);
       if (!code) return '还没有验证码短信 · No code has been sent yet';
       tabs.writeCode(code);
       return `已填入验证码 ${code}`;
@@ -52,11 +119,8 @@ export function PersonaBar({ personas }: { personas: Persona[] }) {
   }
 
   return (
-    <header className="persona-bar">
-      <strong className="persona-bar-title">
-        沙盒人物 <span lang="en">Personas</span>
-      </strong>
-      <form onSubmit={signIn}>
+    <>
+      <form onSubmit={submit} aria-label="沙盒登录 · Sandbox sign-in">
         <label>
           渠道 <span lang="en">Channel</span>
           <select value={channel} onChange={(event) => setChannel(event.target.value as ChannelId)}>
@@ -82,17 +146,14 @@ export function PersonaBar({ personas }: { personas: Persona[] }) {
         </button>
         {session && (
           <button type="button" className="quiet" disabled={busy} onClick={() => fillCode(session)}>
-            填入验证码 <span lang="en">Fill code</span>
+            获取验证码 <span lang="en">Get code</span>
           </button>
         )}
       </form>
       <output className={session ? 'signed-in' : undefined} aria-live="polite">
         {status}
       </output>
-      <a href="/sandbox/">
-        沙盒页 <span lang="en">Sandbox</span>
-      </a>
-    </header>
+    </>
   );
 }
 
@@ -103,25 +164,38 @@ function useTabs() {
   latest.current = context;
 
   // Signing in takes a while, and GraphiQL knows its open tab by identity: always ask for the latest.
+  function write(given: JsonObject, variables: (text?: string | null) => string | null | undefined) {
+    // A tab that has just been opened is known only after the rendering that waits.
+    flushSync(() => {});
+    const { tabs, activeTabIndex, moveTab, headerEditor, variableEditor } = latest.current;
+    const headers = (text?: string | null) => format({ ...parse(text), ...given });
+    const changed = tabs.map((tab, index) =>
+      index === activeTabIndex
+        ? tab
+        : { ...tab, headers: headers(tab.headers), variables: variables(tab.variables) ?? null },
+    );
+    // GraphiQL then fills the editors from the open tab: what is written below must come after.
+    flushSync(() => moveTab(changed));
+    headerEditor?.setValue(headers(headerEditor.getValue()));
+    variableEditor?.setValue(variables(variableEditor.getValue()) ?? '');
+  }
+
   return {
     writeSession({ token, persona }: Session) {
-      const { tabs, activeTabIndex, moveTab, headerEditor, variableEditor } = latest.current;
-      const headers = (text?: string | null) => format({ ...parse(text), Authorization: `Bearer ${token}` });
-      const variables = (text?: string | null) => text && withPersona(text, persona);
-      moveTab(
-        tabs.map((tab, index) =>
-          index === activeTabIndex
-            ? tab
-            : { ...tab, headers: headers(tab.headers), variables: variables(tab.variables) },
-        ),
-      );
-      headerEditor?.setValue(headers(headerEditor.getValue()));
-      variableEditor?.setValue(variables(variableEditor.getValue()) ?? '');
+      write({ Authorization: `Bearer ${token}` }, (text) => text && withPersona(text, persona));
+    },
+
+    writeHeaders(given: JsonObject) {
+      write(given, (text) => text);
     },
 
     writeCode(code: string) {
       const { variableEditor } = latest.current;
       if (variableEditor) variableEditor.setValue(withInput(variableEditor.getValue(), { code }));
+    },
+
+    activeOperation(): string | undefined {
+      return operationIn(latest.current.queryEditor?.getValue());
     },
 
     activePhone(): string | undefined {
@@ -131,10 +205,17 @@ function useTabs() {
   };
 }
 
-function withPersona(text: string, { phone, cardNumber }: Persona): string {
+function withPersona(text: string, person: Persona): string {
   const variables = parse(text);
-  if ('cardNumber' in variables) return format({ ...variables, cardNumber: cardNumber ?? '' });
-  return withInput(text, { phone, cardNumber: cardNumber ?? '' });
+  const cardNumber = person.cardNumber ?? '';
+  if ('cardNumber' in variables) return format({ ...variables, cardNumber });
+  return withInput(text, {
+    cardNumber,
+    phone: person.phone,
+    name: person.name,
+    idNumber: person.socialSecurityNumber,
+    oldPassword: person.servicePassword ?? '',
+  });
 }
 
 /** Sets the given fields of `input`, those that it has. */

@@ -1,4 +1,4 @@
-import { BIND_CARD, SEND_BINDING_CODE, SIGN_IN } from './documents';
+import { BIND_CARD, SEND_CODE, SIGN_IN } from './documents';
 
 export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
 
@@ -8,6 +8,7 @@ export interface Persona {
   socialSecurityNumber: string;
   phone: string;
   cardNumber: string | null;
+  servicePassword: string | null;
   description: string;
 }
 
@@ -49,6 +50,13 @@ export async function latestCode(phone: string, purpose?: string): Promise<strin
   return messages.find(({ code, purpose: sentFor }) => code && (!purpose || purpose === sentFor))?.code ?? null;
 }
 
+/** Asks for a code and waits for its SMS. */
+export async function sendCode(token: string, purpose: string, phone: string): Promise<string> {
+  const before = await latestCode(phone, purpose);
+  refuse(await graphql('sendVerificationCode', SEND_CODE, { purpose, phone }, token));
+  return nextCode(phone, purpose, before);
+}
+
 /** The code that arrives after the one known before: an SMS takes a moment. */
 async function nextCode(phone: string, purpose: string, before: string | null): Promise<string> {
   for (let tries = 0; tries < 20; tries += 1) {
@@ -60,9 +68,7 @@ async function nextCode(phone: string, purpose: string, before: string | null): 
 }
 
 async function bindCard(token: string, { name, socialSecurityNumber, phone }: Persona): Promise<void> {
-  const before = await latestCode(phone, 'BIND_CARD');
-  refuse(await graphql('sendVerificationCode', SEND_BINDING_CODE, { phone }, token));
-  const code = await nextCode(phone, 'BIND_CARD', before);
+  const code = await sendCode(token, 'BIND_CARD', phone);
   refuse(await graphql('bindCard', BIND_CARD, { input: { name, socialSecurityNumber, phone, code } }, token));
 }
 
