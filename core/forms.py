@@ -63,6 +63,7 @@ LABELS = {
     "residentialPostalCode": Text("常住地邮政编码", "Residential postal code"),
     "insurances": Text("险种", "Insurances"),
     "credential": Text("登录凭证", "Credential"),
+    "challenge": Text("浏览器校验", "The browser's challenge"),
     "redirectUri": Text("回跳地址", "Redirect address"),
     "file": Text("图片", "Picture"),
     "first": Text("条数", "The number of entries"),

@@ -193,6 +193,11 @@ class Settings:
     issuer_event_key: Secret = setting(Secret(""), "key with which the issuer signs its events")
 
     # --- channels -------------------------------------------------------------------------
+    bind_browsers: bool | None = setting(
+        None,
+        "give a sign-in state only to a browser that keeps a verifier for it (`challenge`); "
+        "by default everywhere but in the sandbox",
+    )
     channels_off: str = setting("", "channels switched off, separated by commas")
     wechat_url: str = setting("https://api.weixin.qq.com", "WeChat API")
     wechat_authorize_url: str = setting(
@@ -273,6 +278,10 @@ class Settings:
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
         found = (part for part in split(templates) if part.partition(":")[0] == notice)
         return next((Template.parse(part) for part in found), None)
+
+    @property
+    def browsers_must_be_bound(self) -> bool:
+        return not self.sandbox if self.bind_browsers is None else self.bind_browsers
 
     def missing(self) -> list[str]:
         """The variables without which the real outside world cannot be reached."""

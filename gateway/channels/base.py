@@ -22,6 +22,7 @@ from core.callers import ChannelId, RealNameLevel
 from core.clock import Instant
 from core.errors import (
     ChannelOff,
+    InvalidFormat,
     NotOfferedHere,
     Required,
     SignInExpired,
@@ -33,7 +34,7 @@ from core.seals import Seals
 from core.services.sign_in import FirstAnswerOf, SignedIn, SignIn, first_answer, sign_in
 from core.settings import Settings, split
 from gateway.channels.breaker import PlatformRefused
-from gateway.channels.checks import is_credential
+from gateway.channels.checks import is_challenge, is_credential
 from gateway.channels.shapes import (
     Answer,
     Door,
@@ -48,6 +49,10 @@ from gateway.channels.taking import take, take_patiently
 LOOKS = 20
 LOOK_EVERY_SECONDS = 0.1
 """Two seconds for another worker to write down what the platform has just told it."""
+_CHALLENGE_RULE = Text(
+    "须为随机校验值 SHA-256 的 base64url 编码，共 43 个字符",
+    "the base64url of the SHA-256 of a random verifier, 43 characters",
+)
 
 
 class Channel(ABC):
@@ -75,6 +80,21 @@ class Channel(ABC):
         return self.level is RealNameLevel.NONE
 
     # --- the sequence, the same for all ---------------------------------------------------
+
+    @final
+    def entrance(self, redirect_uri: str, challenge: str, seals: Seals, now: Instant) -> str | None:
+        """The platform's page, with a state of ours that is bound to the browser; None without one.
+
+        Raises `Required` or `InvalidFormat`, naming `challenge` or `redirectUri`.
+        """
+        if not self.uses_state:
+            return self.authorize_url(redirect_uri, "")
+        if not challenge and self._settings.browsers_must_be_bound:
+            raise Required(field="challenge", label=LABELS["challenge"])
+        if challenge and not is_challenge(challenge):
+            raise InvalidFormat(field="challenge", label=LABELS["challenge"], rule=_CHALLENGE_RULE)
+        state = sign_in_states.issue(seals, self.id, now, challenge)
+        return self.authorize_url(redirect_uri, state)
 
     @final
     async def sign_in(self, entry: Entry, door: Door) -> SignedIn:

@@ -9,6 +9,12 @@ CLOCK_SKEW = 5 * MINUTE
 
 _STATE = re.compile(r"[A-Za-z0-9]{1,128}")
 _CREDENTIAL = re.compile(r"[!-~]{1,512}")
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def is_challenge(text: str) -> bool:
+    """base64url of 32 bytes, without padding (`S256` of RFC 7636)."""
+    return _CHALLENGE.fullmatch(text) is not None
 
 
 def is_credential(text: str) -> bool:

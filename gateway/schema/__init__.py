@@ -28,6 +28,7 @@ from gateway.schema.change_phone import ChangePhoneMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
 from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
+from gateway.schema.levels import check_levels
 from gateway.schema.masking import MaskUnexpected
 from gateway.schema.outlets import OutletsQuery
 from gateway.schema.production_progress import (
@@ -118,6 +119,7 @@ def build_schema(
 ) -> strawberry.Schema:
     """The schema with error masking; `extensions` are factories, one instance a request."""
     publish_channels(channels)
+    check_levels(Query, Mutation, Subscription)
     return Schema(
         query=Query,
         mutation=Mutation,

@@ -6,7 +6,6 @@ from typing import Annotated
 import strawberry
 from strawberry.types.enum import EnumValue
 
-from core import sign_in_states
 from core.callers import ChannelId, RealNameLevel
 from gateway.channels.base import Channel as CoreChannel
 from gateway.schema.errors import Refusal
@@ -102,15 +101,15 @@ class Channel:
             str | None,
             strawberry.argument(
                 description="浏览器校验 · base64url of the SHA-256 of a random verifier that the "
-                "front-end keeps: only who shows the verifier can use the state (RFC 7636, S256)."
+                "front-end keeps: only who shows the verifier can use the state (RFC 7636, S256). "
+                "Required outside the sandbox, unless the operator says otherwise."
             ),
         ] = None,
     ) -> str | None:
         context = info.context
-        state = sign_in_states.issue(
-            context.tools.seals, self.channel.id, context.now(), challenge or ""
+        return self.channel.entrance(
+            redirect_uri, challenge or "", context.tools.seals, context.now()
         )
-        return self.channel.authorize_url(redirect_uri, state)
 
     @strawberry.field(
         description="页面桥接 · What the page passes to the app's script bridge before it uses it: "

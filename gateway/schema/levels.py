@@ -2,6 +2,7 @@
 
 import strawberry
 from strawberry.schema_directive import Location
+from strawberry.types import get_object_definition
 
 from core.callers import RealNameLevel
 
@@ -20,3 +21,15 @@ class Needs:
 
 NEEDS_SESSION = Needs(level=RealNameLevel.NONE)
 NEEDS_PERSON = Needs(level=RealNameLevel.BOUND)
+
+PUBLIC = frozenset({"channels", "channel", "viewer", "outlets", "sign_in"})
+"""Operations for which no session is needed; `viewer` is null without one."""
+
+
+def check_levels(*roots: type) -> None:
+    """Raises `TypeError` for an operation that does not say what it needs."""
+    for root in roots:
+        for operation in get_object_definition(root, strict=True).fields:
+            says = any(isinstance(directive, Needs) for directive in operation.directives)
+            if says is (operation.python_name in PUBLIC):
+                raise TypeError(f"{operation.python_name} needs @needs or a place in PUBLIC")

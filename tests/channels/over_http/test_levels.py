@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import strawberry
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
@@ -20,6 +21,7 @@ from graphql import (
 
 from core.callers import RealNameLevel
 from gateway.channels import CHANNELS
+from gateway.schema.levels import check_levels
 from tests.front_end import FrontEnd, World
 
 from .parts import everything
@@ -153,3 +155,14 @@ async def test_a_session_says_at_which_level_it_is(world: World, channel: str) -
     assert first == {"level": vouched, "bound": vouched != "NONE"}
     assert known == again
     assert known == {"level": "BOUND" if vouched == "NONE" else "PLATFORM", "bound": True}
+
+
+def test_an_operation_that_says_nothing_stops_the_start() -> None:
+    @strawberry.type
+    class Silent:
+        @strawberry.field
+        def somebodys_card(self) -> str:
+            return ""
+
+    with pytest.raises(TypeError, match="somebodys_card needs @needs"):
+        check_levels(Silent)

@@ -4,12 +4,14 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from core.callers import ChannelId
 from core.settings import Settings
 from gateway.channels import CHANNELS
 from tests.conftest import ADDRESS, running
@@ -123,6 +125,43 @@ async def test_a_state_bound_to_a_browser_needs_its_verifier(world: World, chann
     assert {fault(answer) for answer in stolen} == {INVALID}
     assert unwritten == before
     assert own["__typename"] == "SignedIn"
+
+
+@pytest.mark.parametrize(
+    ("challenge", "code"),
+    [(None, "REQUIRED"), ("", "REQUIRED"), (CHALLENGE, None)]
+    + [
+        (wrong, "INVALID_FORMAT") for wrong in (CHALLENGE[:-1], CHALLENGE + "A", "=" * 43, VERIFIER)
+    ],
+)
+@EVERY
+async def test_outside_the_sandbox_a_state_is_given_to_a_browser_alone(
+    world: World, channel: str, challenge: str | None, code: str | None
+) -> None:
+    given = world.application.channels[ChannelId(channel)]
+    given._settings = replace(given._settings, sandbox=False)
+
+    reply = (
+        await world.front_end("active", channel).post(AUTHORIZE, {"c": channel, "x": challenge})
+    ).json()
+
+    errors = reply.get("errors", [])
+    assert [error["extensions"]["code"] for error in errors] == ([code] if code else [])
+    assert [error["extensions"]["field"] for error in errors] == (["challenge"] if code else [])
+    assert (code is None) is bool(reply["data"] and reply["data"]["channel"]["authorizeUrl"])
+
+
+@pytest.mark.parametrize(
+    ("given", "must"),
+    [
+        ({"sandbox": True}, False),
+        ({"sandbox": False}, True),
+        ({"sandbox": False, "bind_browsers": False}, False),
+        ({"sandbox": True, "bind_browsers": True}, True),
+    ],
+)
+def test_whether_browsers_must_be_bound_is_a_setting(given: dict[str, bool], must: bool) -> None:
+    assert Settings(**given).browsers_must_be_bound is must  # type: ignore[arg-type]
 
 
 @EVERY

@@ -1,6 +1,7 @@
 import re
 import secrets
 from collections.abc import Callable
+from urllib.parse import parse_qsl, urlencode
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
@@ -55,6 +56,13 @@ def _without(name: str) -> Make:
     return _changed(lambda body: re.sub(rb"&?\b%s=[^&]*" % name.encode(), b"", body))
 
 
+def _hidden(body: bytes) -> bytes:
+    """The signed string stays as it was: the platform joins fields without marking borders."""
+    fields = dict(parse_qsl(body.decode()))
+    fields["nonceStr"] += f"&openId={fields.pop('openId')}"
+    return urlencode(fields).encode()
+
+
 CALLBACKS = Callbacks(
     make=_left,
     taken=b'{"resp":"00"}',
@@ -75,7 +83,7 @@ CALLBACKS = Callbacks(
         "the time": _changed(
             lambda body: re.sub(b"timestamp=[0-9]+", b"timestamp=1790000000", body)
         ),
-        "two fields in one": _changed(lambda body: body.replace(b"&type=", b"%26type%3D")),
+        "a field hidden in the one before": _changed(_hidden),
     },
 )
 
