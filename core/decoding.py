@@ -15,6 +15,9 @@ _MOST_PIXELS = {"JPEG": 64 * MEGAPIXEL, "HEIF": 50 * MEGAPIXEL}
 _MOST_PIXELS_WHOLE = 25 * MEGAPIXEL
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 _MOST_PROFILE_BYTES = 1_000_000
+# Each scan of a progressive JPEG goes over the whole picture again; cameras write about ten.
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 100
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,6 +32,14 @@ _UPRIGHT = {
 
 class Undecodable(Exception):
     """No picture, a broken one, or one of a kind that is not taken."""
+
+
+class TooSmall(Exception):
+    """So small or so narrow that nothing can be looked for in it."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self.width, self.height = width, height
 
 
 class TooManyPixels(Exception):
@@ -79,6 +90,8 @@ def _decode(data: bytes, short_edge: int) -> Decoded:
         kind = "JPEG" if opened.format == "MPO" else opened.format or ""
         width, height = opened.size
         _check_size(opened, kind)
+        if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+            raise Undecodable
         opened.draft("RGB", (short_edge, short_edge))
         opened.load()
         picture = _reduced(_plain(opened), short_edge)

@@ -49,7 +49,7 @@ class _Call(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    value: msgspec.Raw = msgspec.Raw()
+    value: msgspec.Raw = msgspec.Raw(b"\xc0")
     failure: str = ""
 
 

@@ -9,7 +9,8 @@ All of it runs in a worker of the studio; only this file and the verdict are imp
 server, so that it never loads OpenCV.
 """
 
-from core.decoding import MEGAPIXEL, TooManyPixels, Undecodable
+from core.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodable
+from core.portraits.standard import HEIGHT, WIDTH
 from core.portraits.verdict import ProcessedPortrait
 from core.processing import Verdict
 
@@ -25,6 +26,10 @@ def process_portrait(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPo
             width=error.width,
             height=error.height,
             most=error.most // MEGAPIXEL,
+        )
+    except TooSmall as error:
+        return ProcessedPortrait(
+            Verdict.TOO_SMALL, width=error.width, height=error.height, least=(WIDTH, HEIGHT)
         )
     except Undecodable:
         return ProcessedPortrait(Verdict.UNREADABLE)

@@ -5,7 +5,7 @@ from bisect import bisect_left
 import numpy as np
 from PIL import Image
 
-from core.decoding import Decoded, decode, encode
+from core.decoding import Decoded, TooSmall, decode, encode
 from core.portraits import measures
 from core.portraits.background import Wall, find_wall, whitened
 from core.portraits.faces import Face, Pixels, find_faces
@@ -24,13 +24,17 @@ from core.portraits.verdict import LIMITS, Check, CheckCode, Geometry, Processed
 from core.processing import Verdict
 
 _SHORT_EDGE = 1000
+_LEAST_EDGE = 100
+_LONGEST_TO_SHORTEST = 5
 _LOWEST_QUALITY = 20
 _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 
 
 def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
-    """Raises what `decode` raises."""
+    """Raises what `decode` raises, and `TooSmall`."""
     decoded = decode(data, _SHORT_EDGE)
+    if _is_too_small(decoded):
+        raise TooSmall(decoded.width, decoded.height)
     picture, faces = _searched(np.asarray(decoded.picture))
     checks = [
         _check(CheckCode.NO_FACE, min(1, len(faces))),
@@ -50,6 +54,11 @@ def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
 
 def _check(code: CheckCode, measured: float) -> Check:
     return Check(code, round(float(measured), 1))
+
+
+def _is_too_small(decoded: Decoded) -> bool:
+    short, long = sorted((decoded.width, decoded.height))
+    return short < _LEAST_EDGE or long > short * _LONGEST_TO_SHORTEST
 
 
 def _verdict(

@@ -62,6 +62,13 @@ async def test_a_worker_that_fails_is_replaced(
     assert "510107" not in str(logs)
 
 
+async def test_the_log_says_where_a_function_failed(studio: Studio) -> None:
+    with structlog.testing.capture_logs() as logs, pytest.raises(PictureTrouble):
+        await studio.run(faulty_work.fail, b"510107")
+
+    assert logs[0]["reason"].startswith("ValueError at faulty_work.py:")
+
+
 async def test_memory_within_the_bound_is_granted(studio: Studio) -> None:
     assert await studio.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
 
