@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -19,8 +20,19 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+    """`settings` are set besides; `program` runs instead of `card-gateway serve`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str | None = None,
+        *,
+        program: Sequence[str | Path] = (_COMMAND, "serve"),
+        **settings: str | int,
+    ) -> None:
         self.folder = folder
+        self.given = {PREFIX + name.upper(): str(value) for name, value in settings.items()}
+        self._program = program
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url or f"sqlite:///{folder}/var/card-gateway.sqlite3"
@@ -30,7 +42,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
+        ours = {
             PREFIX + "DATABASE_URL": self.database_url,
             PREFIX + "OBJECTS_DIR": str(self.folder / "var" / "objects"),
             PREFIX + "SANDBOX": "true",
@@ -38,6 +50,11 @@ class Server:
             PREFIX + "LOG_LEVEL": "WARNING",
             **self.more,
         }
+        return os.environ | ours | self.given
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text("utf-8")
 
     def command(self, *arguments: str) -> str:
         """Runs another command of the gateway on the same data."""
@@ -58,7 +75,7 @@ class Server:
         began = time.monotonic()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [_COMMAND, "serve"],
+                self._program,
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
@@ -70,7 +87,8 @@ class Server:
                     return time.monotonic() - began
             except httpx.HTTPError:
                 time.sleep(0.02)
-        raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
+        self.stop(signal.SIGKILL)
+        raise RuntimeError(self.log[-2000:])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self._process is not None:

@@ -16,7 +16,7 @@ from core.bindings import bindings
 from core.cards import CHENGDU, CardState
 from core.clock import DAY, Instant, instant
 from core.consents import consents
-from core.database import Query, Transaction
+from core.database import Query, Reader, Transaction
 from core.drafts import application_drafts
 from core.notification_settings import notification_settings
 from core.outbox import outbox
@@ -71,22 +71,24 @@ _EVERYWHERE = (
 
 
 async def seed(application: Application) -> None:
-    """Adds the personas that are not there yet."""
+    """Adds the personas that are not there yet; several workers may begin at once."""
+    database = application.database
     missing = [
-        persona
-        for persona in _SEEDED
-        if await citizens.find_by_number(
-            application.database, application.tools.vault, persona.social_security_number
-        )
-        is None
+        persona for persona in _SEEDED if not await _is_there(database, application, persona)
     ]
     hashes = _password_hashes(application, missing)
 
     async def job(db: Transaction) -> None:
         for persona in missing:
-            await _add(_unit(application, db), persona, hashes.get(persona.id), None)
+            if not await _is_there(db, application, persona):
+                await _add(_unit(application, db), persona, hashes.get(persona.id), None)
 
     await application.database.write(job)
+
+
+async def _is_there(db: Reader, application: Application, persona: Persona) -> bool:
+    number, vault = persona.social_security_number, application.tools.vault
+    return await citizens.find_by_number(db, vault, number) is not None
 
 
 async def reset(application: Application) -> None:

@@ -1,0 +1,17 @@
+"""Guessing codes over every transport at once, on two server processes; `bench.guesses` does it at length."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from bench.guesses import guess_all
+
+FEW = Namespace(workers=2, guesses=180, codes=1, at_once=60, database_url=None)
+
+
+async def test_at_most_five_guesses_are_evaluated(tmp_path: Path) -> None:
+    assert await guess_all(FEW, tmp_path, control=False)
+
+
+async def test_with_an_unguarded_update_more_would_be(tmp_path: Path) -> None:
+    """The control: the same guesses, and the right code still works after all of them."""
+    assert not await guess_all(FEW, tmp_path, control=True)

@@ -1,0 +1,34 @@
+"""Fifty requests for the same thing at once, on two server processes; `bench.racers` does it at length."""
+
+import asyncio
+import uuid
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.racers import race
+from tests import conftest
+
+FEW = {"workers": 2, "racers": 50, "rounds": 1}
+
+
+@pytest.fixture
+def empty_database(postgres_template: str) -> Iterator[str]:
+    """The servers' own sandbox fills it, under keys of its own."""
+    name = f"card_gateway_race_{uuid.uuid4().hex[:12]}"
+    asyncio.run(conftest._postgres(f"CREATE DATABASE {name}"))
+    yield f"{conftest.POSTGRES_URL}/{name}"
+    asyncio.run(conftest._postgres(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def test_one_wins_and_has_one_outside_effect(empty_database: str, tmp_path: Path) -> None:
+    assert await race(Namespace(database_url=empty_database, **FEW), tmp_path, control=False)
+
+
+async def test_without_locks_and_guards_several_would_win(
+    empty_database: str, tmp_path: Path
+) -> None:
+    """The control: SQLite's one writer needs no guard, so only PostgreSQL can show it."""
+    assert not await race(Namespace(database_url=empty_database, **FEW), tmp_path, control=True)
