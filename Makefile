@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -37,6 +37,17 @@ soak-slow-sockets: install
 faults: install
 	$(BIN)/python -m bench.faults --rounds 500
 	$(BIN)/python -m bench.faults --rounds 200 --power-cut --fault-rate 0.1
+
+# A million inputs for the request decoder, its control, and 5,000 examples of the schema.
+fuzz: install .venv-fuzz/installed
+	$(BIN)/python -m bench.fuzz_decoder
+	$(BIN)/python -m bench.fuzz_decoder --control
+	$(BIN)/python -m bench.fuzz_schema
+
+.venv-fuzz/installed: requirements-fuzz.lock
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -76,6 +87,8 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 lock:
 	$(LOCK) --extra dev --upgrade -o requirements.lock
 	$(LOCK) --extra ocr -c requirements.lock --upgrade -o requirements-ocr.lock
+	uv pip compile requirements-fuzz.in --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade -o requirements-fuzz.lock
 
 clean:
-	rm -rf .venv web/node_modules gateway/http/static sandbox/static var
+	rm -rf .venv .venv-fuzz web/node_modules gateway/http/static sandbox/static var

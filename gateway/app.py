@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import httpx
 import strawberry
@@ -48,6 +49,9 @@ from gateway.http.uploads import upload_endpoint
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 from gateway.schema.masking import told
+
+if TYPE_CHECKING:
+    from gateway.http.shared_budgets import SharedBudgets
 
 _PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
 """Receipts never share a process with the files that citizens send."""
@@ -97,15 +101,18 @@ def create_app(
             app.state.application = application
             app.router.routes.extend(_routes(application, GraphQLView(schema, application, gate)))
             if settings.sandbox:
-                app.router.routes.append(await _sandbox(application, http))
+                app.router.routes.append(await _sandbox(application, http, gate.budgets))
             if settings.worker:
                 application.worker.start()
                 application.scheduler.start()
             application.live.start()
             application.audit.start()
+            shared = _share_budgets(settings, gate.budgets, clock)
             try:
                 yield
             finally:
+                if shared is not None:
+                    await shared.stop()
                 await application.scheduler.stop()
                 await application.live.stop()
                 await application.worker.stop()
@@ -133,6 +140,20 @@ def _gate(
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
     return Gate(core_schema, documents, prepared, Budgets(settings, clock))
+
+
+def _share_budgets(
+    settings: Settings, budgets: Budgets, clock: Callable[[], Instant]
+) -> "SharedBudgets | None":
+    """Redis' client is loaded only where it is used."""
+    url = settings.redis_url.reveal()
+    if not url:
+        return None
+    from gateway.http.shared_budgets import SharedBudgets
+
+    shared = SharedBudgets(url, budgets, clock)
+    shared.start()
+    return shared
 
 
 def assemble(
@@ -179,7 +200,9 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
     ]
 
 
-async def _sandbox(application: Application, http: httpx.AsyncClient) -> BaseRoute:
+async def _sandbox(
+    application: Application, http: httpx.AsyncClient, budgets: Budgets
+) -> BaseRoute:
     """The outside world for development. Imported only here, and only when it is on."""
     from sandbox.app import sandbox_routes
     from sandbox.seed import reset, seed
@@ -188,6 +211,7 @@ async def _sandbox(application: Application, http: httpx.AsyncClient) -> BaseRou
 
     async def reset_gateway() -> None:
         await reset(application)
+        budgets.clear()
 
     routes = sandbox_routes(
         application.tools.settings, http, reset_gateway, application.worker.caught_up

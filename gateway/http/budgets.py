@@ -77,6 +77,9 @@ class Buckets:
             self._forget(now)
         self._full_at[key] = now + owed
 
+    def clear(self) -> None:
+        self._full_at.clear()
+
     def shown(self, owed: float) -> str:
         left = max(0, int((MINUTE - owed) / self.point))
         return f'"{self.name}";r={left};t={-int(-owed // SECOND)}'
@@ -108,6 +111,10 @@ class Budgets:
         self.everybody = Buckets("all", settings.total_budget)
         self._clock = clock
         self._policies = f"{self.addresses.header}, {self.sessions.header}"
+
+    def clear(self) -> None:
+        for buckets in (self.sessions, self.addresses, self.everybody):
+            buckets.clear()
 
     def must_have_room(self, address: str) -> None:
         """Before a request is read at all."""

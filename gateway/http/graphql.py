@@ -19,6 +19,7 @@ from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAd
 from graphql import OperationType
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -118,7 +119,7 @@ class GraphQLView(GraphQL[Context, None]):
             return self._page()
         address = _address(request)
         self.gate.budgets.must_have_room(address)
-        asked = await _parameters(request)
+        asked = await read_parameters(request)
         token = bearer_token(request.headers.get("authorization"))
         admitted = self.gate.admit(asked, address, token, exempt=self.is_playground(request))
         if admitted.operation is None:
@@ -263,7 +264,7 @@ async def authenticate(
     return caller
 
 
-async def _parameters(request: Request) -> Parameters:
+async def read_parameters(request: Request) -> Parameters:
     if request.method == "GET":
         return parameters.from_query_string(request.scope["query_string"])
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -273,7 +274,7 @@ async def _parameters(request: Request) -> Parameters:
         raise BadRequest(_UNSUPPORTED, 415, "UNSUPPORTED_MEDIA_TYPE")
     try:
         form = await request.form(max_files=parameters.MOST_FILES, max_fields=4)
-    except (StarletteHTTPException, ValueError, KeyError) as error:
+    except (StarletteHTTPException, MultiPartException, ValueError, KeyError) as error:
         raise BadRequest(parameters.NOT_A_FORM) from error
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
     return parameters.from_form(form.get("operations"), form.get("map"), files)
