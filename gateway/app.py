@@ -10,6 +10,7 @@ from graphql import GraphQLSchema
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from core.audit_keeper import AuditKeeper
 from core.clock import Instant
@@ -36,7 +37,8 @@ from gateway.channels.messengers import build_messengers
 from gateway.http.budgets import Budgets
 from gateway.http.callbacks import callback_routes
 from gateway.http.documents import Documents, read_manifest
-from gateway.http.front_door import FrontDoor
+from gateway.http.fast_lane import FastLane, leads_here
+from gateway.http.front_door import FrontDoor, headers_for_data
 from gateway.http.gate import Gate
 from gateway.http.graphql import GraphQLView, SignInAgain
 from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
@@ -48,13 +50,28 @@ from gateway.http.receipts import receipt_endpoint
 from gateway.http.uploads import upload_endpoint
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
-from gateway.schema.masking import told
+from gateway.schema.masking import shown, told
 
 if TYPE_CHECKING:
     from gateway.http.shared_budgets import SharedBudgets
 
 _PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
 """Receipts never share a process with the files that citizens send."""
+
+
+class Gateway(Starlette):
+    """What is plain takes the fast lane, past routing and middleware, once the gateway is up."""
+
+    fast_lane: FastLane | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.fast_lane is not None and leads_here(scope):
+            await self.fast_lane(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    async def go_the_whole_way(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
 
 
 def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
@@ -99,7 +116,17 @@ def create_app(
             database = await connect(settings.database_url)
             application = assemble(settings, database, http, clock, channels)
             app.state.application = application
-            app.router.routes.extend(_routes(application, GraphQLView(schema, application, gate)))
+            view = GraphQLView(schema, application, gate)
+            app.router.routes.extend(_routes(application, view))
+            gateway.fast_lane = FastLane(
+                application,
+                gate,
+                schema.plans,
+                view,
+                gateway.go_the_whole_way,
+                headers_for_data(settings),
+                shown,
+            )
             if settings.sandbox:
                 app.router.routes.append(await _sandbox(application, http, gate.budgets))
             if settings.worker:
@@ -122,7 +149,8 @@ def create_app(
                 application.tools.printer.close()
                 await database.close()
 
-    return Starlette(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])
+    gateway = Gateway(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])
+    return gateway
 
 
 def _gate(

@@ -59,6 +59,14 @@ FOR_PAGES: RawHeaders = [
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
+def headers_for_data(settings: Settings) -> RawHeaders:
+    return FOR_DATA + _hsts(settings)
+
+
+def _hsts(settings: Settings) -> RawHeaders:
+    return [_HSTS] if settings.public_url.startswith("https:") else []
+
+
 class FrontDoor:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -67,8 +75,8 @@ class FrontDoor:
         self._most_form_bytes = (
             settings.max_body_bytes + FILES_IN_A_REQUEST * settings.max_upload_bytes
         )
-        hsts = [_HSTS] if settings.public_url.startswith("https:") else []
-        self._for_data, self._for_files = FOR_DATA + hsts, FOR_FILES + hsts
+        hsts = _hsts(settings)
+        self._for_data, self._for_files = headers_for_data(settings), FOR_FILES + hsts
         self._for_pages = FOR_PAGES + hsts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

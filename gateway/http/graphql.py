@@ -103,16 +103,20 @@ class GraphQLView(GraphQL[Context, None]):
             response = _refusal(request, error)
         except HTTPException as error:
             response = _refusal(request, BadRequest(error.reason, error.status_code))
-        except Unauthenticated as error:
-            code = str((error.extensions or {})["code"])
-            response = _refusal(request, BadRequest(error.message, 401, code))
-        except DatabaseUnavailable:
-            log.error("graphql.database_unavailable")
-            response = _unavailable(request)
+        except (Unauthenticated, DatabaseUnavailable) as error:
+            response = self.failure(request, error)
         try:
             await response(scope, receive, send)
         finally:
             await request.close()
+
+    def failure(self, request: Request, error: Unauthenticated | DatabaseUnavailable) -> Response:
+        """Where the session could not be looked up, or is not one for this request."""
+        if isinstance(error, DatabaseUnavailable):
+            log.error("graphql.database_unavailable")
+            return _unavailable(request)
+        code = str((error.extensions or {})["code"])
+        return _refusal(request, BadRequest(error.message, 401, code))
 
     async def _respond(self, request: Request) -> Response:
         if asks_for_a_page(request.method, dict(request.scope["headers"])):
@@ -152,7 +156,7 @@ class GraphQLView(GraphQL[Context, None]):
             language=preferred_language(request.headers.get("accept-language", "")),
             address=_address(request),
             caller=None,
-            device_key=_device_key(request),
+            device_key=device_key(request.headers.get(DEVICE_HEADER)),
             channels=request.scope.get(CHANNELS_KEY),
         )
         if isinstance(request, WebSocket):
@@ -160,7 +164,7 @@ class GraphQLView(GraphQL[Context, None]):
             context.may_run_anything = self.is_playground(request)
             return context
         if token is not None:
-            context.caller = await authenticate(context, token, request)
+            context.caller = await authenticate(context, token, request.headers.get(CHANNEL_HEADER))
         context.idempotency = await _idempotency_key(request)
         return context
 
@@ -236,21 +240,19 @@ class SignInAgain(SchemaExtension):
     async def on_operation(self) -> AsyncIterator[None]:
         context = cast("Context", self.execution_context.context)
         if context.token is not None:
-            context.caller = await authenticate(context, context.token, None)
+            context.caller = await authenticate(context, context.token)
         yield
 
 
-async def authenticate(
-    context: Context, token: str, request: HTTPConnection | None
-) -> Caller | None:
-    """The session's caller; None when it has ended. A session holds for its channel alone."""
+async def authenticate(context: Context, token: str, claimed: str | None = None) -> Caller | None:
+    """The session's caller; None when it has ended. A session holds for its channel alone, the
+    one that the client claims to be if it does."""
     application = context.application
     caller = await sessions.find_caller(
         application.database, token, application.clock(), context.address, context.device_key
     )
     if caller is None:
         return None
-    claimed = request.headers.get(CHANNEL_HEADER) if request is not None else None
     if claimed is not None and claimed != caller.channel.value:
         raise Unauthenticated(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
@@ -284,9 +286,8 @@ def _address(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
 
 
-def _device_key(request: HTTPConnection) -> str | None:
+def device_key(key: str | None) -> str | None:
     """Random text that the front-end keeps on the device: its sessions work only with it."""
-    key = request.headers.get(DEVICE_HEADER)
     if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
         raise BadRequest("X-Device-Key must have 16 to 200 characters.")
     return key

@@ -236,9 +236,16 @@ class PreparedDocuments:
         self._told = told
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
 
+    def known(self, text: str) -> Prepared | None:
+        """The document, if it was prepared before and is still kept."""
+        prepared = self._kept.get(text)
+        if prepared is not None:
+            self._kept.move_to_end(text)
+        return prepared
+
     def prepare(self, schema: GraphQLSchema, text: str) -> tuple[Prepared, int]:
         """The document, and the points that reading it costs this time."""
-        prepared = self._kept.get(text)
+        prepared = self.known(text)
         if prepared is not None:
             return prepared, 0
         prepared = self._prepare(schema, text)

@@ -116,7 +116,7 @@ class Schema(strawberry.Schema):
 
 def build_schema(
     *extensions: Callable[[], SchemaExtension], channels: Sequence[type[Channel]] = CHANNELS
-) -> strawberry.Schema:
+) -> Schema:
     """The schema with error masking; `extensions` are factories, one instance a request."""
     publish_channels(channels)
     check_levels(Query, Mutation, Subscription)

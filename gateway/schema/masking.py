@@ -26,26 +26,34 @@ class MaskUnexpected(MaskErrors):
         super().__init__(should_mask_error=_says_too_much)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        context = cast("Context", self.execution_context.context)
-        cause = error.original_error
-        if _is_the_clients(error):
-            return _shown(error, _without_values(error), {"code": _code(error)})
-        if isinstance(cause, Refusal):
-            return _shown(
-                error,
-                cause.message(context.language),
-                {"code": cause.code.value, "field": cause.field, "retryAfter": cause.retry_after},
-            )
-        error_id = secrets.token_hex(6)
-        log.error(
-            "graphql.unexpected",
-            error_id=error_id,
-            path=[part for part in error.path or () if isinstance(part, str)],
-            error=type(cause).__name__,
-            where=_where(cause),
+        return _anonymous(error, cast("Context", self.execution_context.context).language)
+
+
+def shown(error: GraphQLError, language: Language) -> GraphQLError:
+    """What a client gets instead of an error that came up while its operation ran."""
+    return _anonymous(error, language) if _says_too_much(error) else error
+
+
+def _anonymous(error: GraphQLError, language: Language) -> GraphQLError:
+    cause = error.original_error
+    if _is_the_clients(error):
+        return _shown(error, _without_values(error), {"code": _code(error)})
+    if isinstance(cause, Refusal):
+        return _shown(
+            error,
+            cause.message(language),
+            {"code": cause.code.value, "field": cause.field, "retryAfter": cause.retry_after},
         )
-        message = _UNEXPECTED[context.language].format(id=error_id)
-        return _shown(error, message, {"code": "INTERNAL", "errorId": error_id})
+    error_id = secrets.token_hex(6)
+    log.error(
+        "graphql.unexpected",
+        error_id=error_id,
+        path=[part for part in error.path or () if isinstance(part, str)],
+        error=type(cause).__name__,
+        where=_where(cause),
+    )
+    message = _UNEXPECTED[language].format(id=error_id)
+    return _shown(error, message, {"code": "INTERNAL", "errorId": error_id})
 
 
 def told(error: GraphQLError) -> GraphQLError:
