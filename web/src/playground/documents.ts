@@ -79,7 +79,7 @@ function variables(values: object): { variables: string } {
 
 export const TABS: Tab[] = [
   tab(`# 1 · 渠道：三个 App 的进入步骤。
-# 不用登录，直接运行(Ctrl+Enter)。
+# 不用登录，直接运行（Ctrl+Enter）。
 # Channels and their entry steps:
 # no sign-in needed, just run it.
 
@@ -102,7 +102,7 @@ query Channels {
     `# 2 · 登录：用 App 的凭证换取会话令牌。
 # 沙盒里用上方的人物条最省事：点「登录」，
 # 令牌就写进每个标签页的 Headers。
-# 手工：先 POST /sandbox/authorize,正文
+# 手工：先 POST /sandbox/authorize，正文
 # {"channel": "UNIONPAY", "persona": "active"}
 # Sign in with the app's credential;
 # the persona bar above does it for you.
@@ -487,7 +487,7 @@ ${REFUSAL}
   ),
 
   {
-    query: `# 18 · 领卡网点：按区县查找(510104 锦江区)。
+    query: `# 18 · 领卡网点：按区县查找（510104 锦江区）。
 # Pickup outlets of a district.
 
 query Outlets($districtCode: String!, $bankCode: String) {

@@ -72,6 +72,8 @@ export interface ProductionProgress {
     at: string | null;
     message: string | null;
   }[];
+  estimate: { message: string } | null;
+  cursor: string;
 }
 
 export interface ApplicationField {
@@ -195,6 +197,10 @@ const PROGRESS = /* GraphQL */ `
       at
       message
     }
+    estimate {
+      message
+    }
+    cursor
   }
 `;
 
@@ -213,8 +219,8 @@ export const VIEWER_QUERY = `query Viewer { viewer { ...ViewerParts } } ${VIEWER
 export const OUTLETS = `query Outlets($districtCode: String!, $bankCode: String) {
   outlets(districtCode: $districtCode, bankCode: $bankCode) { code name address }
 }`;
-export const PROGRESS_LIVE = `subscription ProductionProgressLive {
-  productionProgress { ...ProgressParts }
+export const PROGRESS_LIVE = `subscription ProductionProgressLive($after: String) {
+  productionProgress(after: $after) { ...ProgressParts }
 } ${PROGRESS}`;
 
 export const CARD_STATUS = result('query CardStatus', 'cardStatus', '... on CardStatus { ...CardParts }', CARD);

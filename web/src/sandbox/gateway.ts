@@ -32,16 +32,30 @@ export class Gateway {
     return this.ask(VIEWER_QUERY);
   }
 
-  /** Follows a subscription's root field until the returned function is called. */
-  watch<T>(query: string, onNext: (value: T) => void, onError: (message: string) => void): () => void {
+  /**
+   * Follows a subscription's root field until the returned function is called. A lost connection is
+   * taken up after the last message that came: what was missed stands in the next one's `changes`.
+   */
+  watch<T extends { cursor: string }>(
+    query: string,
+    onNext: (value: T) => void,
+    onError: (message: string) => void,
+  ): () => void {
     const url = new URL(ENDPOINT, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
-    const client = createClient({ url: url.href, connectionParams: this.headers() });
+    const client = createClient({ url: url.href, connectionParams: this.headers(), retryAttempts: 30 });
+    // Read anew at each connection.
+    const variables: { after?: string } = {};
     client.subscribe<Record<string, T>>(
-      { query },
+      { query, variables },
       {
-        next: ({ data }) => data && onNext(Object.values(data)[0]!),
-        error: () => onError('实时更新中断,请刷新 · Live updates stopped'),
+        next: ({ data }) => {
+          if (!data) return;
+          const value = Object.values(data)[0]!;
+          variables.after = value.cursor;
+          onNext(value);
+        },
+        error: () => onError('实时更新中断，请刷新 · Live updates stopped'),
         complete: () => undefined,
       },
     );

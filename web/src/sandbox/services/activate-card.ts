@@ -13,7 +13,7 @@ export function activateCard(visit: Visit): Screen {
       submitLabel: '激活人社功能',
       submit: (input) => visit.gateway.ask<Done | Refusal>(ACTIVATE_CARD, { input }),
       done: (result) =>
-        visit.phone.replace(outcome(visit, '激活成功', '人社功能已激活,服务密码已发送到您的手机;金融功能请到银行网点开通。', result)),
+        visit.phone.replace(outcome(visit, '激活成功', '人社功能已激活，服务密码已发送到您的手机；金融功能请到银行网点开通。', result)),
     });
     return { title: '激活', body: [form.element] };
   };

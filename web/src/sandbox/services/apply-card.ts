@@ -74,7 +74,7 @@ function noticeView(visit: Visit, form: ApplicationForm): View {
   return {
     title: '个人信息处理告知',
     body: [
-      h('p', { class: 'hint' }, `办理社会保障卡需要处理您的照片、身份证件和所填信息。告知版本:${version}(示例)。`),
+      h('p', { class: 'hint' }, `办理社会保障卡需要处理您的照片、身份证件和所填信息。告知版本：${version}(示例)。`),
       ...(url ? [h('p', {}, h('a', { href: url, target: '_blank', rel: 'noreferrer' }, '阅读全文'))] : []),
       message,
       button('我已阅读并同意', () => void attempt(message, agree)),
@@ -111,7 +111,7 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
     title: '上传头像照',
     body: [
       stages(1),
-      h('p', { class: 'hint' }, '请提交一张本人二寸白底彩色照片,上传后请核对自动处理后的照片。'),
+      h('p', { class: 'hint' }, '请提交一张本人二寸白底彩色照片，上传后请核对自动处理后的照片。'),
       picker('本人照片', upload, samplePortrait),
       message,
       preview,
@@ -139,7 +139,7 @@ function idDocumentsView(visit: Visit, confirmedBefore: boolean): View {
     title: '上传证件照',
     body: [
       stages(2),
-      h('p', { class: 'hint' }, '请横向放置证件拍摄,四角完整、文字清楚。'),
+      h('p', { class: 'hint' }, '请横向放置证件拍摄，四角完整、文字清楚。'),
       ...SIDES.flatMap(([side, label]) => {
         const mark = h('p', { class: 'help', role: 'status' }, '0/1');
         return [picker(label, upload(side, mark), () => sampleIdDocument(side)), mark];
@@ -158,7 +158,7 @@ async function formView(visit: Visit): Promise<View> {
   const form = new ServiceForm<Done>(visit, {
     fields: [...phoneLast(answer.fields).map((field) => formField(field, visit.persona)), codeField],
     code: { purpose: 'APPLY_CARD', phoneField: 'phone' },
-    outro: [button('暂存,以后再填', () => void saveDraft(), 'secondary')],
+    outro: [button('暂存，以后再填', () => void saveDraft(), 'secondary')],
     submitLabel: '申请',
     submit: async (values) =>
       values.financialWithholding
@@ -174,7 +174,7 @@ async function formView(visit: Visit): Promise<View> {
     const { code: _, ...kept } = given(form.values());
     const saved = await visit.gateway.ask<ApplicationDraftSaved | Refusal>(SAVE_APPLICATION_DRAFT, { input: typed(kept) });
     if (isRefusal(saved)) form.refuse(saved);
-    else if (saved.problems.length) form.refuse({ message: '已暂存,请更正标出的项', field: null, problems: saved.problems });
+    else if (saved.problems.length) form.refuse({ message: '已暂存，请更正标出的项', field: null, problems: saved.problems });
     else visit.phone.notify('已暂存。从任何一个渠道回来都可以接着填。');
   }
 

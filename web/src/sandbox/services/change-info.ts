@@ -40,7 +40,7 @@ function phoneForm(visit: Visit): ServiceForm<Done> {
     code: { purpose: 'CHANGE_PHONE', phoneField: 'newPhone' },
     submitLabel: '提交',
     submit: (input) => visit.gateway.ask<Done | Refusal>(CHANGE_PHONE, { input }),
-    done: () => visit.phone.replace(outcome(visit, '变更成功', '手机号码已变更,原手机会收到通知。')),
+    done: () => visit.phone.replace(outcome(visit, '变更成功', '手机号码已变更，原手机会收到通知。')),
   });
 }
 

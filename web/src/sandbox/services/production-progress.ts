@@ -20,7 +20,8 @@ export function productionProgress({ gateway }: Visit): Screen {
   };
 }
 
-function describe({ socialSecurityNumber, name, batchNumber, cardNumber, bank, nodes }: ProductionProgress): Node[] {
+function describe(progress: ProductionProgress): Node[] {
+  const { socialSecurityNumber, name, batchNumber, cardNumber, bank, nodes, estimate } = progress;
   return [
     facts([
       ['社会保障号码', socialSecurityNumber],
@@ -29,6 +30,7 @@ function describe({ socialSecurityNumber, name, batchNumber, cardNumber, bank, n
       ['卡号', cardNumber],
       ['发卡银行', bank],
     ]),
+    ...(estimate ? [h('p', { class: 'hint' }, estimate.message)] : []),
     h('ol', { class: 'nodes' }, ...nodes.map(node)),
   ];
 }
@@ -38,8 +40,8 @@ function node({ node: id, title, result, resultTitle, at, message }: ProductionP
     'li',
     { class: `node-${result.toLowerCase().replace('_', '-')}`, 'data-node': id, 'data-result': result },
     h('strong', {}, title),
-    h('span', { class: 'result' }, `办理结果:${resultTitle}`),
-    at && h('time', { datetime: at }, `办理时间:${dateTime(at)}`),
+    h('span', { class: 'result' }, `办理结果：${resultTitle}`),
+    at && h('time', { datetime: at }, `办理时间：${dateTime(at)}`),
     message && h('span', { class: 'note' }, message),
   );
 }

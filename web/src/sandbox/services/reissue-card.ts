@@ -20,7 +20,7 @@ export function reissueCard(visit: Visit): Screen {
       code: { purpose: 'REISSUE_CARD', phoneField: 'phone' },
       submitLabel: '补卡',
       submit: (input) => visit.gateway.ask<Done | Refusal>(REISSUE_CARD, { input }),
-      done: (result) => visit.phone.replace(outcome(visit, '补卡已受理', '新卡正在制作,可在“制卡进度查询”查看。', result)),
+      done: (result) => visit.phone.replace(outcome(visit, '补卡已受理', '新卡正在制作，可在“制卡进度查询”查看。', result)),
     });
     followOutlets(visit.gateway, form);
     return { title: '补卡', body: [form.element] };

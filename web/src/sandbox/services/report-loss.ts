@@ -15,7 +15,7 @@ export function reportLoss(visit: Visit): Screen {
       code: { purpose: 'REPORT_LOSS', phoneField: 'phone' },
       submitLabel: '挂失',
       submit: (input) => visit.gateway.ask<Done | Refusal>(REPORT_LOSS, { input }),
-      done: (result) => visit.phone.replace(outcome(visit, '挂失成功', '卡已正式挂失。找到卡可以解挂,找不到可以补卡。', result)),
+      done: (result) => visit.phone.replace(outcome(visit, '挂失成功', '卡已正式挂失。找到卡可以解挂，找不到可以补卡。', result)),
     });
     return { title: '挂失', body: [form.element] };
   };

@@ -8,8 +8,8 @@ import { cardNumberField, codeField, phoneField } from './fields';
 import { outcome } from './outcome';
 
 const HINT =
-  '温馨提示:假如在省内其他市(州)办理了社会保障卡,在成都无需再办卡,可通过此功能模块将卡的归属地转入成都后使用;' +
-  '如需办理参保关系转入,则需要前往社保局办理,详情可咨询 028-12333。';
+  '温馨提示：假如在省内其他市（州）办理了社会保障卡，在成都无需再办卡，可通过此功能模块将卡的归属地转入成都后使用；' +
+  '如需办理参保关系转入，则需要前往社保局办理，详情可咨询 028-12333。';
 
 export function transferIn(visit: Visit): Screen {
   return () => {
@@ -27,7 +27,7 @@ export function transferIn(visit: Visit): Screen {
       submit: (values) =>
         visit.gateway.ask<Done | Refusal>(TRANSFER_IN, { input: { ...values, insurances: chosen(choices) } }),
       done: (result) =>
-        visit.phone.replace(outcome(visit, '转入成功', '卡的归属地已转入成都;参保关系转入请咨询 028-12333。', result)),
+        visit.phone.replace(outcome(visit, '转入成功', '卡的归属地已转入成都；参保关系转入请咨询 028-12333。', result)),
     });
 
     async function query(): Promise<void> {
