@@ -7,6 +7,7 @@ or an object of its own, without request or response. Both response media types 
 status codes by the GraphQL-over-HTTP specification.
 """
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -157,6 +158,7 @@ class GraphQLView(GraphQL[Context, None]):
             address=_address(request),
             caller=None,
             device_key=device_key(request.headers.get(DEVICE_HEADER)),
+            claimed_channel=request.headers.get(CHANNEL_HEADER),
             channels=request.scope.get(CHANNELS_KEY),
         )
         if isinstance(request, WebSocket):
@@ -164,7 +166,7 @@ class GraphQLView(GraphQL[Context, None]):
             context.may_run_anything = self.is_playground(request)
             return context
         if token is not None:
-            context.caller = await authenticate(context, token, request.headers.get(CHANNEL_HEADER))
+            context.caller = await authenticate(context, token, context.claimed_channel)
         context.idempotency = await _idempotency_key(request)
         return context
 
@@ -175,6 +177,7 @@ class GraphQLView(GraphQL[Context, None]):
         headers = {str(name).lower(): str(value) for name, value in parameters.items()}
         context.token = bearer_token(headers.get("authorization")) or context.token
         context.device_key = headers.get(DEVICE_HEADER, context.device_key)
+        context.claimed_channel = headers.get(CHANNEL_HEADER, context.claimed_channel)
         if "accept-language" in headers:
             context.language = preferred_language(headers["accept-language"])
         return await super().on_ws_connect(context)
@@ -240,7 +243,9 @@ class SignInAgain(SchemaExtension):
     async def on_operation(self) -> AsyncIterator[None]:
         context = cast("Context", self.execution_context.context)
         if context.token is not None:
-            context.caller = await authenticate(context, context.token)
+            context.caller = None
+            with contextlib.suppress(Unauthenticated):
+                context.caller = await authenticate(context, context.token, context.claimed_channel)
         yield
 
 

@@ -61,6 +61,7 @@ class Context:
     idempotency: IdempotencyKey | None = None
     token: str | None = field(default=None, repr=False)
     device_key: str | None = field(default=None, repr=False)
+    claimed_channel: str | None = None
     connection_params: object = field(default=None, repr=False)
     channels: frozenset[ChannelId] | None = None
     """Those for which the page that asks may speak; None for every channel."""

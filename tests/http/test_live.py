@@ -290,3 +290,19 @@ def test_the_server_tells_what_it_is_not(http: httpx.Client) -> None:
 
     assert response.text == "ok\n"
     assert "server" not in response.headers
+
+
+@pytest.mark.parametrize("by_header", [True, False], ids=["header", "parameters"])
+@pytest.mark.parametrize(("channel", "code"), [("UNIONPAY", None), ("WECHAT", "UNAUTHENTICATED")])
+async def test_a_socket_of_another_channel_gets_nothing(
+    live_server: str, http: httpx.Client, channel: str, code: str | None, by_header: bool
+) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'active')}", "X-Card-Channel": channel}
+    parameters, headers = ({}, given) if by_header else (given, {})
+
+    async with socket(live_server, parameters, **headers) as connection:
+        answer = await ask(connection, "{ cardStatus { __typename } }", "1")
+
+    payload = answer["payload"]
+    errors = payload if answer["type"] == "error" else payload.get("errors", [])
+    assert [error["extensions"]["code"] for error in errors] == ([code] if code else [])

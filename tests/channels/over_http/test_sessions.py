@@ -85,6 +85,25 @@ async def test_the_database_holds_neither_token_nor_device_key(world: World) -> 
     assert DEVICE_KEY not in rows
 
 
+# --- lifetime ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channel", "hours"), [("WECHAT", 2), ("UNIONPAY", 1), ("PING_AN", 2)])
+async def test_a_session_ends_with_the_platforms_own_token(
+    world: World, channel: str, hours: int
+) -> None:
+    """UnionPay's access tokens last an hour, the others two."""
+    citizen = await world.enter("active", channel)
+
+    with later(hours=hours, seconds=-30):
+        before = await _error(citizen)
+    with later(hours=hours, seconds=1):
+        after = await _error(citizen)
+
+    assert before == (200, None)
+    assert after[1] == "UNAUTHENTICATED"
+
+
 # --- ending --------------------------------------------------------------------------------
 
 
