@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz release-schema
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -20,6 +20,7 @@ check: install
 	$(BIN)/lint-imports
 	cd web && npm run --silent check && npm run --silent test:documents
 	$(BIN)/card-gateway schema | diff schema.graphql - || (echo "schema.graphql is out of date: make schema"; exit 1)
+	$(BIN)/python -m gateway.schema_care
 
 bench: install
 	$(BIN)/python -m bench.card_status
@@ -55,6 +56,10 @@ format: install
 
 schema: install
 	$(BIN)/card-gateway schema > schema.graphql
+
+# Front-ends are given this one; what breaks it from now on must be recorded.
+release-schema: schema
+	cp schema.graphql docs/schema/released.graphql
 
 install: .venv/installed web/node_modules/.built
 
