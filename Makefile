@@ -23,7 +23,7 @@ check: install
 	$(BIN)/python -m gateway.schema_care
 
 bench: install
-	$(BIN)/python -m bench.card_status
+	$(BIN)/python -m bench.compare
 
 # A hundred thousand generated operations, by compiled plans and by graphql-core.
 prove-plans: install

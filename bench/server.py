@@ -33,7 +33,7 @@ class Server:
         self.folder = folder
         self.given = {PREFIX + name.upper(): str(value) for name, value in settings.items()}
         self._program = program
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url or f"sqlite:///{folder}/var/card-gateway.sqlite3"
         self.more: dict[str, str] = {}
@@ -70,8 +70,8 @@ class Server:
             raise RuntimeError(f"card-gateway {arguments[0]}: {done.stderr[-2000:]}{done.stdout}")
         return done.stdout.strip()
 
-    def start(self, within: float = 60) -> float:
-        """Returns how many seconds it took until it was ready."""
+    def start(self, within: float = 60, core: int | None = None) -> float:
+        """On one core, if one is named. Returns how many seconds it took until it was ready."""
         began = time.monotonic()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
@@ -80,6 +80,7 @@ class Server:
                 env=self.environment,
                 stdout=log,
                 stderr=log,
+                preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
             )
         while time.monotonic() - began < within:
             try:
@@ -96,15 +97,16 @@ class Server:
             self._process.wait(30)
             self._process = None
 
-    def cpu_seconds(self) -> float:
+    def cpu_seconds(self, pid: int | None = None) -> float:
+        """Of the server and its workers, or of another process."""
+        if pid is not None:
+            return _cpu_seconds(pid)
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return sum(map(_cpu_seconds, _family(self._process.pid)))
 
     def memory_mb(self) -> float:
         assert self._process is not None
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGESIZE") / 1e6
+        return sum(map(_memory_mb, _family(self._process.pid)))
 
     def settings(self) -> Settings:
         from sandbox.settings import sandbox_settings
@@ -124,7 +126,23 @@ def seals_of(settings: Settings) -> Seals:
     return Seals(key_ring(settings.peppers, "peppers"), key_ring(settings.audit_keys, "audit_keys"))
 
 
-def _free_port() -> int:
+def _family(pid: int) -> list[int]:
+    """A process and those that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -71,12 +71,13 @@ class Query:
             found = self._compiled[dialect.name] = self._compile(dialect)
         return found
 
+    def statement(self, dialect: Dialect) -> Executable:
+        if isinstance(self._build, Executable):
+            return self._build
+        return self._build(postgres_insert if dialect.name == "postgresql" else sqlite_insert)
+
     def _compile(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
-        statement = self._build
-        if not isinstance(statement, Executable):
-            statement = statement(
-                postgres_insert if dialect.name == "postgresql" else sqlite_insert
-            )
+        statement = self.statement(dialect)
         assert isinstance(statement, ClauseElement)
         compiled = statement.compile(dialect=dialect)
         names = compiled.positiontup or []  # type: ignore[attr-defined]

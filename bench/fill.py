@@ -1,0 +1,121 @@
+"""A database for the benchmark: cards by import, and for some of the people what they ask about.
+
+They get a session, an application with its order and nodes, and a code for reporting and one
+for cancelling a loss, as many as one run can use up.
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from bench.people import write_people
+from bench.server import Server, seals_of, vault_of
+from core import applications, citizens, production, sessions
+from core.applications import ApplicationKind
+from core.callers import ChannelId, RealNameLevel
+from core.cards import cards
+from core.clock import HOUR
+from core.database import Database, Query, Row, Transaction, connect, insert_into
+from core.ids import new_id
+from core.verification import VerificationPurpose, verification_codes
+
+MOST_PEOPLE = 20_000
+CODE = "246810"
+_AT_ONCE = 500
+_PEOPLE = Query(
+    select(
+        citizens.citizens.c.id,
+        citizens.citizens.c.phone,
+        cards.c.id.label("card_id"),
+        cards.c.number,
+        cards.c.bank_code,
+    ).join_from(citizens.citizens, cards, cards.c.citizen_id == citizens.citizens.c.id)
+)
+_INSERT_CODE = insert_into(verification_codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What a front-end of theirs knows."""
+
+    token: str
+    phone: str
+    card_number: str
+
+
+def fill(server: Server, count: int) -> list[Person]:
+    """Of people spread over the whole table."""
+    server.command("migrate")
+    file = write_people(server.folder / "cards.csv", count)
+    print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
+    file.unlink()
+    return asyncio.run(_prepare(server))
+
+
+async def _prepare(server: Server) -> list[Person]:
+    settings = server.settings()
+    database = await connect(settings.database_url)
+    try:
+        rows = await database.fetch(_PEOPLE)
+        chosen = random.Random(1).sample(rows, min(len(rows), MOST_PEOPLE))  # noqa: S311
+        people: list[Person] = []
+        for first in range(0, len(chosen), _AT_ONCE):
+            people += await _write(server, database, chosen[first : first + _AT_ONCE])
+        return people
+    finally:
+        await database.close()
+
+
+async def _write(server: Server, database: Database, rows: list[Row]) -> list[Person]:
+    settings = server.settings()
+    vault, seals = vault_of(settings), seals_of(settings)
+    now = time.time_ns() // 1_000_000
+
+    async def one(db: Transaction, row: Row) -> Person:
+        person = row["id"]
+        phone = vault.open(bytes(row["phone"]), f"citizens.{citizens.PHONE}", person)
+        session = await sessions.start(
+            db,
+            now,
+            channel=ChannelId.UNIONPAY,
+            account_index=vault.index(f"bench-{person}", "account"),
+            account=vault.seal(f"bench-{person}", "sessions.account", person),
+            citizen_id=person,
+            level=RealNameLevel.PLATFORM,
+            lifetime=12 * HOUR,
+        )
+        application = await applications.accept(
+            db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
+        )
+        await production.place(
+            db,
+            now,
+            citizen_id=person,
+            application=application,
+            bank_code=row["bank_code"],
+            outlet_code="SAMPLE",
+        )
+        await applications.close(db, person, now)
+        for purpose in (VerificationPurpose.REPORT_LOSS, VerificationPurpose.CANCEL_LOSS):
+            code_id = new_id(now)
+            await db.fetch(
+                _INSERT_CODE,
+                id=code_id,
+                session_id=session.id,
+                phone_index=vault.index(phone, citizens.PHONE),
+                purpose=purpose.value,
+                mark=seals.code(code_id, phone, CODE),
+                expires_at=now + 12 * HOUR,
+                tries=0,
+                consumed_at=None,
+            )
+        number = vault.open(bytes(row["number"]), "cards.number", row["card_id"])
+        return Person(session.token, phone, number)
+
+    async def job(db: Transaction) -> list[Person]:
+        return [await one(db, row) for row in rows]
+
+    return await database.write(job)

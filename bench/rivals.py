@@ -1,0 +1,316 @@
+"""What people would write by hand, doing the same work: the rivals of `bench.compare`.
+
+    python -m bench.rivals starlette PORT      a hand-written Starlette endpoint for each operation
+    python -m bench.rivals strawberry PORT     the same schema through strawberry's own view
+
+Both read and write through SQLAlchemy's asyncio (on aiosqlite, or on asyncpg), one transaction
+a change. They check the session, decrypt, mask, note the view in the audit log and run the very
+functions of the core that the gateway runs; what differs is what is around them.
+"""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+import httpx
+import uvicorn
+from sqlalchemy import event, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.extensions import ParserCache, ValidationCache
+
+from core import sessions
+from core.audit import Action
+from core.cards import STATE_NAMES
+from core.clock import moment
+from core.database import Database, Job, Query, Row, T, connect
+from core.errors import Language, Refusal
+from core.holders import Holder, find
+from core.masking import mask_name, mask_number, mask_phone
+from core.services import SERVICES
+from core.services.cancel_loss import CancelLoss, cancel_loss
+from core.services.card_status import card_status
+from core.services.production_progress import production_progress
+from core.services.report_loss import ReportLoss, report_loss
+from core.settings import Settings
+from core.unit import Errand, Unit
+from gateway.app import assemble
+from gateway.resolvers.context import Application, Context
+from gateway.schema import Schema, build_schema
+from sandbox.settings import sandbox_settings
+
+
+class _Connection:
+    """A transaction of the core's, on a connection of SQLAlchemy's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        statement = query.statement(self._connection.dialect)
+        result = await self._connection.execute(statement, values)
+        return list(result.mappings().all()) if result.returns_rows else []  # type: ignore[arg-type]
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
+        statement = query.statement(self._connection.dialect)
+        await self._connection.execute(statement, [dict(row) for row in rows])
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.begin_nested():
+            yield
+
+
+class AlchemyDatabase:
+    """The core's door to the data, by SQLAlchemy's asyncio engine with its pool."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        async with self.engine.connect() as connection:
+            return await _Connection(connection).fetch(query, **values)
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def write(self, job: Job[T]) -> T:
+        async with _change(self.engine) as connection:
+            return await job(_Connection(connection))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
+    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+# --- Starlette by hand ---------------------------------------------------------------------
+
+
+class ByHand:
+    def __init__(self, application: Application, engine: AsyncEngine) -> None:
+        self._application = application
+        self._engine = engine
+
+    def routes(self) -> list[Route]:
+        paths = {
+            "/cardStatus": self.card_status,
+            "/productionProgress": self.production_progress,
+            "/viewer": self.viewer,
+            "/changeLoss": self.change_loss,
+        }
+        return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
+
+    @contextlib.asynccontextmanager
+    async def _errand(self, request: Request) -> AsyncIterator[Errand]:
+        application = self._application
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        await request.json()
+        async with self._engine.connect() as connection:
+            db, now = _Connection(connection), application.clock()
+            caller = await sessions.find_caller(db, token, now, "127.0.0.1", None)
+            yield Errand(db, now, caller, application.tools)
+
+    def _noted(self, errand: Errand, action: Action) -> None:
+        self._application.audit.note(errand.session, errand.now, action, "DONE")
+
+    async def card_status(self, request: Request) -> Response:
+        async with self._errand(request) as errand:
+            holder = await card_status(errand, None)
+        self._noted(errand, Action.CARD_STATUS)
+        return JSONResponse({"data": {"cardStatus": self._card(holder)}})
+
+    def _card(self, holder: Holder) -> dict[str, Any]:
+        card, reference = holder.card, self._application.tools.reference
+        bank, region = reference.bank(card.bank_code), reference.regions.get(card.region_code)
+        return {
+            "__typename": "CardStatus",
+            "name": mask_name(holder.citizen.name.reveal()),
+            "socialSecurityNumber": mask_number(holder.citizen.social_security_number.reveal()),
+            "cardNumber": card.number.reveal(),
+            "issueDate": card.issue_date,
+            "bank": bank.name if bank else card.bank_code,
+            "homeRegion": region.name if region else card.region_code,
+            "state": card.state.name,
+            "stateName": STATE_NAMES[card.state].zh,
+        }
+
+    async def production_progress(self, request: Request) -> Response:
+        async with self._errand(request) as errand:
+            progress = await production_progress(errand, None)
+        self._noted(errand, Action.PRODUCTION_PROGRESS)
+        order, citizen = progress.order, progress.citizen
+        bank = self._application.tools.reference.bank(order.bank_code)
+        answer = {
+            "__typename": "ProductionProgress",
+            "socialSecurityNumber": mask_number(citizen.social_security_number.reveal()),
+            "name": mask_name(citizen.name.reveal()),
+            "batchNumber": order.batch_number,
+            "cardNumber": order.card_number.reveal() if order.card_number else None,
+            "bank": bank.name if bank else order.bank_code,
+            "nodes": [
+                {
+                    "node": state.node.value,
+                    "result": state.result.value,
+                    "at": moment(state.at).isoformat() if state.at is not None else None,
+                }
+                for state in order.nodes
+            ],
+        }
+        return JSONResponse({"data": {"productionProgress": answer}})
+
+    async def viewer(self, request: Request) -> Response:
+        async with self._errand(request) as errand:
+            holder = await find(errand.db, errand.tools.vault, errand.now, errand.citizen_id)
+        self._noted(errand, Action.VIEWER)
+        citizen = holder.citizen
+        services = []
+        for entry in SERVICES:
+            refusal = entry.why_not(holder)
+            reason = None if refusal is None else {"message": refusal.message(Language.ZH)}
+            services.append(
+                {
+                    "service": entry.id.value,
+                    "title": entry.title.zh,
+                    "available": refusal is None,
+                    "reason": reason,
+                }
+            )
+        answer = {
+            "channel": errand.session.channel.value,
+            "bound": True,
+            "name": mask_name(citizen.name.reveal()),
+            "socialSecurityNumber": mask_number(citizen.social_security_number.reveal()),
+            "phone": mask_phone(citizen.phone.reveal()) if citizen.phone else None,
+            "services": services,
+        }
+        return JSONResponse({"data": {"viewer": answer}})
+
+    async def change_loss(self, request: Request) -> Response:
+        """One path for both, so that they can be sent in turn."""
+        given = (await request.json())["variables"]["i"]
+        if "cardNumber" in given:
+            command = CancelLoss(given["phone"], given["cardNumber"], given["code"])
+            return await self._change(request, cancel_loss, command, "cancelLoss")
+        return await self._change(request, report_loss, ReportLoss(**given), "reportLoss")
+
+    async def _change(self, request: Request, service: Any, command: Any, name: str) -> Response:
+        application = self._application
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        now = application.clock()
+        async with self._engine.connect() as connection:
+            caller = await sessions.find_caller(
+                _Connection(connection), token, now, "127.0.0.1", None
+            )
+        try:
+            async with _change(self._engine) as connection:
+                unit = Unit(_Connection(connection), now, caller, application.tools)
+                holder = await service(unit, command)
+        except Refusal as refusal:
+            return JSONResponse({"data": {name: {"code": refusal.code.value}}})
+        card = {"state": holder.card.state.name, "cardNumber": holder.card.number.reveal()}
+        return JSONResponse({"data": {name: {"__typename": "Done", "card": card}}})
+
+
+@contextlib.asynccontextmanager
+async def _change(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """As the core asks of a change on SQLite: the lock is taken at once."""
+    async with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                await connection.exec_driver_sql("ROLLBACK")
+                raise
+            await connection.exec_driver_sql("COMMIT")
+            return
+        async with connection.begin():
+            yield connection
+
+
+# --- strawberry as it comes ----------------------------------------------------------------
+
+
+class StockSchema(Schema):
+    """Without plans: graphql-core executes."""
+
+    def _get_execute_function(self) -> Any:
+        return super(Schema, self)._get_execute_function()
+
+
+class StockView(GraphQL[Context, None]):
+    def __init__(self, schema: Any, application: Application) -> None:
+        super().__init__(schema)
+        self._application = application
+
+    async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        context = Context(self._application, Language.ZH, "127.0.0.1", None)
+        context.caller = await sessions.find_caller(
+            self._application.database, token, context.now(), context.address, None
+        )
+        return context
+
+
+def build(kind: str, settings: Settings) -> Starlette:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        engine = open_engine(settings.database_url)
+        async with httpx.AsyncClient() as http:
+            own = await connect(settings.database_url)
+            database: Database = AlchemyDatabase(engine)
+            application = assemble(settings, database, http)
+            application.audit._database = own  # noqa: SLF001 - its notes are written as the gateway's
+            application.audit.start()
+            if kind == "starlette":
+                app.router.routes.extend(ByHand(application, engine).routes())
+            else:
+                schema = build_schema(ParserCache, ValidationCache)
+                schema.__class__ = StockSchema
+                app.router.routes.append(Route("/graphql", StockView(schema, application)))
+            yield
+            await application.audit.stop()
+            await own.close()
+            await engine.dispose()
+
+    async def ready(_: Request) -> Response:
+        return Response(b"ok")
+
+    return Starlette(lifespan=lifespan, routes=[Route("/readyz", ready)])
+
+
+def main() -> None:
+    kind, port = sys.argv[1:]
+    settings = sandbox_settings(Settings.read())
+    uvicorn.run(build(kind, settings), port=int(port), log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    main()
