@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SUITE = ("tests/channels/test_contract.py", "tests/channels/over_http/test_contract.py")
+SUITE = ("tests/channels/over_http/test_contract.py", "tests/channels/test_contract.py")
 COPIED = ("core", "gateway", "sandbox", "tests", "pyproject.toml", "schema.graphql")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 

@@ -24,6 +24,7 @@ from core.passwords import service_passwords
 from core.pictures import pictures
 from core.production import NODES, NodeResult, NodeState, ProductionOrder
 from core.sessions import sessions
+from core.sign_in_answers import sign_in_answers
 from core.unit import Unit
 from core.verification import verification_codes
 from gateway.resolvers.context import Application
@@ -65,6 +66,7 @@ _OUTBOX = Query(delete(outbox).where(outbox.c.person == bindparam("person")))
 _CITIZEN = Query(delete(citizens.citizens).where(citizens.citizens.c.id == bindparam("person")))
 _EVERYWHERE = (
     Query(delete(sessions)),
+    Query(delete(sign_in_answers)),
     Query(delete(verification_codes)),
     quotas.CLEAR,
 )
