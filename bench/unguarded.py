@@ -1,4 +1,4 @@
-"""The controls of `bench.guesses` and `bench.racers`: the gateway with a defence taken out.
+"""The controls of `bench.guesses`, `bench.racers` and `bench.who_exists`: the gateway with a defence taken out.
 
     CONTROL=guesses python -m bench.unguarded
 
@@ -6,6 +6,7 @@ The defences are taken out of this process only; no setting of the gateway does 
 """
 
 import os
+import time
 
 import uvicorn
 from sqlalchemy import bindparam, select, update
@@ -13,7 +14,10 @@ from starlette.applications import Starlette
 
 from core import cards, citizens, migrations, verification
 from core.cards import Card
+from core.citizens import Citizen
 from core.database import Query, Transaction
+from core.services import bind_card
+from core.unit import Unit
 from core.verification import verification_codes
 from gateway.cli import app_from_environment, read_settings
 
@@ -43,6 +47,19 @@ def unguarded_states() -> None:
     cards.save_state = save_state
 
 
+def work_for_those_who_exist() -> None:
+    """A person on file costs five milliseconds more than one who is not."""
+    look_up = bind_card._look_up  # noqa: SLF001
+
+    async def slower(unit: Unit, identity: bind_card.Confirmation) -> tuple[Citizen | None, bool]:
+        citizen, fits = await look_up(unit, identity)
+        if citizen is not None:
+            time.sleep(0.005)  # noqa: ASYNC251
+        return citizen, fits
+
+    bind_card._look_up = slower  # noqa: SLF001
+
+
 _MOVE = Query(
     update(cards.cards)
     .where(cards.cards.c.id == bindparam("card_id"))
@@ -51,7 +68,11 @@ _MOVE = Query(
 
 
 def app() -> Starlette:
-    {"guesses": unguarded_tries, "racers": unguarded_states}[os.environ["CONTROL"]]()
+    {
+        "guesses": unguarded_tries,
+        "racers": unguarded_states,
+        "who_exists": work_for_those_who_exist,
+    }[os.environ["CONTROL"]]()
     return app_from_environment()
 
 
