@@ -53,6 +53,11 @@ class Server:
         return os.environ | ours | self.given
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return (self.folder / "server.log").read_text("utf-8")
 

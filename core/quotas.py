@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, bindparam, delete, update
 
-from core.clock import Instant
+from core.clock import CLOCK_SKEW, Instant
 from core.database import Query, Transaction, metadata
 
 quotas = Table(
@@ -49,7 +49,7 @@ async def take(
     """Counts one use. Returns 0, or, when a limit is reached, the moment it allows the next.
 
     `keys` are the indexes of one key, the current one first: uses under older ones count too.
-    A use that lies ahead, because a clock was set back, counts as one of now.
+    Uses that lie ahead do not: a clock that was set right would lock people out for as long.
     """
     current, *older = keys
     row = await db.fetch_one(_OPEN, key=current, at=now)
@@ -59,7 +59,7 @@ async def take(
         before = await db.fetch_one(_TAKE_OVER, of_key=key)
         kept += json.loads(before["times"]) if before else []
     longest = max(limit.window for limit in limits)
-    times = sorted(min(at, now) for at in kept if now - longest < at)
+    times = sorted(at for at in kept if now - longest < at <= now + CLOCK_SKEW)
     free_at = max(_free_at(times, limit, now) for limit in limits)
     if free_at > now:
         return free_at

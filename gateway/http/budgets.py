@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.clock import MINUTE, SECOND, Instant
+from core.clock import HOUR, MINUTE, SECOND, Instant
 from core.errors import Text
 from core.settings import Settings
 from gateway.http.bad_requests import BadRequest
@@ -54,10 +54,11 @@ class Buckets:
     def owed(self, key: bytes, now: Instant) -> float:
         """Milliseconds until the bucket is full again.
 
-        A clock that was set back closes a bucket for no longer than a minute.
+        What lies further ahead than any operation costs was taken before a clock was set back:
+        the bucket is full again, or it would be closed until then.
         """
-        full_at = self._full_at.get(key, 0.0)
-        return min(full_at - now, MINUTE) if full_at > now else 0.0
+        owed = self._full_at.get(key, 0.0) - now
+        return min(owed, MINUTE) if 0 < owed < HOUR else 0.0
 
     def must_hold(self, owed: float, points: int) -> None:
         """A full bucket lets one operation pass that costs more than it holds."""

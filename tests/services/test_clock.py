@@ -1,0 +1,164 @@
+"""The clock set by a day, either way: nothing that was over is valid again, and nobody is locked out."""
+
+import time
+from datetime import timedelta
+
+import time_machine
+from sqlalchemy import update
+
+from core import nonces, quotas
+from core.clock import DAY, HOUR, MINUTE
+from core.database import Query, Transaction
+from core.quotas import Limit
+from core.sessions import sessions
+from core.verification import verification_codes
+from tests.front_end import FrontEnd, World
+from tests.services.parts import keep_pictures, later
+
+
+def earlier(**duration: int) -> time_machine.travel:
+    return time_machine.travel(time.time() - timedelta(**duration).total_seconds(), tick=True)
+
+
+async def change(world: World, query: Query) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(query)
+
+    await world.application.database.write(job)
+
+
+async def keep_sessions(world: World) -> None:
+    """By hand: the tests are about codes, and a session of tomorrow is refused by itself."""
+    await change(world, Query(update(sessions).values(created_at=0, expires_at=2**53)))
+
+
+async def report(citizen: FrontEnd, code: str) -> str:
+    answer = await citizen.do("reportLoss", phone=citizen.person.phone, code=code)
+    return str(answer.get("code") or answer["__typename"])
+
+
+async def test_a_code_that_expired_does_not_revive_when_the_clock_goes_back(
+    world: World, active: FrontEnd
+) -> None:
+    code = await active.code("REPORT_LOSS")
+    await keep_sessions(world)
+
+    with later(minutes=6):
+        expired = await report(active, code)
+    with earlier(days=1):
+        back = await report(active, code)
+
+    assert (expired, back) == ("CODE_EXPIRED", "CODE_EXPIRED")
+    assert (await active.status())["state"] == "ACTIVE"
+
+
+async def test_only_its_beginning_keeps_it_from_reviving(world: World, active: FrontEnd) -> None:
+    """The control: the same code, as if it had been made before that day, works."""
+    code = await active.code("REPORT_LOSS")
+    await keep_sessions(world)
+    await change(world, Query(update(verification_codes).values(id=1)))
+    row = (await world.rows("verification_codes"))["verification_codes"][0]
+    await change(
+        world,
+        Query(
+            update(verification_codes).values(
+                mark=world.application.tools.seals.code(1, active.person.phone, code)
+            )
+        ),
+    )
+    assert row[0] == 1
+
+    with earlier(days=1):
+        assert await report(active, code) == "LossReported"
+
+
+async def test_a_clock_that_was_ahead_leaves_a_code_as_it_was(
+    world: World, active: FrontEnd
+) -> None:
+    code = await active.code("REPORT_LOSS")
+    await keep_sessions(world)
+
+    with later(days=1):
+        ahead = await report(active, code)
+
+    assert ahead == "CODE_EXPIRED"
+    assert await report(active, code) == "LossReported"
+
+
+async def test_a_code_made_while_the_clock_was_ahead_is_not_valid_after(
+    world: World, active: FrontEnd
+) -> None:
+    with later(days=1):
+        await active.sign_in()
+        code = await active.code("REPORT_LOSS")
+    await keep_sessions(world)
+
+    assert await report(active, code) == "CODE_EXPIRED"
+    with later(seconds=61):
+        again = await active.send_code("REPORT_LOSS")
+    assert again["__typename"] == "VerificationCodeSent"
+
+
+async def test_an_ended_session_does_not_revive(world: World, active: FrontEnd) -> None:
+    with later(hours=3):
+        ended = await active.post("{ viewer { bound } }")
+    with earlier(days=1):
+        back = await active.post("{ viewer { bound } }")
+
+    assert ended.json()["data"] == back.json()["data"] == {"viewer": None}
+    assert (await active.post("{ viewer { bound } }")).json()["data"] == {"viewer": {"bound": True}}
+
+
+async def test_a_link_does_not_revive(world: World, active: FrontEnd) -> None:
+    await keep_pictures(world, active)
+    form = await active.ask("{ applicationForm { ... on ApplicationForm { portrait { url } } } }")
+    url = form["portrait"]["url"]
+
+    with later(minutes=11):
+        expired = await world.http.get(url)
+    with earlier(days=1):
+        back = await world.http.get(url)
+
+    assert (expired.status_code, back.status_code) == (403, 403)
+    assert (await world.http.get(url)).status_code == 200
+
+
+async def test_nobody_is_locked_out_for_a_day_by_a_clock_that_was_ahead(world: World) -> None:
+    limits, now = [Limit(2, HOUR)], 1_800_000_000_000
+
+    async def take(at: int) -> int:
+        async def job(db: Transaction) -> int:
+            return await quotas.take(db, [b"key"], limits, at)
+
+        return await world.application.database.write(job)
+
+    assert [await take(now + DAY), await take(now + DAY)] == [0, 0]
+    assert await take(now + DAY) == now + DAY + HOUR
+    assert [await take(now), await take(now)] == [0, 0]
+    assert await take(now) == now + HOUR
+
+
+async def test_uses_under_an_older_key_count_too(world: World) -> None:
+    now = 1_800_000_000_000
+
+    async def take(*keys: bytes) -> int:
+        async def job(db: Transaction) -> int:
+            return await quotas.take(db, keys, [Limit(2, HOUR)], now)
+
+        return await world.application.database.write(job)
+
+    assert [await take(b"old"), await take(b"new", b"old")] == [0, 0]
+    assert await take(b"new", b"old") == now + HOUR
+    assert await take(b"old", b"new") == now + HOUR
+
+
+async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:
+    """A replay is still one after the clock was a day ahead, swept, and was set right."""
+    now = world.application.clock()
+
+    async def job(db: Transaction) -> tuple[bool, bool]:
+        first = await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
+        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.KEPT_AFTER)
+        return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
+
+    assert await world.application.database.write(job) == (True, False)
