@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,12 @@ def decoder() -> Callable[[bytes], None]:
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        reading = read_parameters(Request(scope, receive))
+        request = Request(scope, receive)
         try:
-            # Nothing in it waits: the whole body is there.
-            reading.send(None)
-        except StopIteration as finished:
-            found: parameters.Parameters = finished.value
+            found: parameters.Parameters = _at_once(read_parameters(request))
             return found
-        raise RuntimeError("the decoder waits for more than the body")
+        finally:
+            _at_once(request.close())
 
     def run(data: bytes) -> None:
         if not data:
@@ -111,6 +109,15 @@ def decoder() -> Callable[[bytes], None]:
                 raise RuntimeError("a refusal that blames the server") from refusal
 
     return run
+
+
+def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """Nothing in it waits: the whole body is there."""
+    try:
+        work.send(None)
+    except StopIteration as finished:
+        return finished.value
+    raise RuntimeError("the decoder waits for more than the body")
 
 
 def _fuzz(corpus: Path, inputs: int, *, control: bool) -> None:

@@ -26,7 +26,7 @@ from core.reference import Reference
 from core.relays import build_relay
 from core.schedule import Scheduler
 from core.seals import Seals
-from core.settings import Settings, SettingsError, key_ring
+from core.settings import Settings, SettingsError, key_ring, variable
 from core.studio import Bounds, Studio
 from core.studio_worker import MEGABYTE
 from core.unit import Tools
@@ -162,6 +162,11 @@ def _gate(
     """A manifest with a document that may not run stops the start."""
     core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
     manifest = read_manifest(settings.operation_manifest)
+    if settings.only_trusted_documents and not manifest:
+        raise SettingsError(
+            f"{variable('only_trusted_documents')} runs nothing without documents in "
+            f"{variable('operation_manifest')}."
+        )
     for identifier, text in manifest.items():
         errors = prepared.prepare(core_schema, text)[0].errors
         if errors:

@@ -278,3 +278,9 @@ async def test_a_manifest_with_a_wrong_document_stops_the_start(
     with pytest.raises(SettingsError, match="wrong"):
         async with gateway(database_url, tmp_path, operation_manifest=file):
             pass
+
+
+async def test_trusting_nothing_stops_the_start(database_url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="OPERATION_MANIFEST"):
+        async with gateway(database_url, tmp_path, only_trusted_documents=True):
+            pass
