@@ -5,6 +5,18 @@ import sys
 
 import structlog
 
+_TRACEBACK = "Traceback (most recent call last)"
+_TALKATIVE = {
+    # The HTTP client logs whole addresses, and platforms put keys into them.
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    # With DEBUG the socket's frames, the statements' values and the forms' parts.
+    "uvicorn": logging.INFO,
+    "websockets": logging.INFO,
+    "aiosqlite": logging.INFO,
+    "python_multipart": logging.INFO,
+}
+
 
 def configure_logs(level: str) -> None:
     shared: list[structlog.typing.Processor] = [
@@ -30,9 +42,8 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # The HTTP client logs whole addresses, and platforms put keys into them.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 def _without_exception_text(
@@ -46,6 +57,11 @@ def _without_exception_text(
         error, traceback = found[1], found[2]
         event["error"] = type(error).__name__
         event["where"] = _frames(traceback)
+    text = event.get("event")
+    if isinstance(text, str) and _TRACEBACK in text:
+        # A server that cannot start writes the whole traceback as its message.
+        event["event"] = "an exception was written as text"
+        event["error"] = text.strip().splitlines()[-1].partition(":")[0]
     return event
 
 

@@ -184,3 +184,29 @@ async def test_what_is_kept_of_an_answer_is_sealed(world: World, active: FrontEn
     assert str(active.person.card_number).encode() not in held
     assert b"LOST" not in held
     assert key.encode() not in held
+
+
+async def test_without_a_key_each_of_twenty_counts(world: World, active: FrontEnd) -> None:
+    """The control: the same twenty at once, and the code is void."""
+    code = await active.code("REPORT_LOSS")
+    wrong = "000000" if code != "000000" else "111111"
+    given = {"i": {"phone": active.person.phone, "code": wrong}}
+
+    await asyncio.gather(*(active.post(REPORT_LOSS, given) for _ in range(20)))
+    right = await report_loss(active, "key-1", code)
+
+    assert right["data"]["reportLoss"]["code"] == "CODE_VOID"
+
+
+async def test_twenty_sendings_under_one_key_send_one_code(world: World, active: FrontEnd) -> None:
+    document = (
+        "mutation($i: SendVerificationCodeInput!) { sendVerificationCode(input: $i) { __typename"
+        f" ... on VerificationCodeSent {{ expiresAt }} {REFUSAL} }} }}"
+    )
+    given = {"purpose": "REPORT_LOSS", "phone": active.person.phone}
+
+    answers = await asyncio.gather(*(send(active, document, "key-1", **given) for _ in range(20)))
+
+    assert answers == [answers[0]] * 20
+    assert answers[0]["data"]["sendVerificationCode"]["__typename"] == "VerificationCodeSent"
+    assert len([sms for sms in await active.inbox() if sms["purpose"] == "REPORT_LOSS"]) == 1
