@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz release-schema
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz release-schema soak-issuer-events
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -49,6 +49,10 @@ fuzz: install .venv-fuzz/installed
 	@$(PYTHON) -m venv .venv-fuzz
 	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# 100,000 events of the card issuer, in order once and shuffled with repeats.
+soak-issuer-events: install
+	$(BIN)/python -m bench.issuer_events
 
 format: install
 	$(BIN)/ruff check --fix .

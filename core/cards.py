@@ -10,6 +10,7 @@ A person has at most one active card, and a cancelled card never comes back. Sta
 are AAZ502.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -56,6 +57,7 @@ cards = Table(
     Column("version", Integer, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
     Column("base_state", String(1)),
+    Column("base_state_since", BigInteger),
     Column("base_since", BigInteger, nullable=False, server_default="0"),
     Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
     Index("ix_cards_citizen_id", "citizen_id"),
@@ -109,7 +111,7 @@ _WAYS_OUT = {
 }
 
 ADD_CARD = insert_into(
-    cards, *(column.name for column in cards.c if column.name not in ("base_state", "base_since"))
+    cards, *(column.name for column in cards.c if not column.name.startswith("base_"))
 )
 _MOVE = Query(
     update(cards)
@@ -118,13 +120,23 @@ _MOVE = Query(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
         base_state=None,
+        base_state_since=None,
         base_since=bindparam("since"),
         version=cards.c.version + 1,
     )
     .returning(cards.c.id)
 )
-
-
+_TELL = Query(
+    update(cards)
+    .where(cards.c.id == bindparam("card_id"))
+    .values(
+        state=bindparam("new_state"),
+        state_since=bindparam("since"),
+        base_state=bindparam("base"),
+        base_state_since=bindparam("base_at"),
+        version=cards.c.version + bindparam("one"),
+    )
+)
 _LAPSE = Query(
     update(cards)
     .where(
@@ -165,7 +177,9 @@ _WITHDRAW = Query(
 class Card:
     """A card as it is now. A transition returns the card as it will be, or refuses.
 
-    `confirmation` tells of the region's move at the provincial registry.
+    `confirmation` tells of the region's move at the provincial registry. `base` is the card
+    without what the issuer's events have made of it since `base_since`: as the citizen left it
+    then, or as it was issued (0).
     """
 
     id: int
@@ -180,12 +194,21 @@ class Card:
     state_since: Instant
     version: int
     confirmation: Confirmation = Confirmation.CONFIRMED
+    base_state: CardState | None = None
+    base_state_since: Instant | None = None
+    base_since: Instant = 0
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
         """Reads a card; a temporary loss whose seven days are over reads as active again."""
+        return cls.stored(row, vault, prefix).lapsed(now)
+
+    @classmethod
+    def stored(cls, row: Row, vault: Vault, prefix: str = "") -> "Card":
+        """As it stands in its row: a loss that lapsed may not be written back yet."""
         card_id: int = row[prefix + "id"]
-        card = cls(
+        base_state = row[prefix + "base_state"]
+        return cls(
             id=card_id,
             citizen_id=row[prefix + "citizen_id"],
             number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
@@ -198,8 +221,16 @@ class Card:
             state_since=row[prefix + "state_since"],
             version=row[prefix + "version"],
             confirmation=Confirmation(row[prefix + "confirmation"]),
+            base_state=None if base_state is None else CardState(base_state),
+            base_state_since=row[prefix + "base_state_since"],
+            base_since=row[prefix + "base_since"],
         )
-        return card.lapsed(now)
+
+    @property
+    def base(self) -> "Card":
+        if self.base_state is None or self.base_state_since is None:
+            return self
+        return replace(self, state=self.base_state, state_since=self.base_state_since)
 
     def activate(self, now: Instant) -> "Card":
         return self._move(CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED)
@@ -291,6 +322,26 @@ async def save_state(db: Transaction, card: Card) -> None:
     )
     if not moved:
         raise TryAgainLater(wait=1, retry_after=1)
+
+
+async def save_told(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:
+    """Writes what events have made of cards (as stored, as told), read under their owners' locks.
+
+    Their bases stay what they were.
+    """
+    rows = [
+        {
+            "card_id": stored.id,
+            "new_state": card.state.value,
+            "since": card.state_since,
+            "base": stored.base.state.value,
+            "base_at": stored.base.state_since,
+            "one": 1,
+        }
+        for stored, card in told
+    ]
+    if rows:
+        await db.execute_many(_TELL, rows)
 
 
 async def save_lapse(db: Transaction, card: Card) -> bool:

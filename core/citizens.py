@@ -4,7 +4,7 @@ Names, numbers, phones and addresses are sealed; the social security number and 
 are found again by their keyed index. A phone belongs to one citizen at most.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from core.database import Id, Query, Reader, Row, Transaction, insert_into, meta
 from core.encryption import Sealed, Vault
 from core.errors import PhoneNotBound
 from core.ids import new_id
+from core.lists import any_of, fetch_any
 from core.lookups import index_is, named
 
 citizens = Table(
@@ -51,6 +52,14 @@ SSN = "social_security_number"
 PHONE = "phone"
 
 _LOCK = Query(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
+_LOCK_MANY = Query(
+    select(citizens).where(any_of(citizens.c.id)).order_by(citizens.c.id).with_for_update()
+)
+_NUMBERS = Query(
+    select(citizens.c.id, citizens.c.social_security_number_index).where(
+        any_of(citizens.c.social_security_number_index)
+    )
+)
 _BY_ID = Query(select(citizens).where(citizens.c.id == bindparam("id")))
 _BY_SSN = Query(
     select(citizens).where(index_is(citizens.c.social_security_number_index, "ssn_index"))
@@ -136,6 +145,19 @@ class Citizen:
 async def lock(db: Transaction, citizen_id: int) -> None:
     """Everything that changes a person's data takes this first: their writes run one by one."""
     await db.fetch(_LOCK, id=citizen_id)
+
+
+async def lock_many(db: Transaction, vault: Vault, ids: Sequence[int]) -> dict[int, Citizen]:
+    """As `lock`, in order of the ids, so that of two that lock the same ones none waits for ever."""
+    rows = await fetch_any(db, _LOCK_MANY, ids)
+    return {row["id"]: Citizen.from_row(row, vault) for row in rows}
+
+
+async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> dict[str, int]:
+    """The known ones of these social security numbers."""
+    indexes = {index: number for number in numbers for index in vault.indexes(number, SSN)}
+    rows = await fetch_any(db, _NUMBERS, indexes)
+    return {indexes[bytes(row["social_security_number_index"])]: row["id"] for row in rows}
 
 
 async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:

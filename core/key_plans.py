@@ -17,6 +17,7 @@ from core.database import Row
 from core.drafts import application_drafts
 from core.encryption import Vault
 from core.idempotency import idempotency_keys
+from core.issuer_log import issuer_events
 from core.lookups import account_indexes, open_account, seal_account
 from core.outbox import outbox
 from core.passwords import service_passwords
@@ -115,6 +116,7 @@ def _renew_hash(keys: Keys, row: Row) -> Mapping[str, Any]:
 
 
 PLANS = (
+    _sealed(issuer_events, "content", owner="at"),
     _sealed(
         citizens,
         "name",

@@ -19,7 +19,7 @@ def any_of(column: Any) -> ColumnElement[bool]:
 
 
 async def fetch_any(
-    db: Reader, query: Query, values: Iterable[bytes | int], **others: str | int
+    db: Reader, query: Query, values: Iterable[bytes | int | str], **others: str | int
 ) -> list[Row]:
     """The rows that match any of the values."""
     rest, rows = list(values), []

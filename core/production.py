@@ -1,8 +1,9 @@
 """The making of a card: an order with the guide's six nodes, reported by the card issuer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -31,6 +32,7 @@ from core.database import Id, Query, Reader, Row, Transaction, insert_into, meta
 from core.encryption import Sealed, Vault
 from core.errors import Text
 from core.ids import new_id
+from core.lists import any_of, fetch_any
 from core.masking import without_numbers
 
 production_orders = Table(
@@ -218,6 +220,12 @@ _BY_NUMBER = Query(
     .where(applications.c.number == bindparam("number"))
     .order_by(production_nodes.c.node)
 )
+_OF_PERSONS = Query(
+    select(*_ORDER_COLUMNS)
+    .select_from(_JOINED)
+    .where(any_of(production_orders.c.citizen_id))
+    .order_by(production_orders.c.id, production_nodes.c.node)
+)
 _OWNER = Query(
     select(applications.c.citizen_id).where(applications.c.number == bindparam("number"))
 )
@@ -327,6 +335,14 @@ async def find_order(db: Reader, vault: Vault, application_number: str) -> Produ
     return _order_from(rows, vault) if rows else None
 
 
+async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[ProductionOrder]:
+    """All orders of these persons, older ones first."""
+    rows = await fetch_any(db, _OF_PERSONS, persons)
+    return [
+        _order_from(list(own), vault) for _, own in groupby(rows, key=lambda row: row["order_id"])
+    ]
+
+
 async def owner_of(db: Reader, application_number: str) -> int | None:
     row = await db.fetch_one(_OWNER, number=application_number)
     return None if row is None else int(row["citizen_id"])
@@ -357,6 +373,69 @@ async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
         at=state.at,
         reason=reason,
     )
+
+
+_WRITE_NODE = Query(
+    update(production_nodes)
+    .where(
+        and_(
+            production_nodes.c.order_id == bindparam("order"),
+            production_nodes.c.node == bindparam("position"),
+        )
+    )
+    .values(
+        result=bindparam("new_result"),
+        at=bindparam("finished_at"),
+        reason=bindparam("why"),
+        revision=bindparam("new_revision"),
+    )
+)
+
+
+async def set_nodes(
+    db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
+) -> None:
+    """As `set_node` for many orders at once, as they were read under their owners' locks."""
+    written, noted = [], []
+    for order, states in changes:
+        revision = order.position.revision
+        for state in states:
+            stored, reason = order.state_of(state.node), state.reason
+            reason = None if reason is None else without_numbers(reason)
+            row = {"node": state.node.position, "result": state.result.value, "at": state.at}
+            if state.at is not None:
+                revision += 1
+                noted.append(row | {"order_id": order.id, "revision": revision, "reason": reason})
+            written.append(
+                {
+                    "order": order.id,
+                    "position": row["node"],
+                    "new_result": row["result"],
+                    "finished_at": state.at,
+                    "why": reason,
+                    "new_revision": stored.revision if state.at is None else revision,
+                }
+            )
+    if written:
+        await db.execute_many(_WRITE_NODE, written)
+    if noted:
+        await db.execute_many(_NOTE_CHANGE, noted)
+
+
+async def set_cards(
+    db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
+) -> None:
+    """Order, batch number and card number of many at once."""
+    rows = [
+        {
+            "order": order,
+            "batch": batch,
+            "number": number and vault.seal(number, "production_orders.card_number", order),
+        }
+        for order, batch, number in numbers
+    ]
+    if rows:
+        await db.execute_many(_SET_CARD, rows)
 
 
 async def set_card(

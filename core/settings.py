@@ -190,6 +190,9 @@ class Settings:
     card_registry_token: Secret = setting(Secret(""), "its bearer token")
     issuer_url: str = setting("", "card issuer")
     issuer_token: Secret = setting(Secret(""), "bearer token of the card issuer")
+    issuer_event_signer: Literal["hmac-sha256", "hmac-sm3"] = setting(
+        "hmac-sha256", "how the issuer signs its events: hmac-sha256 or hmac-sm3"
+    )
     issuer_event_key: Secret = setting(Secret(""), "key with which the issuer signs its events")
 
     # --- channels -------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from core.consents import consents
 from core.database import metadata
 from core.drafts import application_drafts
 from core.idempotency import idempotency_keys
+from core.issuer_log import issuer_events
 from core.nonces import nonces
 from core.notification_settings import notification_settings
 from core.outbox import outbox
@@ -20,7 +21,6 @@ from core.production import production_changes, production_nodes, production_ord
 from core.quotas import quotas
 from core.resumable_uploads import resumable_uploads
 from core.schedule import scheduled_jobs
-from core.services.issuer_events import issuer_events
 from core.sessions import sessions
 from core.sign_in_answers import sign_in_answers
 from core.verification import verification_codes

@@ -25,6 +25,7 @@ from core.audit import Action
 from core.channel_messages import channel_messages
 from core.clock import DAY, HOUR, MINUTE, Instant
 from core.database import Query, Transaction
+from core.issuer_log import Outcome, issuer_events
 from core.notification_settings import Notice
 from core.objects import ObjectsUnavailable
 from core.outbox import MESSAGES, outbox
@@ -98,6 +99,11 @@ _UNSENT = removal(
     or_(*(outbox.c.kind == kind.value for kind in MESSAGES)),
 )
 _SESSIONS = removal(sessions, sessions.c.expires_at < _before)
+_EVENTS = removal(
+    issuer_events,
+    issuer_events.c.received_at < _before,
+    issuer_events.c.outcome == Outcome.TAKEN.value,
+)
 _MESSAGES = removal(channel_messages, channel_messages.c.sent_at < _before)
 
 
@@ -110,7 +116,7 @@ async def forget_codes(chore: Chore) -> int:
 async def forget_history(chore: Chore) -> int:
     """Settled effects, undeliverable messages, ended sessions: after `retention_days`."""
     before = chore.now - chore.tools.settings.retention_days * DAY
-    return await _remove(chore, [_SETTLED, _UNSENT, _SESSIONS, _MESSAGES], before)
+    return await _remove(chore, [_SETTLED, _UNSENT, _SESSIONS, _MESSAGES, _EVENTS], before)
 
 
 async def remove_orphans(chore: Chore) -> int:

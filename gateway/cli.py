@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from core.database import DatabaseUnavailable
 from core.objects import ObjectsUnavailable
 from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
+from gateway.issuer_events_command import issuer_events
 from gateway.outbox_command import outbox
 from gateway.wechat_menu_command import wechat_menu
 
@@ -26,6 +27,7 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 cli.add_typer(wechat_menu, name="wechat-menu")
 cli.add_typer(outbox, name="outbox")
+cli.add_typer(issuer_events, name="issuer-events")
 
 
 def main() -> None:

@@ -1,8 +1,6 @@
 """The card issuer's desk: its orders, and the signed events by which it reports on them."""
 
 import asyncio
-import hashlib
-import hmac
 import secrets
 import string
 import time
@@ -15,6 +13,7 @@ from starlette.exceptions import HTTPException
 from stdnum.iso7064 import mod_11_2
 
 from core.clock import CHINA
+from core.issuer_signers import SIGNERS, EventSigner
 from core.settings import Settings
 from sandbox.personas import PERSONAS, Persona
 from sandbox.world import World
@@ -66,6 +65,7 @@ class Desk:
     def __init__(self, settings: Settings, world: World, http: httpx.AsyncClient) -> None:
         self._url = f"{settings.address}/issuer/events"
         self._key = settings.issuer_event_key.reveal().encode()
+        self._signer = SIGNERS[settings.issuer_event_signer]
         self._world = world
         self._http = http
         self._clerk = asyncio.Lock()
@@ -125,7 +125,9 @@ class Desk:
         body = msgspec.json.encode({"events": [event]})
         try:
             response = await self._http.post(
-                self._url, content=body, headers=signed_headers(self._key, body, int(time.time()))
+                self._url,
+                content=body,
+                headers=signed_headers(self._key, body, int(time.time()), self._signer),
             )
         except httpx.HTTPError as error:
             raise HTTPException(502, "The gateway could not be reached.") from error
@@ -135,9 +137,11 @@ class Desk:
             )
 
 
-def signed_headers(key: bytes, body: bytes, at: int) -> dict[str, str]:
+def signed_headers(
+    key: bytes, body: bytes, at: int, signer: EventSigner = SIGNERS["hmac-sha256"]
+) -> dict[str, str]:
     """`at` in Unix seconds; the signature covers it and the body."""
-    signature = hmac.new(key, f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    signature = signer.sign(key, str(at), body)
     return {
         "Content-Type": "application/json",
         "X-Issuer-Timestamp": str(at),

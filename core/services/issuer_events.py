@@ -1,223 +1,285 @@
 """Events of the card issuer: node results, card numbers, temporary losses, locks, cancellations.
 
 An event is taken once, by its id. It says what happened outside, so it is never refused to
-a citizen: what contradicts the state here is kept aside for an operator. Node results may
-come in any order: the card is issued with the one that completes the six.
+a citizen: what contradicts the state here is kept aside for an operator, and looked at again
+whenever another event of the same person comes. What the events come to is told by
+`core/issuer_folds.py`; this writes what is new in it.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, String, Table, bindparam, select
+from sqlalchemy import select
 
-from core import applications, audit, cards, citizens, holders, notices, production
-from core.audit import Action
+from core import applications, audit, cards, citizens, issuer_log, notices, production
+from core.applications import applications as application_rows
+from core.audit import ISSUER, Action, Note
 from core.cards import CHENGDU, NUMBER, Card, CardState
+from core.citizens import Citizen
 from core.clock import Instant, china_date
-from core.database import Query, metadata
-from core.errors import Refusal
+from core.confirmation import Confirmation
+from core.database import Query
 from core.forms import normal_card_number
-from core.lookups import index_is, named
+from core.issuer_folds import CLOCKS_DIFFER, OrderTold, tell_card, tell_order
+from core.issuer_log import IssuerEvent, IssuerEventType, KeptEvent, Outcome
+from core.lists import any_of, fetch_any
 from core.notification_settings import Notice
-from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
+from core.production import NODES, NodeResult, NodeState, ProductionOrder
 from core.unit import Unit
 
-issuer_events = Table(
-    "issuer_events",
-    metadata,
-    Column("id", String(64), primary_key=True),
-    Column("type", String(24), nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("outcome", String(24), nullable=False),
-)
+MOST_AT_ONCE = 200
+"""Events in one transaction: it holds the rows of their persons, and on SQLite the writer."""
 
-_TAKE = Query(
-    lambda insert: (
-        insert(issuer_events)
-        .values(
-            id=bindparam("id"),
-            type=bindparam("type"),
-            received_at=bindparam("at"),
-            outcome=bindparam("outcome"),
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(issuer_events.c.id)
+_OWNERS = Query(
+    select(application_rows.c.number, application_rows.c.citizen_id).where(
+        any_of(application_rows.c.number)
     )
 )
-_SETTLE = Query(
-    issuer_events.update()
-    .where(issuer_events.c.id == bindparam("event_id"))
-    .values(outcome=bindparam("new_outcome"))
+_CARDS_OF = Query(
+    select(cards.cards).where(any_of(cards.cards.c.citizen_id)).order_by(cards.cards.c.id)
 )
-_CARD_OF_NUMBER = Query(
-    select(cards.cards.c.id).where(
-        cards.cards.c.region_code == CHENGDU,
-        index_is(cards.cards.c.number_index, "number_index"),
+_NUMBERS = Query(
+    select(cards.cards.c.number_index).where(
+        cards.cards.c.region_code == CHENGDU, any_of(cards.cards.c.number_index)
     )
 )
 
 
-class IssuerEventType(StrEnum):
-    NODE_RESULT = "NODE_RESULT"
-    TEMPORARY_LOSS = "TEMPORARY_LOSS"
-    LOCK = "LOCK"
-    UNLOCK = "UNLOCK"
-    CANCEL = "CANCEL"
+@dataclass(slots=True)
+class _Person:
+    """Everything of one person that events may be about, and what has come of them."""
+
+    citizen: Citizen
+    events: Sequence[KeptEvent]
+    orders: list[ProductionOrder] = field(default_factory=list)
+    cards: list[Card] = field(default_factory=list)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    nodes: list[tuple[ProductionOrder, Sequence[NodeState]]] = field(default_factory=list)
+    numbers: list[tuple[int, str | None, str | None]] = field(default_factory=list)
+    states: list[tuple[Card, Card]] = field(default_factory=list)
 
 
-class Outcome(StrEnum):
-    TAKEN = "TAKEN"
-    REPEATED = "REPEATED"
-    CONTRADICTION = "CONTRADICTION"
-    UNKNOWN_SUBJECT = "UNKNOWN_SUBJECT"
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerEvent:
-    """`at` is when it happened. Node results name an order, the others a card and its person."""
-
-    id: str
-    type: IssuerEventType
-    at: Instant
-    order_number: str | None = None
-    node: ProductionNode | None = None
-    result: NodeResult | None = None
-    reason: str | None = None
-    batch_number: str | None = None
-    card_number: str | None = field(default=None, repr=False)
-    social_security_number: str | None = field(default=None, repr=False)
-
-
-async def take_issuer_event(unit: Unit, event: IssuerEvent) -> Outcome:
-    taken = await unit.db.fetch_one(
-        _TAKE, id=event.id, type=event.type.value, at=unit.now, outcome=Outcome.TAKEN.value
-    )
-    if taken is None:
-        return Outcome.REPEATED
-    if event.type is IssuerEventType.NODE_RESULT:
-        outcome = await _take_node_result(unit, event)
-    else:
-        outcome = await _take_card_event(unit, event)
-    if outcome is not Outcome.TAKEN:
-        await unit.db.fetch(_SETTLE, event_id=event.id, new_outcome=outcome.value)
-    return outcome
-
-
-async def _take_node_result(unit: Unit, event: IssuerEvent) -> Outcome:
+async def take_issuer_events(unit: Unit, events: Sequence[IssuerEvent]) -> list[Outcome]:
+    """One outcome for each event, in their order; at most 200 at once."""
+    assert len(events) <= MOST_AT_ONCE
     vault = unit.tools.vault
-    owner = await production.owner_of(unit.db, event.order_number or "")
-    if owner is None or event.node is None or event.result is None:
-        return Outcome.UNKNOWN_SUBJECT
-    await citizens.lock(unit.db, owner)
-    order = await production.find_order(unit.db, vault, event.order_number or "")
-    assert order is not None
-    if order.state_of(event.node).result is NodeResult.DONE:
-        return Outcome.CONTRADICTION
-    reported = NodeState(event.node, event.result, event.at, event.reason)
-    nodes = {state.node: state for state in (*order.nodes, reported)}
-    complete = all(state.result is NodeResult.DONE for state in nodes.values())
-    if complete and not await _is_free(unit, _number_of(order, event)):
-        return Outcome.CONTRADICTION
-    await production.set_node(unit.db, order.id, reported)
-    await _start_next(unit, order, nodes)
-    await _note_card(unit, order, event)
-    await audit.record(unit, owner, Action.ISSUER_EVENT, event.result.value, node=event.node.value)
-    if complete:
-        await _issue_card(unit, order, event, nodes[NODES[-1]].at or event.at)
-    unit.progress_of.add(owner)
-    return Outcome.TAKEN
+    known = await issuer_log.known(unit.db, vault, (event.id for event in events))
+    new: dict[str, IssuerEvent] = {}
+    answers: list[Outcome | None] = []
+    for event in events:
+        before = known.get(event.id) or new.get(event.id)
+        if event.id not in known and before is None:
+            new[event.id] = event
+            answers.append(None)
+        else:
+            same = before is None or before == event
+            answers.append(Outcome.REPEATED if same else Outcome.CONTRADICTION)
+    outcomes = await _take(unit, list(new.values())) if new else {}
+    return [
+        outcomes[event.id] if answer is None else answer
+        for event, answer in zip(events, answers, strict=True)
+    ]
 
 
-async def _is_free(unit: Unit, number: str | None) -> bool:
-    """Whether there is a number, and no card of Chengdu has it yet."""
-    if number is None:
-        return False
-    indexes = unit.tools.vault.indexes(number, NUMBER)
-    return await unit.db.fetch_one(_CARD_OF_NUMBER, **named("number_index", indexes)) is None
+async def _take(unit: Unit, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
+    about = await _persons_of(unit, events)
+    persons = sorted({person for person in about.values() if person is not None})
+    people = await citizens.lock_many(unit.db, unit.tools.vault, persons)
+    pairs = [(event, about[event.id]) for event in events]
+    await issuer_log.add(unit.db, unit.tools.vault, pairs, unit.now)
+    outcomes = {event.id: Outcome.UNKNOWN_SUBJECT for event in events}
+    told = await _gather(unit, people)
+    taken = await _taken_numbers(unit, told)
+    for person in told:
+        await _tell(unit, person, taken)
+        outcomes |= {id_: told for id_, told in person.outcomes.items() if id_ in outcomes}
+    await _settle(unit, told)
+    return outcomes
 
 
-def _number_of(order: ProductionOrder, event: IssuerEvent) -> str | None:
-    if event.card_number:
-        return normal_card_number(event.card_number)
-    return order.card_number.reveal() if order.card_number else None
+async def _persons_of(unit: Unit, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
+    """By event id: the owner of the order, or whoever has the social security number."""
+    numbers = {event.order_number for event in events if event.order_number}
+    owners = {
+        row["number"]: int(row["citizen_id"])
+        for row in await fetch_any(unit.db, _OWNERS, sorted(numbers))
+    }
+    named = {event.social_security_number for event in events if event.social_security_number}
+    people = await citizens.ids_of_numbers(unit.db, unit.tools.vault, sorted(named))
+    return {
+        event.id: owners.get(event.order_number or "")
+        if event.type is IssuerEventType.NODE_RESULT
+        else people.get(event.social_security_number or "")
+        for event in events
+    }
 
 
-async def _start_next(
-    unit: Unit, order: ProductionOrder, nodes: Mapping[ProductionNode, NodeState]
+async def _gather(unit: Unit, people: dict[int, Citizen]) -> list[_Person]:
+    vault = unit.tools.vault
+    events = await issuer_log.of_persons(unit.db, vault, people)
+    found = {id_: _Person(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())}
+    for order in await production.orders_of(unit.db, vault, people):
+        found[order.citizen_id].orders.append(order)
+    for row in await fetch_any(unit.db, _CARDS_OF, people):
+        found[row["citizen_id"]].cards.append(Card.stored(row, vault))
+    return list(found.values())
+
+
+async def _tell(unit: Unit, person: _Person, taken: set[str]) -> None:
+    """Orders first: a card that one of them makes may be what other events are about."""
+    for order in person.orders:
+        mine = [
+            kept for kept in person.events if kept.event.order_number == order.application.number
+        ]
+        if mine:
+            await _tell_order(unit, person, order, mine, taken)
+    for card in person.cards:
+        mine = [kept for kept in person.events if _names(kept.event, card, unit)]
+        if mine:
+            await _tell_card(unit, person, card, mine)
+    for kept in person.events:
+        person.outcomes.setdefault(kept.id, _without_subject(kept))
+
+
+def _names(event: IssuerEvent, card: Card, unit: Unit) -> bool:
+    return event.type is not IssuerEventType.NODE_RESULT and card.has_number(
+        normal_card_number(event.card_number or ""), unit.tools.vault
+    )
+
+
+# --- orders --------------------------------------------------------------------------------
+
+
+async def _tell_order(
+    unit: Unit,
+    person: _Person,
+    order: ProductionOrder,
+    events: Sequence[KeptEvent],
+    taken: set[str],
 ) -> None:
-    """The first node that is not done is under way."""
-    following = next((node for node in NODES if nodes[node].result is not NodeResult.DONE), None)
-    if following is not None and nodes[following].result is NodeResult.PENDING:
-        await production.set_node(
-            unit.db, order.id, NodeState(following, NodeResult.IN_PROGRESS, None, None)
-        )
+    readable = [kept for kept in events if kept.event.node and kept.event.result]
+    in_time = [kept for kept in readable if kept.event.at <= unit.now + CLOCKS_DIFFER]
+    told = tell_order(order, in_time, taken=taken)
+    person.outcomes |= dict.fromkeys((kept.id for kept in events), Outcome.CONTRADICTION)
+    person.outcomes |= told.outcomes
+    if order.confirmation is Confirmation.BEING_CONFIRMED:
+        await production.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
+    states = [told.nodes[node] for node in NODES if told.nodes[node] != order.state_of(node)]
+    if states:
+        person.nodes.append((order, states))
+        unit.progress_of.add(order.citizen_id)
+    stored = order.card_number.reveal() if order.card_number else None
+    if (told.batch, told.number) != (order.batch_number, stored):
+        person.numbers.append((order.id, told.batch, told.number))
+        unit.progress_of.add(order.citizen_id)
+    if told.ready_at is not None and not order.ready:
+        await _issue_card(unit, person, order, told, told.ready_at, taken)
 
 
-async def _note_card(unit: Unit, order: ProductionOrder, event: IssuerEvent) -> None:
-    known = order.card_number.reveal() if order.card_number else None
-    number = _number_of(order, event)
-    batch = event.batch_number or order.batch_number
-    if (batch, number) != (order.batch_number, known):
-        await production.set_card(unit.db, unit.tools.vault, order.id, batch, number)
+async def _taken_numbers(unit: Unit, people: Iterable[_Person]) -> set[str]:
+    """Of the numbers for cards that may become ready now, those that a card of Chengdu has."""
+    vault = unit.tools.vault
+    numbers = {
+        normal_card_number(kept.event.card_number)
+        for person in people
+        if any(kept.event.node is NODES[-1] for kept in person.events)
+        for kept in person.events
+        if kept.event.card_number and kept.event.result is NodeResult.DONE
+    }
+    indexes = {index: number for number in numbers for index in vault.indexes(number, NUMBER)}
+    rows = await fetch_any(unit.db, _NUMBERS, indexes)
+    return {indexes[bytes(row["number_index"])] for row in rows}
 
 
 async def _issue_card(
-    unit: Unit, order: ProductionOrder, event: IssuerEvent, ready_at: Instant
+    unit: Unit,
+    person: _Person,
+    order: ProductionOrder,
+    told: OrderTold,
+    ready_at: Instant,
+    taken: set[str],
 ) -> None:
     """Production reached 可领卡: the card exists, sealed."""
-    vault = unit.tools.vault
-    number = _number_of(order, event)
-    assert number is not None
+    assert told.number is not None
+    taken.add(told.number)
     card_id = await cards.issue(
         unit.db,
-        vault,
+        unit.tools.vault,
         unit.now,
         citizen_id=order.citizen_id,
-        number=number,
+        number=told.number,
         region_code=CHENGDU,
         bank_code=order.bank_code,
-        batch_number=event.batch_number or order.batch_number,
+        batch_number=told.batch,
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
-    await audit.record(unit, order.citizen_id, Action.CARD_ISSUED, card=card_id)
-    citizen = await citizens.find(unit.db, vault, order.citizen_id)
-    assert citizen is not None
-    await notices.send(unit, citizen, Notice.CARD_READY)
+    rows = await fetch_any(unit.db, _CARDS_OF, [order.citizen_id])
+    person.cards = [Card.stored(row, unit.tools.vault) for row in rows]
+    person.notes.append(_note(unit, person, Action.CARD_ISSUED, audit.DONE, card=card_id))
+    await notices.send(unit, person.citizen, Notice.CARD_READY)
 
 
-async def _take_card_event(unit: Unit, event: IssuerEvent) -> Outcome:
-    vault = unit.tools.vault
-    citizen = await citizens.find_by_number(unit.db, vault, event.social_security_number or "")
-    if citizen is None:
-        return Outcome.UNKNOWN_SUBJECT
-    holder = await holders.lock(unit.db, vault, unit.now, citizen.id)
+# --- cards ---------------------------------------------------------------------------------
+
+
+async def _tell_card(unit: Unit, person: _Person, card: Card, events: Sequence[KeptEvent]) -> None:
+    told = tell_card(card.base, events, unit.now)
+    person.outcomes |= told.outcomes
+    before, after = card.lapsed(unit.now), told.card.lapsed(unit.now)
+    if (after.state, after.state_since) == (before.state, before.state_since):
+        return
+    if before.state is CardState.CANCELLED:
+        return
+    person.states.append((card, told.card))
+    if told.card.state is CardState.CANCELLED and card.base.state is CardState.SEALED:
+        # A new card that ends before its activation ends the application that made it.
+        await applications.close(unit.db, person.citizen.id, unit.now)
+
+
+# --- what became of them -------------------------------------------------------------------
+
+
+async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
+    """Writes what changed, and an audit entry for each event that is taken now."""
+    db, vault = unit.db, unit.tools.vault
+    await production.set_nodes(db, [change for person in people for change in person.nodes])
+    await production.set_cards(db, vault, [row for person in people for row in person.numbers])
+    await cards.save_told(db, [pair for person in people for pair in person.states])
+    changed: list[tuple[str, Outcome, int]] = []
+    notes: list[Note] = []
+    for person in people:
+        for kept in person.events:
+            outcome = person.outcomes[kept.id]
+            if outcome is kept.outcome:
+                continue
+            changed.append((kept.id, outcome, person.citizen.id))
+            if Outcome.TAKEN in (outcome, kept.outcome):
+                notes.append(_note_of(unit, person, kept.event, outcome))
+        notes += person.notes
+    if changed:
+        await issuer_log.settle(unit.db, changed)
+    if notes:
+        await audit.append(unit.db, unit.tools.seals, notes)
+
+
+def _without_subject(kept: KeptEvent) -> Outcome:
+    """Of the person, but of no card or order of theirs; what was taken of one that is gone stays."""
+    return Outcome.TAKEN if kept.outcome is Outcome.TAKEN else Outcome.UNKNOWN_SUBJECT
+
+
+def _note_of(unit: Unit, person: _Person, event: IssuerEvent, outcome: Outcome) -> Note:
+    what = event.result or event.type
+    result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
+    if event.node is not None:
+        return _note(unit, person, Action.ISSUER_EVENT, result, node=event.node.value)
     number = normal_card_number(event.card_number or "")
-    card = next((card for card in holder.cards if card.has_number(number, vault)), None)
-    if card is None:
-        return Outcome.UNKNOWN_SUBJECT
-    try:
-        moved = _moved(card, event)
-    except Refusal:
-        return Outcome.CONTRADICTION
-    await cards.save_state(unit.db, moved)
-    if moved.state is CardState.CANCELLED and _application_rests_on(holder, card):
-        await applications.close(unit.db, citizen.id, unit.now)
-    await audit.record(unit, citizen.id, Action.ISSUER_EVENT, event.type.value, card=card.id)
-    return Outcome.TAKEN
+    card = next(card for card in person.cards if card.has_number(number, unit.tools.vault))
+    return _note(unit, person, Action.ISSUER_EVENT, result, card=card.id)
 
 
-def _moved(card: Card, event: IssuerEvent) -> Card:
-    if event.type is IssuerEventType.TEMPORARY_LOSS:
-        return card.temporary_loss(event.at)
-    if event.type is IssuerEventType.LOCK:
-        return card.lock(event.at)
-    if event.type is IssuerEventType.UNLOCK:
-        return card.unlock(event.at)
-    return card.cancel(event.at)
-
-
-def _application_rests_on(holder: holders.Holder, card: Card) -> bool:
-    """A new card that is cancelled before its activation ends the application that made it."""
-    return holder.application is not None and card.state is CardState.SEALED
+def _note(unit: Unit, person: _Person, action: Action, result: str, **details: str | int) -> Note:
+    text = json.dumps(details, ensure_ascii=False, sort_keys=True)
+    return Note(person.citizen.id, unit.now, action, result, ISSUER, 0, text)

@@ -1,11 +1,11 @@
 """What the card issuer posts: signed events, one by one or in batches.
 
 Headers: `X-Issuer-Timestamp` (Unix seconds, at most five minutes off) and
-`X-Issuer-Signature` (lowercase hex HMAC-SHA-256 of timestamp, `.` and body).
+`X-Issuer-Signature` (`core/issuer_signers.py` says over what; the setting says which).
+The body is one event, or `{"events": [...]}` with at most 1,000 of them.
 """
 
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -15,16 +15,24 @@ from starlette.responses import JSONResponse, Response
 
 from core.clock import MINUTE, SECOND, Instant, instant
 from core.errors import Language, TryAgainLater
+from core.issuer_log import IssuerEvent, IssuerEventType, Outcome
+from core.issuer_signers import SIGNERS, is_signed
 from core.production import NodeResult, ProductionNode
-from core.services.issuer_events import IssuerEvent, IssuerEventType, take_issuer_event
+from core.services.issuer_events import MOST_AT_ONCE, take_issuer_events
 from core.settings import Settings
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
 MOST_EVENTS = 1_000
 PERMITTED_SKEW = 5 * MINUTE
+_LONGEST_REASON = 200
+_LONGEST_TEXT = 64
 
 log = structlog.get_logger("issuer")
+
+
+class UnreadableEvent(Exception):
+    """Says what is wrong with it, without quoting it."""
 
 
 class EventIn(msgspec.Struct, rename="camel", kw_only=True):
@@ -40,6 +48,12 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
     social_security_number: str | None = None
 
     def to_core(self) -> IssuerEvent:
+        """Raises `UnreadableEvent`."""
+        texts = (self.id, self.order_number, self.batch_number, self.card_number)
+        if self.at.tzinfo is None or not self.id:
+            raise UnreadableEvent("An event needs an id, and an offset in `at`.")
+        if any(len(text or "") > _LONGEST_TEXT for text in texts):
+            raise UnreadableEvent(f"An id or number has at most {_LONGEST_TEXT} characters.")
         return IssuerEvent(
             id=self.id,
             type=self.type,
@@ -47,7 +61,7 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
             order_number=self.order_number,
             node=self.node,
             result=self.result,
-            reason=self.reason and self.reason[:200],
+            reason=self.reason and self.reason[:_LONGEST_REASON],
             batch_number=self.batch_number,
             card_number=self.card_number,
             social_security_number=self.social_security_number,
@@ -58,46 +72,70 @@ class EventsIn(msgspec.Struct):
     events: list[EventIn]
 
 
+class _Shape(msgspec.Struct):
+    events: msgspec.Raw = msgspec.Raw()
+
+
 def issuer_events_endpoint(
     application: Application,
 ) -> Callable[[Request], Awaitable[Response]]:
     async def issuer_events(request: Request) -> Response:
         body = await request.body()
-        if not is_signed(application.tools.settings, request, body, application.clock()):
+        if not _is_signed_now(application.tools.settings, request, body, application.clock()):
             return _refused(401, "The signature or its time is not valid.")
         try:
-            batch = msgspec.json.decode(body, type=EventsIn)
-        except msgspec.DecodeError as error:
-            return _refused(400, f"The events cannot be read: {error}.")
-        if len(batch.events) > MOST_EVENTS:
+            events = read_events(body)
+        except UnreadableEvent as error:
+            return _refused(400, str(error))
+        if len(events) > MOST_EVENTS:
             return _refused(400, f"A batch has at most {MOST_EVENTS} events.")
-        if any(event.at.tzinfo is None or len(event.id) > 64 for event in batch.events):
-            return _refused(
-                400, "An event needs an id of at most 64 characters and an offset in `at`."
-            )
-        context = Context(application, Language.ZH, "", None)
         try:
-            outcomes = [
-                {"id": event.id, "outcome": await run(context, take_issuer_event, event.to_core())}
-                for event in batch.events
-            ]
+            outcomes = await take_all(application, events)
         except TryAgainLater:
             return _refused(503, "Nothing more could be taken now; send the batch again.")
-        return JSONResponse({"events": outcomes})
+        answer = [
+            {"id": event.id, "outcome": outcome.value}
+            for event, outcome in zip(events, outcomes, strict=True)
+        ]
+        return JSONResponse({"events": answer})
 
     return issuer_events
 
 
-def is_signed(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
+async def take_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
+    """In transactions of their own, so that citizens need not wait for a whole batch.
+
+    Raises `TryAgainLater`; what was taken by then is known when the events come again.
+    """
+    context = Context(application, Language.ZH, "", None)
+    outcomes: list[Outcome] = []
+    for first in range(0, len(events), MOST_AT_ONCE):
+        some = events[first : first + MOST_AT_ONCE]
+        outcomes += await run(context, take_issuer_events, some)
+    return outcomes
+
+
+def read_events(body: bytes) -> list[IssuerEvent]:
+    """One event, or a batch. Raises `UnreadableEvent`."""
+    try:
+        if not bytes(msgspec.json.decode(body, type=_Shape).events):
+            return [msgspec.json.decode(body, type=EventIn).to_core()]
+        return [event.to_core() for event in msgspec.json.decode(body, type=EventsIn).events]
+    except msgspec.ValidationError as error:
+        raise UnreadableEvent(f"The events cannot be read: {error}.") from None
+    except msgspec.DecodeError:
+        raise UnreadableEvent("The events are no JSON.") from None
+
+
+def _is_signed_now(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
     timestamp = request.headers.get("x-issuer-timestamp", "")
-    signature = request.headers.get("x-issuer-signature", "")
-    if not (timestamp.isascii() and timestamp.isdigit() and signature.isascii()):
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return False
-    if len(timestamp) > 12 or abs(int(timestamp) * SECOND - now) > PERMITTED_SKEW:
+    if abs(int(timestamp) * SECOND - now) > PERMITTED_SKEW:
         return False
     key = settings.issuer_event_key.reveal().encode()
-    expected = hmac.new(key, f"{timestamp}.".encode() + body, "sha256").hexdigest()
-    return bool(key) and hmac.compare_digest(expected, signature)
+    signature = request.headers.get("x-issuer-signature", "")
+    return is_signed(SIGNERS[settings.issuer_event_signer], key, timestamp, body, signature)
 
 
 def _refused(status: int, message: str) -> Response:

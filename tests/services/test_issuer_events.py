@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from core import issuer_log
 from sandbox.issuer import signed_headers
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
@@ -31,7 +32,7 @@ async def test_takes_a_node_result_once(world: World) -> None:
     assert (await history(world, citizen.person)).count("ISSUER_EVENT") == 1
 
 
-async def test_node_results_may_come_in_any_order(world: World) -> None:
+async def test_a_node_result_that_comes_early_waits(world: World) -> None:
     citizen = await world.enter("in-production")
     ready_at = datetime(2025, 1, 20, 9, tzinfo=UTC)
     events = [
@@ -44,14 +45,14 @@ async def test_node_results_may_come_in_any_order(world: World) -> None:
     while_open = await citizen.progress()
     last = await outcomes(world, node_result("STOCK_TRANSFER"))
 
-    assert (early, last) == (["TAKEN"] * 3, ["TAKEN"])
+    assert (early, last) == (["WAITING", "TAKEN", "TAKEN"], ["TAKEN"])
     assert [node["result"] for node in while_open["nodes"]] == [
         "DONE",
         "DONE",
         "DONE",
         "DONE",
         "IN_PROGRESS",
-        "DONE",
+        "PENDING",
     ]
     shown = await citizen.status()
     assert (shown["state"], shown["cardNumber"], shown["issueDate"]) == (
@@ -59,6 +60,137 @@ async def test_node_results_may_come_in_any_order(world: World) -> None:
         "SAMPLE77X",
         "2025-01-20",
     )
+    assert await open_events(world) == []
+
+
+async def test_a_failure_and_its_retry_may_change_places(world: World) -> None:
+    citizen = await world.enter("in-production")
+    failed_at = datetime.now(UTC) - timedelta(hours=2)
+
+    answered = await outcomes(
+        world,
+        node_result("MANUFACTURE"),
+        node_result("MANUFACTURE", result="FAILED", reason="照片", at=failed_at.isoformat()),
+    )
+
+    assert answered == ["TAKEN", "TAKEN"]
+    assert [node["result"] for node in (await citizen.progress())["nodes"]][2:4] == [
+        "DONE",
+        "IN_PROGRESS",
+    ]
+
+
+async def test_a_node_fails_and_is_done_again(world: World) -> None:
+    citizen = await world.enter("in-production")
+
+    await outcomes(world, node_result("MANUFACTURE", result="FAILED", reason="照片模糊"))
+    failed = (await citizen.progress())["nodes"][2]
+    await outcomes(world, node_result("MANUFACTURE"))
+
+    assert failed["result"] == "FAILED"
+    assert "照片模糊" in failed["message"]
+    assert (await citizen.progress())["nodes"][2]["result"] == "DONE"
+
+
+async def test_what_fails_after_it_was_done_contradicts_in_either_order(world: World) -> None:
+    done_at = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    failed = node_result("MANUFACTURE", result="FAILED")
+
+    early = await outcomes(world, failed)
+    await outcomes(world, node_result("MANUFACTURE", at=done_at))
+
+    assert early == ["TAKEN"]
+    assert await open_events(world) == [(failed["id"], "CONTRADICTION")]
+
+
+async def test_an_id_that_is_used_for_something_else_contradicts(world: World) -> None:
+    event = node_result("MANUFACTURE")
+    await outcomes(world, event)
+    before = await world.rows()
+
+    assert await outcomes(world, event | {"node": "KEY_LOADING"}) == ["CONTRADICTION"]
+    assert await world.rows() == before
+
+
+async def test_an_order_that_moves_is_confirmed(world: World) -> None:
+    """The issuer's answer to the order was lost, and its first event came before we asked."""
+    citizen = await world.enter("lost")
+    await world.http.post(
+        "/sandbox/partners/fault",
+        json={"partner": "issuer", "path": "/orders", "fault": "LOST_ANSWER"},
+    )
+    given = reissue_of(citizen.person, code=await citizen.code("REISSUE_CARD"))
+    answer = await citizen.do("reissueCard", "applicationNumber", **given)
+
+    await outcomes(world, node_result("INTAKE", orderNumber=answer["applicationNumber"]))
+
+    shown = await citizen.ask(
+        "{ productionProgress { ... on ProductionProgress { confirmation } } }"
+    )
+    assert shown == {"confirmation": "CONFIRMED"}
+
+
+async def test_card_events_may_change_places(world: World, active: FrontEnd) -> None:
+    now = datetime.now(UTC)
+    locked_at, unlocked_at = now - timedelta(minutes=2), now - timedelta(minutes=1)
+
+    unlocked = await outcomes(world, card_event("UNLOCK", "active", at=unlocked_at.isoformat()))
+    meanwhile = await active.status()
+    locked = await outcomes(world, card_event("LOCK", "active", at=locked_at.isoformat()))
+
+    assert (unlocked, locked) == (["CONTRADICTION"], ["TAKEN"])
+    assert meanwhile["state"] == "ACTIVE"
+    assert (await active.status())["state"] == "ACTIVE"
+    assert await open_events(world) == []
+    assert (await history(world, active.person))[-2:] == [
+        "ISSUER_EVENT LOCK",
+        "ISSUER_EVENT UNLOCK",
+    ]
+
+
+async def test_what_the_citizen_did_since_is_not_undone(world: World, active: FrontEnd) -> None:
+    """A lock of yesterday arrives after today's loss report."""
+    await active.do("reportLoss", phone=active.person.phone, code=await active.code("REPORT_LOSS"))
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+
+    answered = await outcomes(world, card_event("LOCK", "active", at=yesterday))
+
+    assert answered == ["CONTRADICTION"]
+    assert (await active.status())["state"] == "LOST"
+
+
+async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+    answered = await outcomes(
+        world,
+        card_event("LOCK", "active", at=tomorrow),
+        node_result("MANUFACTURE", at=tomorrow),
+    )
+
+    assert answered == ["CONTRADICTION", "CONTRADICTION"]
+    assert (await active.status())["state"] == "ACTIVE"
+
+
+async def test_takes_one_event_without_a_batch(world: World, active: FrontEnd) -> None:
+    body = json.dumps(card_event("LOCK", "active")).encode()
+
+    response = await send(world, body, headers_of(world, body))
+
+    assert [event["outcome"] for event in response.json()["events"]] == ["TAKEN"]
+    assert (await active.status())["state"] == "LOCKED"
+
+
+async def test_takes_a_thousand_at_once_and_no_more(world: World) -> None:
+    events = [card_event("UNLOCK", "active", cardNumber="SAMPLE999") for _ in range(1001)]
+    before = await world.rows()
+
+    body = body_of(*events)
+    refused = await send(world, body, headers_of(world, body))
+    assert await world.rows() == before
+    taken = await outcomes(world, *events[:1000])
+
+    assert (refused.status_code, taken) == (400, ["UNKNOWN_SUBJECT"] * 1000)
 
 
 async def test_keeps_aside_what_contradicts_the_order(world: World) -> None:
@@ -304,6 +436,11 @@ def headers_of(world: World, body: bytes, seconds: int = 0) -> dict[str, str]:
     """Signed by the issuer so many seconds from now."""
     key = world.application.tools.settings.issuer_event_key.reveal().encode()
     return signed_headers(key, body, int(time.time()) + seconds)
+
+
+async def open_events(world: World) -> list[tuple[str, str]]:
+    rows = await issuer_log.open_events(world.application.database, 100)
+    return [(row["id"], row["outcome"]) for row in rows]
 
 
 async def send(world: World, body: bytes, headers: dict[str, str]) -> httpx.Response:
