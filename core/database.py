@@ -169,6 +169,49 @@ class _Pending:
             self.future.set_exception(self.error)
 
 
+class _Read:
+    """A statement that waits for a reader, and then its rows."""
+
+    __slots__ = ("arguments", "error", "future", "rows", "sql")
+
+    def __init__(self, sql: str, arguments: list[Any], future: "asyncio.Future[Any]") -> None:
+        self.sql = sql
+        self.arguments = arguments
+        self.future = future
+        self.rows: list[Row] = []
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.rows)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Reader(sqlite3.Connection):
+    """A connection whose `commit` runs every waiting read: one hop for all of them."""
+
+    reads: "list[_Read]" = []  # noqa: RUF012 - each hop brings its own
+
+    def commit(self) -> None:
+        for read in self.reads:
+            try:
+                read.rows = _rows(self.execute(read.sql, read.arguments))
+            except BaseException as error:
+                read.error = _translated(error)
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+    """By name in a dict: `sqlite3.Row` compares the names one by one at each access."""
+    found = cursor.fetchall()
+    if not found:
+        return found
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, values, strict=True)) for values in found]
+
+
 class _GroupCommit(sqlite3.Connection):
     """A connection whose `commit` runs every waiting job and commits them together."""
 
@@ -247,7 +290,7 @@ class _SqliteTransaction:
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(SqliteDatabase.dialect, values)
         try:
-            return self._connection.execute(sql, arguments).fetchall()
+            return _rows(self._connection.execute(sql, arguments))
         except sqlite3.IntegrityError as error:
             if _is_of_a_key(error):
                 raise UniqueViolation from error
@@ -291,7 +334,10 @@ def _is_of_a_key(error: sqlite3.IntegrityError) -> bool:
 
 
 class SqliteDatabase:
-    """WAL, `synchronous=FULL`; two readers, one writer, each with a thread of its own."""
+    """WAL, `synchronous=FULL`; two readers, one writer, each with a thread of its own.
+
+    What is read in one turn of the loop, and while a reader is at work, goes to it together.
+    """
 
     dialect: Dialect = SQLiteDialect_aiosqlite(paramstyle="qmark")
 
@@ -303,7 +349,9 @@ class SqliteDatabase:
         done: list[_Pending],
     ) -> None:
         self._readers = readers
-        self._turn = 0
+        self._idle = list(readers)
+        self._waiting: list[_Read] = []
+        self._hops: set[asyncio.Task[None]] = set()
         self._writer = writer
         self._jobs = jobs
         self._done = done
@@ -320,16 +368,35 @@ class SqliteDatabase:
             return _GroupCommit(jobs, done, *args, **kwargs)
 
         writer = await _open_connection(path, factory=writer_connection)
-        readers = [await _open_connection(path) for _ in range(2)]
+        readers = [await _open_connection(path, factory=_Reader) for _ in range(2)]
         return cls(readers, writer, jobs, done)
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(self.dialect, values)
-        self._turn = (self._turn + 1) % len(self._readers)
+        read = _Read(sql, arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(read)
+        if self._idle:
+            hop = asyncio.create_task(self._read_all(self._idle.pop()))
+            self._hops.add(hop)
+            hop.add_done_callback(self._hops.discard)
+        return await read.future  # type: ignore[no-any-return]
+
+    async def _read_all(self, reader: aiosqlite.Connection) -> None:
+        connection = reader._conn  # noqa: SLF001
+        assert isinstance(connection, _Reader)
         try:
-            return await self._readers[self._turn].execute_fetchall(sql, arguments)  # type: ignore[return-value]
-        except sqlite3.DatabaseError as error:
-            raise _translated(error) from error
+            while self._waiting:
+                reads, self._waiting = self._waiting, []
+                connection.reads = reads
+                try:
+                    await reader.commit()
+                except Exception as error:
+                    for read in reads:
+                        read.error = error
+                for read in reads:
+                    read.settle()
+        finally:
+            self._idle.append(reader)
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
@@ -354,6 +421,7 @@ class SqliteDatabase:
     async def close(self) -> None:
         if self._pump is not None:
             await self._pump
+        await asyncio.gather(*self._hops)
         for connection in (self._writer, *self._readers):
             await connection.close()
 
@@ -368,7 +436,6 @@ async def _open_connection(path: str, **options: Any) -> aiosqlite.Connection:
 
 
 async def _set_up(connection: aiosqlite.Connection) -> None:
-    connection.row_factory = sqlite3.Row
     try:
         for pragma in _PRAGMAS:
             await connection.execute_fetchall(pragma)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -314,3 +314,59 @@ async def read_anew(database_url: str) -> list[str]:
         return await keys(database)
     finally:
         await database.close()
+
+
+# --- reads that share a hop ----------------------------------------------------------------
+
+
+WRONG = Query(text("SELECT * FROM nowhere"))
+
+
+async def test_reads_of_one_turn_share_a_hop(sqlite: SqliteDatabase) -> None:
+    await sqlite.write(lambda db: put(db, "a"))
+    hops = 0
+    for reader in sqlite._readers:
+        commit = reader.commit
+
+        async def counted(commit: Callable[[], Awaitable[None]] = commit) -> None:
+            nonlocal hops
+            hops += 1
+            await commit()
+
+        reader.commit = counted  # type: ignore[method-assign]
+
+    found = await asyncio.gather(*(sqlite.fetch(ONE, key=b"a") for _ in range(50)))
+
+    assert all(rows[0]["key"] == b"a" for rows in found)
+    assert hops <= 2
+
+
+async def test_a_read_that_fails_harms_none_beside_it(sqlite: SqliteDatabase) -> None:
+    await sqlite.write(lambda db: put(db, "a"))
+
+    before, wrong, after = await asyncio.gather(
+        sqlite.fetch(ONE, key=b"a"),
+        sqlite.fetch(WRONG),
+        sqlite.fetch(ONE, key=b"a"),
+        return_exceptions=True,
+    )
+
+    assert isinstance(wrong, DatabaseUnavailable)
+    assert before == after != []
+
+
+async def test_a_reader_goes_on_when_a_caller_is_gone(sqlite: SqliteDatabase) -> None:
+    gone = asyncio.create_task(sqlite.fetch(ONE, key=b"a"))
+    stays = asyncio.create_task(sqlite.fetch(ONE, key=b"a"))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    assert await asyncio.wait_for(stays, 5) == []
+    assert await asyncio.wait_for(sqlite.fetch(ONE, key=b"a"), 5) == []
+
+
+async def test_readings_see_what_was_written_before_them(sqlite: SqliteDatabase) -> None:
+    for number in range(20):
+        key = f"k{number}"
+        await sqlite.write(lambda db, key=key: put(db, key))
+        assert len(await sqlite.fetch(ONE, key=key.encode())) == 1
