@@ -23,6 +23,7 @@ from core.production_changes import positions
 SWEEP_SECONDS = 0.35
 """Two reads for all watchers together; a session's end and another process's change wait for it."""
 SWEEPS_BESIDE_A_RELAY = 15
+MOST_OF_A_SESSION = 10
 
 log = structlog.get_logger("live")
 
@@ -71,7 +72,7 @@ class Live:
         self._database = database
         self._clock = clock
         self._relay = relay
-        self._watchers: dict[int, set[Watcher]] = defaultdict(set)
+        self._watchers: dict[int, dict[Watcher, None]] = defaultdict(dict)
         self._sweeper: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -101,12 +102,18 @@ class Live:
 
     @contextlib.contextmanager
     def watch(self, citizen_id: int, session_id: int) -> Iterator[Watcher]:
+        """A session that watches too often loses its oldest watcher: nobody may be left there."""
         watcher = Watcher(citizen_id, session_id)
-        self._watchers[citizen_id].add(watcher)
+        watchers = self._watchers[citizen_id]
+        own = [older for older in watchers if older.session_id == session_id]
+        if len(own) >= MOST_OF_A_SESSION:
+            own[0].end()
+            del watchers[own[0]]
+        watchers[watcher] = None
         try:
             yield watcher
         finally:
-            self._watchers[citizen_id].discard(watcher)
+            self._watchers[citizen_id].pop(watcher, None)
             if not self._watchers[citizen_id]:
                 del self._watchers[citizen_id]
 

@@ -44,6 +44,8 @@ def metrics_endpoint(application: Application) -> Callable[[Request], Awaitable[
             "# TYPE card_gateway_outbox gauge\n"
             f'card_gateway_outbox{{state="waiting"}} {row["waiting"]}\n'
             f'card_gateway_outbox{{state="parked"}} {row["parked"]}\n'
+            "# TYPE card_gateway_subscriptions gauge\n"
+            f"card_gateway_subscriptions {application.live.watching}\n"
         )
 
     return metrics

@@ -136,6 +136,25 @@ async def test_a_watcher_is_woken_by_what_is_theirs_alone(database: Database) ->
     assert running.watching == 0
 
 
+async def test_a_session_that_watches_too_often_loses_its_oldest_watcher(
+    database: Database,
+) -> None:
+    async with started(database, None) as running:
+        with contextlib.ExitStack() as watched:
+            watchers = [
+                watched.enter_context(running.watch(SOMEBODY, 1))
+                for _ in range(live.MOST_OF_A_SESSION)
+            ]
+            of_another_session = watched.enter_context(running.watch(SOMEBODY, 2))
+            watchers.append(watched.enter_context(running.watch(SOMEBODY, 1)))
+
+            going_on = [await is_woken(watcher) for watcher in (*watchers, of_another_session)]
+
+            assert going_on == [False] + [True] * (live.MOST_OF_A_SESSION + 1)
+            assert running.watching == live.MOST_OF_A_SESSION + 1
+    assert running.watching == 0
+
+
 async def test_a_relay_wakes_watchers_of_another_process(
     database: Database, relay: Callable[..., Relay]
 ) -> None:

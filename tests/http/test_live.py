@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -283,6 +284,47 @@ def events_of(response: httpx.Response) -> Iterator[Any]:
     for line in response.iter_lines():
         if line.startswith("data:") and line.removeprefix("data:").strip():
             yield json.loads(line.removeprefix("data:"))
+
+
+async def test_who_closes_the_socket_is_forgotten(live_server: str, http: httpx.Client) -> None:
+    given = {"Authorization": f"Bearer {sign_in(http, 'in-production')}"}
+
+    async with socket(live_server, given) as connection:
+        await subscribe(connection, PROGRESS)
+        await receive(connection)
+        in_between = await asyncio.to_thread(watching, http)
+
+    assert in_between == 1
+    await asyncio.to_thread(must_be_forgotten, http)
+
+
+def test_who_leaves_the_event_stream_is_forgotten(http: httpx.Client) -> None:
+    token = sign_in(http, "in-production")
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+
+    with http.stream("POST", "/graphql", json={"query": PROGRESS}, headers=headers) as response:
+        events = events_of(response)
+        next(events)
+        in_between = watching(http)
+
+    assert in_between == 1
+    must_be_forgotten(http)
+
+
+def must_be_forgotten(http: httpx.Client) -> None:
+    for _ in range(50):
+        if watching(http) == 0:
+            return
+        time.sleep(0.1)
+    pytest.fail("a watcher is still kept for somebody who has gone")
+
+
+def watching(http: httpx.Client) -> int:
+    found = re.search(
+        r"^card_gateway_subscriptions (\d+)$", http.get("/metrics").text, re.MULTILINE
+    )
+    assert found is not None
+    return int(found[1])
 
 
 def test_the_server_tells_what_it_is_not(http: httpx.Client) -> None:
