@@ -79,10 +79,11 @@ class _Platform:
         code = query.get("code", "")
         if self._world.get(USED_CODES, code):
             return _error(40163, "code been used")
-        authorized = self._world.take(CODES, code)
+        authorized = self._world.get(CODES, code)
         if authorized is None or authorized["until"] < seconds():
             return _error(40029, "invalid code")
-        self._world.put(USED_CODES, code, {"at": seconds()})
+        if not self._world.add(USED_CODES, code, {"at": seconds()}):
+            return _error(40163, "code been used")
         return JSONResponse(
             {
                 "access_token": secrets.token_urlsafe(64),
