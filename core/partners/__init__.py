@@ -6,6 +6,7 @@ import httpx
 
 from core.partners.base import NotTaken, OutcomeUnknown, PartnerFailed, Rejected
 from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegistryCard
+from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
@@ -20,6 +21,7 @@ __all__ = [
     "NotTaken",
     "OutcomeUnknown",
     "PartnerFailed",
+    "PartnerHealth",
     "Partners",
     "PopulationRegistry",
     "RegistryCard",
@@ -37,19 +39,24 @@ class Partners:
     insurance_registry: InsuranceRegistry
     card_registry: CardRegistry
     issuer: Issuer
+    health: tuple[PartnerHealth, ...] = ()
 
 
 def build_partners(settings: Settings, http: httpx.AsyncClient) -> Partners:
+    sms = HttpSms(http, settings.sms_url, settings.sms_token)
+    population = HttpPopulationRegistry(
+        http, settings.population_registry_url, settings.population_registry_token
+    )
+    insurances = HttpInsuranceRegistry(
+        http, settings.insurance_registry_url, settings.insurance_registry_token
+    )
+    cards = HttpCardRegistry(http, settings.card_registry_url, settings.card_registry_token)
+    issuer = HttpIssuer(http, settings.issuer_url, settings.issuer_token)
     return Partners(
-        sms=HttpSms(http, settings.sms_url, settings.sms_token),
-        population_registry=HttpPopulationRegistry(
-            http, settings.population_registry_url, settings.population_registry_token
-        ),
-        insurance_registry=HttpInsuranceRegistry(
-            http, settings.insurance_registry_url, settings.insurance_registry_token
-        ),
-        card_registry=HttpCardRegistry(
-            http, settings.card_registry_url, settings.card_registry_token
-        ),
-        issuer=HttpIssuer(http, settings.issuer_url, settings.issuer_token),
+        sms=sms,
+        population_registry=population,
+        insurance_registry=insurances,
+        card_registry=cards,
+        issuer=issuer,
+        health=tuple(each.health for each in (sms, population, insurances, cards, issuer)),
     )

@@ -12,14 +12,17 @@ log may show holds any.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping
-from typing import Annotated, Any, Protocol, TypeVar
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 import httpx
 import msgspec
 import structlog
 
+from core.breaker import Breaker, CircuitOpen
+from core.clock import SECOND
 from core.errors import Text
+from core.partners.health import CallResult, PartnerHealth
 from core.settings import Secret
 
 ReplyT = TypeVar("ReplyT")
@@ -83,10 +86,23 @@ class _Rejection(msgspec.Struct):
     code: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9_]{1,40}$")]
 
 
+class _Breaker(Breaker):
+    failure = PartnerFailed
+    answer = Rejected
+
+
 class Connection:
-    """One partner's address and token."""
+    """One partner's address and token, and how its calls went.
+
+    After five calls in a row that failed, the partner is left alone for a while: a call is then
+    `NotTaken` at once.
+    """
+
+    name: ClassVar[str]
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret, partner: Text) -> None:
+        self._breaker = _Breaker()
+        self.health = PartnerHealth(self.name, self._breaker)
         self._http = http
         self._url = url.rstrip("/")
         self._token = token
@@ -130,18 +146,33 @@ class Connection:
             timeout=_TIMEOUT,
         )
 
-    async def _watched(self, path: str, work: Awaitable[ReplyT]) -> ReplyT:
+    async def _watched(self, path: str, work: Coroutine[Any, Any, ReplyT]) -> ReplyT:
+        begin = asyncio.get_running_loop().time()
+        result = CallResult.UNKNOWN
         try:
-            async with asyncio.timeout(TOTAL_SECONDS):
-                return await work
-        except TimeoutError as cause:
-            _log.warning("partner failed", partner=self._partner.en, call=path, reason="time-out")
-            raise OutcomeUnknown(self._partner, "time-out") from cause
+            with self._breaker.passage(int(begin * SECOND)):
+                answer = await self._in_time(work)
+            result = CallResult.DONE
+            return answer
+        except CircuitOpen as cause:
+            work.close()
+            result = CallResult.LEFT_ALONE
+            raise NotTaken(self._partner, "left alone") from cause
         except PartnerFailed as failure:
+            result = _result(failure)
             _log.warning(
                 "partner failed", partner=self._partner.en, call=path, reason=failure.reason
             )
             raise
+        finally:
+            self.health.note(path, result, asyncio.get_running_loop().time() - begin)
+
+    async def _in_time(self, work: Awaitable[ReplyT]) -> ReplyT:
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await work
+        except TimeoutError as cause:
+            raise OutcomeUnknown(self._partner, "time-out") from cause
 
     async def _attempts(self, request: httpx.Request, reply: type[ReplyT]) -> ReplyT:
         for _ in range(LOOKUP_ATTEMPTS - 1):
@@ -193,6 +224,12 @@ class Connection:
             raise OutcomeUnknown(
                 self._partner, f"HTTP {status} with an unreadable reply"
             ) from cause
+
+
+def _result(failure: PartnerFailed) -> CallResult:
+    if isinstance(failure, Rejected):
+        return CallResult.REJECTED
+    return CallResult.NOT_TAKEN if isinstance(failure, NotTaken) else CallResult.UNKNOWN
 
 
 def _pause() -> float:

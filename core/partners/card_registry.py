@@ -65,6 +65,8 @@ class CardRegistry(Accountable, Protocol):
 
 
 class HttpCardRegistry(Connection):
+    name = "card-registry"
+
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 

@@ -24,6 +24,8 @@ class InsuranceRegistry(Protocol):
 
 
 class HttpInsuranceRegistry(Connection):
+    name = "insurance-registry"
+
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 

@@ -35,6 +35,8 @@ class Issuer(Accountable, Protocol):
 
 
 class HttpIssuer(Connection):
+    name = "issuer"
+
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 

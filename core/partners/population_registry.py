@@ -22,6 +22,8 @@ class PopulationRegistry(Protocol):
 
 
 class HttpPopulationRegistry(Connection):
+    name = "population-registry"
+
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 

@@ -29,6 +29,8 @@ class Sms(Accountable, Protocol):
 
 
 class HttpSms(Connection):
+    name = "sms"
+
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
         super().__init__(http, url, token, NAME)
 

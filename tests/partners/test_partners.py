@@ -5,6 +5,7 @@ import base64
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import httpx
@@ -94,11 +95,16 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.partners.base.JITTER_MILLISECONDS", 1)
 
 
+@asynccontextmanager
+async def partners_of() -> AsyncIterator[Partners]:
+    async with httpx.AsyncClient(verify=TLS) as http:
+        yield build_partners(Settings(**GIVEN), http)
+
+
 @pytest.fixture
 async def partners() -> AsyncIterator[Partners]:
-    settings = Settings(**GIVEN)
-    async with httpx.AsyncClient(verify=TLS) as http:
-        yield build_partners(settings, http)
+    async with partners_of() as built:
+        yield built
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+"""How a partner's calls went: for operators, in each process for itself."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.breaker import Breaker
+
+
+class CallResult(StrEnum):
+    DONE = "done"
+    NOT_TAKEN = "not_taken"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    LEFT_ALONE = "left_alone"
+
+
+@dataclass(slots=True)
+class PartnerHealth:
+    """`seconds` is the time of all calls together; `calls` counts by path and result."""
+
+    name: str
+    breaker: Breaker
+    calls: Counter[tuple[str, CallResult]] = field(default_factory=Counter)
+    seconds: float = 0.0
+    last: CallResult | None = None
+
+    def note(self, path: str, result: CallResult, seconds: float) -> None:
+        self.calls[path, result] += 1
+        self.seconds += seconds
+        self.last = result
+
+    @property
+    def state(self) -> str:
+        """`unavailable` while the breaker is open; `failing` after a call that failed."""
+        if self.breaker.is_open:
+            return "unavailable"
+        if self.last in (CallResult.NOT_TAKEN, CallResult.UNKNOWN):
+            return "failing"
+        return "ok" if self.last is not None else "not asked yet"
