@@ -396,12 +396,8 @@ def _must_be_writable(found: Settings) -> None:
 def _run_server(found: Settings) -> None:
     import uvicorn
 
-    from gateway.http.patience import (
-        Patience,
-        PatientProtocol,
-        PatientSockets,
-        room_for_connections,
-    )
+    from gateway.http.one_write import OneWriteProtocol
+    from gateway.http.patience import Patience, PatientSockets, room_for_connections
     from gateway.logs import configure_logs
 
     configure_logs(found.log_level)
@@ -419,7 +415,7 @@ def _run_server(found: Settings) -> None:
         workers=found.workers,
         host=found.host,
         port=found.port,
-        http=cast("type[asyncio.Protocol]", partial(PatientProtocol, patience=patience)),
+        http=cast("type[asyncio.Protocol]", partial(OneWriteProtocol, patience=patience)),
         ws=PatientSockets,
         log_config=None,
         access_log=False,

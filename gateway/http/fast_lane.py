@@ -32,6 +32,7 @@ from gateway.http.graphql import (
     device_key,
 )
 from gateway.http.limits import Operation
+from gateway.http.one_write import PROTOCOL_KEY
 from gateway.http.parameters import Parameters
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
@@ -66,6 +67,7 @@ class FastLane:
         self._json = [(b"content-type", JSON.encode()), *headers]
         graphql_json = f"{GRAPHQL_JSON}; charset=utf-8".encode()
         self._graphql_json = [(b"content-type", graphql_json), *headers]
+        self._json_lines, self._graphql_json_lines = _lines(self._json), _lines(self._graphql_json)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -90,7 +92,7 @@ class FastLane:
         result = plan.execute(None, context, asked.variables, operation_extensions=asked.extensions)
         if not isinstance(result, ExecutionResult):
             result = await result
-        await self._answer(headers, context, result, operation, standing, send)
+        await self._answer(scope, headers, context, result, operation, standing, send)
 
     def _planned(self, body: bytes) -> tuple[Parameters, Plan, Operation]:
         asked = parameters.from_json(body)
@@ -115,6 +117,7 @@ class FastLane:
 
     async def _answer(
         self,
+        scope: Scope,
         headers: dict[bytes, bytes],
         context: Context,
         result: ExecutionResult,
@@ -129,20 +132,32 @@ class FastLane:
             if result.data is None and all(error.path is None for error in errors):
                 del answer["data"]
         answer["extensions"] = {"cost": {"requested": operation.cost}}
-        body = orjson.dumps(answer)
         is_newer = GRAPHQL_JSON.encode() in headers.get(b"accept", b"")
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200 if "data" in answer or not is_newer else 400,
-                "headers": [
-                    (b"content-length", b"%d" % len(body)),
-                    (b"ratelimit-policy", standing.policies.encode()),
-                    (b"ratelimit", standing.left.encode()),
-                    *(self._graphql_json if is_newer else self._json),
-                ],
-            }
-        )
+        status = 200 if "data" in answer or not is_newer else 400
+        budgets = [
+            (b"ratelimit-policy", standing.policies.encode()),
+            (b"ratelimit", standing.left.encode()),
+        ]
+        await self._send(scope, send, status, budgets, orjson.dumps(answer), is_newer=is_newer)
+
+    async def _send(
+        self,
+        scope: Scope,
+        send: Send,
+        status: int,
+        more: RawHeaders,
+        body: bytes,
+        *,
+        is_newer: bool,
+    ) -> None:
+        headers = [(b"content-length", b"%d" % len(body)), *more]
+        protocol = scope.get(PROTOCOL_KEY)
+        if protocol is not None:
+            always = self._graphql_json_lines if is_newer else self._json_lines
+            if protocol.answer(scope, status, _lines(headers) + always, body):
+                return
+        headers += self._graphql_json if is_newer else self._json
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -193,6 +208,10 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
         return next(waiting, None) or await receive()
 
     return receive_again
+
+
+def _lines(headers: RawHeaders) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
 
 def _token(headers: dict[bytes, bytes]) -> str | None:
