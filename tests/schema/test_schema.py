@@ -18,7 +18,7 @@ from core.errors import BY_CODE, InvalidFields, Language, Refusal, RefusalCode
 from gateway import schema as gateway_schema
 
 ROOT = Path(__file__).parents[2]
-CHINESE_FIRST = re.compile(r"(\{\w+\})?\W*[\u4e00-\u9fff].*", re.DOTALL)
+CHINESE_FIRST = re.compile(r"\W*(\{\w+\})?\W*[\u4e00-\u9fff].*", re.DOTALL)
 NOT_OURS = {"String", "Int", "Float", "Boolean", "ID", "DateTime", "Upload"}
 
 
