@@ -90,7 +90,7 @@ async def test_a_state_is_valid_for_ten_minutes(
 @EVERY
 async def test_a_state_from_the_future_is_refused(world: World, channel: str) -> None:
     citizen = world.front_end("active", channel)
-    with later(minutes=5):
+    with later(hours=2):
         state = await _state(citizen)
 
     answer = await _sign_in(citizen, await _code(citizen), state)
