@@ -111,6 +111,19 @@ def schema() -> None:
     print(build_schema().as_str())
 
 
+@cli.command("operation-manifest")
+def operation_manifest(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.graphql…", help="UTF-8.")],
+) -> None:
+    """Prints a manifest of the documents in these files: SHA-256 and text.
+
+    It is refused while one document may not run. CARD_GATEWAY_OPERATION_MANIFEST names it.
+    """
+    from gateway.operation_manifest import manifest_of
+
+    print(manifest_of(files))
+
+
 @cli.command("import-cards")
 def import_cards(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a heading line.")],
