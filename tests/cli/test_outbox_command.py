@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from core import audit, cards, citizens, notices, outbox, settlements
+from core import audit, cards, citizens, outbox
 from core.cards import CHENGDU, CardState
 from core.clock import DAY
 from core.confirmation import Confirmation
@@ -161,8 +161,3 @@ def test_nothing_is_dropped_that_is_not_parked(
 
     assert (done.code, done.out) == (1, f"No parked effect has the number {number}.\n")
     assert rows(keys, environment) == before
-
-
-def test_the_notices_it_sends_are_registered() -> None:
-    assert notices.text_of(notices.TRANSFER_REFUSED)
-    assert settlements.NOT_ACCEPTED
