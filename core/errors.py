@@ -101,7 +101,6 @@ class RefusalCode(StrEnum):
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
-    NOT_LANDSCAPE = "NOT_LANDSCAPE"
 
     NOTICE_CHANGED = "NOTICE_CHANGED"
     CONSENT_NOT_GIVEN = "CONSENT_NOT_GIVEN"
@@ -652,11 +651,6 @@ class ImageTooLarge(Refusal):
         "The picture has too many pixels ({width}×{height}), at most {most} megapixels are taken; "
         "please switch off the camera's high-resolution mode and photograph again.",
     )
-
-
-class NotLandscape(Refusal):
-    code = RefusalCode.NOT_LANDSCAPE
-    text = Text("请将身份证横向放置后拍摄。", "Please photograph the ID card in landscape.")
 
 
 # --- the service password ------------------------------------------------------------------

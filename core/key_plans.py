@@ -21,6 +21,7 @@ from core.issuer_log import issuer_events
 from core.lookups import account_indexes, open_account, seal_account
 from core.outbox import outbox
 from core.passwords import service_passwords
+from core.prefills import prefills
 from core.production import production_orders
 from core.seals import Seals
 from core.sessions import sessions
@@ -129,6 +130,7 @@ PLANS = (
     _sealed(cards, "number", indexes={"number_index": ("number", NUMBER)}),
     _sealed(applications, "form"),
     _sealed(application_drafts, "form", owner="citizen_id"),
+    _sealed(prefills, "fields", owner="citizen_id"),
     _sealed(production_orders, "card_number"),
     _sealed(outbox, "payload"),
     _sealed(idempotency_keys, "outcome", owner="session_id"),

@@ -17,6 +17,7 @@ from core.notification_settings import notification_settings
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
+from core.prefills import prefills
 from core.production import production_changes, production_nodes, production_orders
 from core.quotas import quotas
 from core.resumable_uploads import resumable_uploads
@@ -42,6 +43,7 @@ TABLES = (
     pictures,
     resumable_uploads,
     application_drafts,
+    prefills,
     consents,
     outbox,
     notification_settings,

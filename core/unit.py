@@ -41,6 +41,7 @@ class Tools:
     objects: Objects
     studio: Studio
     printer: Studio
+    reader: Studio | None
 
 
 @dataclass(frozen=True, slots=True)

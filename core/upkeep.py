@@ -19,6 +19,7 @@ from core import (
     nonces,
     notices,
     orphans,
+    prefills,
     sign_in_answers,
 )
 from core.audit import Action
@@ -76,6 +77,7 @@ async def forget_short_lived(chore: Chore) -> int:
         await db.fetch(sign_in_answers.FORGET_OLD, before=chore.now)
         await db.fetch(idempotency.FORGET_OLD, before=chore.now - idempotency.KEPT_FOR)
         await db.fetch(drafts.DISCARD_OLD, before=chore.now - drafts.KEPT_FOR)
+        await db.fetch(prefills.DISCARD_OLD, before=chore.now - drafts.KEPT_FOR)
 
     await chore.database.write(job)
     return 0

@@ -8,13 +8,12 @@ from core.errors import (
     FileTooLarge,
     ImageTooLarge,
     ImageTooSmall,
-    NotLandscape,
     Refusal,
     TryAgainLater,
     UnreadableImage,
 )
 from core.objects import ObjectsUnavailable
-from core.processing import Processed, Verdict
+from core.processing import Verdict
 from core.studio import PictureTrouble, StudioBusy
 from core.unit import Errand
 
@@ -45,13 +44,6 @@ class KeptPicture:
     size: int
 
 
-async def keep(
-    errand: Errand, data: bytes, work: Callable[..., Processed], *options: int
-) -> KeptPicture:
-    processed = await process(errand, data, work, *options)
-    return await store(errand, processed.data)
-
-
 async def process(errand: Errand, data: bytes, work: Callable[..., P], *options: object) -> P:
     """What a worker makes of the file; refuses one that it can make nothing of."""
     _ = errand.citizen_id
@@ -78,8 +70,6 @@ async def store(errand: Errand, data: bytes) -> KeptPicture:
 
 
 def _refusal(processed: Reviewed) -> Refusal:
-    if processed.verdict is Verdict.NOT_LANDSCAPE:
-        return NotLandscape(field="file")
     if processed.verdict is Verdict.TOO_SMALL:
         return ImageTooSmall(
             field="file",

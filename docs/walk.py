@@ -8,13 +8,11 @@ SMS inbox and the card issuer; it is reset before each channel.
 """
 
 import argparse
-import io
 import json
 import sys
 from typing import Any
 
 import httpx
-from PIL import Image, ImageDraw
 
 CHANNELS = ("WECHAT", "UNIONPAY", "PING_AN")
 REFUSAL = "... on Refusal { code message field retryAfter problems { field code message } }"
@@ -59,6 +57,10 @@ class FrontEnd:
     def sample_portrait(self) -> bytes:
         """A drawn head: nobody's picture."""
         return self._http.get("/sandbox/portrait.jpg").content
+
+    def sample_id_document(self, side: str) -> bytes:
+        """A drawn specimen of the persona's own card."""
+        return self._http.get(f"/sandbox/id-cards/{self.person['id']}/{side}.jpg").content
 
     def sign_in(self) -> None:
         handed = self._http.post(
@@ -171,7 +173,7 @@ def apply(front_end: FrontEnd) -> Any:
         front_end.upload(
             "mutation($side: IdDocumentSide!, $file: Upload!) {"
             " uploadIdDocument(side: $side, file: $file) { __typename } }",
-            drawn_document(),
+            front_end.sample_id_document(side),
             side=side,
         )
     front_end.ask("mutation { confirmIdDocuments { __typename } }")
@@ -337,18 +339,6 @@ def reissue(front_end: FrontEnd) -> Any:
         phone=front_end.person["phone"],
         code=front_end.code("REISSUE_CARD"),
     )
-
-
-def drawn_document() -> bytes:
-    picture = Image.new("RGB", (1000, 630), (214, 226, 232))
-    ImageDraw.Draw(picture).rectangle((60, 60, 940, 570), outline=(90, 120, 140), width=6)
-    return _jpeg(picture)
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from core.clock import Instant
 from core.database import Database, connect
 from core.delivery import Worker
 from core.encryption import Vault
+from core.id_documents import can_read
 from core.live import Live
 from core.objects import Objects
 from core.partners import build_partners
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
 _PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
 """Receipts never share a process with the files that citizens send."""
 
+_READER = Bounds(workers=1, memory_bytes=1_200 * MEGABYTE, seconds=20, waiting=4)
+"""Reading takes long and much; portraits do not wait for it."""
+
 
 class Gateway(Starlette):
     """What is plain takes the fast lane, past routing and middleware, once the gateway is up."""
@@ -93,6 +97,7 @@ def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
         objects=Objects(settings, vault),
         studio=Studio(),
         printer=Studio(_PRINTER),
+        reader=Studio(_READER) if can_read() else None,
     )
 
 
@@ -147,6 +152,8 @@ def create_app(
                 application.tools.hasher.close()
                 application.tools.studio.close()
                 application.tools.printer.close()
+                if application.tools.reader is not None:
+                    application.tools.reader.close()
                 await database.close()
 
     gateway = Gateway(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])

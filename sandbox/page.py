@@ -1,11 +1,15 @@
 """The sandbox's page: the three apps, the SMS inbox and the card issuer's desk."""
 
+import asyncio
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from sandbox.answers import persona_of
 
 PORTRAIT = Path(__file__).parent / "portrait.jpg"
 STATIC_DIR = Path(__file__).parent / "static"
@@ -34,6 +38,7 @@ def page_routes() -> list[BaseRoute]:
     return [
         Route("/", page),
         Route("/portrait.jpg", portrait),
+        Route("/id-cards/{persona}/{side}.jpg", id_card),
         Mount("/static", assets, name="sandbox-static"),
     ]
 
@@ -41,6 +46,17 @@ def page_routes() -> list[BaseRoute]:
 async def portrait(_request: Request) -> Response:
     """A drawn head that the pre-review accepts, for whoever has no picture at hand."""
     return FileResponse(PORTRAIT, media_type="image/jpeg")
+
+
+async def id_card(request: Request) -> Response:
+    """A drawn specimen of a persona's ID card on a table, for whoever has no card at hand."""
+    from sandbox.id_cards import photograph_of
+
+    persona, side = persona_of(request.path_params["persona"]), request.path_params["side"]
+    if side not in ("PORTRAIT_SIDE", "EMBLEM_SIDE"):
+        raise HTTPException(404, "The sides are PORTRAIT_SIDE and EMBLEM_SIDE.")
+    drawn = await asyncio.to_thread(photograph_of, persona, side)
+    return Response(drawn, media_type="image/jpeg")
 
 
 async def page(_request: Request) -> Response:

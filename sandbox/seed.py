@@ -22,6 +22,7 @@ from core.notification_settings import notification_settings
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
+from core.prefills import prefills
 from core.production import NODES, NodeResult, NodeState, ProductionOrder
 from core.sessions import sessions
 from core.sign_in_answers import sign_in_answers
@@ -58,6 +59,7 @@ _OF_PERSON = tuple(
         service_passwords,
         pictures,
         application_drafts,
+        prefills,
         consents,
         notification_settings,
     )

@@ -4,6 +4,7 @@ import io
 
 from PIL import Image, ImageDraw
 
+from core.checks import Band
 from core.decoding import encode
 from core.portraits.standard import (
     CENTRE,
@@ -13,7 +14,6 @@ from core.portraits.standard import (
     FACE_WIDTH,
     HEIGHT,
     WIDTH,
-    Band,
 )
 from core.portraits.verdict import Geometry
 

@@ -4,24 +4,11 @@ Sizes and head geometry: 社会保障卡制证用数字相片技术要求. The l
 background are ours: found with `make portraits-report`, see `docs/portraits.md`.
 """
 
-import math
-from dataclasses import dataclass
+from core.checks import Band
 
 WIDTH, HEIGHT = 358, 441
 QUALITY = 70
 CENTRE = WIDTH / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """From `least` to `most`, both allowed."""
-
-    least: float = -math.inf
-    most: float = math.inf
-
-    def holds(self, value: float) -> bool:
-        return self.least <= value <= self.most
-
 
 CROWN = Band(7, 21)
 FACE_WIDTH = Band(179, 255)

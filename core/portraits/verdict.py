@@ -6,7 +6,7 @@ A check that could not be made, because no face was found to make it on, is left
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.portraits.standard import Band
+from core.checks import Band, Unit
 from core.processing import Verdict
 
 
@@ -29,15 +29,6 @@ class CheckCode(StrEnum):
     BACKGROUND_NOT_PLAIN = "BACKGROUND_NOT_PLAIN"
     BORDER = "BORDER"
     SCREENSHOT = "SCREENSHOT"
-
-
-class Unit(StrEnum):
-    COUNT = "COUNT"
-    PIXELS = "PIXELS"
-    DEGREES = "DEGREES"
-    PERCENT = "PERCENT"
-    LIGHTNESS = "LIGHTNESS"
-    COLOUR_DISTANCE = "COLOUR_DISTANCE"
 
 
 LIMITS: dict[CheckCode, tuple[Band, Unit]] = {

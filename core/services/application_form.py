@@ -3,23 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core import application_forms, citizens, consents, drafts, pictures
+from core import application_forms, citizens, consents, drafts, pictures, prefills
 from core.application_forms import FilledForm
 from core.clock import Instant, china_date
 from core.errors import Refusal
 from core.forms import Form
+from core.id_documents.verdict import ReadField
 from core.pictures import Picture, PictureKind
 from core.unit import Errand
 
 
 @dataclass(frozen=True, slots=True)
 class FormInProgress:
-    """`filled` holds the draft; `problems` those of all fields, missing ones included."""
+    """`filled` holds the draft; `problems` those of all fields, missing ones included.
+
+    `read` is what the ID documents told, by the names of the fields.
+    """
 
     filled: FilledForm = field(repr=False)
     pictures: Mapping[PictureKind, Picture]
     consent_given_at: Instant | None
     problems: tuple[Refusal, ...]
+    read: Mapping[str, ReadField] = field(default_factory=dict, repr=False)
 
 
 async def application_form(errand: Errand, _: None) -> FormInProgress:
@@ -42,4 +47,5 @@ async def application_form(errand: Errand, _: None) -> FormInProgress:
         china_date(now),
         settings.adult_age,
     )
-    return FormInProgress(filled, kept, agreed, form.problems)
+    read = await prefills.find(db, vault, citizen_id, now)
+    return FormInProgress(filled, kept, agreed, form.problems, read)

@@ -14,6 +14,7 @@ from core import (
     notices,
     orders,
     pictures,
+    prefills,
     verification,
 )
 from core.application_forms import FilledForm
@@ -111,6 +112,7 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
             db, vault, citizen.id, "social_insurance_number", filled.social_insurance_number
         )
     await drafts.discard(db, citizen.id)
+    await prefills.discard(db, citizen.id)
     await consents.give(db, citizen.id, settings.privacy_notice_version, unit.now)
     await audit.record(unit, citizen.id, Action.APPLY_CARD, application=application.id)
     await notices.send(unit, citizen, Notice.APPLICATION_ACCEPTED)

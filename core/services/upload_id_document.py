@@ -1,37 +1,125 @@
-"""上传身份证 upload ID document: one side at a time, photographed in landscape."""
+"""上传身份证 upload ID document: one side at a time, judged at once and straightened.
 
+One that the review does not accept is not kept and takes the place of no other. Where the
+extra `ocr` is installed, the fields are read to be offered in the form; whether they could be
+read or not, the picture is kept.
+"""
+
+import contextlib
 from dataclasses import dataclass, field
 
-from core import audit, pictures, uploads
+from core import audit, citizens, pictures, prefills, uploads
 from core.audit import Action
-from core.documents import process_document
+from core.clock import china_date
+from core.errors import NotYours, Text
+from core.id_documents import process_document, read_document
+from core.id_documents.verdict import DocumentCheck, Point, ProcessedDocument, ReadField, Side
 from core.pictures import PictureKind
+from core.reference import Reference
+from core.studio import PictureTrouble, StudioBusy
 from core.unit import Errand, Unit
 from core.uploads import KeptPicture
+
+_ID_CARD = Text("身份证上的姓名和号码", "The ID card's name and number")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadIdDocument:
-    """`side` is PORTRAIT_SIDE (人像面) or EMBLEM_SIDE (国徽面)."""
-
-    side: PictureKind
+    side: Side
     data: bytes = field(repr=False)
 
 
-async def keep_id_document(errand: Errand, command: UploadIdDocument) -> KeptPicture:
-    return await uploads.keep(errand, command.data, process_document)
+@dataclass(frozen=True, slots=True)
+class ReviewedDocument:
+    """`kept` is None where the review did not accept it."""
+
+    found: ProcessedDocument
+    kept: KeptPicture | None = None
+    read: tuple[ReadField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPreview:
+    """`picture_id` is None where nothing was kept; `recognised` is the side that it shows."""
+
+    side: Side
+    picture_id: int | None
+    checks: tuple[DocumentCheck, ...]
+    recognised: Side | None
+    corners: tuple[Point, ...]
+    read: tuple[ReadField, ...]
+
+
+async def review_id_document(errand: Errand, command: UploadIdDocument) -> ReviewedDocument:
+    found = await uploads.process(errand, command.data, process_document, command.side)
+    if not found.accepted:
+        return ReviewedDocument(found)
+    read = await _read(errand, found.data, command.side)
+    await _must_be_own(errand, read)
+    return ReviewedDocument(found, await uploads.store(errand, found.data), read)
 
 
 async def upload_id_document(
-    unit: Unit, command: UploadIdDocument, kept: KeptPicture
-) -> PictureKind:
-    picture_id = await pictures.add(
-        unit.db,
-        unit.now,
-        citizen_id=unit.citizen_id,
-        kind=command.side,
-        object_name=kept.object_name,
-        size=kept.size,
+    unit: Unit, command: UploadIdDocument, reviewed: ReviewedDocument
+) -> DocumentPreview:
+    found, kept, read = reviewed.found, reviewed.kept, reviewed.read
+    picture_id = None
+    if kept is not None:
+        await citizens.lock(unit.db, unit.citizen_id)
+        picture_id = await pictures.add(
+            unit.db,
+            unit.now,
+            citizen_id=unit.citizen_id,
+            kind=PictureKind(command.side.value),
+            object_name=kept.object_name,
+            size=kept.size,
+        )
+        vault = unit.tools.vault
+        await prefills.keep(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
+        await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
+    return DocumentPreview(command.side, picture_id, found.checks, found.side, found.corners, read)
+
+
+async def _read(errand: Errand, card: bytes, side: Side) -> tuple[ReadField, ...]:
+    """Nothing where the extra is missing, or its worker is busy or fails: it only saves typing."""
+    reader = errand.tools.reader
+    if reader is None:
+        return ()
+    with contextlib.suppress(PictureTrouble, StudioBusy):
+        found = await reader.run(read_document, card, side, china_date(errand.now))
+        return tuple(
+            entry
+            for entry in (_in_codes(entry, errand.tools.reference) for entry in found)
+            if entry is not None
+        )
+    return ()
+
+
+def _in_codes(entry: ReadField, reference: Reference) -> ReadField | None:
+    """The card prints 汉 where GB/T 3304 has 01 汉族."""
+    if entry.name != "ethnicity_code":
+        return entry
+    word = entry.value.removesuffix("族")
+    code = next(
+        (
+            option.code
+            for option in reference.ethnicities.options
+            if option.name.removesuffix("族") == word
+        ),
+        None,
     )
-    await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
-    return command.side
+    return None if code is None else ReadField(entry.name, code, entry.confidence)
+
+
+async def _must_be_own(errand: Errand, read: tuple[ReadField, ...]) -> None:
+    """Refused only where both name and a number that checks itself are somebody else's."""
+    told = {entry.name: entry.value for entry in read}
+    if "name" not in told or "id_number" not in told:
+        return
+    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+    assert citizen is not None
+    if (
+        told["id_number"] != citizen.social_security_number.reveal()
+        and told["name"] != citizen.name.reveal()
+    ):
+        raise NotYours(field="file", label=_ID_CARD)

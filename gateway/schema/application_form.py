@@ -21,6 +21,7 @@ from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, Refusal, problems_from
 from gateway.schema.give_consent import PrivacyNotice
+from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -101,6 +102,16 @@ class FormField:
             return "true" if value else "false"
         return value or None
 
+    @strawberry.field(
+        description="识别结果 · What was read off the ID document for this field, to be offered; "
+        "null where nothing was read or the citizen typed the same. It never replaces `value`."
+    )
+    def suggestion(self, info: Info) -> FieldSuggestion | None:
+        read = self.form.read.get(self.spec.name)
+        if read is None or read.value == getattr(self.form.filled, self.spec.name):
+            return None
+        return suggestion_of(read, info.context)
+
     @strawberry.field(description="问题 · What is wrong with the value; null when nothing is.")
     def problem(self, info: Info) -> FieldProblem | None:
         name = schema_name(self.spec.name)
@@ -115,6 +126,13 @@ class FormField:
 @strawberry.type(description="已上传照片 · A picture of the application.")
 class UploadedPicture:
     portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
+    url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
+    confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
+
+
+@strawberry.type(description="已上传证件照 · A side of the ID card, straightened.")
+class UploadedIdDocument:
+    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side.")
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
     confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
 
@@ -144,6 +162,18 @@ class ApplicationForm:
             given_at=None if given_at is None else moment(given_at),
             required=settings.consent_required,
         )
+
+    @strawberry.field(description="证件照 · The sides of the ID card uploaded last.")
+    def id_documents(self, info: Info) -> list[UploadedIdDocument]:
+        return [
+            UploadedIdDocument(
+                side=side,
+                url=picture_link(info.context, picture.id),
+                confirmed=picture.confirmed,
+            )
+            for side in IdDocumentSide
+            if (picture := self.form.pictures.get(PictureKind(side.value))) is not None
+        ]
 
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:

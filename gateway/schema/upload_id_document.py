@@ -1,49 +1,106 @@
 """上传身份证 uploadIdDocument and confirmIdDocuments."""
 
+import math
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 import strawberry
 from strawberry.file_uploads import Upload
 
 from core.clock import moment
-from core.errors import Text
-from core.pictures import PictureKind
+from core.errors import Language
+from core.id_documents.advice import CHECK_NAMES, document_advice
+from core.id_documents.verdict import DocumentCheck, DocumentCheckCode
 from core.services.confirm_id_documents import confirm_id_documents
 from core.services.upload_id_document import (
     UploadIdDocument,
-    keep_id_document,
+    review_id_document,
     upload_id_document,
 )
 from gateway.resolvers.context import Context
+from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
+from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
+from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 from gateway.schema.levels import NEEDS_PERSON
 
-
-class IdDocumentSide(StrEnum):
-    PORTRAIT_SIDE = "PORTRAIT_SIDE"
-    EMBLEM_SIDE = "EMBLEM_SIDE"
-
-
 publish(
-    IdDocumentSide,
-    "身份证面 · A side of the ID card.",
-    {
-        IdDocumentSide.PORTRAIT_SIDE: Text("人像面", "portrait side"),
-        IdDocumentSide.EMBLEM_SIDE: Text("国徽面", "emblem side"),
-    },
+    DocumentCheckCode,
+    "证件预审项目代码 · What is checked, named for what may be wrong.",
+    CHECK_NAMES,
 )
 
 
-@strawberry.type(description="身份证照片已上传 · One side is kept.")
+@strawberry.type(
+    description="证件预审项目 · One check of the picture; all that could be made are told."
+)
+class IdDocumentCheck:
+    code: DocumentCheckCode = strawberry.field(description="项目代码 · Which check.")
+    passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
+    message: str = strawberry.field(
+        description="说明 · What was found and what to do about it; show it as it is."
+    )
+    measured: float = strawberry.field(description="测量值 · What was measured, in `unit`.")
+    at_least: float | None = strawberry.field(
+        description="下限 · The least that passes, null where there is no such limit."
+    )
+    at_most: float | None = strawberry.field(
+        description="上限 · The most that passes, null where there is no such limit."
+    )
+    unit: Unit = strawberry.field(description="单位 · What it is measured in.")
+
+    @classmethod
+    def from_core(cls, check: DocumentCheck, language: Language) -> "IdDocumentCheck":
+        limit = check.limit
+        return cls(
+            code=check.code,
+            passed=check.passed,
+            message=document_advice(check, language),
+            measured=check.measured,
+            at_least=limit.least if math.isfinite(limit.least) else None,
+            at_most=limit.most if math.isfinite(limit.most) else None,
+            unit=check.unit,
+        )
+
+
+@strawberry.type(
+    description="角点 · A corner of the card in the picture that was sent, upright: "
+    "shares of its width and height from the upper left."
+)
+class IdDocumentCorner:
+    x: float = strawberry.field(description="横坐标 · Share of the width.")
+    y: float = strawberry.field(description="纵坐标 · Share of the height.")
+
+
+@strawberry.type(
+    description="身份证照片已上传 · One side, found and straightened. It is kept where it was "
+    "accepted; else nothing changed and `checks` tell what is wrong, all at once."
+)
 class IdDocumentUploaded:
-    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side.")
+    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side was asked for.")
     accepted: bool = strawberry.field(description="预审是否通过 · Whether it can be confirmed.")
+    checks: list[IdDocumentCheck] = strawberry.field(
+        description="预审项目 · Everything that was checked; without a card, what could be."
+    )
+    recognised_side: IdDocumentSide | None = strawberry.field(
+        description="识别到的面 · Which side it looks like; null where no card was found."
+    )
+    corners: list[IdDocumentCorner] = strawberry.field(
+        description="四角 · The card's own corners, from its upper left clockwise; "
+        "empty where no card was found."
+    )
+    url: str | None = strawberry.field(
+        description="预览地址 · A link to the straightened card, valid ten minutes; "
+        "null where it was not accepted."
+    )
+    read_fields: list[FieldSuggestion] = strawberry.field(
+        description="识别结果 · What was read off it, to be offered in the form; "
+        "empty where the gateway runs without OCR."
+    )
 
 
 @strawberry.type(description="身份证照片已确认 · Both sides are confirmed.")
@@ -67,7 +124,8 @@ ConfirmIdDocumentsResult = Annotated[
 class IdDocumentMutation:
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
-        description="上传身份证 · One side, photographed in landscape; JPEG, PNG or WebP, at most 10 MB.",
+        description="上传身份证 · One side, found in the photograph and straightened, "
+        "whichever way it lay; JPEG, HEIC, PNG or WebP, at most 10 MB.",
     )
     async def upload_id_document(
         self,
@@ -101,6 +159,15 @@ class IdDocumentMutation:
 
 
 async def _keep(context: Context, side: IdDocumentSide, data: bytes) -> IdDocumentUploaded:
-    command = UploadIdDocument(side=PictureKind(side.value), data=data)
-    kept = await run(context, upload_id_document, command, first=keep_id_document)
-    return IdDocumentUploaded(side=IdDocumentSide(kept.value), accepted=True)
+    command = UploadIdDocument(side=side, data=data)
+    preview = await run(context, upload_id_document, command, first=review_id_document)
+    kept = preview.picture_id
+    return IdDocumentUploaded(
+        side=preview.side,
+        accepted=kept is not None,
+        checks=[IdDocumentCheck.from_core(check, context.language) for check in preview.checks],
+        recognised_side=preview.recognised,
+        corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
+        url=None if kept is None else picture_link(context, kept),
+        read_fields=[suggestion_of(read, context) for read in preview.read],
+    )

@@ -6,15 +6,16 @@ from typing import Annotated
 import strawberry
 from strawberry.file_uploads import Upload
 
-from core.errors import Language, Text
+from core.errors import Language
 from core.portraits.advice import CHECK_NAMES, advice
-from core.portraits.verdict import Check, CheckCode, Geometry, Unit
+from core.portraits.verdict import Check, CheckCode, Geometry
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
 from gateway.resolvers.picture_links import picture_link, with_overlay
 from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
+from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
@@ -24,18 +25,6 @@ publish(
     CheckCode,
     "预审项目代码 · What is checked, named for what may be wrong.",
     CHECK_NAMES,
-)
-publish(
-    Unit,
-    "度量单位 · What a check measures in.",
-    {
-        Unit.COUNT: Text("个数", "How many."),
-        Unit.PIXELS: Text("像素", "Pixels."),
-        Unit.DEGREES: Text("角度", "Degrees."),
-        Unit.PERCENT: Text("百分比", "Percent."),
-        Unit.LIGHTNESS: Text("亮度", "CIELAB lightness, 0 to 100."),
-        Unit.COLOUR_DISTANCE: Text("色差", "Distance in CIELAB."),
-    },
 )
 
 

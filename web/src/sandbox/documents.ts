@@ -85,6 +85,7 @@ export interface ApplicationField {
   options: Option[];
   defaultValue: string | null;
   value: string | null;
+  suggestion: { value: string; text: string; confidence: number } | null;
   problem: { code: string; message: string } | null;
 }
 
@@ -102,6 +103,15 @@ export interface PortraitPreview {
   url: string;
   accepted: boolean;
   checks: { code: string; passed: boolean; message: string }[];
+}
+
+export interface IdDocumentUploaded {
+  __typename: 'IdDocumentUploaded';
+  side: IdDocumentSide;
+  accepted: boolean;
+  url: string | null;
+  checks: { code: string; passed: boolean; message: string }[];
+  readFields: { label: string; text: string; confidence: number }[];
 }
 
 export interface Insurances {
@@ -234,7 +244,7 @@ export const APPLICATION_FORM = result(
   'query ApplicationForm',
   'applicationForm',
   `... on ApplicationForm {
-    fields { name label help type required options { code name } defaultValue value problem { code message } }
+    fields { name label help type required options { code name } defaultValue value suggestion { value text confidence } problem { code message } }
     missing
     portrait { portraitId confirmed }
     privacyNotice { version url givenAt }
@@ -266,7 +276,7 @@ export const CONFIRM_PORTRAIT = result(
 export const UPLOAD_ID_DOCUMENT = result(
   'mutation UploadIdDocument($side: IdDocumentSide!, $file: Upload!)',
   'uploadIdDocument(side: $side, file: $file)',
-  '... on IdDocumentUploaded { side accepted }',
+  '... on IdDocumentUploaded { side accepted url checks { code passed message } readFields { label text confidence } }',
 );
 export const CONFIRM_ID_DOCUMENTS = result(
   'mutation ConfirmIdDocuments',

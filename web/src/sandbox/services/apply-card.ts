@@ -12,6 +12,7 @@ import {
   type ApplicationField,
   type ApplicationForm,
   type Done,
+  type IdDocumentUploaded,
   type IdDocumentSide,
   type PortraitPreview,
   type Refusal,
@@ -122,11 +123,12 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
 
 function idDocumentsView(visit: Visit, confirmedBefore: boolean): View {
   const message = alertLine();
-  const upload = (side: IdDocumentSide, mark: HTMLElement) => (file: File) =>
+  const upload = (side: IdDocumentSide, mark: HTMLElement, preview: HTMLElement) => (file: File) =>
     attempt(message, async () => {
-      const result = await visit.gateway.upload<Done | Refusal>(UPLOAD_ID_DOCUMENT, { side }, file);
-      if (isRefusal(result)) say(message, result.message);
-      else mark.textContent = '1/1 已上传';
+      const result = await visit.gateway.upload<IdDocumentUploaded | Refusal>(UPLOAD_ID_DOCUMENT, { side }, file);
+      if (isRefusal(result)) return say(message, result.message);
+      mark.textContent = result.accepted ? '1/1 已上传' : '0/1 未通过预审';
+      preview.replaceChildren(...documentPreview(result));
     });
   const next = () => visit.phone.replace(() => formView(visit));
   const confirm = async () => {
@@ -142,13 +144,24 @@ function idDocumentsView(visit: Visit, confirmedBefore: boolean): View {
       h('p', { class: 'hint' }, '请横向放置证件拍摄，四角完整、文字清楚。'),
       ...SIDES.flatMap(([side, label]) => {
         const mark = h('p', { class: 'help', role: 'status' }, '0/1');
-        return [picker(label, upload(side, mark), () => sampleIdDocument(side)), mark];
+        const preview = h('div', { class: 'portrait-preview' });
+        return [picker(label, upload(side, mark, preview), () => sampleIdDocument(visit.persona.id, side)), mark, preview];
       }),
       message,
       button('确认上传', () => void attempt(message, confirm)),
       ...(confirmedBefore ? [button('沿用已确认的证件照', next, 'secondary')] : []),
     ],
   };
+}
+
+/** The straightened card and what was read off it, or what is wrong. */
+function documentPreview({ url, checks, readFields }: IdDocumentUploaded): Node[] {
+  const wrong = checks.filter(({ passed }) => !passed);
+  return [
+    ...(url ? [h('img', { class: 'card-picture', src: url, alt: '自动校正后的证件照' })] : []),
+    h('ul', { class: 'checks' }, ...wrong.map(({ message }) => h('li', { class: 'failed' }, message))),
+    ...(readFields.length ? [h('p', { class: 'hint' }, '已识别,将预填到表单,请核对。')] : []),
+  ];
 }
 
 async function formView(visit: Visit): Promise<View> {
@@ -188,13 +201,13 @@ function phoneLast(fields: ApplicationField[]): ApplicationField[] {
 }
 
 function formField(field: ApplicationField, persona: Persona): Field {
-  const { name, label, help, type, required, options, defaultValue, value } = field;
+  const { name, label, help, type, required, options, defaultValue, value, suggestion } = field;
   return {
     name,
     label,
-    help,
+    help: !value && suggestion ? `${help} · 已按证件识别预填,请核对` : help,
     optional: !required,
-    value: value ?? defaultValue,
+    value: value ?? suggestion?.value ?? defaultValue,
     options: type === 'BOOLEAN' ? YES_NO : options,
     kind: name === 'phone' ? 'tel' : KINDS[type],
     known: knownValue(name, persona),

@@ -1,0 +1,58 @@
+"""Types of the ID document that its upload and the form share."""
+
+import strawberry
+
+from core.application_forms import schema_name
+from core.errors import Text
+from core.forms import LABELS
+from core.id_documents.verdict import ReadField, Side
+from gateway.resolvers.context import Context
+from gateway.schema.enums import publish
+
+IdDocumentSide = Side
+
+publish(
+    IdDocumentSide,
+    "身份证面 · A side of the ID card.",
+    {
+        IdDocumentSide.PORTRAIT_SIDE: Text("人像面", "portrait side"),
+        IdDocumentSide.EMBLEM_SIDE: Text("国徽面", "emblem side"),
+    },
+    name="IdDocumentSide",
+)
+
+
+@strawberry.type(
+    description="识别结果 · What was read off the ID document for a field of the form, "
+    "to be offered to the citizen."
+)
+class FieldSuggestion:
+    field: str = strawberry.field(
+        description="表单项 · Name of the field in `ApplyCardInput`, or `registeredAddress`."
+    )
+    label: str = strawberry.field(description="标签 · Label as in the guide.")
+    value: str = strawberry.field(description="值 · In the shape that the form takes.")
+    text: str = strawberry.field(
+        description="显示文字 · What to show: the name where it is a code."
+    )
+    confidence: float = strawberry.field(
+        description="可信度 · 0 to 1. Number, birth date and gender were checked against one another."
+    )
+
+
+def suggestion_of(read: ReadField, context: Context) -> FieldSuggestion:
+    name = schema_name(read.name)
+    return FieldSuggestion(
+        field=name,
+        label=LABELS[name].in_language(context.language),
+        value=read.value,
+        text=_text(read, context),
+        confidence=read.confidence,
+    )
+
+
+def _text(read: ReadField, context: Context) -> str:
+    reference = context.tools.reference
+    tables = {"gender_code": reference.genders, "ethnicity_code": reference.ethnicities}
+    option = tables[read.name].get(read.value) if read.name in tables else None
+    return read.value if option is None else option.name
