@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import contextlib
 import random
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -114,6 +116,7 @@ def main() -> None:
     options.add_argument("--power-cut", action="store_true")
     options.add_argument("--control", choices=controls.CONTROLS)
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # What was mounted is unmounted.
     with place(given) as (world, power):
         wrong = asyncio.run(run(world, given, power))
     for line in wrong:
