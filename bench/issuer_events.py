@@ -270,7 +270,7 @@ def batches(events: Sequence[Event], size: int = BATCH) -> Iterator[Sequence[Eve
 
 
 async def run(given: argparse.Namespace) -> bool:
-    found = holders(given.events // 8)
+    found = holders(given.events // 6)
     begin = time.time_ns() // 1_000_000 - int(timedelta(days=80).total_seconds() * 1000)
     events = all_events((holder for _, holder in found), begin, given.seed)[: given.events]
     sent = shuffled(events, given.seed)
