@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report clean soak-slow-sockets faults fuzz release-schema soak-issuer-events
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report documents-report clean soak-slow-sockets faults fuzz release-schema soak-issuer-events
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -74,6 +74,9 @@ install: .venv/installed web/node_modules/.built
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+documents-report: install
+	$(BIN)/python -m tests.id_documents.report
 
 # Reads the fields of ID documents, to prefill the form: 130 MB more. Everything else works without.
 install-ocr: .venv/installed-ocr

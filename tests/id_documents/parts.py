@@ -25,8 +25,10 @@ def taken(side: Side, scene: Scene, seed: int = 7) -> Photograph:
 
 
 @cache
-def reviewed(side: Side, scene: Scene, expected: Side | None = None) -> ProcessedDocument:
-    return process_document(taken(side, scene).data, expected or side)
+def reviewed(
+    side: Side, scene: Scene, expected: Side | None = None, seed: int = 7
+) -> ProcessedDocument:
+    return process_document(taken(side, scene, seed).data, expected or side)
 
 
 def failed(document: ProcessedDocument) -> set[DocumentCheckCode]:

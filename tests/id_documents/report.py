@@ -1,0 +1,130 @@
+"""How well ID documents are found, judged and read, over drawn cards whose truth is known.
+
+    python -m tests.id_documents.report [photographs]      # or: make documents-report
+
+Half are photographed as a careful person would, the others out of focus, moved, under a
+lamp's reflection or cut off, each for one reason. Prints a table in Markdown.
+"""
+
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from datetime import date
+
+import numpy as np
+
+from core.id_documents import can_read, process_document, read_document
+from core.id_documents.verdict import DocumentCheckCode, ProcessedDocument, Side
+from sandbox.id_cards import IdCard
+from tests.id_documents.parts import DRAW, failed
+from tests.id_documents.photographs import TABLES, Photograph, Scene, invented, photograph
+
+FAULTS = {
+    "out of focus": {DocumentCheckCode.BLURRED},
+    "moved": {DocumentCheckCode.BLURRED},
+    "reflection": {DocumentCheckCode.GLARE},
+    "cut off": {
+        DocumentCheckCode.CUT_OFF,
+        DocumentCheckCode.EDGES_UNCLEAR,
+        DocumentCheckCode.NO_CARD,
+    },
+}
+TODAY = date(2026, 1, 1)
+
+
+def scene_of(number: int, fault: str, chance: random.Random) -> Scene:
+    turns = chance.choice([0, 0, 0, 1, 2, 3])
+    return Scene(
+        frame=chance.choice([(1600, 1200), (2000, 1500)]),
+        table=TABLES[number // 2 % len(TABLES)],
+        cover=chance.uniform(0.55, 0.8) if turns % 2 else chance.uniform(0.5, 0.92),
+        tilt=chance.uniform(-22, 22),
+        pan=chance.uniform(-22, 22),
+        roll=chance.uniform(-12, 12),
+        turns=turns,
+        light=chance.uniform(0.7, 0.95),
+        uneven=chance.uniform(0, 0.2),
+        blur=chance.uniform(3, 8) if fault == "out of focus" else chance.uniform(0, 1.2),
+        motion=chance.uniform(9, 25) if fault == "moved" else 0.0,
+        glare=chance.uniform(0.02, 0.12) if fault == "reflection" else 0.0,
+        cut=chance.uniform(0.06, 0.25) if fault == "cut off" else 0.0,
+        noise=chance.uniform(1, 6),
+        quality=chance.randint(70, 95),
+        seed=number,
+    )
+
+
+def corner_error(document: ProcessedDocument, taken: Photograph) -> float:
+    """Of the worst corner, in percent of the card's long side; a wrong way up is a wrong corner."""
+    found = np.array([(corner.x, corner.y) for corner in document.corners]) * taken.scene.frame
+    sides = np.linalg.norm(np.roll(taken.corners, -1, axis=0) - taken.corners, axis=1)
+    return float(100 * np.linalg.norm(found - taken.corners, axis=1).max() / sides.max())
+
+
+def truth_of(card: IdCard, side: Side) -> dict[str, str]:
+    if side is Side.EMBLEM_SIDE:
+        until = f"{card.valid_until:%Y%m%d}" if card.valid_until else "LONG_TERM"
+        return {"id_issuer": card.issuer, "id_valid_until": until}
+    return {
+        "name": card.name,
+        "gender_code": "1" if card.gender == "男" else "2",
+        "ethnicity_code": card.ethnicity,
+        "birth_date": f"{card.birth_date:%Y%m%d}",
+        "registered_address": card.address,
+        "id_number": card.number,
+    }
+
+
+def main(photographs: int) -> None:
+    chance = random.Random(2026)
+    accepted, caught, sides, read, all_of = Counter(), Counter(), Counter(), Counter(), Counter()
+    wrongly_told = Counter[str]()
+    errors: list[float] = []
+    review_seconds: list[float] = []
+    read_seconds: list[float] = []
+    for number in range(photographs):
+        fault = "" if number < photographs // 2 else list(FAULTS)[number % len(FAULTS)]
+        side = list(Side)[(number // len(FAULTS)) % 2]
+        card = invented(chance)
+        taken = photograph(DRAW[side](card), scene_of(number, fault, chance))
+        began = time.process_time()
+        document = process_document(taken.data, side)
+        review_seconds.append(time.process_time() - began)
+        all_of[fault] += 1
+        accepted[fault] += document.accepted
+        if fault:
+            caught[fault] += bool(failed(document) & FAULTS[fault])
+            continue
+        sides["right"] += document.side is side
+        if document.corners:
+            errors.append(corner_error(document, taken))
+        if document.accepted and can_read():
+            began = time.process_time()
+            told = {entry.name: entry.value for entry in read_document(document.data, side, TODAY)}
+            read_seconds.append(time.process_time() - began)
+            for name, value in truth_of(card, side).items():
+                all_of[name] += 1
+                read[name] += told.get(name) == value
+                wrongly_told[name] += name in told and told[name] != value
+    good = all_of[""]
+    print(f"| good photographs accepted at the first try | {accepted['']} of {good} |")
+    print(f"| side and way up recognised | {sides['right']} of {good} |")
+    print(
+        f"| worst corner's error, % of the card's width | median {statistics.median(errors):.2f}, "
+        f"95 % below {np.percentile(errors, 95):.2f}, worst {max(errors):.2f} |"
+    )
+    for fault in FAULTS:
+        print(f"| {fault}: refused for that reason | {caught[fault]} of {all_of[fault]} |")
+    print(f"| CPU for one photograph, s | median {statistics.median(review_seconds):.2f} |")
+    for name in [name for name in all_of if name in read]:
+        print(
+            f"| {name} read right (told wrongly) | {read[name]} of {all_of[name]} ({wrongly_told[name]}) |"
+        )
+    if read_seconds:
+        print(f"| CPU for reading one side, s | median {statistics.median(read_seconds):.2f} |")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 240)

@@ -1,0 +1,114 @@
+"""证件识别预填: what is read off an uploaded ID card is offered, and never in place of what was typed."""
+
+import warnings
+from typing import Any
+
+import pytest
+
+from core.id_documents import can_read
+from sandbox.id_cards import photograph_of
+from sandbox.personas import PERSONAS
+from tests.front_end import REFUSAL, FrontEnd, World
+from tests.id_documents.test_reading import NO_OCR
+from tests.services.parts import application_of, fault, keep_pictures, problems
+
+_UPLOAD = (
+    "mutation($side: IdDocumentSide!, $file: Upload!) {"
+    " uploadIdDocument(side: $side, file: $file) { __typename ... on IdDocumentUploaded {"
+    f" accepted readFields {{ field value text confidence }} }} {REFUSAL} }} }}"
+)
+_TYPE = "mutation($input: ApplicationDraftInput!) { saveApplicationDraft(input: $input) { __typename } }"
+_FORM = (
+    "{ applicationForm { ... on ApplicationForm {"
+    " fields { name value suggestion { value text confidence } } } } }"
+)
+
+
+@pytest.fixture
+def ocr() -> None:
+    if not can_read():
+        warnings.warn(pytest.PytestWarning(NO_OCR), stacklevel=1)
+        pytest.skip(NO_OCR)
+
+
+@pytest.mark.usefixtures("ocr")
+async def test_offers_what_it_read_and_leaves_alone_what_was_typed(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await citizen.ask(_TYPE, input={"idIssuer": "我自己写的机关"})
+
+    front = await _upload(citizen, "PORTRAIT_SIDE")
+    await _upload(citizen, "EMBLEM_SIDE")
+    fields = await _fields(citizen)
+
+    person = citizen.person
+    read = {entry["field"]: (entry["value"], entry["text"]) for entry in front["readFields"]}
+    assert read["idNumber"] == (person.social_security_number,) * 2
+    assert read["ethnicityCode"] == ("01", "汉族")
+    offered = {
+        name: field["suggestion"]["value"] for name, field in fields.items() if field["suggestion"]
+    }
+    assert offered == {
+        "name": person.name,
+        "genderCode": person.gender_code,
+        "ethnicityCode": "01",
+        "birthDate": f"{person.birth_date:%Y%m%d}",
+        "idNumber": person.social_security_number,
+        "idIssuer": "成都市公安局示例分局",
+        "idValidUntil": "20400520",
+    }
+    assert fields["idIssuer"]["value"] == "我自己写的机关"
+    assert fields["name"]["value"] is None
+    assert fields["idNumber"]["suggestion"]["confidence"] >= 0.99
+    stored = repr(await world.rows("prefills"))
+    assert person.social_security_number not in stored
+    assert person.name not in stored
+
+
+@pytest.mark.usefixtures("ocr")
+async def test_what_was_read_is_gone_once_applied(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await _upload(citizen, "PORTRAIT_SIDE")
+    assert (await world.rows("prefills"))["prefills"] != []
+    await keep_pictures(world, citizen)
+
+    answer = await citizen.do(
+        "applyCard",
+        "applicationNumber",
+        **application_of(citizen.person, code=await citizen.code("APPLY_CARD")),
+    )
+
+    assert answer["__typename"] == "CardApplied"
+    assert (await world.rows("prefills"))["prefills"] == []
+
+
+@pytest.mark.usefixtures("ocr")
+async def test_refuses_the_card_of_somebody_else(world: World) -> None:
+    citizen = await world.enter("no-card")
+    before = await world.rows()
+
+    answer = await _upload(citizen, "PORTRAIT_SIDE", of="lost")
+
+    assert fault(answer) == ("NOT_YOURS", "file")
+    assert problems(answer) == [("file", "NOT_YOURS")]
+    assert await world.rows() == before
+
+
+async def test_without_the_extra_a_card_is_kept_all_the_same(world: World) -> None:
+    citizen = await world.enter("no-card")
+    object.__setattr__(world.application.tools, "reader", None)
+
+    answer = await _upload(citizen, "PORTRAIT_SIDE")
+
+    assert (answer["accepted"], answer["readFields"]) == (True, [])
+    assert all(field["suggestion"] is None for field in (await _fields(citizen)).values())
+
+
+async def _upload(citizen: FrontEnd, side: str, of: str = "no-card") -> dict[str, Any]:
+    answer: dict[str, Any] = await citizen.upload(
+        _UPLOAD, photograph_of(PERSONAS[of], side), side=side
+    )
+    return answer
+
+
+async def _fields(citizen: FrontEnd) -> dict[str, Any]:
+    return {field["name"]: field for field in (await citizen.ask(_FORM))["fields"]}
