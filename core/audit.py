@@ -107,6 +107,7 @@ class Action(StrEnum):
     INSURANCES = "INSURANCES"
     PICTURE = "PICTURE"
     RECEIPT = "RECEIPT"
+    NOTIFICATION_SETTINGS = "NOTIFICATION_SETTINGS"
     SERVICE_HISTORY = "SERVICE_HISTORY"
 
 
@@ -120,6 +121,7 @@ VIEWS = frozenset(
         Action.INSURANCES,
         Action.PICTURE,
         Action.RECEIPT,
+        Action.NOTIFICATION_SETTINGS,
         Action.SERVICE_HISTORY,
     }
 )
@@ -163,6 +165,7 @@ ACTION_NAMES = {
     Action.INSURANCES: Text("查询险种", "insurances viewed"),
     Action.PICTURE: Text("查看照片", "picture viewed"),
     Action.RECEIPT: Text("查看受理回执", "receipt viewed"),
+    Action.NOTIFICATION_SETTINGS: Text("查看通知设置", "notification settings viewed"),
     Action.SERVICE_HISTORY: Text("查看办理记录", "service history viewed"),
 }
 

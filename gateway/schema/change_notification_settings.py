@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.callers import ChannelId
 from core.clock import moment
 from core.notification_settings import NOTICE_NAMES, Choice, Notice
@@ -107,7 +108,11 @@ class NotificationSettingsQuery:
     )
     async def notification_settings(self, info: Info) -> NotificationSettingsResult:
         info.context.must_be_known()
-        return _settings(await read(info.context, own_notification_settings, None, noted=None))
+        return _settings(
+            await read(
+                info.context, own_notification_settings, None, noted=Action.NOTIFICATION_SETTINGS
+            )
+        )
 
 
 @strawberry.type

@@ -26,6 +26,7 @@ VIEWING = {
     "applicationForm": "{ applicationForm { __typename } }",
     "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename } }',
     "receipt": "{ receipt { __typename } }",
+    "notificationSettings": "{ notificationSettings { __typename } }",
     "serviceHistory": "{ serviceHistory { edges { cursor } } }",
 }
 PUBLIC = {"channels", "channel", "outlets"}
