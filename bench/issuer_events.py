@@ -20,7 +20,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -229,9 +228,12 @@ async def fresh(url: str | None, name: str) -> Any:
 
 
 async def measure(
-    title: str, url: str | None, found: Sequence[tuple[tuple[str, ...], Holder]], sent: list[Event]
+    title: str,
+    url: str | None,
+    found: Sequence[tuple[tuple[str, ...], Holder]],
+    sent: list[Event],
+    now: Instant,
 ) -> dict[str, Any]:
-    now = time.time_ns() // 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), url)
         await asyncio.to_thread(server.start)
@@ -271,12 +273,13 @@ def batches(events: Sequence[Event], size: int = BATCH) -> Iterator[Sequence[Eve
 
 async def run(given: argparse.Namespace) -> bool:
     found = holders(given.events // 6)
-    begin = time.time_ns() // 1_000_000 - int(timedelta(days=80).total_seconds() * 1000)
+    now = time.time_ns() // 1_000_000
+    begin = now - 80 * DAY
     events = all_events((holder for _, holder in found), begin, given.seed)[: given.events]
     sent = shuffled(events, given.seed)
     async with fresh(given.database, "a") as first, fresh(given.database, "b") as second:
-        once = await measure("in order, once", first, found, events)
-        mixed = await measure("shuffled, up to three times", second, found, sent)
+        once = await measure("in order, once", first, found, events, now)
+        mixed = await measure("shuffled, up to three times", second, found, sent, now)
     differing = [name for name in once.keys() | mixed.keys() if once.get(name) != mixed.get(name)]
     for name in sorted(differing)[:5]:
         print(f"  {name}: {once.get(name)} in order, {mixed.get(name)} shuffled")
