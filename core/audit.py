@@ -2,15 +2,14 @@
 
 Each entry's mark covers its content and the mark before it, and each person's head keeps
 the last number and mark. A change records its entry in its own transaction; what was only
-looked at is appended in batches (`audit_keeper`). Persons never wait for each other. The
-heads are anchored together (`audit_anchors`), and `audit_check` finds what was tampered
-with. No personal data stands in an entry.
+looked at is kept in batches (`audit_views`). Persons never wait for each other. The heads are
+anchored together (`audit_anchors`), and `audit_check` finds what was tampered with. No
+personal data stands in an entry.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -30,7 +29,7 @@ from sqlalchemy import Text as LongText
 
 from core.callers import Caller
 from core.clock import Instant
-from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.database import Id, Query, Row, Transaction, insert_into, metadata
 from core.errors import Text
 from core.seals import Seals
 from core.unit import Unit
@@ -200,15 +199,6 @@ _MOVE_HEAD = Query(
         )
     )
 )
-_BEFORE = Query(
-    select(audit_entries)
-    .where(
-        audit_entries.c.person == bindparam("person"),
-        audit_entries.c.number < bindparam("before"),
-    )
-    .order_by(audit_entries.c.number.desc())
-    .limit(bindparam("most"))
-)
 
 
 class Note(NamedTuple):
@@ -216,22 +206,11 @@ class Note(NamedTuple):
 
     person: int
     at: Instant
-    action: Action
+    action: str
     result: str
     channel: str
     session_id: int
     details: str = "{}"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`channel` is a ChannelId, or who else did it: ISSUER or OPERATOR."""
-
-    number: int
-    at: Instant
-    action: Action
-    result: str
-    channel: str
 
 
 async def record(
@@ -257,11 +236,17 @@ async def record(
         session_id,
         json.dumps(details, ensure_ascii=False, sort_keys=True),
     )
-    head = await unit.db.fetch_one(_HEAD, person=person)
+    await extend(unit.db, unit.tools.seals, note)
+
+
+async def extend(db: Transaction, seals: Seals, note: Note) -> int:
+    """Adds an entry to a chain and returns its number."""
+    head = await db.fetch_one(_HEAD, person=note.person)
     number, before = (head["number"] + 1, bytes(head["mark"])) if head else (1, b"")
-    row = _entry(unit.tools.seals, note, number, before)
-    await unit.db.fetch(_INSERT, **row)
-    await unit.db.fetch(_MOVE_HEAD, person=person, number=number, mark=row["mark"])
+    row = _entry(seals, note, number, before)
+    await db.fetch(_INSERT, **row)
+    await db.fetch(_MOVE_HEAD, person=note.person, number=number, mark=row["mark"])
+    return number
 
 
 async def append(db: Transaction, seals: Seals, notes: Sequence[Note]) -> None:
@@ -281,15 +266,6 @@ async def append(db: Transaction, seals: Seals, notes: Sequence[Note]) -> None:
         moved.append({"person": person, "number": number, "mark": mark})
     await db.execute_many(_INSERT, rows)
     await db.execute_many(_MOVE_HEAD, moved)
-
-
-async def before(db: Reader, person: int, number: int, most: int) -> list[Entry]:
-    """The person's entries before a number, newest first."""
-    rows = await db.fetch(_BEFORE, person=person, before=number, most=most)
-    return [
-        Entry(row["number"], row["at"], Action(row["action"]), row["result"], row["channel"])
-        for row in rows
-    ]
 
 
 def is_intact(seals: Seals, row: Row, mark_before: bytes) -> bool:
@@ -317,7 +293,7 @@ def _entry(seals: Seals, note: Note, number: int, mark_before: bytes) -> dict[st
         "person": note.person,
         "number": number,
         "at": note.at,
-        "action": note.action.value,
+        "action": str(note.action),
         "result": note.result,
         "channel": note.channel,
         "session_id": note.session_id,

@@ -1,4 +1,4 @@
-"""Checks the audit log: every person's chain, the chain of anchors, and that the two fit.
+"""Checks the audit log: every chain, what was viewed, the chain of anchors, and that they fit.
 
 Reads page by page and may run beside the gateway: what is added meanwhile is left out.
 """
@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, or_, select
 
 from core.audit import audit_entries, audit_heads, is_intact
 from core.audit_anchors import Anchor, audit_anchored_heads, audit_anchors, digest_of
+from core.audit_views import EVERYBODY, broken_batches
 from core.database import Query, Reader
 from core.seals import Seals
 
@@ -113,6 +114,8 @@ async def verify(db: Reader, seals: Seals, kept: str = "") -> AsyncIterator[Brok
         if isinstance(step, BrokenChain):
             reported.add(step.person)
         yield step
+    async for number, what in broken_batches(db):
+        yield BrokenChain(EVERYBODY, number, what)
     async for broken in _verify_anchors(db, seals, kept):
         yield broken
     async for chain in _compare(db):

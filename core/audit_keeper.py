@@ -1,18 +1,17 @@
 """Keeps the audit log while the gateway runs: what was looked at, and the anchors.
 
 A sensitive read notes itself here, in memory; within a second the notes of everybody are
-appended together, so that a read costs no durable write of its own. Where they cannot be
+kept together, so that a read costs no durable write of its own. Where they cannot be
 written for long, reading is refused rather than done unseen.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from itertools import islice
 
 import structlog
 
-from core import audit, audit_anchors
+from core import audit, audit_anchors, audit_views
 from core.audit import Action, Note
 from core.callers import Caller
 from core.clock import SECOND, Instant
@@ -22,7 +21,8 @@ from core.seals import Seals
 
 FLUSH_SECONDS = 0.5
 MOST_WAITING = 50_000
-_PERSONS_AT_ONCE = 200
+_AT_ONCE = 500
+"""A transaction is short: whoever changes something hardly waits for it."""
 _TRIES_AT_STOP = 3
 
 log = structlog.get_logger("audit")
@@ -75,17 +75,17 @@ class AuditKeeper:
             log.error("audit.lost", entries=len(self._waiting))
 
     async def flush(self) -> None:
-        """Appends what waits now; what cannot be written waits on."""
+        """Keeps what waits now; what cannot be written waits on."""
         waiting, self._waiting = self._waiting, []
-        while waiting:
-            some, rest = _of_few_persons(waiting)
+        for first in range(0, len(waiting), _AT_ONCE):
             try:
-                await self._append(some)
+                await self._append(waiting[first : first + _AT_ONCE])
             except (DatabaseUnavailable, UniqueViolation) as error:
-                log.warning("audit.waiting", entries=len(waiting), reason=type(error).__name__)
-                self._waiting = waiting + self._waiting
+                log.warning(
+                    "audit.waiting", entries=len(waiting) - first, reason=type(error).__name__
+                )
+                self._waiting = waiting[first:] + self._waiting
                 return
-            waiting = rest
 
     async def anchor(self) -> None:
         anchored = await audit_anchors.anchor_all(
@@ -97,7 +97,7 @@ class AuditKeeper:
 
     async def _append(self, notes: list[Note]) -> None:
         async def job(db: Transaction) -> None:
-            await audit.append(db, self._seals, notes)
+            await audit_views.append(db, self._seals, self._clock(), notes)
 
         await self._database.write(job)
 
@@ -116,12 +116,3 @@ class AuditKeeper:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS):
                     await self._stopping.wait()
-
-
-def _of_few_persons(notes: list[Note]) -> tuple[list[Note], list[Note]]:
-    """The notes of the first 200 persons, and the rest: a transaction holds few heads, briefly."""
-    persons = set(islice(dict.fromkeys(note.person for note in notes), _PERSONS_AT_ONCE))
-    return (
-        [note for note in notes if note.person in persons],
-        [note for note in notes if note.person not in persons],
-    )

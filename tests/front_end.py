@@ -20,6 +20,7 @@ REFUSAL = "... on Refusal { code message field retryAfter problems { field code 
 _TRACES = {
     "audit_entries",
     "audit_heads",
+    "audit_views",
     "outbox",
     "quotas",
     "scheduled_jobs",

@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 
-from core import audit
-from core.audit import Entry
+from core import audit_history
+from core.audit_history import NEWEST, Entry, Place
 from core.errors import InvalidFormat, Text
 from core.forms import LABELS
 from core.unit import Errand
 
 MOST = 100
-NEWEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceHistory:
-    """At most `first` entries before the one numbered `before`."""
+    """At most `first` entries before the one at `before`."""
 
     first: int
-    before: int = NEWEST
+    before: Place = NEWEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +35,5 @@ async def service_history(errand: Errand, command: ServiceHistory) -> HistoryPag
         )
     caller = errand.session
     person = caller.citizen_id or caller.session_id
-    found = await audit.before(errand.db, person, command.before, command.first + 1)
+    found = await audit_history.before(errand.db, person, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

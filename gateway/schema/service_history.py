@@ -8,12 +8,13 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import ACTION_NAMES, DONE, VIEWS, Action, Entry
+from core.audit import ACTION_NAMES, DONE, VIEWS, Action
+from core.audit_history import NEWEST, Entry, Place
 from core.callers import ChannelId
 from core.clock import moment
 from core.errors import BY_CODE, InvalidFormat, RefusalCode, Text
 from core.forms import LABELS
-from core.services.service_history import NEWEST, HistoryPage, ServiceHistory, service_history
+from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
@@ -23,7 +24,7 @@ DEFAULT_FIRST = 20
 
 publish(Action, "办理事项 · What was done or viewed.", ACTION_NAMES, name="ServiceAction")
 
-_CURSOR = re.compile(r"entry:([1-9][0-9]{0,9})")
+_CURSOR = re.compile(r"entry:([0-9]{1,16}):([01]):([0-9]{1,9}):([0-9]{1,9})", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
 _REFUSALS = {code.value for code in RefusalCode}
 _SUCCEEDED = Text("成功", "done")
@@ -36,7 +37,7 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="时间 · When.")
     def at(self) -> datetime:
-        return moment(self.entry.at)
+        return moment(self.entry.place.at)
 
     @strawberry.field(
         description="渠道 · Through which app; null where the card issuer, the operator or a "
@@ -125,27 +126,28 @@ class ServiceHistoryQuery:
         ] = None,
     ) -> ServiceHistoryConnection:
         info.context.must_be_signed_in()
-        command = ServiceHistory(first, NEWEST if after is None else _number(after))
+        command = ServiceHistory(first, NEWEST if after is None else _place(after))
         page = await read(info.context, service_history, command, noted=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)
 
 
 def _cursor(entry: Entry) -> str:
-    return base64.b64encode(f"entry:{entry.number}".encode()).decode()
+    place = ":".join(map(str, entry.place))
+    return base64.b64encode(f"entry:{place}".encode()).decode()
 
 
-def _number(cursor: str) -> int:
+def _place(cursor: str) -> Place:
     try:
         found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
     except (ValueError, binascii.Error):
         found = None
-    if found is None or int(found[1]) > NEWEST:
+    if found is None:
         raise InvalidFormat(
             field="after",
             label=LABELS["after"],
             rule=Text("请使用上一页返回的游标", "use a cursor of an earlier page"),
         )
-    return int(found[1])
+    return Place(*map(int, found.groups()))
 
 
 def _words(result: str) -> Text:

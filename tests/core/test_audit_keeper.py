@@ -34,9 +34,9 @@ PUBLIC = {"channels", "channel", "outlets"}
 
 async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
-    rows = (await world.rows("audit_entries"))["audit_entries"]
-    ordered = sorted(rows, key=lambda row: (row[0], row[1]))
-    return [(row[3], row[4]) for row in ordered if row[3] in VIEWS]
+    rows = (await world.rows("audit_views"))["audit_views"]
+    assert all(row[4] in VIEWS for row in rows)
+    return [(row[4], row[5]) for row in sorted(rows)]
 
 
 async def settled(world: World, count: int) -> list[tuple[str, str]]:
@@ -143,13 +143,13 @@ async def test_what_cannot_be_written_waits_and_at_last_refuses_to_be_read(
 ) -> None:
     """The table is gone for a while: nobody sees anything that the log would not know of."""
     monkeypatch.setattr(audit_keeper, "MOST_WAITING", 3)
-    await change(world, "ALTER TABLE audit_entries RENAME TO away")
+    await change(world, "ALTER TABLE audit_views RENAME TO away")
 
     answers = [await active.ask(STATUS) for _ in range(6)]
 
     assert [answer["__typename"] for answer in answers] == ["CardStatus"] * 3 + ["Refusal"] * 3
     assert answers[-1]["code"] == "TRY_AGAIN_LATER"
-    await change(world, "ALTER TABLE away RENAME TO audit_entries")
+    await change(world, "ALTER TABLE away RENAME TO audit_views")
     assert await settled(world, 3) == [("CARD_STATUS", "DONE")] * 3
     assert (await active.ask(STATUS))["__typename"] == "CardStatus"
 
