@@ -1,26 +1,28 @@
 """A person's history: their own entries of the audit log and their looks, as one list."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Table, bindparam, literal, select, tuple_, union_all
+from sqlalchemy import bindparam, select
 
+from core import audit_views
 from core.audit import Action, audit_entries
-from core.audit_views import audit_views
+from core.audit_views import View
 from core.clock import Instant
-from core.database import Query, Reader
+from core.database import Query, Reader, Row
+
+_NEVER = 2**31 - 1
 
 
 class Place(NamedTuple):
-    """Where an entry stands in the list, which is ordered by it, newest first."""
+    """How far both lists have been read, newest first: the entry and the look that came last."""
 
-    at: Instant
-    is_view: int
     number: int
+    batch: int
     position: int
 
 
-NEWEST = Place(2**62, 0, 0, 0)
+NEWEST = Place(_NEVER, _NEVER, _NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,74 +30,48 @@ class Entry:
     """`channel` is a ChannelId, or who else did it: ISSUER or OPERATOR."""
 
     place: Place
+    at: Instant
     action: Action
     result: str
     channel: str
 
 
-_before = tuple_(
-    bindparam("before_at"),
-    bindparam("before_kind"),
-    bindparam("before_number"),
-    bindparam("before_position"),
-)
-
-
-def _newest_of(table: Table, is_view: int, number: ColumnElement[int], position: Any) -> Any:
-    """The newest of one table: so that a long history is not sorted whole."""
-    place = (table.c.at, literal(is_view), number, position)
-    found = (
-        select(
-            table.c.at,
-            literal(is_view).label("is_view"),
-            number.label("number"),
-            position.label("position"),
-            table.c.action,
-            table.c.result,
-            table.c.channel,
-        )
-        .where(
-            table.c.person == bindparam("person"),
-            table.c.at <= bindparam("before_at"),
-            tuple_(*place) < _before,
-        )
-        .order_by(table.c.at.desc(), number.desc(), position.desc())
-        .limit(bindparam("most"))
-        .subquery()
-    )
-    return select(found)
-
-
-_both = union_all(
-    _newest_of(audit_entries, 0, audit_entries.c.number, literal(0)),
-    _newest_of(audit_views, 1, audit_views.c.batch, audit_views.c.position),
-).subquery()
 _BEFORE = Query(
-    select(_both)
-    .order_by(
-        _both.c.at.desc(), _both.c.is_view.desc(), _both.c.number.desc(), _both.c.position.desc()
+    select(audit_entries)
+    .where(
+        audit_entries.c.person == bindparam("person"),
+        audit_entries.c.number < bindparam("before"),
     )
+    .order_by(audit_entries.c.number.desc())
     .limit(bindparam("most"))
 )
 
 
 async def before(db: Reader, person: int, place: Place, most: int) -> list[Entry]:
-    """The person's entries before a place, newest first."""
-    rows = await db.fetch(
-        _BEFORE,
-        person=person,
-        before_at=place.at,
-        before_kind=place.is_view,
-        before_number=place.number,
-        before_position=place.position,
-        most=most,
-    )
-    return [
-        Entry(
-            Place(row["at"], row["is_view"], row["number"], row["position"]),
-            Action(row["action"]),
-            row["result"],
-            row["channel"],
-        )
-        for row in rows
+    """The person's entries and looks before a place, newest first; each list keeps its own order."""
+    entries = list(await db.fetch(_BEFORE, person=person, before=place.number, most=most))
+    views = [
+        view
+        for view in await audit_views.of_person(db, person, place.batch, most + 1)
+        if view[:2] < place[1:]
     ]
+    found: list[Entry] = []
+    entries.reverse()
+    views.reverse()
+    while len(found) < most and (entries or views):
+        if not views or (entries and entries[-1]["at"] >= views[-1].at):
+            place, entry = _after_entry(place, entries.pop())
+        else:
+            place, entry = _after_view(place, views.pop())
+        found.append(entry)
+    return found
+
+
+def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
+    place = place._replace(number=row["number"])
+    return place, Entry(place, row["at"], Action(row["action"]), row["result"], row["channel"])
+
+
+def _after_view(place: Place, view: View) -> tuple[Place, Entry]:
+    place = Place(place.number, view.batch, view.position)
+    return place, Entry(place, view.at, Action(view.action), view.result, view.channel)

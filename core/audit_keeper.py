@@ -20,6 +20,7 @@ from core.errors import TryAgainLater
 from core.seals import Seals
 
 FLUSH_SECONDS = 0.5
+FILE_SECONDS = 30
 MOST_WAITING = 50_000
 _AT_ONCE = 500
 """A transaction is short: whoever changes something hardly waits for it."""
@@ -87,6 +88,10 @@ class AuditKeeper:
                 self._waiting = waiting[first:] + self._waiting
                 return
 
+    async def file(self) -> None:
+        while await audit_views.file(self._database) == audit_views.FILED_AT_ONCE:
+            pass
+
     async def anchor(self) -> None:
         anchored = await audit_anchors.anchor_all(
             self._database, self._seals, self._clock(), self._anchor_every
@@ -102,10 +107,13 @@ class AuditKeeper:
         await self._database.write(job)
 
     async def _run(self) -> None:
-        anchor_at = self._clock()
+        anchor_at = file_at = self._clock()
         while not self._stopping.is_set():
             try:
                 await self.flush()
+                if not 0 <= self._clock() - file_at < FILE_SECONDS * SECOND:
+                    file_at = self._clock()
+                    await self.file()
                 if not 0 <= self._clock() - anchor_at < self._anchor_every:
                     anchor_at = self._clock()
                     await self.anchor()

@@ -1,33 +1,36 @@
 """Looks: what was only viewed, kept in the order of time, a batch at a time.
 
-A look at one's own data changes nothing, and there are many: an entry in the person's own chain
-would dirty several pages of the database that nobody else's entry shares. So the looks of
-everybody within a second are kept together, and one entry in a chain of their own (that of
-person `EVERYBODY`) vouches for the batch by its number and digest. That chain has a head and
-is anchored as every other; `audit_check` finds what was tampered with.
+A look at one's own data changes nothing, and there are many. So the looks of everybody within a
+second are written together, as lines of one text, and one entry in a chain of their own (that of
+person `EVERYBODY`) vouches for the batch by its number and digest. That chain has a head and is
+anchored as every other; `audit_check` finds what was tampered with.
+
+Whose looks a batch holds is filed later, for many batches at once (`file`): in the order of
+persons, so that a page of the index is written once for many. What is not filed yet is searched.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Index,
     Integer,
-    String,
     Table,
     bindparam,
     func,
     select,
+    update,
 )
+from sqlalchemy import Text as LongText
 
 from core import audit
 from core.audit import DONE, WORKER, Note, audit_entries
 from core.clock import Instant
-from core.database import Query, Reader, Row, Transaction, insert_into, metadata
+from core.database import Database, Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.seals import Seals
 
 EVERYBODY = 0
@@ -37,31 +40,38 @@ BATCH = "VIEWS"
 audit_views = Table(
     "audit_views",
     metadata,
+    Column("batch", Id, primary_key=True, autoincrement=False),
+    Column("views", LongText, nullable=False),
+)
+
+audit_views_of = Table(
+    "audit_views_of",
+    metadata,
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
     Column("batch", Integer, primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("person", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("action", String(32), nullable=False),
-    Column("result", String(32), nullable=False),
-    Column("channel", String(16), nullable=False),
-    Column("session_id", BigInteger, nullable=False),
-    Index("ix_audit_views_person_at", "person", "at", "batch", "position"),
     sqlite_with_rowid=False,
 )
 
-_COLUMNS = ("batch", "position", "person", "at", "action", "result", "channel", "session_id")
-_INSERT = insert_into(audit_views, *_COLUMNS)
-_BATCHES_AFTER = Query(
+audit_views_filed = Table(
+    "audit_views_filed",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("batch", Integer, nullable=False),
+)
+"""One row: the last batch that `audit_views_of` knows of."""
+
+FILED_AT_ONCE = 100
+_ROWS_AT_ONCE = 1_000
+"""In one transaction: whoever changes something hardly waits for it."""
+
+_INSERT = insert_into(audit_views)
+_ENTRIES_AFTER = Query(
     select(audit_entries.c.number, audit_entries.c.details)
     .where(audit_entries.c.person == EVERYBODY, audit_entries.c.number > bindparam("after"))
     .order_by(audit_entries.c.number)
     .limit(100)
 )
-_VIEWS_OF = Query(
-    select(audit_views)
-    .where(audit_views.c.batch == bindparam("of_batch"))
-    .order_by(audit_views.c.position)
-)
+_VIEWS = Query(select(audit_views.c.views).where(audit_views.c.batch == bindparam("of_batch")))
 _WITHOUT_ENTRY = Query(
     select(func.min(audit_views.c.batch).label("batch")).where(
         ~select(audit_entries.c.number)
@@ -69,36 +79,135 @@ _WITHOUT_ENTRY = Query(
         .exists()
     )
 )
+_filed = select(func.coalesce(func.max(audit_views_filed.c.batch), 0)).scalar_subquery()
+_NOT_FILED = Query(
+    select(audit_views)
+    .where(audit_views.c.batch > _filed)
+    .order_by(audit_views.c.batch)
+    .limit(FILED_AT_ONCE)
+)
+_FILE = Query(
+    lambda insert: (
+        insert(audit_views_of)
+        .values(person=bindparam("person"), batch=bindparam("batch"))
+        .on_conflict_do_nothing()
+    )
+)
+_BEGIN = Query(
+    lambda insert: insert(audit_views_filed).values(id=1, batch=0).on_conflict_do_nothing()
+)
+_MOVE = Query(
+    update(audit_views_filed)
+    .where(audit_views_filed.c.batch < bindparam("last"))
+    .values(batch=bindparam("last"))
+)
+_BATCHES_OF = (
+    select(audit_views_of.c.batch)
+    .where(
+        audit_views_of.c.person == bindparam("person"),
+        audit_views_of.c.batch <= bindparam("up_to"),
+    )
+    .order_by(audit_views_of.c.batch.desc())
+    .limit(bindparam("most"))
+)
+_OF_PERSON = Query(
+    select(audit_views)
+    .where(
+        audit_views.c.batch.in_(select(_BATCHES_OF.subquery().c.batch))
+        | (
+            (audit_views.c.batch > _filed)
+            & (audit_views.c.batch <= bindparam("up_to"))
+            & audit_views.c.views.like(bindparam("pattern"))
+        )
+    )
+    .order_by(audit_views.c.batch.desc())
+)
+
+
+class View(NamedTuple):
+    """One look, with its place in the log."""
+
+    batch: int
+    position: int
+    at: Instant
+    action: str
+    result: str
+    channel: str
 
 
 async def append(db: Transaction, seals: Seals, now: Instant, notes: Sequence[Note]) -> None:
     """Keeps the looks of anybody, in the order given."""
-    rows = [
-        {
-            "position": position,
-            "person": note.person,
-            "at": note.at,
-            "action": note.action,
-            "result": note.result,
-            "channel": note.channel,
-            "session_id": note.session_id,
-        }
-        for position, note in enumerate(notes)
-    ]
-    details = json.dumps({"digest": digest_of(rows), "views": len(rows)})
+    views = "".join([_LINE % note[:6] for note in notes])
+    details = json.dumps({"digest": _digest(views), "views": len(notes)})
     batch = await audit.extend(db, seals, Note(EVERYBODY, now, BATCH, DONE, WORKER, 0, details))
-    for row in rows:
-        row["batch"] = batch
-    await db.execute_many(_INSERT, rows)
+    await db.fetch(_INSERT, batch=batch, views=views)
+
+
+_LINE = "%d\t%d\t%s\t%s\t%s\t%d\n"
+"""The person comes first."""
+
+
+async def file(database: Database) -> int:
+    """Files what was not filed yet, at most `FILED_AT_ONCE` batches, and returns how many.
+
+    Interrupted, or done by several processes at once, it files the same again, to no effect.
+    """
+    batches = await database.fetch(_NOT_FILED)
+    if not batches:
+        return 0
+    pairs = await asyncio.to_thread(_pairs, batches)
+    for first in range(0, len(pairs), _ROWS_AT_ONCE):
+        some = pairs[first : first + _ROWS_AT_ONCE]
+
+        async def job(db: Transaction, some: list[tuple[int, int]] = some) -> None:
+            rows = [{"person": person, "batch": batch} for person, batch in some]
+            await db.execute_many(_FILE, rows)
+
+        await database.write(job)
+
+    async def finish(db: Transaction) -> None:
+        await db.fetch(_BEGIN)
+        await db.fetch(_MOVE, last=batches[-1]["batch"])
+
+    await database.write(finish)
+    return len(batches)
+
+
+def _pairs(batches: Sequence[Row]) -> list[tuple[int, int]]:
+    """Who is in which batch, in the order of persons."""
+    return sorted(
+        {
+            (int(line.partition("\t")[0]), row["batch"])
+            for row in batches
+            for line in row["views"].splitlines()
+        }
+    )
+
+
+async def of_person(db: Reader, person: int, up_to: int, most: int) -> list[View]:
+    """Theirs, newest first, of the newest `most` batches up to one, and of all that are not filed."""
+    rows = await db.fetch(
+        _OF_PERSON, person=person, up_to=up_to, most=most, pattern=f"%{person}\t%"
+    )
+    return [view for row in rows for view in _own(person, row["batch"], row["views"])]
+
+
+def _own(person: int, batch: int, views: str) -> Iterator[View]:
+    """From the last line to the first."""
+    lines = views.splitlines()
+    for position in range(len(lines) - 1, -1, -1):
+        whose, at, action, result, channel, _ = lines[position].split("\t")
+        if int(whose) == person:
+            yield View(batch, position, int(at), action, result, channel)
 
 
 async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
     """Batches that are not what their entries say. The entries themselves: as every chain's."""
     after = 0
-    while entries := await db.fetch(_BATCHES_AFTER, after=after):
+    while entries := await db.fetch(_ENTRIES_AFTER, after=after):
         for entry in entries:
-            views = await db.fetch(_VIEWS_OF, of_batch=entry["number"])
-            if not _fits(entry["details"], views):
+            row = await db.fetch_one(_VIEWS, of_batch=entry["number"])
+            if row is None or not _fits(entry["details"], row["views"]):
                 yield entry["number"], "the views that it vouches for were changed"
         after = entries[-1]["number"]
     row = await db.fetch_one(_WITHOUT_ENTRY)
@@ -106,21 +215,13 @@ async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
         yield row["batch"], "views have no entry that vouches for them"
 
 
-def _fits(details: str, views: Sequence[Row]) -> bool:
+def _fits(details: str, views: str) -> bool:
     try:
         said = json.loads(details)
     except ValueError:
         return False
-    return bool(said == {"digest": digest_of(views), "views": len(views)})
+    return bool(said == {"digest": _digest(views), "views": views.count("\n")})
 
 
-def digest_of(views: Iterable[Row | dict[str, Any]]) -> str:
-    """SHA-256 over the looks in their order, in hex."""
-    digest = hashlib.sha256()
-    for view in views:
-        line = (
-            f"{view['position']} {view['person']} {view['at']} {view['action']}"
-            f" {view['result']} {view['channel']} {view['session_id']}\n"
-        )
-        digest.update(line.encode())
-    return digest.hexdigest()
+def _digest(views: str) -> str:
+    return hashlib.sha256(views.encode()).hexdigest()

@@ -3,7 +3,7 @@
 from core.applications import applications
 from core.audit import audit_entries, audit_heads
 from core.audit_anchors import audit_anchored_heads, audit_anchors
-from core.audit_views import audit_views
+from core.audit_views import audit_views, audit_views_filed, audit_views_of
 from core.bindings import bindings
 from core.cards import cards
 from core.channel_messages import channel_messages
@@ -55,6 +55,8 @@ TABLES = (
     audit_entries,
     audit_heads,
     audit_views,
+    audit_views_of,
+    audit_views_filed,
     audit_anchors,
     audit_anchored_heads,
 )

@@ -21,6 +21,8 @@ _TRACES = {
     "audit_entries",
     "audit_heads",
     "audit_views",
+    "audit_views_filed",
+    "audit_views_of",
     "outbox",
     "quotas",
     "scheduled_jobs",

@@ -24,7 +24,7 @@ DEFAULT_FIRST = 20
 
 publish(Action, "办理事项 · What was done or viewed.", ACTION_NAMES, name="ServiceAction")
 
-_CURSOR = re.compile(r"entry:([0-9]{1,16}):([01]):([0-9]{1,9}):([0-9]{1,9})", re.ASCII)
+_CURSOR = re.compile(r"entry:([0-9]{1,10}):([0-9]{1,10}):([0-9]{1,10})", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
 _REFUSALS = {code.value for code in RefusalCode}
 _SUCCEEDED = Text("成功", "done")
@@ -37,7 +37,7 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="时间 · When.")
     def at(self) -> datetime:
-        return moment(self.entry.place.at)
+        return moment(self.entry.at)
 
     @strawberry.field(
         description="渠道 · Through which app; null where the card issuer, the operator or a "
@@ -141,7 +141,7 @@ def _place(cursor: str) -> Place:
         found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
     except (ValueError, binascii.Error):
         found = None
-    if found is None:
+    if found is None or any(int(number) > NEWEST.number for number in found.groups()):
         raise InvalidFormat(
             field="after",
             label=LABELS["after"],

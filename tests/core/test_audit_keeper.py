@@ -34,9 +34,10 @@ PUBLIC = {"channels", "channel", "outlets"}
 
 async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
-    rows = (await world.rows("audit_views"))["audit_views"]
-    assert all(row[4] in VIEWS for row in rows)
-    return [(row[4], row[5]) for row in sorted(rows)]
+    batches = sorted((await world.rows("audit_views"))["audit_views"])
+    looks = [line.split("\t") for _, views in batches for line in views.splitlines()]
+    assert all(look[2] in VIEWS for look in looks)
+    return [(look[2], look[3]) for look in looks]
 
 
 async def settled(world: World, count: int) -> list[tuple[str, str]]:

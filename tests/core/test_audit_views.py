@@ -1,10 +1,11 @@
 """What was viewed: kept in batches that an entry vouches for, and every kind of tampering is found."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from core import audit_views as kept
 from core.audit import audit_entries, audit_heads
 from core.audit_check import BrokenChain
 from core.audit_views import EVERYBODY, audit_views
@@ -14,102 +15,102 @@ from tests.front_end import FrontEnd, World
 
 CHANGED = "the views that it vouches for were changed"
 UNVOUCHED = "views have no entry that vouches for them"
-AT = audit_views.c.batch == bindparam("of"), audit_views.c.position == bindparam("at")
-REMOVE = Query(delete(audit_views).where(*AT))
-MOVE = Query(update(audit_views).where(*AT).values(position=bindparam("to")))
+BATCH = audit_views.c.batch == bindparam("of")
 ENTRY = audit_entries.c.person == EVERYBODY, audit_entries.c.number == bindparam("of")
+REMOVE = Query(delete(audit_views).where(BATCH))
+REMOVE_ENTRY = Query(delete(audit_entries).where(*ENTRY))
+WRITE = Query(update(audit_views).where(BATCH).values(views=bindparam("new")))
+LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
-async def looked(world: World, citizen: FrontEnd) -> int:
-    """The number of a batch of three looks; another one stands before it."""
-    for field in ("viewer { bound }", "sessions { id } viewer { bound } cardStatus { __typename }"):
-        await citizen.post(f"{{ {field} }}")
+async def looked(world: World, citizen: FrontEnd) -> tuple[int, str]:
+    """The number of a batch of three looks or more, and it; another one stands before it."""
+    for fields in (
+        "viewer { bound }",
+        "sessions { id } viewer { bound } cardStatus { __typename }",
+    ):
+        await citizen.post(f"{{ {fields} }}")
         await world.application.audit.flush()
-    return int(max(row[0] for row in (await world.rows("audit_views"))["audit_views"]))
+    number, views = max((await world.rows("audit_views"))["audit_views"])
+    return number, views
 
 
 async def test_intact_batches_pass(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
+    _, views = await looked(world, active)
 
-    rows = (await world.rows("audit_views"))["audit_views"]
-    assert sum(row[0] == batch for row in rows) >= 3
+    assert views.count("\n") >= 2
     assert await found(world) == []
 
 
+def with_field(number: int, value: str) -> Callable[[list[str]], list[str]]:
+    def changed(lines: list[str]) -> list[str]:
+        fields = lines[0].split("\t")
+        fields[number] = value
+        return ["\t".join(fields), *lines[1:]]
+
+    return changed
+
+
 @pytest.mark.parametrize(
-    ("column", "value"),
+    "changed",
     [
-        ("person", 1),
-        ("at", 1),
-        ("action", "RECEIPT"),
-        ("result", "NO_CARD"),
-        ("channel", "WECHAT"),
-        ("session_id", 1),
+        with_field(0, "1"),
+        with_field(1, "1"),
+        with_field(2, "RECEIPT"),
+        with_field(3, "NO_CARD"),
+        with_field(4, "WECHAT"),
+        with_field(5, "1\n"),
+        lambda lines: lines[1:],
+        lambda lines: lines[:-1],
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda lines: [*lines, LOOK],
+        lambda _: [],
+    ],
+    ids=[
+        "person",
+        "at",
+        "action",
+        "result",
+        "channel",
+        "session",
+        "first removed",
+        "cut off",
+        "reordered",
+        "slipped in",
+        "emptied",
     ],
 )
-async def test_finds_a_look_that_was_changed(
-    world: World, active: FrontEnd, column: str, value: object
+async def test_finds_looks_that_were_tampered_with(
+    world: World, active: FrontEnd, changed: Callable[[list[str]], list[str]]
 ) -> None:
-    batch = await looked(world, active)
-    flip = Query(update(audit_views).where(*AT).values({column: bindparam("new")}))
+    batch, views = await looked(world, active)
 
-    await change(world, flip, of=batch, at=1, new=value)
-
-    assert await found(world) == [BrokenChain(EVERYBODY, batch, CHANGED)]
-
-
-async def test_finds_a_look_that_was_removed(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
-
-    await change(world, REMOVE, of=batch, at=0)
+    await change(world, WRITE, of=batch, new="".join(changed(views.splitlines(keepends=True))))
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch, CHANGED)]
 
 
-async def test_finds_a_batch_whose_end_was_cut_off(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
-    rows = (await world.rows("audit_views"))["audit_views"]
+async def test_finds_a_batch_that_vanished(world: World, active: FrontEnd) -> None:
+    batch, _ = await looked(world, active)
 
-    await change(world, REMOVE, of=batch, at=max(row[1] for row in rows if row[0] == batch))
-
-    assert await found(world) == [BrokenChain(EVERYBODY, batch, CHANGED)]
-
-
-async def test_finds_looks_in_another_order(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
-    for old, new in ((0, 100), (1, 0), (100, 1)):
-        await change(world, MOVE, of=batch, at=old, to=new)
+    await change(world, REMOVE, of=batch)
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch, CHANGED)]
 
 
-async def test_finds_looks_that_were_slipped_in(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
-    row: dict[str, Any] = {
-        "batch": batch,
-        "position": 50,
-        "person": 1,
-        "at": 1,
-        "action": "VIEWER",
-        "result": "DONE",
-        "channel": "WECHAT",
-        "session_id": 1,
-    }
+async def test_finds_a_batch_that_was_slipped_in(world: World, active: FrontEnd) -> None:
+    batch, _ = await looked(world, active)
 
-    await change(world, Query(insert(audit_views).values(row)))
-    await change(world, Query(insert(audit_views).values(row | {"batch": batch + 9})))
+    await change(world, Query(insert(audit_views).values(batch=batch + 9, views=LOOK)))
 
-    assert await found(world) == [
-        BrokenChain(EVERYBODY, batch, CHANGED),
-        BrokenChain(EVERYBODY, batch + 9, UNVOUCHED),
-    ]
+    assert await found(world) == [BrokenChain(EVERYBODY, batch + 9, UNVOUCHED)]
 
 
 async def test_finds_a_batch_that_vanished_with_its_entry(world: World, active: FrontEnd) -> None:
-    batch = await looked(world, active)
+    batch, _ = await looked(world, active)
 
-    await change(world, Query(delete(audit_views).where(audit_views.c.batch == batch)))
-    await change(world, Query(delete(audit_entries).where(*ENTRY)), of=batch)
+    await change(world, REMOVE, of=batch)
+    await change(world, REMOVE_ENTRY, of=batch)
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch, "the end was cut off")]
 
@@ -118,15 +119,15 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
     world: World, active: FrontEnd
 ) -> None:
     """What is left fits; the anchor knows better."""
-    batch = await looked(world, active)
+    batch, _ = await looked(world, active)
     await world.application.audit.anchor()
     before = await world.application.database.fetch_one(
         Query(select(audit_entries.c.mark).where(*ENTRY)), of=batch - 1
     )
     assert before is not None
 
-    await change(world, Query(delete(audit_views).where(audit_views.c.batch == batch)))
-    await change(world, Query(delete(audit_entries).where(*ENTRY)), of=batch)
+    await change(world, REMOVE, of=batch)
+    await change(world, REMOVE_ENTRY, of=batch)
     set_back = update(audit_heads).where(audit_heads.c.person == EVERYBODY)
     values = {"number": batch - 1, "mark": bytes(before["mark"]), "anchored_number": batch - 1}
     await change(world, Query(set_back.values(values)))
@@ -137,37 +138,58 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
     ]
 
 
+@pytest.mark.parametrize("filed", ["nothing", "some", "all"])
 async def test_the_history_lists_looks_and_changes_in_the_order_of_time(
-    world: World, active: FrontEnd
+    world: World, active: FrontEnd, filed: str
 ) -> None:
-    """Page by page, it is the same list."""
+    """Page by page it is the same list, and others' looks are not in it."""
+    other = await world.enter("lost")
     await active.ask("{ cardStatus { __typename } }")
+    await other.ask("{ notificationSettings { __typename } }")
     await world.application.audit.flush()
+    if filed == "some":
+        await world.application.audit.file()
     await active.send_code("REPORT_LOSS")
     await active.ask("{ viewer { bound } }")
+    await other.ask("{ notificationSettings { __typename } }")
     await world.application.audit.flush()
-    whole = await _actions(active, 100)
+    if filed == "all":
+        await world.application.audit.file()
+    whole = (await _page(active, 100, None))[0]
 
     pages: list[str] = []
-    cursor: str | None = None
-    while True:
-        answer = await active.ask(PAGE, first=2, after=cursor)
-        names = [edge["node"]["action"] for edge in answer["edges"]]
-        pages += [name for name in names if name != "SERVICE_HISTORY"]
-        cursor = answer["pageInfo"]["endCursor"]
-        if not answer["pageInfo"]["hasNextPage"]:
-            break
+    cursor, more = None, True
+    while more:
+        names, cursor, more = await _page(active, 2, cursor)
+        pages += names
 
     assert whole[:3] == ["VIEWER", "SEND_CODE", "CARD_STATUS"]
-    assert pages == whole
+    assert "NOTIFICATION_SETTINGS" not in whole
+    assert pages[-len(whole) :] == whole
+    assert set(pages[: -len(whole)]) <= {"SERVICE_HISTORY"}
 
 
-PAGE = (
-    "query($first: Int!, $after: String) { serviceHistory(first: $first, after: $after)"
-    " { edges { node { action } } pageInfo { hasNextPage endCursor } } }"
-)
+async def test_filing_again_changes_nothing(world: World, active: FrontEnd) -> None:
+    await looked(world, active)
+    database = world.application.database
+
+    assert await kept.file(database) > 0
+    first = await world.rows("audit_views_of", "audit_views_filed")
+    assert await kept.file(database) == 0
+    await change(world, Query(update(kept.audit_views_filed).values(batch=0)))
+    assert await kept.file(database) > 0
+
+    assert await world.rows("audit_views_of", "audit_views_filed") == first
 
 
-async def _actions(citizen: FrontEnd, first: int) -> list[str]:
-    answer = await citizen.ask(PAGE, first=first, after=None)
-    return [edge["node"]["action"] for edge in answer["edges"]]
+async def _page(
+    citizen: FrontEnd, first: int, after: str | None
+) -> tuple[list[str], str | None, bool]:
+    answer = await citizen.ask(
+        "query($first: Int!, $after: String) { serviceHistory(first: $first, after: $after)"
+        " { edges { node { action } } pageInfo { hasNextPage endCursor } } }",
+        first=first,
+        after=after,
+    )
+    names = [edge["node"]["action"] for edge in answer["edges"]]
+    return names, answer["pageInfo"]["endCursor"], answer["pageInfo"]["hasNextPage"]

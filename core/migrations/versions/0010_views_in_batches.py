@@ -10,20 +10,26 @@ down_revision = '0009'
 def upgrade() -> None:
     op.create_table(
         'audit_views',
+        sa.Column('batch', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+        sa.Column('views', sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint('batch', name=op.f('pk_audit_views')),
+    )
+    op.create_table(
+        'audit_views_of',
+        sa.Column('person', sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column('batch', sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column('position', sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column('person', sa.BigInteger(), nullable=False),
-        sa.Column('at', sa.BigInteger(), nullable=False),
-        sa.Column('action', sa.String(length=32), nullable=False),
-        sa.Column('result', sa.String(length=32), nullable=False),
-        sa.Column('channel', sa.String(length=16), nullable=False),
-        sa.Column('session_id', sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint('batch', 'position', name=op.f('pk_audit_views')),
+        sa.PrimaryKeyConstraint('person', 'batch', name=op.f('pk_audit_views_of')),
         sqlite_with_rowid=False,
     )
-    op.create_index('ix_audit_views_person_at', 'audit_views', ['person', 'at', 'batch', 'position'], unique=False)
+    op.create_table(
+        'audit_views_filed',
+        sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+        sa.Column('batch', sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_views_filed')),
+    )
 
 
 def downgrade() -> None:
-    op.drop_index('ix_audit_views_person_at', 'audit_views')
+    op.drop_table('audit_views_filed')
+    op.drop_table('audit_views_of')
     op.drop_table('audit_views')
