@@ -5,9 +5,9 @@ until it is given up. A person has at most one open application.
 """
 
 import secrets
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -61,8 +61,7 @@ _CLOSE = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Struct, frozen=True):
     id: int
     number: str
     kind: ApplicationKind

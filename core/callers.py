@@ -1,9 +1,10 @@
 """Who is calling: the channel, the session, and the person behind it once known."""
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
+
+from msgspec import Struct
 
 _ID = re.compile(r"[A-Z][A-Z_]{0,15}")
 
@@ -42,13 +43,16 @@ class RealNameLevel(StrEnum):
     PLATFORM = "PLATFORM"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """`address` is the network address; `citizen_id` is None until the person is known."""
 
     channel: ChannelId
     session_id: int
     citizen_id: int | None
-    account_index: bytes = field(repr=False)
+    account_index: bytes
     level: RealNameLevel
-    address: str = field(default="", repr=False)
+    address: str = ""
+
+    def __repr__(self) -> str:
+        """Without account and address."""
+        return f"Caller({self.channel}, session_id={self.session_id}, citizen_id={self.citizen_id})"

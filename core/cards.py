@@ -11,9 +11,10 @@ are AAZ502.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -173,8 +174,7 @@ _WITHDRAW = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True):
     """A card as it is now. A transition returns the card as it will be, or refuses.
 
     `confirmation` tells of the region's move at the provincial registry. `base` is the card

@@ -5,9 +5,9 @@ are found again by their keyed index. A phone belongs to one citizen at most.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -103,8 +103,7 @@ _SET_DETAIL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Citizen:
+class Citizen(Struct, frozen=True):
     id: int
     name: Sealed
     social_security_number: Sealed

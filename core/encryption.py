@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 MOST_KEYS = 4
 """In a ring: the current one, and those that are still being replaced."""
@@ -127,14 +128,16 @@ class Vault:
         return prefix + mac.finalize()
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A personal value as it lies in its row; opened only where it is asked for."""
 
-    vault: Vault = field(repr=False)
-    data: bytes = field(repr=False)
+    vault: Vault
+    data: bytes
     column: str
     owner: int
+
+    def __repr__(self) -> str:
+        return f"Sealed(column={self.column!r}, owner={self.owner})"
 
     def reveal(self) -> str:
         return self.vault.open(self.data, self.column, self.owner)

@@ -1,7 +1,6 @@
 """A holder: one citizen with all their cards and the open application, in one statement."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from sqlalchemy import and_, bindparam, select
 
 from core import citizens as people
@@ -43,8 +42,7 @@ _HOLDER = Query(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """`cards` are newest first, the cancelled ones included.
 
     Changing the password is locked for `password_locked_for` milliseconds;

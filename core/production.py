@@ -1,11 +1,11 @@
 """The making of a card: an order with the guide's six nodes, reported by the card issuer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -126,8 +126,7 @@ RESULT_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(Struct, frozen=True):
     node: ProductionNode
     result: NodeResult
     at: Instant | None
@@ -154,8 +153,7 @@ class Position(NamedTuple):
         return cls(*map(int, parts)) if len(cursor) < 40 else None
 
 
-@dataclass(frozen=True, slots=True)
-class ProductionOrder:
+class ProductionOrder(Struct, frozen=True):
     id: int
     citizen_id: int
     application: Application
@@ -183,8 +181,7 @@ class ProductionOrder:
         return self.nodes[node.position - 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """An order with the person it is for."""
 
     citizen: Citizen

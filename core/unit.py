@@ -5,8 +5,11 @@ fetched or computed first (a partner's answer, a password's hash) is done by its
 preparatory function, which gets an `Errand` and runs before the transaction.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
 
 from core.callers import Caller
 from core.clock import Instant
@@ -44,16 +47,15 @@ class Tools:
     reader: Studio | None
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """`signals` are dispatched after the commit; `progress_of` names citizens whose production moved."""
 
     db: Transaction
     now: Instant
     caller: Caller | None
     tools: Tools
-    signals: set[Signal] = field(default_factory=set)
-    progress_of: set[int] = field(default_factory=set)
+    signals: set[Signal] = msgspec.field(default_factory=set)
+    progress_of: set[int] = msgspec.field(default_factory=set)
 
     @property
     def session(self) -> Caller:
@@ -66,8 +68,7 @@ class Unit:
         return known(self.session)
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """As a unit, but outside any transaction: it may wait for the outside world."""
 
     db: Reader

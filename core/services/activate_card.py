@@ -4,7 +4,9 @@ A fresh random service password goes to the phone; there is no fixed default. Th
 function is opened at the bank.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from core import applications, audit, cards, citizens, holders, outbox, passwords, verification
 from core.audit import Action

@@ -1,6 +1,8 @@
 """解挂 cancel loss: only while no reissue is open."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from core import audit, cards, holders, notices, verification
 from core.audit import Action

@@ -1,6 +1,8 @@
 """挂失 report loss: the formal one, which does not lapse."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from core import audit, cards, holders, notices, verification
 from core.audit import Action

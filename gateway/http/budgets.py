@@ -12,8 +12,9 @@ Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-h
 import hashlib
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from core.clock import HOUR, MINUTE, SECOND, Instant
 from core.errors import Text
@@ -28,8 +29,7 @@ _EXHAUSTED = Text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """What a client is told beside its answer: of each budget what is left, and when it is full."""
 
     policies: str

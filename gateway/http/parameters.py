@@ -5,11 +5,11 @@ GraphQL over HTTP (working draft) sections 5 and 6; GraphQL multipart request sp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
+from msgspec import Struct
 
 from core.errors import Text
 from gateway.http.bad_requests import BadRequest
@@ -34,15 +34,18 @@ _NOT_A_QUERY_STRING = Text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(Struct, frozen=True):
     """Either `query` or an identifier in `document_id` or `extensions` says what to run."""
 
-    query: str | None = field(default=None, repr=False)
-    variables: dict[str, Any] | None = field(default=None, repr=False)
+    query: str | None = None
+    variables: dict[str, Any] | None = None
     operation_name: str | None = None
-    extensions: dict[str, Any] | None = field(default=None, repr=False)
+    extensions: dict[str, Any] | None = None
     document_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Without literals and values."""
+        return f"Parameters(operation_name={self.operation_name!r})"
 
 
 def from_json(body: bytes | str) -> Parameters:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from graphql import GraphQLError
+from msgspec import Struct
 
 from core.audit_keeper import AuditKeeper
 from core.callers import Caller, ChannelId
@@ -52,21 +53,24 @@ _SIGN_IN_FIRST = {
 }
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     application: Application
     language: Language
-    address: str = field(repr=False)
+    address: str
     caller: Caller | None
     idempotency: IdempotencyKey | None = None
-    token: str | None = field(default=None, repr=False)
-    device_key: str | None = field(default=None, repr=False)
+    token: str | None = None
+    device_key: str | None = None
     claimed_channel: str | None = None
-    connection_params: object = field(default=None, repr=False)
+    connection_params: object = None
     channels: frozenset[ChannelId] | None = None
     """Those for which the page that asks may speak; None for every channel."""
     may_run_anything: bool = False
     """Also what is not in the operation manifest: for the playground."""
+
+    def __repr__(self) -> str:
+        """Without anything that is the citizen's."""
+        return f"Context({self.caller!r}, {self.language})"
 
     @property
     def tools(self) -> Tools:

@@ -1,9 +1,9 @@
 """绑卡 bindCard: WeChat's first-time binding of the account to a person."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import strawberry
+from msgspec.structs import replace
 
 from core.callers import RealNameLevel
 from core.services.bind_card import BindCard, bind_card, confirm_identity

@@ -8,7 +8,7 @@ import pytest
 
 from core import nonces, outbox
 from core.cards import TEMPORARY_LOSS_LASTS
-from core.clock import DAY, MINUTE, SECOND, Instant
+from core.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from core.database import Database, DatabaseUnavailable, Query, Transaction
 from core.quotas import Limit, quotas, take
 from core.schedule import LEASE, Chore, ScheduledJob, Scheduler
@@ -158,7 +158,7 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     application = world.application
     now = application.clock()
 
-    early = await upkeep(world, now + TEMPORARY_LOSS_LASTS - MINUTE)
+    early = await upkeep(world, now + TEMPORARY_LOSS_LASTS - HOUR)
     still = (await world.rows("cards"))["cards"]
     in_time = await upkeep(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
 
