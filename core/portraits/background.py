@@ -34,10 +34,14 @@ class Wall:
     unrest: float
 
 
-def find_wall(desk: Desk) -> Wall | None:
-    """None where so little is seen around the head that nothing can be said."""
+def find_wall(desk: Desk, turned: bool) -> Wall | None:
+    """None where so little is seen around the head that nothing can be said.
+
+    The eyes of a face that is `turned` aside look nearer to each other than they are: the head
+    is larger than they say.
+    """
     lab = _lab(desk.picture)
-    around = _around_the_head(desk)
+    around = _around_the_head(desk, 1.3 if turned else 1.0)
     rows, columns = np.nonzero(around[::_GRID, ::_GRID])
     if len(rows) < _LEAST_SAMPLES:
         return None
@@ -101,12 +105,12 @@ def _distance(lab: Floats, other: Floats) -> Floats:
     return np.asarray(np.sqrt((difference**2).sum(axis=2)), np.float32)
 
 
-def _around_the_head(desk: Desk) -> Mask:
+def _around_the_head(desk: Desk, size: float) -> Mask:
     """Above and beside the head, where a person is unlikely to be."""
     rows, columns = np.ogrid[:DESK_HEIGHT, :DESK_WIDTH]
     across = (columns - DESK_EYES[0]) / (1.75 * EYE_DISTANCE)
     down = (rows - DESK_EYES[1] + 0.2 * EYE_DISTANCE) / (2.3 * EYE_DISTANCE)
-    beside = (across**2 + down**2 > 1) & (rows < DESK_EYES[1] + 0.9 * EYE_DISTANCE)
+    beside = (across**2 + down**2 > size**2) & (rows < DESK_EYES[1] + 0.9 * EYE_DISTANCE)
     return np.asarray(beside & desk.inside & (rows > DESK_EYES[1] - 3.0 * EYE_DISTANCE))
 
 

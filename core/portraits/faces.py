@@ -1,8 +1,9 @@
 """Finding faces and their eyes, with the Haar cascades that OpenCV's wheel carries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ _SEARCHED_EDGE = 480
 _FACE_EDGE = 220
 _LEAST_SHARE = 0.14
 _CERTAIN = 2.0
+_MARGIN = 0.25
+_BRIGHTENING = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,8 @@ class Face:
 def find_faces(picture: Pixels) -> list[Face]:
     """The most prominent first; only those that could be the portrait's or stand beside it."""
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-    shrink = min(1.0, _SEARCHED_EDGE / max(grey.shape))
-    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    least = max(24, int(min(small.shape) * _LEAST_SHARE))
-    boxes, _, weights = _cascade("frontalface_default").detectMultiScale3(
-        small, 1.1, 4, minSize=(least, least), outputRejectLevels=True
-    )
+    small, shrink = _shrunk(grey)
+    boxes, _, weights = _detected("frontalface_default", small)
     found = []
     for box, weight in zip(boxes, np.ravel(weights), strict=True):
         face = _face(grey, np.asarray(box) / shrink)
@@ -58,6 +57,51 @@ def find_faces(picture: Pixels) -> list[Face]:
             found.append(face)
     found.sort(key=lambda face: (face.eyes_found, face.width), reverse=True)
     return [face for rank, face in enumerate(found) if not _covers_any(face, found[:rank])]
+
+
+def find_hardly_seen(picture: Pixels) -> list[Face]:
+    """As `find_faces`, of faces in the dark, at the picture's edge or in noise; slower to be sure."""
+    low, high = np.percentile(picture, (0.5, 90))
+    levels = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1) ** _BRIGHTENING * 255
+    bright = cv2.GaussianBlur(cv2.LUT(picture, levels.astype(np.uint8)), (0, 0), 1.5)
+    for margin in (0, int(_MARGIN * picture.shape[1])):
+        wider = cv2.copyMakeBorder(bright, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        faces = [face for face in find_faces(np.asarray(wider, np.uint8)) if face.eyes_found]
+        if faces:
+            return [_moved(face, -margin) for face in faces]
+    return []
+
+
+def has_profile(picture: Pixels) -> bool:
+    """Whether a face looks to one side, so far that it shows one eye only."""
+    small, _ = _shrunk(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8))
+    for side in (small, np.ascontiguousarray(small[:, ::-1])):
+        _, _, weights = _detected("profileface", side)
+        if len(weights) and np.max(weights) > _CERTAIN:
+            return True
+    return False
+
+
+def _moved(face: Face, by: float) -> Face:
+    (left_x, left_y), (right_x, right_y) = face.left_eye, face.right_eye
+    return replace(
+        face, left_eye=(left_x + by, left_y + by), right_eye=(right_x + by, right_y + by)
+    )
+
+
+def _shrunk(grey: Pixels) -> tuple[Pixels, float]:
+    """And by what factor."""
+    shrink = min(1.0, _SEARCHED_EDGE / max(grey.shape))
+    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), shrink
+
+
+def _detected(name: str, small: Pixels) -> Any:
+    """Boxes, levels, weights."""
+    least = max(24, int(min(small.shape) * _LEAST_SHARE))
+    return _cascade(name).detectMultiScale3(
+        small, 1.1, 4, minSize=(least, least), outputRejectLevels=True
+    )
 
 
 def _covers_any(face: Face, others: list[Face]) -> bool:

@@ -90,6 +90,11 @@ def choose_window(
     return min(fits, key=lambda fit: fit[:2])[2]
 
 
+def usual_width(face_width: float) -> float:
+    """How wide a part of the desk the portrait is where nothing hinders."""
+    return WIDTH * face_width / _FACE_AIM
+
+
 def _eye_line(window: Window) -> float:
     return window.scale * (DESK_EYES[1] - window.top)
 

@@ -13,6 +13,8 @@ Floats = NDArray[np.float32]
 
 _X, _Y = DESK_EYES
 _STEP = 12
+PROFILE = 100.0
+"""`FaceShape.turned` of a face that shows one eye only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from PIL import Image
 from core.decoding import Decoded, TooSmall, decode, encode
 from core.portraits import measures
 from core.portraits.background import Wall, find_wall, whitened
-from core.portraits.faces import Face, Pixels, find_faces
+from core.portraits.faces import Face, Pixels, find_faces, find_hardly_seen, has_profile
 from core.portraits.framing import (
     DESK_EYES,
     EYE_DISTANCE,
@@ -18,6 +18,7 @@ from core.portraits.framing import (
     cut_out,
     lay_on_desk,
     missing_rows,
+    usual_width,
 )
 from core.portraits.standard import CENTRE, HEIGHT, QUALITY, WIDTH
 from core.portraits.verdict import LIMITS, Check, CheckCode, Geometry, ProcessedPortrait
@@ -36,11 +37,14 @@ def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
     if _is_too_small(decoded):
         raise TooSmall(decoded.width, decoded.height)
     picture, faces = _searched(np.asarray(decoded.picture))
+    profile = not faces and has_profile(picture)
     checks = [
-        _check(CheckCode.NO_FACE, min(1, len(faces))),
+        _check(CheckCode.NO_FACE, 1 if faces or profile else 0),
         _check(CheckCode.SEVERAL_FACES, _beside(faces)),
         *_frame(picture, decoded),
     ]
+    if profile:
+        checks.append(_check(CheckCode.TURNED, measures.PROFILE))
     if not faces:
         whole = Image.fromarray(picture)
         whole.thumbnail((WIDTH, HEIGHT))
@@ -76,7 +80,7 @@ def _searched(picture: Pixels) -> tuple[Pixels, list[Face]]:
         faces = find_faces(turned)
         if faces and (quarter_turns == 0 or faces[0].eyes_found):
             return turned, faces
-    return picture, []
+    return picture, find_hardly_seen(picture)
 
 
 def _beside(faces: list[Face]) -> int:
@@ -96,15 +100,17 @@ def _frame(picture: Pixels, decoded: Decoded) -> list[Check]:
 
 def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, list[Check], Geometry]:
     desk = lay_on_desk(picture, face)
-    wall = find_wall(desk)
     shape = measures.face_shape(desk.picture)
+    turned = _check(CheckCode.TURNED, shape.turned)
+    wall = find_wall(desk, not turned.passed)
     crown = _crown(wall)
     body = desk.inside if wall is None else wall.body
     window = choose_window(crown, shape.width, (shape.left + shape.right) / 2, desk.inside, body)
     finished = cut_out(desk, window)
     checks = [
-        *_pose(face, shape),
-        *_framing(desk, window, crown, fraction),
+        *_pose(face),
+        turned,
+        *_framing(desk, window, crown, shape.width, fraction),
         *_light(desk.picture),
         *_background(wall),
     ]
@@ -121,16 +127,19 @@ def _crown(wall: Wall | None) -> float:
     return found if found <= usual + 0.5 * EYE_DISTANCE else usual
 
 
-def _pose(face: Face, shape: measures.FaceShape) -> list[Check]:
+def _pose(face: Face) -> list[Check]:
     return [
         _check(CheckCode.EYES_HIDDEN, 2 if face.eyes_found else 0),
         _check(CheckCode.TILTED, abs(face.tilt)),
-        _check(CheckCode.TURNED, shape.turned),
     ]
 
 
-def _framing(desk: Desk, window: Window, crown: float, fraction: float) -> list[Check]:
-    source_width = WIDTH / window.scale / desk.scale / fraction
+def _framing(
+    desk: Desk, window: Window, crown: float, face_width: float, fraction: float
+) -> list[Check]:
+    """A window drawn in because the head is cut off makes nobody too small."""
+    window_width = max(WIDTH / window.scale, usual_width(face_width))
+    source_width = window_width / desk.scale / fraction
     eye_line = HEIGHT - window.scale * (DESK_EYES[1] - window.top)
     return [
         _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),

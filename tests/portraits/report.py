@@ -68,9 +68,9 @@ class Tally:
                 self.accepted_wrongly.append(case.name)
 
 
-def tally(good: int, each: int, keep: Path | None = None) -> Tally:
+def tally(good: int, each: int, seed: int, keep: Path | None = None) -> Tally:
     counted = Tally()
-    for case in cases(good, each):
+    for case in cases(good, each, seed):
         found = process_portrait(case.data, MIN_BYTES, MAX_BYTES)
         counted.add(case, found)
         if keep is not None:
@@ -83,11 +83,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--good", type=int, default=120)
     arguments.add_argument("--each", type=int, default=12)
+    arguments.add_argument("--seed", type=int, default=1, help="draws other people")
     arguments.add_argument("--keep", type=Path, help="folder for the finished pictures")
     arguments.add_argument("--notes", action="store_true", help="name the cases that went wrong")
     given = arguments.parse_args()
     started = time.monotonic()
-    counted = tally(given.good, given.each, given.keep)
+    counted = tally(given.good, given.each, given.seed, given.keep)
     print(f"{counted.good + counted.bad} drawn portraits in {time.monotonic() - started:.0f} s")
     print(f"{'check':<22}{'cases':>6}{'precision':>11}{'recall':>8}")
     for code in CheckCode:

@@ -107,6 +107,13 @@ def good_scene(rng: Generator) -> Scene:
     )
 
 
+def scale(scene: Scene, factor: float) -> None:
+    """The same view through a camera of more or fewer pixels."""
+    scene.width, scene.height = int(scene.width * factor), int(scene.height * factor)
+    scene.face *= factor
+    scene.centre = (scene.centre[0] * factor, scene.centre[1] * factor)
+
+
 def a_person(rng: Generator) -> Person:
     shape = rng.dirichlet([0.6] * 12)
     return Person(
@@ -218,6 +225,7 @@ def several_faces(scene: Scene) -> None:
         CheckCode.CUT_OFF,
     }
     scene.face = min(scene.face, scene.width * 0.16)
+    scale(scene, max(1.0, 165 / scene.face))
     side = scene.rng.choice([-1, 1])
     x = scene.width * (0.5 + 0.24 * side)
     scene.centre = (scene.width * (0.5 - 0.2 * side), scene.centre[1])
@@ -311,10 +319,7 @@ def head_size(scene: Scene) -> None:
 def too_small(scene: Scene) -> None:
     scene.must = {CheckCode.TOO_SMALL}
     scene.may = {CheckCode.BLURRED, CheckCode.EYES_HIDDEN}
-    smaller = scene.rng.uniform(0.5, 0.85) * 358 / (scene.face * 2.5)
-    scene.width, scene.height = int(scene.width * smaller), int(scene.height * smaller)
-    scene.face *= smaller
-    scene.centre = (scene.centre[0] * smaller, scene.centre[1] * smaller)
+    scale(scene, scene.rng.uniform(0.5, 0.85) * 358 / (scene.face * 2.5))
 
 
 def blurred(scene: Scene) -> None:
