@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms
 
+# Pillow's own limit is a warning, and an error without the size; ours says what may be sent.
+Image.MAX_IMAGE_PIXELS = None
+
 DPI = 350
 MEGAPIXEL = 1_000_000
 # JPEG is decoded at a fraction of its size; the others come whole, 3 or 4 bytes a pixel.

@@ -48,7 +48,7 @@ def _edge(lab: Lab, corners: Points, side: int, share: float) -> tuple[Points, P
     start, along = _through(corners, side)
     end = corners[(side + 1) % 4]
     normal = np.array([along[1], -along[0]], np.float32)
-    offsets = np.linspace(-reach, reach, int(2 * reach) + 1, dtype=np.float32)
+    offsets = np.linspace(-reach, reach, max(3, int(2 * reach) + 1), dtype=np.float32)
     grid = (start + _ALONG[:, None] * (end - start))[:, None] + offsets[None, :, None] * normal
     profile = cv2.remap(
         lab, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

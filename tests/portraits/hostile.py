@@ -1,7 +1,8 @@
 """Files that nobody sends by mistake: any number of them, each drawn from its number.
 
-They are truncated, mutated, bombs, polyglots, of other types, of odd sizes, or carry odd EXIF,
-colour profiles and pixels. None of them is more than a few hundred kilobytes.
+They are truncated, mutated, bombs, polyglots, of other types, of odd sizes, as long as a file
+may be, or carry odd EXIF, colour profiles and pixels. What can be seen on them is a head, an ID
+card or nothing.
 """
 
 import io
@@ -17,6 +18,8 @@ from numpy.random import Generator
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
+from sandbox.id_cards import photograph_of
+from sandbox.personas import PERSONAS
 from tests.portraits import scenes
 
 pillow_heif.register_heif_opener()
@@ -38,6 +41,22 @@ def file(number: int, seed: int = 1) -> tuple[str, bytes]:
     return make.__name__, make(rng)
 
 
+def is_clean(kept: bytes) -> bool:
+    """Pixels and the density; no other segment and nothing after the end."""
+    picture = Image.open(io.BytesIO(kept))
+    return (
+        picture.format == "JPEG"
+        and MARK not in kept
+        and kept.endswith(b"\xff\xd9")
+        and kept.count(b"\xff\xd9") == 1
+        and set(picture.info) == {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi"}
+        and not any(marker in kept for marker in _METADATA)
+    )
+
+
+_METADATA = (b"\xff\xe1", b"\xff\xe2", b"\xff\xed", b"\xff\xfe")
+
+
 # --- what they are made of ----------------------------------------------------------------
 
 
@@ -48,9 +67,19 @@ def _head() -> Image.Image:
     return Image.open(io.BytesIO(scenes.picture("head", scene).data)).resize((480, 640))
 
 
+@cache
+def _card(side: str) -> Image.Image:
+    """The persona `no-card`'s own."""
+    drawn = Image.open(io.BytesIO(photograph_of(PERSONAS["no-card"], side)))
+    return drawn.convert("RGB").resize((1000, 1000 * drawn.height // drawn.width))
+
+
 def _picture(rng: Generator) -> Image.Image:
-    if rng.random() < 0.3:
+    what = rng.random()
+    if what < 0.25:
         return _head()
+    if what < 0.4:
+        return _card("PORTRAIT_SIDE" if what < 0.325 else "EMBLEM_SIDE")
     width, height = (int(edge) for edge in rng.integers(8, 500, 2))
     small = rng.integers(0, 256, (6, 6, 3), np.uint8)
     return Image.fromarray(small).resize((width, height))
@@ -202,6 +231,18 @@ def marked_inside(rng: Generator) -> bytes:
     return _stored(picture, kind, exif=exif.tobytes(), xmp=MARK)
 
 
+def as_long_as_may_be(rng: Generator) -> bytes:
+    """Up to the 10 MiB that are taken and a little beyond, of what no picture needs."""
+    length = int(rng.uniform(0.6, 1.02) * 10 * 1_048_576)
+    data = _any(rng)
+    return data + _noise()[: length - len(data)]
+
+
+@cache
+def _noise() -> bytes:
+    return np.random.default_rng(5).bytes(11 * 1_048_576)
+
+
 def other_type(rng: Generator) -> bytes:
     kind = str(
         rng.choice(["GIF", "BMP", "TIFF", "ICO", "PPM", "PCX", "TGA", "PDF", "JPEG2000", "text"])
@@ -313,6 +354,7 @@ MAKERS: tuple[Callable[[Generator], bytes], ...] = (
     scans_bomb,
     polyglot,
     marked_inside,
+    as_long_as_may_be,
     other_type,
     odd_size,
     odd_profile,
