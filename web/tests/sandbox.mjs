@@ -75,11 +75,20 @@ export const sandboxTests = {
     await pingAn.locator('[data-result=DONE]').nth(done).waitFor();
     await assertAccessible(page);
   },
+
+  async 'the address in a receipt\'s QR code shows the progress after signing in'(page) {
+    const pingAn = await open(page, 'PING_AN', 'in-production', '/sandbox/#PRODUCTION_PROGRESS');
+
+    await enterPingAn(pingAn);
+
+    await pingAn.locator('.nodes').waitFor();
+    assert.equal(await pingAn.locator('.nodes li').count(), 6);
+  },
 };
 
-async function open(page, channel, persona) {
+async function open(page, channel, persona, address = '/sandbox/') {
   await page.request.post('/sandbox/reset', { data: {} });
-  await page.goto('/sandbox/');
+  await page.goto(address);
   await page.locator(`input[name=persona][value=${persona}]`).check({ force: true });
   return page.locator(`[data-channel=${channel}]`);
 }
