@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report documents-report clean soak-slow-sockets faults fuzz release-schema soak-issuer-events
+.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -54,6 +54,18 @@ fuzz: install .venv-fuzz/installed
 soak-issuer-events: install
 	$(BIN)/python -m bench.issuer_events
 
+# 10,000 hostile files as portraits and ID documents; and a control for each of its bounds.
+soak-hostile-files: install
+	$(BIN)/python -m bench.hostile_files
+	$(BIN)/python -m bench.hostile_files --files 340 --control loop
+	$(BIN)/python -m bench.hostile_files --files 340 --control memory
+	$(BIN)/python -m bench.hostile_files --files 340 --control clean
+	$(BIN)/python -m bench.hostile_files --files 340 --control crash
+
+# Five 12-megapixel portraits a second, and what becomes of `cardStatus` meanwhile.
+bench-portraits: install
+	$(BIN)/python -m bench.portraits
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -74,6 +86,11 @@ install: .venv/installed web/node_modules/.built
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Precision and recall of each check of a portrait, over drawn heads whose truth is known.
+portraits-report: install
+	$(BIN)/python -m tests.portraits.report --seed 1
+	$(BIN)/python -m tests.portraits.report --seed 2
 
 documents-report: install
 	$(BIN)/python -m tests.id_documents.report
