@@ -6,6 +6,7 @@ until it is given up. A person has at most one open application.
 
 import secrets
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Label,
     LargeBinary,
     String,
     Table,
@@ -77,6 +79,12 @@ class Application(Struct, frozen=True):
             old_card_id=row[prefix + "old_card_id"],
             created_at=row[prefix + "created_at"],
         )
+
+
+def application_columns(prefix: str) -> list[Label[Any]]:
+    """What `Application.from_row` reads."""
+    names = ("id", "number", "kind", "old_card_id", "created_at")
+    return [applications.c[name].label(prefix + name) for name in names]
 
 
 async def accept(

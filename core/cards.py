@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from core.clock import DAY, Instant
-from core.confirmation import Confirmation
+from core.confirmation import CONFIRMATIONS, Confirmation
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Sealed, Vault
 from core.errors import CardBeingConfirmed, Text, TryAgainLater, WrongCardState
@@ -88,6 +88,9 @@ class CardState(StrEnum):
     TEMPORARILY_LOST = "4"
     CANCELLED = "9"
 
+
+STATES: dict[str, CardState] = {state.value: state for state in CardState}
+"""By what stands in a row."""
 
 STATE_NAMES = {
     CardState.SEALED: Text("封存（未激活）", "not activated yet"),
@@ -217,11 +220,11 @@ class Card(Struct, frozen=True):
             bank_code=row[prefix + "bank_code"],
             batch_number=row[prefix + "batch_number"],
             issue_date=row[prefix + "issue_date"],
-            state=CardState(row[prefix + "state"]),
+            state=STATES[row[prefix + "state"]],
             state_since=row[prefix + "state_since"],
             version=row[prefix + "version"],
-            confirmation=Confirmation(row[prefix + "confirmation"]),
-            base_state=None if base_state is None else CardState(base_state),
+            confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
+            base_state=None if base_state is None else STATES[base_state],
             base_state_since=row[prefix + "base_state_since"],
             base_since=row[prefix + "base_since"],
         )

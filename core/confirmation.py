@@ -16,6 +16,9 @@ class Confirmation(StrEnum):
     REJECTED = "REJECTED"
 
 
+CONFIRMATIONS: dict[str, Confirmation] = {known.value: known for known in Confirmation}
+"""By what stands in a row."""
+
 CONFIRMATION_NAMES = {
     Confirmation.CONFIRMED: Text("已确认", "confirmed"),
     Confirmation.BEING_CONFIRMED: Text("正在确认", "being confirmed"),

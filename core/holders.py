@@ -1,10 +1,10 @@
 """A holder: one citizen with all their cards and the open application, in one statement."""
 
 from msgspec import Struct
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import FromClause, and_, bindparam, select
 
 from core import citizens as people
-from core.applications import Application, ApplicationKind, applications
+from core.applications import Application, ApplicationKind, application_columns, applications
 from core.cards import Card, CardState, cards
 from core.citizens import Citizen, citizens
 from core.clock import Instant
@@ -14,29 +14,33 @@ from core.errors import NoCard, TryAgainLater
 from core.passwords import service_passwords
 from core.production import production_orders
 
-_HOLDER = Query(
-    select(
-        *(column.label(f"citizen_{column.name}") for column in citizens.c),
-        *(column.label(f"card_{column.name}") for column in cards.c),
-        *(
-            column.label(f"application_{column.name}")
-            for column in applications.c
-            if column.name != "form"
-        ),
-        service_passwords.c.locked_until,
-        select(production_orders.c.id)
-        .where(production_orders.c.citizen_id == citizens.c.id)
-        .exists()
-        .label("has_production"),
-    )
-    .select_from(
-        citizens.outerjoin(cards, cards.c.citizen_id == citizens.c.id)
+COLUMNS = (
+    *people.columns("citizen_"),
+    *(column.label(f"card_{column.name}") for column in cards.c),
+    *application_columns("application_"),
+    service_passwords.c.locked_until,
+    select(production_orders.c.id)
+    .where(production_orders.c.citizen_id == citizens.c.id)
+    .exists()
+    .label("has_production"),
+)
+
+
+def with_theirs(citizen: FromClause) -> FromClause:
+    """`citizen`, in which `citizens` stands, with all that a holder is made of beside it."""
+    return (
+        citizen.outerjoin(cards, cards.c.citizen_id == citizens.c.id)
         .outerjoin(
             applications,
             and_(applications.c.citizen_id == citizens.c.id, applications.c.closed_at.is_(None)),
         )
         .outerjoin(service_passwords, service_passwords.c.citizen_id == citizens.c.id)
     )
+
+
+OF_CITIZEN = Query(
+    select(*COLUMNS)
+    .select_from(with_theirs(citizens))
     .where(citizens.c.id == bindparam("citizen_id"))
     .order_by(cards.c.id.desc())
 )
@@ -78,7 +82,7 @@ class Holder(Struct, frozen=True):
 
 
 async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holder:
-    rows = await db.fetch(_HOLDER, citizen_id=citizen_id)
+    rows = await db.fetch(OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
         raise TryAgainLater(wait=1, retry_after=1)
     first = rows[0]

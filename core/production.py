@@ -5,10 +5,12 @@ from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -24,14 +26,16 @@ from sqlalchemy import (
     update,
 )
 
-from core.applications import Application, ApplicationKind, applications
+from core import citizens as people
+from core.applications import Application, ApplicationKind, application_columns, applications
 from core.citizens import Citizen, citizens
 from core.clock import Instant
-from core.confirmation import Confirmation
+from core.confirmation import CONFIRMATIONS, Confirmation
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Sealed, Vault
 from core.errors import Text
 from core.ids import new_id
+from core.json_arrays import json_arrays
 from core.lists import any_of, fetch_any
 from core.masking import without_numbers
 
@@ -118,6 +122,9 @@ class NodeResult(StrEnum):
     FAILED = "FAILED"
 
 
+NODE_RESULTS: dict[str, NodeResult] = {result.value: result for result in NodeResult}
+"""By what stands in a row."""
+
 RESULT_NAMES = {
     NodeResult.PENDING: Text("未开始", "Not started"),
     NodeResult.IN_PROGRESS: Text("办理中", "In progress"),
@@ -188,9 +195,12 @@ class Progress(Struct, frozen=True):
     order: ProductionOrder
 
 
-_ORDER_COLUMNS = [
+_HEAD_COLUMNS = [
     *(column.label(f"order_{column.name}") for column in production_orders.c),
-    *(column.label(f"application_{column.name}") for column in applications.c),
+    *application_columns("application_"),
+]
+_ORDER_COLUMNS = [
+    *_HEAD_COLUMNS,
     production_nodes.c.node,
     production_nodes.c.result,
     production_nodes.c.at,
@@ -200,16 +210,40 @@ _ORDER_COLUMNS = [
 _JOINED = production_orders.join(
     applications, applications.c.id == production_orders.c.application_id
 ).join(production_nodes, production_nodes.c.order_id == production_orders.c.id)
-_newest = (
-    select(func.max(production_orders.c.id))
-    .where(production_orders.c.citizen_id == bindparam("citizen_id"))
+PROGRESS_COLUMNS = (
+    *_HEAD_COLUMNS,
+    *people.columns("citizen_"),
+    select(
+        json_arrays(
+            production_nodes.c.node,
+            production_nodes.c.result,
+            production_nodes.c.at,
+            production_nodes.c.reason,
+            production_nodes.c.revision,
+        )
+    )
+    .where(production_nodes.c.order_id == production_orders.c.id)
     .scalar_subquery()
+    .label("nodes"),
 )
-_PROGRESS = Query(
-    select(*_ORDER_COLUMNS, *(column.label(f"citizen_{column.name}") for column in citizens.c))
-    .select_from(_JOINED.join(citizens, citizens.c.id == production_orders.c.citizen_id))
-    .where(production_orders.c.id == _newest)
-    .order_by(production_nodes.c.node)
+"""The nodes come as one value: six rows would each repeat the order and the person."""
+
+
+def newest_of(citizen_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether it is the person's newest order."""
+    others = production_orders.alias("others")
+    newest = select(func.max(others.c.id)).where(others.c.citizen_id == citizen_id)
+    return production_orders.c.id == newest.scalar_subquery()
+
+
+OF_CITIZEN = Query(
+    select(*PROGRESS_COLUMNS)
+    .select_from(
+        production_orders.join(
+            applications, applications.c.id == production_orders.c.application_id
+        ).join(citizens, citizens.c.id == production_orders.c.citizen_id)
+    )
+    .where(newest_of(bindparam("citizen_id", type_=BigInteger)))
 )
 _BY_NUMBER = Query(
     select(*_ORDER_COLUMNS)
@@ -321,10 +355,12 @@ async def place(
 
 
 async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress | None:
-    rows = await db.fetch(_PROGRESS, citizen_id=citizen_id)
-    if not rows:
+    row = await db.fetch_one(OF_CITIZEN, citizen_id=citizen_id)
+    if row is None:
         return None
-    return Progress(Citizen.from_row(rows[0], vault, "citizen_"), _order_from(rows, vault))
+    nodes = sorted(_NODES.decode(row["nodes"]))
+    order = _order(row, vault, [_node_state(*node) for node in nodes])
+    return Progress(Citizen.from_row(row, vault, "citizen_"), order)
 
 
 async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:
@@ -446,8 +482,24 @@ def _first_result(node: ProductionNode) -> NodeResult:
     return NodeResult.IN_PROGRESS if node is ProductionNode.INTAKE else NodeResult.PENDING
 
 
+_NODES = msgspec.json.Decoder(list[tuple[int, str, Instant | None, str | None, int]])
+
+
+def _node_state(
+    node: int, result: str, at: Instant | None, reason: str | None, revision: int
+) -> NodeState:
+    return NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision)
+
+
 def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
-    first = rows[0]
+    nodes = [
+        _node_state(row["node"], row["result"], row["at"], row["reason"], row["revision"])
+        for row in rows
+    ]
+    return _order(rows[0], vault, nodes)
+
+
+def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOrder:
     order_id: int = first["order_id"]
     number = first["order_card_number"]
     return ProductionOrder(
@@ -460,17 +512,8 @@ def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
         if number is None
         else Sealed(vault, number, "production_orders.card_number", order_id),
         created_at=first["order_created_at"],
-        nodes=tuple(
-            NodeState(
-                NODES[row["node"] - 1],
-                NodeResult(row["result"]),
-                row["at"],
-                row["reason"],
-                row["revision"],
-            )
-            for row in rows
-        ),
-        confirmation=Confirmation(first["order_confirmation"]),
+        nodes=tuple(nodes),
+        confirmation=CONFIRMATIONS[first["order_confirmation"]],
     )
 
 

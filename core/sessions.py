@@ -9,6 +9,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -48,21 +49,17 @@ sessions = Table(
     Index("ix_sessions_account_index", "account_index"),
 )
 
-_BY_TOKEN = Query(
-    select(
-        sessions.c.id,
-        sessions.c.channel,
-        sessions.c.citizen_id,
-        sessions.c.account_index,
-        sessions.c.level,
-        sessions.c.device_mark,
-    ).where(
-        sessions.c.token_hash == bindparam("token_hash"),
-        sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
-        sessions.c.created_at <= bindparam("latest"),
-    )
+CALLER_COLUMNS = [
+    sessions.c[name].label(f"session_{name}")
+    for name in ("id", "channel", "citizen_id", "account_index", "level", "device_mark")
+]
+IS_OF_TOKEN = (
+    sessions.c.token_hash == bindparam("token_hash"),
+    sessions.c.ended_at.is_(None),
+    sessions.c.expires_at > bindparam("now"),
+    sessions.c.created_at <= bindparam("latest"),
 )
+OF_TOKEN = Query(select(*CALLER_COLUMNS).where(*IS_OF_TOKEN))
 _IS_OPEN = Query(
     select(sessions.c.id).where(
         sessions.c.id == bindparam("session_id"),
@@ -145,21 +142,31 @@ class NewSession:
     expires_at: Instant
 
 
+def by_token(token: str, now: Instant) -> dict[str, Any]:
+    """The values for `IS_OF_TOKEN`."""
+    return {"token_hash": _hash(token), "now": now, "latest": now + CLOCK_SKEW}
+
+
+def caller_of(row: Row, address: str, device_key: str | None) -> Caller | None:
+    """None where the session was begun with another device key."""
+    if not _is_of_device(row["session_device_mark"], device_key):
+        return None
+    return Caller(
+        channel=ChannelId(row["session_channel"]),
+        session_id=row["session_id"],
+        citizen_id=row["session_citizen_id"],
+        account_index=row["session_account_index"],
+        level=RealNameLevel(row["session_level"]),
+        address=address,
+    )
+
+
 async def find_caller(
     db: Reader, token: str, now: Instant, address: str, device_key: str | None = None
 ) -> Caller | None:
     """None as well where the session was begun with another device key."""
-    row = await db.fetch_one(_BY_TOKEN, token_hash=_hash(token), now=now, latest=now + CLOCK_SKEW)
-    if row is None or not _is_of_device(row["device_mark"], device_key):
-        return None
-    return Caller(
-        channel=ChannelId(row["channel"]),
-        session_id=row["id"],
-        citizen_id=row["citizen_id"],
-        account_index=row["account_index"],
-        level=RealNameLevel(row["level"]),
-        address=address,
-    )
+    row = await db.fetch_one(OF_TOKEN, **by_token(token, now))
+    return None if row is None else caller_of(row, address, device_key)
 
 
 async def is_open(db: Reader, session_id: int, now: Instant) -> bool:

@@ -44,7 +44,9 @@ from gateway.http.gate import Gate
 from gateway.http.graphql import GraphQLView, SignInAgain
 from gateway.http.health import healthz, metrics_endpoint, readyz_endpoint
 from gateway.http.issuer_events import issuer_events_endpoint
+from gateway.http.lane_protocol import LANE_KEY
 from gateway.http.limits import LimitDocuments, PreparedDocuments, limit_tokens
+from gateway.http.origins import Origins
 from gateway.http.pictures import picture_endpoint
 from gateway.http.playground import playground_routes
 from gateway.http.receipts import receipt_endpoint
@@ -70,7 +72,7 @@ class Gateway(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.fast_lane is not None and leads_here(scope):
-            await self.fast_lane(scope, receive, send)
+            await self.fast_lane.by_asgi(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -116,7 +118,7 @@ def create_app(
     gate = _gate(settings, schema, prepared, clock)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastLane]]:
         async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
             database = await connect(settings.database_url)
             application = assemble(settings, database, http, clock, channels)
@@ -126,6 +128,7 @@ def create_app(
             gateway.fast_lane = FastLane(
                 application,
                 gate,
+                Origins.of(settings),
                 schema.plans,
                 view,
                 gateway.go_the_whole_way,
@@ -141,7 +144,7 @@ def create_app(
             application.audit.start()
             shared = _share_budgets(settings, gate.budgets, clock)
             try:
-                yield
+                yield {LANE_KEY: gateway.fast_lane}
             finally:
                 if shared is not None:
                     await shared.stop()

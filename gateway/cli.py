@@ -409,7 +409,7 @@ def _must_be_writable(found: Settings) -> None:
 def _run_server(found: Settings) -> None:
     import uvicorn
 
-    from gateway.http.one_write import OneWriteProtocol
+    from gateway.http.lane_protocol import LaneProtocol
     from gateway.http.patience import Patience, PatientSockets, room_for_connections
     from gateway.logs import configure_logs
 
@@ -428,7 +428,7 @@ def _run_server(found: Settings) -> None:
         workers=found.workers,
         host=found.host,
         port=found.port,
-        http=cast("type[asyncio.Protocol]", partial(OneWriteProtocol, patience=patience)),
+        http=cast("type[asyncio.Protocol]", partial(LaneProtocol, patience=patience)),
         ws=PatientSockets,
         log_config=None,
         access_log=False,

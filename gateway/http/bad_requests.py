@@ -1,6 +1,7 @@
 """Why a request is not answered: a status, a code for programs, a sentence for people."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from core.errors import Language, Text
@@ -47,6 +48,7 @@ def media_type(accept: str) -> str:
     return GRAPHQL_JSON if GRAPHQL_JSON in accept else JSON
 
 
+@lru_cache(maxsize=64)
 def preferred_language(accept_language: str) -> Language:
     """Chinese, unless English is asked for with a higher weight (RFC 9110 section 12.5.4)."""
     weights = {Language.ZH: 0.0, Language.EN: 0.0}

@@ -159,13 +159,18 @@ class FrontDoor:
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
         more = self._headers_for(kind)
         given += [pair for pair in more if pair[0] not in names]
-        if crossing is not None:
-            given += [
-                (b"access-control-allow-origin", crossing),
-                (b"access-control-expose-headers", EXPOSED_HEADERS),
-                (b"vary", b"Origin"),
-            ]
-        message["headers"] = given
+        message["headers"] = given + crossing_headers(crossing)
+
+
+def crossing_headers(origin: bytes | None) -> RawHeaders:
+    """What lets a page of a listed origin read the answer (Fetch Standard, CORS)."""
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", EXPOSED_HEADERS),
+        (b"vary", b"Origin"),
+    ]
 
 
 def _must_run_on_purpose(method: str, headers: Headers) -> None:

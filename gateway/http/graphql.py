@@ -32,7 +32,8 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from core import sessions
+from core import arrivals, sessions
+from core.arrivals import Expected
 from core.callers import Caller
 from core.database import DatabaseUnavailable
 from core.errors import Language, Text, TryAgainLater
@@ -249,13 +250,19 @@ class SignInAgain(SchemaExtension):
         yield
 
 
-async def authenticate(context: Context, token: str, claimed: str | None = None) -> Caller | None:
+async def authenticate(
+    context: Context, token: str, claimed: str | None = None, expected: Expected | None = None
+) -> Caller | None:
     """The session's caller; None when it has ended. A session holds for its channel alone, the
-    one that the client claims to be if it does."""
-    application = context.application
-    caller = await sessions.find_caller(
-        application.database, token, application.clock(), context.address, context.device_key
-    )
+    one that the client claims to be if it does. What is `expected` to be asked is read with it."""
+    database, now = context.application.database, context.now()
+    address, device_key = context.address, context.device_key
+    if expected is None:
+        caller = await sessions.find_caller(database, token, now, address, device_key)
+    else:
+        caller, context.reader = await arrivals.find_caller(
+            database, token, now, address, device_key, expected
+        )
     if caller is None:
         return None
     if claimed is not None and claimed != caller.channel.value:

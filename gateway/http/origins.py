@@ -10,6 +10,7 @@ or is a GET that only programs send: one that accepts JSON and nothing of a page
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
@@ -113,6 +114,7 @@ def asks_for_a_page(method: str, headers: Headers) -> bool:
     return opened and not any(name in headers for name in PREFLIGHT_HEADERS)
 
 
+@lru_cache(maxsize=64)
 def normal_origin(text: str) -> str | None:
     """Scheme, host and port in lower case, without a default port (RFC 6454 section 6)."""
     try:

@@ -88,9 +88,10 @@ def from_object(value: object) -> Parameters:
         raise BadRequest(_BATCH)
     if not isinstance(value, dict):
         raise BadRequest(_NOT_AN_OBJECT)
-    for name, kind, word in _KINDS:
-        if not isinstance(value.get(name), kind | None):
-            raise BadRequest(_wrong(name, word))
+    for name, given in value.items():
+        kind = _KINDS.get(name)
+        if kind is not None and given is not None and not isinstance(given, kind):
+            raise BadRequest(_wrong(name, "string" if kind is str else "object"))
     return Parameters(
         query=value.get("query"),
         variables=value.get("variables"),
@@ -100,13 +101,13 @@ def from_object(value: object) -> Parameters:
     )
 
 
-_KINDS: tuple[tuple[str, type, str], ...] = (
-    ("query", str, "string"),
-    ("variables", dict, "object"),
-    ("operationName", str, "string"),
-    ("extensions", dict, "object"),
-    ("documentId", str, "string"),
-)
+_KINDS: dict[str, type] = {
+    "query": str,
+    "variables": dict,
+    "operationName": str,
+    "extensions": dict,
+    "documentId": str,
+}
 
 
 def _wrong(name: str, kind: str) -> Text:

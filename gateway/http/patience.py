@@ -103,16 +103,25 @@ class PatientProtocol(HttpToolsProtocol):
         self._look()
 
     def on_headers_complete(self) -> None:
-        self._stage, self._received = _BODY, 0
+        self.begin_body()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._received += len(body)
+        self.count_body(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._stage = _IDLE
+        self.end_body()
         super().on_message_complete()
+
+    def begin_body(self) -> None:
+        self._stage, self._received = _BODY, 0
+
+    def count_body(self, body: bytes) -> None:
+        self._received += len(body)
+
+    def end_body(self) -> None:
+        self._stage = _IDLE
 
     def handle_websocket_upgrade(self) -> None:
         self._stage = _IDLE

@@ -10,7 +10,7 @@ from msgspec import Struct
 from core.audit_keeper import AuditKeeper
 from core.callers import Caller, ChannelId
 from core.clock import Instant
-from core.database import Database
+from core.database import Database, Reader
 from core.delivery import Worker
 from core.errors import Language, NotOfferedHere
 from core.idempotency import IdempotencyKey
@@ -65,6 +65,8 @@ class Context(Struct):
     connection_params: object = None
     channels: frozenset[ChannelId] | None = None
     """Those for which the page that asks may speak; None for every channel."""
+    reader: Reader | None = None
+    """Has read already what the operation was expected to ask; None where nothing was."""
     may_run_anything: bool = False
     """Also what is not in the operation manifest: for the playground."""
 

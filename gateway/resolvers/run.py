@@ -103,7 +103,8 @@ def _answer(outcome: _Outcome) -> Any:
 
 def _errand(context: Context) -> Errand:
     application = context.application
-    return Errand(application.database, context.now(), context.caller, application.tools)
+    reader = context.reader or application.database
+    return Errand(reader, context.now(), context.caller, application.tools)
 
 
 def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.arrivals import ASKS, HOLDER
 from core.audit import Action
 from core.services.card_status import card_status
 from gateway.resolvers.run import read
@@ -20,7 +21,11 @@ CardStatusResult = Annotated[
 
 @strawberry.type
 class CardStatusQuery:
-    @strawberry.field(directives=[NEEDS_PERSON], description="卡状态查询 · The viewer's card.")
+    @strawberry.field(
+        directives=[NEEDS_PERSON],
+        metadata={ASKS: HOLDER},
+        description="卡状态查询 · The viewer's card.",
+    )
     async def card_status(self, info: Info) -> CardStatusResult:
         info.context.must_be_known()
         return CardStatus.of(await read(info.context, card_status, None, noted=Action.CARD_STATUS))

@@ -8,6 +8,7 @@ import strawberry
 from graphql import GraphQLError
 
 from core import sessions
+from core.arrivals import ASKS, PROGRESS
 from core.audit import Action
 from core.callers import Caller
 from core.database import DatabaseUnavailable
@@ -43,6 +44,7 @@ _BAD_CURSOR = {
 class ProductionProgressQuery:
     @strawberry.field(
         directives=[NEEDS_PERSON],
+        metadata={ASKS: PROGRESS},
         description="制卡进度查询 · The six nodes of the viewer's newest card.",
     )
     async def production_progress(self, info: Info) -> ProductionProgressResult:

@@ -3,6 +3,7 @@
 import strawberry
 
 from core import holders
+from core.arrivals import ASKS, HOLDER
 from core.audit import Action
 from core.callers import Caller, ChannelId, RealNameLevel
 from core.errors import NotBound
@@ -120,7 +121,9 @@ async def _holder(errand: Errand, citizen_id: int) -> Holder:
 
 @strawberry.type
 class ViewerQuery:
-    @strawberry.field(description="当前用户 · Who is signed in; null without a session.")
+    @strawberry.field(
+        metadata={ASKS: HOLDER}, description="当前用户 · Who is signed in; null without a session."
+    )
     async def viewer(self, info: Info) -> Viewer | None:
         caller = info.context.caller
         if caller is None:

@@ -1,0 +1,104 @@
+"""Who calls, and what they are about to ask, in one statement.
+
+Most operations look up their session and then one thing of the person's. Where it is known
+beforehand which thing, both are asked together; the service that asks then finds it read.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from core import holders, production
+from core.applications import applications
+from core.callers import Caller
+from core.cards import cards
+from core.citizens import citizens
+from core.clock import Instant
+from core.database import Query, Reader, Row
+from core.production import production_orders
+from core.sessions import CALLER_COLUMNS, IS_OF_TOKEN, by_token, caller_of, sessions
+
+ASKS = "asks"
+"""Under this name the metadata of an operation's field says what it asks first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """`query` asks by `citizen_id`; `with_session` asks the same of a session's citizen.
+
+    `key` is a column that is null where there is nothing.
+    """
+
+    query: Query
+    with_session: Query
+    key: str
+
+
+HOLDER = Expected(
+    holders.OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *holders.COLUMNS)
+        .select_from(
+            holders.with_theirs(
+                sessions.outerjoin(citizens, citizens.c.id == sessions.c.citizen_id)
+            )
+        )
+        .where(*IS_OF_TOKEN)
+        .order_by(cards.c.id.desc())
+    ),
+    "citizen_id",
+)
+PROGRESS = Expected(
+    production.OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *production.PROGRESS_COLUMNS)
+        .select_from(
+            sessions.outerjoin(production_orders, production.newest_of(sessions.c.citizen_id))
+            .outerjoin(applications, applications.c.id == production_orders.c.application_id)
+            .outerjoin(citizens, citizens.c.id == production_orders.c.citizen_id)
+        )
+        .where(*IS_OF_TOKEN)
+    ),
+    "order_id",
+)
+
+
+class Foreseen:
+    """A reader that has the rows of one query already, and gives them once."""
+
+    __slots__ = ("_citizen_id", "_db", "_query", "_rows")
+
+    def __init__(self, db: Reader, query: Query, citizen_id: int | None, rows: list[Row]) -> None:
+        self._db = db
+        self._query = query
+        self._citizen_id = citizen_id
+        self._rows: list[Row] | None = rows
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        rows = self._rows
+        if query is self._query and rows is not None and values["citizen_id"] == self._citizen_id:
+            self._rows = None
+            return rows
+        return await self._db.fetch(query, **values)
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+
+async def find_caller(
+    db: Reader,
+    token: str,
+    now: Instant,
+    address: str,
+    device_key: str | None,
+    expected: Expected,
+) -> tuple[Caller | None, Reader]:
+    """As `sessions.find_caller`, with a reader that has read what is expected."""
+    rows = await db.fetch(expected.with_session, **by_token(token, now))
+    caller = caller_of(rows[0], address, device_key) if rows else None
+    if caller is None:
+        return None, db
+    found = [] if rows[0][expected.key] is None else rows
+    return caller, Foreseen(db, expected.query, caller.citizen_id, found)
