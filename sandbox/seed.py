@@ -14,16 +14,19 @@ from core.applications import ApplicationKind
 from core.audit import Action
 from core.bindings import bindings
 from core.cards import CHENGDU, CardState
+from core.channel_messages import channel_messages
 from core.clock import DAY, Instant, instant
 from core.consents import consents
 from core.database import Query, Reader, Transaction
 from core.drafts import application_drafts
+from core.issuer_log import issuer_events
 from core.notification_settings import notification_settings
 from core.outbox import outbox
 from core.passwords import service_passwords
 from core.pictures import pictures
 from core.prefills import prefills
 from core.production import NODES, NodeResult, NodeState, ProductionOrder
+from core.resumable_uploads import resumable_uploads
 from core.sessions import sessions
 from core.sign_in_answers import sign_in_answers
 from core.unit import Unit
@@ -62,6 +65,10 @@ _OF_PERSON = tuple(
         prefills,
         consents,
         notification_settings,
+        channel_messages,
+        resumable_uploads,
+        # What was reported of an order is told anew with each event: the next order has its number.
+        issuer_events,
     )
 )
 _OUTBOX = Query(delete(outbox).where(outbox.c.person == bindparam("person")))
