@@ -119,9 +119,14 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastLane]]:
-        async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+        async with contextlib.AsyncExitStack() as stack:
+            http = await stack.enter_async_context(
+                httpx.AsyncClient(transport=transport, trust_env=False)
+            )
             database = await connect(settings.database_url)
+            stack.push_async_callback(database.close)
             application = assemble(settings, database, http, clock, channels)
+            stack.push_async_callback(_stop, application)
             app.state.application = application
             view = GraphQLView(schema, application, gate)
             app.router.routes.extend(_routes(application, view))
@@ -143,24 +148,25 @@ def create_app(
             application.live.start()
             application.audit.start()
             shared = _share_budgets(settings, gate.budgets, clock)
-            try:
-                yield {LANE_KEY: gateway.fast_lane}
-            finally:
-                if shared is not None:
-                    await shared.stop()
-                await application.scheduler.stop()
-                await application.live.stop()
-                await application.worker.stop()
-                await application.audit.stop()
-                application.tools.hasher.close()
-                application.tools.studio.close()
-                application.tools.printer.close()
-                if application.tools.reader is not None:
-                    application.tools.reader.close()
-                await database.close()
+            if shared is not None:
+                stack.push_async_callback(shared.stop)
+            yield {LANE_KEY: gateway.fast_lane}
 
     gateway = Gateway(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])
     return gateway
+
+
+async def _stop(application: Application) -> None:
+    """Threads that are left would keep the process from ending, also where a start failed."""
+    await application.scheduler.stop()
+    await application.live.stop()
+    await application.worker.stop()
+    await application.audit.stop()
+    tools = application.tools
+    tools.hasher.close()
+    for studio in (tools.studio, tools.printer, tools.reader):
+        if studio is not None:
+            studio.close()
 
 
 def _gate(
