@@ -31,7 +31,7 @@ from core.cards import STATE_NAMES
 from core.clock import moment
 from core.database import Database, Job, Query, Row, T, connect
 from core.errors import Language, Refusal
-from core.holders import Holder, find
+from core.holders import CardHolder, find
 from core.masking import mask_name, mask_number, mask_phone
 from core.services import SERVICES
 from core.services.cancel_loss import CancelLoss, cancel_loss
@@ -145,7 +145,7 @@ class ByHand:
         self._noted(errand, Action.CARD_STATUS)
         return JSONResponse({"data": {"cardStatus": self._card(holder)}})
 
-    def _card(self, holder: Holder) -> dict[str, Any]:
+    def _card(self, holder: CardHolder) -> dict[str, Any]:
         card, reference = holder.card, self._application.tools.reference
         bank, region = reference.bank(card.bank_code), reference.regions.get(card.region_code)
         return {

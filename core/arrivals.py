@@ -35,6 +35,18 @@ class Expected:
     key: str
 
 
+CARDS = Expected(
+    holders.CARDS_OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *holders.CARD_COLUMNS)
+        .select_from(
+            holders.with_cards(sessions.outerjoin(citizens, citizens.c.id == sessions.c.citizen_id))
+        )
+        .where(*IS_OF_TOKEN)
+        .order_by(cards.c.id.desc())
+    ),
+    "citizen_id",
+)
 HOLDER = Expected(
     holders.OF_CITIZEN,
     Query(

@@ -1,5 +1,7 @@
 """A holder: one citizen with all their cards and the open application, in one statement."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from sqlalchemy import FromClause, and_, bindparam, select
 
@@ -8,15 +10,18 @@ from core.applications import Application, ApplicationKind, application_columns,
 from core.cards import Card, CardState, cards
 from core.citizens import Citizen, citizens
 from core.clock import Instant
-from core.database import Query, Reader, Transaction
+from core.database import Query, Reader, Row, Transaction
 from core.encryption import Vault
 from core.errors import NoCard, TryAgainLater
 from core.passwords import service_passwords
 from core.production import production_orders
 
-COLUMNS = (
+CARD_COLUMNS = (
     *people.columns("citizen_"),
     *(column.label(f"card_{column.name}") for column in cards.c),
+)
+COLUMNS = (
+    *CARD_COLUMNS,
     *application_columns("application_"),
     service_passwords.c.locked_until,
     select(production_orders.c.id)
@@ -26,10 +31,15 @@ COLUMNS = (
 )
 
 
+def with_cards(citizen: FromClause) -> FromClause:
+    """`citizen`, in which `citizens` stands, with their cards beside it."""
+    return citizen.outerjoin(cards, cards.c.citizen_id == citizens.c.id)
+
+
 def with_theirs(citizen: FromClause) -> FromClause:
-    """`citizen`, in which `citizens` stands, with all that a holder is made of beside it."""
+    """As `with_cards`, with all else that a holder is made of."""
     return (
-        citizen.outerjoin(cards, cards.c.citizen_id == citizens.c.id)
+        with_cards(citizen)
         .outerjoin(
             applications,
             and_(applications.c.citizen_id == citizens.c.id, applications.c.closed_at.is_(None)),
@@ -46,19 +56,19 @@ OF_CITIZEN = Query(
 )
 
 
-class Holder(Struct, frozen=True):
-    """`cards` are newest first, the cancelled ones included.
+CARDS_OF_CITIZEN = Query(
+    select(*CARD_COLUMNS)
+    .select_from(with_cards(citizens))
+    .where(citizens.c.id == bindparam("citizen_id"))
+    .order_by(cards.c.id.desc())
+)
 
-    Changing the password is locked for `password_locked_for` milliseconds;
-    `password_locked_until` is None where there is no password.
-    """
+
+class CardHolder(Struct, frozen=True):
+    """`cards` are newest first, the cancelled ones included."""
 
     citizen: Citizen
     cards: tuple[Card, ...]
-    application: Application | None
-    has_production: bool
-    password_locked_until: Instant | None
-    password_locked_for: int
 
     @property
     def card(self) -> Card:
@@ -71,14 +81,46 @@ class Holder(Struct, frozen=True):
     @property
     def current(self) -> Card | None:
         """The newest card that is not cancelled."""
-        return next((card for card in self.cards if card.state is not CardState.CANCELLED), None)
+        for card in self.cards:
+            if card.state is not CardState.CANCELLED:
+                return card
+        return None
 
     def in_state(self, *states: CardState) -> Card | None:
-        return next((card for card in self.cards if card.state in states), None)
+        for card in self.cards:
+            if card.state in states:
+                return card
+        return None
+
+
+class Holder(CardHolder, frozen=True):
+    """With what decides which services they can use.
+
+    Changing the password is locked for `password_locked_for` milliseconds;
+    `password_locked_until` is None where there is no password.
+    """
+
+    application: Application | None
+    has_production: bool
+    password_locked_until: Instant | None
+    password_locked_for: int
 
     @property
     def reissue_open(self) -> bool:
         return self.application is not None and self.application.kind is ApplicationKind.REISSUE
+
+
+async def find_with_cards(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> CardHolder:
+    rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
+    if not rows:
+        raise TryAgainLater(wait=1, retry_after=1)
+    return CardHolder(Citizen.from_row(rows[0], vault, "citizen_"), _cards(rows, vault, now))
+
+
+def _cards(rows: Sequence[Row], vault: Vault, now: Instant) -> tuple[Card, ...]:
+    return tuple(
+        [Card.from_row(row, vault, now, "card_") for row in rows if row["card_id"] is not None]
+    )
 
 
 async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holder:
@@ -88,9 +130,7 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
     first = rows[0]
     return Holder(
         citizen=Citizen.from_row(first, vault, "citizen_"),
-        cards=tuple(
-            Card.from_row(row, vault, now, "card_") for row in rows if row["card_id"] is not None
-        ),
+        cards=_cards(rows, vault, now),
         application=None
         if first["application_id"] is None
         else Application.from_row(first, "application_"),

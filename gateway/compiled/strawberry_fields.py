@@ -97,10 +97,15 @@ def _function(
         return None
     invoke = _invocation(schema, given, resolver, function)
 
-    def info_of(run: Run, where: Where) -> Info:
-        if schema.config.info_class is Info:
-            return PlanInfo(run, field, given, where)
-        return schema.config.info_class(_raw_info=field.info(run, where), _field=given)
+    info_class = schema.config.info_class
+
+    def plan_info(run: Run, where: Where) -> Info:
+        return PlanInfo(run, field, given, where)
+
+    def own_info(run: Run, where: Where) -> Info:
+        return info_class(_raw_info=field.info(run, where), _field=given)
+
+    info_of = plan_info if info_class is Info else own_info
 
     if resolver.is_async:
         return Resolver(_async_call(given, invoke, info_of, handlers))

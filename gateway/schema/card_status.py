@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.arrivals import ASKS, HOLDER
+from core.arrivals import ASKS, CARDS
 from core.audit import Action
 from core.services.card_status import card_status
 from gateway.resolvers.run import read
@@ -23,7 +23,7 @@ CardStatusResult = Annotated[
 class CardStatusQuery:
     @strawberry.field(
         directives=[NEEDS_PERSON],
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: CARDS},
         description="卡状态查询 · The viewer's card.",
     )
     async def card_status(self, info: Info) -> CardStatusResult:

@@ -9,7 +9,7 @@ from core.callers import ChannelId, RealNameLevel
 from core.cards import STATE_NAMES, Card, CardState
 from core.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.errors import Text
-from core.holders import Holder
+from core.holders import CardHolder
 from core.masking import mask_name, mask_number
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
@@ -34,11 +34,11 @@ publish(
 
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")
 class CardStatus:
-    holder: strawberry.Private[Holder]
+    holder: strawberry.Private[CardHolder]
     card: strawberry.Private[Card]
 
     @classmethod
-    def of(cls, holder: Holder) -> "CardStatus":
+    def of(cls, holder: CardHolder) -> "CardStatus":
         return cls(holder=holder, card=holder.card)
 
     @strawberry.field(description="姓名 · Holder's name, masked: first character.")

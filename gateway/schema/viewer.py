@@ -2,7 +2,7 @@
 
 import strawberry
 
-from core import holders
+from core import errors, holders
 from core.arrivals import ASKS, HOLDER
 from core.audit import Action
 from core.callers import Caller, ChannelId, RealNameLevel
@@ -26,7 +26,7 @@ publish(
 @strawberry.type(description="服务可用性 · Whether the viewer can use a service now.")
 class ServiceAvailability:
     entry: strawberry.Private[ServiceEntry]
-    holder: strawberry.Private[Holder | None]
+    refusal: strawberry.Private[errors.Refusal | None]
 
     @strawberry.field(description="服务事项 · Which service.")
     def service(self) -> CardService:
@@ -38,11 +38,11 @@ class ServiceAvailability:
 
     @strawberry.field(description="是否可用 · Whether it can be used now.")
     def available(self) -> bool:
-        return self.holder is not None and self.entry.why_not(self.holder) is None
+        return self.refusal is None
 
     @strawberry.field(description="不可用原因 · Why not, and what to do; null when it can be used.")
     def reason(self, info: Info) -> Refusal | None:
-        refusal = NotBound() if self.holder is None else self.entry.why_not(self.holder)
+        refusal = self.refusal
         return None if refusal is None else Refusal.from_core(refusal, info.context.language)
 
 
@@ -104,7 +104,13 @@ class Viewer:
 
     @strawberry.field(description="十项服务 · All ten in the guide's order.")
     def services(self) -> list[ServiceAvailability]:
-        return [ServiceAvailability(entry=entry, holder=self.holder) for entry in SERVICES]
+        holder = self.holder
+        return [
+            ServiceAvailability(
+                entry=entry, refusal=NotBound() if holder is None else entry.why_not(holder)
+            )
+            for entry in SERVICES
+        ]
 
 
 async def viewer_of(info: Info, caller: Caller, *, noted: Action | None = None) -> Viewer:
