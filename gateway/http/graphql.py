@@ -7,11 +7,12 @@ or an object of its own, without request or response. Both response media types 
 status codes by the GraphQL-over-HTTP specification.
 """
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 import strawberry
@@ -58,6 +59,7 @@ CHANNEL_HEADER = "x-card-channel"
 DEVICE_HEADER = "x-device-key"
 DEVICE_KEY_CHARACTERS = range(16, 201)
 MOST_KEY_CHARACTERS = 255
+_CHUNK = 262_144
 CONNECTION_INIT_SECONDS = 10
 
 _UNSUPPORTED = Text(
@@ -329,10 +331,19 @@ async def _digest(request: Request) -> bytes:
     for name, value in sorted(form.multi_items(), key=lambda item: item[0]):
         digest.update(name.encode() + b"\0")
         if isinstance(value, UploadFile):
-            digest.update(hashlib.sha256(await value.read()).digest())
-            await value.seek(0)
+            digest.update(await asyncio.to_thread(_digest_of_file, value.file))
         else:
             digest.update(value.encode())
+    return digest.digest()
+
+
+def _digest_of_file(file: BinaryIO) -> bytes:
+    """Leaves it at its start."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    file.seek(0)
     return digest.digest()
 
 

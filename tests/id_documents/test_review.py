@@ -110,7 +110,7 @@ def test_names_everything_that_is_wrong_at_once(name: str, side: Side) -> None:
 
 
 @pytest.mark.parametrize("side", Side)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_sees_that_a_part_of_the_card_is_outside(side: Side, seed: int) -> None:
     scene = Scene(table="dark", cover=0.7, cut=0.15, blur=0.5, seed=seed)
 
