@@ -42,7 +42,9 @@ _PASSED: dict[CheckCode, Text] = {
     CheckCode.TOO_BRIGHT: Text("面部没有过曝。", "The face is not overexposed."),
     CheckCode.LIGHT_UNEVEN: Text("面部光线均匀。", "The face is lit evenly."),
     CheckCode.NOT_COLOUR: Text("照片为彩色。", "The picture is in colour."),
-    CheckCode.BACKGROUND_NOT_WHITE: Text("背景已处理为白色。", "The background was made white."),
+    CheckCode.BACKGROUND_NOT_WHITE: Text(
+        "背景为白色或接近白色。", "The background is white or nearly so."
+    ),
     CheckCode.BACKGROUND_NOT_PLAIN: Text("背景干净。", "The background is plain."),
     CheckCode.BORDER: Text("照片没有边框。", "The picture has no border."),
     CheckCode.SCREENSHOT: Text("照片不是截屏。", "The picture is not a screenshot."),

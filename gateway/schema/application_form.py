@@ -24,6 +24,7 @@ from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
+from gateway.schema.verification_purposes import VerificationPurpose
 
 publish(
     FieldType,
@@ -138,6 +139,27 @@ class UploadedIdDocument:
 
 
 @strawberry.type(
+    description="验证码项 · The form's last field: asked for with `sendVerificationCode`, typed when "
+    "the form is sent, and never kept in a draft."
+)
+class VerificationCodeField:
+    name: str = strawberry.field(description="名称 · Name of the field in `ApplyCardInput`.")
+    label: str = strawberry.field(description="标签 · Label as in the guide.")
+    help: str = strawberry.field(description="填写说明 · Help for the citizen.")
+    purpose: VerificationPurpose = strawberry.field(
+        description="用途 · For `sendVerificationCode`."
+    )
+    phone_field: str = strawberry.field(
+        description="手机号码项 · Name of the field whose phone gets the code."
+    )
+
+
+_CODE_HELP = Text(
+    "6 位数字，点击“获取验证码”后由短信发送", "6 digits, sent by SMS when they are asked for"
+)
+
+
+@strawberry.type(
     description="申办表单 · The form with its options, the draft, and what is missing."
 )
 class ApplicationForm:
@@ -146,6 +168,16 @@ class ApplicationForm:
     @strawberry.field(description="表单项 · All fields, in the guide's order.")
     def fields(self) -> list[FormField]:
         return [FormField(spec=spec, form=self.form) for spec in SPECS]
+
+    @strawberry.field(description="验证码项 · The field that belongs to the phone.")
+    def code_field(self, info: Info) -> VerificationCodeField:
+        return VerificationCodeField(
+            name="code",
+            label=LABELS["code"].in_language(info.context.language),
+            help=_CODE_HELP.in_language(info.context.language),
+            purpose=VerificationPurpose.APPLY_CARD,
+            phone_field="phone",
+        )
 
     @strawberry.field(description="未填项 · Names of what is still missing, pictures included.")
     def missing(self) -> list[str]:

@@ -8,14 +8,11 @@ import strawberry
 from core.clock import moment
 from core.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
-from core.verification import PURPOSE_NAMES, VerificationPurpose
 from gateway.resolvers.run import run
-from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_SESSION
-
-publish(VerificationPurpose, "验证码用途 · What a code is for.", PURPOSE_NAMES)
+from gateway.schema.verification_purposes import VerificationPurpose
 
 
 @strawberry.input(description="验证码请求 · What the code is for, and the phone that it goes to.")

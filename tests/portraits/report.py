@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import Language
 from core.portraits import process_portrait
+from core.portraits.advice import advice
 from core.portraits.verdict import CheckCode, ProcessedPortrait
 from tests.portraits.scenes import Case, cases
 
@@ -79,6 +81,18 @@ def tally(good: int, each: int, seed: int, keep: Path | None = None) -> Tally:
     return counted
 
 
+def review_file(file: Path, keep: Path | None) -> None:
+    found = process_portrait(file.read_bytes(), MIN_BYTES, MAX_BYTES)
+    print(found.verdict.value, found.geometry or "")
+    for check in found.checks:
+        print(
+            f"  {'passed' if check.passed else 'FAILED'}  {check.code:<22}{advice(check, Language.EN)}"
+        )
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / file.with_suffix(".jpg").name).write_bytes(found.data)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--good", type=int, default=120)
@@ -86,7 +100,11 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=1, help="draws other people")
     arguments.add_argument("--keep", type=Path, help="folder for the finished pictures")
     arguments.add_argument("--notes", action="store_true", help="name the cases that went wrong")
+    arguments.add_argument("--file", type=Path, help="review this picture instead")
     given = arguments.parse_args()
+    if given.file is not None:
+        review_file(given.file, given.keep)
+        return
     started = time.monotonic()
     counted = tally(given.good, given.each, given.seed, given.keep)
     print(f"{counted.good + counted.bad} drawn portraits in {time.monotonic() - started:.0f} s")

@@ -24,6 +24,15 @@ def failed(found: ProcessedPortrait) -> set[CheckCode]:
     return {check.code for check in found.checks if not check.passed}
 
 
+def faulty(name: str, number: int) -> scenes.Case:
+    """As the report draws it."""
+    scene = scenes.good_scene(
+        np.random.default_rng([1, list(scenes.FAULTS).index(name) + 1, number])
+    )
+    scenes.FAULTS[name](scene)
+    return scenes.picture(name, scene)
+
+
 @pytest.mark.parametrize("number", range(6))
 def test_accepts_a_good_portrait_and_brings_it_to_the_standard(number: int) -> None:
     case = scenes.picture("good", scenes.good_scene(np.random.default_rng([1, 0, number])))
@@ -46,9 +55,7 @@ def test_accepts_a_good_portrait_and_brings_it_to_the_standard(number: int) -> N
 
 @pytest.mark.parametrize("name", scenes.FAULTS)
 def test_finds_each_fault_and_blames_nothing_else(name: str) -> None:
-    scene = scenes.good_scene(np.random.default_rng([1, list(scenes.FAULTS).index(name) + 1, 1]))
-    scenes.FAULTS[name](scene)
-    case = scenes.picture(name, scene)
+    case = faulty(name, 1)
 
     found = reviewed(case.data)
 
@@ -74,6 +81,32 @@ def test_finds_the_head_of_a_picture_that_lies_on_its_side(quarter_turns: int) -
     upright.rotate(90 * quarter_turns, expand=True).save(lying, "PNG", compress_level=1)
 
     assert reviewed(lying.getvalue()).accepted
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("too_dark", 3), ("too_dark", 7), ("tilted", 0), ("off_centre", 7), ("turned", 9)],
+)
+def test_finds_a_face_that_is_hard_to_see_and_says_why(name: str, number: int) -> None:
+    case = faulty(name, number)
+
+    found = failed(reviewed(case.data))
+
+    assert CheckCode.NO_FACE not in found
+    assert case.must <= found
+
+
+def test_a_profile_is_told_to_face_the_camera() -> None:
+    case = faulty("turned", 2)
+
+    found = reviewed(case.data)
+
+    assert failed(found) == {CheckCode.TURNED}
+    assert found.geometry is None
+
+
+def test_a_head_cut_off_is_not_called_too_small_besides() -> None:
+    assert CheckCode.TOO_SMALL not in failed(reviewed(faulty("cut_off", 2).data))
 
 
 def test_levels_the_eyes() -> None:

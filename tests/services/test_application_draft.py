@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core.clock import DAY
 from core.drafts import KEPT_FOR
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -17,7 +18,8 @@ from tests.services.parts import (
 _FORM = (
     "{ applicationForm { __typename ... on ApplicationForm { missing portrait { confirmed url }"
     " fields { name label help type required defaultValue value problem { code message }"
-    f" options {{ code name }} }} }} {REFUSAL} }} }}"
+    " options { code name } } codeField { name label help purpose phoneField } }"
+    f" {REFUSAL} }} }}"
 )
 _FILLED = {
     name: value
@@ -55,7 +57,26 @@ async def test_offers_the_whole_form_in_the_guides_order(world: World) -> None:
         "出生日期",
     ]
     by_name = {field["name"]: field for field in form["fields"]}
-    assert by_name["postalCode"]["defaultValue"] == "610000"
+    defaults = {
+        name: field["defaultValue"] for name, field in by_name.items() if field["defaultValue"]
+    }
+    assert defaults == {
+        "postalCode": "610000",
+        "pickupMethod": "OUTLET",
+        "nationalityCode": "CHN",
+        "idDocumentType": "01",
+    }
+    for name, shown in (("nationalityCode", "中国"), ("idDocumentType", "居民身份证")):
+        options = {option["code"]: option["name"] for option in by_name[name]["options"]}
+        assert options[defaults[name]].startswith(shown)
+    assert all(field["help"] for field in form["fields"])
+    assert form["codeField"] == {
+        "name": "code",
+        "label": "验证码",
+        "help": "6 位数字，点击“获取验证码”后由短信发送",
+        "purpose": "APPLY_CARD",
+        "phoneField": "phone",
+    }
     assert by_name["pickupMethod"]["options"] == [{"code": "OUTLET", "name": "服务网点"}]
     assert by_name["genderCode"]["options"] == [
         {"code": "1", "name": "男性"},
@@ -148,11 +169,16 @@ async def test_is_forgotten_after_thirty_days(world: World) -> None:
     citizen = await world.enter("no-card")
     await _save(citizen, postalCode="610041")
 
+    with later(seconds=KEPT_FOR // 1000 - 3_600):
+        await citizen.sign_in()
+        on_the_last_day = await citizen.ask(_FORM)
     with later(seconds=KEPT_FOR // 1000 + 5):
         await citizen.sign_in()
-        form = await citizen.ask(_FORM)
+        afterwards = await citizen.ask(_FORM)
 
-    assert all(field["value"] is None for field in form["fields"])
+    assert KEPT_FOR == 30 * DAY
+    assert on_the_last_day["fields"][0]["value"] == "610041"
+    assert all(field["value"] is None for field in afterwards["fields"])
 
 
 async def test_keeps_no_personal_data_in_the_clear(world: World) -> None:
