@@ -7,12 +7,12 @@ anchored together (`audit_anchors`), and `audit_check` finds what was tampered w
 personal data stands in an entry.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -234,7 +234,7 @@ async def record(
         result,
         channel,
         session_id,
-        json.dumps(details, ensure_ascii=False, sort_keys=True),
+        orjson.dumps(details, option=orjson.OPT_SORT_KEYS).decode(),
     )
     await extend(unit.db, unit.tools.seals, note)
 

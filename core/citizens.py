@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from core.clock import Instant
-from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.database import Id, Lock, Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Sealed, Vault
 from core.errors import PhoneNotBound
 from core.ids import new_id
@@ -52,7 +52,7 @@ citizens = Table(
 SSN = "social_security_number"
 PHONE = "phone"
 
-_LOCK = Query(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
+_LOCK = Lock(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
 _LOCK_MANY = Query(
     select(citizens).where(any_of(citizens.c.id)).order_by(citizens.c.id).with_for_update()
 )

@@ -98,6 +98,10 @@ class Query:
         return sql, [[row[name] for name in names] for row in rows]
 
 
+class Lock(Query):
+    """Makes other jobs wait for its rows. On SQLite there is one writer: nothing needs to be asked."""
+
+
 def insert_into(table: Table, *columns: str) -> Query:
     """An insert of the named columns, or of all of them."""
     names = columns or tuple(table.columns.keys())
@@ -288,6 +292,8 @@ class _SqliteTransaction:
         self._depth = 0
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        if isinstance(query, Lock):
+            return []
         sql, arguments = query.arguments(SqliteDatabase.dialect, values)
         try:
             return _rows(self._connection.execute(sql, arguments))

@@ -13,7 +13,7 @@ from core.callers import ChannelId
 from core.citizens import Citizen
 from core.clock import CHINA, Instant, moment
 from core.lookups import open_account
-from core.notification_settings import NOTICE_NAMES, Notice, choices_of
+from core.notification_settings import NOTICE_NAMES, Notice, choice_of
 from core.outbox import EffectKind
 from core.unit import Unit
 
@@ -41,7 +41,7 @@ async def send(
 ) -> None:
     """By SMS to the phone that `citizen` holds. `also_to` are accounts that were bound until now,
     sealed."""
-    choice = (await choices_of(unit.db, citizen.id))[notice]
+    choice = await choice_of(unit.db, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_of_safety):
         await outbox.put_sms(
             unit,

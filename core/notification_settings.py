@@ -82,6 +82,8 @@ class Choice:
     channel: bool = True
 
 
+_EVERY_WAY = Choice()
+
 _OF_CITIZEN = Query(
     select(
         notification_settings.c.notice,
@@ -115,7 +117,14 @@ async def choices_of(db: Reader, citizen_id: int) -> dict[Notice, Choice]:
     """For every notice, in their order."""
     rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
     chosen = {row["notice"]: Choice(bool(row["sms"]), bool(row["channel"])) for row in rows}
-    return {notice: chosen.get(notice.value, Choice()) for notice in Notice}
+    return {notice: chosen.get(notice.value, _EVERY_WAY) for notice in Notice}
+
+
+async def choice_of(db: Reader, citizen_id: int, notice: Notice) -> Choice:
+    for row in await db.fetch(_OF_CITIZEN, citizen_id=citizen_id):
+        if row["notice"] == notice.value:
+            return Choice(bool(row["sms"]), bool(row["channel"]))
+    return _EVERY_WAY
 
 
 async def save(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -243,7 +244,7 @@ async def put(
 ) -> None:
     """Adds an effect. `person` is the citizen's id, or the session's while nobody is known."""
     effect_id = new_id(unit.now)
-    sealed = unit.tools.vault.seal(json.dumps(payload), "outbox.payload", effect_id)
+    sealed = unit.tools.vault.seal(orjson.dumps(payload), "outbox.payload", effect_id)
     await unit.db.fetch(
         _INSERT,
         id=effect_id,

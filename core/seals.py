@@ -9,6 +9,7 @@ import base64
 import hmac
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -96,5 +97,13 @@ def _prefix(key_id: str) -> bytes:
 
 
 def _mac(key: bytes, kind: str, parts: tuple[str | int, ...]) -> bytes:
-    message = "\0".join([kind, *(f"{len(str(part))}:{part}" for part in parts)])
-    return hmac.digest(key, message.encode(), "sha256")
+    message = "\0".join([kind, *[f"{len(text)}:{text}" for text in map(str, parts)]])
+    mac = _begun(key).copy()
+    mac.update(message.encode())
+    return mac.digest()
+
+
+@lru_cache(maxsize=32)
+def _begun(key: bytes) -> hmac.HMAC:
+    """To be copied: beginning anew costs several times the message."""
+    return hmac.new(key, digestmod="sha256")
