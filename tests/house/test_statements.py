@@ -9,7 +9,7 @@ import pytest
 from core.database import Database, PostgresDatabase, SqliteDatabase
 from tests.front_end import World
 
-MOST = 2
+MOST = 1
 NOISE = ("outbox", "scheduled_jobs", "production_changes", "INTO audit_", "FROM audit_heads")
 """The worker, the scheduler, the watch and the keeper of the audit log work by themselves."""
 FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT")
@@ -64,7 +64,7 @@ def of_the_request(statements: list[str]) -> list[str]:
     ],
     ids=["cardStatus", "cardStatus refused", "productionProgress", "viewer"],
 )
-async def test_a_lookup_takes_two_statements(world: World, persona: str, document: str) -> None:
+async def test_a_lookup_takes_one_statement(world: World, persona: str, document: str) -> None:
     citizen = await world.enter(persona)
     await citizen.inbox()
     await citizen.ask(document)
