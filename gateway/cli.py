@@ -437,6 +437,7 @@ def _run_server(found: Settings) -> None:
         # 60 KB a socket and half of its processor time, for messages of one or two kilobytes.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=60,
     )
 
 

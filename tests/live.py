@@ -26,6 +26,7 @@ _SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { t
 class LiveServer:
     url: str
     folder: Path
+    process: "subprocess.Popen[bytes]"
     name: str = "server"
 
     @property
@@ -58,7 +59,7 @@ def serving(folder: Path, name: str = "server", **settings: str) -> Iterator[Liv
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        server = LiveServer(f"http://127.0.0.1:{port}", folder, name)
+        server = LiveServer(f"http://127.0.0.1:{port}", folder, process, name)
         try:
             _wait_until_ready(server, process)
             yield server

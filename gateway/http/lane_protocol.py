@@ -22,6 +22,9 @@ LANE_KEY = "fast_lane"
 _URL = ENDPOINT.encode()
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
 """Of requests by way of a proxy, and of those that leave HTTP: uvicorn reads them."""
+LEAVING_SECONDS = 0.5
+"""For which a server that stops still takes requests on open connections: what was sent before
+the other side could know is answered, and told to come again elsewhere."""
 _FAILED = Answer(
     500, [(b"content-length", b"21"), (b"connection", b"close")], (), b"Internal Server Error"
 )
@@ -53,6 +56,7 @@ class LaneProtocol(PatientProtocol):
         self._head: Mapping[bytes, bytes] | None = None
         """Of a plain request that is being read."""
         self._body = b""
+        self._is_leaving = False
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
@@ -63,6 +67,7 @@ class LaneProtocol(PatientProtocol):
         if head is None:
             self._begin()
             super().on_headers_complete()
+            self._say_goodbye()
         else:
             self._head, self._body = head, b""
             self.begin_body()
@@ -83,15 +88,31 @@ class LaneProtocol(PatientProtocol):
         if admitted is None:
             self._begin()
             HttpToolsProtocol.on_headers_complete(self)
+            self._say_goodbye()
             HttpToolsProtocol.on_body(self, self._body)
             super().on_message_complete()
             return
         self.end_body()
         turn = Turn(keep_alive=self.parser.should_keep_alive())
         self.cycle = turn  # type: ignore[assignment]
+        self._say_goodbye()
         task = self.loop.create_task(self._serve(self._lane, turn, admitted))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def shutdown(self) -> None:
+        """Closes after the answer that is on its way or the next one, and at last without one."""
+        self._is_leaving = True
+        self._say_goodbye()
+        self.loop.call_later(LEAVING_SECONDS, self._leave)
+
+    def _say_goodbye(self) -> None:
+        if self._is_leaving and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _leave(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def _plain_head(self) -> Mapping[bytes, bytes] | None:
         """The headers of a request that may be plain. What comes while another is being answered
