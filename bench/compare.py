@@ -1,7 +1,7 @@
 """The gateway beside what people would write by hand, all in one run.
 
     .venv/bin/python -m bench.compare [--cards 1000 200000] [--seconds 5] [--rounds 3]
-        [--workers 1] [--database sqlite|postgresql://…] [--only cardStatus …]
+        [--workers 1 2] [--database postgresql://…] [--only cardStatus …] [--minutes 10]
 
 Variants: the gateway; (A) Starlette by hand with SQLAlchemy's asyncio; (B) the same schema
 through strawberry's own view and graphql-core, with strawberry's caches, on SQLAlchemy's
@@ -9,6 +9,9 @@ asyncio. They serve the same database at the same time, each in a process of its
 core; wrk is on the other. In each round every operation is asked of every variant in turn;
 printed are medians over the rounds. Sessions are of many people, drawn at random; columns are
 encrypted and answers masked; changes are durable (`synchronous=FULL`), one person after another.
+For sign-in another server stands in for the platform, on wrk's core. With several workers nothing
+is pinned, and what counts is CPU a request. `--minutes` loads the gateway alone for so long at the
+end and prints its memory meanwhile.
 
 Results are appended to var/bench.jsonl with date and versions.
 """
@@ -33,6 +36,7 @@ import httpx
 from bench.fill import CODE, Person, fill
 from bench.load import Load, Operation, line, run
 from bench.server import Server, free_port
+from core.settings import PREFIX
 
 OPERATIONS = (
     Operation(
@@ -54,6 +58,13 @@ OPERATIONS = (
         '"bound":true',
     ),
     Operation("reportLoss/cancelLoss", "", '"card":', in_turn=True),
+    Operation(
+        "signIn",
+        "mutation($i: SignInInput!) { signIn(input: $i) { __typename"
+        " ... on SignedIn { token expiresAt } ... on Refusal { code message } } }",
+        '"__typename":"SignedIn"',
+        in_turn=True,
+    ),
 )
 _REPORT = (
     "mutation($i: ReportLossInput!) { reportLoss(input: $i) { __typename"
@@ -67,6 +78,10 @@ _BLOCK = 128
 """So many people report before the first of them cancels: more than are in flight."""
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "sqlalchemy")
 _FILE = Path("var/bench.jsonl")
+_CHANGING_SECONDS = 2
+"""A code works once: more would use up everybody's."""
+_SIGN_INS = 1_000
+"""Credentials for each variant in a round: more than a second uses up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +89,32 @@ class Measured:
     variant: str
     operation: str
     cards: int
+    workers: int
     load: Load
     cpu_us: float
 
     @property
     def rate(self) -> float:
         return self.load.requests / self.load.seconds
+
+
+class Platform:
+    """Another server of the gateway's, on the same data: it stands in for UnionPay."""
+
+    def __init__(self, folder: Path, database: str | None) -> None:
+        self.server = Server(folder, database, worker="false")
+        self.settings = {PREFIX + "UNIONPAY_URL": f"{self.server.url}/sandbox/platforms/unionpay"}
+
+    def sign_ins(self, document: str) -> list[str]:
+        """Requests to sign in, each with a credential of its own."""
+        lines = []
+        with httpx.Client(base_url=self.server.url, trust_env=False, timeout=30) as http:
+            for number in range(_SIGN_INS):
+                persona = ("active", "lost", "no-card", "in-production")[number % 4]
+                asked = {"channel": "UNIONPAY", "persona": persona}
+                handed = http.post("/sandbox/authorize", json=asked).raise_for_status().json()
+                lines.append(line("", document, {"i": {"channel": "UNIONPAY", **handed}}))
+        return lines
 
 
 class Rival:
@@ -126,16 +161,24 @@ def _wait_until_ready(url: str) -> None:
     raise RuntimeError(f"{url} did not start")
 
 
-def measure(given: argparse.Namespace, cards: int) -> list[Measured]:
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as running:
-        server = Server(Path(name), given.database, workers=given.workers, worker="false")
-        people = fill(server, cards)
-        server.start(core=given.server_core)
+def measure(
+    given: argparse.Namespace, server: Server, people: list[Person], cards: int, workers: int
+) -> list[Measured]:
+    cores = sorted(os.sched_getaffinity(0))
+    server_core, load_core = (
+        (cores[0], cores[1]) if len(cores) > 1 and workers == 1 else (None, None)
+    )
+    server.given |= {PREFIX + "WORKERS": str(workers)}
+    with contextlib.ExitStack() as running:
+        platform = Platform(server.folder, given.database)
+        server.more |= platform.settings
+        if not given.only or "signIn" in given.only:
+            platform.server.start(core=load_core)
+            running.callback(platform.server.stop)
+        server.start(core=server_core)
         running.callback(server.stop)
         a, b = Rival("A", "starlette", server), Rival("B", "strawberry", server)
-        pids = {
-            rival.name: running.enter_context(rival.running(given.server_core)) for rival in (a, b)
-        }
+        pids = {rival.name: running.enter_context(rival.running(server_core)) for rival in (a, b)}
         found: list[Measured] = []
         changed = 0
         for number in range(given.rounds + 1):  # the first one only warms up
@@ -143,11 +186,15 @@ def measure(given: argparse.Namespace, cards: int) -> list[Measured]:
                 if given.only and operation.name not in given.only:
                     continue
                 for variant in ("gateway", "A", "B"):
-                    if operation.in_turn and variant == "B":
-                        continue  # its writes are A's
                     rival = {"A": a, "B": b}.get(variant)
-                    requests, path = _requests(operation, people, rival)
-                    seconds = given.seconds if number else 1
+                    if operation.name == "signIn":
+                        requests, path = platform.sign_ins(operation.document), "/graphql"
+                        path = rival.path(operation) if rival else path
+                        seconds, start = 1, 0
+                    else:
+                        requests, path = _requests(operation, people, rival)
+                        most = _CHANGING_SECONDS if operation.in_turn else given.seconds
+                        seconds, start = min(most, given.seconds) if number else 1, changed
                     before = server.cpu_seconds(pids.get(variant))
                     load = run(
                         server.folder,
@@ -156,20 +203,31 @@ def measure(given: argparse.Namespace, cards: int) -> list[Measured]:
                         operation,
                         requests,
                         seconds,
-                        given.load_core,
-                        start=changed,
+                        load_core,
+                        start=start,
                     )
                     cpu = server.cpu_seconds(pids.get(variant)) - before
-                    if operation.in_turn:
+                    if operation.in_turn and operation.name != "signIn":
                         # What was in flight at the end counts as used: a whole block is left out.
                         changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
                     measured = Measured(
-                        variant, operation.name, cards, load, cpu / load.requests * 1e6
+                        variant, operation.name, cards, workers, load, cpu / load.requests * 1e6
                     )
                     if number:
                         found.append(measured)
-        print(f"  memory of the gateway's processes: {server.memory_mb():.0f} MB")
+        print(f"  memory of the gateway's processes: {server.memory_mb():.0f} MB", flush=True)
+        keep_on(given.minutes, server, people, load_core)
         return found
+
+
+def keep_on(minutes: int, server: Server, people: list[Person], load_core: int | None) -> None:
+    """Reads and nothing else, for so many minutes: memory has to stay what it was."""
+    reads = [operation for operation in OPERATIONS if not operation.in_turn]
+    for minute in range(minutes):
+        for operation in reads:
+            requests, path = _requests(operation, people, None)
+            run(server.folder, server.url, path, operation, requests, 60 // len(reads), load_core)
+        print(f"  after minute {minute + 1}: {server.memory_mb():.0f} MB", flush=True)
 
 
 def _requests(
@@ -193,7 +251,7 @@ def _requests(
             )
             for person in block
         ]
-    return lines, "/changeLoss" if rival else path
+    return lines, "/changeLoss" if path != "/graphql" else path
 
 
 def median(found: list[Measured]) -> Measured:
@@ -214,12 +272,13 @@ def median(found: list[Measured]) -> Measured:
 
 
 def report(found: list[Measured]) -> list[Measured]:
-    groups: dict[tuple[int, str, str], list[Measured]] = {}
+    groups: dict[tuple[int, int, str, str], list[Measured]] = {}
     for one in found:
-        groups.setdefault((one.cards, one.operation, one.variant), []).append(one)
+        groups.setdefault((one.cards, one.workers, one.operation, one.variant), []).append(one)
     medians = {key: median(group) for key, group in groups.items()}
     head = (
         "cards",
+        "workers",
         "operation",
         "variant",
         "CPU µs",
@@ -230,11 +289,11 @@ def report(found: list[Measured]) -> list[Measured]:
         "p99",
         "wrong",
     )
-    print("\n" + "{:>9} {:24}{:9}{:>9}{:>7}{:>9}{:>7}{:>8}{:>8}{:>7}".format(*head))
-    for (cards, operation, variant), one in medians.items():
-        own = medians[cards, operation, "gateway"]
+    print("\n" + "{:>9}{:>8} {:24}{:9}{:>9}{:>7}{:>9}{:>7}{:>8}{:>8}{:>7}".format(*head))
+    for (cards, workers, operation, variant), one in medians.items():
+        own = medians[cards, workers, operation, "gateway"]
         print(
-            f"{cards:>9,} {operation:24}{variant:9}{one.cpu_us:9.0f}{one.cpu_us / own.cpu_us:7.1f}"
+            f"{cards:>9,}{workers:>8} {operation:24}{variant:9}{one.cpu_us:9.0f}{one.cpu_us / own.cpu_us:7.1f}"
             f"{one.rate:9,.0f}{own.rate / one.rate:7.1f}{one.load.p50:8.1f}{one.load.p99:8.1f}"
             f"{one.load.wrong:7}"
         )
@@ -248,7 +307,6 @@ def keep(medians: list[Measured], given: argparse.Namespace) -> None:
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "python": platform.python_version(),
         "versions": versions,
-        "workers": given.workers,
         "database": "postgresql" if given.database else "sqlite",
         "measured": [asdict(one) for one in medians],
     }
@@ -263,14 +321,18 @@ def main() -> None:
     options.add_argument("--cards", type=int, nargs="+", default=[1_000, 200_000])
     options.add_argument("--seconds", type=int, default=5)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--workers", type=int, default=1)
+    options.add_argument("--workers", type=int, nargs="+", default=[1])
     options.add_argument("--database", help="URL of an empty PostgreSQL database")
     options.add_argument("--only", nargs="+", help="operations by name")
+    options.add_argument("--minutes", type=int, default=0)
     given = options.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    apart = len(cores) > 1 and given.workers == 1
-    given.server_core, given.load_core = (cores[0], cores[1]) if apart else (None, None)
-    found = [one for cards in given.cards for one in measure(given, cards)]
+    found: list[Measured] = []
+    for cards in given.cards:
+        with tempfile.TemporaryDirectory() as name:
+            server = Server(Path(name), given.database, worker="false")
+            people = fill(server, cards)
+            for workers in given.workers:
+                found += measure(given, server, people, cards, workers)
     keep(report(found), given)
 
 
