@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 import aiosqlite
 import asyncpg
+from msgspec import Struct
 from sqlalchemy import BigInteger, Integer, MetaData, Table, bindparam, insert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -173,17 +174,14 @@ class _Pending:
             self.future.set_exception(self.error)
 
 
-class _Read:
+class _Read(Struct):
     """A statement that waits for a reader, and then its rows."""
 
-    __slots__ = ("arguments", "error", "future", "rows", "sql")
-
-    def __init__(self, sql: str, arguments: list[Any], future: "asyncio.Future[Any]") -> None:
-        self.sql = sql
-        self.arguments = arguments
-        self.future = future
-        self.rows: list[Row] = []
-        self.error: BaseException | None = None
+    sql: str
+    arguments: list[Any]
+    future: "asyncio.Future[Any]"
+    rows: list[Row] = []
+    error: BaseException | None = None
 
     def settle(self) -> None:
         if self.future.done():
@@ -195,16 +193,25 @@ class _Read:
 
 
 class _Reader(sqlite3.Connection):
-    """A connection whose `commit` runs every waiting read: one hop for all of them."""
+    """A connection whose `commit` runs every waiting read: one hop for all of them.
+
+    Several share a transaction, because taking and leaving the database's locks costs as much as
+    a look-up; they waited together, so that they may see the same state.
+    """
 
     reads: "list[_Read]" = []  # noqa: RUF012 - each hop brings its own
 
     def commit(self) -> None:
+        are_several = len(self.reads) > 1
+        if are_several:
+            self.execute("BEGIN")
         for read in self.reads:
             try:
                 read.rows = _rows(self.execute(read.sql, read.arguments))
             except BaseException as error:
                 read.error = _translated(error)
+        if are_several:
+            self.execute("COMMIT")
 
 
 def _rows(cursor: sqlite3.Cursor) -> list[Row]:

@@ -57,6 +57,7 @@ class LaneProtocol(PatientProtocol):
         """Of a plain request that is being read."""
         self._body = b""
         self._is_leaving = False
+        self._idle_since: float | None = None
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
@@ -99,6 +100,41 @@ class LaneProtocol(PatientProtocol):
         task = self.loop.create_task(self._serve(self._lane, turn, admitted))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """A request has come. The timer runs on and looks again: an idle connection has one for all
+        its requests, where uvicorn sets and cancels one for each."""
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
+
+    def _look_again(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return  # whoever answers the request that came sets it again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_again(left)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Closes after the answer that is on its way or the next one, and at last without one."""

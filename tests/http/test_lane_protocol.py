@@ -170,3 +170,18 @@ async def test_a_listed_or_own_origin_is_plain_and_a_foreign_one_is_refused(
     assert "access-control-allow-origin" not in own[1]
     assert foreign[0] == b"HTTP/1.1 403 Forbidden"
     assert json.loads(foreign[2])["errors"][0]["extensions"]["code"] == "ORIGIN_NOT_ALLOWED"
+
+
+async def test_an_idle_connection_is_closed_and_one_in_use_is_not(live_server: str) -> None:
+    """uvicorn's five seconds count from the last answer."""
+    sent = request("{ channels { id idle: appName } }")
+    reader, writer = await connect(live_server)
+    for _ in range(3):
+        writer.write(sent)
+        await asyncio.wait_for(read(reader), 10)
+        await asyncio.sleep(2)  # six seconds in all
+
+    began = asyncio.get_running_loop().time()
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert 1 < asyncio.get_running_loop().time() - began < 8
+    writer.close()
