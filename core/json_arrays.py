@@ -22,4 +22,5 @@ def _on_sqlite(element: json_arrays, compiler: SQLCompiler, **options: Any) -> s
 
 @compiles(json_arrays, "postgresql")
 def _on_postgres(element: json_arrays, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
+    arrays = f"json_build_array({compiler.process(element.clauses, **options)})"
+    return f"CAST(json_agg({arrays}) AS TEXT)"
