@@ -17,8 +17,8 @@ import structlog
 from core import sessions
 from core.clock import Instant
 from core.database import Database, DatabaseUnavailable
-from core.production import Position
-from core.production_changes import positions
+from core.production import Standing
+from core.production_changes import standings
 
 SWEEP_SECONDS = 0.35
 """Two reads for all watchers together; a session's end and another process's change wait for it."""
@@ -46,7 +46,7 @@ class Watcher:
     def __init__(self, citizen_id: int, session_id: int) -> None:
         self.citizen_id = citizen_id
         self.session_id = session_id
-        self.position: Position | None = None
+        self.seen: Standing | None = None
         self._moved = asyncio.Event()
         self._ended = False
         self.wake()
@@ -161,7 +161,7 @@ class Live:
         everyone = self._everyone()
         if not everyone:
             return
-        now_at = await positions(self._database, {watcher.citizen_id for watcher in everyone})
+        now_at = await standings(self._database, {watcher.citizen_id for watcher in everyone})
         for watcher in everyone:
-            if watcher.position != now_at.get(watcher.citizen_id):
+            if watcher.seen != now_at.get(watcher.citizen_id):
                 watcher.wake()

@@ -160,6 +160,13 @@ class Position(NamedTuple):
         return cls(*map(int, parts)) if len(cursor) < 40 else None
 
 
+class Standing(NamedTuple):
+    """All of an order whose change a watcher is told of."""
+
+    position: Position
+    confirmation: Confirmation
+
+
 class ProductionOrder(Struct, frozen=True):
     id: int
     citizen_id: int
@@ -178,6 +185,10 @@ class ProductionOrder(Struct, frozen=True):
     @property
     def position(self) -> Position:
         return Position(self.id, max(state.revision for state in self.nodes))
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.position, self.confirmation)
 
     @property
     def current(self) -> NodeState | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from core.clock import Instant
+from core.confirmation import CONFIRMATIONS
 from core.database import Query, Reader
 from core.lists import any_of, fetch_any
 from core.production import (
@@ -14,6 +15,7 @@ from core.production import (
     Position,
     ProductionNode,
     ProductionOrder,
+    Standing,
     production_changes,
     production_orders,
 )
@@ -32,8 +34,13 @@ _last = (
     .where(production_changes.c.order_id == production_orders.c.id)
     .scalar_subquery()
 )
-_POSITIONS = Query(
-    select(production_orders.c.citizen_id, production_orders.c.id, _last.label("revision"))
+_STANDINGS = Query(
+    select(
+        production_orders.c.citizen_id,
+        production_orders.c.id,
+        production_orders.c.confirmation,
+        _last.label("revision"),
+    )
     .where(any_of(production_orders.c.citizen_id))
     .order_by(production_orders.c.id)
 )
@@ -68,7 +75,11 @@ async def changes_since(
     ]
 
 
-async def positions(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Position]:
+async def standings(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Standing]:
     """How far each person's newest order is."""
-    rows = await fetch_any(db, _POSITIONS, citizen_ids)
-    return {row["citizen_id"]: Position(row["id"], row["revision"]) for row in rows}
+    return {
+        row["citizen_id"]: Standing(
+            Position(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
+        )
+        for row in await fetch_any(db, _STANDINGS, citizen_ids)
+    }

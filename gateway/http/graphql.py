@@ -10,7 +10,7 @@ status codes by the GraphQL-over-HTTP specification.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, BinaryIO, cast
 
@@ -29,6 +29,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.extensions import SchemaExtension
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.streaming import HTTPStreamTransport, SSETransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -79,8 +80,25 @@ class _RequestAdapter(StarletteRequestAdapter):
         self.scope = request.scope
 
 
+class _EventStream(SSETransport):
+    """An event whose data has a `cursor` carries it as its id: a browser that has lost the
+    stream sends the last one as `Last-Event-ID` (HTML, 9.2 Server-sent events)."""
+
+    def encode_next(
+        self, response: GraphQLHTTPResponse, encode_json: Callable[[object], str]
+    ) -> str:
+        event = super().encode_next(response, encode_json)
+        for value in (response.get("data") or {}).values():
+            if isinstance(value, dict) and isinstance(value.get("cursor"), str):
+                return f"id: {value['cursor']}\r\n{event}"
+        return event
+
+
 class GraphQLView(GraphQL[Context, None]):
     request_adapter_class = _RequestAdapter
+    stream_transport_classes_by_protocol: Mapping[str, type[HTTPStreamTransport]] = {
+        GRAPHQL_SSE_PROTOCOL: _EventStream
+    }
     graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(self, schema: strawberry.Schema, application: Application, gate: Gate) -> None:
@@ -162,6 +180,7 @@ class GraphQLView(GraphQL[Context, None]):
             caller=None,
             device_key=device_key(request.headers.get(DEVICE_HEADER)),
             claimed_channel=request.headers.get(CHANNEL_HEADER),
+            last_event_id=request.headers.get("last-event-id"),
             channels=request.scope.get(CHANNELS_KEY),
         )
         if isinstance(request, WebSocket):

@@ -67,6 +67,8 @@ class Context(Struct):
     """Those for which the page that asks may speak; None for every channel."""
     reader: Reader | None = None
     """Has read already what the operation was expected to ask; None where nothing was."""
+    last_event_id: str | None = None
+    """Of the event stream that is taken up again: the cursor of the last event that arrived."""
     may_run_anything: bool = False
     """Also what is not in the operation manifest: for the playground."""
 

@@ -62,27 +62,27 @@ class ProductionProgressSubscription:
         directives=[NEEDS_PERSON],
         description="制卡进度实时查询 · Over `graphql-transport-ws` or SSE. The first message is "
         "always the progress as it is now (while there is no application, it comes with the "
-        "first one); then one within half a second of each change. Changes that come at once may "
-        "share a message: `changes` lists each of them, in order, exactly once. The stream ends "
-        "with its session. After a lost connection, subscribe again with `after`.",
+        "first one); then one within half a second of each change, also of `confirmation`. Changes "
+        "that come at once may share a message: `changes` lists each of them, in order, exactly "
+        "once. The stream ends with its session. After a lost connection, subscribe again with `after`.",
     )
     async def production_progress(
         self, info: Info, after: Annotated[str | None, AFTER] = None
     ) -> AsyncIterator[ProductionProgress]:
         context = info.context
         caller = context.must_be_signed_in()
-        seen = _position(after, context.language)
+        seen = _position(context.last_event_id or after, context.language)
         live = context.application.live
         with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:
             while await watcher.moved():
                 is_open, progress = await _look(context, caller, watcher)
                 if not is_open:
                     return
-                if progress is not None and progress.order.position != watcher.position:
-                    watcher.position = progress.order.position
+                if progress is not None and progress.order.standing != watcher.seen:
+                    watcher.seen = progress.order.standing
                     note(context, Action.PRODUCTION_PROGRESS)
                     yield ProductionProgress(progress=progress, seen=seen)
-                    seen = watcher.position
+                    seen = progress.order.position
 
 
 def _position(after: str | None, language: Language) -> Position | None:
@@ -102,7 +102,7 @@ async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[boo
             sessions.is_open(database, caller.session_id, context.now()), _progress(context)
         )
     except (DatabaseUnavailable, TryAgainLater):
-        if watcher.position is None:
+        if watcher.seen is None:
             raise
         await asyncio.sleep(_WAIT_FOR_DATABASE_SECONDS)
         watcher.wake()

@@ -280,6 +280,37 @@ def test_a_node_reaches_an_event_stream(live_server: str, http: httpx.Client) ->
     assert waited <= MOST_SECONDS
 
 
+def test_an_event_stream_is_taken_up_by_the_last_events_id(http: httpx.Client) -> None:
+    """As a browser does by itself: the same request again, with the id of the last event."""
+    token = sign_in(http, "in-production")
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    body = {"query": RESUMED, "variables": {"after": None}}
+    with http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        seen, first = next(ids_and_data(response))
+    for _ in range(2):
+        advance(http)
+
+    headers["Last-Event-ID"] = seen
+    with http.stream("POST", "/graphql", json=body, headers=headers) as response:
+        latest, missed = next(ids_and_data(response))
+
+    assert seen == first["data"]["productionProgress"]["cursor"]
+    assert changes(missed["data"]["productionProgress"]) == [
+        ("MANUFACTURE", "DONE"),
+        ("KEY_LOADING", "DONE"),
+    ]
+    assert latest == missed["data"]["productionProgress"]["cursor"] != seen
+
+
+def ids_and_data(response: httpx.Response) -> Iterator[tuple[str, Any]]:
+    id_ = ""
+    for line in response.iter_lines():
+        if line.startswith("id: "):
+            id_ = line.removeprefix("id: ")
+        elif line.startswith("data: {"):
+            yield id_, json.loads(line.removeprefix("data: "))
+
+
 def events_of(response: httpx.Response) -> Iterator[Any]:
     for line in response.iter_lines():
         if line.startswith("data:") and line.removeprefix("data:").strip():

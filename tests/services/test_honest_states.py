@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from core.clock import SECOND
 from sandbox.personas import PERSONAS
@@ -18,6 +19,7 @@ from tests.services.parts import (
     registry_card,
     reissue_of,
 )
+from tests.sockets import socket
 
 _NUMBER = PERSONAS["other-city"].card_number or ""
 _CARD = (
@@ -27,6 +29,10 @@ _CARD = (
 _PROGRESS = (
     "{ productionProgress { ... on ProductionProgress { confirmation confirmationName"
     " nodes { result message } } } }"
+)
+_WATCHED = (
+    "subscription { productionProgress { cursor confirmation nodes { node result }"
+    " changes { node result } } }"
 )
 
 
@@ -158,6 +164,30 @@ async def test_an_order_is_being_confirmed_until_the_issuer_says_so(world: World
     assert answer["progress"] == {"confirmation": "BEING_CONFIRMED"}
     assert meanwhile["confirmationName"] == "正在确认"
     assert settled["confirmation"] == "CONFIRMED"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "found by the sweep"])
+async def test_who_watches_sees_the_order_confirmed(
+    world: World, app: Starlette, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No node moves then. The sweep finds what another process's worker has settled."""
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "LOST_ANSWER")
+    code = await citizen.code("REISSUE_CARD")
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    await citizen.inbox()
+    if not told:
+        monkeypatch.setattr(world.application.worker, "_publish", lambda _: None)
+
+    async with socket(app, **citizen.headers) as line:
+        await line.send({"type": "subscribe", "id": "1", "payload": {"query": _WATCHED}})
+        meanwhile = (await line.hear())["payload"]["data"]["productionProgress"]
+        with later(seconds=3):
+            await deliver(world)
+        settled = (await line.hear())["payload"]["data"]["productionProgress"]
+
+    assert meanwhile["confirmation"] == "BEING_CONFIRMED"
+    assert settled == meanwhile | {"confirmation": "CONFIRMED", "changes": []}
 
 
 async def test_a_refused_order_closes_the_application_and_is_told(world: World) -> None:
