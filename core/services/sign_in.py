@@ -54,6 +54,8 @@ class FirstAnswerOf:
 
 @dataclass(frozen=True, slots=True)
 class FirstAnswer:
+    """`account` is empty where it is one that cannot sign in: `VirtualAccount`."""
+
     account: str = field(repr=False)
     lifetime_seconds: int
 
@@ -65,6 +67,15 @@ async def first_answer(errand: Errand, asked: FirstAnswerOf) -> FirstAnswer | No
     if found is None:
         return None
     return FirstAnswer(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
+
+
+async def keep_virtual(unit: Unit, asked: FirstAnswerOf) -> None:
+    """For the browser that shows its code again, perhaps to another worker."""
+    vault = unit.tools.vault
+    pair = _pair_mark(vault, asked.state_nonce, asked.credential)
+    answer = SignInAnswer(seal_account(vault, ""), 0)
+    index = account_indexes(vault, asked.channel, "")[0]
+    await sign_in_answers.keep(unit.db, pair, index, answer, unit.now)
 
 
 async def sign_in(unit: Unit, command: SignIn) -> SignedIn:

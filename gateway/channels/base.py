@@ -28,10 +28,18 @@ from core.errors import (
     SignInExpired,
     SignInStateInvalid,
     Text,
+    VirtualAccount,
 )
 from core.forms import LABELS
 from core.seals import Seals
-from core.services.sign_in import FirstAnswerOf, SignedIn, SignIn, first_answer, sign_in
+from core.services.sign_in import (
+    FirstAnswerOf,
+    SignedIn,
+    SignIn,
+    first_answer,
+    keep_virtual,
+    sign_in,
+)
 from core.settings import Settings, split
 from gateway.channels.breaker import PlatformRefused
 from gateway.channels.checks import is_challenge, is_credential
@@ -67,8 +75,8 @@ class Channel(ABC):
     used_code: ClassVar[str | None] = None
     """Its error code for a credential exchanged before, where its browsers come back twice with
     one, and mean one sign-in."""
-    answers_first: ClassVar[bool] = False
-    """Whether it must hear from us before the work on what it told is done."""
+    patience_seconds: ClassVar[float | None] = None
+    """How long it may wait for our answer to what it told; None: until that is written."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -109,16 +117,22 @@ class Channel(ABC):
 
     @final
     async def take_callback(self, query: Mapping[str, str], body: bytes, door: Door) -> Answer:
-        """Verify, identify, read, run, reply; or reply first, where the platform waits.
+        """Verify, identify, read, run, reply; reply before the end of the work where it takes
+        longer than the platform waits.
 
         Raises `NotOfferedHere`, `ForgedCallback`, or the `Refusal` of what could not be taken
         now, which must not be acknowledged, so that the platform sends it again.
         """
         told = self.verify_callback(query, body, door.now())
         answer = self.reply(told, door.now())
-        if self.answers_first:
-            return replace(answer, afterwards=lambda: take_patiently(self.id, told, door))
-        await take(self.id, told, door)
+        if self.patience_seconds is None:
+            await take(self.id, told, door)
+            return answer
+        work = asyncio.create_task(take_patiently(self.id, told, door))
+        try:
+            await asyncio.wait_for(asyncio.shield(work), self.patience_seconds)
+        except TimeoutError:
+            return replace(answer, unfinished=work)
         return answer
 
     @final
@@ -220,6 +234,9 @@ class Channel(ABC):
             return first
         try:
             return await self.identify(credential, now)
+        except VirtualAccount:
+            await door.run(keep_virtual, asked)
+            raise
         except SignInExpired as expired:
             if not self._was_used(expired):
                 raise
@@ -235,11 +252,16 @@ class Channel(ABC):
     async def _first_answer(
         self, asked: FirstAnswerOf, door: Door, looks: int = 1
     ) -> Identity | None:
-        """What another worker learnt when the same browser showed it the same code."""
+        """What another worker learnt when the same browser showed it the same code.
+
+        Raises `VirtualAccount` where that was it.
+        """
         for look in range(looks):
             if look:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
             first = await door.read(first_answer, asked)
+            if first is not None and not first.account:
+                raise VirtualAccount
             if first is not None:
                 return Identity(first.account, self.level, first.lifetime_seconds)
         return None

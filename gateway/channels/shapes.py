@@ -91,11 +91,11 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the platform hears from us, and the work that must not keep it waiting."""
+    """What the platform hears from us, and the work that could not keep it waiting."""
 
     body: bytes
     media_type: str = "text/plain"
-    afterwards: Callable[[], Awaitable[None]] | None = None
+    unfinished: Awaitable[None] | None = None
 
 
 class Door(Protocol):

@@ -1,4 +1,4 @@
-"""Takes what a platform told us, once; where the platform has its answer already, patiently."""
+"""Takes what a platform told us, once; where the platform does not wait for it, patiently."""
 
 import asyncio
 

@@ -111,7 +111,7 @@ class WeChat(Channel):
     level = RealNameLevel.NONE
     uses_state = True
     used_code = CODE_USED
-    answers_first = True
+    patience_seconds = 2.0
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)

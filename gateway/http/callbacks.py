@@ -55,11 +55,11 @@ async def _answer(application: Application, channel: Channel, request: Request) 
 
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, media_type=answer.media_type)
-    work = answer.afterwards
+    work = answer.unfinished
     if work is not None:
 
-        async def done_after_the_answer() -> None:
-            await work()
+        async def finished() -> None:
+            await work
 
-        response.background = BackgroundTask(done_after_the_answer)
+        response.background = BackgroundTask(finished)
     return response

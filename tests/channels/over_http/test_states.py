@@ -14,6 +14,8 @@ import pytest
 from core.callers import ChannelId
 from core.settings import Settings
 from gateway.channels import CHANNELS
+from sandbox.settings import world_file
+from sandbox.world import World as SandboxWorld
 from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World
 from tests.services.parts import fault, later
@@ -242,6 +244,27 @@ async def test_a_first_answer_is_kept_for_the_lifetime_of_a_code(
         late = await _sign_in(there, code, state)
 
     assert fault(late) == ("SIGN_IN_EXPIRED", None)
+
+
+async def test_a_virtual_account_is_told_so_at_another_worker(
+    world: World, elsewhere: httpx.AsyncClient, settings: Settings
+) -> None:
+    here = world.front_end("active", "WECHAT")
+    there = FrontEnd(elsewhere, "WECHAT", here.person)
+    code, state = await _code(here), await _state(here)
+    outside = SandboxWorld(world_file(settings))
+    outside.put(
+        "wechat.codes", code, {**(outside.get("wechat.codes", code) or {}), "snapshot": True}
+    )
+    outside.close()
+    before = await world.rows("sessions", "bindings")
+
+    answers = [await _sign_in(front_end, code, state) for front_end in (here, there, here)]
+    other_state = await _sign_in(there, code, await _state(there))
+
+    assert [fault(answer)[0] for answer in answers] == ["VIRTUAL_ACCOUNT"] * 3
+    assert fault(other_state)[0] == "SIGN_IN_EXPIRED"
+    assert await world.rows("sessions", "bindings") == before
 
 
 async def test_a_first_answer_lies_sealed(world: World) -> None:
