@@ -6,7 +6,7 @@ look-up and a comparison, no statement and no round trip. Several workers tell e
 what they took through Redis where it is configured (`shared_budgets.py`). What must not be
 lost (tries of codes and passwords, messages sent) is counted in SQL, by `core.quotas`.
 
-Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+Answers carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11).
 """
 
 import hashlib
@@ -81,9 +81,10 @@ class Buckets:
     def clear(self) -> None:
         self._full_at.clear()
 
-    def shown(self, owed: float) -> str:
+    def shown(self, owed: float, wait: int | None = None) -> str:
+        """`t` is when the bucket is full; of a refusal when to come again, as `Retry-After`."""
         left = max(0, int((MINUTE - owed) / self.point))
-        return f'"{self.name}";r={left};t={-int(-owed // SECOND)}'
+        return f'"{self.name}";r={left};t={-int(-owed // SECOND) if wait is None else wait}'
 
     def exhausted(self, owed: float, points: int) -> BadRequest:
         wait = min(owed, owed + points * self.point - MINUTE)
@@ -93,7 +94,7 @@ class Buckets:
             429,
             "RATE_LIMITED",
             retry_after=seconds,
-            headers={"RateLimit-Policy": self.header, "RateLimit": self.shown(owed)},
+            headers={"RateLimit-Policy": self.header, "RateLimit": self.shown(owed, seconds)},
         )
 
     def __len__(self) -> int:

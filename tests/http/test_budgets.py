@@ -59,7 +59,7 @@ def test_a_session_spends_its_points_and_gains_them_again() -> None:
 
     assert refused.value.status == 429
     assert refused.value.retry_after == 10
-    assert refused.value.headers["RateLimit"] == '"session";r=0;t=60'
+    assert refused.value.headers["RateLimit"] == '"session";r=0;t=10'
 
 
 def test_what_is_refused_costs_nothing() -> None:
