@@ -1,6 +1,7 @@
 """证件识别预填: what is read off an uploaded ID card is offered, and never in place of what was typed."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from core import prefills
 from core.database import Transaction
 from core.id_documents import can_read
 from core.id_documents.verdict import ReadField, Side
+from gateway.app import _READER
 from sandbox.id_cards import photograph_of
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -25,6 +27,12 @@ _FORM = (
     "{ applicationForm { ... on ApplicationForm {"
     " fields { name value suggestion { value text confidence } } } } }"
 )
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not read in time is not offered: other tests may have the machine."""
+    monkeypatch.setattr("gateway.app._READER", replace(_READER, seconds=200))
 
 
 @pytest.fixture
