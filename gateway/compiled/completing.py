@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from gateway.compiled.fields import Field
-from gateway.compiled.leaves import complete_leaf, direct_leaf, exact_class
+from gateway.compiled.leaves import complete_leaf, direct_leaf, exact_class, member_names
 from gateway.compiled.lists import complete_list
 from gateway.compiled.objects import SelectionOf, complete_abstract, complete_object
 from gateway.compiled.runs import Run, Where
@@ -31,10 +31,17 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
             non_null=True,
             exact=inner.exact,
             direct=inner.direct,
+            names=inner.names,
         )
     if is_list_type(type_):
         complete = complete_list(field, slot_for(field, type_.of_type, selection_of))
-        return Slot(field.nodes, complete, non_null=False, direct={list: complete, tuple: complete})
+        return Slot(
+            field.nodes,
+            complete,
+            non_null=False,
+            direct={list: complete, tuple: complete},
+            names={},
+        )
     if is_leaf_type(type_):
         complete = complete_leaf(type_)
         return Slot(
@@ -43,6 +50,7 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
             non_null=False,
             exact=exact_class(type_),
             direct=direct_leaf(type_, complete),
+            names=member_names(type_),
         )
     direct: dict[type, Part] = {}
     if is_abstract_type(type_):
@@ -50,7 +58,7 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
     else:
         assert is_object_type(type_)
         complete = complete_object(field, type_, selection_of, direct)
-    return Slot(field.nodes, complete, non_null=False, direct=direct)
+    return Slot(field.nodes, complete, non_null=False, direct=direct, names={})
 
 
 def never_null(field: Field, complete: Part) -> Part:

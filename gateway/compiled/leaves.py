@@ -71,8 +71,6 @@ def direct_leaf(type_: GraphQLLeafType, complete: Part) -> dict[type, Part]:
     direct = dict.fromkeys(_PLAIN, complete)
     if type_ is GraphQLInt:
         direct[int] = _small_int(complete)
-    if type(type_) is CustomGraphQLEnumType:
-        direct[type_.wrapped_cls] = _member(type_, complete)
     return direct
 
 
@@ -85,13 +83,9 @@ def _small_int(complete: Part) -> Part:
     return direct
 
 
-def _member(type_: CustomGraphQLEnumType, complete: Part) -> Part:
-    """Members live as long as their enum, so each is known by its identity."""
+def member_names(type_: GraphQLLeafType) -> dict[int, Any]:
+    """Members live as long as their enum, so each is known by its identity. Empty for all else."""
+    if type(type_) is not CustomGraphQLEnumType:
+        return {}
     members: Iterable[Any] = type_.wrapped_cls
-    names = {id(member): type_.coerce_output_value(member) for member in members}
-
-    def direct(run: Run, value: Any, where: Where) -> Any:
-        name = names.get(id(value))
-        return complete(run, value, where) if name is None else name
-
-    return direct
+    return {id(member): type_.coerce_output_value(member) for member in members}

@@ -38,13 +38,21 @@ def _resolver(field: Field) -> Resolver:
 
 def _plain(field: Field, slot: Slot, resolve: Plain) -> Part:
     key, typename = field.key, field.parent_type.name
-    exact, absent, finish, fail = slot.exact, slot.absent, slot.finish, slot.fail
+    exact, absent, names, finish, fail = (
+        slot.exact,
+        slot.absent,
+        slot.names,
+        slot.finish,
+        slot.fail,
+    )
 
     def part(run: Run, source: Any, above: Where) -> Any:
         try:
             value = resolve(source)
             if value.__class__ is exact or value is absent:
                 return value
+            if names and (name := names.get(id(value))) is not None:
+                return name
             return finish(run, value, (above, key, typename))
         except Exception as error:
             return fail(run, error, (above, key, typename))
@@ -54,7 +62,13 @@ def _plain(field: Field, slot: Slot, resolve: Plain) -> Part:
 
 def _called(field: Field, slot: Slot, resolver: Resolver) -> Part:
     key, typename = field.key, field.parent_type.name
-    exact, absent, finish, fail = slot.exact, slot.absent, slot.finish, slot.fail
+    exact, absent, names, finish, fail = (
+        slot.exact,
+        slot.absent,
+        slot.names,
+        slot.finish,
+        slot.fail,
+    )
     call, arguments = resolver.call, argument_reader(field.definition, field.nodes[0])
     constants, read = ({}, arguments) if callable(arguments) else (arguments or {}, None)
 
@@ -64,6 +78,8 @@ def _called(field: Field, slot: Slot, resolver: Resolver) -> Part:
             value = call(run, source, where, constants if read is None else read(run))
             if value.__class__ is exact or value is absent:
                 return value
+            if names and (name := names.get(id(value))) is not None:
+                return name
             return finish(run, value, where)
         except Exception as error:
             return fail(run, error, where)

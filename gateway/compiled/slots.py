@@ -19,7 +19,7 @@ NEVER = object()
 
 
 class Slot:
-    __slots__ = ("absent", "complete", "direct", "exact", "nodes", "non_null")
+    __slots__ = ("absent", "complete", "direct", "exact", "names", "nodes", "non_null")
 
     def __init__(
         self,
@@ -29,15 +29,18 @@ class Slot:
         non_null: bool,
         exact: type | None = None,
         direct: dict[type, Part],
+        names: dict[int, Any],
     ) -> None:
         """A value of the class `exact` is finished as it is; what `direct` makes of a value of
-        one of its classes is what `complete` would make."""
+        one of its classes is what `complete` would make. `names` are those of an enum's members,
+        by their identity."""
         self.nodes = nodes
         self.complete = complete
         self.non_null = non_null
         self.absent = NEVER if non_null else None
         self.exact = exact
         self.direct = direct
+        self.names = names
 
     def finish(self, run: Run, value: Any, where: Where) -> Any:
         part = self.direct.get(value.__class__)
