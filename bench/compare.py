@@ -80,6 +80,7 @@ _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "sqla
 _FILE = Path("var/bench.jsonl")
 _CHANGING_SECONDS = 2
 """A code works once: more would use up everybody's."""
+_MANY = 10_000
 _SIGN_INS = 1_000
 """Credentials for each variant in a round: more than a second uses up."""
 
@@ -185,6 +186,8 @@ def measure(
             for operation in OPERATIONS:
                 if given.only and operation.name not in given.only:
                     continue
+                if operation.name != "signIn" and operation.in_turn and len(people) < _MANY:
+                    continue  # every code would be used up
                 for variant in ("gateway", "A", "B"):
                     rival = {"A": a, "B": b}.get(variant)
                     if operation.name == "signIn":
@@ -333,6 +336,7 @@ def main() -> None:
             people = fill(server, cards)
             for workers in given.workers:
                 found += measure(given, server, people, cards, workers)
+                report(found)
     keep(report(found), given)
 
 
