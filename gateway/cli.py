@@ -390,11 +390,16 @@ def _prepare_database(found: Settings) -> None:
 
 
 def _migrate_apart(url: str) -> None:
-    """In a process of its own, whose 40 MB the server need not keep."""
+    """In a process of its own, whose 40 MB the server need not keep.
+
+    Forked, because what it needs is imported here already: no thread runs yet.
+    """
     from core import migrations
 
-    process = multiprocessing.get_context("spawn").Process(target=migrations.migrate, args=(url,))
+    process = multiprocessing.get_context("fork").Process(target=migrations.migrate, args=(url,))
     process.start()
+    import gateway.app  # noqa: F401 - the server needs it next
+
     process.join()
     if process.exitcode != 0:
         raise SettingsError("The database could not be brought to the newest revision.")
