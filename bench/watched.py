@@ -101,7 +101,7 @@ def in_the_loop() -> None:
 
 
 def without_limit_on_pixels(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
-    decoding._MOST_PIXELS_WHOLE = 10_000 * MEGAPIXEL  # noqa: SLF001
+    decoding._MOST_PIXELS["PNG"] = 10_000 * MEGAPIXEL  # noqa: SLF001
     return process_portrait(data, min_bytes, max_bytes)
 
 

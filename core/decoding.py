@@ -3,7 +3,11 @@
 Runs in a worker of the studio only: a decoder may be made to crash, hang or grow.
 """
 
+import contextlib
+import fcntl
 import io
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image, ImageCms
@@ -13,9 +17,18 @@ Image.MAX_IMAGE_PIXELS = None
 
 DPI = 350
 MEGAPIXEL = 1_000_000
-# JPEG is decoded at a fraction of its size; the others come whole, 3 or 4 bytes a pixel.
-_MOST_PIXELS = {"JPEG": 64 * MEGAPIXEL, "HEIF": 50 * MEGAPIXEL}
-_MOST_PIXELS_WHOLE = 25 * MEGAPIXEL
+# JPEG is decoded at a fraction of its size; the others take 7 (HEIF), 10 (PNG) or 16 (WebP) bytes
+# a pixel, a progressive JPEG 6. Phones write HEIF of 24 megapixels, and no PNG or WebP larger
+# than their screens.
+_MOST_PIXELS = {
+    "JPEG": 64 * MEGAPIXEL,
+    "HEIF": 25 * MEGAPIXEL,
+    "PNG": 16 * MEGAPIXEL,
+    "WEBP": 10 * MEGAPIXEL,
+}
+_MOST_PIXELS_PROGRESSIVE = 25 * MEGAPIXEL
+_LONGEST_TO_SHORTEST = 5
+_MOST_SHORT_EDGES_SQUARED = 6
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 _MOST_PROFILE_BYTES = 1_000_000
 # Each scan of a progressive JPEG goes over the whole picture again; cameras write about ten.
@@ -65,13 +78,14 @@ class Decoded:
 
 
 def decode(data: bytes, short_edge: int) -> Decoded:
-    """No smaller than `short_edge` where the file is not; no larger than twice that or so.
+    """No smaller than `short_edge` where the file is not, unless it is very long; no larger than
+    six squares of that edge.
 
-    Raises `Undecodable` or `TooManyPixels`.
+    Raises `Undecodable`, `TooManyPixels`, or `TooSmall` for what is so narrow that it shows nothing.
     """
     try:
         return _decode(data, short_edge)
-    except (TooManyPixels, MemoryError):
+    except (TooManyPixels, TooSmall, MemoryError):
         raise
     except Exception as error:
         # The libraries raise whatever a broken file makes them stumble over.
@@ -92,12 +106,14 @@ def _decode(data: bytes, short_edge: int) -> Decoded:
     with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
         kind = "JPEG" if opened.format == "MPO" else opened.format or ""
         width, height = opened.size
-        _check_size(opened, kind)
+        most = _most_pixels(opened, kind)
+        _check_size(opened, most)
         if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
             raise Undecodable
         opened.draft("RGB", (short_edge, short_edge))
-        opened.load()
-        picture = _reduced(_plain(opened), short_edge)
+        with _alone(2 * opened.width * opened.height > most):
+            opened.load()
+            picture = _reduced(_plain(opened), short_edge)
         orientation = _orientation(opened)
         profile = opened.info.get("icc_profile")
     picture = _flattened(picture)
@@ -117,13 +133,32 @@ def _accept_heif() -> None:
     )
 
 
-def _check_size(opened: Image.Image, kind: str) -> None:
+def _most_pixels(opened: Image.Image, kind: str) -> int:
     """A progressive JPEG keeps every coefficient in memory, whatever the size asked for."""
-    most = _MOST_PIXELS.get(kind, _MOST_PIXELS_WHOLE)
     if opened.info.get("progressive"):
-        most = _MOST_PIXELS_WHOLE
+        return _MOST_PIXELS_PROGRESSIVE
+    return _MOST_PIXELS[kind]
+
+
+def _check_size(opened: Image.Image, most: int) -> None:
     if opened.width * opened.height > most:
         raise TooManyPixels(opened.width, opened.height, most)
+    if max(opened.size) > _LONGEST_TO_SHORTEST * min(opened.size):
+        raise TooSmall(*opened.size)
+
+
+@contextlib.contextmanager
+def _alone(is_large: bool) -> Iterator[None]:
+    """Only one worker of the machine at a time opens what takes much memory.
+
+    The lock is on this very file: workers write none. The system lifts it from a worker that dies.
+    """
+    if not is_large:
+        yield
+        return
+    with open(__file__, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _plain(opened: Image.Image) -> Image.Image:
@@ -135,7 +170,8 @@ def _plain(opened: Image.Image) -> Image.Image:
 
 
 def _reduced(picture: Image.Image, short_edge: int) -> Image.Image:
-    factor = min(picture.size) // short_edge
+    area = picture.width * picture.height / (_MOST_SHORT_EDGES_SQUARED * short_edge**2)
+    factor = max(min(picture.size) // short_edge, math.ceil(math.sqrt(area)))
     return picture.reduce(factor) if factor > 1 else picture
 
 

@@ -81,7 +81,11 @@ class Studio:
                     await worker.start(self._bounds.memory_bytes, self._bounds.seconds)
                 answer = await worker.answer(function, *arguments)
         except (WorkerFailed, OSError, TimeoutError) as error:
-            log.warning("worker ended over a file", function=function.__name__, reason=str(error))
+            log.warning(
+                "worker ended over a file",
+                function=function.__name__,
+                reason=str(error) or type(error).__name__,
+            )
             raise PictureTrouble from error
         else:
             self._rest(worker)

@@ -26,7 +26,6 @@ from core.processing import Verdict
 
 _SHORT_EDGE = 1000
 _LEAST_EDGE = 100
-_LONGEST_TO_SHORTEST = 5
 _LOWEST_QUALITY = 20
 _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 
@@ -34,7 +33,7 @@ _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
     """Raises what `decode` raises, and `TooSmall`."""
     decoded = decode(data, _SHORT_EDGE)
-    if _is_too_small(decoded):
+    if min(decoded.width, decoded.height) < _LEAST_EDGE:
         raise TooSmall(decoded.width, decoded.height)
     picture, faces = _searched(np.asarray(decoded.picture))
     profile = not faces and has_profile(picture)
@@ -58,11 +57,6 @@ def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
 
 def _check(code: CheckCode, measured: float) -> Check:
     return Check(code, round(float(measured), 1))
-
-
-def _is_too_small(decoded: Decoded) -> bool:
-    short, long = sorted((decoded.width, decoded.height))
-    return short < _LEAST_EDGE or long > short * _LONGEST_TO_SHORTEST
 
 
 def _verdict(

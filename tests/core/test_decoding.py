@@ -1,14 +1,17 @@
 """Decoding: every way a phone writes a picture, and nothing but pixels out of it."""
 
+import fcntl
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from core.decoding import MEGAPIXEL, TooManyPixels, Undecodable, decode, encode
+from core import decoding
+from core.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodable, decode, encode
 
 pillow_heif.register_heif_opener()
 
@@ -140,9 +143,17 @@ def bomb(width: int, height: int) -> bytes:
 
 def test_opens_no_bomb() -> None:
     with pytest.raises(TooManyPixels) as refused:
-        decode(bomb(5_001, 5_000), 100)
+        decode(bomb(4_001, 4_000), 100)
 
-    assert (refused.value.width, refused.value.most) == (5_001, 25 * MEGAPIXEL)
+    assert (refused.value.width, refused.value.most) == (4_001, 16 * MEGAPIXEL)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_long_and_narrow_is_refused_unopened_or_reduced(kind: str) -> None:
+    with pytest.raises(TooSmall):
+        decode(stored(drawn(600, 3_001), kind), 100)
+
+    assert decode(stored(drawn(1_990, 7_000), kind), 1_000).picture.size == (995, 3_500)
 
 
 @pytest.mark.parametrize(("progressive", "taken"), [(False, True), (True, False)])
@@ -154,6 +165,19 @@ def test_a_progressive_jpeg_must_be_smaller(progressive: bool, taken: bool) -> N
         return
     with pytest.raises(TooManyPixels):
         decode(data, 600)
+
+
+def test_large_ones_are_opened_one_at_a_time() -> None:
+    large, small = stored(Image.new("L", (3_000, 3_000)), "PNG"), stored(drawn(), "PNG")
+
+    with ThreadPoolExecutor(2) as threads, open(decoding.__file__, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = threads.submit(decode, large, 100)
+        assert threads.submit(decode, small, 100).result(10).width == 300
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert waiting.result(10).width == 3_000
 
 
 def test_keeps_no_metadata_and_no_trailing_bytes() -> None:

@@ -12,7 +12,7 @@ def megabytes_used_for(data: bytes, guarded: bool) -> int:
     process_portrait(b"", 0, 1)
     before = _largest_size()
     if not guarded:
-        decoding._MOST_PIXELS_WHOLE = 10_000 * MEGAPIXEL
+        decoding._MOST_PIXELS["PNG"] = 10_000 * MEGAPIXEL
     process_portrait(data, 0, 40_960)
     return (_largest_size() - before) // 1024
 

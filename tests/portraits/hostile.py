@@ -172,6 +172,28 @@ def pixel_bomb(rng: Generator) -> bytes:
     return png(edge, edge, zeros(rows))
 
 
+def as_many_pixels_as_may_be(rng: Generator) -> bytes:
+    """Nearly as large as is opened, in the ways of storing it that take most memory."""
+    return _large(int(rng.integers(6)))
+
+
+@cache
+def _large(which: int) -> bytes:
+    edge = 3_990 if which < 3 else 3_160 if which == 3 else 4_990
+    plain = Image.new("RGB", (edge, edge), (200, 180, 170))
+    if which == 0:
+        return _stored(plain.convert("RGBA"), "PNG")
+    if which == 1:
+        return _stored(plain.convert("P"), "PNG", transparency=1)
+    if which == 2:
+        return _stored(Image.new("I;16", plain.size, 40_000), "PNG")
+    if which == 3:
+        return _stored(plain, "WEBP", quality=50, method=0)
+    if which == 4:
+        return _stored(plain, "JPEG", progressive=True, subsampling=0)
+    return _stored(plain, "HEIF")
+
+
 def text_bomb(rng: Generator) -> bytes:
     """Compressed text or profile that swells a thousandfold."""
     kind, head = [
@@ -349,6 +371,7 @@ MAKERS: tuple[Callable[[Generator], bytes], ...] = (
     spliced,
     claims_huge,
     pixel_bomb,
+    as_many_pixels_as_may_be,
     text_bomb,
     frames_bomb,
     scans_bomb,

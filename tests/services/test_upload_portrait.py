@@ -204,14 +204,14 @@ async def test_refuses_what_is_no_picture(world: World, applicant: FrontEnd, goo
             b"no picture",
             good[:2_000],
             _stored(Image.new("RGB", (826, 1156)), "GIF"),
-            _stored(Image.new("1", (5_001, 5_000)), "PNG"),
+            _stored(Image.new("1", (4_001, 4_000)), "PNG"),
         )
     ]
     too_large = await applicant.upload(_UPLOAD, b"\xff" * (10 * 1_048_576 + 1))
 
     assert [answer["code"] for answer in refused] == ["UNREADABLE_IMAGE"] * 4 + ["IMAGE_TOO_LARGE"]
     assert {problems(answer)[0][0] for answer in refused} == {"file"}
-    assert refused[4]["message"].startswith("照片像素过高（5001×5000），最多 25 百万像素")
+    assert refused[4]["message"].startswith("照片像素过高（4001×4000），最多 16 百万像素")
     assert fault(too_large) == ("FILE_TOO_LARGE", "file")
     assert too_large["message"] == "文件不能超过 10 MB。"
     assert await world.rows() == before
