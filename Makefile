@@ -57,10 +57,10 @@ soak-issuer-events: install
 # 10,000 hostile files as portraits and ID documents; and a control for each of its bounds.
 soak-hostile-files: install
 	$(BIN)/python -m bench.hostile_files
-	$(BIN)/python -m bench.hostile_files --files 340 --control loop
-	$(BIN)/python -m bench.hostile_files --files 340 --control memory
-	$(BIN)/python -m bench.hostile_files --files 340 --control clean
-	$(BIN)/python -m bench.hostile_files --files 340 --control crash
+	$(BIN)/python -m bench.hostile_files --files 360 --control loop
+	$(BIN)/python -m bench.hostile_files --files 360 --control memory
+	$(BIN)/python -m bench.hostile_files --files 360 --control clean
+	$(BIN)/python -m bench.hostile_files --files 360 --control crash
 
 # Five 12-megapixel portraits a second, and what becomes of `cardStatus` meanwhile.
 bench-portraits: install

@@ -48,7 +48,7 @@ MOST_BLOCKED_MS = 20
 RESUMABLE_EVERY = 40
 KEY_EVERY = 3
 PEOPLE = ("no-card", *(persona for persona in PERSONAS if persona != "no-card"))
-WARM_UP = 12
+WARM_UP = 40
 _DIED = "worker ended over a file"
 _REASONS = {"UNREADABLE_IMAGE", "IMAGE_TOO_LARGE", "IMAGE_TOO_SMALL", "FILE_TOO_LARGE"}
 _REFUSAL = "... on Refusal { code message field }"
@@ -261,7 +261,7 @@ def main() -> None:
         died = [line for line in server.log.splitlines() if _DIED in line]
         meter = json.loads((server.folder / FILE).read_text())
     for kind, said in sorted(found.said.items()):
-        print(f"  {kind:<18}" + ", ".join(f"{came} {count}" for came, count in said.most_common()))
+        print(f"  {kind:<25}" + ", ".join(f"{came} {count}" for came, count in said.most_common()))
     print(
         f"{given.files} files, {found.sent_bytes / 1e6:.0f} MB, {found.resumed} of them resumable,"
         f" in {took:.0f} s"
