@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import uuid
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -107,7 +106,6 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A migrated and seeded database, to be used as a template."""
     if not _postgres_answers():
-        warnings.warn(pytest.PytestWarning(_NO_POSTGRES), stacklevel=1)
         pytest.skip(_NO_POSTGRES)
     name = f"card_gateway_template_{uuid.uuid4().hex[:12]}"
     asyncio.run(_postgres(f"CREATE DATABASE {name}"))

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import uuid
-import warnings
 from collections.abc import AsyncIterator
 
 import httpx
@@ -52,7 +51,6 @@ async def redis() -> AsyncIterator[Redis]:
         try:
             await client.ping()
         except RedisError:
-            warnings.warn(pytest.PytestWarning(NO_REDIS), stacklevel=1)
             pytest.skip(NO_REDIS)
         yield client
 

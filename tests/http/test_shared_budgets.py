@@ -2,7 +2,6 @@
 
 import os
 import uuid
-import warnings
 from collections.abc import AsyncIterator
 
 import pytest
@@ -35,7 +34,6 @@ async def prefix() -> AsyncIterator[str]:
         try:
             await redis.ping()
         except RedisError:
-            warnings.warn(pytest.PytestWarning(NO_REDIS), stacklevel=1)
             pytest.skip(NO_REDIS)
         yield name
         keys = [key async for key in redis.scan_iter(f"{name}:*")]
