@@ -38,6 +38,8 @@ class Resolver:
     """From the run, the parent's value, the place and the arguments; may return an awaitable."""
     plain: Plain | None = None
     """The same from the parent's value alone, where nothing else matters."""
+    is_async: bool = False
+    """Whether `call` is a coroutine function."""
 
 
 def resolver_of_default(field: Field) -> Resolver:

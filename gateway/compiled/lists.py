@@ -32,7 +32,7 @@ def complete_list(field: Field, slot: Slot) -> Part:
         return items_of(run, iter(value), where)
 
     def items_of(run: Run, iterator: Iterator[Any], where: Where) -> Any:
-        exact, absent, finish = slot.exact, slot.absent, slot.finish
+        exact, absent, finish, direct = slot.exact, slot.absent, slot.finish, slot.direct
         items: list[Any] = []
         waiting = run.waiting
         try:
@@ -42,7 +42,15 @@ def complete_list(field: Field, slot: Slot) -> Part:
                     continue
                 there = (where, len(items), None)
                 try:
-                    items.append(finish(run, item, there))
+                    part = direct.get(item.__class__)
+                    if part is None:
+                        items.append(finish(run, item, there))
+                        continue
+                    before = run.waiting
+                    done = part(run, item, there)
+                    if run.waiting != before:
+                        done = slot.caught(run, done, there)
+                    items.append(done)
                 except Exception as error:
                     slot.fail(run, error, there)
                     items.append(None)

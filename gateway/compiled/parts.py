@@ -15,19 +15,20 @@ from gateway.compiled.fields import (
 )
 from gateway.compiled.objects import SelectionOf
 from gateway.compiled.runs import Run, Where
+from gateway.compiled.selecting import Step
 from gateway.compiled.slots import Part, Slot
 from gateway.compiled.strawberry_fields import strawberry_resolver
 
 
-def part_for(field: Field, selection_of: SelectionOf) -> Part:
+def step_for(field: Field, selection_of: SelectionOf) -> Step:
     if field.definition is TypeNameMetaFieldDef:
         name = field.parent_type.name
-        return lambda _run, _source, _above: name
+        return Step(field.key, lambda _run, _source, _above: name)
     slot = slot_for(field, field.definition.type, selection_of)
     resolver = _resolver(field)
     if resolver.plain is not None:
         return _plain(field, slot, resolver.plain)
-    return _called(field, slot, resolver)
+    return Step(field.key, _called(field, slot, resolver))
 
 
 def _resolver(field: Field) -> Resolver:
@@ -36,28 +37,27 @@ def _resolver(field: Field) -> Resolver:
     return strawberry_resolver(field) or resolver_as_given(field)
 
 
-def _plain(field: Field, slot: Slot, resolve: Plain) -> Part:
+def _plain(field: Field, slot: Slot, resolve: Plain) -> Step:
     key, typename = field.key, field.parent_type.name
-    exact, absent, names, finish, fail = (
-        slot.exact,
-        slot.absent,
-        slot.names,
-        slot.finish,
-        slot.fail,
-    )
+    finish, fail = slot.finish, slot.fail
 
     def part(run: Run, source: Any, above: Where) -> Any:
         try:
             value = resolve(source)
-            if value.__class__ is exact or value is absent:
-                return value
-            if names and (name := names.get(id(value))) is not None:
-                return name
+        except Exception as error:
+            return fail(run, error, (above, key, typename))
+        return finished(run, value, above)
+
+    def finished(run: Run, value: Any, above: Where) -> Any:
+        try:
             return finish(run, value, (above, key, typename))
         except Exception as error:
             return fail(run, error, (above, key, typename))
 
-    return part
+    def failed(run: Run, error: Exception, above: Where) -> None:
+        fail(run, error, (above, key, typename))
+
+    return Step(key, part, resolve, slot.exact, slot.absent, slot.names, finished, failed)
 
 
 def _called(field: Field, slot: Slot, resolver: Resolver) -> Part:
@@ -71,6 +71,18 @@ def _called(field: Field, slot: Slot, resolver: Resolver) -> Part:
     )
     call, arguments = resolver.call, argument_reader(field.definition, field.nodes[0])
     constants, read = ({}, arguments) if callable(arguments) else (arguments or {}, None)
+
+    def awaited_part(run: Run, source: Any, above: Where) -> Any:
+        where = (above, key, typename)
+        try:
+            coroutine = call(run, source, where, constants if read is None else read(run))
+        except Exception as error:
+            return fail(run, error, where)
+        run.waiting += 1
+        return slot.finish_awaited(run, coroutine, where)
+
+    if resolver.is_async:
+        return awaited_part
 
     def part(run: Run, source: Any, above: Where) -> Any:
         where = (above, key, typename)

@@ -22,9 +22,9 @@ from graphql.type import assert_valid_schema
 from gateway.compiled.arguments import Variables
 from gateway.compiled.collecting import NotCovered, Scope, collect, survey
 from gateway.compiled.fields import Field
-from gateway.compiled.parts import part_for
+from gateway.compiled.parts import step_for
 from gateway.compiled.runs import Run, is_awaitable
-from gateway.compiled.selecting import make_selection, make_serial_selection
+from gateway.compiled.selecting import Step, make_selection, make_serial_selection
 from gateway.compiled.slots import Part
 
 MOST_VARIANTS = 16
@@ -90,9 +90,9 @@ class Plan:
         variables = self._variables.read(variable_values or {})
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
-        conditions: tuple[Any, ...] = tuple(
-            [variables.coerced.get(name) for name in self._conditions]
-        )
+        conditions: tuple[Any, ...] = ()
+        if self._conditions:
+            conditions = tuple([variables.coerced.get(name) for name in self._conditions])
         select = self._variants.get(conditions) or self._variant(conditions)
         if select is None:
             return self._by_the_reference(root_value, context_value, variable_values, options)
@@ -120,7 +120,7 @@ class Plan:
         scope = Scope(self.schema, self.fragments, values)
         is_mutation = self.operation.operation is OperationType.MUTATION
         make = make_serial_selection if is_mutation else make_selection
-        return make(_parts(scope, self._root_type, [self.operation.selection_set]))
+        return make(_steps(scope, self._root_type, [self.operation.selection_set]))
 
     def _by_the_reference(
         self, root: Any, context: Any, variables: dict[str, Any] | None, options: dict[str, Any]
@@ -145,20 +145,20 @@ def _root_type(schema: GraphQLSchema, operation: OperationDefinitionNode) -> Gra
     return root_type
 
 
-def _parts(
+def _steps(
     scope: Scope, type_: GraphQLObjectType, selection_sets: list[SelectionSetNode]
-) -> list[tuple[str, Part]]:
+) -> list[Step]:
     def selection_of(object_type: GraphQLObjectType, field: Field) -> Part:
         inner = [node.selection_set for node in field.nodes if node.selection_set]
-        return make_selection(_parts(scope, object_type, inner))
+        return make_selection(_steps(scope, object_type, inner))
 
-    parts: list[tuple[str, Part]] = []
+    steps: list[Step] = []
     for key, nodes in collect(scope, type_, selection_sets).items():
         definition = scope.schema.get_field(type_, nodes[0].name.value)
         if definition is not None:
             field = Field(key, definition, nodes, type_, scope.schema)
-            parts.append((key, part_for(field, selection_of)))
-    return parts
+            steps.append(step_for(field, selection_of))
+    return steps
 
 
 async def _awaited(run: Run, data: Awaitable[dict[str, Any]]) -> ExecutionResult:

@@ -1,22 +1,55 @@
 """Objects in the answer: their fields, side by side or one after another."""
 
-from collections.abc import Awaitable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from gateway.compiled.gathering import awaitables, gathered
 from gateway.compiled.runs import Run, Where, is_awaitable
-from gateway.compiled.slots import Part
+from gateway.compiled.slots import NEVER, Part
 
 
-def make_selection(fields: list[tuple[str, Part]]) -> Part:
+class Step(NamedTuple):
+    """A field of a selection: `part` makes it.
+
+    Where `resolve` needs the parent's value alone, its value may be taken as it is, if it is
+    `exactly` of that class, is `absent`, or has its name in `names`; `finished` makes the part
+    of any other value, and `failed` of what `resolve` raised.
+    """
+
+    key: str
+    part: Part
+    resolve: Callable[[Any], Any] | None = None
+    exact: type | None = None
+    absent: object = NEVER
+    names: Mapping[int, Any] = {}
+    finished: Part | None = None
+    failed: Callable[[Run, Exception, Any], None] | None = None
+
+
+def make_selection(steps: list[Step]) -> Part:
     """Fields that are resolved side by side."""
+    if len(steps) == 1:
+        return _selection_of_one(steps[0].key, steps[0].part)
 
     def select(run: Run, source: Any, where: Where | None) -> Any:
         waiting = run.waiting
         answer: dict[str, Any] = {}
         try:
-            for key, part in fields:
-                answer[key] = part(run, source, where)
+            for key, part, resolve, exact, absent, names, finished, failed in steps:
+                if resolve is None or finished is None or failed is None:
+                    answer[key] = part(run, source, where)
+                    continue
+                try:
+                    value = resolve(source)
+                except Exception as error:
+                    answer[key] = failed(run, error, where)
+                    continue
+                if value.__class__ is exact or value is absent:
+                    answer[key] = value
+                elif (name := names.get(id(value))) is not None:
+                    answer[key] = name
+                else:
+                    answer[key] = finished(run, value, where)
         except Exception:
             run.abandon(awaitables(answer.values()))
             raise
@@ -25,8 +58,24 @@ def make_selection(fields: list[tuple[str, Part]]) -> Part:
     return select
 
 
-def make_serial_selection(fields: list[tuple[str, Part]]) -> Part:
+def _selection_of_one(key: str, part: Part) -> Part:
+    def select(run: Run, source: Any, where: Where | None) -> Any:
+        waiting = run.waiting
+        value = part(run, source, where)
+        if run.waiting != waiting and is_awaitable(value):
+            return awaited(value)
+        return {key: value}
+
+    async def awaited(value: Awaitable[Any]) -> dict[str, Any]:
+        return {key: await value}
+
+    return select
+
+
+def make_serial_selection(steps: list[Step]) -> Part:
     """Fields that are resolved one after another: those of a mutation."""
+
+    fields = [(step.key, step.part) for step in steps]
 
     def select(run: Run, source: Any, where: Where | None) -> Any:
         answer: dict[str, Any] = {}

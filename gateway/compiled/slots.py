@@ -50,9 +50,7 @@ class Slot:
             part = self.complete
         waiting = run.waiting
         done = part(run, value, where)
-        if run.waiting != waiting and is_awaitable(done):
-            return self._caught(run, done, where)
-        return done
+        return done if run.waiting == waiting else self.caught(run, done, where)
 
     async def finish_awaited(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
         try:
@@ -65,6 +63,10 @@ class Slot:
             self.fail(run, error, where)
             return None
         return done
+
+    def caught(self, run: Run, done: Any, where: Where) -> Any:
+        """What a part has made, with its errors caught here where it must be awaited."""
+        return self._caught(run, done, where) if is_awaitable(done) else done
 
     async def _caught(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
         try:

@@ -35,17 +35,15 @@ Invoke: TypeAlias = Callable[[Any, Info, Arguments], Any]
 class PlanInfo(Info):
     """strawberry's `Info`, which asks graphql-core for the rest of it only when somebody looks."""
 
-    __slots__ = ("_plan_field", "_run", "_where")
+    __slots__ = ("_plan_field", "_run", "_where", "context")
+    context: Any
 
     def __init__(self, run: Run, field: Field, given: StrawberryField, where: Where) -> None:
         self._field = given
         self._run = run
         self._plan_field = field
         self._where = where
-
-    @property
-    def context(self) -> Any:
-        return self._run.context
+        self.context = run.context
 
     if not TYPE_CHECKING:
 
@@ -108,7 +106,13 @@ def _function(
     info_of = plan_info if info_class is Info else own_info
 
     if resolver.is_async:
-        return Resolver(_async_call(given, invoke, info_of, handlers))
+        return Resolver(_async_call(given, invoke, info_of, handlers), is_async=True)
+    if info_of is plan_info and not handlers and _takes_self_and_info(given, resolver):
+
+        def with_info(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+            return function(source, info=PlanInfo(run, field, given, where))
+
+        return Resolver(with_info)
     plain = None
     if not (handlers or given.arguments or _wanted(resolver)):
         plain = function if resolver.self_parameter else lambda _source: function()
@@ -128,6 +132,16 @@ def _wanted(resolver: "StrawberryResolver[Any]") -> list[Any]:
     ]
 
 
+def _takes_self_and_info(given: StrawberryField, resolver: "StrawberryResolver[Any]") -> bool:
+    wanted = _wanted(resolver)
+    return (
+        resolver.self_parameter is not None
+        and [parameter.name for parameter in wanted] == ["info"]
+        and wanted == [resolver.info_parameter]
+        and not given.arguments
+    )
+
+
 def _invocation(
     schema: Schema,
     given: StrawberryField,
@@ -143,7 +157,7 @@ def _invocation(
     ]
     convert = conversion(schema, given)
 
-    if takes_self and info_name == "info" and not sources and not given.arguments:
+    if _takes_self_and_info(given, resolver):
         return lambda source, info, _arguments: function(source, info=info)
 
     def invoke(source: Any, info: Info, arguments: Arguments) -> Any:
