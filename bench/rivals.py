@@ -149,7 +149,7 @@ class ByHand:
         self._noted(errand, Action.CARD_STATUS)
         return JSONResponse({"data": {"cardStatus": self._card(holder)}})
 
-    def _card(self, holder: CardHolder) -> dict[str, Any]:
+    def _card(self, holder: CardHolder[Any]) -> dict[str, Any]:
         card, reference = holder.card, self._application.tools.reference
         bank, region = reference.bank(card.bank_code), reference.regions.get(card.region_code)
         return {

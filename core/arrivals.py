@@ -11,13 +11,10 @@ from sqlalchemy import select
 
 from core import holders, production
 from core.applications import applications
-from core.callers import Caller
-from core.cards import cards
 from core.citizens import citizens
-from core.clock import Instant
 from core.database import Query, Reader, Row
 from core.production import production_orders
-from core.sessions import CALLER_COLUMNS, IS_OF_TOKEN, by_token, caller_of, sessions
+from core.sessions import CALLER_COLUMNS, IS_OF_TOKEN, sessions
 
 ASKS = "asks"
 """Under this name the metadata of an operation's field says what it asks first."""
@@ -43,7 +40,6 @@ CARDS = Expected(
             holders.with_cards(sessions.outerjoin(citizens, citizens.c.id == sessions.c.citizen_id))
         )
         .where(*IS_OF_TOKEN)
-        .order_by(cards.c.id.desc())
     ),
     "citizen_id",
 )
@@ -57,7 +53,6 @@ HOLDER = Expected(
             )
         )
         .where(*IS_OF_TOKEN)
-        .order_by(cards.c.id.desc())
     ),
     "citizen_id",
 )
@@ -89,7 +84,7 @@ class Foreseen:
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         rows = self._rows
-        if query is self._query and rows is not None and values["citizen_id"] == self._citizen_id:
+        if rows is not None and query is self._query and values["citizen_id"] == self._citizen_id:
             self._rows = None
             return rows
         return await self._db.fetch(query, **values)
@@ -99,18 +94,8 @@ class Foreseen:
         return rows[0] if rows else None
 
 
-async def find_caller(
-    db: Reader,
-    token: str,
-    now: Instant,
-    address: str,
-    device_key: str | None,
-    expected: Expected,
-) -> tuple[Caller | None, Reader]:
-    """As `sessions.find_caller`, with a reader that has read what is expected."""
-    rows = await db.fetch(expected.with_session, **by_token(token, now))
-    caller = caller_of(rows[0], address, device_key) if rows else None
-    if caller is None:
-        return None, db
-    found = [] if rows[0][expected.key] is None else rows
-    return caller, Foreseen(db, expected.query, caller.citizen_id, found)
+def foreseen(db: Reader, expected: Expected, rows: list[Row]) -> Reader:
+    """A reader that has read what is expected, in the rows of `with_session`."""
+    first = rows[0]
+    found = [] if first[expected.key] is None else rows
+    return Foreseen(db, expected.query, first["session_citizen_id"], found)

@@ -10,9 +10,10 @@ personal data stands in an entry.
 from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
+from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -201,7 +202,7 @@ _MOVE_HEAD = Query(
 )
 
 
-class Note(NamedTuple):
+class Note(Struct, frozen=True):
     """What becomes an entry. `person` is a citizen's id, or a session's while nobody is known."""
 
     person: int

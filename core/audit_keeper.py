@@ -48,7 +48,7 @@ class AuditKeeper:
     def note(self, caller: Caller, now: Instant, action: Action, result: str = audit.DONE) -> None:
         """Notes that the caller looked at their own data; call it before the data goes out."""
         person = caller.citizen_id or caller.session_id
-        self.add(Note(person, now, action, result, caller.channel.value, caller.session_id))
+        self.add(Note(person, now, action, result, caller.channel, caller.session_id))
 
     def note_link(self, person: int, now: Instant, action: Action) -> None:
         """As `note`, for what a link of theirs shows."""

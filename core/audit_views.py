@@ -137,7 +137,12 @@ class View(NamedTuple):
 
 async def append(db: Transaction, seals: Seals, now: Instant, notes: Sequence[Note]) -> None:
     """Keeps the looks of anybody, in the order given."""
-    views = "".join([_LINE % note[:6] for note in notes])
+    views = "".join(
+        [
+            _LINE % (note.person, note.at, note.action, note.result, note.channel, note.session_id)
+            for note in notes
+        ]
+    )
     details = json.dumps({"digest": _digest(views), "views": len(notes)})
     batch = await audit.extend(db, seals, Note(EVERYBODY, now, BATCH, DONE, WORKER, 0, details))
     await db.fetch(_INSERT, batch=batch, views=views)

@@ -33,6 +33,8 @@ class ChannelId(StrEnum):
 
 
 _further: dict[str, ChannelId] = {}
+CHANNELS: dict[str, ChannelId] = {channel.value: channel for channel in ChannelId}
+"""The guide's, by what stands in a row."""
 
 
 class RealNameLevel(StrEnum):
@@ -41,6 +43,10 @@ class RealNameLevel(StrEnum):
     NONE = "NONE"
     BOUND = "BOUND"
     PLATFORM = "PLATFORM"
+
+
+LEVELS: dict[str, RealNameLevel] = {level.value: level for level in RealNameLevel}
+"""By what stands in a row."""
 
 
 class Caller(Struct, frozen=True):

@@ -12,6 +12,7 @@ are AAZ502.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Label,
     LargeBinary,
     String,
     Table,
@@ -177,29 +179,64 @@ _WITHDRAW = Query(
 )
 
 
-class Card(Struct, frozen=True):
-    """A card as it is now. A transition returns the card as it will be, or refuses.
+class ShownCard(Struct, frozen=True):
+    """What is shown of a card as it is now.
 
-    `confirmation` tells of the region's move at the provincial registry. `base` is the card
-    without what the issuer's events have made of it since `base_since`: as the citizen left it
-    then, or as it was issued (0).
+    `confirmation` tells of the region's move at the provincial registry.
     """
 
     id: int
-    citizen_id: int
     number: Sealed
-    number_index: bytes
     region_code: str
     bank_code: str
     batch_number: str | None
     issue_date: str
     state: CardState
     state_since: Instant
+    confirmation: Confirmation
+
+    def lapsed(self, now: Instant) -> Self:
+        """A temporary loss whose seven days are over is none any more."""
+        if self.state is not CardState.TEMPORARILY_LOST:
+            return self
+        ends = self.state_since + TEMPORARY_LOSS_LASTS
+        return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
+
+
+def shown_card(row: Row, vault: Vault, now: Instant, prefix: str) -> ShownCard:
+    card_id: int = row[prefix + "id"]
+    card = ShownCard(
+        id=card_id,
+        number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
+        region_code=row[prefix + "region_code"],
+        bank_code=row[prefix + "bank_code"],
+        batch_number=row[prefix + "batch_number"],
+        issue_date=row[prefix + "issue_date"],
+        state=STATES[row[prefix + "state"]],
+        state_since=row[prefix + "state_since"],
+        confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
+    )
+    return card.lapsed(now)
+
+
+def shown_columns(prefix: str) -> list[Label[Any]]:
+    """What `shown_card` reads."""
+    return [cards.c[name].label(prefix + name) for name in ShownCard.__struct_fields__]
+
+
+class Card(ShownCard, frozen=True):
+    """A card that may change. A transition returns the card as it will be, or refuses.
+
+    `base` is the card without what the issuer's events have made of it since `base_since`: as the
+    citizen left it then, or as it was issued (0).
+    """
+
+    citizen_id: int
+    number_index: bytes
     version: int
-    confirmation: Confirmation = Confirmation.CONFIRMED
-    base_state: CardState | None = None
-    base_state_since: Instant | None = None
-    base_since: Instant = 0
+    base_state: CardState | None
+    base_state_since: Instant | None
+    base_since: Instant
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
@@ -301,12 +338,6 @@ class Card(Struct, frozen=True):
     def must_be_confirmed(self) -> None:
         if self.confirmation is not Confirmation.CONFIRMED:
             raise CardBeingConfirmed
-
-    def lapsed(self, now: Instant) -> "Card":
-        if self.state is not CardState.TEMPORARILY_LOST:
-            return self
-        ends = self.state_since + TEMPORARY_LOSS_LASTS
-        return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
 
     def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
         if self.state not in allowed:

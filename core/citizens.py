@@ -51,6 +51,7 @@ citizens = Table(
 
 SSN = "social_security_number"
 PHONE = "phone"
+INSURANCE_NUMBER = "social_insurance_number"
 
 _LOCK = Lock(select(citizens.c.id).where(citizens.c.id == bindparam("id")).with_for_update())
 _LOCK_MANY = Query(
@@ -100,14 +101,19 @@ _SET_DETAIL = {
         .where(citizens.c.id == bindparam("citizen_id"))
         .values({column: bindparam("value"), "version": citizens.c.version + 1})
     )
-    for column in (*CONTACT_COLUMNS, "social_insurance_number")
+    for column in (*CONTACT_COLUMNS, INSURANCE_NUMBER)
 }
 
 
-class Citizen(Struct, frozen=True):
+class Person(Struct, frozen=True):
+    """Who a citizen is."""
+
     id: int
     name: Sealed
     social_security_number: Sealed
+
+
+class Citizen(Person, frozen=True):
     phone: Sealed | None
     phone_index: bytes | None
     social_insurance_number: Sealed | None
@@ -116,21 +122,16 @@ class Citizen(Struct, frozen=True):
     @classmethod
     def from_row(cls, row: Row, vault: Vault, prefix: str = "") -> "Citizen":
         owner: int = row[prefix + "id"]
-
-        def sealed(column: str) -> Sealed | None:
-            data = row[prefix + column]
-            return None if data is None else Sealed(vault, data, f"citizens.{column}", owner)
-
-        name, number = sealed("name"), sealed(SSN)
-        assert name is not None
-        assert number is not None
+        phone, insurance_number = row[prefix + PHONE], row[prefix + INSURANCE_NUMBER]
         return cls(
             id=owner,
-            name=name,
-            social_security_number=number,
-            phone=sealed(PHONE),
+            name=Sealed(vault, row[prefix + "name"], "citizens.name", owner),
+            social_security_number=Sealed(vault, row[prefix + SSN], f"citizens.{SSN}", owner),
+            phone=None if phone is None else Sealed(vault, phone, f"citizens.{PHONE}", owner),
             phone_index=row[prefix + "phone_index"],
-            social_insurance_number=sealed("social_insurance_number"),
+            social_insurance_number=None
+            if insurance_number is None
+            else Sealed(vault, insurance_number, f"citizens.{INSURANCE_NUMBER}", owner),
             version=row[prefix + "version"],
         )
 
@@ -142,9 +143,23 @@ class Citizen(Struct, frozen=True):
             raise PhoneNotBound(field="phone")
 
 
+def person_of(row: Row, vault: Vault, prefix: str) -> Person:
+    owner: int = row[prefix + "id"]
+    return Person(
+        id=owner,
+        name=Sealed(vault, row[prefix + "name"], "citizens.name", owner),
+        social_security_number=Sealed(vault, row[prefix + SSN], f"citizens.{SSN}", owner),
+    )
+
+
+def person_columns(prefix: str) -> list[Label[Any]]:
+    """What `person_of` reads."""
+    return [citizens.c[name].label(prefix + name) for name in ("id", "name", SSN)]
+
+
 def columns(prefix: str) -> list[Label[Any]]:
     """What `Citizen.from_row` reads."""
-    names = ("id", "name", SSN, PHONE, "phone_index", "social_insurance_number", "version")
+    names = ("id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER, "version")
     return [citizens.c[name].label(prefix + name) for name in names]
 
 

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -64,6 +64,8 @@ class Query:
     def __init__(self, build: Executable | Callable[[Any], Executable]) -> None:
         self._build = build
         self._compiled: dict[str, tuple[str, list[str], dict[str, Any]]] = {}
+        self.columns: tuple[str, ...] = ()
+        """Names of what it answers, once SQLite has told them."""
 
     def compiled(self, dialect: Dialect) -> tuple[str, list[str], dict[str, Any]]:
         """The SQL text, the parameters in order, and the values that the statement holds itself."""
@@ -86,7 +88,7 @@ class Query:
         return str(compiled), list(names), own
 
     def arguments(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, list[Any]]:
-        sql, names, own = self.compiled(dialect)
+        sql, names, own = self._compiled.get(dialect.name) or self.compiled(dialect)
         if own:
             values = own | values
         return sql, [values[name] for name in names]
@@ -110,7 +112,7 @@ def insert_into(table: Table, *columns: str) -> Query:
 
 
 class Reader(Protocol):
-    async def fetch(self, query: Query, /, **values: Any) -> list[Row]: ...
+    def fetch(self, query: Query, /, **values: Any) -> Awaitable[list[Row]]: ...
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None: ...
 
@@ -177,6 +179,7 @@ class _Pending:
 class _Read(Struct):
     """A statement that waits for a reader, and then its rows."""
 
+    query: Query
     sql: str
     arguments: list[Any]
     future: "asyncio.Future[Any]"
@@ -207,20 +210,21 @@ class _Reader(sqlite3.Connection):
             self.execute("BEGIN")
         for read in self.reads:
             try:
-                read.rows = _rows(self.execute(read.sql, read.arguments))
+                read.rows = _rows(self.execute(read.sql, read.arguments), read.query)
             except BaseException as error:
                 read.error = _translated(error)
         if are_several:
             self.execute("COMMIT")
 
 
-def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+def _rows(cursor: sqlite3.Cursor, query: Query) -> list[Row]:
     """By name in a dict: `sqlite3.Row` compares the names one by one at each access."""
     found = cursor.fetchall()
     if not found:
         return found
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, values, strict=True)) for values in found]
+    if not query.columns:
+        query.columns = tuple([column[0] for column in cursor.description])
+    return [dict(zip(query.columns, values, strict=True)) for values in found]
 
 
 class _GroupCommit(sqlite3.Connection):
@@ -303,7 +307,7 @@ class _SqliteTransaction:
             return []
         sql, arguments = query.arguments(SqliteDatabase.dialect, values)
         try:
-            return _rows(self._connection.execute(sql, arguments))
+            return _rows(self._connection.execute(sql, arguments), query)
         except sqlite3.IntegrityError as error:
             if _is_of_a_key(error):
                 raise UniqueViolation from error
@@ -384,15 +388,15 @@ class SqliteDatabase:
         readers = [await _open_connection(path, factory=_Reader) for _ in range(2)]
         return cls(readers, writer, jobs, done)
 
-    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+    def fetch(self, query: Query, /, **values: Any) -> Awaitable[list[Row]]:
         sql, arguments = query.arguments(self.dialect, values)
-        read = _Read(sql, arguments, asyncio.get_running_loop().create_future())
+        read = _Read(query, sql, arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(read)
         if self._idle:
             hop = asyncio.create_task(self._read_all(self._idle.pop()))
             self._hops.add(hop)
             hop.add_done_callback(self._hops.discard)
-        return await read.future  # type: ignore[no-any-return]
+        return read.future
 
     async def _read_all(self, reader: aiosqlite.Connection) -> None:
         connection = reader._conn  # noqa: SLF001

@@ -94,7 +94,9 @@ class Vault:
         data = value.encode() if isinstance(value, str) else value
         nonce = os.urandom(self._NONCE)
         cipher = self._ciphers[self.column_prefix]
-        return self.column_prefix + nonce + cipher.encrypt(nonce, data, _binding(column, owner))
+        return (
+            self.column_prefix + nonce + cipher.encrypt(nonce, data, f"{column}:{owner}".encode())
+        )
 
     def open_bytes(self, sealed: bytes, column: str, owner: int) -> bytes:
         body = sealed[0] + 1 if sealed else 0
@@ -103,7 +105,7 @@ class Vault:
             raise CannotOpen(f"no key for a value of {column}")
         nonce, data = sealed[body : body + self._NONCE], sealed[body + self._NONCE :]
         try:
-            return cipher.decrypt(nonce, data, _binding(column, owner))
+            return cipher.decrypt(nonce, data, f"{column}:{owner}".encode())
         except (InvalidTag, ValueError) as error:
             raise CannotOpen(f"a value of {column} was altered or moved") from error
 
@@ -140,13 +142,9 @@ class Sealed(Struct, frozen=True):
         return f"Sealed(column={self.column!r}, owner={self.owner})"
 
     def reveal(self) -> str:
-        return self.vault.open(self.data, self.column, self.owner)
+        return self.vault.open_bytes(self.data, self.column, self.owner).decode()
 
 
 def _prefix(name: str) -> bytes:
     encoded = name.encode("ascii")
     return bytes([len(encoded)]) + encoded
-
-
-def _binding(column: str, owner: int) -> bytes:
-    return f"{column}:{owner}".encode("ascii")

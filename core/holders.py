@@ -1,14 +1,16 @@
 """A holder: one citizen with all their cards and the open application, in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import FromClause, and_, bindparam, select
 
 from core import citizens as people
 from core.applications import Application, ApplicationKind, application_columns, applications
-from core.cards import Card, CardState, cards
-from core.citizens import Citizen, citizens
+from core.cards import Card, CardState, ShownCard, cards, shown_card, shown_columns
+from core.citizens import Citizen, Person, citizens
 from core.clock import Instant
 from core.database import Query, Reader, Row, Transaction
 from core.encryption import Vault
@@ -16,12 +18,10 @@ from core.errors import NoCard, TryAgainLater
 from core.passwords import service_passwords
 from core.production import production_orders
 
-CARD_COLUMNS = (
+CARD_COLUMNS = (*people.person_columns("citizen_"), *shown_columns("card_"))
+COLUMNS = (
     *people.columns("citizen_"),
     *(column.label(f"card_{column.name}") for column in cards.c),
-)
-COLUMNS = (
-    *CARD_COLUMNS,
     *application_columns("application_"),
     service_passwords.c.locked_until,
     select(production_orders.c.id)
@@ -52,54 +52,56 @@ OF_CITIZEN = Query(
     select(*COLUMNS)
     .select_from(with_theirs(citizens))
     .where(citizens.c.id == bindparam("citizen_id"))
-    .order_by(cards.c.id.desc())
 )
-
-
 CARDS_OF_CITIZEN = Query(
     select(*CARD_COLUMNS)
     .select_from(with_cards(citizens))
     .where(citizens.c.id == bindparam("citizen_id"))
-    .order_by(cards.c.id.desc())
 )
+"""The order of cards is made here: the database would sort even one."""
+
+C = TypeVar("C", bound=ShownCard)
 
 
-class CardHolder(Struct, frozen=True):
+class CardHolder(Struct, Generic[C], frozen=True):
     """`cards` are newest first, the cancelled ones included."""
 
-    citizen: Citizen
-    cards: tuple[Card, ...]
+    citizen: Person
+    cards: tuple[C, ...]
 
     @property
-    def card(self) -> Card:
+    def card(self) -> C:
         """The card to show and to act on: the newest that is not cancelled, else the newest."""
-        found = self.current or (self.cards[0] if self.cards else None)
-        if found is None:
+        for card in self.cards:
+            if card.state is not CardState.CANCELLED:
+                return card
+        if not self.cards:
             raise NoCard
-        return found
+        return self.cards[0]
 
     @property
-    def current(self) -> Card | None:
+    def current(self) -> C | None:
         """The newest card that is not cancelled."""
         for card in self.cards:
             if card.state is not CardState.CANCELLED:
                 return card
         return None
 
-    def in_state(self, *states: CardState) -> Card | None:
+    def in_state(self, *states: CardState) -> C | None:
         for card in self.cards:
             if card.state in states:
                 return card
         return None
 
 
-class Holder(CardHolder, frozen=True):
+class Holder(CardHolder[Card], frozen=True):
     """With what decides which services they can use.
 
     Changing the password is locked for `password_locked_for` milliseconds;
     `password_locked_until` is None where there is no password.
     """
 
+    citizen: Citizen
     application: Application | None
     has_production: bool
     password_locked_until: Instant | None
@@ -110,17 +112,26 @@ class Holder(CardHolder, frozen=True):
         return self.application is not None and self.application.kind is ApplicationKind.REISSUE
 
 
-async def find_with_cards(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> CardHolder:
+async def find_with_cards(
+    db: Reader, vault: Vault, now: Instant, citizen_id: int
+) -> CardHolder[ShownCard]:
     rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
         raise TryAgainLater(wait=1, retry_after=1)
-    return CardHolder(Citizen.from_row(rows[0], vault, "citizen_"), _cards(rows, vault, now))
+    person = people.person_of(rows[0], vault, "citizen_")
+    return CardHolder(person, _cards(rows, shown_card, vault, now))
 
 
-def _cards(rows: Sequence[Row], vault: Vault, now: Instant) -> tuple[Card, ...]:
-    return tuple(
-        [Card.from_row(row, vault, now, "card_") for row in rows if row["card_id"] is not None]
-    )
+def _cards(
+    rows: Sequence[Row],
+    card_of: Callable[[Row, Vault, Instant, str], C],
+    vault: Vault,
+    now: Instant,
+) -> tuple[C, ...]:
+    found = [card_of(row, vault, now, "card_") for row in rows if row["card_id"] is not None]
+    if len(found) > 1:
+        found.sort(key=attrgetter("id"), reverse=True)
+    return tuple(found)
 
 
 async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holder:
@@ -130,7 +141,7 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
     first = rows[0]
     return Holder(
         citizen=Citizen.from_row(first, vault, "citizen_"),
-        cards=_cards(rows, vault, now),
+        cards=_cards(rows, Card.from_row, vault, now),
         application=None
         if first["application_id"] is None
         else Application.from_row(first, "application_"),

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from core import citizens as people
 from core.applications import Application, ApplicationKind, application_columns, applications
-from core.citizens import Citizen, citizens
+from core.citizens import Person, citizens
 from core.clock import Instant
 from core.confirmation import CONFIRMATIONS, Confirmation
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
@@ -202,12 +202,23 @@ class ProductionOrder(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """An order with the person it is for."""
 
-    citizen: Citizen
+    citizen: Person
     order: ProductionOrder
 
 
 _HEAD_COLUMNS = [
-    *(column.label(f"order_{column.name}") for column in production_orders.c),
+    *(
+        production_orders.c[name].label(f"order_{name}")
+        for name in (
+            "id",
+            "citizen_id",
+            "bank_code",
+            "batch_number",
+            "card_number",
+            "created_at",
+            "confirmation",
+        )
+    ),
     *application_columns("application_"),
 ]
 _ORDER_COLUMNS = [
@@ -223,7 +234,7 @@ _JOINED = production_orders.join(
 ).join(production_nodes, production_nodes.c.order_id == production_orders.c.id)
 PROGRESS_COLUMNS = (
     *_HEAD_COLUMNS,
-    *people.columns("citizen_"),
+    *people.person_columns("citizen_"),
     select(
         json_arrays(
             production_nodes.c.node,
@@ -369,9 +380,12 @@ async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress
     row = await db.fetch_one(OF_CITIZEN, citizen_id=citizen_id)
     if row is None:
         return None
-    nodes = sorted(_NODES.decode(row["nodes"]))
-    order = _order(row, vault, [_node_state(*node) for node in nodes])
-    return Progress(Citizen.from_row(row, vault, "citizen_"), order)
+    nodes = [
+        NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision)
+        for node, result, at, reason, revision in sorted(_NODES.decode(row["nodes"]))
+    ]
+    order = _order(row, vault, nodes)
+    return Progress(people.person_of(row, vault, "citizen_"), order)
 
 
 async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:
@@ -496,15 +510,15 @@ def _first_result(node: ProductionNode) -> NodeResult:
 _NODES = msgspec.json.Decoder(list[tuple[int, str, Instant | None, str | None, int]])
 
 
-def _node_state(
-    node: int, result: str, at: Instant | None, reason: str | None, revision: int
-) -> NodeState:
-    return NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision)
-
-
 def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
     nodes = [
-        _node_state(row["node"], row["result"], row["at"], row["reason"], row["revision"])
+        NodeState(
+            NODES[row["node"] - 1],
+            NODE_RESULTS[row["result"]],
+            row["at"],
+            row["reason"],
+            row["revision"],
+        )
         for row in rows
     ]
     return _order(rows[0], vault, nodes)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.callers import Caller, ChannelId, RealNameLevel
+from core.callers import CHANNELS, LEVELS, Caller, ChannelId, RealNameLevel
 from core.clock import CLOCK_SKEW, Instant
 from core.database import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.ids import new_id
@@ -144,19 +144,21 @@ class NewSession:
 
 def by_token(token: str, now: Instant) -> dict[str, Any]:
     """The values for `IS_OF_TOKEN`."""
-    return {"token_hash": _hash(token), "now": now, "latest": now + CLOCK_SKEW}
+    digest = hashlib.sha256(token.encode()).digest()
+    return {"token_hash": digest, "now": now, "latest": now + CLOCK_SKEW}
 
 
 def caller_of(row: Row, address: str, device_key: str | None) -> Caller | None:
     """None where the session was begun with another device key."""
-    if not _is_of_device(row["session_device_mark"], device_key):
+    mark, channel = row["session_device_mark"], row["session_channel"]
+    if mark is not None and not _is_of_device(mark, device_key):
         return None
     return Caller(
-        channel=ChannelId(row["session_channel"]),
+        channel=CHANNELS.get(channel) or ChannelId(channel),
         session_id=row["session_id"],
         citizen_id=row["session_citizen_id"],
         account_index=row["session_account_index"],
-        level=RealNameLevel(row["session_level"]),
+        level=LEVELS[row["session_level"]],
         address=address,
     )
 
@@ -269,10 +271,8 @@ def device_mark(device_key: str | None) -> bytes | None:
     return None if device_key is None else _hash(device_key)
 
 
-def _is_of_device(mark: bytes | None, device_key: str | None) -> bool:
-    return mark is None or (
-        device_key is not None and hmac.compare_digest(bytes(mark), _hash(device_key))
-    )
+def _is_of_device(mark: bytes, device_key: str | None) -> bool:
+    return device_key is not None and hmac.compare_digest(bytes(mark), _hash(device_key))
 
 
 def _open_session(row: Row) -> OpenSession:

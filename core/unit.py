@@ -65,7 +65,7 @@ class Unit(Struct, frozen=True):
     @property
     def citizen_id(self) -> int:
         """The person behind the session; refuses until one is known."""
-        return known(self.session)
+        return known(self.caller)
 
 
 class Errand(Struct, frozen=True):
@@ -83,10 +83,11 @@ class Errand(Struct, frozen=True):
 
     @property
     def citizen_id(self) -> int:
-        return known(self.session)
+        return known(self.caller)
 
 
-def known(caller: Caller) -> int:
+def known(caller: Caller | None) -> int:
+    assert caller is not None, "the resolver asked for no session"
     if caller.citizen_id is None:
         raise NotBound
     return caller.citizen_id

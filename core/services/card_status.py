@@ -1,15 +1,18 @@
 """卡状态查询 card status."""
 
+from typing import Any
+
 from core import holders
+from core.cards import ShownCard
 from core.holders import CardHolder
 from core.unit import Errand
 
 
-def must_be_possible(holder: CardHolder) -> None:
+def must_be_possible(holder: CardHolder[Any]) -> None:
     _ = holder.card
 
 
-async def card_status(errand: Errand, _: None) -> CardHolder:
+async def card_status(errand: Errand, _: None) -> CardHolder[ShownCard]:
     holder = await holders.find_with_cards(
         errand.db, errand.tools.vault, errand.now, errand.citizen_id
     )

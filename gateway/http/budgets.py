@@ -60,23 +60,31 @@ class Buckets:
         owed = self._full_at.get(key, 0.0) - now
         return min(owed, MINUTE) if 0 < owed < HOUR else 0.0
 
-    def must_hold(self, owed: float, points: int) -> None:
-        """A full bucket lets one operation pass that costs more than it holds."""
-        if owed and owed + points * self.point > MINUTE:
-            raise self.exhausted(owed, points)
+    def owed_after(self, key: bytes, points: int, now: Instant) -> float:
+        """What will be owed when the points are taken; raises where there is no room for them.
 
-    def take(self, key: bytes, owed: float, points: int, now: Instant) -> float:
-        """Returns what is owed then."""
-        took = points * self.point
-        self.set(key, owed + took, now)
+        A full bucket lets one operation pass that costs more than it holds.
+        """
+        owed = self._full_at.get(key, 0.0) - now
+        if not 0 < owed < HOUR:
+            return points * self.point
+        owed = min(owed, MINUTE)
+        if owed + points * self.point > MINUTE:
+            raise self.exhausted(owed, points)
+        return owed + points * self.point
+
+    def take(self, key: bytes, owed: float, points: int, now: Instant) -> None:
+        """`owed` is what `owed_after` says."""
+        self._full_at[key] = now + owed
+        if len(self._full_at) > MOST_KEYS:
+            self._forget(now)
         if self.taken is not None:
-            self.taken[key] = self.taken.get(key, 0.0) + took
-        return owed + took
+            self.taken[key] = self.taken.get(key, 0.0) + points * self.point
 
     def set(self, key: bytes, owed: float, now: Instant) -> None:
-        if key not in self._full_at and len(self._full_at) >= MOST_KEYS:
-            self._forget(now)
         self._full_at[key] = now + owed
+        if len(self._full_at) > MOST_KEYS:
+            self._forget(now)
 
     def clear(self) -> None:
         self._full_at.clear()
@@ -130,17 +138,16 @@ class Budgets:
         """Takes the points from every budget, or from none and raises."""
         now, place = self._clock(), network(address)
         everybody, addresses, sessions = self.everybody, self.addresses, self.sessions
-        owed_by_all, owed_by_address = everybody.owed(EVERYBODY, now), addresses.owed(place, now)
-        everybody.must_hold(owed_by_all, points)
-        addresses.must_hold(owed_by_address, points)
-        session = ""
+        owed_by_all = everybody.owed_after(EVERYBODY, points, now)
+        owed_by_address = addresses.owed_after(place, points, now)
+        left = addresses.shown(owed_by_address)
         if token is not None:
             mark = _mark(token)
-            owed = sessions.owed(mark, now)
-            sessions.must_hold(owed, points)
-            session = f", {sessions.shown(sessions.take(mark, owed, points, now))}"
+            owed = sessions.owed_after(mark, points, now)
+            left = f"{left}, {sessions.shown(owed)}"
+            sessions.take(mark, owed, points, now)
         everybody.take(EVERYBODY, owed_by_all, points, now)
-        left = addresses.shown(addresses.take(place, owed_by_address, points, now)) + session
+        addresses.take(place, owed_by_address, points, now)
         return Standing(self._policies, left)
 
 

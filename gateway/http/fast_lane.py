@@ -44,22 +44,32 @@ from gateway.http.origins import Origins
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
 LONGEST_BODY = 65_536
+KEPT_BODIES = 512
+LONGEST_KEPT_BODY = 4_096
 _MORE_THAN_PLAIN = frozenset({b"idempotency-key", b"transfer-encoding", b"expect"})
 """Headers of requests that are remembered or read in more ways than here."""
+_DEVICE, _CHANNEL = DEVICE_HEADER.encode(), CHANNEL_HEADER.encode()
 _JSON_TYPES = (b"application/json", b"application/json; charset=utf-8")
 _JSON, _GRAPHQL_JSON = JSON.encode(), f"{GRAPHQL_JSON}; charset=utf-8".encode()
 _EXECUTOR = StrawberryGraphQLCoreExecutionContext
 _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
-class Admitted(Struct):
-    """A plain request that may run."""
+class Asked(Struct, frozen=True):
+    """What the body of a plain request asks for. `expected` is what the operation reads first."""
 
-    headers: Mapping[bytes, bytes]
     plan: Plan
     variables: dict[str, Any] | None
     extensions: dict[str, Any] | None
     cost: int
+    expected: Expected | None
+
+
+class Admitted(Struct):
+    """A plain request that may run."""
+
+    headers: Mapping[bytes, bytes]
+    asked: Asked
     context: Context
     token: str | None
     standing: Standing
@@ -96,6 +106,7 @@ class FastLane:
         self._view = view
         self._whole_way = whole_way
         self._shown = shown
+        self._asked: dict[bytes, Asked] = {}
         self._always = tuple(headers)
         self._json = ((b"content-type", _JSON), *headers)
         self._graphql_json = ((b"content-type", _GRAPHQL_JSON), *headers)
@@ -103,44 +114,54 @@ class FastLane:
     def admit(self, headers: Mapping[bytes, bytes], address: str, body: bytes) -> Admitted | None:
         """None for what goes the whole way; then nothing was done or counted."""
         try:
-            asked = parameters.from_json(body)
-            prepared = self._gate.prepared.known(self._gate.documents.text_of(asked))
-            if prepared is None or prepared.errors or prepared.document is None:
-                return None
-            operation = prepared.operation(asked.operation_name)
-            plan = self._plans.plan(prepared.document, asked.operation_name or None, _EXECUTOR)
-            if plan is None:
+            asked = self._asked.get(body) or self._read(body)
+            if asked is None:
                 return None
             context = Context(
                 application=self._application,
-                language=preferred_language(_text(headers, "accept-language") or ""),
+                language=preferred_language(_text(headers, b"accept-language") or ""),
                 address=address,
                 caller=None,
-                device_key=device_key(_text(headers, DEVICE_HEADER)),
             )
+            if _DEVICE in headers:
+                context.device_key = device_key(_text(headers, _DEVICE))
             if b"origin" in headers:
                 context.channels = self._origins.channels_of(headers)
-            token = bearer_token(_text(headers, "authorization"))
-            cost = operation.cost
-            standing = self._gate.budgets.charge(address, token, cost)
+            token = bearer_token(_text(headers, b"authorization"))
+            standing = self._gate.budgets.charge(address, token, asked.cost)
         except BadRequest:
             return None
-        return Admitted(
-            headers, plan, asked.variables, asked.extensions, cost, context, token, standing
-        )
+        return Admitted(headers, asked, context, token, standing)
+
+    def _read(self, body: bytes) -> Asked | None:
+        """A body without variables asks for the same every time, and is kept with what it asks."""
+        given = parameters.from_json(body)
+        prepared = self._gate.prepared.known(self._gate.documents.text_of(given))
+        if prepared is None or prepared.errors or prepared.document is None:
+            return None
+        operation = prepared.operation(given.operation_name)
+        plan = self._plans.plan(prepared.document, given.operation_name or None, _EXECUTOR)
+        if plan is None:
+            return None
+        asked = Asked(plan, given.variables, given.extensions, operation.cost, expected_of(plan))
+        if not (given.variables or given.extensions) and len(body) <= LONGEST_KEPT_BODY:
+            if len(self._asked) >= KEPT_BODIES:
+                self._asked.clear()
+            self._asked[body] = asked
+        return asked
 
     async def run(self, admitted: Admitted) -> Answer:
-        headers, context, plan = admitted.headers, admitted.context, admitted.plan
+        headers, context, asked = admitted.headers, admitted.context, admitted.asked
         if admitted.token is not None:
-            claimed = _text(headers, CHANNEL_HEADER)
+            claimed = _text(headers, _CHANNEL) if _CHANNEL in headers else None
             try:
                 context.caller = await authenticate(
-                    context, admitted.token, claimed, expected_of(plan)
+                    context, admitted.token, claimed, asked.expected
                 )
             except (Unauthenticated, DatabaseUnavailable) as error:
                 return self._failed(headers, error)
-        result = plan.execute(
-            None, context, admitted.variables, operation_extensions=admitted.extensions
+        result = asked.plan.execute(
+            None, context, asked.variables, operation_extensions=asked.extensions
         )
         if not isinstance(result, ExecutionResult):
             result = await result
@@ -154,7 +175,7 @@ class FastLane:
             answer["errors"] = [error.formatted for error in errors]
             if result.data is None and all(error.path is None for error in errors):
                 del answer["data"]
-        answer["extensions"] = {"cost": {"requested": admitted.cost}}
+        answer["extensions"] = {"cost": {"requested": admitted.asked.cost}}
         body = orjson.dumps(answer)
         is_newer = b"graphql-response+json" in admitted.headers.get(b"accept", b"")
         standing = admitted.standing
@@ -251,6 +272,6 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
     return receive_again
 
 
-def _text(headers: Mapping[bytes, bytes], name: str) -> str | None:
-    value = headers.get(name.encode())
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
     return None if value is None else value.decode("latin-1")

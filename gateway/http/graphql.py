@@ -276,22 +276,20 @@ async def authenticate(
 ) -> Caller | None:
     """The session's caller; None when it has ended. A session holds for its channel alone, the
     one that the client claims to be if it does. What is `expected` to be asked is read with it."""
-    database, now = context.application.database, context.now()
-    address, device_key = context.address, context.device_key
-    if expected is None:
-        caller = await sessions.find_caller(database, token, now, address, device_key)
-    else:
-        caller, context.reader = await arrivals.find_caller(
-            database, token, now, address, device_key, expected
-        )
+    database = context.application.database
+    query = sessions.OF_TOKEN if expected is None else expected.with_session
+    rows = await database.fetch(query, **sessions.by_token(token, context.now()))
+    caller = sessions.caller_of(rows[0], context.address, context.device_key) if rows else None
     if caller is None:
         return None
-    if claimed is not None and claimed != caller.channel.value:
+    if expected is not None:
+        context.reader = arrivals.foreseen(database, expected, rows)
+    if claimed is not None and claimed != caller.channel:
         raise Unauthenticated(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
-    if not context.may_speak_for(caller.channel):
+    if context.channels is not None and not context.may_speak_for(caller.channel):
         raise Unauthenticated(
             "The session belongs to another channel than the page that uses it.",
             "SESSION_OF_ANOTHER_CHANNEL",

@@ -74,14 +74,16 @@ async def read(
     noted: Action | None,
 ) -> T:
     """`noted` is what the audit log calls it, whether it is answered or refused."""
+    errand = _errand(context)
     try:
-        found = await service(_errand(context), command)
+        found = await service(errand, command)
     except DatabaseUnavailable as error:
         raise TryAgainLater(wait=5, retry_after=5) from error
     except Refusal as refusal:
         note(context, noted, refusal.code.value)
         raise
-    note(context, noted)
+    if noted is not None and errand.caller is not None:
+        context.application.audit.note(errand.caller, errand.now, noted)
     return found
 
 

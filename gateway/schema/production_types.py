@@ -33,22 +33,17 @@ publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
 @strawberry.type(description="业务节点 · One of the six nodes of making a card.")
 class ProductionNodeState:
     state: strawberry.Private[NodeState]
-
-    @strawberry.field(description="业务节点 · Which node.")
-    def node(self) -> ProductionNode:
-        return self.state.node
+    node: ProductionNode = strawberry.field(description="业务节点 · Which node.")
 
     @strawberry.field(description="业务节点名称 · The node in words.")
     def title(self, info: Info) -> str:
-        return NODE_NAMES[self.state.node].in_language(info.context.language)
+        return NODE_NAMES[self.node].in_language(info.context.language)
 
-    @strawberry.field(description="办理结果 · Result of the node.")
-    def result(self) -> NodeResult:
-        return self.state.result
+    result: NodeResult = strawberry.field(description="办理结果 · Result of the node.")
 
     @strawberry.field(description="办理结果名称 · The result in words.")
     def result_title(self, info: Info) -> str:
-        return RESULT_NAMES[self.state.result].in_language(info.context.language)
+        return RESULT_NAMES[self.result].in_language(info.context.language)
 
     @strawberry.field(description="办理时间 · When the result was reported; null before.")
     def at(self) -> datetime | None:
@@ -160,7 +155,10 @@ class ProductionProgress:
 
     @strawberry.field(description="业务节点 · The six nodes in order.")
     def nodes(self) -> list[ProductionNodeState]:
-        return [ProductionNodeState(state=state) for state in self.progress.order.nodes]
+        return [
+            ProductionNodeState(state=state, node=state.node, result=state.result)
+            for state in self.progress.order.nodes
+        ]
 
     @strawberry.field(
         description="预计可领卡时间 · Null when the card is ready, when a node failed, and while "

@@ -3,10 +3,12 @@
 Personal values are opened and masked only when a query asks for them.
 """
 
+from typing import Any
+
 import strawberry
 
 from core.callers import ChannelId, RealNameLevel
-from core.cards import STATE_NAMES, Card, CardState
+from core.cards import STATE_NAMES, CardState, ShownCard
 from core.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.errors import Text
 from core.holders import CardHolder
@@ -34,11 +36,11 @@ publish(
 
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")
 class CardStatus:
-    holder: strawberry.Private[CardHolder]
-    card: strawberry.Private[Card]
+    holder: strawberry.Private[CardHolder[Any]]
+    card: strawberry.Private[ShownCard]
 
     @classmethod
-    def of(cls, holder: CardHolder) -> "CardStatus":
+    def of(cls, holder: CardHolder[Any]) -> "CardStatus":
         return cls(holder=holder, card=holder.card)
 
     @strawberry.field(description="姓名 · Holder's name, masked: first character.")

@@ -6,6 +6,7 @@ import pytest
 
 from core.cards import TEMPORARY_LOSS_LASTS, Card, CardState
 from core.clock import DAY
+from core.confirmation import Confirmation
 from core.encryption import KeyRing, Sealed, Suite, Vault
 from core.errors import Language, WrongCardState
 
@@ -64,6 +65,10 @@ def card(state: CardState) -> Card:
         state=state,
         state_since=SINCE,
         version=3,
+        confirmation=Confirmation.CONFIRMED,
+        base_state=None,
+        base_state_since=None,
+        base_since=0,
     )
 
 

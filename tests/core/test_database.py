@@ -356,8 +356,8 @@ async def test_a_read_that_fails_harms_none_beside_it(sqlite: SqliteDatabase) ->
 
 
 async def test_a_reader_goes_on_when_a_caller_is_gone(sqlite: SqliteDatabase) -> None:
-    gone = asyncio.create_task(sqlite.fetch(ONE, key=b"a"))
-    stays = asyncio.create_task(sqlite.fetch(ONE, key=b"a"))
+    gone = asyncio.ensure_future(sqlite.fetch(ONE, key=b"a"))
+    stays = asyncio.ensure_future(sqlite.fetch(ONE, key=b"a"))
     await asyncio.sleep(0)
     gone.cancel()
 

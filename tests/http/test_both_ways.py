@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from core.database import DatabaseUnavailable
+from core.database import Database, DatabaseUnavailable
 from gateway.app import Gateway
 from gateway.http.gate import Gate
 from gateway.resolvers.context import Application
@@ -40,6 +40,11 @@ class Ways:
     @property
     def gate(self) -> Gate:
         return self._lane._gate
+
+    @property
+    def database(self) -> Database:
+        database: Database = self._app.state.application.database
+        return database
 
     def back(self) -> None:
         """To the fast lane alone."""
@@ -253,8 +258,7 @@ async def test_a_database_that_is_gone(
         raise DatabaseUnavailable("gone")
 
     await ways.alike({"query": STATUS}, authorization=token)
-    monkeypatch.setattr("core.sessions.find_caller", fail)
-    monkeypatch.setattr("core.arrivals.find_caller", fail)
+    monkeypatch.setattr(ways.database, "fetch", fail)
 
     answer = await ways.alike({"query": STATUS}, authorization=token)
 
