@@ -250,7 +250,7 @@ async def put(
         id=effect_id,
         person=person,
         kind=kind.value,
-        idempotency_key=secrets.token_hex(16),
+        idempotency_key=f"{effect_id:016x}{secrets.token_hex(8)}",
         payload=sealed,
         created_at=unit.now,
         due_at=unit.now,

@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from graphql import (
     ArgumentNode,
     FieldNode,
-    GraphQLBoolean,
     GraphQLError,
     GraphQLField,
-    GraphQLID,
     GraphQLInputType,
     GraphQLSchema,
-    GraphQLString,
     ListValueNode,
     ObjectValueNode,
     Undefined,
     ValueNode,
     VariableDefinitionNode,
     VariableNode,
-    coerce_input_value,
     get_argument_values,
     get_variable_values,
     is_input_object_type,
@@ -38,13 +34,14 @@ from graphql.execution.get_variable_signature import (
 )
 from graphql.execution.values import VariableValueSource
 
+from gateway.compiled.coercing import Coerce, coercer, exact_input_class
+
 if TYPE_CHECKING:
     from gateway.compiled.runs import Run
 
 ReadArguments: TypeAlias = Callable[["Run"], dict[str, Any]]
 
 _FOREVER = (str, int, float, bool, bytes, Enum, type(None))
-_AS_THEY_ARE: dict[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
 
 
 class Variables:
@@ -55,7 +52,9 @@ class Variables:
     ) -> None:
         self._schema = schema
         self._definitions = definitions
-        self._readers: list[tuple[str, GraphQLVariableSignature, type | None, bool]] | None = []
+        self._readers: (
+            list[tuple[str, GraphQLVariableSignature, type | None, bool, Coerce]] | None
+        ) = []
         for definition in definitions:
             signature = get_variable_signature(schema, definition)
             if isinstance(signature, GraphQLError) or _holds_itself(signature.type, ()):
@@ -63,24 +62,30 @@ class Variables:
                 break
             type_ = signature.type
             is_optional = not is_non_null_type(type_) and signature.default is None
-            inner = type_.of_type if is_non_null_type(type_) else type_
-            plain = _AS_THEY_ARE.get(inner)
-            self._readers.append((signature.name, signature, plain, is_optional))
+            self._readers.append(
+                (
+                    signature.name,
+                    signature,
+                    exact_input_class(type_),
+                    is_optional,
+                    coercer(type_),
+                )
+            )
 
     def read(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         if self._readers is None:
             return self._by_the_reference(given)
-        for name, signature, plain, is_optional in self._readers:
+        for name, signature, exact, is_optional, coerce in self._readers:
             value = given.get(name, Undefined)
             if value is Undefined:
                 if not is_optional:
                     return self._by_the_reference(given)
                 sources[name] = VariableValueSource(signature)
                 continue
-            if value.__class__ is not plain:
-                value = coerce_input_value(value, signature.type)
+            if value.__class__ is not exact:
+                value = coerce(value)
                 if value is Undefined:
                     return self._by_the_reference(given)
             sources[name] = VariableValueSource(signature, given[name])
