@@ -96,7 +96,8 @@ class LaneProtocol(PatientProtocol):
         self.end_body()
         turn = Turn(keep_alive=self.parser.should_keep_alive())
         self.cycle = turn  # type: ignore[assignment]
-        self._say_goodbye()
+        if self._is_leaving:
+            self._say_goodbye()
         task = self.loop.create_task(self._serve(self._lane, turn, admitted))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)

@@ -100,7 +100,8 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._stage == _HEAD and self._received > MOST_HEAD_BYTES:
             self._answer_and_close(_TOO_LARGE)
-        self._look()
+        if self._is_watched or self._stage != _IDLE:
+            self._look()
 
     def on_headers_complete(self) -> None:
         self.begin_body()

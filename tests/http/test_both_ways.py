@@ -229,7 +229,7 @@ async def test_an_exhausted_budget_is_refused_before_anything_is_looked_up(
     # Only a full bucket lets more pass than it holds; what was taken before has not flowed back.
     ways.gate.budgets.clear()
     ways.gate.budgets.charge("127.0.0.1", token.removeprefix("Bearer "), 2 * 10**8)
-    monkeypatch.setattr("core.sessions.find_caller", fail)
+    monkeypatch.setattr(ways.database, "fetch", fail)
 
     answer = await ways.alike({"query": STATUS}, authorization=token)
 
