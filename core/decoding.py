@@ -111,7 +111,7 @@ def _decode(data: bytes, short_edge: int) -> Decoded:
         if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
             raise Undecodable
         opened.draft("RGB", (short_edge, short_edge))
-        with _alone(2 * opened.width * opened.height > most):
+        with _alone(4 * opened.width * opened.height > most):
             opened.load()
             picture = _reduced(_plain(opened), short_edge)
         orientation = _orientation(opened)

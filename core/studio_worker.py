@@ -1,6 +1,8 @@
 """One worker process of the studio: the parent's end of it, and what runs inside.
 
-A message is its length (8 bytes, big-endian) and msgpack. The worker starts as
+A message is its length (8 bytes, big-endian) and msgpack. A first argument of bytes, which is a
+citizen's file, follows its message as it is: packed, it would be copied on either side. The worker
+starts as
 `python -m core.studio_worker`, with a socket as its standard input and nowhere to print to:
 native libraries like to complain, and may quote a file when they do.
 """
@@ -46,6 +48,8 @@ class _Call(msgspec.Struct):
     module: str
     function: str
     arguments: list[msgspec.Raw]
+    file: int | None
+    """Bytes of the first argument, which follows."""
 
 
 class _Answer(msgspec.Struct):
@@ -74,12 +78,18 @@ class Worker:
             self._process = await asyncio.to_thread(_spawn, command, theirs)
 
     async def answer(self, function: Callable[..., T], *arguments: object) -> T:
+        file = arguments[0] if arguments and isinstance(arguments[0], bytes) else None
+        rest = arguments if file is None else arguments[1:]
         call = {
             "module": function.__module__,
             "function": function.__qualname__,
-            "arguments": arguments,
+            "arguments": rest,
+            "file": None if file is None else len(file),
         }
-        await self._send(msgspec.msgpack.encode(call))
+        message = msgspec.msgpack.encode(call)
+        await self._send(len(message).to_bytes(8) + message)
+        if file is not None:
+            await self._send(file)
         try:
             answer = msgspec.msgpack.decode(await self._receive(), type=_Answer)
             if answer.failure:
@@ -105,9 +115,7 @@ class Worker:
 
     async def _send(self, message: bytes) -> None:
         assert self._socket is not None
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._socket, len(message).to_bytes(8))
-        await loop.sock_sendall(self._socket, message)
+        await asyncio.get_running_loop().sock_sendall(self._socket, message)
 
     async def _receive(self) -> bytearray:
         length = int.from_bytes(await self._exactly(8))
@@ -148,10 +156,12 @@ def main() -> None:
     parent = socket.socket(fileno=os.dup(0))
     with contextlib.suppress(EOFError, OSError), parent.makefile("rwb") as stream:
         while True:
-            call = _read(stream.read)
+            call = msgspec.msgpack.decode(_read(stream.read), type=_Call)
+            file = [] if call.file is None else [stream.read(call.file)]
             # The system's own alarm: ends native code that hangs, even when the parent is gone.
             signal.alarm(seconds + 1)
-            answer = msgspec.msgpack.encode(_answer(call))
+            answer = msgspec.msgpack.encode(_answer(call, file))
+            del file
             signal.alarm(0)
             stream.write(len(answer).to_bytes(8) + answer)
             stream.flush()
@@ -172,20 +182,18 @@ def _read(read: Callable[[int], bytes]) -> bytes:
     return read(int.from_bytes(header))
 
 
-def _answer(message: bytes) -> _Answer:
+def _answer(call: _Call, file: list[bytes]) -> _Answer:
     try:
-        call = msgspec.msgpack.decode(message, type=_Call)
-        del message
         function = getattr(importlib.import_module(call.module), call.function)
-        value = function(*_arguments(function, call.arguments))
+        value = function(*file, *_arguments(function, call.arguments, len(file)))
         return _Answer(value=msgspec.Raw(msgspec.msgpack.encode(value)))
     except Exception as error:
         return _Answer(failure=f"{type(error).__name__} at {_place(error.__traceback__)}")
 
 
-def _arguments(function: Callable[..., Any], given: list[msgspec.Raw]) -> list[Any]:
+def _arguments(function: Callable[..., Any], given: list[msgspec.Raw], after: int) -> list[Any]:
     hints = get_type_hints(function)
-    parameters = inspect.signature(function).parameters
+    parameters = list(inspect.signature(function).parameters)[after:]
     return [
         msgspec.msgpack.decode(argument, type=hints[name])
         for argument, name in zip(given, parameters, strict=False)
