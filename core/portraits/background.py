@@ -102,7 +102,8 @@ def _distance(lab: Floats, other: Floats) -> Floats:
     """Lightness counts less: walls have shadows."""
     difference = lab - other
     difference[..., 0] *= 0.6
-    return np.asarray(np.sqrt((difference**2).sum(axis=2)), np.float32)
+    light, red, yellow = cv2.split(difference**2)
+    return np.asarray(np.sqrt(light + red + yellow), np.float32)
 
 
 def _around_the_head(desk: Desk, size: float) -> Mask:

@@ -123,16 +123,17 @@ def _window(scale: float, crown: float, inside: Mask, body: Mask) -> Window:
 
 def cut_columns(inside: Mask, body: Mask, rows: slice) -> tuple[float, float]:
     """Where the picture's own edge cuts through the body: the innermost column on either side."""
-    left, right = -1e6, 1e6
-    for row in range(rows.start, rows.stop, 4):
-        columns = np.flatnonzero(inside[row])
-        if not len(columns):
-            continue
-        if columns[0] > 0 and body[row, columns[0] : columns[0] + 4].all():
-            left = max(left, float(columns[0]))
-        if columns[-1] < DESK_WIDTH - 1 and body[row, columns[-1] - 3 : columns[-1] + 1].all():
-            right = min(right, float(columns[-1]))
-    return left, right
+    seen = inside[rows.start : rows.stop : 4]
+    people = body[rows.start : rows.stop : 4][seen.any(axis=1)]
+    seen = seen[seen.any(axis=1)]
+    if not len(seen):
+        return -1e6, 1e6
+    first, last = seen.argmax(axis=1), DESK_WIDTH - 1 - seen[:, ::-1].argmax(axis=1)
+    steps, each = np.arange(4), np.arange(len(seen))[:, None]
+    from_left = people[each, np.minimum(first[:, None] + steps, DESK_WIDTH - 1)].all(axis=1)
+    from_right = people[each, np.maximum(last[:, None] - steps, 0)].all(axis=1)
+    lefts, rights = first[(first > 0) & from_left], last[(last < DESK_WIDTH - 1) & from_right]
+    return float(lefts.max(initial=-1_000_000)), float(rights.min(initial=1_000_000))
 
 
 def _missing_below(window: Window, inside: Mask, body: Mask) -> float:

@@ -13,6 +13,7 @@ Floats = NDArray[np.float32]
 
 _X, _Y = DESK_EYES
 _STEP = 12
+_BLUR_REACH = 8
 PROFILE = 100.0
 """`FaceShape.turned` of a face that shows one eye only."""
 
@@ -36,11 +37,12 @@ class FaceShape:
 
 def face_shape(desk: Pixels) -> FaceShape:
     """Follows the skin outward from the cheeks, row by row, to where it ends."""
-    lab = _lab(np.asarray(cv2.GaussianBlur(desk, (0, 0), 1.5), np.uint8))
+    rows = [int(_Y + down * EYE_DISTANCE) for down in np.linspace(0.25, 0.85, 13)]
+    first = rows[0] - _BLUR_REACH
+    blurred = cv2.GaussianBlur(desk[first : rows[-1] + _BLUR_REACH + 1], (0, 0), 1.5)
     left: list[float] = []
     right: list[float] = []
-    for down in np.linspace(0.25, 0.85, 13):
-        row = lab[int(_Y + down * EYE_DISTANCE)]
+    for row in _lab(np.asarray(blurred, np.uint8)[[row - first for row in rows]]):
         for side, found in ((-1, left), (1, right)):
             start = int(_X + side * 0.35 * EYE_DISTANCE)
             skin = np.median(
