@@ -92,8 +92,23 @@ def _moved(face: Face, by: float) -> Face:
 def _shrunk(grey: Pixels) -> tuple[Pixels, float]:
     """And by what factor."""
     shrink = min(1.0, _SEARCHED_EDGE / max(grey.shape))
-    small = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), shrink
+    return shrunk(grey, shrink), shrink
+
+
+def shrunk(picture: Pixels, factor: float) -> Pixels:
+    """By averaging; halved first, which OpenCV does twenty times as fast."""
+    while factor <= 0.5:
+        picture, factor = halved(picture), 2 * factor
+    if factor > 0.999:
+        return picture
+    resized = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.uint8)
+
+
+def halved(picture: Pixels) -> Pixels:
+    height, width = (edge // 2 for edge in picture.shape[:2])
+    even = picture[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _detected(name: str, small: Pixels) -> Any:

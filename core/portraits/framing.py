@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.portraits.faces import Face, Pixels
+from core.portraits.faces import Face, Pixels, halved, shrunk
 from core.portraits.standard import CENTRE, CROWN, EYE_LINE, EYE_X, FACE_WIDTH, HEIGHT, WIDTH
 
 Affine = NDArray[np.float64]
@@ -50,11 +50,11 @@ class Window:
 def lay_on_desk(picture: Pixels, face: Face) -> Desk:
     scale = EYE_DISTANCE / face.eye_distance
     shrink = 1.0
-    if scale < 0.7:
-        shrink = scale / 0.85
-        picture = np.asarray(
-            cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8
-        )
+    while scale / shrink <= 0.5:
+        picture, shrink = halved(picture), shrink / 2
+    if scale / shrink < 0.7:
+        factor = scale / shrink / 0.85
+        picture, shrink = shrunk(picture, factor), shrink * factor
     matrix = _levelling(face, scale, shrink)
     size = (DESK_WIDTH, DESK_HEIGHT)
     laid = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)

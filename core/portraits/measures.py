@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.portraits.faces import Pixels
+from core.portraits.faces import Pixels, shrunk
 from core.portraits.framing import DESK_EYES, EYE_DISTANCE, Mask
 
 Floats = NDArray[np.float32]
@@ -122,9 +122,7 @@ def frame_edges(picture: Pixels) -> dict[str, float]:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     shrink = 640 / max(grey.shape)
     if shrink < 1:
-        grey = np.asarray(
-            cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8
-        )
+        grey = shrunk(np.asarray(grey, np.uint8), shrink)
     levels = grey.astype(np.int16)
     sides = {"top": levels, "bottom": levels[::-1], "left": levels.T, "right": levels.T[::-1]}
     return {side: _jump(lines) for side, lines in sides.items()}
