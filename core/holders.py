@@ -72,12 +72,10 @@ class CardHolder(Struct, Generic[C], frozen=True):
     @property
     def card(self) -> C:
         """The card to show and to act on: the newest that is not cancelled, else the newest."""
-        for card in self.cards:
-            if card.state is not CardState.CANCELLED:
-                return card
-        if not self.cards:
+        found = self.current or (self.cards[0] if self.cards else None)
+        if found is None:
             raise NoCard
-        return self.cards[0]
+        return found
 
     @property
     def current(self) -> C | None:
