@@ -26,7 +26,7 @@ def test_both_pages_in_a_browser(live_server: str) -> None:
     command = ["node", "tests/browser.mjs", "--base-url", live_server]
 
     finished = subprocess.run(  # noqa: S603 - our own script
-        command, cwd=WEB, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=WEB, capture_output=True, text=True, timeout=600, check=False
     )
 
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -5,7 +5,7 @@
  *
  * CHROMIUM names another browser than /usr/bin/chromium; SCREENSHOTS a folder for pictures.
  */
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 
 import { Browser } from './support.mjs';
 import { entryTests } from './entries.mjs';
@@ -22,7 +22,7 @@ for (const [name, test] of Object.entries({ ...entryTests, ...playgroundTests, .
     console.log(`ok    ${name}`);
   } catch (error) {
     failures += 1;
-    console.error(`FAIL  ${name}\n${error.stack}\n`);
+    console.error(`FAIL  ${name}\n${inspect(error)}\n`);
   }
 }
 

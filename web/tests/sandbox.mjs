@@ -125,8 +125,7 @@ async function uploadBothSides(phone) {
   await phone.getByRole('heading', { name: '上传证件照' }).waitFor();
   for (const side of [0, 1]) {
     await phone.getByRole('button', { name: '使用示例图片' }).nth(side).click();
-    // Reading the fields off a side takes seconds where the machine has other work.
-    await phone.getByText('1/1 已上传').nth(side).waitFor({ timeout: 60_000 });
+    await phone.getByText('1/1 已上传').nth(side).waitFor();
   }
 }
 

@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 
 import { chromium } from 'playwright-core';
 
+/** Milliseconds for one step: a moment on an idle machine, many seconds where others have it. */
+const PATIENCE = 60_000;
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '[::1]']);
 const FLAGS = [
   '--no-sandbox',
@@ -41,12 +43,13 @@ export class Browser {
         return route.abort();
       });
       const page = await context.newPage();
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(PATIENCE);
       page.on('pageerror', (error) => complaints.push(`uncaught: ${error.message}`));
       page.on('console', (message) => message.type() === 'error' && complaints.push(`console: ${message.text()}`));
       await test(page, (step) => this.picture(page, `${name} ${step}`)).catch(async (error) => {
         await this.picture(page, `${name} (failed)`);
-        throw error;
+        const said = await page.locator('output:visible, [role=alert]:visible').allInnerTexts();
+        throw new Error(`the page says: ${said.join(' | ')}`, { cause: error });
       });
       await this.picture(page, name);
       assert.deepEqual(complaints, []);
