@@ -148,6 +148,8 @@ async def connect(url: str) -> Database:
 
 BUSY_TIMEOUT_SECONDS = 5
 _MOST_JOBS_IN_A_COMMIT = 256
+_PATIENCE_SECONDS = 0.01
+"""For which a read waits for the reader that is at work: one hop for many costs less."""
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -353,7 +355,8 @@ def _is_of_a_key(error: sqlite3.IntegrityError) -> bool:
 class SqliteDatabase:
     """WAL, `synchronous=FULL`; two readers, one writer, each with a thread of its own.
 
-    What is read in one turn of the loop, and while a reader is at work, goes to it together.
+    What is read in one turn of the loop, and while a reader is at work, goes to it together. The
+    other one helps out when that takes long.
     """
 
     dialect: Dialect = SQLiteDialect_aiosqlite(paramstyle="qmark")
@@ -369,6 +372,9 @@ class SqliteDatabase:
         self._idle = list(readers)
         self._waiting: list[_Read] = []
         self._hops: set[asyncio.Task[None]] = set()
+        self._batches = 0
+        """How many were taken by a reader."""
+        self._help: asyncio.TimerHandle | None = None
         self._writer = writer
         self._jobs = jobs
         self._done = done
@@ -392,11 +398,30 @@ class SqliteDatabase:
         sql, arguments = query.arguments(self.dialect, values)
         read = _Read(query, sql, arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(read)
-        if self._idle:
-            hop = asyncio.create_task(self._read_all(self._idle.pop()))
-            self._hops.add(hop)
-            hop.add_done_callback(self._hops.discard)
+        if len(self._idle) == len(self._readers):
+            self._hop()
+        else:
+            self._be_patient()
         return read.future
+
+    def _hop(self) -> None:
+        hop = asyncio.create_task(self._read_all(self._idle.pop()))
+        self._hops.add(hop)
+        hop.add_done_callback(self._hops.discard)
+
+    def _be_patient(self) -> None:
+        if self._help is None:
+            loop = asyncio.get_running_loop()
+            self._help = loop.call_later(_PATIENCE_SECONDS, self._help_out, self._batches)
+
+    def _help_out(self, batches: int) -> None:
+        self._help = None
+        if not self._waiting:
+            return
+        if self._batches == batches and self._idle:
+            self._hop()
+        else:
+            self._be_patient()
 
     async def _read_all(self, reader: aiosqlite.Connection) -> None:
         connection = reader._conn  # noqa: SLF001
@@ -404,6 +429,7 @@ class SqliteDatabase:
         try:
             while self._waiting:
                 reads, self._waiting = self._waiting, []
+                self._batches += 1
                 connection.reads = reads
                 try:
                     await reader.commit()
@@ -412,6 +438,9 @@ class SqliteDatabase:
                         read.error = error
                 for read in reads:
                     read.settle()
+                if self._waiting and len(self._idle) < len(self._readers) - 1:
+                    self._be_patient()
+                    break  # the other one is at work: it takes what waits
         finally:
             self._idle.append(reader)
 
@@ -436,6 +465,8 @@ class SqliteDatabase:
                     pending.settle()
 
     async def close(self) -> None:
+        if self._help is not None:
+            self._help.cancel()
         if self._pump is not None:
             await self._pump
         await asyncio.gather(*self._hops)

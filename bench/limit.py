@@ -1,0 +1,105 @@
+"""What answering costs when there is nothing to do: the floor under `bench.compare`.
+
+    .venv/bin/python -m bench.limit [--seconds 3] [--rounds 3]
+
+Fixed bytes for every request, as long as a `cardStatus` with its headers, on one core with wrk on
+the other and 32 connections: from a protocol that parses HTTP by httptools as uvicorn does, and
+from an ASGI application of three lines over uvicorn. Prints medians of CPU µs a request.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import httptools
+import uvicorn
+import uvloop
+
+from bench.compare import OPERATIONS
+from bench.load import line, run
+from bench.server import Server, free_port
+
+BODY = b'{"data":{"cardStatus":{"__typename":"CardStatus"' + b" " * 320 + b"}}}"
+_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
+_ANSWER = b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (
+    b"".join(b"%b: %b\r\n" % pair for pair in _HEADERS),
+    BODY,
+)
+_TOKEN = "t" * 43
+
+
+class FixedBytes(asyncio.Protocol):
+    """Answers as soon as a request is whole."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's are no subclass
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._transport.write(_ANSWER)
+
+
+async def fixed_app(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def _protocol(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(FixedBytes, "127.0.0.1", port)
+    await server.serve_forever()
+
+
+def serve(kind: str, port: int) -> None:
+    if kind == "protocol":
+        uvloop.run(_protocol(port))
+    else:
+        uvicorn.run(fixed_app, port=port, lifespan="off", log_config=None, access_log=False)
+
+
+def measure(kind: str, seconds: int, rounds: int) -> float:
+    cores, port = sorted(os.sched_getaffinity(0)), free_port()
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "bench.limit", kind, str(port)],
+        preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
+    )
+    time.sleep(3)
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        requests = [line(_TOKEN, OPERATIONS[0].document)]
+        for _ in range(rounds):
+            before = server.cpu_seconds(process.pid)
+            load = run(
+                Path(folder), f"http://127.0.0.1:{port}", "/graphql", OPERATIONS[0], requests,
+                seconds, cores[-1],
+            )  # fmt: skip
+            found.append((server.cpu_seconds(process.pid) - before) / load.requests * 1e6)
+    process.terminate()
+    process.wait()
+    return statistics.median(found)
+
+
+def main() -> None:
+    if sys.argv[1:2] in (["protocol"], ["uvicorn"]):
+        return serve(sys.argv[1], int(sys.argv[2]))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=3)
+    given = options.parse_args()
+    for kind in ("protocol", "uvicorn"):
+        print(f"{kind:<9} {measure(kind, given.seconds, given.rounds):5.1f} µs a request")
+
+
+if __name__ == "__main__":
+    main()
