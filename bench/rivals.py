@@ -118,26 +118,20 @@ def open_engine(url: str) -> AsyncEngine:
 # --- Starlette by hand ---------------------------------------------------------------------
 
 
-_PROGRESS = Query(
+_ORDER = Query(
     select(
         *people.person_columns("citizen_"),
-        production_orders.c.id.label("order_id"),
-        production_orders.c.bank_code,
-        production_orders.c.batch_number,
-        production_orders.c.card_number,
-        production_nodes.c.node,
-        production_nodes.c.result,
-        production_nodes.c.at,
+        *(production_orders.c[name] for name in ("id", "bank_code", "batch_number", "card_number")),
     )
-    .select_from(
-        production_orders.join(
-            production_nodes, production_nodes.c.order_id == production_orders.c.id
-        ).join(citizens, citizens.c.id == production_orders.c.citizen_id)
-    )
+    .join_from(production_orders, citizens, citizens.c.id == production_orders.c.citizen_id)
     .where(newest_of(bindparam("citizen_id", type_=BigInteger)))
+)
+_NODES = Query(
+    select(production_nodes.c.node, production_nodes.c.result, production_nodes.c.at)
+    .where(production_nodes.c.order_id == bindparam("order_id"))
     .order_by(production_nodes.c.node)
 )
-"""By hand, nodes are rows that are joined, and only the columns that are shown are asked for."""
+"""By hand, the nodes of an order are asked for once it is known, and only what is shown."""
 
 
 class ByHand:
@@ -191,26 +185,27 @@ class ByHand:
 
     async def production_progress(self, request: Request) -> Response:
         async with self._errand(request) as errand:
-            rows = await errand.db.fetch(_PROGRESS, citizen_id=errand.citizen_id)
+            (order,) = await errand.db.fetch(_ORDER, citizen_id=errand.citizen_id)
+            nodes = await errand.db.fetch(_NODES, order_id=order["id"])
         self._noted(errand, Action.PRODUCTION_PROGRESS)
-        vault, first = errand.tools.vault, rows[0]
-        citizen, number = people.person_of(first, vault, "citizen_"), first["card_number"]
-        bank = self._application.tools.reference.bank(first["bank_code"])
+        vault, number = errand.tools.vault, order["card_number"]
+        citizen = people.person_of(order, vault, "citizen_")
+        bank = self._application.tools.reference.bank(order["bank_code"])
         answer = {
             "__typename": "ProductionProgress",
             "socialSecurityNumber": mask_number(citizen.social_security_number.reveal()),
             "name": mask_name(citizen.name.reveal()),
-            "batchNumber": first["batch_number"],
+            "batchNumber": order["batch_number"],
             "cardNumber": number
-            and vault.open(number, "production_orders.card_number", first["order_id"]),
-            "bank": bank.name if bank else first["bank_code"],
+            and vault.open(number, "production_orders.card_number", order["id"]),
+            "bank": bank.name if bank else order["bank_code"],
             "nodes": [
                 {
                     "node": NODES[row["node"] - 1].value,
                     "result": row["result"],
                     "at": moment(row["at"]).isoformat() if row["at"] is not None else None,
                 }
-                for row in rows
+                for row in nodes
             ],
         }
         return JSONResponse({"data": {"productionProgress": answer}})
