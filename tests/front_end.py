@@ -24,6 +24,7 @@ _TRACES = {
     "audit_views",
     "audit_views_filed",
     "audit_views_of",
+    "channel_messages",
     "outbox",
     "quotas",
     "scheduled_jobs",
@@ -184,7 +185,8 @@ class World:
             pass
 
     async def rows(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
-        """The named tables whole; without names all that a refused try must leave alone.
+        """The named tables whole; without names all that a refused try must leave alone, and that
+        nothing sent in the background still changes.
 
         The audit log without its batches of looks: they are written within a second, at any moment.
         """
