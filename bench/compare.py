@@ -3,15 +3,15 @@
     .venv/bin/python -m bench.compare [--cards 1000 200000] [--seconds 5] [--rounds 3]
         [--workers 1 2] [--database postgresql://…] [--only cardStatus …] [--minutes 10]
 
-Variants: the gateway; (A) Starlette by hand with SQLAlchemy's asyncio; (B) the same schema
-through strawberry's own view and graphql-core, with strawberry's caches, on SQLAlchemy's
-asyncio. They serve the same database at the same time, each in a process of its own on one
-core; wrk is on the other. In each round every operation is asked of every variant in turn;
-printed are medians over the rounds. Sessions are of many people, drawn at random; columns are
-encrypted and answers masked; changes are durable (`synchronous=FULL`), one person after another.
-For sign-in another server stands in for the platform, on wrk's core. With several workers nothing
-is pinned, and what counts is CPU a request. `--minutes` loads the gateway alone for so long at the
-end and prints its memory meanwhile.
+Variants: the gateway; the gateway with more workers; (A) Starlette by hand with SQLAlchemy's
+asyncio; (B) the same schema through strawberry's own view and graphql-core, with strawberry's
+caches, on SQLAlchemy's asyncio. They serve the same database at the same time, each on one core;
+wrk is on the other. All databases are filled first. In each round every operation is asked of
+every variant on every database in turn; printed are medians over the rounds. Sessions are of many
+people, drawn at random; columns are encrypted and answers masked; changes are durable
+(`synchronous=FULL`), one person after another. For sign-in another server stands in for the
+platform, on wrk's core. Several workers are not pinned, and what counts is CPU a request.
+`--minutes` loads the gateway alone for so long at the end and prints its memory meanwhile.
 
 Results are appended to var/bench.jsonl with date and versions.
 """
@@ -23,11 +23,9 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -35,7 +33,7 @@ import httpx
 
 from bench.fill import CODE, Person, fill
 from bench.load import Load, Operation, line, run
-from bench.server import Server, free_port
+from bench.server import Server
 from core.settings import PREFIX
 
 OPERATIONS = (
@@ -77,11 +75,12 @@ _CANCEL = (
 _BLOCK = 128
 """So many people report before the first of them cancels: more than are in flight."""
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "sqlalchemy")
+GATEWAY = "gateway"
 _FILE = Path("var/bench.jsonl")
 _CHANGING_SECONDS = 2
 """A code works once: more would use up everybody's."""
 _MANY = 10_000
-_SIGN_INS = 1_000
+_SIGN_INS = 500
 """Credentials for each variant in a round: more than a second uses up."""
 
 
@@ -90,7 +89,6 @@ class Measured:
     variant: str
     operation: str
     cards: int
-    workers: int
     load: Load
     cpu_us: float
 
@@ -99,17 +97,69 @@ class Measured:
         return self.load.requests / self.load.seconds
 
 
-class Platform:
-    """Another server of the gateway's, on the same data: it stands in for UnionPay."""
+class Site:
+    """One database and the servers on it, all running."""
 
-    def __init__(self, folder: Path, database: str | None) -> None:
-        self.server = Server(folder, database, worker="false")
-        self.settings = {PREFIX + "UNIONPAY_URL": f"{self.server.url}/sandbox/platforms/unionpay"}
+    def __init__(
+        self, given: argparse.Namespace, folder: Path, cards: int, running: contextlib.ExitStack
+    ) -> None:
+        cores = sorted(os.sched_getaffinity(0))
+        self.core, self.load_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+        self.folder = folder
+        self.cards = cards
+        self.changed = 0
+        """So many changes of `_changes` have been asked for."""
+        self.platform = Server(folder, given.database, worker="false")
+        """Another server of the gateway's: it stands in for UnionPay."""
+        print(f"{cards:,} cards", flush=True)
+        self.people = fill(self.platform, cards)
+        unionpay = {PREFIX + "UNIONPAY_URL": f"{self.platform.url}/sandbox/platforms/unionpay"}
+        self.variants: dict[str, Server] = {}
+        for workers in given.workers:
+            name = GATEWAY if workers == 1 else f"{GATEWAY} × {workers}"
+            self.variants[name] = Server(folder, given.database, worker="false", workers=workers)
+        for name, kind in (("A", "starlette"), ("B", "strawberry")):
+            program = (sys.executable, "-m", "bench.rivals", kind)
+            self.variants[name] = Server(folder, given.database, program=program)
+            self.variants[name].more["PYTHONPATH"] = str(Path.cwd())
+        self._start(self.platform, self.load_core, running)
+        for name, server in self.variants.items():
+            server.more |= unionpay
+            self._start(server, self._core(name), running)
 
-    def sign_ins(self, document: str) -> list[str]:
+    def _start(self, server: Server, core: int | None, running: contextlib.ExitStack) -> None:
+        server.start(core=core)
+        running.callback(server.stop)
+
+    def _core(self, variant: str) -> int | None:
+        """Several workers need all of them."""
+        return None if "×" in variant else self.core
+
+    def ask(self, variant: str, operation: Operation, seconds: int) -> Measured:
+        server = self.variants[variant]
+        by_hand, start = variant == "A", 0
+        if operation.name == "signIn":
+            seconds, requests = 1, self._sign_ins(operation.document)
+        elif operation.in_turn:
+            seconds, requests = min(seconds, _CHANGING_SECONDS), _changes(self.people)
+            start = self.changed
+        else:
+            requests = [line(person.token, operation.document) for person in self.people]
+        path = f"/{operation.name}" if by_hand else "/graphql"
+        path = "/changeLoss" if by_hand and "/" in operation.name else path
+        before = server.cpu_seconds()
+        core = self.load_core if self._core(variant) is not None else None
+        load = run(self.folder, server.url, path, operation, requests, seconds, core, start=start)
+        cpu = server.cpu_seconds() - before
+        if operation.in_turn and operation.name != "signIn":
+            # What was in flight at the end counts as used: a whole block is left out.
+            self.changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
+        return Measured(variant, operation.name, self.cards, load, cpu / load.requests * 1e6)
+
+    def _sign_ins(self, document: str) -> list[str]:
         """Requests to sign in, each with a credential of its own."""
         lines = []
-        with httpx.Client(base_url=self.server.url, trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self.platform.url, trust_env=False, timeout=30) as http:
             for number in range(_SIGN_INS):
                 persona = ("active", "lost", "no-card", "in-production")[number % 4]
                 asked = {"channel": "UNIONPAY", "persona": persona}
@@ -117,128 +167,12 @@ class Platform:
                 lines.append(line("", document, {"i": {"channel": "UNIONPAY", **handed}}))
         return lines
 
-
-class Rival:
-    """One of `bench.rivals`, on the same data."""
-
-    def __init__(self, name: str, kind: str, server: Server) -> None:
-        self.name = name
-        self._kind = kind
-        self._server = server
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "bench.rivals", kind, str(port)]
-
-    def path(self, operation: Operation) -> str:
-        return "/graphql" if self._kind == "strawberry" else f"/{operation.name}"
-
-    @contextlib.contextmanager
-    def running(self, core: int | None) -> Iterator[int]:
-        environment = self._server.environment | {"PYTHONPATH": str(Path.cwd())}
-        with (self._server.folder / "rival.log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
-                self._command,
-                cwd=self._server.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
-            )
-        try:
-            _wait_until_ready(self.url)
-            yield process.pid
-        finally:
-            process.terminate()
-            process.wait(30)
+    def can(self, operation: Operation) -> bool:
+        """With few people, every code would be used up."""
+        return operation.name == "signIn" or not operation.in_turn or len(self.people) >= _MANY
 
 
-def _wait_until_ready(url: str) -> None:
-    ends = time.monotonic() + 60
-    while time.monotonic() < ends:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"{url} did not start")
-
-
-def measure(
-    given: argparse.Namespace, server: Server, people: list[Person], cards: int, workers: int
-) -> list[Measured]:
-    cores = sorted(os.sched_getaffinity(0))
-    server_core, load_core = (
-        (cores[0], cores[1]) if len(cores) > 1 and workers == 1 else (None, None)
-    )
-    server.given |= {PREFIX + "WORKERS": str(workers)}
-    with contextlib.ExitStack() as running:
-        platform = Platform(server.folder, given.database)
-        server.more |= platform.settings
-        if not given.only or "signIn" in given.only:
-            platform.server.start(core=load_core)
-            running.callback(platform.server.stop)
-        server.start(core=server_core)
-        running.callback(server.stop)
-        a, b = Rival("A", "starlette", server), Rival("B", "strawberry", server)
-        pids = {rival.name: running.enter_context(rival.running(server_core)) for rival in (a, b)}
-        found: list[Measured] = []
-        changed = 0
-        for number in range(given.rounds + 1):  # the first one only warms up
-            for operation in OPERATIONS:
-                if given.only and operation.name not in given.only:
-                    continue
-                if operation.name != "signIn" and operation.in_turn and len(people) < _MANY:
-                    continue  # every code would be used up
-                for variant in ("gateway", "A", "B"):
-                    rival = {"A": a, "B": b}.get(variant)
-                    if operation.name == "signIn":
-                        requests, path = platform.sign_ins(operation.document), "/graphql"
-                        path = rival.path(operation) if rival else path
-                        seconds, start = 1, 0
-                    else:
-                        requests, path = _requests(operation, people, rival)
-                        most = _CHANGING_SECONDS if operation.in_turn else given.seconds
-                        seconds, start = min(most, given.seconds) if number else 1, changed
-                    before = server.cpu_seconds(pids.get(variant))
-                    load = run(
-                        server.folder,
-                        rival.url if rival else server.url,
-                        path,
-                        operation,
-                        requests,
-                        seconds,
-                        load_core,
-                        start=start,
-                    )
-                    cpu = server.cpu_seconds(pids.get(variant)) - before
-                    if operation.in_turn and operation.name != "signIn":
-                        # What was in flight at the end counts as used: a whole block is left out.
-                        changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
-                    measured = Measured(
-                        variant, operation.name, cards, workers, load, cpu / load.requests * 1e6
-                    )
-                    if number:
-                        found.append(measured)
-        print(f"  memory of the gateway's processes: {server.memory_mb():.0f} MB", flush=True)
-        keep_on(given.minutes, server, people, load_core)
-        return found
-
-
-def keep_on(minutes: int, server: Server, people: list[Person], load_core: int | None) -> None:
-    """Reads and nothing else, for so many minutes: memory has to stay what it was."""
-    reads = [operation for operation in OPERATIONS if not operation.in_turn]
-    for minute in range(minutes):
-        for operation in reads:
-            requests, path = _requests(operation, people, None)
-            run(server.folder, server.url, path, operation, requests, 60 // len(reads), load_core)
-        print(f"  after minute {minute + 1}: {server.memory_mb():.0f} MB", flush=True)
-
-
-def _requests(
-    operation: Operation, people: list[Person], rival: Rival | None
-) -> tuple[list[str], str]:
-    path = rival.path(operation) if rival else "/graphql"
-    if not operation.in_turn:
-        return [line(person.token, operation.document) for person in people], path
+def _changes(people: list[Person]) -> list[str]:
     lines: list[str] = []
     for first in range(0, len(people), _BLOCK):
         block = people[first : first + _BLOCK]
@@ -254,7 +188,41 @@ def _requests(
             )
             for person in block
         ]
-    return lines, "/changeLoss" if path != "/graphql" else path
+    return lines
+
+
+def measure(given: argparse.Namespace, sites: list[Site]) -> list[Measured]:
+    found: list[Measured] = []
+    for number in range(given.rounds + 1):  # the first one only warms up
+        for operation in OPERATIONS:
+            if given.only and operation.name not in given.only:
+                continue
+            for site in sites:
+                if not site.can(operation):
+                    continue
+                for variant in site.variants:
+                    one = site.ask(variant, operation, given.seconds if number else 1)
+                    if number:
+                        found.append(one)
+        print(f"  round {number} of {given.rounds}", flush=True)
+    return found
+
+
+def _memory(site: Site) -> str:
+    return ", ".join(
+        f"{name} {' + '.join(f'{one:.0f}' for one in server.memories_mb())} MB"
+        for name, server in site.variants.items()
+        if name.startswith(GATEWAY)
+    )
+
+
+def keep_on(minutes: int, site: Site) -> None:
+    """Reads and nothing else, for so many minutes: memory has to stay what it was."""
+    reads = [operation for operation in OPERATIONS if not operation.in_turn]
+    for minute in range(minutes):
+        for operation in reads:
+            site.ask(next(iter(site.variants)), operation, 60 // len(reads))
+        print(f"  after minute {minute + 1}: {_memory(site)}", flush=True)
 
 
 def median(found: list[Measured]) -> Measured:
@@ -275,31 +243,30 @@ def median(found: list[Measured]) -> Measured:
 
 
 def report(found: list[Measured]) -> list[Measured]:
-    groups: dict[tuple[int, int, str, str], list[Measured]] = {}
+    groups: dict[tuple[int, str, str], list[Measured]] = {}
     for one in found:
-        groups.setdefault((one.cards, one.workers, one.operation, one.variant), []).append(one)
+        groups.setdefault((one.cards, one.operation, one.variant), []).append(one)
     medians = {key: median(group) for key, group in groups.items()}
-    head = (
-        "cards",
-        "workers",
-        "operation",
-        "variant",
-        "CPU µs",
-        "ratio",
-        "req/s",
-        "ratio",
-        "p50",
-        "p99",
-        "wrong",
-    )
-    print("\n" + "{:>9}{:>8} {:24}{:9}{:>9}{:>7}{:>9}{:>7}{:>8}{:>8}{:>7}".format(*head))
-    for (cards, workers, operation, variant), one in medians.items():
-        own = medians[cards, workers, operation, "gateway"]
+    head = ("cards", "operation", "variant", "CPU µs", "ratio", "req/s", "ratio", "p50", "p99", "wrong")  # fmt: skip
+    print("\n" + "{:>9} {:22}{:13}{:>7}{:>7}{:>9}{:>7}{:>8}{:>8}{:>7}".format(*head))
+    for (cards, operation, variant), one in sorted(medians.items(), key=lambda each: each[0][:2]):
+        own = medians.get((cards, operation, GATEWAY), one)
         print(
-            f"{cards:>9,}{workers:>8} {operation:24}{variant:9}{one.cpu_us:9.0f}{one.cpu_us / own.cpu_us:7.1f}"
+            f"{cards:>9,} {operation:22}{variant:13}{one.cpu_us:7.0f}{one.cpu_us / own.cpu_us:7.1f}"
             f"{one.rate:9,.0f}{own.rate / one.rate:7.1f}{one.load.p50:8.1f}{one.load.p99:8.1f}"
             f"{one.load.wrong:7}"
         )
+    few, many = min(one.cards for one in found), max(one.cards for one in found)
+    for (cards, operation, variant), one in medians.items():
+        own = medians.get((cards, operation, GATEWAY))
+        if "×" in variant and own is not None:
+            carried = int(variant.split()[-1]) * own.cpu_us / one.cpu_us
+            print(f"{operation} at {cards:,} cards: by CPU, {variant} carries {carried:.2f} × one")
+        if cards == many > few and (few, operation, variant) in medians:
+            grown = one.load.p99 / medians[few, operation, variant].load.p99
+            print(
+                f"{operation} by {variant}: p99 grows {grown:.2f} × from {few:,} to {many:,} cards"
+            )
     return list(medians.values())
 
 
@@ -329,15 +296,18 @@ def main() -> None:
     options.add_argument("--only", nargs="+", help="operations by name")
     options.add_argument("--minutes", type=int, default=0)
     given = options.parse_args()
-    found: list[Measured] = []
-    for cards in given.cards:
-        with tempfile.TemporaryDirectory() as name:
-            server = Server(Path(name), given.database, worker="false")
-            people = fill(server, cards)
-            for workers in given.workers:
-                found += measure(given, server, people, cards, workers)
-                report(found)
-    keep(report(found), given)
+    if given.database and len(given.cards) > 1:
+        options.error("One PostgreSQL database takes one number of --cards.")
+    with contextlib.ExitStack() as running:
+        sites = []
+        for cards in given.cards:
+            folder = Path(running.enter_context(tempfile.TemporaryDirectory()))
+            sites.append(Site(given, folder, cards, running))
+        medians = report(measure(given, sites))
+        keep(medians, given)
+        for site in sites:
+            print(f"memory after {site.cards:,} cards: {_memory(site)}")
+        keep_on(given.minutes, sites[-1])
 
 
 if __name__ == "__main__":

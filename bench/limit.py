@@ -11,10 +11,8 @@ import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +23,8 @@ import uvloop
 
 from bench.compare import OPERATIONS
 from bench.load import line, run
-from bench.server import Server, free_port
+from bench.server import Server
+from core.settings import Settings
 
 BODY = b'{"data":{"cardStatus":{"__typename":"CardStatus"' + b" " * 320 + b"}}}"
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]
@@ -68,31 +67,25 @@ def serve(kind: str, port: int) -> None:
 
 
 def measure(kind: str, seconds: int, rounds: int) -> float:
-    cores, port = sorted(os.sched_getaffinity(0)), free_port()
-    process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "bench.limit", kind, str(port)],
-        preexec_fn=lambda: os.sched_setaffinity(0, {cores[0]}),
-    )
-    time.sleep(3)
-    found = []
+    cores, found = sorted(os.sched_getaffinity(0)), []
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder))
+        server = Server(Path(folder), program=(sys.executable, "-m", "bench.limit", kind))
+        server.more["PYTHONPATH"] = str(Path.cwd())
+        server.start(core=cores[0])
         requests = [line(_TOKEN, OPERATIONS[0].document)]
         for _ in range(rounds):
-            before = server.cpu_seconds(process.pid)
+            before = server.cpu_seconds()
             load = run(
-                Path(folder), f"http://127.0.0.1:{port}", "/graphql", OPERATIONS[0], requests,
-                seconds, cores[-1],
-            )  # fmt: skip
-            found.append((server.cpu_seconds(process.pid) - before) / load.requests * 1e6)
-    process.terminate()
-    process.wait()
+                Path(folder), server.url, "/graphql", OPERATIONS[0], requests, seconds, cores[-1]
+            )
+            found.append((server.cpu_seconds() - before) / load.requests * 1e6)
+        server.stop()
     return statistics.median(found)
 
 
 def main() -> None:
     if sys.argv[1:2] in (["protocol"], ["uvicorn"]):
-        return serve(sys.argv[1], int(sys.argv[2]))
+        return serve(sys.argv[1], Settings.read().port)
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=int, default=3)
     options.add_argument("--rounds", type=int, default=3)

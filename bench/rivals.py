@@ -1,7 +1,7 @@
 """What people would write by hand, doing the same work: the rivals of `bench.compare`.
 
-    python -m bench.rivals starlette PORT      a hand-written Starlette endpoint for each operation
-    python -m bench.rivals strawberry PORT     the same schema through strawberry's own view
+    python -m bench.rivals starlette      a hand-written Starlette endpoint for each operation
+    python -m bench.rivals strawberry     the same schema through strawberry's own view
 
 Both read and write through SQLAlchemy's asyncio (on aiosqlite, or on asyncpg), one transaction
 a change. They check the session, decrypt, mask and note the view in the audit log. B runs the very
@@ -349,9 +349,9 @@ def build(kind: str, settings: Settings) -> Starlette:
 
 
 def main() -> None:
-    kind, port = sys.argv[1:]
     settings = sandbox_settings(Settings.read())
-    uvicorn.run(build(kind, settings), port=int(port), log_config=None, access_log=False)
+    app = build(sys.argv[1], settings)
+    uvicorn.run(app, port=settings.port, log_config=None, access_log=False)
 
 
 if __name__ == "__main__":

@@ -104,15 +104,19 @@ class Server:
             self._process = None
 
     def cpu_seconds(self, pid: int | None = None) -> float:
-        """Of the server and its workers, or of another process."""
+        """Of the server and its workers, or of one process."""
         if pid is not None:
             return _cpu_seconds(pid)
         assert self._process is not None
         return sum(map(_cpu_seconds, _family(self._process.pid)))
 
-    def memory_mb(self) -> float:
+    def memories_mb(self) -> list[float]:
+        """Of the server and each of its workers."""
         assert self._process is not None
-        return sum(map(_memory_mb, _family(self._process.pid)))
+        return list(map(_memory_mb, _family(self._process.pid)))
+
+    def memory_mb(self) -> float:
+        return sum(self.memories_mb())
 
     def settings(self) -> Settings:
         from sandbox.settings import sandbox_settings
