@@ -439,7 +439,6 @@ class SqliteDatabase:
                 for read in reads:
                     read.settle()
                 if self._waiting and len(self._idle) < len(self._readers) - 1:
-                    self._be_patient()
                     break  # the other one is at work: it takes what waits
         finally:
             self._idle.append(reader)
