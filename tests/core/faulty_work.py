@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,14 @@ def crash(_: bytes) -> int:
 
 def use_up_memory(size: int) -> int:
     return len(bytearray(size))
+
+
+def use_memory(blocks: int) -> int:
+    """Of a megabyte each, all at once. Returns how many pages the system had to hand out."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for block in [bytearray(1_048_576) for _ in range(blocks)]:
+        block[::4096] = b"\1" * len(block[::4096])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def fail(data: bytes) -> int:

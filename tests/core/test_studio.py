@@ -73,6 +73,23 @@ async def test_memory_within_the_bound_is_granted(studio: Studio) -> None:
     assert await studio.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
 
 
+async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(studio: Studio) -> None:
+    process = (await studio.run(faulty_work.measure, b"")).process
+    idle = _resident_mb(process)
+
+    pages = [await studio.run(faulty_work.use_memory, 40) for _ in range(3)]
+    at_work = _resident_mb(process)
+    for _ in range(100):
+        if _resident_mb(process) < idle + 10:
+            break
+        await asyncio.sleep(0.05)
+
+    assert pages[0] > 9_000
+    assert pages[2] < 1_000
+    assert at_work > idle + 30
+    assert _resident_mb(process) < idle + 10
+
+
 @pytest.mark.parametrize("work", [faulty_work.hang, faulty_work.hang_in_native_code])
 async def test_a_worker_that_hangs_is_ended_in_time(work: Callable[[bytes], int]) -> None:
     studio = Studio(Bounds(workers=1, seconds=1))
@@ -141,6 +158,10 @@ async def test_closing_ends_a_worker_at_work(studio: Studio) -> None:
 
     with pytest.raises(PictureTrouble):
         await hanging
+
+
+def _resident_mb(process: int) -> float:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def _is_running(process: int) -> bool:
