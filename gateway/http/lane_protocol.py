@@ -2,8 +2,10 @@
 
 For every request uvicorn makes a scope, a cycle with its event, a task, and messages both ways;
 it checks each header of the answer by regular expressions and writes head and body apart. A plain
-request needs none of that: it is kept until its body is whole, and the lane's answer is written
-at once. Whatever turns out not to be plain is handed to uvicorn as if it had just come.
+request needs none of that: it is kept until its body is whole, and the lane's answer is one write.
+Answers that become ready in the same turn of the loop are written one after another at its end: a
+client that is woken by the first takes the others while it is awake. Whatever turns out not to be
+plain is handed to uvicorn as if it had just come.
 """
 
 import asyncio
@@ -185,9 +187,13 @@ class LaneProtocol(PatientProtocol):
             answer, turn.keep_alive = _FAILED, False
         if self.flow.write_paused and not turn.disconnected:
             await self.flow.drain()
+        self.loop.call_soon(self._send, turn, answer)
+
+    def _send(self, turn: Turn, answer: Answer) -> None:
+        """At the end of the loop's turn."""
         if turn.disconnected:
             return
-        head = [
+        lines = [
             STATUS_LINE[answer.status],
             _lines(tuple(self.server_state.default_headers)),
             *[b"%b: %b\r\n" % pair for pair in answer.headers],
@@ -195,7 +201,7 @@ class LaneProtocol(PatientProtocol):
             b"\r\n" if turn.keep_alive else b"connection: close\r\n\r\n",
             answer.body,
         ]
-        self.transport.write(b"".join(head))
+        self.transport.write(b"".join(lines))
         turn.response_complete = True
         if not turn.keep_alive:
             self.transport.close()
