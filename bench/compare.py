@@ -154,7 +154,9 @@ class Site:
         if operation.in_turn and operation.name != "signIn":
             # What was in flight at the end counts as used: a whole block is left out.
             self.changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
-        return Measured(variant, operation.name, self.cards, load, cpu / load.requests * 1e6)
+        return Measured(
+            variant, operation.name, self.cards, load, cpu / max(load.requests, 1) * 1e6
+        )
 
     def _sign_ins(self, document: str) -> list[str]:
         """Requests to sign in, each with a credential of its own."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageCms
 
+from core import memory
+
 # Pillow's own limit is a warning, and an error without the size; ours says what may be sent.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -158,6 +160,7 @@ def _alone(is_large: bool) -> Iterator[None]:
         return
     with open(__file__, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        memory.give_back()
         yield
 
 

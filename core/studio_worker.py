@@ -9,7 +9,6 @@ native libraries like to complain, and may quote a file when they do.
 
 import asyncio
 import contextlib
-import ctypes
 import importlib
 import inspect
 import os
@@ -25,6 +24,8 @@ from types import TracebackType
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
+
+from core import memory
 
 T = TypeVar("T")
 
@@ -163,7 +164,7 @@ def main() -> None:
     with contextlib.suppress(EOFError, OSError), parent.makefile("rwb") as stream:
         while True:
             if not select.select([parent], [], [], _REST_SECONDS)[0]:
-                _give_memory_back()
+                memory.give_back()
             call = msgspec.msgpack.decode(_read(stream.read), type=_Call)
             file = [] if call.file is None else [stream.read(call.file)]
             # The system's own alarm: ends native code that hangs, even when the parent is gone.
@@ -181,11 +182,6 @@ def _bound(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICE)
-
-
-def _give_memory_back() -> None:
-    with contextlib.suppress(AttributeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _read(read: Callable[[int], bytes]) -> bytes:
