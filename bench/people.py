@@ -26,13 +26,15 @@ _FAMILY = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 _GIVEN = "若溪子墨慕言思远清和一诺晓舟明川望江德宁小满安然"
 _FIRST_BIRTHDAY = date(1950, 1, 1)
 _BIRTHDAYS = 18_000
+_NOBODYS = "510106"
+"""The district that none of the sandbox's people is registered in."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def person(number: int) -> tuple[str, ...]:
     """A row of the import file."""
     day = _FIRST_BIRTHDAY + timedelta(days=number % _BIRTHDAYS)
-    body = f"510104{day:%Y%m%d}{number // _BIRTHDAYS:03d}"
+    body = f"{_NOBODYS}{day:%Y%m%d}{number // _BIRTHDAYS:03d}"
     name = _FAMILY[number % 16] + _GIVEN[number // 16 % 24] + _GIVEN[number // 384 % 24]
     return (
         name,

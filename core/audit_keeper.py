@@ -89,8 +89,9 @@ class AuditKeeper:
                 return
 
     async def file(self) -> None:
+        """What is looked at meanwhile is written in between."""
         while await audit_views.file(self._database) == audit_views.FILED_AT_ONCE:
-            pass
+            await self.flush()
 
     async def anchor(self) -> None:
         anchored = await audit_anchors.anchor_all(

@@ -60,7 +60,7 @@ audit_views_filed = Table(
 )
 """One row: the last batch that `audit_views_of` knows of."""
 
-FILED_AT_ONCE = 100
+FILED_AT_ONCE = 50
 _ROWS_AT_ONCE = 1_000
 """In one transaction: whoever changes something hardly waits for it."""
 

@@ -44,10 +44,11 @@ class ServiceEntry:
     must_be_possible: Callable[[Holder], None]
 
     def why_not(self, holder: Holder) -> Refusal | None:
+        """Without its traceback, whose frames would keep the holder until the next collection."""
         try:
             self.must_be_possible(holder)
         except Refusal as refusal:
-            return refusal
+            return refusal.with_traceback(None)
         return None
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from core import audit_keeper
 from core.audit import VIEWS, Action
+from core.audit_views import FILED_AT_ONCE
 from core.database import Query, Transaction
 from gateway.schema import build_schema
 from tests.core.test_audit import found
@@ -136,6 +137,22 @@ async def test_what_waits_is_written_at_the_stop(world: World, active: FrontEnd)
     await world.application.audit.stop()
 
     assert {action for action, _ in await views(world)} == {"CARD_STATUS", "VIEWER"}
+
+
+async def test_what_is_looked_at_while_others_are_filed_is_written(
+    world: World, active: FrontEnd
+) -> None:
+    """Filing takes seconds where much was looked at: nothing may pile up behind it."""
+    keeper, caller = world.application.audit, await _caller(world, active)
+    await keeper.stop()
+    for _ in range(FILED_AT_ONCE):
+        keeper.note(caller, 1, Action.CARD_STATUS)
+        await keeper.flush()
+    keeper.note(caller, 1, Action.VIEWER)
+
+    await keeper.file()
+
+    assert (await views(world))[-1] == ("VIEWER", "DONE")
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -1,7 +1,10 @@
 """当前用户 viewer: which of the ten services each persona can use, and why not the others."""
 
+import gc
+
 import pytest
 
+from core.errors import Refusal
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, reissue_of
 
@@ -141,3 +144,17 @@ async def test_says_that_the_password_is_locked(active: FrontEnd) -> None:
 
 async def test_is_nobody_without_a_session(world: World) -> None:
     assert await world.front_end("active").ask("{ viewer { bound } }") is None
+
+
+async def test_asking_for_the_services_leaves_no_frames_to_collect(active: FrontEnd) -> None:
+    """A refusal that is only shown would keep its holder, and the request, until a collection."""
+    await active.ask(_SERVICES)
+    gc.collect()
+    gc.disable()
+    try:
+        await active.ask(_SERVICES)
+        kept = [one for one in gc.get_objects() if isinstance(one, Refusal) and one.__traceback__]
+    finally:
+        gc.enable()
+
+    assert kept == []
