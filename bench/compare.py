@@ -10,7 +10,8 @@ wrk is on the other. All databases are filled first. In each round every operati
 every variant on every database in turn; printed are medians over the rounds. Sessions are of many
 people, drawn at random; columns are encrypted and answers masked; changes are durable
 (`synchronous=FULL`), one person after another. For sign-in another server stands in for the
-platform, on wrk's core. Several workers are not pinned, and what counts is CPU a request.
+platform, on wrk's core. Several workers are not pinned and have as many connections each; what
+counts of them is CPU a request.
 `--minutes` loads the gateway alone for so long at the end and prints its memory meanwhile.
 
 Results are appended to var/bench.jsonl with date and versions.
@@ -149,7 +150,10 @@ class Site:
         path = "/changeLoss" if by_hand and "/" in operation.name else path
         before = server.cpu_seconds()
         core = self.load_core if self._core(variant) is not None else None
-        load = run(self.folder, server.url, path, operation, requests, seconds, core, start=start)
+        workers = int(variant.partition("×")[2] or 1)
+        load = run(
+            self.folder, server.url, path, operation, requests, seconds, core, start, workers
+        )
         cpu = server.cpu_seconds() - before
         if operation.in_turn and operation.name != "signIn":
             # What was in flight at the end counts as used: a whole block is left out.

@@ -1,4 +1,4 @@
-"""Load from wrk: 32 keep-alive connections, a request of somebody else each time."""
+"""Load from wrk: 32 keep-alive connections a worker, a request of somebody else each time."""
 
 import json
 import os
@@ -78,6 +78,7 @@ def run(
     seconds: int,
     core: int | None,
     start: int = 0,
+    workers: int = 1,
 ) -> Load:
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -87,7 +88,7 @@ def run(
     script = script.replace("RIGHT", operation.right).replace("START", str(start))
     (folder / "load.lua").write_text(script)
     done = subprocess.run(  # noqa: S603
-        [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", "load.lua", url],
+        [wrk, "-t1", f"-c{CONNECTIONS * workers}", f"-d{seconds}s", "-s", "load.lua", url],
         cwd=folder,
         capture_output=True,
         text=True,
