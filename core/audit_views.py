@@ -61,8 +61,10 @@ audit_views_filed = Table(
 """One row: the last batch that `audit_views_of` knows of."""
 
 FILED_AT_ONCE = 50
-_ROWS_AT_ONCE = 1_000
+_ROWS_AT_ONCE = 500
 """In one transaction: whoever changes something hardly waits for it."""
+_PAUSE_SECONDS = 0.015
+"""Between two of them: others have the processor and the disk."""
 
 _INSERT = insert_into(audit_views)
 _ENTRIES_AFTER = Query(
@@ -169,6 +171,7 @@ async def file(database: Database) -> int:
             await db.execute_many(_FILE, rows)
 
         await database.write(job)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     async def finish(db: Transaction) -> None:
         await db.fetch(_BEGIN)
