@@ -90,6 +90,7 @@ class Measured:
     variant: str
     operation: str
     cards: int
+    workers: int
     load: Load
     cpu_us: float
 
@@ -116,8 +117,10 @@ class Site:
         self.people = fill(self.platform, cards)
         unionpay = {PREFIX + "UNIONPAY_URL": f"{self.platform.url}/sandbox/platforms/unionpay"}
         self.variants: dict[str, Server] = {}
+        self.workers = dict.fromkeys("AB", 1)
         for workers in given.workers:
             name = GATEWAY if workers == 1 else f"{GATEWAY} × {workers}"
+            self.workers[name] = workers
             self.variants[name] = Server(folder, given.database, worker="false", workers=workers)
         for name, kind in (("A", "starlette"), ("B", "strawberry")):
             program = (sys.executable, "-m", "bench.rivals", kind)
@@ -134,7 +137,7 @@ class Site:
 
     def _core(self, variant: str) -> int | None:
         """Several workers need all of them."""
-        return None if "×" in variant else self.core
+        return None if self.workers[variant] > 1 else self.core
 
     def ask(self, variant: str, operation: Operation, seconds: int) -> Measured:
         server = self.variants[variant]
@@ -150,7 +153,7 @@ class Site:
         path = "/changeLoss" if by_hand and "/" in operation.name else path
         before = server.cpu_seconds()
         core = self.load_core if self._core(variant) is not None else None
-        workers = int(variant.partition("×")[2] or 1)
+        workers = self.workers[variant]
         load = run(
             self.folder, server.url, path, operation, requests, seconds, core, start, workers
         )
@@ -158,9 +161,8 @@ class Site:
         if operation.in_turn and operation.name != "signIn":
             # What was in flight at the end counts as used: a whole block is left out.
             self.changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
-        return Measured(
-            variant, operation.name, self.cards, load, cpu / max(load.requests, 1) * 1e6
-        )
+        cpu_us = cpu / max(load.requests, 1) * 1e6
+        return Measured(variant, operation.name, self.cards, workers, load, cpu_us)
 
     def _sign_ins(self, document: str) -> list[str]:
         """Requests to sign in, each with a credential of its own."""
@@ -265,8 +267,8 @@ def report(found: list[Measured]) -> list[Measured]:
     few, many = min(one.cards for one in found), max(one.cards for one in found)
     for (cards, operation, variant), one in medians.items():
         own = medians.get((cards, operation, GATEWAY))
-        if "×" in variant and own is not None:
-            carried = int(variant.split()[-1]) * own.cpu_us / one.cpu_us
+        if one.workers > 1 and own is not None:
+            carried = one.workers * own.cpu_us / one.cpu_us
             print(f"{operation} at {cards:,} cards: by CPU, {variant} carries {carried:.2f} × one")
         if cards == many > few and (few, operation, variant) in medians:
             grown = one.load.p99 / medians[few, operation, variant].load.p99
@@ -297,7 +299,7 @@ def main() -> None:
     options.add_argument("--cards", type=int, nargs="+", default=[1_000, 200_000])
     options.add_argument("--seconds", type=int, default=5)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--workers", type=int, nargs="+", default=[1])
+    options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     options.add_argument("--database", help="URL of an empty PostgreSQL database")
     options.add_argument("--only", nargs="+", help="operations by name")
     options.add_argument("--minutes", type=int, default=0)
