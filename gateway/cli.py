@@ -1,8 +1,6 @@
 """`card-gateway`: what operators type."""
 
 import asyncio
-import contextlib
-import ctypes
 import gc
 import multiprocessing
 import os
@@ -17,6 +15,7 @@ import typer
 from sqlalchemy import make_url
 from starlette.applications import Starlette
 
+from core import memory
 from core.database import DatabaseUnavailable
 from core.objects import ObjectsUnavailable
 from core.settings import PREFIX, Secret, Settings, SettingsError, key_ring, variable
@@ -331,7 +330,7 @@ def app_from_environment() -> Starlette:
 
     found = read_settings()
     configure_logs(found.log_level)
-    _give_memory_back()
+    memory.keep_no_large_blocks()
     app = create_app(found)
     gc.collect()
     gc.freeze()
@@ -342,21 +341,6 @@ def app_from_environment() -> Starlette:
 # A full search for cycles stops everything for 100 ms and more where a thousand subscriptions
 # are open, and by default comes every few seconds. Requests leave next to no cycles behind.
 _GARBAGE_THRESHOLDS = (10_000, 20, 50)
-
-
-def _give_memory_back() -> None:
-    """Blocks of a megabyte and more go back to the system when they are freed.
-
-    By itself glibc keeps them, in each thread apart, once the first was freed: a hash of Argon2id
-    takes 19 MB.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # Another C library has its own ways.
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 1_048_576)
-        mallopt(_M_TRIM_THRESHOLD, 4_194_304)
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def _must_be_complete(found: Settings) -> None:
