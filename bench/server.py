@@ -104,11 +104,11 @@ class Server:
             self._process = None
 
     def cpu_seconds(self, pid: int | None = None) -> float:
-        """Of the server and its workers, or of one process."""
+        """Of the server and its workers, the ended ones included, or of one process alone."""
         if pid is not None:
-            return _cpu_seconds(pid)
+            return sum(_cpu_seconds(pid)[:2])
         assert self._process is not None
-        return sum(map(_cpu_seconds, _family(self._process.pid)))
+        return sum(sum(_cpu_seconds(one)) for one in _family(self._process.pid))
 
     def memories_mb(self) -> list[float]:
         """Of the server and each of its workers."""
@@ -146,12 +146,13 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _cpu_seconds(pid: int) -> float:
-    """0 where the process has ended."""
+def _cpu_seconds(pid: int) -> list[float]:
+    """Its own, in user mode and in the kernel, and the same of its children that have ended.
+    Nothing where the process has."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-    return 0
+        return [int(ticks) / _TICKS for ticks in fields[11:15]]
+    return []
 
 
 def _memory_mb(pid: int) -> float:
