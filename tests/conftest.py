@@ -7,6 +7,7 @@ Nothing of ours is mocked; `time_machine` moves the clock of the whole process.
 import asyncio
 import base64
 import contextlib
+import logging
 import os
 import shutil
 import uuid
@@ -16,6 +17,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+import structlog
 from starlette.applications import Starlette
 
 from core import migrations
@@ -66,6 +68,21 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
     app = transport.app = create_app(settings, transport=transport)
     async with app.router.lifespan_context(app):
         yield app
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """What a command sets up in the tests' process, its logs and environment, is undone."""
+    environment = dict(os.environ)
+    root = logging.getLogger()
+    level, handlers, config = root.level, root.handlers[:], structlog.get_config()
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    structlog.configure(**config)
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 # --- databases -----------------------------------------------------------------------------
