@@ -176,8 +176,10 @@ class Site:
         return lines
 
     def can(self, operation: Operation) -> bool:
-        """With few people, every code would be used up."""
-        return operation.name == "signIn" or not operation.in_turn or len(self.people) >= _MANY
+        """A code works once: few people, or many rounds, use them up."""
+        if operation.name == "signIn" or not operation.in_turn:
+            return True
+        return len(self.people) >= _MANY and self.changed < 2 * len(self.people)
 
 
 def _changes(people: list[Person]) -> list[str]:
@@ -206,11 +208,11 @@ def measure(given: argparse.Namespace, sites: list[Site]) -> list[Measured]:
             if given.only and operation.name not in given.only:
                 continue
             for site in sites:
-                if not site.can(operation):
-                    continue
                 for variant in site.variants:
+                    if not site.can(operation):
+                        break
                     one = site.ask(variant, operation, given.seconds if number else 1)
-                    if number:
+                    if number and site.can(operation):  # the codes may have run out meanwhile
                         found.append(one)
         print(f"  round {number} of {given.rounds}", flush=True)
     return found

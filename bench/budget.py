@@ -1,0 +1,154 @@
+"""Where the CPU of a `cardStatus` goes: the gateway's own server, stopped after one step and the next.
+
+    .venv/bin/python -m bench.budget [--cards 200000] [--seconds 4] [--rounds 3]
+
+Each variant goes one step further than the one before it and then answers with fixed bytes, as
+long as the real answer; the last one is the gateway. They serve one database, each on one core,
+with wrk on the other and 32 connections, in turn. Prints medians of CPU µs a request and what
+each step adds. Of the last two, all CPU until the looks of the window have been filed counts.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from bench.compare import OPERATIONS
+from bench.fill import fill
+from bench.limit import BODY
+from bench.load import line, run
+from bench.server import Server
+from core import sessions
+from core.audit_keeper import FILE_SECONDS, AuditKeeper
+from gateway import cli
+from gateway.http.budgets import Standing
+from gateway.http.fast_lane import Admitted, Answer, FastLane
+from gateway.http.graphql import authenticate
+
+_RUN = FastLane.run
+_SECONDS_TO_FILE = 8
+
+
+async def _nothing(lane: FastLane, admitted: Admitted) -> None: ...
+
+
+async def _session_and_card(lane: FastLane, admitted: Admitted) -> None:
+    context, asked = admitted.context, admitted.asked
+    assert admitted.token is not None
+    assert asked.expected is not None
+    by_token = sessions.by_token(admitted.token, context.now())
+    await context.application.database.fetch(asked.expected.with_session, **by_token)
+
+
+async def _caller(lane: FastLane, admitted: Admitted) -> None:
+    context, asked = admitted.context, admitted.asked
+    assert admitted.token is not None
+    context.caller = await authenticate(context, admitted.token, None, asked.expected)
+
+
+async def _plan(lane: FastLane, admitted: Admitted) -> None:
+    await _caller(lane, admitted)
+    result: Any = admitted.asked.plan.execute(None, admitted.context, None)
+    await result
+
+
+def _stop_after(step: Callable[[FastLane, Admitted], Awaitable[None]]) -> None:
+    async def run(self: FastLane, admitted: Admitted) -> Answer:
+        await step(self, admitted)
+        return Answer(200, [(b"content-length", b"%d" % len(BODY))], self._json, BODY)
+
+    FastLane.run = run  # type: ignore[method-assign]
+
+
+def _http_alone() -> None:
+    _stop_after(_nothing)
+    admitted = Admitted({}, None, None, None, Standing("", ""))  # type: ignore[arg-type]
+    FastLane.admit = lambda *_: admitted  # type: ignore[method-assign,assignment]
+
+
+def _without_looks() -> None:
+    AuditKeeper.add = lambda *_: None  # type: ignore[method-assign]
+
+
+def _plan_without_looks() -> None:
+    _without_looks()
+    _stop_after(_plan)
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "socket, HTTP, a task, one write": _http_alone,
+    "admission: plan, budgets, context": lambda: _stop_after(_nothing),
+    "session and card in one shared hop": lambda: _stop_after(_session_and_card),
+    "caller of the row": lambda: _stop_after(_caller),
+    "plan: card, decrypting, masking": _plan_without_looks,
+    "the answer as JSON, headers": _without_looks,
+    "noting and filing the look": lambda: None,
+}
+_WITH_REST = list(STEPS)[-2:]
+"""Looks are filed later: idle CPU meanwhile is in both, and falls out of the difference."""
+
+
+def serve(step: str) -> None:
+    STEPS[step]()
+    sys.argv = ["card-gateway", "serve"]
+    cli.main()
+
+
+def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitStack) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    core, load_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+    operation = OPERATIONS[0]
+    people = fill(Server(folder, worker="false"), given.cards)
+    requests = [line(person.token, operation.document) for person in people]
+    servers = {}
+    for step in STEPS:
+        program = (sys.executable, "-m", "bench.budget", "--step", step)
+        server = servers[step] = Server(folder, program=program, worker="false")
+        server.more["PYTHONPATH"] = str(Path.cwd())
+        server.start(core=core)
+        running.callback(server.stop)
+    found: dict[str, list[float]] = {step: [] for step in STEPS}
+    for number in range(given.rounds + 1):  # the first one only warms up
+        for step, server in servers.items():
+            before = server.cpu_seconds()
+            seconds = given.seconds if number else 1
+            load = run(folder, server.url, "/graphql", operation, requests, seconds, load_core)
+            if load.wrong:
+                raise SystemExit(f"{step}: {load.wrong} wrong answers")
+            if step in _WITH_REST and number:
+                time.sleep(FILE_SECONDS + _SECONDS_TO_FILE)
+            if number:
+                found[step].append((server.cpu_seconds() - before) / load.requests * 1e6)
+        print(f"  round {number} of {given.rounds}", flush=True)
+    print(f"\n{'up to and with':38}{'CPU µs':>8}{'adds':>8}")
+    last = 0.0
+    for step, each in found.items():
+        median = statistics.median(each)
+        print(f"{step:38}{median:8.1f}{median - last:8.1f}")
+        last = median
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--cards", type=int, default=200_000)
+    options.add_argument("--seconds", type=int, default=4)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.step:
+        return serve(given.step)
+    with contextlib.ExitStack() as running:
+        folder = running.enter_context(tempfile.TemporaryDirectory())
+        measure(given, Path(folder), running)
+
+
+if __name__ == "__main__":
+    main()
