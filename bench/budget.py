@@ -10,7 +10,6 @@ each step adds. Of the last two, all CPU until the looks of the window have been
 
 import argparse
 import contextlib
-import os
 import statistics
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from bench.compare import OPERATIONS
+from bench.compare import OPERATIONS, two_cores
 from bench.fill import fill
 from bench.limit import BODY
 from bench.load import line, run
@@ -69,7 +68,7 @@ def _stop_after(step: Callable[[FastLane, Admitted], Awaitable[None]]) -> None:
 def _http_alone() -> None:
     _stop_after(_nothing)
     admitted = Admitted({}, None, None, None, Standing("", ""))  # type: ignore[arg-type]
-    FastLane.admit = lambda *_: admitted  # type: ignore[method-assign,assignment]
+    FastLane.admit = lambda *_: admitted  # type: ignore[method-assign]
 
 
 def _without_looks() -> None:
@@ -101,8 +100,7 @@ def serve(step: str) -> None:
 
 
 def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitStack) -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    core, load_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+    core, load_core = two_cores()
     operation = OPERATIONS[0]
     people = fill(Server(folder, worker="false"), given.cards)
     requests = [line(person.token, operation.document) for person in people]

@@ -85,6 +85,12 @@ _SIGN_INS = 500
 """Credentials for each variant in a round: more than a second uses up."""
 
 
+def two_cores() -> tuple[int | None, int | None]:
+    """For the server and for the load; none where there is one alone."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     variant: str
@@ -105,8 +111,7 @@ class Site:
     def __init__(
         self, given: argparse.Namespace, folder: Path, cards: int, running: contextlib.ExitStack
     ) -> None:
-        cores = sorted(os.sched_getaffinity(0))
-        self.core, self.load_core = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+        self.core, self.load_core = two_cores()
         self.folder = folder
         self.cards = cards
         self.changed = 0
@@ -268,9 +273,9 @@ def report(found: list[Measured]) -> list[Measured]:
         )
     few, many = min(one.cards for one in found), max(one.cards for one in found)
     for (cards, operation, variant), one in medians.items():
-        own = medians.get((cards, operation, GATEWAY))
-        if one.workers > 1 and own is not None:
-            carried = one.workers * own.cpu_us / one.cpu_us
+        alone = medians.get((cards, operation, GATEWAY))
+        if one.workers > 1 and alone is not None:
+            carried = one.workers * alone.cpu_us / one.cpu_us
             print(f"{operation} at {cards:,} cards: by CPU, {variant} carries {carried:.2f} × one")
         if cards == many > few and (few, operation, variant) in medians:
             grown = one.load.p99 / medians[few, operation, variant].load.p99

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 REFUSAL = "... on Refusal { code message field retryAfter }"
-UNLIMITED = {
+UNLIMITED: dict[str, Any] = {
     "session_budget": 10**9,
     "address_budget": 10**9,
     "total_budget": 10**9,

@@ -122,7 +122,7 @@ def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
 
 def _fuzz(corpus: Path, inputs: int, *, control: bool) -> None:
     sys.path.append(str(next(FUZZ_VENV.glob("lib/python*/site-packages"))))
-    import atheris  # type: ignore[import-not-found]
+    import atheris
 
     with atheris.instrument_imports(
         include=[

@@ -53,7 +53,7 @@ def _operations() -> int:
 
 def _run(server: Server, folder: Path, each: int) -> tuple[int, int]:
     report = folder / "report.ndjson"
-    command = [
+    command: list[str | Path] = [
         ROOT / ".venv-fuzz" / "bin" / "st",
         "run",
         f"{server.url}/graphql",

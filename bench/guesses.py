@@ -73,7 +73,7 @@ async def guess(
 
 
 async def guess_all(given: argparse.Namespace, folder: Path, control: bool) -> bool:
-    options: dict[str, Any] = {**UNLIMITED, "workers": given.workers}
+    options = {**UNLIMITED, "workers": given.workers}
     if control:
         program = (sys.executable, "-m", "bench.unguarded")
         server = Server(folder, given.database_url, program=program, **options)
@@ -133,7 +133,7 @@ CAPS: dict[str, tuple[dict[str, int], int]] = {
 }
 
 
-async def pump(given: argparse.Namespace, title: str, caps: dict[str, int], most: int) -> bool:
+async def pump(given: argparse.Namespace, title: str, caps: dict[str, Any], most: int) -> bool:
     """WeChat's visitors may send a code to any phone: they are the ones to pump with."""
     with tempfile.TemporaryDirectory() as name:
         server = Server(Path(name), workers=given.workers, **caps)

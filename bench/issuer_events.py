@@ -42,6 +42,7 @@ from sandbox.issuer import signed_headers
 
 BATCH = 1_000
 _OURS = "SBK20260101"
+_BANK = "SAMPLE-ICBC"
 """With this the orders' numbers begin; the sandbox's personas have others."""
 
 Event = dict[str, Any]
@@ -154,7 +155,6 @@ async def _register(
     db: Transaction, vault: Vault, now: Instant, row: tuple[str, ...], holder: Holder
 ) -> None:
     person = await citizens.register(db, vault, now, name=row[0], number=row[1], phone=row[2])
-    common = {"bank_code": "SAMPLE-ICBC"}
     if holder.order is not None:
         application = await applications.accept(
             db,
@@ -166,7 +166,12 @@ async def _register(
             number=holder.order,
         )
         await production.place(
-            db, now, citizen_id=person, application=application, outlet_code="X", **common
+            db,
+            now,
+            citizen_id=person,
+            application=application,
+            bank_code=_BANK,
+            outlet_code="X",
         )
         return
     await cards.issue(
@@ -178,8 +183,8 @@ async def _register(
         region_code=CHENGDU,
         batch_number=None,
         issue_date="2024-03-15",
+        bank_code=_BANK,
         state=CardState.ACTIVE,
-        **common,
     )
 
 

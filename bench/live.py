@@ -19,10 +19,11 @@ import secrets
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from websockets.asyncio.client import connect as connect_socket
@@ -179,13 +180,13 @@ class Issuer:
         await asyncio.gather(*posts)
 
 
-Watch = Callable[[Server, str, Subscribers], Awaitable[None]]
+Watch = Callable[[Server, str, Subscribers], Coroutine[Any, Any, None]]
 
 
 @contextlib.asynccontextmanager
 async def subscribed(server: Server, tokens: list[str], watch: Watch) -> AsyncIterator[Subscribers]:
     subscribers = Subscribers()
-    tasks = [asyncio.create_task(watch(server, token, subscribers)) for token in tokens]  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(watch(server, token, subscribers)) for token in tokens]
     while subscribers.joined < len(tokens):
         await asyncio.sleep(0.1)
         for task in tasks:

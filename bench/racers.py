@@ -284,7 +284,7 @@ class Track:
 
 
 async def race(given: argparse.Namespace, folder: Path, control: bool) -> bool:
-    options: dict[str, Any] = {**UNLIMITED, "workers": given.workers}
+    options = {**UNLIMITED, "workers": given.workers}
     if control:
         program = (sys.executable, "-m", "bench.unguarded")
         server = Server(folder, given.database_url, program=program, **options)

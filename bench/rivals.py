@@ -61,7 +61,7 @@ class _Connection:
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         statement = query.statement(self._connection.dialect)
         result = await self._connection.execute(statement, values)
-        return list(result.mappings().all()) if result.returns_rows else []  # type: ignore[arg-type]
+        return list(result.mappings().all()) if result.returns_rows else []
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)

@@ -83,7 +83,7 @@ class Load:
 async def rotate(server: Server, kills: int) -> tuple[int, float]:
     """Returns how often it was killed, and the seconds that it ran."""
     began, killed = time.monotonic(), 0
-    command = [Path(sys.executable).with_name("card-gateway"), "rotate-keys"]
+    command = (Path(sys.executable).with_name("card-gateway"), "rotate-keys")
     while True:
         log = (server.folder / "rotate.log").open("ab")
         process = subprocess.Popen(  # noqa: ASYNC220, S603
@@ -163,10 +163,12 @@ async def check(alone: Settings, count: int) -> list[str]:
 
 
 async def run(given: argparse.Namespace, folder: Path) -> bool:
-    old = {name: key("old") for name in RINGS}
+    old: dict[str, Any] = {name: key("old") for name in RINGS}
     new = {name: key("new") for name in RINGS}
-    both = {name: f"{new[name]},{old[name]}" for name in RINGS}
-    alone = {name: both[name] if name == "audit_keys" else new[name] for name in RINGS}
+    both: dict[str, Any] = {name: f"{new[name]},{old[name]}" for name in RINGS}
+    alone: dict[str, Any] = {
+        name: both[name] if name == "audit_keys" else new[name] for name in RINGS
+    }
     first = Server(folder, given.database_url, **old)
     serving = Server(folder, given.database_url, **UNLIMITED, **both)
     last = Server(folder, given.database_url, **alone)

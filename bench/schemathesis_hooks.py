@@ -37,12 +37,16 @@ class Session:
     def get(self, case: Any, context: Any) -> str:
         persona = PERSONAS[self._count % len(PERSONAS)]
         self._count += 1
+        chosen: dict[str, Any] = {"channel": "UNIONPAY", "persona": persona}
         handed = requests.post(
             f"{BASE}/sandbox/authorize",
-            json={"channel": "UNIONPAY", "persona": persona},
+            json=chosen,
             timeout=10,
         ).json()
-        body = {"query": _SIGN_IN, "variables": {"i": {"channel": "UNIONPAY", **handed}}}
+        body: dict[str, Any] = {
+            "query": _SIGN_IN,
+            "variables": {"i": {"channel": "UNIONPAY", **handed}},
+        }
         reply = requests.post(f"{BASE}/graphql", json=body, timeout=10).json()
         return str((reply.get("data") or {}).get("signIn", {}).get("token", ""))
 
@@ -51,12 +55,12 @@ class Session:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
-@schemathesis.check
+@schemathesis.check  # type: ignore[untyped-decorator]
 def is_no_server_error(ctx: Any, response: Any, case: Any) -> None:
     assert response.status_code < 500, response.text
 
 
-@schemathesis.check
+@schemathesis.check  # type: ignore[untyped-decorator]
 def tells_nothing_of_the_inside(ctx: Any, response: Any, case: Any) -> None:
     """An answer in JSON whose errors are the client's own, each with its code."""
     reply = response.json()

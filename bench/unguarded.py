@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from core import cards, citizens, migrations, verification
 from core.cards import Card
 from core.citizens import Citizen
-from core.database import Query, Transaction
+from core.database import Lock, Query, Transaction
 from core.services import bind_card
 from core.unit import Unit
 from core.verification import verification_codes
@@ -37,7 +37,7 @@ def unguarded_tries() -> None:
 
 def unguarded_states() -> None:
     """Nobody waits for a person's row, and a card's state is written whatever it is by now."""
-    citizens._LOCK = Query(  # noqa: SLF001
+    citizens._LOCK = Lock(  # noqa: SLF001
         select(citizens.citizens.c.id).where(citizens.citizens.c.id == bindparam("id"))
     )
 

@@ -150,7 +150,7 @@ BUSY_TIMEOUT_SECONDS = 5
 _MOST_JOBS_IN_A_COMMIT = 256
 _PATIENCE_SECONDS = 0.01
 """For which a read waits for the reader that is at work: one hop for many costs less."""
-_PRAGMAS = (
+_PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",

@@ -15,7 +15,7 @@ from core.applications import applications
 from core.audit import audit_entries
 from core.cards import CHENGDU, cards
 from core.confirmation import Confirmation
-from core.database import Database, Query, connect
+from core.database import Database, Query, Transaction, connect
 from core.outbox import outbox
 from core.production import production_orders
 from sandbox.issuer import ORDERS
@@ -44,8 +44,12 @@ _AT_PARTNERS = {
 async def hurry(server: Server) -> int:
     """Lets the waits pass that back-off has put between tries. Returns how many effects wait."""
     database = await connect(server.database_url)
+
+    async def job(db: Transaction) -> int:
+        return len(await db.fetch(_DUE_NOW))
+
     try:
-        return len(await database.write(lambda db: db.fetch(_DUE_NOW)))
+        return await database.write(job)
     finally:
         await database.close()
 

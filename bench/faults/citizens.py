@@ -117,7 +117,7 @@ class Outside:
             try:
                 reply = await self.gateway.post("/graphql", content=body, headers=headers)
                 data = reply.json()["data"]
-                return next(iter(data.values()))  # type: ignore[no-any-return]
+                return next(iter(data.values()))
             except (httpx.HTTPError, ValueError, KeyError, AttributeError):
                 self.cut_off += 1
                 await asyncio.sleep(0.03)

@@ -40,8 +40,8 @@ def _draw_a_key_for_each_call() -> None:
     async def ask(self: Connection, _: str) -> bool:
         return await outcome(self, secrets.token_hex(16))
 
-    Connection.bring_about = tell  # type: ignore[method-assign]
-    Connection.outcome = ask  # type: ignore[method-assign]
+    Connection.bring_about = tell  # type: ignore[method-assign,assignment]
+    Connection.outcome = ask  # type: ignore[method-assign,assignment]
 
 
 def _tell_partners_at_once() -> None:
@@ -76,5 +76,5 @@ def _tell_partners_at_once() -> None:
                 continue
             return
 
-    outbox.put = put  # type: ignore[assignment]
+    outbox.put = put
     delivery.Worker._run = run  # type: ignore[method-assign]  # noqa: SLF001
