@@ -137,10 +137,13 @@ class CardTold:
 
 
 def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold:
-    """`base` as the citizen left it at `base_since`; `events` are those that name this card."""
+    """`base` as the citizen left it at `base_since`; `events` are those that name this card.
+
+    What was taken by then is part of it. What contradicted it then may be taken since.
+    """
     card, outcomes = base, {}
     for kept in events:
-        if kept.outcome is Outcome.TAKEN and kept.received_at < base.base_since:
+        if kept.taken_at is not None and kept.taken_at < base.base_since:
             continue
         outcomes[kept.id] = Outcome.CONTRADICTION
         too_old = kept.event.at + CLOCKS_DIFFER < base.base_since

@@ -159,6 +159,30 @@ async def test_what_the_citizen_did_since_is_not_undone(world: World, active: Fr
     assert (await active.status())["state"] == "LOST"
 
 
+async def test_what_is_taken_after_the_citizen_acted_stays_taken(
+    world: World, active: FrontEnd
+) -> None:
+    """A lock that did not fit a temporary loss fits once the citizen has cancelled that."""
+    await world.advance("active", event="TEMPORARY_LOSS")
+    await world.advance("active", event="LOCK")
+    code = await active.code("CANCEL_LOSS")
+    cancelled = await active.do(
+        "cancelLoss",
+        phone=active.person.phone,
+        cardNumber=active.person.card_number,
+        code=code,
+    )
+    meanwhile = await active.status()
+
+    await world.advance("active", event="TEMPORARY_LOSS")
+    states = [(await active.status())["state"]]
+    await world.advance("active", event="TEMPORARY_LOSS")
+    states.append((await active.status())["state"])
+
+    assert (cancelled["__typename"], meanwhile["state"]) == ("LossCancelled", "ACTIVE")
+    assert states == ["LOCKED", "LOCKED"]
+
+
 async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
