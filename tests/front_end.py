@@ -200,7 +200,7 @@ class World:
                     (
                         tuple(row[name] for name in names)
                         for row in rows
-                        if row.get("action") != BATCH
+                        if "action" not in names or row["action"] != BATCH
                     ),
                     key=repr,
                 )

@@ -28,7 +28,7 @@ class Line:
             "scheme": "ws",
         }
         self._to_app.put_nowait({"type": "websocket.connect"})
-        self.task = asyncio.create_task(
+        self.task: asyncio.Task[None] = asyncio.create_task(
             app(scope, self._to_app.get, self._from_app.put)  # type: ignore[arg-type]
         )
 

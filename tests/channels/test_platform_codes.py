@@ -83,7 +83,7 @@ async def test_wechat_at_the_exchange_of_a_code(
 
 @pytest.mark.parametrize("code", WECHAT)
 async def test_wechat_at_a_message(http: httpx.AsyncClient, wire: respx.Router, code: int) -> None:
-    tokens = wire.post("https://wechat.test/cgi-bin/stable_token").mock(
+    tokens: respx.Route = wire.post("https://wechat.test/cgi-bin/stable_token").mock(
         side_effect=lambda _: _json(access_token=f"t{tokens.call_count}", expires_in=7200)
     )
     sent = wire.post(url__startswith="https://wechat.test/cgi-bin/message/template/send")
@@ -121,7 +121,7 @@ async def test_unionpay_where_a_citizen_signs_in(
 async def test_unionpay_at_a_message(
     http: httpx.AsyncClient, wire: respx.Router, code: str
 ) -> None:
-    tokens = wire.post(unionpay.BASE + "backendToken").mock(
+    tokens: respx.Route = wire.post(unionpay.BASE + "backendToken").mock(
         side_effect=lambda _: _json(
             resp="00", params={"backendToken": f"t{tokens.call_count}", "expiresIn": 7200}
         )

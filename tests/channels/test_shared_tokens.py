@@ -131,6 +131,7 @@ async def test_lies_sealed_and_no_longer_than_it_is_fresh(name: str, redis: Redi
     await worker(Platform(), name).current(NOW)
 
     kept = await redis.get(f"card-gateway:{name}")
+    assert isinstance(kept, bytes)
     lives = await redis.pttl(f"card-gateway:{name}")
 
     assert b"token1" not in kept
@@ -145,6 +146,7 @@ async def test_takes_nothing_from_redis_that_is_not_its_own(
     platform = Platform()
     await worker(platform, name).current(NOW)
     kept = await redis.get(f"card-gateway:{name}")
+    assert isinstance(kept, bytes)
     if damage == "altered":
         await redis.set(f"card-gateway:{name}", kept[:-1] + bytes([kept[-1] ^ 1]))
     elif damage == "garbage":

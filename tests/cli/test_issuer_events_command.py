@@ -93,6 +93,7 @@ def test_shows_looks_again_and_drops_what_is_not_taken(
         ["file-2", "UNLOCK", "CONTRADICTION"],
         ["file-3", "NODE_RESULT", "WAITING"],
     ]
+    assert PERSON.card_number is not None
     assert PERSON.card_number not in "".join(listed)
     assert PERSON.social_security_number not in "".join(listed)
     assert (again.code, again.out) == (0, "WAITING\n")

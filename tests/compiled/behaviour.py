@@ -6,6 +6,7 @@ What a field does follows from its seed alone, so two executors that ask it get 
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from graphql import GraphQLError
@@ -64,7 +65,7 @@ def many(seed: str, make: Callable[[str], Any]) -> Any:
     seeds = [f"{seed}.{index}" for index in range(count)]
     match zlib.crc32(f"kind {seed}".encode()) % 9:
         case 0:
-            return (behave(item, lambda item=item: make(item)) for item in seeds)
+            return (behave(item, partial(make, item)) for item in seeds)
         case 1:
             return tuple(make(item) for item in seeds)
         case 2:
@@ -72,9 +73,7 @@ def many(seed: str, make: Callable[[str], Any]) -> Any:
         case 3:
             return {make(seeds[0]) if seeds else 1: 2} if _is_plain(make, seeds) else 7
         case 4:
-            return [
-                _later(index % 2, lambda item=item: make(item)) for index, item in enumerate(seeds)
-            ]
+            return [_later(index % 2, partial(make, item)) for index, item in enumerate(seeds)]
         case _:
             return [_quietly(item, make) for item in seeds]
 
@@ -100,7 +99,7 @@ async def _later(ticks: int, make: Callable[[], Any]) -> Any:
 async def _asynchronously(seeds: list[str], make: Callable[[str], Any]) -> AsyncIterator[Any]:
     for seed in seeds:
         await asyncio.sleep(0)
-        yield behave(seed, lambda seed=seed: make(seed))
+        yield behave(seed, partial(make, seed))
 
 
 def _raise(error: Exception) -> Any:

@@ -203,7 +203,7 @@ class _Writer:
             VariableDefinitionNode(
                 variable=variable,
                 type=parse_type(type_),
-                default_value=literal if way in (0, 8) else None,
+                default_value=literal if way in (0, 8) else None,  # type: ignore[arg-type]
             )
         )
         return variable

@@ -124,7 +124,7 @@ class Statue(Named):
             f"{self.seed}/weight", lambda: Weight(zlib.crc32(self.seed.encode()) % 60 + 0.5)
         )
 
-    @strawberry.field(permission_classes=[Odds])
+    @strawberry.field(permission_classes=[Odds])  # type: ignore[untyped-decorator]
     def price(self) -> Decimal | None:
         return behave(f"{self.seed}/price", lambda: Decimal("12.50"))
 
@@ -179,7 +179,7 @@ class Room:
     async def next_or_none(self) -> "Room | None":
         return await behave_async(f"{self.seed}/none", lambda: Room(seed=f"{self.seed}y"))
 
-    @strawberry.field(extensions=[Doubled()])
+    @strawberry.field(extensions=[Doubled()])  # type: ignore[untyped-decorator]
     def labels(self, prefix: str = "no.") -> list[str]:
         return behave(f"{self.seed}/labels", lambda: prefix + self.seed)
 

@@ -35,7 +35,7 @@ async def prove(
     executor: type[Executor[Any]] = (
         StrawberryGraphQLCoreExecutionContext if strawberry else IncrementalExecutor
     )
-    options = {"operation_extensions": None} if strawberry else {}
+    options: dict[str, Any] = {"operation_extensions": None} if strawberry else {}
     plan = make_plan(schema, document, None, executor)
     assert plan is not None, case.text
     reference = await _outcome(
@@ -46,7 +46,7 @@ async def prove(
             context,
             dict(case.variables),
             executor_class=executor,
-            is_awaitable=optimized_is_awaitable,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
             **options,
         )
     )

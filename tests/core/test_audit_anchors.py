@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import BindParameter, bindparam, delete, select, text, update
 
 from core import audit_anchors as anchors
 from core.audit import audit_entries, audit_heads
@@ -13,7 +13,7 @@ from core.database import Query
 from tests.core.test_audit import change, found, history
 from tests.front_end import FrontEnd, World
 
-_OF_PERSON = bindparam("of_person")
+_OF_PERSON: BindParameter[int] = bindparam("of_person")
 REMOVE_ENTRIES = Query(delete(audit_entries).where(audit_entries.c.person == _OF_PERSON))
 REMOVE_HEAD = Query(delete(audit_heads).where(audit_heads.c.person == _OF_PERSON))
 REMOVE_ENTRY = Query(

@@ -77,7 +77,7 @@ def test_reads_other_pixels(mode: str) -> None:
     found = decode(stored(picture, kind), 60).picture
 
     assert (found.mode, found.size) == ("RGB", (90, 120))
-    assert min(found.getpixel((80, 110))) > 240  # type: ignore[arg-type, type-var]
+    assert min(found.getpixel((80, 110))) > 240  # type: ignore[arg-type]
 
 
 def test_lays_transparency_on_white() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -140,12 +141,12 @@ async def test_in_the_middle_of_a_run_both_kinds_of_servers_work(
 ) -> None:
     monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 3)
     both = with_new_keys(settings)
+    turned: dict[str, Any] = {
+        ring: Secret(",".join(reversed(getattr(both, ring).reveal().split(",")))) for ring in RINGS
+    }
     old_first = replace(
         both,
-        **{
-            ring: Secret(",".join(reversed(getattr(both, ring).reveal().split(","))))
-            for ring in RINGS
-        },
+        **turned,
     )
 
     await rotate(both, steps=steps)

@@ -287,7 +287,10 @@ def test_every_life_keeps_the_promises_on_sqlite(sqlite_template: Path) -> None:
             shutil.copy(sqlite_template, f"{folder}/gateway.sqlite3")
             yield f"sqlite:///{folder}/gateway.sqlite3"
 
-    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(10, 20))
+    run_state_machine_as_test(
+        lambda: LifeCycle(database),  # type: ignore[arg-type]
+        settings=lives(10, 20),
+    )
 
 
 @pytest.mark.filterwarnings("default::pytest.PytestWarning")
@@ -299,4 +302,7 @@ def test_every_life_keeps_the_promises_on_postgres(postgres_template: str) -> No
         yield f"{POSTGRES_URL}/{name}"
         asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
 
-    run_state_machine_as_test(lambda: LifeCycle(database), settings=lives(2, 10))
+    run_state_machine_as_test(
+        lambda: LifeCycle(database),  # type: ignore[arg-type]
+        settings=lives(2, 10),
+    )

@@ -175,9 +175,9 @@ async def test_says_so_when_the_store_refuses_or_is_gone(s3: S3Server, tmp_path:
     (tmp_path / "a file").touch()
     wrong_key = s3.settings(objects_s3_secret_access_key=Secret("wrong"))
     gone = s3.settings(objects_s3_endpoint=f"http://127.0.0.1:{free_port()}")
-    no_folder = {"objects_dir": tmp_path / "a file" / "objects"}
+    no_folder: dict[str, Any] = {"objects_dir": tmp_path / "a file" / "objects"}
 
     for given in (wrong_key, gone, no_folder):
-        settings = replace(settings_for(f"sqlite:///{tmp_path}/unused", tmp_path), **given)  # type: ignore[arg-type]
+        settings = replace(settings_for(f"sqlite:///{tmp_path}/unused", tmp_path), **given)
         with pytest.raises(ObjectsUnavailable):
             await Objects(settings, _vault(settings)).put(A_PICTURE, 1, NOW)

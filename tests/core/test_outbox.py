@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -42,8 +43,8 @@ async def tools(settings: Settings) -> AsyncIterator[Tools]:
         tools.studio.close()
 
 
-def settings_with(settings: Settings, **changes: object) -> Settings:
-    return replace(settings, **changes)  # type: ignore[type-var, misc]
+def settings_with(settings: Settings, **changes: Any) -> Settings:
+    return replace(settings, **changes)
 
 
 @pytest.fixture
@@ -179,8 +180,8 @@ async def test_a_partner_that_is_down_is_asked_again_later(
     worker = Worker(db, tools, {}, clock)
     with respx.mock(base_url=SMS, assert_all_called=False) as sms:
         answer = {"side_effect": down} if isinstance(down, Exception) else {"return_value": down}
-        route = sms.post("/messages").mock(**answer)  # type: ignore[arg-type]
-        outcome = sms.post("/outcome").mock(**answer)  # type: ignore[arg-type]
+        route = sms.post("/messages").mock(**answer)
+        outcome = sms.post("/outcome").mock(**answer)
         await worker.deliver_due()
         row = (await db.fetch(ROWS))[0]
         up = {"side_effect": None}
@@ -264,7 +265,7 @@ async def test_a_payload_is_sealed_and_bound_to_its_row(db: Database, tools: Too
 
 # --- outcomes that are unknown ---------------------------------------------------------------
 
-UNKNOWN = {
+UNKNOWN: dict[str, httpx.Response | Exception] = {
     "late": httpx.ReadTimeout("late"),
     "broken": httpx.Response(500, text="oops"),
     "garbage": httpx.Response(200, text="<html>"),

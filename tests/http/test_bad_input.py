@@ -64,7 +64,7 @@ async def test_a_wrong_field_is_named_and_costs_no_code(
     assert (await citizen.bind(good))["__typename"] == "CardBound"
 
 
-FORM = {
+FORM: dict[str, Any] = {
     "postalCode": "610000",
     "socialInsuranceNumber": "",
     "educationCode": "21",

@@ -15,6 +15,7 @@ from starlette.types import Message
 
 from core.settings import Settings
 from gateway.http import front_door
+from gateway.http.bad_requests import BadRequest
 from gateway.http.origins import Origins, normal_origin
 from tests.conftest import ADDRESS, settings_for
 from tests.front_end import FrontEnd, World
@@ -259,7 +260,7 @@ def test_no_name_can_be_rebound_to_the_gateway(
     if allowed:
         assert origins.channels_of(headers) is None
     else:
-        with pytest.raises(front_door.BadRequest):
+        with pytest.raises(BadRequest):
             origins.channels_of(headers)
 
 

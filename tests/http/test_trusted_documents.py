@@ -12,7 +12,8 @@ import pytest
 
 from core.settings import SettingsError
 from gateway.http import documents
-from gateway.http.bad_requests import GRAPHQL_JSON
+from gateway.http.bad_requests import GRAPHQL_JSON, BadRequest
+from gateway.http.parameters import Parameters
 from tests.conftest import ADDRESS, running, settings_for
 from tests.sockets import socket
 
@@ -229,7 +230,7 @@ def test_only_the_last_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = documents.Documents({}, only_trusted=False)
 
     def ask(text: str, query: str | None) -> str:
-        return kept.text_of(documents.Parameters(query=query, extensions=apollo(text)))
+        return kept.text_of(Parameters(query=query, extensions=apollo(text)))
 
     for n in range(100):
         ask(f"{{ a{n} }}", f"{{ a{n} }}")
@@ -237,7 +238,7 @@ def test_only_the_last_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert ask("{ a99 }", None) == "{ a99 }"
     for forgotten in ("{ a0 }", "{ a89 }", "x" * 20_000):
-        with pytest.raises(documents.BadRequest):
+        with pytest.raises(BadRequest):
             ask(forgotten, None)
 
 

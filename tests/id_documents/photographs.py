@@ -74,7 +74,7 @@ def photograph(card: Image.Image, scene: Scene) -> Photograph:
     if scene.grey:
         lit[:] = (lit @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
     lit = _focused(lit, scene, corners, chance)
-    lit += cv2.randn(np.empty_like(lit), 0, scene.noise)
+    lit += cv2.randn(np.empty_like(lit), 0, scene.noise)  # type: ignore[call-overload]
     picture = np.clip(lit, 0, 255).astype(np.uint8)
     _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, scene.quality])
     return Photograph(encoded.tobytes(), corners, scene)
@@ -124,11 +124,15 @@ def _rotation(tilt: float, pan: float, roll: float) -> Floats:
     return about_x @ about_y @ about_z
 
 
+def _length(vector: Floats) -> float:
+    return float(np.linalg.norm(vector))
+
+
 def _laid(
     card: Image.Image, corners: Floats, width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The card as the camera sees it, and how much of each pixel it covers."""
-    size = max(np.linalg.norm(corners[0] - corners[1]), 1.0)
+    size = max(_length(corners[0] - corners[1]), 1.0)
     sharp = np.array(card)
     if size < WIDTH:
         scaled = (round(size), round(size * HEIGHT / WIDTH))
@@ -137,9 +141,8 @@ def _laid(
     corners_of_card = np.array([(0, 0), (w, 0), (w, h), (0, h)], np.float32) - 0.5
     matrix = cv2.getPerspectiveTransform(corners_of_card, corners.astype(np.float32))
     seen = cv2.warpPerspective(sharp, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    seen = seen.astype(np.float32)
-    mask = seen[..., 3:] / 255
-    return seen[..., :3], mask
+    pixels = seen.astype(np.float32)
+    return pixels[..., :3], pixels[..., 3:] / np.float32(255)
 
 
 # --- light and lens ------------------------------------------------------------------------
@@ -169,7 +172,7 @@ def _table(kind: str, width: int, height: int, chance: np.random.Generator) -> P
             chance.normal(0, 1, (7, 7)), (width, height), interpolation=cv2.INTER_CUBIC
         )
         table += 16 * folds[..., None].astype(np.float32)
-    table += cv2.randn(np.empty_like(table), 0, 3)
+    table += cv2.randn(np.empty_like(table), 0, 3)  # type: ignore[call-overload]
     if kind == "cluttered":
         _clutter(table, chance)
     return np.clip(table, 0, 255).astype(np.uint8)
@@ -190,7 +193,7 @@ def _clutter(table: NDArray[np.float32], chance: np.random.Generator) -> None:
 
 def _shadow(table: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
     soft = cv2.GaussianBlur(np.roll(mask[..., 0], (7, 5), (0, 1)), (0, 0), 9)
-    return table * (1 - 0.35 * soft[..., None])
+    return (table * (1 - 0.35 * soft[..., None])).astype(np.float32)
 
 
 def _light(
@@ -215,17 +218,16 @@ def _glared(
     axes = (round(short * stretch), round(short))
     cv2.ellipse(spot, (int(x), int(y)), axes, float(chance.uniform(0, 180)), 0, 360, 1.0, -1)
     rim = cv2.GaussianBlur(spot, (0, 0), max(short * 0.25, 1))
-    return lit + 400 * np.maximum(spot, rim)[..., None] * mask
+    return (lit + 400 * np.maximum(spot, rim)[..., None] * mask).astype(np.float32)
 
 
 def _focused(
     lit: NDArray[np.float32], scene: Scene, corners: Floats, chance: np.random.Generator
 ) -> NDArray[np.float32]:
     """`blur` is the sigma of a lens out of focus, `motion` the way of a hand that moved."""
-    scale = max(np.linalg.norm(corners[0] - corners[1]), np.linalg.norm(corners[1] - corners[2]))
-    scale /= 1000
+    scale = max(_length(corners[0] - corners[1]), _length(corners[1] - corners[2])) / 1000
     lens = 0.6
-    lit = cv2.GaussianBlur(lit, (0, 0), max(lens, scene.blur * scale))
+    lit = cv2.GaussianBlur(lit, (0, 0), max(lens, scene.blur * scale)).astype(np.float32)
     if scene.motion * scale >= 1:
         length = round(scene.motion * scale) + 1
         kernel = np.zeros((length, length), np.float32)
@@ -238,7 +240,7 @@ def _focused(
             np.round(middle + reach).astype(int).tolist(),
             1.0,
         )
-        lit = cv2.filter2D(lit, -1, kernel / kernel.sum())
+        lit = cv2.filter2D(lit, -1, kernel / kernel.sum()).astype(np.float32)
     return lit
 
 

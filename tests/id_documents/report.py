@@ -79,8 +79,7 @@ def truth_of(card: IdCard, side: Side) -> dict[str, str]:
 
 def main(photographs: int) -> None:
     chance = random.Random(2026)
-    accepted, caught, sides, read, all_of = Counter(), Counter(), Counter(), Counter(), Counter()
-    wrongly_told = Counter[str]()
+    accepted, caught, sides, read, all_of, wrongly_told = (Counter[str]() for _ in range(6))
     errors: list[float] = []
     review_seconds: list[float] = []
     read_seconds: list[float] = []

@@ -95,7 +95,7 @@ def test_reads_a_photographed_card(seed: int) -> None:
 
     card = somebody(seed)
     scene = Scene(table="dark", light=0.95, blur=0.8, tilt=10, pan=8, roll=6, seed=seed)
-    found = {}
+    found: dict[str, str] = {}
     for side in Side:
         document = reviewed(side, dataclasses.replace(scene, noise=3.0), seed=seed)
         found |= told(read_document(document.data, side, TODAY))

@@ -145,7 +145,12 @@ def test_the_issuers_events_are_those_of_its_document() -> None:
 
     for body in (node, card, {"events": [node, card]}):
         check(whole, schema, body)
-    for wrong in (node | {"result": "RAIN"}, card | {"type": "BURN"}, {"events": []}):
+    wrongs: tuple[dict[str, Any], ...] = (
+        node | {"result": "RAIN"},
+        card | {"type": "BURN"},
+        {"events": []},
+    )
+    for wrong in wrongs:
         with pytest.raises(ValidationError):
             check(whole, schema, wrong)
 

@@ -39,7 +39,7 @@ PERSONAL = (NUMBER, NAME, PHONE, "SAMPLE079", "483920")
 TLS = ssl.create_default_context()
 """Building one takes long enough to be done once."""
 
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "sms_url": "https://sms.test",
     "sms_token": Secret("token-sms"),
     "population_registry_url": "https://population.test",

@@ -118,9 +118,9 @@ def a_person(rng: Generator) -> Person:
     shape = rng.dirichlet([0.6] * 12)
     return Person(
         shape=tuple(shape),
-        skin=tuple(SKIN * rng.uniform(0.45, 1.1) * rng.uniform(0.95, 1.05, 3)),  # type: ignore[arg-type]
+        skin=tuple(SKIN * rng.uniform(0.45, 1.1) * rng.uniform(0.95, 1.05, 3)),
         hair=HAIR[rng.integers(len(HAIR))],
-        clothes=tuple(rng.uniform(0.02, 0.45, 3)),  # type: ignore[arg-type]
+        clothes=tuple(rng.uniform(0.02, 0.45, 3)),
         hair_depth=rng.uniform(0.04, 0.2),
         long_hair=bool(rng.random() < 0.4),
         glasses=bool(rng.random() < 0.2),
@@ -343,7 +343,7 @@ def too_dark(scene: Scene) -> None:
         scene.light, strength=float(scene.rng.uniform(0.015, 0.045) / scene.person.skin[1])
     )
     if scene.rng.random() < 0.5:
-        scene.wall = tuple(np.array(scene.wall) * 0.2)  # type: ignore[assignment]
+        scene.wall = tuple(np.array(scene.wall) * 0.2)
 
 
 def too_bright(scene: Scene) -> None:

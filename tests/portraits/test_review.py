@@ -1,6 +1,7 @@
 """The review against portraits whose truth is known: the quick part of `make portraits-report`."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from core.portraits.advice import advice
 from core.portraits.standard import CROWN, EYE_LINE, EYE_X, FACE_WIDTH, HEIGHT
 from core.portraits.verdict import Check, CheckCode, ProcessedPortrait
 from tests.portraits import scenes
+from tests.portraits.heads import Pose
 
 LIMITS = (14 * 1024, 40 * 1024)
 
@@ -111,7 +113,7 @@ def test_a_head_cut_off_is_not_called_too_small_besides() -> None:
 
 def test_levels_the_eyes() -> None:
     scene = scenes.good_scene(np.random.default_rng(7))
-    scene.pose = scenes.Pose(roll=10)
+    scene.pose = Pose(roll=10)
 
     found = reviewed(scenes.picture("leaning", scene).data)
 
@@ -123,7 +125,7 @@ def test_levels_the_eyes() -> None:
 
 def test_keeps_the_shirt_white_as_the_wall() -> None:
     scene = scenes.good_scene(np.random.default_rng(8))
-    scene.person = scenes.replace(scene.person, clothes=(0.8, 0.8, 0.8), long_hair=False)
+    scene.person = replace(scene.person, clothes=(0.8, 0.8, 0.8), long_hair=False)
     scene.wall = (0.9, 0.9, 0.9)
 
     found = reviewed(scenes.picture("white shirt", scene).data)

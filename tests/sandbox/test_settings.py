@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,11 +8,11 @@ from sandbox.settings import sandbox_settings
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> dict[str, object]:
+def given(tmp_path: Path) -> dict[str, Any]:
     return {"objects_dir": tmp_path / "objects", "port": 8123}
 
 
-def test_nothing_is_missing_in_the_sandbox(given: dict[str, object]) -> None:
+def test_nothing_is_missing_in_the_sandbox(given: dict[str, Any]) -> None:
     settings = sandbox_settings(Settings(**given))
 
     assert settings.missing() == []
@@ -19,7 +20,7 @@ def test_nothing_is_missing_in_the_sandbox(given: dict[str, object]) -> None:
     assert settings.introspection
 
 
-def test_every_address_leads_into_the_sandbox(given: dict[str, object]) -> None:
+def test_every_address_leads_into_the_sandbox(given: dict[str, Any]) -> None:
     settings = sandbox_settings(Settings(**given))
 
     root = "http://127.0.0.1:8123/sandbox"
@@ -33,7 +34,7 @@ def test_every_address_leads_into_the_sandbox(given: dict[str, object]) -> None:
     assert settings.ping_an_url == f"{root}/platforms/ping-an"
 
 
-def test_keys_are_drawn_once_and_kept(given: dict[str, object], tmp_path: Path) -> None:
+def test_keys_are_drawn_once_and_kept(given: dict[str, Any], tmp_path: Path) -> None:
     first = sandbox_settings(Settings(**given))
     second = sandbox_settings(Settings(**given))
 
@@ -42,8 +43,12 @@ def test_keys_are_drawn_once_and_kept(given: dict[str, object], tmp_path: Path) 
     assert (tmp_path / "sandbox-keys.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_the_environment_gives_stays(given: dict[str, object]) -> None:
-    own = {"sms_url": "https://sms.test", "wechat_app_id": "wx-own", "introspection": False}
+def test_what_the_environment_gives_stays(given: dict[str, Any]) -> None:
+    own: dict[str, Any] = {
+        "sms_url": "https://sms.test",
+        "wechat_app_id": "wx-own",
+        "introspection": False,
+    }
 
     settings = sandbox_settings(Settings(**given, **own))
 
@@ -54,7 +59,7 @@ def test_what_the_environment_gives_stays(given: dict[str, object]) -> None:
 
 
 def test_the_citizen_may_be_sent_back_to_this_machine_and_the_public_host(
-    given: dict[str, object],
+    given: dict[str, Any],
 ) -> None:
     local = sandbox_settings(Settings(**given))
     public = sandbox_settings(Settings(**given, public_url="https://cards.test:8443"))

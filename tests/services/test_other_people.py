@@ -89,10 +89,10 @@ TRIES: dict[str, Try] = {
         f'{{ insurances(cardNumber: "{k.card}") {{ __typename {REFUSAL} }} }}',
         {},
     ),
-    "reissueCard": lambda k: form(
-        "reissueCard",
-        **{name: of(v) for name, v in reissue_of(PERSONAS["lost"], phone=k.phone).items()},
-    )(k),
+    "reissueCard": lambda k: (
+        f"mutation($i: ReissueCardInput!) {{ reissueCard(input: $i) {{ __typename {REFUSAL} }} }}",
+        {"i": reissue_of(PERSONAS["lost"], phone=k.phone)},
+    ),
     "applyCard": lambda k: (
         f"mutation($i: ApplyCardInput!) {{ applyCard(input: $i) {{ __typename {REFUSAL} }} }}",
         {"i": application_of(PERSONAS["no-card"], name=k.name, idNumber=k.number, phone=k.phone)},

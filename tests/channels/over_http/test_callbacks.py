@@ -252,6 +252,7 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
 
 async def _change_password(citizen: FrontEnd) -> None:
     old, new = citizen.person.service_password, "60318527"
+    assert old is not None
     given = {"oldPassword": old, "newPassword": new, "confirmPassword": new}
     answer = await citizen.do("changePassword", **given)
     assert answer["__typename"] == "PasswordChanged", answer

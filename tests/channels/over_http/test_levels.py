@@ -36,6 +36,7 @@ def needed(field: GraphQLField) -> str | None:
     assert field.ast_node is not None
     for directive in field.ast_node.directives or ():
         if directive.name.value == "needs":
+            assert directive.arguments
             return str(directive.arguments[0].value.to_dict()["value"])
     return None
 

@@ -138,7 +138,8 @@ async def test_no_service_is_reached_before_the_person_is_known(world: World) ->
 def test_each_refusal_can_be_read_in_both_languages(code: RefusalCode) -> None:
     kind = BY_CODE[code]
     names = {name for text in (kind.text.zh, kind.text.en) for name in _names(text)}
-    refusal = kind(**{name: Text("某项。", "Something.") for name in names})
+    given: dict[str, Any] = dict.fromkeys(names, Text("某项。", "Something."))
+    refusal = kind(**given)
 
     chinese, english = refusal.message(Language.ZH), refusal.message(Language.EN)
 
