@@ -139,15 +139,18 @@ class CardTold:
 def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold:
     """`base` as the citizen left it at `base_since`; `events` are those that name this card.
 
-    What was taken by then is part of it. What contradicted it then may be taken since.
+    What had come by then happened before, and so did what the issuer dates no later than that: it
+    changes nothing any more. Of the rest the issuer's clock tells, with some leave.
     """
-    card, outcomes = base, {}
+    settled = [kept for kept in events if kept.received_at < base.base_since]
+    settled_at = max((kept.event.at for kept in settled), default=0)
+    oldest = max(base.base_since - CLOCKS_DIFFER, settled_at + 1)
+    card, outcomes = base, {kept.id: kept.outcome for kept in settled}
     for kept in events:
-        if kept.taken_at is not None and kept.taken_at < base.base_since:
+        if kept.received_at < base.base_since:
             continue
         outcomes[kept.id] = Outcome.CONTRADICTION
-        too_old = kept.event.at + CLOCKS_DIFFER < base.base_since
-        if too_old or kept.event.at > now + CLOCKS_DIFFER:
+        if not oldest <= kept.event.at <= now + CLOCKS_DIFFER:
             continue
         try:
             card = _moved(card.lapsed(kept.event.at), kept.event)

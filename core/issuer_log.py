@@ -36,7 +36,6 @@ issuer_events = Table(
     Column("type", String(24), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("outcome", String(24), nullable=False),
-    Column("taken_at", BigInteger),
     Column("citizen_id", BigInteger),
     Column("at", BigInteger),
     Column("content", LargeBinary),
@@ -88,11 +87,11 @@ class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class KeptEvent:
-    """An event, what has become of it so far, and since when it is taken if it is."""
+    """An event, when it came, and what has become of it so far."""
 
     event: IssuerEvent = field(repr=False)
+    received_at: Instant
     outcome: Outcome
-    taken_at: Instant | None
 
     @property
     def id(self) -> str:
@@ -110,11 +109,7 @@ _ADD = insert_into(issuer_events)
 _SETTLE = Query(
     update(issuer_events)
     .where(issuer_events.c.id == bindparam("event_id"))
-    .values(
-        outcome=bindparam("new_outcome"),
-        taken_at=bindparam("since"),
-        citizen_id=bindparam("person"),
-    )
+    .values(outcome=bindparam("new_outcome"), citizen_id=bindparam("person"))
 )
 _OPEN = Query(
     select(
@@ -150,7 +145,7 @@ async def of_persons(
     found: dict[int, list[KeptEvent]] = {}
     for row in await fetch_any(db, _OF_PERSONS, persons):
         if row["content"] is not None:
-            kept = KeptEvent(_opened(row, vault), Outcome(row["outcome"]), row["taken_at"])
+            kept = KeptEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
             found.setdefault(row["citizen_id"], []).append(kept)
     for events in found.values():
         events.sort(key=lambda kept: kept.place)
@@ -171,7 +166,6 @@ async def add(
             "type": event.type.value,
             "received_at": now,
             "outcome": (Outcome.UNKNOWN_SUBJECT if person is None else Outcome.WAITING).value,
-            "taken_at": None,
             "citizen_id": person,
             "at": event.at,
             "content": vault.seal(
@@ -183,18 +177,11 @@ async def add(
     await db.execute_many(_ADD, rows)
 
 
-async def settle(
-    db: Transaction, outcomes: Sequence[tuple[str, Outcome, int]], now: Instant
-) -> None:
+async def settle(db: Transaction, outcomes: Sequence[tuple[str, Outcome, int]]) -> None:
     await db.execute_many(
         _SETTLE,
         [
-            {
-                "event_id": event_id,
-                "new_outcome": outcome.value,
-                "since": now if outcome is Outcome.TAKEN else None,
-                "person": person,
-            }
+            {"event_id": event_id, "new_outcome": outcome.value, "person": person}
             for event_id, outcome, person in outcomes
         ],
     )

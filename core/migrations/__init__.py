@@ -12,7 +12,7 @@ from core.database import DatabaseUnavailable, Query, connect
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0011"
+HEAD = "0010"
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
 

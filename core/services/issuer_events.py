@@ -260,7 +260,7 @@ async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
                 notes.append(_note_of(unit, person, kept.event, outcome))
         notes += person.notes
     if changed:
-        await issuer_log.settle(unit.db, changed, unit.now)
+        await issuer_log.settle(unit.db, changed)
     if notes:
         await audit.append(unit.db, unit.tools.seals, notes)
 

@@ -159,28 +159,29 @@ async def test_what_the_citizen_did_since_is_not_undone(world: World, active: Fr
     assert (await active.status())["state"] == "LOST"
 
 
-async def test_what_is_taken_after_the_citizen_acted_stays_taken(
+async def test_what_came_before_the_citizen_acted_is_not_looked_at_again(
     world: World, active: FrontEnd
 ) -> None:
-    """A lock that did not fit a temporary loss fits once the citizen has cancelled that."""
-    await world.advance("active", event="TEMPORARY_LOSS")
-    await world.advance("active", event="LOCK")
-    code = await active.code("CANCEL_LOSS")
-    cancelled = await active.do(
-        "cancelLoss",
-        phone=active.person.phone,
-        cardNumber=active.person.card_number,
-        code=code,
-    )
-    meanwhile = await active.status()
+    """An unlock came before its lock; meanwhile the citizen cancelled a temporary loss."""
+    now = datetime.now(UTC)
 
-    await world.advance("active", event="TEMPORARY_LOSS")
-    states = [(await active.status())["state"]]
-    await world.advance("active", event="TEMPORARY_LOSS")
-    states.append((await active.status())["state"])
+    async def happened(kind: str, minutes_ago: int) -> tuple[str, str]:
+        at = (now - timedelta(minutes=minutes_ago)).isoformat()
+        told = await outcomes(world, card_event(kind, "active", at=at))
+        return told[0], (await active.status())["state"]
 
-    assert (cancelled["__typename"], meanwhile["state"]) == ("LossCancelled", "ACTIVE")
-    assert states == ["LOCKED", "LOCKED"]
+    before = [await happened("TEMPORARY_LOSS", 4), await happened("UNLOCK", 2)]
+    given = {"phone": active.person.phone, "cardNumber": active.person.card_number or ""}
+    await active.do("cancelLoss", **given, code=await active.code("CANCEL_LOSS"))
+    since = [await happened("LOCK", 3), *[await happened("TEMPORARY_LOSS", 0) for _ in "12"]]
+
+    assert before == [("TAKEN", "TEMPORARILY_LOST"), ("CONTRADICTION", "TEMPORARILY_LOST")]
+    assert since == [
+        ("CONTRADICTION", "ACTIVE"),
+        ("TAKEN", "TEMPORARILY_LOST"),
+        ("CONTRADICTION", "TEMPORARILY_LOST"),
+    ]
+    assert [outcome for _, outcome in await open_events(world)] == ["CONTRADICTION"] * 3
 
 
 async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> None:
