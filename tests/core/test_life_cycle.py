@@ -41,7 +41,8 @@ T = TypeVar("T")
 
 START = datetime(2035, 1, 15, 4, 0, tzinfo=UTC)
 """After the template was made: ids rise with time, and the newest is told by its id."""
-SESSION_LASTS = timedelta(minutes=110)
+SESSION_LASTS = timedelta(minutes=50)
+"""UnionPay's tokens last an hour, and no session lasts longer than its token."""
 
 PERSONAS = ("active", "sealed", "lost", "temporarily-lost", "in-production")
 EVENTS = ("TEMPORARY_LOSS", "LOCK", "UNLOCK", "TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL")
