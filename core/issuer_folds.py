@@ -10,16 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.cards import Card
-from core.clock import MINUTE, Instant
+from core.clock import Instant
 from core.errors import Refusal
 from core.forms import normal_card_number
-from core.issuer_log import IssuerEvent, IssuerEventType, KeptEvent, Outcome
+from core.issuer_log import CLOCKS_DIFFER, IssuerEvent, IssuerEventType, KeptEvent, Outcome
 from core.masking import without_numbers
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
-
-CLOCKS_DIFFER = 5 * MINUTE
-"""By how much the issuer's clock may differ from ours."""
-
 
 # --- an order ------------------------------------------------------------------------------
 
@@ -143,7 +139,7 @@ def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold
     changes nothing any more. Of the rest the issuer's clock tells, with some leave.
     """
     settled = [kept for kept in events if kept.received_at < base.base_since]
-    settled_at = max((kept.event.at for kept in settled), default=0)
+    settled_at = max((kept.event.at for kept in settled if not kept.lies_ahead), default=0)
     oldest = max(base.base_since - CLOCKS_DIFFER, settled_at + 1)
     card, outcomes = base, {kept.id: kept.outcome for kept in settled}
     for kept in events:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.clock import Instant
+from core.clock import MINUTE, Instant
 from core.database import Query, Reader, Row, Transaction, insert_into, metadata
 from core.encryption import Vault
 from core.lists import any_of, fetch_any
@@ -47,6 +47,10 @@ issuer_events = Table(
         postgresql_where=text("outcome <> 'TAKEN'"),
     ),
 )
+
+
+CLOCKS_DIFFER = 5 * MINUTE
+"""By how much the issuer's clock may differ from ours."""
 
 
 class IssuerEventType(StrEnum):
@@ -96,6 +100,11 @@ class KeptEvent:
     @property
     def id(self) -> str:
         return self.event.id
+
+    @property
+    def lies_ahead(self) -> bool:
+        """It came before it can have happened."""
+        return self.event.at > self.received_at + CLOCKS_DIFFER
 
     @property
     def place(self) -> tuple[Instant, str]:

@@ -21,8 +21,8 @@ from core.clock import Instant, china_date
 from core.confirmation import Confirmation
 from core.database import Query
 from core.forms import normal_card_number
-from core.issuer_folds import CLOCKS_DIFFER, OrderTold, tell_card, tell_order
-from core.issuer_log import IssuerEvent, IssuerEventType, KeptEvent, Outcome
+from core.issuer_folds import OrderTold, tell_card, tell_order
+from core.issuer_log import CLOCKS_DIFFER, IssuerEvent, IssuerEventType, KeptEvent, Outcome
 from core.lists import any_of, fetch_any
 from core.notification_settings import Notice
 from core.production import NODES, NodeResult, NodeState, ProductionOrder

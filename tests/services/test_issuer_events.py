@@ -197,6 +197,17 @@ async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> No
     assert (await active.status())["state"] == "ACTIVE"
 
 
+async def test_what_lies_ahead_holds_nothing_up(world: World, active: FrontEnd) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    await outcomes(world, card_event("LOCK", "active", at=tomorrow))
+    await active.do("reportLoss", phone=active.person.phone, code=await active.code("REPORT_LOSS"))
+
+    answered = await outcomes(world, card_event("CANCEL", "active"))
+
+    assert answered == ["TAKEN"]
+    assert (await active.status())["state"] == "CANCELLED"
+
+
 async def test_takes_one_event_without_a_batch(world: World, active: FrontEnd) -> None:
     body = json.dumps(card_event("LOCK", "active")).encode()
 
