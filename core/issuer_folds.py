@@ -135,12 +135,12 @@ class CardTold:
 def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold:
     """`base` as the citizen left it at `base_since`; `events` are those that name this card.
 
-    What had come by then happened before, and so did what the issuer dates no later than that: it
-    changes nothing any more. Of the rest the issuer's clock tells, with some leave.
+    What had come by then happened before, and so did what the issuer dates before that: it changes
+    nothing any more. Of the rest the issuer's clock tells, with some leave.
     """
     settled = [kept for kept in events if kept.received_at < base.base_since]
     settled_at = max((kept.event.at for kept in settled if not kept.lies_ahead), default=0)
-    oldest = max(base.base_since - CLOCKS_DIFFER, settled_at + 1)
+    oldest = max(base.base_since - CLOCKS_DIFFER, settled_at)
     card, outcomes = base, {kept.id: kept.outcome for kept in settled}
     for kept in events:
         if kept.received_at < base.base_since:
