@@ -30,7 +30,6 @@ from gateway.http.budgets import Standing
 from gateway.http.fast_lane import Admitted, Answer, FastLane
 from gateway.http.graphql import authenticate
 
-_RUN = FastLane.run
 _SECONDS_TO_FILE = 8
 
 
@@ -108,7 +107,6 @@ def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitSta
     for step in STEPS:
         program = (sys.executable, "-m", "bench.budget", "--step", step)
         server = servers[step] = Server(folder, program=program, worker="false")
-        server.more["PYTHONPATH"] = str(Path.cwd())
         server.start(core=core)
         running.callback(server.stop)
     found: dict[str, list[float]] = {step: [] for step in STEPS}
@@ -119,10 +117,11 @@ def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitSta
             load = run(folder, server.url, "/graphql", operation, requests, seconds, load_core)
             if load.wrong:
                 raise SystemExit(f"{step}: {load.wrong} wrong answers")
-            if step in _WITH_REST and number:
+            if not number:
+                continue
+            if step in _WITH_REST:
                 time.sleep(FILE_SECONDS + _SECONDS_TO_FILE)
-            if number:
-                found[step].append((server.cpu_seconds() - before) / load.requests * 1e6)
+            found[step].append((server.cpu_seconds() - before) / load.requests * 1e6)
         print(f"  round {number} of {given.rounds}", flush=True)
     print(f"\n{'up to and with':38}{'CPU µs':>8}{'adds':>8}")
     last = 0.0

@@ -130,7 +130,6 @@ class Site:
         for name, kind in (("A", "starlette"), ("B", "strawberry")):
             program = (sys.executable, "-m", "bench.rivals", kind)
             self.variants[name] = Server(folder, given.database, program=program)
-            self.variants[name].more["PYTHONPATH"] = str(Path.cwd())
         self._start(self.platform, self.load_core, running)
         for name, server in self.variants.items():
             server.more |= unionpay

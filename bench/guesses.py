@@ -77,7 +77,7 @@ async def guess_all(given: argparse.Namespace, folder: Path, control: bool) -> b
     if control:
         program = (sys.executable, "-m", "bench.unguarded")
         server = Server(folder, given.database_url, program=program, **options)
-        server.given |= {"CONTROL": "guesses", "PYTHONPATH": str(Path(__file__).parents[1])}
+        server.given["CONTROL"] = "guesses"
     else:
         server = Server(folder, given.database_url, **options)
     server.start()

@@ -42,8 +42,8 @@ from sandbox.issuer import signed_headers
 
 BATCH = 1_000
 _OURS = "SBK20260101"
-_BANK = "SAMPLE-ICBC"
 """With this the orders' numbers begin; the sandbox's personas have others."""
+_BANK = "SAMPLE-ICBC"
 
 Event = dict[str, Any]
 

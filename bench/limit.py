@@ -9,7 +9,6 @@ from an ASGI application of three lines over uvicorn. Prints medians of CPU µs 
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import httptools
 import uvicorn
 import uvloop
 
-from bench.compare import OPERATIONS
+from bench.compare import OPERATIONS, two_cores
 from bench.load import line, run
 from bench.server import Server
 from core.settings import Settings
@@ -67,16 +66,16 @@ def serve(kind: str, port: int) -> None:
 
 
 def measure(kind: str, seconds: int, rounds: int) -> float:
-    cores, found = sorted(os.sched_getaffinity(0)), []
+    core, load_core = two_cores()
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), program=(sys.executable, "-m", "bench.limit", kind))
-        server.more["PYTHONPATH"] = str(Path.cwd())
-        server.start(core=cores[0])
+        server.start(core=core)
         requests = [line(_TOKEN, OPERATIONS[0].document)]
         for _ in range(rounds):
             before = server.cpu_seconds()
             load = run(
-                Path(folder), server.url, "/graphql", OPERATIONS[0], requests, seconds, cores[-1]
+                Path(folder), server.url, "/graphql", OPERATIONS[0], requests, seconds, load_core
             )
             found.append((server.cpu_seconds() - before) / load.requests * 1e6)
         server.stop()

@@ -288,7 +288,7 @@ async def race(given: argparse.Namespace, folder: Path, control: bool) -> bool:
     if control:
         program = (sys.executable, "-m", "bench.unguarded")
         server = Server(folder, given.database_url, program=program, **options)
-        server.given |= {"CONTROL": "racers", "PYTHONPATH": str(Path(__file__).parents[1])}
+        server.given["CONTROL"] = "racers"
     else:
         server = Server(folder, given.database_url, **options)
     server.start()

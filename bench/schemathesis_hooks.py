@@ -38,11 +38,7 @@ class Session:
         persona = PERSONAS[self._count % len(PERSONAS)]
         self._count += 1
         chosen: dict[str, Any] = {"channel": "UNIONPAY", "persona": persona}
-        handed = requests.post(
-            f"{BASE}/sandbox/authorize",
-            json=chosen,
-            timeout=10,
-        ).json()
+        handed = requests.post(f"{BASE}/sandbox/authorize", json=chosen, timeout=10).json()
         body: dict[str, Any] = {
             "query": _SIGN_IN,
             "variables": {"i": {"channel": "UNIONPAY", **handed}},

@@ -139,14 +139,14 @@ def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold
     nothing any more. Of the rest the issuer's clock tells, with some leave.
     """
     settled = [kept for kept in events if kept.received_at < base.base_since]
-    settled_at = max((kept.event.at for kept in settled if not kept.lies_ahead), default=0)
-    oldest = max(base.base_since - CLOCKS_DIFFER, settled_at)
+    happened = [kept.event.at for kept in settled if not kept.lies_ahead_of(kept.received_at)]
+    oldest = max([base.base_since - CLOCKS_DIFFER, *happened])
     card, outcomes = base, {kept.id: kept.outcome for kept in settled}
     for kept in events:
-        if kept.received_at < base.base_since:
+        if kept.id in outcomes:
             continue
         outcomes[kept.id] = Outcome.CONTRADICTION
-        if not oldest <= kept.event.at <= now + CLOCKS_DIFFER:
+        if kept.event.at < oldest or kept.lies_ahead_of(now):
             continue
         try:
             card = _moved(card.lapsed(kept.event.at), kept.event)

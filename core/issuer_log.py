@@ -101,10 +101,9 @@ class KeptEvent:
     def id(self) -> str:
         return self.event.id
 
-    @property
-    def lies_ahead(self) -> bool:
-        """It came before it can have happened."""
-        return self.event.at > self.received_at + CLOCKS_DIFFER
+    def lies_ahead_of(self, now: Instant) -> bool:
+        """It cannot have happened yet, by any clock."""
+        return self.event.at > now + CLOCKS_DIFFER
 
     @property
     def place(self) -> tuple[Instant, str]:

@@ -22,7 +22,7 @@ from core.confirmation import Confirmation
 from core.database import Query
 from core.forms import normal_card_number
 from core.issuer_folds import OrderTold, tell_card, tell_order
-from core.issuer_log import CLOCKS_DIFFER, IssuerEvent, IssuerEventType, KeptEvent, Outcome
+from core.issuer_log import IssuerEvent, IssuerEventType, KeptEvent, Outcome
 from core.lists import any_of, fetch_any
 from core.notification_settings import Notice
 from core.production import NODES, NodeResult, NodeState, ProductionOrder
@@ -160,7 +160,7 @@ async def _tell_order(
     taken: set[str],
 ) -> None:
     readable = [kept for kept in events if kept.event.node and kept.event.result]
-    in_time = [kept for kept in readable if kept.event.at <= unit.now + CLOCKS_DIFFER]
+    in_time = [kept for kept in readable if not kept.lies_ahead_of(unit.now)]
     told = tell_order(order, in_time, taken=taken)
     person.outcomes |= dict.fromkeys((kept.id for kept in events), Outcome.CONTRADICTION)
     person.outcomes |= told.outcomes

@@ -144,10 +144,7 @@ async def test_in_the_middle_of_a_run_both_kinds_of_servers_work(
     turned: dict[str, Any] = {
         ring: Secret(",".join(reversed(getattr(both, ring).reveal().split(",")))) for ring in RINGS
     }
-    old_first = replace(
-        both,
-        **turned,
-    )
+    old_first = replace(both, **turned)
 
     await rotate(both, steps=steps)
 

@@ -82,8 +82,12 @@ async def forget_quotas(transaction: Transaction) -> None:
     await transaction.fetch(quotas.CLEAR)
 
 
+Database = Callable[[], contextlib.AbstractContextManager[str]]
+"""Makes one for a life, and tells its URL."""
+
+
 class LifeCycle(RuleBasedStateMachine):
-    def __init__(self, database: Callable[[], contextlib.AbstractContextManager[str]]) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
         self._runner = self._stack.enter_context(asyncio.Runner())
@@ -270,8 +274,8 @@ class LifeCycle(RuleBasedStateMachine):
         return new
 
 
-def lives(examples: int, steps: int) -> settings:
-    return settings(
+def live(database: Database, examples: int, steps: int) -> None:
+    many = settings(
         max_examples=int(os.environ.get("LIFE_CYCLE_EXAMPLES", examples)),
         stateful_step_count=steps,
         derandomize="LIFE_CYCLE_EXAMPLES" not in os.environ,
@@ -279,6 +283,7 @@ def lives(examples: int, steps: int) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+    run_state_machine_as_test(lambda: LifeCycle(database), settings=many)  # type: ignore[arg-type]
 
 
 def test_every_life_keeps_the_promises_on_sqlite(sqlite_template: Path) -> None:
@@ -288,10 +293,7 @@ def test_every_life_keeps_the_promises_on_sqlite(sqlite_template: Path) -> None:
             shutil.copy(sqlite_template, f"{folder}/gateway.sqlite3")
             yield f"sqlite:///{folder}/gateway.sqlite3"
 
-    run_state_machine_as_test(
-        lambda: LifeCycle(database),  # type: ignore[arg-type]
-        settings=lives(10, 20),
-    )
+    live(database, 10, 20)
 
 
 @pytest.mark.filterwarnings("default::pytest.PytestWarning")
@@ -303,7 +305,4 @@ def test_every_life_keeps_the_promises_on_postgres(postgres_template: str) -> No
         yield f"{POSTGRES_URL}/{name}"
         asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
 
-    run_state_machine_as_test(
-        lambda: LifeCycle(database),  # type: ignore[arg-type]
-        settings=lives(2, 10),
-    )
+    live(database, 2, 10)

@@ -114,12 +114,10 @@ def wire() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def log() -> Iterator[LogCapture]:
+def log() -> LogCapture:
     capture = LogCapture()
-    before = structlog.get_config()["processors"]
     structlog.configure(processors=[capture])
-    yield capture
-    structlog.configure(processors=before)
+    return capture
 
 
 def sent(route: respx.Route) -> Any:

@@ -38,10 +38,16 @@ NOBODY = Known("吴有之", "510104198806057717", "19912345678", "ZZZZZZZZ9")
 Try = Callable[[Known], tuple[str, dict[str, Any]]]
 
 
-def form(mutation: str, kind: str = "", **given: Callable[[Known], Any]) -> Try:
+def document(mutation: str, kind: str = "") -> str:
     name = kind or mutation[0].upper() + mutation[1:]
-    document = f"mutation($i: {name}Input!) {{ {mutation}(input: $i) {{ __typename {REFUSAL} }} }}"
-    return lambda known: (document, {"i": {key: value(known) for key, value in given.items()}})
+    return f"mutation($i: {name}Input!) {{ {mutation}(input: $i) {{ __typename {REFUSAL} }} }}"
+
+
+def form(mutation: str, kind: str = "", **given: Callable[[Known], Any]) -> Try:
+    return lambda known: (
+        document(mutation, kind),
+        {"i": {key: value(known) for key, value in given.items()}},
+    )
 
 
 def call(operation: str, **given: Callable[[Known], Any]) -> Try:
@@ -90,11 +96,11 @@ TRIES: dict[str, Try] = {
         {},
     ),
     "reissueCard": lambda k: (
-        f"mutation($i: ReissueCardInput!) {{ reissueCard(input: $i) {{ __typename {REFUSAL} }} }}",
+        document("reissueCard"),
         {"i": reissue_of(PERSONAS["lost"], phone=k.phone)},
     ),
     "applyCard": lambda k: (
-        f"mutation($i: ApplyCardInput!) {{ applyCard(input: $i) {{ __typename {REFUSAL} }} }}",
+        document("applyCard"),
         {"i": application_of(PERSONAS["no-card"], name=k.name, idNumber=k.number, phone=k.phone)},
     ),
     "confirmPortrait": call("confirmPortrait", portraitId=lambda k: k.picture),
