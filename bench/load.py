@@ -1,10 +1,12 @@
-"""Load from wrk: 32 keep-alive connections a worker, a request of somebody else each time."""
+"""Load from wrk, or from Python where wrk is absent (`bench/python_load.py`): 32 keep-alive
+connections a worker, a request of somebody else each time."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,15 +82,17 @@ def run(
     start: int = 0,
     workers: int = 1,
 ) -> Load:
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        raise SystemExit("The benchmark needs wrk (Debian: apt-get install wrk).")
     (folder / "requests.txt").write_text("\n".join(requests))
-    script = _LUA.replace("IN_TURN", str(operation.in_turn).lower()).replace("PATH", path)
+    connections, in_turn = CONNECTIONS * workers, str(operation.in_turn).lower()
+    script = _LUA.replace("IN_TURN", in_turn).replace("PATH", path)
     script = script.replace("RIGHT", operation.right).replace("START", str(start))
     (folder / "load.lua").write_text(script)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", "load.lua", url]
+    if shutil.which("wrk") is None:
+        given = (url + path, connections, seconds, start, in_turn, operation.right)
+        command = [sys.executable, "-m", "bench.python_load", *map(str, given)]
     done = subprocess.run(  # noqa: S603
-        [wrk, "-t1", f"-c{CONNECTIONS * workers}", f"-d{seconds}s", "-s", "load.lua", url],
+        command,
         cwd=folder,
         capture_output=True,
         text=True,
