@@ -20,7 +20,7 @@ check: install
 	$(BIN)/lint-imports
 	cd web && npm run --silent check && npm run --silent test:documents
 	$(BIN)/card-gateway schema | diff schema.graphql - || (echo "schema.graphql is out of date: make schema"; exit 1)
-	$(BIN)/python -m gateway.schema_care
+	$(BIN)/python -m tests.schema.schema_lint
 
 bench: install
 	$(BIN)/python -m bench.compare
@@ -31,19 +31,19 @@ prove-plans: install
 
 # 1,500 slow sockets against a server, while honest clients are served; and its control.
 soak-slow-sockets: install
-	$(BIN)/python -m bench.slow_sockets
-	$(BIN)/python -m bench.slow_sockets --control
+	$(BIN)/python -m tests.soak.slow_sockets
+	$(BIN)/python -m tests.soak.slow_sockets --control
 
 # Kills the server 500 times while its partners fail; then 200 power cuts (needs FUSE).
 faults: install
-	$(BIN)/python -m bench.faults --rounds 500
-	$(BIN)/python -m bench.faults --rounds 200 --power-cut --fault-rate 0.1
+	$(BIN)/python -m tests.soak.faults --rounds 500
+	$(BIN)/python -m tests.soak.faults --rounds 200 --power-cut --fault-rate 0.1
 
 # A million inputs for the request decoder, its control, and 5,000 examples of the schema.
 fuzz: install .venv-fuzz/installed
-	$(BIN)/python -m bench.fuzz_decoder
-	$(BIN)/python -m bench.fuzz_decoder --control
-	$(BIN)/python -m bench.fuzz_schema
+	$(BIN)/python -m tests.soak.fuzz_decoder
+	$(BIN)/python -m tests.soak.fuzz_decoder --control
+	$(BIN)/python -m tests.soak.fuzz_schema
 
 .venv-fuzz/installed: requirements-fuzz.lock
 	@$(PYTHON) -m venv .venv-fuzz
@@ -52,15 +52,15 @@ fuzz: install .venv-fuzz/installed
 
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install
-	$(BIN)/python -m bench.issuer_events
+	$(BIN)/python -m tests.soak.issuer_events
 
 # 10,000 hostile files as portraits and ID documents; and a control for each of its bounds.
 soak-hostile-files: install
-	$(BIN)/python -m bench.hostile_files
-	$(BIN)/python -m bench.hostile_files --files 360 --control loop
-	$(BIN)/python -m bench.hostile_files --files 360 --control memory
-	$(BIN)/python -m bench.hostile_files --files 360 --control clean
-	$(BIN)/python -m bench.hostile_files --files 360 --control crash
+	$(BIN)/python -m tests.soak.hostile_files
+	$(BIN)/python -m tests.soak.hostile_files --files 360 --control loop
+	$(BIN)/python -m tests.soak.hostile_files --files 360 --control memory
+	$(BIN)/python -m tests.soak.hostile_files --files 360 --control clean
+	$(BIN)/python -m tests.soak.hostile_files --files 360 --control crash
 
 # Five 12-megapixel portraits a second, and what becomes of `cardStatus` meanwhile.
 bench-portraits: install
@@ -120,4 +120,4 @@ lock:
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements-fuzz.lock
 
 clean:
-	rm -rf .venv .venv-fuzz web/node_modules gateway/http/static sandbox/static var
+	rm -rf .venv .venv-fuzz web/node_modules gateway/http/graphql/static sandbox/static var

@@ -23,12 +23,14 @@ from bench.fill import fill
 from bench.limit import BODY
 from bench.load import line, run
 from bench.server import Server
-from core import sessions
-from core.audit_keeper import FILE_SECONDS, AuditKeeper
-from gateway import cli
-from gateway.http.budgets import Standing
-from gateway.http.fast_lane import Admitted, Answer, FastLane
-from gateway.http.graphql import authenticate
+from core.audit import AuditKeeper
+from core.audit.writer import FILE_SECONDS
+from core.citizens import sessions
+from gateway.cli import main as cli
+from gateway.http.admission import Standing
+from gateway.http.edge import authenticate
+from gateway.http.server import FastLane
+from gateway.http.server.fast_path import Admitted, Answer
 
 _SECONDS_TO_FILE = 8
 

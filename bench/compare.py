@@ -35,7 +35,7 @@ import httpx
 from bench.fill import CODE, Person, fill
 from bench.load import Load, Operation, line, run
 from bench.server import Server
-from core.settings import PREFIX
+from core.kernel.settings import PREFIX
 
 OPERATIONS = (
     Operation(
@@ -128,7 +128,7 @@ class Site:
             self.workers[name] = workers
             self.variants[name] = Server(folder, given.database, worker="false", workers=workers)
         for name, kind in (("A", "starlette"), ("B", "strawberry")):
-            program = (sys.executable, "-m", "bench.rivals", kind)
+            program = (sys.executable, "-m", "bench.baselines", kind)
             self.variants[name] = Server(folder, given.database, program=program)
         self._start(self.platform, self.load_core, running)
         for name, server in self.variants.items():

@@ -11,33 +11,39 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 
 from bench.people import write_people
-from bench.server import Server, seals_of, vault_of
-from core import applications, citizens, production, sessions
-from core.applications import ApplicationKind
-from core.callers import ChannelId, RealNameLevel
-from core.cards import cards
-from core.clock import HOUR
-from core.database import Database, Query, Row, Transaction, connect, insert_into
-from core.ids import new_id
-from core.verification import VerificationPurpose, verification_codes
+from bench.server import Server
+from core.applications import ApplicationKind, applications
+from core.cards import cards_table
+from core.citizens import citizens, sessions
+from core.db import Database, Query, Row, Transaction, connect, insert_into
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import HOUR
+from core.kernel.ids import new_id
+from core.messaging import VerificationPurpose, verification_codes_table
+from core.production import orders
+from gateway.app import keys_from
 
 MOST_PEOPLE = 30_000
 CODE = "246810"
 _AT_ONCE = 500
 _PEOPLE = Query(
     select(
-        citizens.citizens.c.id,
-        citizens.citizens.c.phone,
-        cards.c.id.label("card_id"),
-        cards.c.number,
-        cards.c.bank_code,
+        citizens.citizens_table.c.id,
+        citizens.citizens_table.c.phone,
+        cards_table.c.id.label("card_id"),
+        cards_table.c.number,
+        cards_table.c.bank_code,
     )
-    .join_from(citizens.citizens, cards, cards.c.citizen_id == citizens.citizens.c.id)
+    .join_from(
+        citizens.citizens_table,
+        cards_table,
+        cards_table.c.citizen_id == citizens.citizens_table.c.id,
+    )
     .order_by(func.random())
     .limit(MOST_PEOPLE)
 )
 _ANALYZE = Query(text("ANALYZE"))
-_INSERT_CODE = insert_into(verification_codes)
+_INSERT_CODE = insert_into(verification_codes_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ async def _prepare(server: Server) -> list[Person]:
 
 async def _write(server: Server, database: Database, rows: list[Row]) -> list[Person]:
     settings = server.settings()
-    vault, seals = vault_of(settings), seals_of(settings)
+    vault, seals = keys_from(settings).vault, keys_from(settings).seals
     now = time.time_ns() // 1_000_000
 
     async def one(db: Transaction, row: Row) -> Person:
@@ -94,7 +100,7 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
         application = await applications.accept(
             db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
         )
-        await production.place(
+        await orders.place(
             db,
             now,
             citizen_id=person,

@@ -29,16 +29,15 @@ import numpy as np
 import pypdfium2
 from PIL import Image
 
-from bench.crowd import UNLIMITED
 from bench.portraits import big_portraits
 from bench.server import Server
-from core.id_documents import can_read
-from core.id_documents.verdict import Side
+from core.imaging import Side, can_read
 from sandbox.id_cards import card_of
 from sandbox.personas import PERSONAS
 from tests.id_documents.parts import DRAW
 from tests.id_documents.photographs import TABLES, Scene, photograph
 from tests.services.parts import application_of
+from tests.soak.ws_load import UNLIMITED
 
 PERSON = PERSONAS["no-card"]
 FRAME = (4000, 3000)

@@ -23,7 +23,7 @@ import uvloop
 from bench.compare import OPERATIONS, two_cores
 from bench.load import line, run
 from bench.server import Server
-from core.settings import Settings
+from core.kernel.settings import Settings
 
 BODY = b'{"data":{"cardStatus":{"__typename":"CardStatus"' + b" " * 320 + b"}}}"
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]

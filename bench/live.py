@@ -30,12 +30,15 @@ from websockets.asyncio.client import connect as connect_socket
 from websockets.typing import Subprotocol
 
 from bench.people import people
-from bench.server import Server, vault_of
-from core import applications, citizens, migrations, production, sessions
-from core.applications import ApplicationKind
-from core.callers import ChannelId, RealNameLevel
-from core.clock import HOUR
-from core.database import Transaction, connect
+from bench.server import Server
+from core import migrations
+from core.applications import ApplicationKind, applications
+from core.citizens import citizens, sessions
+from core.db import Transaction, connect
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import HOUR
+from core.production import orders
+from gateway.app import keys_from
 from sandbox.issuer import signed_headers
 
 ALLOWED_MS = 500
@@ -103,7 +106,7 @@ async def watch_by_events(server: Server, token: str, subscribers: Subscribers) 
 async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
     """Tokens of sessions, and the orders' numbers."""
     settings = server.settings()
-    vault, now = vault_of(settings), time.time_ns() // 1_000_000
+    vault, now = keys_from(settings).vault, time.time_ns() // 1_000_000
     database = await connect(settings.database_url)
 
     async def job(db: Transaction) -> tuple[list[str], list[str]]:
@@ -113,7 +116,7 @@ async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
             application = await applications.accept(
                 db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
             )
-            await production.place(
+            await orders.place(
                 db,
                 now,
                 citizen_id=person,

@@ -30,10 +30,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import crowd
-from bench.crowd import UNLIMITED
 from bench.server import Server
 from tests.portraits import scenes
+from tests.soak import ws_load
+from tests.soak.ws_load import UNLIMITED
 
 MOST_RATIO = 2.0
 QUESTIONS_A_SECOND = 100
@@ -235,8 +235,8 @@ def measure(
 
 
 async def sign_in(server: Server) -> list[str]:
-    async with crowd.client(server.url) as client:
-        return [await crowd.sign_in(client, persona) for persona in SENDERS]
+    async with ws_load.client(server.url) as client:
+        return [await ws_load.sign_in(client, persona) for persona in SENDERS]
 
 
 def main() -> None:

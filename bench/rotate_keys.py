@@ -28,16 +28,18 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from bench import crowd
-from bench.crowd import UNLIMITED, bearer, mutation, verdict
 from bench.people import people, write_people
 from bench.server import Server
-from core import audit_check, key_rotation
-from core.cards import cards
-from core.citizens import citizens, find_by_number
-from core.database import Query, connect
-from core.settings import Settings
-from gateway.keys import keys_of
+from core.audit import verify
+from core.cards import cards_table
+from core.citizens import citizens_table
+from core.citizens.citizens import find_by_number
+from core.db import Query, connect
+from core.kernel.settings import Settings
+from core.keys import rotation
+from gateway.app import keys_from
+from tests.soak import ws_load
+from tests.soak.ws_load import UNLIMITED, bearer, mutation, verdict
 
 RINGS = ("column_keys", "index_keys", "peppers", "audit_keys")
 _STATUS = "{ cardStatus { __typename ... on CardStatus { cardNumber } } }"
@@ -55,20 +57,22 @@ class Load:
 
     async def reader(self, http: httpx.AsyncClient, token: str) -> None:
         while not self.stopping:
-            await self._note("read", "CardStatus", crowd.post(http)(_STATUS, {}, bearer(token)))
+            await self._note("read", "CardStatus", ws_load.post(http)(_STATUS, {}, bearer(token)))
 
     async def writer(self, http: httpx.AsyncClient, token: str) -> None:
         while not self.stopping:
             code = f"61{random.randrange(10**4):04d}"  # noqa: S311
             given = {"i": {"residentialPostalCode": code}}
-            job = crowd.post(http)(mutation("changeContact"), given, bearer(token))
+            job = ws_load.post(http)(mutation("changeContact"), given, bearer(token))
             await self._note("change", "ContactChanged", job)
 
     async def visitor(self, http: httpx.AsyncClient) -> None:
         """Found by the index of their number, and of their account."""
         while not self.stopping:
-            token = await crowd.sign_in(http, "active")
-            await self._note("sign-in", "CardStatus", crowd.post(http)(_STATUS, {}, bearer(token)))
+            token = await ws_load.sign_in(http, "active")
+            await self._note(
+                "sign-in", "CardStatus", ws_load.post(http)(_STATUS, {}, bearer(token))
+            )
 
     async def _note(self, kind: str, wanted: str, job: Any) -> None:
         try:
@@ -110,14 +114,14 @@ async def rotate(server: Server, kills: int) -> tuple[int, float]:
 async def stale(settings: Settings) -> int:
     database = await connect(settings.database_url)
     try:
-        return await key_rotation.count_stale(database, keys_of(settings))
+        return await rotation.count_stale(database, keys_from(settings))
     finally:
         await database.close()
 
 
 async def found(settings: Settings, count: int) -> int:
     """How many of the people are found by their number and open, with these keys."""
-    keys, database = keys_of(settings), await connect(settings.database_url)
+    keys, database = keys_from(settings), await connect(settings.database_url)
     try:
         return sum([await _is_whole(database, keys.vault, row) for row in people(count)])
     finally:
@@ -140,18 +144,21 @@ async def check(alone: Settings, count: int) -> list[str]:
         wrong.append(f"{left:,} rows left under old keys")
     if (whole := await found(alone, count)) != count:
         wrong.append(f"only {whole:,} of {count:,} people found and opened")
-    keys, database = keys_of(alone), await connect(alone.database_url)
+    keys, database = keys_from(alone), await connect(alone.database_url)
     try:
         wrong += [
             str(step)
-            async for step in audit_check.verify(database, keys.seals)
+            async for step in verify.verify(database, keys.seals)
             if not isinstance(step, int)
         ]
         rows = await database.fetch_one(
             Query(
                 select(
-                    select(func.count()).select_from(citizens).scalar_subquery().label("people"),
-                    select(func.count()).select_from(cards).scalar_subquery().label("cards"),
+                    select(func.count())
+                    .select_from(citizens_table)
+                    .scalar_subquery()
+                    .label("people"),
+                    select(func.count()).select_from(cards_table).scalar_subquery().label("cards"),
                 )
             )
         )
@@ -183,8 +190,8 @@ async def run(given: argparse.Namespace, folder: Path) -> bool:
             print(f"control: with the new keys alone, {count} of 1,000 people are found")
             good = count == 0
         load = Load()
-        async with crowd.client(serving.url) as http:
-            tokens = [await crowd.sign_in(http, "active") for _ in range(given.clients)]
+        async with ws_load.client(serving.url) as http:
+            tokens = [await ws_load.sign_in(http, "active") for _ in range(given.clients)]
             clients = [asyncio.create_task(load.reader(http, token)) for token in tokens]
             clients += [
                 asyncio.create_task(load.writer(http, tokens[0])),

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from core.encryption import Vault
-from core.seals import Seals
-from core.settings import PREFIX, Settings, key_ring
+from core.kernel.settings import PREFIX, Settings
 
 _COMMAND = Path(sys.executable).with_name("card-gateway")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -122,18 +120,6 @@ class Server:
         from sandbox.settings import sandbox_settings
 
         return sandbox_settings(Settings.read(self.environment))
-
-
-def vault_of(settings: Settings) -> Vault:
-    return Vault(
-        settings.cipher_suite,
-        key_ring(settings.column_keys, "column_keys"),
-        key_ring(settings.index_keys, "index_keys"),
-    )
-
-
-def seals_of(settings: Settings) -> Seals:
-    return Seals(key_ring(settings.peppers, "peppers"), key_ring(settings.audit_keys, "audit_keys"))
 
 
 def _family(pid: int) -> list[int]:

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from core.callers import ChannelId
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from sandbox import issuer, partners
 from sandbox.answers import Answer, error_answer, persona_of, read
 from sandbox.page import page_routes

@@ -12,9 +12,9 @@ import msgspec
 from starlette.exceptions import HTTPException
 from stdnum.iso7064 import mod_11_2
 
-from core.clock import CHINA
-from core.issuer_signers import SIGNERS, EventSigner
-from core.settings import Settings
+from core.issuer import SIGNERS, EventSigner
+from core.kernel.clock import CHINA
+from core.kernel.settings import Settings
 from sandbox.personas import PERSONAS, Persona
 from sandbox.world import World
 

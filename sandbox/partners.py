@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from core.clock import CHINA
+from core.kernel.clock import CHINA
+from core.kernel.settings import Secret, Settings
 from core.reference import Reference, Table
-from core.settings import Secret, Settings
 from sandbox import faults, issuer
 from sandbox.answers import Answer
 from sandbox.personas import CHENGDU, PERSONAS, Persona, persona_by_number

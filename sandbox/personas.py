@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.callers import ChannelId
+from core.kernel.callers import ChannelId
 from core.reference import InsuranceType
 
 CHENGDU = "510100"

@@ -9,29 +9,33 @@ from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, delete
 
-from core import applications, audit, cards, citizens, passwords, production, quotas
-from core.applications import ApplicationKind
+from core import audit
+from core.applications import (
+    ApplicationKind,
+    application_drafts_table,
+    applications,
+    prefills_table,
+)
 from core.audit import Action
-from core.bindings import bindings
-from core.cards import CHENGDU, CardState
-from core.channel_messages import channel_messages
-from core.clock import DAY, Instant, instant
-from core.consents import consents
-from core.database import Query, Reader, Transaction
-from core.drafts import application_drafts
-from core.issuer_log import issuer_events
-from core.notification_settings import notification_settings
-from core.outbox import outbox
-from core.passwords import service_passwords
-from core.pictures import pictures
-from core.prefills import prefills
-from core.production import NODES, NodeResult, NodeState, ProductionOrder
-from core.resumable_uploads import resumable_uploads
-from core.sessions import sessions
-from core.sign_in_answers import sign_in_answers
-from core.unit import Unit
-from core.verification import verification_codes
-from gateway.resolvers.context import Application
+from core.cards import CHENGDU, CardState, cards
+from core.citizens import (
+    bindings_table,
+    citizens,
+    consents_table,
+    notification_settings_table,
+    passwords,
+    quotas,
+    service_passwords_table,
+    sessions_table,
+    sign_in_answers_table,
+)
+from core.db import Database, Query, Reader, Transaction
+from core.issuer import issuer_events_table
+from core.kernel.clock import DAY, Instant, instant
+from core.messaging import channel_messages_table, outbox_table, verification_codes_table
+from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
+from core.storage import pictures_table, resumable_uploads_table
+from core.unit_of_work import Tools, Unit
 from sandbox.personas import PERSONAS, Persona
 
 _SAMPLE_OUTLET = "SAMPLE-510104-1"
@@ -44,86 +48,83 @@ _OF_ORDERS = tuple(
     Query(
         delete(table).where(
             table.c.order_id.in_(
-                production.production_orders.select()
-                .with_only_columns(production.production_orders.c.id)
-                .where(production.production_orders.c.citizen_id == bindparam("person"))
+                orders.production_orders_table.select()
+                .with_only_columns(orders.production_orders_table.c.id)
+                .where(orders.production_orders_table.c.citizen_id == bindparam("person"))
             )
         )
     )
-    for table in (production.production_nodes, production.production_changes)
+    for table in (orders.production_nodes_table, orders.production_changes_table)
 )
 _OF_PERSON = tuple(
     Query(delete(table).where(table.c.citizen_id == bindparam("person")))
     for table in (
-        production.production_orders,
-        applications.applications,
-        cards.cards,
-        bindings,
-        service_passwords,
-        pictures,
-        application_drafts,
-        prefills,
-        consents,
-        notification_settings,
-        channel_messages,
-        resumable_uploads,
+        orders.production_orders_table,
+        applications.applications_table,
+        cards.cards_table,
+        bindings_table,
+        service_passwords_table,
+        pictures_table,
+        application_drafts_table,
+        prefills_table,
+        consents_table,
+        notification_settings_table,
+        channel_messages_table,
+        resumable_uploads_table,
         # What was reported of an order is told anew with each event: the next order has its number.
-        issuer_events,
+        issuer_events_table,
     )
 )
-_OUTBOX = Query(delete(outbox).where(outbox.c.person == bindparam("person")))
-_CITIZEN = Query(delete(citizens.citizens).where(citizens.citizens.c.id == bindparam("person")))
+_OUTBOX = Query(delete(outbox_table).where(outbox_table.c.person == bindparam("person")))
+_CITIZEN = Query(
+    delete(citizens.citizens_table).where(citizens.citizens_table.c.id == bindparam("person"))
+)
 _EVERYWHERE = (
-    Query(delete(sessions)),
-    Query(delete(sign_in_answers)),
-    Query(delete(verification_codes)),
+    Query(delete(sessions_table)),
+    Query(delete(sign_in_answers_table)),
+    Query(delete(verification_codes_table)),
     quotas.CLEAR,
 )
 
 
-async def seed(application: Application) -> None:
+async def seed(database: Database, tools: Tools, now: Instant) -> None:
     """Adds the personas that are not there yet; several workers may begin at once."""
-    database = application.database
-    missing = [
-        persona for persona in _SEEDED if not await _is_there(database, application, persona)
-    ]
-    hashes = _password_hashes(application, missing)
+    missing = [persona for persona in _SEEDED if not await _is_there(database, tools, persona)]
+    hashes = _password_hashes(tools, missing)
 
     async def job(db: Transaction) -> None:
+        unit = Unit(db, now, None, tools)
         for persona in missing:
-            if not await _is_there(db, application, persona):
-                await _add(_unit(application, db), persona, hashes.get(persona.id), None)
+            if not await _is_there(db, tools, persona):
+                await _add(unit, persona, hashes.get(persona.id), None)
 
-    await application.database.write(job)
-
-
-async def _is_there(db: Reader, application: Application, persona: Persona) -> bool:
-    number, vault = persona.social_security_number, application.tools.vault
-    return await citizens.find_by_number(db, vault, number) is not None
+    await database.write(job)
 
 
-async def reset(application: Application) -> None:
+async def _is_there(db: Reader, tools: Tools, persona: Persona) -> bool:
+    return (
+        await citizens.find_by_number(db, tools.vault, persona.social_security_number) is not None
+    )
+
+
+async def reset(database: Database, tools: Tools, now: Instant) -> None:
     """Personas and every limit's counters as new; all sessions end. The audit log goes on."""
-    hashes = _password_hashes(application, _SEEDED)
+    hashes = _password_hashes(tools, _SEEDED)
 
     async def job(db: Transaction) -> None:
-        unit = _unit(application, db)
+        unit = Unit(db, now, None, tools)
         for query in _EVERYWHERE:
             await db.fetch(query)
         ids = await _remove_all(unit)
         for persona in _SEEDED:
             await _add(unit, persona, hashes.get(persona.id), ids.get(persona.id))
 
-    await application.database.write(job)
+    await database.write(job)
 
 
-def _unit(application: Application, db: Transaction) -> Unit:
-    return Unit(db, application.clock(), None, application.tools)
-
-
-def _password_hashes(application: Application, personas: Sequence[Persona]) -> dict[str, str]:
+def _password_hashes(tools: Tools, personas: Sequence[Persona]) -> dict[str, str]:
     return {
-        persona.id: application.tools.hasher.hash_now(persona.service_password)
+        persona.id: tools.hasher.hash_now(persona.service_password)
         for persona in personas
         if persona.service_password
     }
@@ -194,7 +195,7 @@ async def _add_production(unit: Unit, persona: Persona, citizen_id: int) -> None
         form="{}",
         number=persona.open_order,
     )
-    order = await production.place(
+    order = await orders.place(
         unit.db,
         unit.now,
         citizen_id=citizen_id,
@@ -202,7 +203,7 @@ async def _add_production(unit: Unit, persona: Persona, citizen_id: int) -> None
         bank_code=persona.bank_code or "",
         outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
     )
-    await production.set_card(
+    await orders.set_card(
         unit.db, unit.tools.vault, order.id, persona.batch_number, persona.card_number
     )
     await _report_nodes(unit, persona, order)
@@ -215,12 +216,12 @@ async def _report_nodes(unit: Unit, persona: Persona, order: ProductionOrder) ->
     done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
     first_day = _issued_at(persona, unit.now) - len(done) * DAY
     for day, node in enumerate(done):
-        await production.set_node(
+        await orders.set_node(
             unit.db, order.id, NodeState(node, NodeResult.DONE, first_day + day * DAY, None)
         )
     if len(done) < len(NODES):
         following = NodeState(NODES[len(done)], NodeResult.IN_PROGRESS, None, None)
-        await production.set_node(unit.db, order.id, following)
+        await orders.set_node(unit.db, order.id, following)
 
 
 def _issued_at(persona: Persona, now: Instant) -> Instant:

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from core.notification_settings import Notice
-from core.settings import Secret, Settings, kept_secrets
+from core.citizens import Notice
+from core.kernel.settings import Secret, Settings, kept_secrets
 
 MOUNT = "/sandbox"
 _PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")

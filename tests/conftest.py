@@ -21,8 +21,8 @@ import structlog
 from starlette.applications import Starlette
 
 from core import migrations
-from core.settings import Secret, Settings
-from core.tables import TABLES
+from core.kernel.settings import Secret, Settings
+from core.migrations.tables import TABLES
 from gateway.app import create_app
 from gateway.resolvers.context import Application
 from sandbox.settings import sandbox_settings

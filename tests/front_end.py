@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from core.audit_views import BATCH
-from core.database import Query
-from core.tables import TABLES
+from core.audit.access_log import BATCH
+from core.db import Query
+from core.migrations.tables import TABLES
 from gateway.resolvers.context import Application
 from sandbox.personas import PERSONAS, Persona
 

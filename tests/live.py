@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.settings import PREFIX
+from core.kernel.settings import PREFIX
 
 _PATIENCE_SECONDS = 120
 """A start takes two, and thirty where others have the machine."""

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 const pages = [
-  { source: 'src/playground', entry: 'main.tsx', target: '../gateway/http/static/playground' },
+  { source: 'src/playground', entry: 'main.tsx', target: '../gateway/http/graphql/static/playground' },
   { source: 'src/sandbox', entry: 'main.ts', target: '../sandbox/static' },
 ];
 

@@ -10,18 +10,16 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, select, text
 
-from core import citizens as people
-from core.audit import DONE, OPERATOR, Action, audit_entries, audit_heads
-from core.cards import ADD_CARD, NUMBER, CardState, cards
-from core.citizens import PHONE, SSN, citizens
-from core.clock import Instant
-from core.confirmation import Confirmation
-from core.database import Query, Reader, Transaction, insert_into
-from core.encryption import Vault
-from core.ids import new_id
+from core.audit import DONE, OPERATOR, Action, audit_entries_table, audit_heads_table
+from core.cards import ADD_CARD, NUMBER, CardState, cards_table
+from core.citizens import PHONE, SSN, citizens_table
+from core.citizens import citizens as people
+from core.crypto import Seals, Vault
+from core.db import Query, Reader, Transaction, any_of, fetch_any, insert_into
 from core.imports.lines import BadLine, CardLine
-from core.lists import any_of, fetch_any
-from core.seals import Seals
+from core.kernel.clock import Instant
+from core.kernel.confirmation import Confirmation
+from core.kernel.ids import new_id
 
 Indexes: TypeAlias = Sequence[bytes]
 
@@ -30,31 +28,40 @@ IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardStat
 
 _PEOPLE = Query(
     select(
-        citizens.c.id,
-        citizens.c.name,
-        citizens.c.social_security_number_index,
-        citizens.c.phone_index,
-        audit_heads.c.number,
-        audit_heads.c.mark,
+        citizens_table.c.id,
+        citizens_table.c.name,
+        citizens_table.c.social_security_number_index,
+        citizens_table.c.phone_index,
+        audit_heads_table.c.number,
+        audit_heads_table.c.mark,
     )
-    .select_from(citizens.outerjoin(audit_heads, audit_heads.c.person == citizens.c.id))
-    .where(any_of(citizens.c.social_security_number_index))
-    .order_by(citizens.c.id)
-    .with_for_update(of=citizens)
+    .select_from(
+        citizens_table.outerjoin(
+            audit_heads_table, audit_heads_table.c.person == citizens_table.c.id
+        )
+    )
+    .where(any_of(citizens_table.c.social_security_number_index))
+    .order_by(citizens_table.c.id)
+    .with_for_update(of=citizens_table)
 )
-_PHONES = Query(select(citizens.c.id, citizens.c.phone_index).where(any_of(citizens.c.phone_index)))
+_PHONES = Query(
+    select(citizens_table.c.id, citizens_table.c.phone_index).where(
+        any_of(citizens_table.c.phone_index)
+    )
+)
 _CARDS = Query(
-    select(cards.c.citizen_id, cards.c.number_index).where(
-        cards.c.region_code == bindparam("region"), any_of(cards.c.number_index)
+    select(cards_table.c.citizen_id, cards_table.c.number_index).where(
+        cards_table.c.region_code == bindparam("region"), any_of(cards_table.c.number_index)
     )
 )
 _HOLDERS = Query(
-    select(cards.c.citizen_id).where(
-        any_of(cards.c.citizen_id), cards.c.state.in_([bindparam(s.name) for s in IN_USE])
+    select(cards_table.c.citizen_id).where(
+        any_of(cards_table.c.citizen_id),
+        cards_table.c.state.in_([bindparam(s.name) for s in IN_USE]),
     )
 )
 _ADD_PERSON = insert_into(
-    citizens,
+    citizens_table,
     "id",
     "name",
     SSN,
@@ -64,10 +71,10 @@ _ADD_PERSON = insert_into(
     "created_at",
     "version",
 )
-_ADD_ENTRY = insert_into(audit_entries)
+_ADD_ENTRY = insert_into(audit_entries_table)
 _MOVE_HEAD = Query(
     lambda insert: (
-        insert(audit_heads)
+        insert(audit_heads_table)
         .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
         .on_conflict_do_update(
             index_elements=["person"],

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from core.cards import CHENGDU, CardState
-from core.errors import Language
-from core.forms import Form, parse_date
-from core.reference import Reference
+from core.kernel.refusals import Language
+from core.reference import Form, Reference, parse_date
 
 COLUMNS = (
     "name",

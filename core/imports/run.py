@@ -7,17 +7,16 @@ from typing import Protocol
 
 from sqlalchemy import bindparam, select, text
 
-from core.audit import audit_heads
-from core.cards import cards
-from core.citizens import citizens
-from core.clock import Instant
-from core.database import Database, Query, Transaction
-from core.encryption import Vault
+from core.audit import audit_heads_table
+from core.cards import cards_table
+from core.citizens import citizens_table
+from core.crypto import Seals, Vault
+from core.db import Database, Query, Transaction
 from core.imports.batch import KeyedLine, Written, write_batch
 from core.imports.journal import Journal, Position
 from core.imports.lines import BadLine, CardLine, LineReader
 from core.imports.source import CsvFile, RawLine
-from core.seals import Seals
+from core.kernel.clock import Instant
 
 _FOR_BULK = (
     Query(text("PRAGMA cache_size = -65536")),
@@ -26,9 +25,12 @@ _FOR_BULK = (
 """Keyed indexes grow at random places: SQLite keeps 64 MB of their pages, and copies them seldom."""
 
 _BY_INDEX = Query(text("SET LOCAL enable_seqscan = off"))
-_ANALYZE = tuple(Query(text(f"ANALYZE {table.name}")) for table in (citizens, cards, audit_heads))
+_ANALYZE = tuple(
+    Query(text(f"ANALYZE {table.name}"))
+    for table in (citizens_table, cards_table, audit_heads_table)
+)
 
-_IS_THERE = Query(select(cards.c.id).where(cards.c.id == bindparam("card_id")))
+_IS_THERE = Query(select(cards_table.c.id).where(cards_table.c.id == bindparam("card_id")))
 
 
 class BadLines(Protocol):

@@ -7,7 +7,7 @@ import asyncpg
 from sqlalchemy import URL, column, make_url, select, table
 from sqlalchemy.exc import OperationalError
 
-from core.database import DatabaseUnavailable, Query, connect
+from core.db import DatabaseUnavailable, Query, connect
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from core.tables import metadata
+from core.migrations.tables import metadata
 
 
 def run(connection: Connection) -> None:

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 import httpx
 
-from core.partners.base import NotTaken, OutcomeUnknown, PartnerFailed, Rejected
+from core.kernel.settings import Settings
+from core.partners.base import Accountable, NotTaken, OutcomeUnknown, PartnerFailed, Rejected
 from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegistryCard
 from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
-from core.settings import Settings
 
 __all__ = [
+    "Accountable",
     "CardRegistry",
     "InsuranceRegistry",
     "Issuer",

@@ -19,11 +19,11 @@ import httpx
 import msgspec
 import structlog
 
-from core.breaker import Breaker, CircuitOpen
-from core.clock import SECOND
-from core.errors import Text
+from core.kernel.breaker import Breaker, CircuitOpen
+from core.kernel.clock import SECOND
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret
 from core.partners.health import CallResult, PartnerHealth
-from core.settings import Secret
 
 ReplyT = TypeVar("ReplyT")
 

@@ -7,9 +7,9 @@ import httpx
 import msgspec
 
 from core.cards import CHENGDU, CardState
-from core.errors import Text
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret
 from core.partners.base import Accountable, Connection
-from core.settings import Secret
 
 NAME = Text("省社保卡管理系统", "The provincial card registry")
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.breaker import Breaker
+from core.kernel.breaker import Breaker
 
 
 class CallResult(StrEnum):

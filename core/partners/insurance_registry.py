@@ -5,10 +5,10 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from core.errors import Text
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret
 from core.partners.base import Connection
 from core.reference import InsuranceType
-from core.settings import Secret
 
 NAME = Text("社保参保系统", "The insurance registry")
 _KNOWN = frozenset(insurance.value for insurance in InsuranceType)

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import httpx
 
-from core.errors import Text
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret
 from core.partners.base import Accountable, Connection
-from core.settings import Secret
 
 NAME = Text("制卡中心", "The card issuer")
 

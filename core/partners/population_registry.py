@@ -5,9 +5,9 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from core.errors import Text
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret
 from core.partners.base import Connection
-from core.settings import Secret
 
 NAME = Text("人口库", "The population registry")
 

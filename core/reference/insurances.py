@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from core.errors import Text
+from core.kernel.refusals import Text
 
 
 class InsuranceType(StrEnum):

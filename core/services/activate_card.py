@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from core import applications, audit, cards, citizens, holders, outbox, passwords, verification
+from core import audit
+from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardState
-from core.errors import CardNumberMismatch, PhoneNotBound
-from core.forms import Form, birth_date_of
-from core.holders import Holder
-from core.unit import Errand, Unit
-from core.verification import VerificationPurpose
+from core.cards import Card, CardState, Holder, cards, holders
+from core.citizens import citizens, passwords
+from core.kernel.refusals import CardNumberMismatch, PhoneNotBound
+from core.messaging import VerificationPurpose, outbox, verification
+from core.reference import Form, birth_date_of
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)

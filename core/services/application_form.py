@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core import application_forms, citizens, consents, drafts, pictures, prefills
-from core.application_forms import FilledForm
-from core.clock import Instant, china_date
-from core.errors import Refusal
-from core.forms import Form
-from core.id_documents.verdict import ReadField
-from core.pictures import Picture, PictureKind
-from core.unit import Errand
+from core.applications import FilledForm, application_forms, drafts, prefills
+from core.citizens import citizens, consents
+from core.imaging import ReadField
+from core.kernel.clock import Instant, china_date
+from core.kernel.refusals import Refusal
+from core.reference import Form
+from core.storage import Picture, PictureKind, pictures
+from core.unit_of_work import Errand
 
 
 @dataclass(frozen=True, slots=True)

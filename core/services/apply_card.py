@@ -3,40 +3,33 @@
 import json
 from dataclasses import asdict, dataclass, field
 
-from core import (
+from core import audit
+from core.applications import (
+    ApplicationKind,
+    FilledForm,
     application_forms,
     applications,
-    audit,
-    citizens,
-    consents,
     drafts,
-    holders,
-    notices,
-    orders,
-    pictures,
     prefills,
-    verification,
 )
-from core.application_forms import FilledForm
-from core.applications import ApplicationKind
 from core.audit import Action
-from core.citizens import Citizen
-from core.clock import china_date
-from core.errors import (
+from core.cards import Holder, holders
+from core.citizens import Citizen, Notice, citizens, consents
+from core.issuer import place_order
+from core.kernel.clock import china_date
+from core.kernel.refusals import (
     ApplicationOpen,
     CardHeld,
     CardHeldElsewhere,
     PartnerUnavailable,
     PhoneTaken,
 )
-from core.forms import Form
-from core.holders import Holder
-from core.notification_settings import Notice
+from core.messaging import VerificationPurpose, notices, verification
 from core.partners import PartnerFailed
-from core.pictures import PictureKind
 from core.production import Progress
-from core.unit import Errand, Unit
-from core.verification import VerificationPurpose
+from core.reference import Form
+from core.storage import PictureKind, pictures
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +92,7 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
         kind=ApplicationKind.APPLY,
         form=json.dumps(asdict(filled), ensure_ascii=False),
     )
-    order = await orders.place(
+    order = await place_order.place(
         unit,
         citizen,
         application,

@@ -6,19 +6,22 @@ phone on file, where there is one. Whatever does not fit is refused in the same 
 
 from dataclasses import dataclass, field
 
-from core import audit, bindings, citizens, notices, quotas, sessions, verification
+from core import audit
 from core.audit import Action
-from core.callers import RealNameLevel
-from core.citizens import Citizen
-from core.clock import HOUR, china_date, seconds_until
-from core.errors import BindingNotNeeded, IdentityNotConfirmed, PartnerUnavailable, TooManyTries
-from core.forms import Form
-from core.lookups import account_indexes, open_account
-from core.notification_settings import Notice
+from core.citizens import Citizen, Limit, Notice, bindings, citizens, quotas, sessions
+from core.crypto import account_indexes, open_account
+from core.kernel.callers import RealNameLevel
+from core.kernel.clock import HOUR, china_date, seconds_until
+from core.kernel.refusals import (
+    BindingNotNeeded,
+    IdentityNotConfirmed,
+    PartnerUnavailable,
+    TooManyTries,
+)
+from core.messaging import VerificationPurpose, notices, verification
 from core.partners import PartnerFailed
-from core.quotas import Limit
-from core.unit import Errand, Unit
-from core.verification import VerificationPurpose
+from core.reference import Form
+from core.unit_of_work import Errand, Unit
 
 _TRIES = [Limit(10, HOUR)]
 

@@ -4,15 +4,14 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from core import audit, cards, holders, notices, verification
+from core import audit
 from core.audit import Action
-from core.cards import Card, CardState
-from core.errors import CardNumberMismatch, PhoneNotBound, ReissueOpen
-from core.forms import Form
-from core.holders import Holder
-from core.notification_settings import Notice
-from core.unit import Unit
-from core.verification import VerificationPurpose
+from core.cards import Card, CardState, Holder, cards, holders
+from core.citizens import Notice
+from core.kernel.refusals import CardNumberMismatch, PhoneNotBound, ReissueOpen
+from core.messaging import VerificationPurpose, notices, verification
+from core.reference import Form
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)

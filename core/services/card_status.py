@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from core import holders
-from core.cards import ShownCard
-from core.holders import CardHolder
-from core.unit import Errand
+from core.cards import CardHolder, ShownCard, holders
+from core.unit_of_work import Errand
 
 
 def must_be_possible(holder: CardHolder[Any]) -> None:

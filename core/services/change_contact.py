@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, citizens
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.errors import NothingToChange
-from core.forms import MOST_ADDRESS, Form
-from core.holders import Holder
-from core.unit import Unit
+from core.cards import Holder
+from core.citizens import citizens
+from core.kernel.clock import Instant
+from core.kernel.refusals import NothingToChange
+from core.reference import MOST_ADDRESS, Form
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core import audit, citizens, notification_settings
+from core import audit
 from core.audit import Action
-from core.errors import NothingToChange, SmsRequired
-from core.forms import Form
-from core.notification_settings import NOTICE_NAMES, Choice, Notice
-from core.unit import Errand, Unit
+from core.citizens import NOTICE_NAMES, Choice, Notice, citizens, notification_settings
+from core.kernel.refusals import NothingToChange, SmsRequired
+from core.reference import Form
+from core.unit_of_work import Errand, Unit
 
 Choices = Mapping[Notice, Choice]
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, citizens, notices, passwords
+from core import audit
 from core.audit import Action
-from core.clock import HOUR, Instant
-from core.errors import (
+from core.cards import Holder
+from core.citizens import Notice, citizens, passwords
+from core.kernel.clock import HOUR, Instant
+from core.kernel.refusals import (
     PasswordLocked,
     PasswordNotSet,
     PasswordsDiffer,
@@ -14,10 +16,9 @@ from core.errors import (
     PasswordWrong,
     TryAgainLater,
 )
-from core.forms import Form, birth_date_of
-from core.holders import Holder
-from core.notification_settings import Notice
-from core.unit import Errand, Unit
+from core.messaging import notices
+from core.reference import Form, birth_date_of
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)

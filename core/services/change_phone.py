@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, citizens, notices, verification
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.errors import PhoneTaken, PhoneUnchanged
-from core.forms import Form
-from core.notification_settings import Notice
-from core.unit import Unit
-from core.verification import VerificationPurpose
+from core.citizens import Notice, citizens
+from core.kernel.clock import Instant
+from core.kernel.refusals import PhoneTaken, PhoneUnchanged
+from core.messaging import VerificationPurpose, notices, verification
+from core.reference import Form
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ taken once by its key, each nonce once.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core import audit, bindings, channel_messages, nonces, outbox, sessions, sign_in_answers
+from core import audit
 from core.audit import Action
-from core.callers import ChannelId
-from core.clock import MINUTE
-from core.errors import TryAgainLater
-from core.lookups import account_indexes
-from core.outbox import EffectKind
-from core.unit import Unit
+from core.citizens import bindings, code_exchanges, nonces, sessions
+from core.crypto import account_indexes
+from core.kernel.callers import ChannelId
+from core.kernel.clock import MINUTE
+from core.kernel.refusals import TryAgainLater
+from core.messaging import EffectKind, channel_messages, outbox
+from core.unit_of_work import Unit
 
 NONCE_REMEMBERED = 10 * MINUTE
 """Twice the permitted skew of a platform's clock."""
@@ -76,7 +77,7 @@ async def _forget(unit: Unit, event: ChannelEvent) -> None:
     citizen_id = await bindings.citizen_of(unit.db, event.channel, accounts)
     await sessions.end_all_of_account(unit.db, event.channel, accounts, unit.now)
     await sessions.erase_account(unit.db, event.channel, accounts)
-    await sign_in_answers.erase(unit.db, accounts)
+    await code_exchanges.erase(unit.db, accounts)
     await bindings.erase(unit.db, event.channel, accounts)
     if citizen_id is not None:
         await channel_messages.erase(unit.db, citizen_id, event.channel)

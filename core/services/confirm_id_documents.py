@@ -1,11 +1,12 @@
 """确认身份证 confirm ID documents: both sides, as uploaded last."""
 
-from core import audit, citizens, pictures
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.errors import IdDocumentsNotConfirmed
-from core.pictures import PictureKind
-from core.unit import Unit
+from core.citizens import citizens
+from core.kernel.clock import Instant
+from core.kernel.refusals import IdDocumentsNotConfirmed
+from core.storage import PictureKind, pictures
+from core.unit_of_work import Unit
 
 
 async def confirm_id_documents(unit: Unit, _: None) -> Instant:

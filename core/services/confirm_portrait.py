@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from core import audit, citizens, pictures
+from core import audit
 from core.audit import Action
-from core.errors import NoSuchPortrait, PortraitNotAccepted
-from core.pictures import PictureKind
-from core.unit import Unit
+from core.citizens import citizens
+from core.kernel.refusals import NoSuchPortrait, PortraitNotAccepted
+from core.storage import PictureKind, pictures
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)

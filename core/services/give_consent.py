@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from core import audit, consents
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.errors import NoticeChanged
-from core.unit import Unit
+from core.citizens import consents
+from core.kernel.clock import Instant
+from core.kernel.refusals import NoticeChanged
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)

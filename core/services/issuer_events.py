@@ -3,7 +3,7 @@
 An event is taken once, by its id. It says what happened outside, so it is never refused to
 a citizen: what contradicts the state here is kept aside for an operator, and looked at again
 whenever another event of the same person comes. What the events come to is told by
-`core/issuer_folds.py`; this writes what is new in it.
+`core/issuer/projections.py`; this writes what is new in it.
 """
 
 import json
@@ -12,21 +12,29 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from core import applications, audit, cards, citizens, issuer_log, notices, production
-from core.applications import applications as application_rows
+from core import audit
+from core.applications import applications
+from core.applications import applications_table as application_rows
 from core.audit import ISSUER, Action, Note
-from core.cards import CHENGDU, NUMBER, Card, CardState
-from core.citizens import Citizen
-from core.clock import Instant, china_date
-from core.confirmation import Confirmation
-from core.database import Query
-from core.forms import normal_card_number
-from core.issuer_folds import OrderTold, tell_card, tell_order
-from core.issuer_log import IssuerEvent, IssuerEventType, KeptEvent, Outcome
-from core.lists import any_of, fetch_any
-from core.notification_settings import Notice
-from core.production import NODES, NodeResult, NodeState, ProductionOrder
-from core.unit import Unit
+from core.cards import CHENGDU, NUMBER, Card, CardState, cards
+from core.citizens import Citizen, Notice, citizens
+from core.db import Query, any_of, fetch_any
+from core.issuer import (
+    IssuerEvent,
+    IssuerEventType,
+    KeptEvent,
+    OrderTold,
+    Outcome,
+    event_store,
+    tell_card,
+    tell_order,
+)
+from core.kernel.clock import Instant, china_date
+from core.kernel.confirmation import Confirmation
+from core.messaging import notices
+from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
+from core.reference import normal_card_number
+from core.unit_of_work import Unit
 
 MOST_AT_ONCE = 200
 """Events in one transaction: it holds the rows of their persons, and on SQLite the writer."""
@@ -37,11 +45,13 @@ _OWNERS = Query(
     )
 )
 _CARDS_OF = Query(
-    select(cards.cards).where(any_of(cards.cards.c.citizen_id)).order_by(cards.cards.c.id)
+    select(cards.cards_table)
+    .where(any_of(cards.cards_table.c.citizen_id))
+    .order_by(cards.cards_table.c.id)
 )
 _NUMBERS = Query(
-    select(cards.cards.c.number_index).where(
-        cards.cards.c.region_code == CHENGDU, any_of(cards.cards.c.number_index)
+    select(cards.cards_table.c.number_index).where(
+        cards.cards_table.c.region_code == CHENGDU, any_of(cards.cards_table.c.number_index)
     )
 )
 
@@ -65,7 +75,7 @@ async def take_issuer_events(unit: Unit, events: Sequence[IssuerEvent]) -> list[
     """One outcome for each event, in their order; at most 200 at once."""
     assert len(events) <= MOST_AT_ONCE
     vault = unit.tools.vault
-    known = await issuer_log.known(unit.db, vault, (event.id for event in events))
+    known = await event_store.known(unit.db, vault, (event.id for event in events))
     new: dict[str, IssuerEvent] = {}
     answers: list[Outcome | None] = []
     for event in events:
@@ -88,7 +98,7 @@ async def _take(unit: Unit, events: Sequence[IssuerEvent]) -> dict[str, Outcome]
     persons = sorted({person for person in about.values() if person is not None})
     people = await citizens.lock_many(unit.db, unit.tools.vault, persons)
     pairs = [(event, about[event.id]) for event in events]
-    await issuer_log.add(unit.db, unit.tools.vault, pairs, unit.now)
+    await event_store.add(unit.db, unit.tools.vault, pairs, unit.now)
     outcomes = {event.id: Outcome.UNKNOWN_SUBJECT for event in events}
     told = await _gather(unit, people)
     taken = await _taken_numbers(unit, told)
@@ -118,9 +128,9 @@ async def _persons_of(unit: Unit, events: Iterable[IssuerEvent]) -> dict[str, in
 
 async def _gather(unit: Unit, people: dict[int, Citizen]) -> list[_Person]:
     vault = unit.tools.vault
-    events = await issuer_log.of_persons(unit.db, vault, people)
+    events = await event_store.of_persons(unit.db, vault, people)
     found = {id_: _Person(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())}
-    for order in await production.orders_of(unit.db, vault, people):
+    for order in await orders.orders_of(unit.db, vault, people):
         found[order.citizen_id].orders.append(order)
     for row in await fetch_any(unit.db, _CARDS_OF, people):
         found[row["citizen_id"]].cards.append(Card.stored(row, vault))
@@ -165,7 +175,7 @@ async def _tell_order(
     person.outcomes |= dict.fromkeys((kept.id for kept in events), Outcome.CONTRADICTION)
     person.outcomes |= told.outcomes
     if order.confirmation is Confirmation.BEING_CONFIRMED:
-        await production.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
+        await orders.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
     states = [told.nodes[node] for node in NODES if told.nodes[node] != order.state_of(node)]
     if states:
         person.nodes.append((order, states))
@@ -245,8 +255,8 @@ async def _tell_card(unit: Unit, person: _Person, card: Card, events: Sequence[K
 async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
     """Writes what changed, and an audit entry for each event that is taken now."""
     db, vault = unit.db, unit.tools.vault
-    await production.set_nodes(db, [change for person in people for change in person.nodes])
-    await production.set_cards(db, vault, [row for person in people for row in person.numbers])
+    await orders.set_nodes(db, [change for person in people for change in person.nodes])
+    await orders.set_cards(db, vault, [row for person in people for row in person.numbers])
     await cards.save_told(db, [pair for person in people for pair in person.states])
     changed: list[tuple[str, Outcome, int]] = []
     notes: list[Note] = []
@@ -260,7 +270,7 @@ async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
                 notes.append(_note_of(unit, person, kept.event, outcome))
         notes += person.notes
     if changed:
-        await issuer_log.settle(unit.db, changed)
+        await event_store.settle(unit.db, changed)
     if notes:
         await audit.append(unit.db, unit.tools.seals, notes)
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from core import audit, sessions
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.errors import NoSuchSession
-from core.sessions import OpenSession
-from core.unit import Errand, Unit
+from core.citizens import OpenSession, sessions
+from core.kernel.clock import Instant
+from core.kernel.refusals import NoSuchSession
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """制卡进度查询 production progress."""
 
-from core import production
-from core.errors import NoApplication
-from core.holders import Holder
-from core.production import Progress
-from core.unit import Errand
+from core.cards import Holder
+from core.kernel.refusals import NoApplication
+from core.production import Progress, orders
+from core.unit_of_work import Errand
 
 
 def must_be_possible(holder: Holder) -> None:
@@ -13,7 +12,7 @@ def must_be_possible(holder: Holder) -> None:
 
 
 async def production_progress(errand: Errand, _: None) -> Progress:
-    progress = await production.latest_progress(errand.db, errand.tools.vault, errand.citizen_id)
+    progress = await orders.latest_progress(errand.db, errand.tools.vault, errand.citizen_id)
     if progress is None:
         raise NoApplication
     return progress

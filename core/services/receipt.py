@@ -1,9 +1,9 @@
 """受理回执 receipt: of the newest application, for as long as it is on file."""
 
-from core import receipts
 from core.applications import Application
-from core.errors import NoApplication
-from core.unit import Errand
+from core.kernel.refusals import NoApplication
+from core.production import receipts
+from core.unit_of_work import Errand
 
 
 async def receipt(errand: Errand, _: None) -> Application:

@@ -3,17 +3,17 @@
 import json
 from dataclasses import dataclass, field
 
-from core import applications, audit, holders, notices, orders, verification
-from core.applications import ApplicationKind
+from core import audit
+from core.applications import ApplicationKind, applications
 from core.audit import Action
-from core.cards import CardState
-from core.errors import ApplicationOpen, PhoneNotBound, Text
-from core.forms import Form
-from core.holders import Holder
-from core.notification_settings import Notice
+from core.cards import CardState, Holder, holders
+from core.citizens import Notice
+from core.issuer import place_order
+from core.kernel.refusals import ApplicationOpen, PhoneNotBound, Text
+from core.messaging import VerificationPurpose, notices, verification
 from core.production import Progress
-from core.unit import Unit
-from core.verification import VerificationPurpose
+from core.reference import Form
+from core.unit_of_work import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
         old_card_id=card.id,
         form=json.dumps({"feeFen": unit.tools.settings.reissue_fee_fen}),
     )
-    order = await orders.place(
+    order = await place_order.place(
         unit, holder.citizen, application, bank_code=card.bank_code, outlet_code=command.outlet_code
     )
     await audit.record(unit, holder.citizen.id, Action.REISSUE_CARD, application=application.id)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, quotas, resumable_uploads
+from core import audit
 from core.audit import Action
-from core.clock import HOUR, seconds_until
-from core.errors import (
+from core.citizens import Limit, quotas
+from core.kernel.clock import HOUR, seconds_until
+from core.kernel.refusals import (
     FileEmpty,
     FileTooLarge,
     NoSuchUpload,
@@ -14,10 +15,8 @@ from core.errors import (
     UploadIncomplete,
     UploadOutOfStep,
 )
-from core.objects import ObjectsUnavailable
-from core.quotas import Limit
-from core.resumable_uploads import ResumableUpload
-from core.unit import Errand, Unit
+from core.storage import ObjectsUnavailable, ResumableUpload, resumable_uploads
+from core.unit_of_work import Errand, Unit
 
 _UPLOADS = (Limit(30, HOUR),)
 _BUSY_SECONDS = 10

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import application_forms, audit, citizens, drafts
-from core.application_forms import FilledForm
+from core import audit
+from core.applications import FilledForm, application_forms, drafts
 from core.audit import Action
-from core.clock import china_date
-from core.errors import Refusal, RefusalCode, TooLong
-from core.forms import LABELS, Form
-from core.unit import Unit
+from core.citizens import citizens
+from core.kernel.clock import china_date
+from core.kernel.refusals import Refusal, RefusalCode, TooLong
+from core.reference import LABELS, Form
+from core.unit_of_work import Unit
 
 _MOST_CHARACTERS = 200
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, citizens, verification
+from core import audit
 from core.audit import Action
-from core.callers import RealNameLevel
-from core.errors import BindingNotNeeded, PhoneNotBound, PhoneUnchanged
-from core.forms import Form
-from core.unit import Unit
-from core.verification import SentCode, VerificationPurpose
+from core.citizens import citizens
+from core.kernel.callers import RealNameLevel
+from core.kernel.refusals import BindingNotNeeded, PhoneNotBound, PhoneUnchanged
+from core.messaging import SentCode, VerificationPurpose, verification
+from core.reference import Form
+from core.unit_of_work import Unit
 
 _TO_ANY_PHONE = {VerificationPurpose.BIND_CARD, VerificationPurpose.APPLY_CARD}
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from core import audit_history
-from core.audit_history import NEWEST, Entry, Place
-from core.errors import InvalidFormat, Text
-from core.forms import LABELS
-from core.unit import Errand
+from core.audit import NEWEST, Entry, Place, history
+from core.kernel.refusals import InvalidFormat, Text
+from core.reference import LABELS
+from core.unit_of_work import Errand
 
 MOST = 100
 
@@ -35,5 +34,5 @@ async def service_history(errand: Errand, command: ServiceHistory) -> HistoryPag
         )
     caller = errand.session
     person = caller.citizen_id or caller.session_id
-    found = await audit_history.before(errand.db, person, command.before, command.first + 1)
+    found = await history.before(errand.db, person, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

@@ -2,17 +2,24 @@
 
 from dataclasses import dataclass, field
 
-from core import audit, bindings, citizens, notices, sessions, sign_in_answers, sign_in_states
+from core import audit
 from core.audit import Action
-from core.callers import Caller, ChannelId, RealNameLevel
-from core.clock import HOUR, SECOND, china_date
-from core.encryption import Vault
-from core.errors import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
-from core.forms import is_id_number, normal_name
-from core.lookups import account_indexes, open_account, seal_account
-from core.sessions import NewSession
-from core.sign_in_answers import SignInAnswer
-from core.unit import Errand, Unit
+from core.citizens import (
+    NewSession,
+    SignInAnswer,
+    bindings,
+    citizens,
+    code_exchanges,
+    sessions,
+    sign_in_states,
+)
+from core.crypto import Vault, account_indexes, open_account, seal_account
+from core.kernel.callers import Caller, ChannelId, RealNameLevel
+from core.kernel.clock import HOUR, SECOND, china_date
+from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
+from core.messaging import notices
+from core.reference import is_id_number, normal_name
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class FirstAnswer:
 async def first_answer(errand: Errand, asked: FirstAnswerOf) -> FirstAnswer | None:
     vault = errand.tools.vault
     pair = _pair_mark(vault, asked.state_nonce, asked.credential)
-    found = await sign_in_answers.find(errand.db, pair, errand.now)
+    found = await code_exchanges.find(errand.db, pair, errand.now)
     if found is None:
         return None
     return FirstAnswer(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
@@ -75,7 +82,7 @@ async def keep_virtual(unit: Unit, asked: FirstAnswerOf) -> None:
     pair = _pair_mark(vault, asked.state_nonce, asked.credential)
     answer = SignInAnswer(seal_account(vault, ""), 0)
     index = account_indexes(vault, asked.channel, "")[0]
-    await sign_in_answers.keep(unit.db, pair, index, answer, unit.now)
+    await code_exchanges.keep(unit.db, pair, index, answer, unit.now)
 
 
 async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
@@ -123,7 +130,7 @@ async def _keep_answer(unit: Unit, command: SignIn, account_index: bytes, accoun
         return
     pair = _pair_mark(unit.tools.vault, command.state_nonce, command.credential)
     answer = SignInAnswer(account, command.lifetime_seconds)
-    await sign_in_answers.keep(unit.db, pair, account_index, answer, unit.now)
+    await code_exchanges.keep(unit.db, pair, account_index, answer, unit.now)
 
 
 def _pair_mark(vault: Vault, state_nonce: str, credential: str) -> str:

@@ -1,9 +1,10 @@
 """退出 sign out: the session ends at once."""
 
-from core import audit, sessions
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.unit import Unit
+from core.citizens import sessions
+from core.kernel.clock import Instant
+from core.unit_of_work import Unit
 
 
 async def sign_out(unit: Unit, _: None) -> Instant:

@@ -7,11 +7,11 @@ It moves the card's home region only; the insurance relation is moved at the bur
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from core import audit, cards, holders, outbox, verification
+from core import audit
 from core.audit import Action
-from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState
-from core.confirmation import Confirmation
-from core.errors import (
+from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState, Holder, cards, holders
+from core.kernel.confirmation import Confirmation
+from core.kernel.refusals import (
     ApplicationOpen,
     CardAlreadyHere,
     CardHeld,
@@ -22,13 +22,10 @@ from core.errors import (
     TransferCardNotActive,
     TransferCardNotFound,
 )
-from core.forms import Form
-from core.holders import Holder
-from core.outbox import EffectKind
+from core.messaging import EffectKind, VerificationPurpose, outbox, verification
 from core.partners import PartnerFailed, RegistryCard
-from core.reference import INSURANCE_NAMES, InsuranceType
-from core.unit import Errand, Unit
-from core.verification import VerificationPurpose
+from core.reference import INSURANCE_NAMES, Form, InsuranceType
+from core.unit_of_work import Errand, Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,26 @@ read or not, the picture is kept.
 import contextlib
 from dataclasses import dataclass, field
 
-from core import audit, citizens, pictures, prefills, uploads
+from core import audit
+from core.applications import prefills
 from core.audit import Action
-from core.clock import china_date
-from core.errors import NotYours, Text
-from core.id_documents import process_document, read_document
-from core.id_documents.verdict import DocumentCheck, Point, ProcessedDocument, ReadField, Side
-from core.pictures import PictureKind
+from core.citizens import citizens
+from core.imaging import (
+    DocumentCheck,
+    PictureTrouble,
+    Point,
+    ProcessedDocument,
+    ReadField,
+    Side,
+    StudioBusy,
+    process_document,
+    read_document,
+)
+from core.kernel.clock import china_date
+from core.kernel.refusals import NotYours, Text
 from core.reference import Reference
-from core.studio import PictureTrouble, StudioBusy
-from core.unit import Errand, Unit
-from core.uploads import KeptPicture
+from core.storage import PictureKind, pictures
+from core.unit_of_work import Errand, KeptPicture, Unit, picture_intake
 
 _ID_CARD = Text("身份证上的姓名和号码", "The ID card's name and number")
 
@@ -51,12 +60,12 @@ class DocumentPreview:
 
 
 async def review_id_document(errand: Errand, command: UploadIdDocument) -> ReviewedDocument:
-    found = await uploads.process(errand, command.data, process_document, command.side)
+    found = await picture_intake.process(errand, command.data, process_document, command.side)
     if not found.accepted:
         return ReviewedDocument(found)
     read = await _read(errand, found.data, command.side)
     await _must_be_own(errand, read)
-    return ReviewedDocument(found, await uploads.store(errand, found.data), read)
+    return ReviewedDocument(found, await picture_intake.store(errand, found.data), read)
 
 
 async def upload_id_document(

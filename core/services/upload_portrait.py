@@ -5,14 +5,12 @@ One that the review does not accept is kept to be shown, but it takes the place 
 
 from dataclasses import dataclass, field
 
-from core import audit, pictures, uploads
+from core import audit
 from core.audit import Action
-from core.clock import Instant
-from core.pictures import PictureKind
-from core.portraits import process_portrait
-from core.portraits.verdict import Check, Geometry, ProcessedPortrait
-from core.unit import Errand, Unit
-from core.uploads import KeptPicture
+from core.imaging import Check, Geometry, ProcessedPortrait, process_portrait
+from core.kernel.clock import Instant
+from core.storage import PictureKind, pictures
+from core.unit_of_work import Errand, KeptPicture, Unit, picture_intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +35,14 @@ class PortraitPreview:
 
 async def review_portrait(errand: Errand, command: UploadPortrait) -> Reviewed:
     settings = errand.tools.settings
-    processed = await uploads.process(
+    processed = await picture_intake.process(
         errand,
         command.data,
         process_portrait,
         settings.portrait_min_kb * 1024,
         settings.portrait_max_kb * 1024,
     )
-    return Reviewed(await uploads.store(errand, processed.data), processed)
+    return Reviewed(await picture_intake.store(errand, processed.data), processed)
 
 
 async def upload_portrait(unit: Unit, _: UploadPortrait, reviewed: Reviewed) -> PortraitPreview:

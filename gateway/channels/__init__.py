@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import httpx
 
-from core.callers import ChannelId
-from core.settings import Settings
-from gateway.channels.base import Channel
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
+from gateway.channels.contract import Channel
 from gateway.channels.ping_an import PingAn
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.wechat import WeChat

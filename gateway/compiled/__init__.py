@@ -21,7 +21,7 @@ executors or resolvers given with the call.
 strawberry. docs/adr/0005-compiled-execution.md says why it is built so and how it is proved.
 """
 
-from gateway.compiled.keeping import Plans
+from gateway.compiled.keeping import KEPT_PLANS, Plans
 from gateway.compiled.plans import Plan, make_plan
 
-__all__ = ["Plan", "Plans", "make_plan"]
+__all__ = ["KEPT_PLANS", "Plan", "Plans", "make_plan"]

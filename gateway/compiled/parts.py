@@ -6,13 +6,7 @@ from graphql import TypeNameMetaFieldDef
 
 from gateway.compiled.arguments import argument_reader
 from gateway.compiled.completing import slot_for
-from gateway.compiled.fields import (
-    Field,
-    Plain,
-    Resolver,
-    resolver_as_given,
-    resolver_of_default,
-)
+from gateway.compiled.fields import Field, Plain, Resolver, resolver_as_given, resolver_of_default
 from gateway.compiled.objects import SelectionOf
 from gateway.compiled.runs import Run, Where
 from gateway.compiled.selecting import Step

@@ -1,20 +1,27 @@
 """One run of a plan: what the resolvers are given, what went wrong, what is still awaited."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
-from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType, located_error
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    located_error,
+)
 from graphql.execution import (
     Executor,
     VariableValues,
     default_field_resolver,
     default_type_resolver,
 )
+from graphql.execution.collect_fields import FragmentDetails
 from graphql.pyutils import Path
 from strawberry.execution import optimized_is_awaitable
-
-if TYPE_CHECKING:
-    from gateway.compiled.plans import Plan
 
 Where: TypeAlias = tuple[Any, str | int, str | None]
 """A place in the answer: the place above it, its key or index, the name of the type that has
@@ -22,6 +29,16 @@ the key. What graphql-core calls a `Path`, as a plain tuple: made in a fifth of 
 
 
 is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
+
+
+class PlannedOperation(Protocol):
+    """What a run reads of its plan."""
+
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
+    executor_class: type[Executor[Any]]
+    fragments: dict[str, FragmentDefinitionNode]
+    fragment_details: dict[str, FragmentDetails]
 
 
 class Run:
@@ -42,7 +59,7 @@ class Run:
 
     def __init__(
         self,
-        plan: "Plan",
+        plan: PlannedOperation,
         root: Any,
         context: Any,
         variables: VariableValues,

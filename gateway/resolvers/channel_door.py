@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from core.clock import Instant
-from core.unit import Errand, Tools, Unit
+from core.kernel.clock import Instant
+from core.unit_of_work import Errand, Tools, Unit
 from gateway.resolvers.context import Context
 from gateway.resolvers.run import read, run
 

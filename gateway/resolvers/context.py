@@ -4,21 +4,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import httpx
 from graphql import GraphQLError
 from msgspec import Struct
 
-from core.audit_keeper import AuditKeeper
-from core.callers import Caller, ChannelId
-from core.clock import Instant
-from core.database import Database, Reader
-from core.delivery import Worker
-from core.errors import Language, NotOfferedHere
-from core.idempotency import IdempotencyKey
+from core.audit import AuditKeeper
+from core.db import Database, Reader
+from core.jobs import Scheduler
+from core.kernel.callers import Caller, ChannelId
+from core.kernel.clock import Instant
+from core.kernel.refusals import Language, NotOfferedHere
 from core.live import Live
-from core.production_history import ProductionHistory
-from core.schedule import Scheduler
-from core.unit import Tools, known
-from gateway.channels.base import Channel
+from core.messaging import Worker
+from core.production import ProductionHistory
+from core.unit_of_work import IdempotencyKey, Tools, known
+from gateway.channels.contract import Channel
 
 
 def system_clock() -> Instant:
@@ -27,7 +27,7 @@ def system_clock() -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The parts that every request shares, put together in `gateway/app.py`."""
+    """The parts that every request shares, put together in `gateway/app/factory.py`."""
 
     database: Database
     tools: Tools
@@ -37,6 +37,7 @@ class Application:
     live: Live
     history: ProductionHistory
     audit: AuditKeeper
+    http: httpx.AsyncClient
     clock: Callable[[], Instant] = system_clock
 
 

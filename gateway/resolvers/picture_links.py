@@ -2,9 +2,9 @@
 
 from dataclasses import astuple, fields
 
-from core.clock import MINUTE, Instant, is_within
-from core.portraits.verdict import Geometry
-from core.seals import Seals
+from core.crypto import Seals
+from core.imaging import Geometry
+from core.kernel.clock import MINUTE, Instant, is_within
 from gateway.resolvers.context import Context
 
 LIFETIME = 10 * MINUTE

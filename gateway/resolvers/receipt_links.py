@@ -1,7 +1,7 @@
 """Links to receipts: what opens a PDF on a phone sends no token, so the link carries its permission."""
 
-from core.clock import MINUTE, Instant, is_within
-from core.seals import Seals
+from core.crypto import Seals
+from core.kernel.clock import MINUTE, Instant, is_within
 from gateway.resolvers.context import Context
 
 LIFETIME = 10 * MINUTE

@@ -11,12 +11,12 @@ from typing import Any, TypeVar, get_type_hints, overload
 
 import msgspec
 
-from core import audit, idempotency
+from core import audit
 from core.audit import DONE, Action
-from core.database import DatabaseUnavailable, Transaction, UniqueViolation
-from core.encryption import Vault
-from core.errors import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
-from core.unit import Errand, Signal, Unit
+from core.crypto import Vault
+from core.db import DatabaseUnavailable, Transaction, UniqueViolation
+from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
+from core.unit_of_work import Errand, Signal, Unit, idempotency
 from gateway.resolvers.context import Context
 
 C = TypeVar("C")

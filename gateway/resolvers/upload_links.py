@@ -1,8 +1,8 @@
 """Addresses of resumable uploads: a `PUT` from a page's worker has no session, so they carry their permission."""
 
-from core.clock import Instant
-from core.resumable_uploads import ResumableUpload
-from core.seals import Seals
+from core.crypto import Seals
+from core.kernel.clock import Instant
+from core.storage import ResumableUpload
 
 
 def upload_link(seals: Seals, upload: ResumableUpload) -> str:

@@ -3,7 +3,7 @@
 from starlette.datastructures import UploadFile
 from strawberry.file_uploads import Upload
 
-from core.errors import FileTooLarge, UnreadableImage
+from core.kernel.refusals import FileTooLarge, UnreadableImage
 from core.services.request_upload import ReadUpload
 from core.services.request_upload import read_upload as read_whole
 from gateway.resolvers.context import Context

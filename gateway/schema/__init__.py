@@ -10,7 +10,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.channels import CHANNELS
-from gateway.channels.base import Channel
+from gateway.channels.contract import Channel
 from gateway.compiled import Plans
 from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery

@@ -4,18 +4,15 @@ from typing import Annotated, Any
 
 import strawberry
 
-from core.application_forms import SPECS, FieldSpec, FieldType, schema_name
+from core.applications import SPECS, FieldSpec, FieldType, schema_name
 from core.audit import Action
-from core.clock import moment
-from core.errors import RefusalCode, Text
-from core.forms import LABELS
-from core.pictures import PictureKind
+from core.kernel.clock import moment
+from core.kernel.refusals import RefusalCode, Text
+from core.reference import LABELS
 from core.reference import Option as CoreOption
 from core.services.application_form import FormInProgress, application_form
-from core.services.save_application_draft import (
-    SaveApplicationDraft,
-    save_application_draft,
-)
+from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
+from core.storage import PictureKind
 from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.application_forms import SPECS, FilledForm
+from core.applications import SPECS, FilledForm
 from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal

@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 from msgspec.structs import replace
 
-from core.callers import RealNameLevel
+from core.kernel.callers import RealNameLevel
 from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal

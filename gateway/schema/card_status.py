@@ -4,8 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from core.arrivals import ASKS, CARDS
 from core.audit import Action
+from core.cards import ASKS, CARDS
 from core.services.card_status import card_status
 from gateway.resolvers.run import read
 from gateway.schema.errors import Refusal

@@ -6,9 +6,9 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.callers import ChannelId
-from core.clock import moment
-from core.notification_settings import NOTICE_NAMES, Choice, Notice
+from core.citizens import NOTICE_NAMES, Choice, Notice
+from core.kernel.callers import ChannelId
+from core.kernel.clock import moment
 from core.services.change_notification_settings import (
     ChangedChoice,
     ChangeNotificationSettings,

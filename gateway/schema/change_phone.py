@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.clock import moment
+from core.kernel.clock import moment
 from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal

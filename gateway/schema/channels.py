@@ -6,8 +6,8 @@ from typing import Annotated
 import strawberry
 from strawberry.types.enum import EnumValue
 
-from core.callers import ChannelId, RealNameLevel
-from gateway.channels.base import Channel as CoreChannel
+from core.kernel.callers import ChannelId, RealNameLevel
+from gateway.channels.contract import Channel as CoreChannel
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info
 

@@ -1,7 +1,7 @@
 """What the pre-reviews of portrait and ID document measure in."""
 
-from core.checks import Unit
-from core.errors import Text
+from core.imaging import Unit
+from core.kernel.refusals import Text
 from gateway.schema.enums import publish
 
 __all__ = ["Unit"]

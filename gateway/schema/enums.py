@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import strawberry
 
-from core.errors import Text
+from core.kernel.refusals import Text
 
 EnumT = TypeVar("EnumT", bound=Enum)
 

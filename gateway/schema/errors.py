@@ -3,15 +3,15 @@
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from core import errors
-from core.errors import Language, RefusalCode
+from core.kernel import refusals
+from core.kernel.refusals import Language, RefusalCode
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 
 publish(
     RefusalCode,
     "拒绝原因代码 · Why something was refused; stable, for programs. Show `message` to people.",
-    {code: refusal.text for code, refusal in errors.BY_CODE.items()},
+    {code: refusal.text for code, refusal in refusals.BY_CODE.items()},
 )
 
 
@@ -42,7 +42,7 @@ class Refusal:
     )
 
     @classmethod
-    def from_core(cls, refusal: errors.Refusal, language: Language) -> "Refusal":
+    def from_core(cls, refusal: refusals.Refusal, language: Language) -> "Refusal":
         return cls(
             code=refusal.code,
             message=refusal.message(language),
@@ -52,7 +52,7 @@ class Refusal:
         )
 
 
-def problems_from(problems: tuple[errors.Refusal, ...], language: Language) -> list[FieldProblem]:
+def problems_from(problems: tuple[refusals.Refusal, ...], language: Language) -> list[FieldProblem]:
     return [
         FieldProblem(
             field=problem.field or "", code=problem.code, message=problem.message(language)
@@ -61,6 +61,6 @@ def problems_from(problems: tuple[errors.Refusal, ...], language: Language) -> l
     ]
 
 
-class RefusalHandler(strawberry.ExceptionHandler[errors.Refusal, Refusal]):
-    def handle(self, exception: errors.Refusal, *, field: StrawberryField, info: Info) -> Refusal:
+class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, Refusal]):
+    def handle(self, exception: refusals.Refusal, *, field: StrawberryField, info: Info) -> Refusal:
         return Refusal.from_core(exception, info.context.language)

@@ -2,10 +2,10 @@
 
 import strawberry
 
-from core.application_forms import schema_name
-from core.errors import Text
-from core.forms import LABELS
-from core.id_documents.verdict import ReadField, Side
+from core.applications import schema_name
+from core.imaging import ReadField, Side
+from core.kernel.refusals import Text
+from core.reference import LABELS
 from gateway.resolvers.context import Context
 from gateway.schema.enums import publish
 

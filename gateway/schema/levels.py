@@ -4,7 +4,7 @@ import strawberry
 from strawberry.schema_directive import Location
 from strawberry.types import get_object_definition
 
-from core.callers import RealNameLevel
+from core.kernel.callers import RealNameLevel
 
 
 @strawberry.schema_directive(

@@ -8,7 +8,7 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
 
-from core.errors import Language, Refusal
+from core.kernel.refusals import Language, Refusal
 from gateway.resolvers.context import Context
 
 log = structlog.get_logger("graphql")

@@ -7,12 +7,12 @@ from typing import Annotated
 import strawberry
 from graphql import GraphQLError
 
-from core import sessions
-from core.arrivals import ASKS, PROGRESS
 from core.audit import Action
-from core.callers import Caller
-from core.database import DatabaseUnavailable
-from core.errors import Language, NoApplication, TryAgainLater
+from core.cards import ASKS, PROGRESS
+from core.citizens import sessions
+from core.db import DatabaseUnavailable
+from core.kernel.callers import Caller
+from core.kernel.refusals import Language, NoApplication, TryAgainLater
 from core.live import Watcher
 from core.production import Position, Progress
 from core.services.production_progress import production_progress

@@ -4,24 +4,24 @@ from datetime import datetime
 
 import strawberry
 
-from core import production_failures
-from core.clock import CHINA, Instant, moment
-from core.confirmation import CONFIRMATION_NAMES, Confirmation
-from core.database import DatabaseUnavailable
-from core.errors import Text, TryAgainLater
-from core.masking import mask_name, mask_number
+from core.db import DatabaseUnavailable
+from core.kernel.clock import CHINA, Instant, moment
+from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
+from core.kernel.masking import mask_name, mask_number
+from core.kernel.refusals import Text, TryAgainLater
 from core.production import (
     NODE_NAMES,
     RESULT_NAMES,
+    Estimate,
     NodeResult,
     NodeState,
     Position,
     ProductionNode,
     Progress,
+    changes_since,
+    failures,
 )
-from core.production_changes import ProductionChange as Change
-from core.production_changes import changes_since
-from core.production_history import Estimate
+from core.production import ProductionChange as Change
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.types import bank_name
@@ -194,7 +194,7 @@ class ProductionProgress:
 def _message(info: Info, state: NodeState | Change) -> str | None:
     if state.result is not NodeResult.FAILED:
         return None
-    sentence = production_failures.sentence(state.node, state.reason)
+    sentence = failures.sentence(state.node, state.reason)
     return sentence.in_language(info.context.language)
 
 

@@ -7,7 +7,7 @@ import strawberry
 
 from core.applications import Application
 from core.audit import Action
-from core.clock import moment
+from core.kernel.clock import moment
 from core.services.receipt import receipt
 from gateway.resolvers.receipt_links import receipt_link
 from gateway.resolvers.run import read

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.errors import Text
+from core.kernel.refusals import Text
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
 from gateway.schema.enums import publish

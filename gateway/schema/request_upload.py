@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.clock import moment
+from core.kernel.clock import moment
 from core.services.request_upload import RequestUpload, request_upload
 from gateway.resolvers.run import run
 from gateway.resolvers.upload_links import upload_link

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import strawberry
 
-from core.clock import moment
-from core.masking import mask_phone
+from core.kernel.clock import moment
+from core.kernel.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
 from gateway.resolvers.run import run
 from gateway.schema.errors import Refusal

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import ACTION_NAMES, DONE, VIEWS, Action
-from core.audit_history import NEWEST, Entry, Place
-from core.callers import ChannelId
-from core.clock import moment
-from core.errors import BY_CODE, InvalidFormat, RefusalCode, Text
-from core.forms import LABELS
+from core.audit import ACTION_NAMES, DONE, NEWEST, VIEWS, Action, Entry, Place
+from core.kernel.callers import ChannelId
+from core.kernel.clock import moment
+from core.kernel.refusals import BY_CODE, InvalidFormat, RefusalCode, Text
+from core.reference import LABELS
 from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish

@@ -6,10 +6,10 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.callers import ChannelId
-from core.clock import moment
+from core.citizens import OpenSession
+from core.kernel.callers import ChannelId
+from core.kernel.clock import moment
 from core.services.own_sessions import EndSession, end_session, own_sessions
-from core.sessions import OpenSession
 from gateway.resolvers.run import read, run
 from gateway.schema.errors import Refusal
 from gateway.schema.info import Info

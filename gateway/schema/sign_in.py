@@ -5,10 +5,10 @@ from typing import Annotated
 
 import strawberry
 
-from core.callers import ChannelId
-from core.clock import moment
+from core.kernel.callers import ChannelId
+from core.kernel.clock import moment
 from core.services import sign_in as service
-from gateway.channels.shapes import Entry
+from gateway.channels.contract import Entry
 from gateway.resolvers.channel_door import ChannelDoor
 from gateway.schema.errors import Refusal
 from gateway.schema.info import FORM, Info

@@ -7,12 +7,11 @@ from typing import Any
 
 import strawberry
 
-from core.callers import ChannelId, RealNameLevel
-from core.cards import STATE_NAMES, CardState, ShownCard
-from core.confirmation import CONFIRMATION_NAMES, Confirmation
-from core.errors import Text
-from core.holders import CardHolder
-from core.masking import mask_name, mask_number
+from core.cards import STATE_NAMES, CardHolder, CardState, ShownCard
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
+from core.kernel.masking import mask_name, mask_number
+from core.kernel.refusals import Text
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 

@@ -7,10 +7,9 @@ from typing import Annotated
 import strawberry
 from strawberry.file_uploads import Upload
 
-from core.clock import moment
-from core.errors import Language
-from core.id_documents.advice import CHECK_NAMES, document_advice
-from core.id_documents.verdict import DocumentCheck, DocumentCheckCode
+from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheck, DocumentCheckCode, document_advice
+from core.kernel.clock import moment
+from core.kernel.refusals import Language
 from core.services.confirm_id_documents import confirm_id_documents
 from core.services.upload_id_document import (
     UploadIdDocument,
@@ -31,7 +30,7 @@ from gateway.schema.levels import NEEDS_PERSON
 publish(
     DocumentCheckCode,
     "证件预审项目代码 · What is checked, named for what may be wrong.",
-    CHECK_NAMES,
+    DOCUMENT_CHECK_NAMES,
 )
 
 

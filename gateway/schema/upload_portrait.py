@@ -6,9 +6,8 @@ from typing import Annotated
 import strawberry
 from strawberry.file_uploads import Upload
 
-from core.errors import Language
-from core.portraits.advice import CHECK_NAMES, advice
-from core.portraits.verdict import Check, CheckCode, Geometry
+from core.imaging import PORTRAIT_CHECK_NAMES, Check, CheckCode, Geometry, portrait_advice
+from core.kernel.refusals import Language
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
@@ -24,7 +23,7 @@ from gateway.schema.levels import NEEDS_PERSON
 publish(
     CheckCode,
     "预审项目代码 · What is checked, named for what may be wrong.",
-    CHECK_NAMES,
+    PORTRAIT_CHECK_NAMES,
 )
 
 
@@ -50,7 +49,7 @@ class PortraitCheck:
         return cls(
             code=check.code,
             passed=check.passed,
-            message=advice(check, language),
+            message=portrait_advice(check, language),
             measured=check.measured,
             at_least=limit.least if math.isfinite(limit.least) else None,
             at_most=limit.most if math.isfinite(limit.most) else None,

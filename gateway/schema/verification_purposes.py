@@ -1,6 +1,6 @@
 """What codes are for: shared by whoever asks for one and by forms that need one."""
 
-from core.verification import PURPOSE_NAMES, VerificationPurpose
+from core.messaging import PURPOSE_NAMES, VerificationPurpose
 from gateway.schema.enums import publish
 
 __all__ = ["VerificationPurpose"]

@@ -2,15 +2,14 @@
 
 import strawberry
 
-from core import errors, holders
-from core.arrivals import ASKS, HOLDER
 from core.audit import Action
-from core.callers import Caller, ChannelId, RealNameLevel
-from core.errors import NotBound
-from core.holders import Holder
-from core.masking import mask_name, mask_number, mask_phone
-from core.services import SERVICES, CardService, ServiceEntry
-from core.unit import Errand
+from core.cards import ASKS, HOLDER, Holder, holders
+from core.kernel import refusals
+from core.kernel.callers import Caller, ChannelId, RealNameLevel
+from core.kernel.masking import mask_name, mask_number, mask_phone
+from core.kernel.refusals import NotBound
+from core.services.catalogue import SERVICES, CardService, ServiceEntry
+from core.unit_of_work import Errand
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.errors import Refusal
@@ -26,7 +25,7 @@ publish(
 @strawberry.type(description="服务可用性 · Whether the viewer can use a service now.")
 class ServiceAvailability:
     entry: strawberry.Private[ServiceEntry]
-    refusal: strawberry.Private[errors.Refusal | None]
+    refusal: strawberry.Private[refusals.Refusal | None]
 
     @strawberry.field(description="服务事项 · Which service.")
     def service(self) -> CardService:

@@ -5,8 +5,8 @@ Each verifies what the gateway sends as the real one would, and refuses as it wo
 
 from starlette.routing import BaseRoute, Mount
 
-from core.callers import ChannelId
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from sandbox.personas import Persona
 from sandbox.platforms import ping_an, unionpay, wechat
 from sandbox.world import World

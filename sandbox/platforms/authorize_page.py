@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from core.settings import split
+from core.kernel.settings import split
 from sandbox.personas import PERSONAS, Persona
 
 _PAGE = """<!doctype html>

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.clock import seconds
 from sandbox.settings import unionpay_key

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from core.callers import ChannelId
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from sandbox.answers import Answer, persona_of, read
 from sandbox.personas import Persona
 from sandbox.platforms import wechat

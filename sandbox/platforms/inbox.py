@@ -3,8 +3,8 @@
 import secrets
 from datetime import datetime
 
-from core.callers import ChannelId
-from core.clock import CHINA
+from core.kernel.callers import ChannelId
+from core.kernel.clock import CHINA
 from sandbox.personas import PERSONAS, Persona
 from sandbox.platforms.clock import milliseconds
 from sandbox.world import Thing, World

@@ -1,4 +1,4 @@
-"""Ping An's open platform, MODELLED as `gateway/channels/ping_an.py` describes it.
+"""Ping An's open platform, MODELLED as `gateway/channels/ping_an/adapter.py` describes it.
 
 It speaks the variant that the gateway signs: md5 with the app's key, or RSA over the message,
 each with its own envelope.
@@ -25,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.callers import ChannelId
-from core.clock import CHINA
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.clock import CHINA
+from core.kernel.settings import Settings
 from sandbox.personas import Persona
 from sandbox.platforms.clock import milliseconds, seconds
 from sandbox.platforms.inbox import deliver

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.callers import ChannelId
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from sandbox.personas import Persona
 from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds

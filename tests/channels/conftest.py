@@ -9,7 +9,7 @@ import pytest
 import respx
 
 from gateway.channels import CHANNELS
-from gateway.channels.base import Channel
+from gateway.channels.contract import Channel
 
 from .parts import settings
 from .samples.shape import Samples

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from core.settings import Secret, Settings
+from core.kernel.settings import Secret, Settings
 
 NOW = 1_790_000_000_000
 NAME = "欧阳测试"

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from core.clock import MINUTE, SECOND
-from gateway.channels.app_token import MARGIN, AppToken, Issued
-from gateway.channels.breaker import PlatformRefused
+from core.kernel.clock import MINUTE, SECOND
+from gateway.channels.platform_client import AppToken, Issued, PlatformRefused
+from gateway.channels.platform_client.app_token import MARGIN
 
 from .parts import NOW
 

@@ -2,14 +2,8 @@
 
 import pytest
 
-from gateway.channels.breaker import (
-    FAILURES_TO_OPEN,
-    REST,
-    Breaker,
-    CircuitOpen,
-    PlatformFailed,
-    PlatformRefused,
-)
+from gateway.channels.platform_client import PlatformFailed, PlatformRefused
+from gateway.channels.platform_client.breaker import FAILURES_TO_OPEN, REST, Breaker, CircuitOpen
 
 from .parts import NOW
 

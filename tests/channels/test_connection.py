@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from core.errors import ChannelUnavailable, Text
-from gateway.channels.connection import SLOTS, Connection, Reply
+from core.kernel.refusals import ChannelUnavailable, Text
+from gateway.channels.platform_client import Connection, Reply
+from gateway.channels.platform_client.connection import SLOTS
 
 from .conftest import TLS
 from .parts import NOW

@@ -12,8 +12,8 @@ import pytest
 import respx
 from structlog.testing import capture_logs
 
-from core.callers import ChannelId, RealNameLevel
-from core.errors import (
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.refusals import (
     ChannelUnavailable,
     InvalidFormat,
     Language,
@@ -22,10 +22,10 @@ from core.errors import (
     SignInExpired,
     Text,
 )
-from gateway.channels import CHANNELS, build_channels, connection
-from gateway.channels.base import Channel
-from gateway.channels.breaker import FAILURES_TO_OPEN, REST
-from gateway.channels.shapes import EntryStep, Identity, Message
+from gateway.channels import CHANNELS, build_channels
+from gateway.channels.contract import Channel, EntryStep, Identity, Message
+from gateway.channels.platform_client import connection
+from gateway.channels.platform_client.breaker import FAILURES_TO_OPEN, REST
 
 from .conftest import samples_of
 from .parts import NAME, NOW, NUMBER, PHONE, settings

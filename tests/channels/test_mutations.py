@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.channels.shapes import ForgedCallback
+from gateway.channels.contract import ForgedCallback
 from gateway.channels.unionpay import UnionPay
-from gateway.channels.unionpay_crypto import signed_string
+from gateway.channels.unionpay.crypto import signed_string
 from gateway.channels.wechat import WeChat
-from gateway.channels.wechat_callback import read_message
+from gateway.channels.wechat.callback import read_message
 from sandbox.platforms import unionpay as unionpay_platform
 from sandbox.platforms import wechat as wechat_platform
 

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from core.clock import MINUTE
-from core.errors import ChannelUnavailable, SignInExpired
+from core.kernel.clock import MINUTE
+from core.kernel.refusals import ChannelUnavailable, SignInExpired
+from gateway.channels.contract import Message
 from gateway.channels.ping_an import PingAn
-from gateway.channels.ping_an_signers import Md5Signer, RsaSigner
-from gateway.channels.shapes import Message
+from gateway.channels.ping_an.signers import Md5Signer, RsaSigner
 
 from .parts import NOW, settings
 from .samples.ping_an import BASE, SAMPLES, done

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from starlette.applications import Starlette
 
-from core.callers import ChannelId
-from core.errors import ChannelUnavailable, SignInExpired
-from core.settings import Settings, SettingsError
+from core.kernel.callers import ChannelId
+from core.kernel.refusals import ChannelUnavailable, SignInExpired
+from core.kernel.settings import Settings, SettingsError
 from gateway.channels import build_channels
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes

@@ -7,15 +7,14 @@ import pytest
 import respx
 from structlog.testing import capture_logs
 
-from core.errors import (
+from core.kernel.refusals import (
     AuthorizationRequired,
     ChannelUnavailable,
     Language,
     Refusal,
     SignInExpired,
 )
-from gateway.channels.base import Channel
-from gateway.channels.shapes import Message, Undeliverable
+from gateway.channels.contract import Channel, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.wechat import WeChat
 

@@ -1,7 +1,6 @@
 import pytest
 
-from gateway.channels.breaker import PlatformFailed
-from gateway.channels.replies import ReplyPart, part
+from gateway.channels.platform_client import PlatformFailed, ReplyPart, part
 
 
 class Token(ReplyPart, frozen=True, rename="camel"):

@@ -8,14 +8,12 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from core.callers import ChannelId
-from core.errors import ChannelUnavailable, SignInExpired, VirtualAccount
+from core.kernel.callers import ChannelId
+from core.kernel.refusals import ChannelUnavailable, SignInExpired, VirtualAccount
 from gateway.channels import CHANNELS, build_channels
-from gateway.channels.base import Channel
-from gateway.channels.shapes import Message, Undeliverable
+from gateway.channels.contract import Channel, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
-from gateway.channels.wechat import WeChat
-from gateway.channels.wechat_menu import build_menu
+from gateway.channels.wechat import WeChat, build_menu
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes
 from sandbox.world import World

@@ -13,14 +13,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from core.clock import SECOND
-from core.encryption import KeyRing, Suite, Vault
-from gateway.channels import build_channels, redis_tokens
-from gateway.channels.app_token import MARGIN, AppToken, Issued
-from gateway.channels.base import Channel
-from gateway.channels.breaker import PlatformRefused
-from gateway.channels.redis_tokens import RedisStore
-from gateway.channels.token_stores import NoStore
+from core.crypto import KeyRing, Suite, Vault
+from core.kernel.clock import SECOND
+from gateway.channels import build_channels
+from gateway.channels.contract import Channel
+from gateway.channels.platform_client import AppToken, Issued, PlatformRefused, redis_tokens
+from gateway.channels.platform_client.app_token import MARGIN
+from gateway.channels.platform_client.redis_tokens import RedisStore
+from gateway.channels.platform_client.token_stores import NoStore
 
 from .conftest import samples_of
 from .parts import NOW, settings

@@ -10,8 +10,8 @@ import respx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from core.clock import MINUTE
-from core.errors import (
+from core.kernel.clock import MINUTE
+from core.kernel.refusals import (
     AuthorizationRequired,
     ChannelUnavailable,
     NotOfferedHere,
@@ -19,9 +19,9 @@ from core.errors import (
     Refusal,
     SignInExpired,
 )
-from gateway.channels.shapes import ForgedCallback, Message, Undeliverable
+from gateway.channels.contract import ForgedCallback, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
-from gateway.channels.unionpay_crypto import (
+from gateway.channels.unionpay.crypto import (
     TripleDesFields,
     UnreadableField,
     signed_string,

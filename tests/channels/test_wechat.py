@@ -7,12 +7,12 @@ import orjson
 import pytest
 import respx
 
-from core.clock import MINUTE
-from core.errors import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
-from gateway.channels.first_answers import MOST
-from gateway.channels.shapes import Message, Undeliverable
-from gateway.channels.wechat import CODE_LIFETIME, WeChat
-from gateway.channels.wechat_menu import MenuInvalid, build_menu
+from core.kernel.clock import MINUTE
+from core.kernel.refusals import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
+from gateway.channels.contract import Message, Undeliverable
+from gateway.channels.platform_client.first_answers import MOST
+from gateway.channels.wechat import MenuInvalid, WeChat, build_menu
+from gateway.channels.wechat.adapter import CODE_LIFETIME
 
 from .parts import NOW, settings
 from .samples.wechat import EXCHANGED

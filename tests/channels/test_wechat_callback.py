@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from core.clock import MINUTE
-from gateway.channels.shapes import ForgedCallback
-from gateway.channels.wechat import WeChat, js_sdk_signature
-from gateway.channels.wechat_callback import Callback, CallbackCipher, read_message, sign
+from core.kernel.clock import MINUTE
+from gateway.channels.contract import ForgedCallback
+from gateway.channels.wechat import WeChat
+from gateway.channels.wechat.adapter import js_sdk_signature
+from gateway.channels.wechat.callback import Callback, CallbackCipher, read_message, sign
 from sandbox.platforms import wechat as platform
 
 from .parts import NOW, settings

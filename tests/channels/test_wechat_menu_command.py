@@ -12,8 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 from typer.testing import CliRunner
 
-from core.settings import Settings, SettingsError
-from gateway.wechat_menu_command import push_menu, wechat_menu
+from core.kernel.settings import Settings, SettingsError
+from gateway.cli.wechat_menu import push_menu, wechat_menu
 from sandbox.platforms import platform_routes
 from sandbox.platforms.wechat import MENU
 from sandbox.world import World

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import PREFIX
-from gateway import cli
+from core.kernel.settings import PREFIX
+from gateway.cli import main
 from tests.conftest import settings_for
 
 SECRETS = ("column_keys", "index_keys", "peppers", "audit_keys")
@@ -50,7 +50,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["card-gateway", *map(str, arguments)])
         code: object = 0
         try:
-            cli.main()
+            main.main()
         except SystemExit as stopped:
             code = stopped.code or 0
         assert isinstance(code, int)

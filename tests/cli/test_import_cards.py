@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from bench.people import HEADING, person, write_people
-from core.audit import Action, audit_entries
-from core.cards import cards
-from core.citizens import citizens
-from core.database import Query, connect
-from core.encryption import Suite, Vault
-from core.settings import key_ring
+from core.audit import Action, audit_entries_table
+from core.cards import cards_table
+from core.citizens import citizens_table
+from core.crypto import Suite, Vault
+from core.db import Query, connect
+from core.kernel.settings import key_ring
 from tests.cli.conftest import Command, start
 from tests.conftest import settings_for
 
@@ -75,7 +75,7 @@ def vault_of(url: str, folder: Path) -> Vault:
 def test_adds_a_person_with_their_card_and_an_audit_entry(
     command: Command, keys: str, tmp_path: Path
 ) -> None:
-    before = {table: count(keys, table) for table in (citizens, cards)}
+    before = {table: count(keys, table) for table in (citizens_table, cards_table)}
     file = write(tmp_path / "cards.csv", line(7))
 
     done = command("import-cards", file)
@@ -86,14 +86,16 @@ def test_adds_a_person_with_their_card_and_an_audit_entry(
     }
     name, number, phone, card_number, state, bank, issued, batch = person(7)
     vault = vault_of(keys, tmp_path)
-    (card,) = rows(keys, cards, cards.c.number_index == vault.index(card_number, "card_number"))
-    (citizen,) = rows(keys, citizens, citizens.c.id == card["citizen_id"])
+    (card,) = rows(
+        keys, cards_table, cards_table.c.number_index == vault.index(card_number, "card_number")
+    )
+    (citizen,) = rows(keys, citizens_table, citizens_table.c.id == card["citizen_id"])
     assert vault.open(card["number"], "cards.number", card["id"]) == card_number
     assert vault.open(citizen["name"], "citizens.name", citizen["id"]) == name
     assert vault.open(citizen["phone"], "citizens.phone", citizen["id"]) == phone
     assert (card["state"], card["bank_code"], card["issue_date"]) == (state, bank, issued)
     assert (card["batch_number"], card["region_code"]) == (batch, "510100")
-    (entry,) = rows(keys, audit_entries, audit_entries.c.person == citizen["id"])
+    (entry,) = rows(keys, audit_entries_table, audit_entries_table.c.person == citizen["id"])
     assert (entry["action"], entry["number"]) == (Action.IMPORTED.value, 1)
     assert number not in done.out + done.err
 
@@ -101,19 +103,21 @@ def test_adds_a_person_with_their_card_and_an_audit_entry(
 def test_a_second_run_changes_nothing(command: Command, keys: str, tmp_path: Path) -> None:
     file = write_people(tmp_path / "cards.csv", 25)
     command("import-cards", file, "--batch", "10")
-    before = [rows(keys, table) for table in (citizens, cards, audit_entries)]
+    before = [rows(keys, table) for table in (citizens_table, cards_table, audit_entries_table)]
 
     done = command("import-cards", file, "--batch", "10")
 
     assert (done.code, done.out) == (0, "0 cards added, 25 already there, 0 bad lines.\n")
-    assert [rows(keys, table) for table in (citizens, cards, audit_entries)] == before
+    assert [
+        rows(keys, table) for table in (citizens_table, cards_table, audit_entries_table)
+    ] == before
     assert not (tmp_path / "cards.csv.journal").exists()
 
 
 def test_several_cards_of_one_person_get_one_citizen(
     command: Command, keys: str, tmp_path: Path
 ) -> None:
-    people = count(keys, citizens)
+    people = count(keys, citizens_table)
     file = write(
         tmp_path / "cards.csv",
         line(1),
@@ -124,7 +128,7 @@ def test_several_cards_of_one_person_get_one_citizen(
     done = command("import-cards", file, "--batch", "2")
 
     assert (done.code, done.out) == (0, "3 cards added, 0 already there, 0 bad lines.\n")
-    assert count(keys, citizens) == people + 1
+    assert count(keys, citizens_table) == people + 1
     assert command("verify-audit").code == 0
 
 
@@ -135,7 +139,9 @@ def test_a_phone_that_comes_later_is_kept(command: Command, keys: str, tmp_path:
     done = command("import-cards", file, "--batch", "1")
 
     vault = vault_of(keys, tmp_path)
-    (citizen,) = rows(keys, citizens, citizens.c.phone_index == vault.index(person(2)[2], "phone"))
+    (citizen,) = rows(
+        keys, citizens_table, citizens_table.c.phone_index == vault.index(person(2)[2], "phone")
+    )
     assert done.code == 0
     assert vault.open(citizen["phone"], "citizens.phone", citizen["id"]) == person(2)[2]
 
@@ -238,14 +244,14 @@ def conflicts() -> Iterator[tuple[str, str, str]]:
 def test_tells_a_conflict_and_writes_none_of_it(
     command: Command, keys: str, tmp_path: Path, column: str, second: str, reason: str, batch: str
 ) -> None:
-    before = count(keys, cards), count(keys, citizens)
+    before = count(keys, cards_table), count(keys, citizens_table)
     file = write(tmp_path / "cards.csv", line(1), second)
 
     done = command("import-cards", file, "--batch", batch)
 
     assert (done.code, done.out) == (1, "1 cards added, 0 already there, 1 bad lines.\n")
     assert f"line 3: {column}: {reason}\n" in done.err
-    assert (count(keys, cards), count(keys, citizens)) == (before[0] + 1, before[1] + 1)
+    assert (count(keys, cards_table), count(keys, citizens_table)) == (before[0] + 1, before[1] + 1)
 
 
 def test_tells_a_card_of_somebody_else(command: Command, tmp_path: Path) -> None:
@@ -282,7 +288,7 @@ def test_takes_columns_in_any_order_with_the_region_and_a_byte_order_mark(
 
     assert (done.code, done.out) == (0, "1 cards added, 0 already there, 0 bad lines.\n")
     index = vault_of(keys, tmp_path).index(row["card_number"], "card_number")
-    (card,) = rows(keys, cards, cards.c.number_index == index)
+    (card,) = rows(keys, cards_table, cards_table.c.number_index == index)
     assert card["region_code"] == "510700"
 
 
@@ -307,16 +313,16 @@ def test_never_shows_a_personal_value(command: Command, tmp_path: Path) -> None:
 
 def test_goes_on_after_a_kill_in_the_middle(command: Command, keys: str, tmp_path: Path) -> None:
     total = 6000
-    people, held = count(keys, citizens), count(keys, cards)
+    people, held = count(keys, citizens_table), count(keys, cards_table)
     file = write_people(tmp_path / "cards.csv", total)
     with file.open("a") as more:
         more.write(line(1) + "\n")
     process = start("import-cards", file, "--batch", "200", "--errors", tmp_path / "bad.csv")
-    while process.poll() is None and count(keys, cards) < held + 1000:
+    while process.poll() is None and count(keys, cards_table) < held + 1000:
         time.sleep(0.01)
     process.kill()
     process.wait()
-    added_before = count(keys, cards) - held
+    added_before = count(keys, cards_table) - held
 
     done = command("import-cards", file, "--batch", "200", "--errors", tmp_path / "bad.csv")
 
@@ -325,7 +331,7 @@ def test_goes_on_after_a_kill_in_the_middle(command: Command, keys: str, tmp_pat
     assert found is not None, done
     added, already = (int(text.replace(",", "")) for text in found.groups())
     assert (added + already, already in (0, 200)) == (total, True)
-    assert (count(keys, citizens), count(keys, cards)) == (people + total, held + total)
+    assert (count(keys, citizens_table), count(keys, cards_table)) == (people + total, held + total)
     assert (tmp_path / "bad.csv").read_text() == (
         "line,column,reason\n6002,card_number,the card stands on line 3 already\n"
     )

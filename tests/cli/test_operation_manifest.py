@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.settings import SettingsError
-from gateway.cli import cli
-from gateway.http.documents import read_manifest
+from core.kernel.settings import SettingsError
+from gateway.cli.main import cli
+from gateway.http.admission import read_manifest
 
 CHANNELS = "query Channels { channels { id name } }\n"
 

@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 
 import httpx
 
-from core import audit, cards, citizens, outbox
-from core.cards import CHENGDU, CardState
-from core.clock import DAY
-from core.confirmation import Confirmation
-from core.database import Database, Query, Transaction, connect
-from core.outbox import EffectKind
-from core.settings import Settings
-from core.unit import Tools, Unit
+from core import audit
+from core.cards import CHENGDU, CardState, cards
+from core.citizens import citizens
+from core.db import Database, Query, Transaction, connect
+from core.kernel.clock import DAY
+from core.kernel.confirmation import Confirmation
+from core.kernel.settings import Settings
+from core.messaging import EffectKind, outbox
+from core.unit_of_work import Tools, Unit
 from gateway.app import build_tools
 from gateway.resolvers.context import system_clock
 from sandbox.personas import PERSONAS
@@ -24,9 +25,9 @@ from tests.conftest import settings_for
 T = TypeVar("T")
 
 PERSON = PERSONAS["active"]
-_ROWS = Query(outbox.outbox.select().order_by(outbox.outbox.c.id))
-_CARDS = Query(cards.cards.select())
-_ENTRIES = Query(audit.audit_entries.select().order_by(audit.audit_entries.c.number))
+_ROWS = Query(outbox.outbox_table.select().order_by(outbox.outbox_table.c.id))
+_CARDS = Query(cards.cards_table.select())
+_ENTRIES = Query(audit.audit_entries_table.select().order_by(audit.audit_entries_table.c.number))
 
 
 def inside(url: str, folder: Path, work: Callable[[Database, Tools], Coroutine[Any, Any, T]]) -> T:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench.people import write_people
-from core import key_rotation
-from core.database import connect
-from core.settings import PREFIX, Settings
-from gateway.keys import keys_of
+from core.db import connect
+from core.kernel.settings import PREFIX, Settings
+from core.keys import rotation
+from gateway.app import keys_from
 from tests.cli.conftest import SECRETS, Command, start
 from tests.core.test_key_rotation import NEW_KEY
 
@@ -21,7 +21,7 @@ async def _stale() -> int:
     settings = Settings.read(os.environ)
     database = await connect(settings.database_url)
     try:
-        return await key_rotation.count_stale(database, keys_of(settings))
+        return await rotation.count_stale(database, keys_from(settings))
     finally:
         await database.close()
 

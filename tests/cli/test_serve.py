@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings, variable
+from core.kernel.settings import Settings, variable
 from gateway.schema import build_schema
 from tests.cli.conftest import Command, Done
 

@@ -5,22 +5,26 @@ import asyncio
 import pytest
 from sqlalchemy import bindparam, delete, func, select, text, update
 
-from core.audit import audit_entries, audit_heads
-from core.audit_anchors import audit_anchored_heads, audit_anchors
-from core.database import Query, Transaction, connect
+from core.audit import (
+    audit_anchored_heads_table,
+    audit_anchors_table,
+    audit_entries_table,
+    audit_heads_table,
+)
+from core.db import Query, Transaction, connect
 from tests.cli.conftest import Command
 
-_FIRST = Query(select(func.min(audit_heads.c.person).label("person")))
-_COUNT = Query(select(func.count().label("persons")).select_from(audit_heads))
-_OF = audit_entries.c.person == bindparam("of_person")
+_FIRST = Query(select(func.min(audit_heads_table.c.person).label("person")))
+_COUNT = Query(select(func.count().label("persons")).select_from(audit_heads_table))
+_OF = audit_entries_table.c.person == bindparam("of_person")
 
 BREAKS = {
     "entry 1: an entry was changed": Query(
-        update(audit_entries).where(_OF).values(at=bindparam("to"))
+        update(audit_entries_table).where(_OF).values(at=bindparam("to"))
     ),
-    "entry 1: the end was cut off": Query(delete(audit_entries).where(_OF)),
+    "entry 1: the end was cut off": Query(delete(audit_entries_table).where(_OF)),
     "entry 0: the chain has no head": Query(
-        delete(audit_heads).where(audit_heads.c.person == bindparam("of_person"))
+        delete(audit_heads_table).where(audit_heads_table.c.person == bindparam("of_person"))
     ),
 }
 
@@ -108,7 +112,7 @@ def test_finds_that_a_kept_anchor_is_gone(command: Command, keys: str) -> None:
 
 
 REMOVE_ANCHORS = (
-    Query(delete(audit_anchors)),
-    Query(delete(audit_anchored_heads)),
-    Query(update(audit_heads).values(anchored_number=text("0"))),
+    Query(delete(audit_anchors_table)),
+    Query(delete(audit_anchored_heads_table)),
+    Query(update(audit_heads_table).values(anchored_number=text("0"))),
 )

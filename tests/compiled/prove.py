@@ -14,9 +14,9 @@ from graphql import GraphQLSchema, print_schema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.compiled.documents import Case, cases
-from tests.compiled.museum import build_museum
+from tests.compiled.graphql_fixture import SDL, build_zoo
 from tests.compiled.proof import Root, prove
-from tests.compiled.zoo import SDL, build_zoo
+from tests.compiled.strawberry_fixture import build_museum
 
 WORLDS = 4
 """Each document is run in so many worlds: its resolvers do other things in each."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.database import Database, SqliteDatabase, connect
+from core.db import Database, connect
+from core.db.database import SqliteDatabase
 
 
 @pytest.fixture

@@ -5,28 +5,28 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
-from core import audit_check
-from core.audit import audit_entries, audit_heads
-from core.audit_check import Broken, BrokenChain
-from core.database import Query, Row, Transaction
-from core.seals import Seals
+from core.audit import audit_entries_table, audit_heads_table, verify
+from core.audit.verify import Broken, BrokenChain
+from core.crypto import Seals
+from core.db import Query, Row, Transaction
 from tests.front_end import FrontEnd, World
 
 ENTRIES = Query(
-    select(audit_entries)
-    .where(audit_entries.c.person == bindparam("person"))
-    .order_by(audit_entries.c.number)
+    select(audit_entries_table)
+    .where(audit_entries_table.c.person == bindparam("person"))
+    .order_by(audit_entries_table.c.number)
 )
-NUMBERED = audit_entries.c.person == bindparam("of"), audit_entries.c.number == bindparam("at")
+NUMBERED = (
+    audit_entries_table.c.person == bindparam("of"),
+    audit_entries_table.c.number == bindparam("at"),
+)
 
 
 async def found(world: World, seals: Seals | None = None) -> list[Broken]:
     application = world.application
     return [
         broken
-        async for broken in audit_check.verify(
-            application.database, seals or application.tools.seals
-        )
+        async for broken in verify.verify(application.database, seals or application.tools.seals)
         if not isinstance(broken, int)
     ]
 
@@ -62,9 +62,7 @@ async def test_counts_the_persons_read(world: World, active: FrontEnd) -> None:
 
     read = [
         count
-        async for count in audit_check.verify(
-            world.application.database, world.application.tools.seals
-        )
+        async for count in verify.verify(world.application.database, world.application.tools.seals)
     ]
 
     assert read == [len(heads)]
@@ -86,7 +84,7 @@ async def test_finds_an_entry_that_was_changed(
     world: World, active: FrontEnd, column: str, value: object
 ) -> None:
     person, _ = await history(world, active)
-    flip = Query(update(audit_entries).where(*NUMBERED).values({column: bindparam("new")}))
+    flip = Query(update(audit_entries_table).where(*NUMBERED).values({column: bindparam("new")}))
 
     await change(world, flip, of=person, at=3, new=value)
 
@@ -96,7 +94,7 @@ async def test_finds_an_entry_that_was_changed(
 async def test_finds_an_entry_that_was_removed(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
 
-    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=2)
+    await change(world, Query(delete(audit_entries_table).where(*NUMBERED)), of=person, at=2)
 
     assert await found(world) == [BrokenChain(person, 2, "an entry is missing")]
 
@@ -105,9 +103,9 @@ async def test_finds_entries_removed_with_their_numbers_closed_up(
     world: World, active: FrontEnd
 ) -> None:
     person, entries = await history(world, active)
-    move = Query(update(audit_entries).where(*NUMBERED).values(number=bindparam("new")))
+    move = Query(update(audit_entries_table).where(*NUMBERED).values(number=bindparam("new")))
 
-    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=2)
+    await change(world, Query(delete(audit_entries_table).where(*NUMBERED)), of=person, at=2)
     for number in range(3, len(entries) + 1):
         await change(world, move, of=person, at=number, new=number - 1)
 
@@ -116,7 +114,7 @@ async def test_finds_entries_removed_with_their_numbers_closed_up(
 
 async def test_finds_entries_in_another_order(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
-    move = Query(update(audit_entries).where(*NUMBERED).values(number=bindparam("new")))
+    move = Query(update(audit_entries_table).where(*NUMBERED).values(number=bindparam("new")))
 
     for old, new in ((2, 1000), (3, 2), (1000, 3)):
         await change(world, move, of=person, at=old, new=new)
@@ -128,7 +126,7 @@ async def test_finds_an_end_that_was_cut_off(world: World, active: FrontEnd) -> 
     person, entries = await history(world, active)
 
     last = len(entries)
-    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=last)
+    await change(world, Query(delete(audit_entries_table).where(*NUMBERED)), of=person, at=last)
 
     assert await found(world) == [BrokenChain(person, last, "the end was cut off")]
 
@@ -140,10 +138,12 @@ async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
     person, entries = await history(world, active)
     last = len(entries)
     set_back = Query(
-        update(audit_heads).where(audit_heads.c.person == bindparam("of")).values(number=last - 1)
+        update(audit_heads_table)
+        .where(audit_heads_table.c.person == bindparam("of"))
+        .values(number=last - 1)
     )
 
-    await change(world, Query(delete(audit_entries).where(*NUMBERED)), of=person, at=last)
+    await change(world, Query(delete(audit_entries_table).where(*NUMBERED)), of=person, at=last)
     await change(world, set_back, of=person)
 
     assert await found(world) == [BrokenChain(person, last - 1, "the end was cut off")]
@@ -151,7 +151,7 @@ async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
 
 async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
-    remove = Query(delete(audit_heads).where(audit_heads.c.person == bindparam("of")))
+    remove = Query(delete(audit_heads_table).where(audit_heads_table.c.person == bindparam("of")))
 
     await change(world, remove, of=person)
 
@@ -160,7 +160,9 @@ async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) ->
 
 async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active: FrontEnd) -> None:
     person, entries = await history(world, active)
-    remove = Query(delete(audit_entries).where(audit_entries.c.person == bindparam("of")))
+    remove = Query(
+        delete(audit_entries_table).where(audit_entries_table.c.person == bindparam("of"))
+    )
 
     await change(world, remove, of=person)
 
@@ -169,10 +171,12 @@ async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active:
 
 async def test_finds_an_entry_copied_to_another_person(world: World, active: FrontEnd) -> None:
     _, entries = await history(world, active)
-    entry = {name: entries[0][name] for name in audit_entries.columns.keys()}  # noqa: SIM118
-    add_head = Query(insert(audit_heads).values(person=1, number=1, mark=bytes(entry["mark"])))
+    entry = {name: entries[0][name] for name in audit_entries_table.columns.keys()}  # noqa: SIM118
+    add_head = Query(
+        insert(audit_heads_table).values(person=1, number=1, mark=bytes(entry["mark"]))
+    )
 
-    await change(world, Query(insert(audit_entries).values(entry | {"person": 1})))
+    await change(world, Query(insert(audit_entries_table).values(entry | {"person": 1})))
     await change(world, add_head)
 
     assert await found(world) == [BrokenChain(1, 1, "an entry was changed")]

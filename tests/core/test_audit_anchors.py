@@ -5,29 +5,40 @@ import asyncio
 import pytest
 from sqlalchemy import BindParameter, bindparam, delete, select, text, update
 
-from core import audit_anchors as anchors
-from core.audit import audit_entries, audit_heads
-from core.audit_anchors import Anchor, audit_anchored_heads, audit_anchors
-from core.audit_check import BrokenAnchor, BrokenChain
-from core.database import Query
+from core.audit import (
+    anchors,
+    audit_anchored_heads_table,
+    audit_anchors_table,
+    audit_entries_table,
+    audit_heads_table,
+)
+from core.audit.anchors import Anchor
+from core.audit.verify import BrokenAnchor, BrokenChain
+from core.db import Query
 from tests.core.test_audit import change, found, history
 from tests.front_end import FrontEnd, World
 
 _OF_PERSON: BindParameter[int] = bindparam("of_person")
-REMOVE_ENTRIES = Query(delete(audit_entries).where(audit_entries.c.person == _OF_PERSON))
-REMOVE_HEAD = Query(delete(audit_heads).where(audit_heads.c.person == _OF_PERSON))
+REMOVE_ENTRIES = Query(
+    delete(audit_entries_table).where(audit_entries_table.c.person == _OF_PERSON)
+)
+REMOVE_HEAD = Query(delete(audit_heads_table).where(audit_heads_table.c.person == _OF_PERSON))
 REMOVE_ENTRY = Query(
-    delete(audit_entries).where(
-        audit_entries.c.person == _OF_PERSON, audit_entries.c.number == bindparam("at_number")
+    delete(audit_entries_table).where(
+        audit_entries_table.c.person == _OF_PERSON,
+        audit_entries_table.c.number == bindparam("at_number"),
     )
 )
 SET_BACK = Query(
-    update(audit_heads)
-    .where(audit_heads.c.person == _OF_PERSON)
+    update(audit_heads_table)
+    .where(audit_heads_table.c.person == _OF_PERSON)
     .values(
         number=bindparam("to"),
-        mark=select(audit_entries.c.mark)
-        .where(audit_entries.c.person == _OF_PERSON, audit_entries.c.number == bindparam("to"))
+        mark=select(audit_entries_table.c.mark)
+        .where(
+            audit_entries_table.c.person == _OF_PERSON,
+            audit_entries_table.c.number == bindparam("to"),
+        )
         .scalar_subquery(),
     )
 )
@@ -98,26 +109,26 @@ async def test_without_an_anchor_neither_would_be_found(world: World, active: Fr
     ("damage", "expected"),
     [
         (
-            update(audit_anchors).where(audit_anchors.c.number == 2).values(at=1),
+            update(audit_anchors_table).where(audit_anchors_table.c.number == 2).values(at=1),
             BrokenAnchor(2, "the anchor was changed"),
         ),
         (
-            update(audit_anchors)
-            .where(audit_anchors.c.number == 2)
+            update(audit_anchors_table)
+            .where(audit_anchors_table.c.number == 2)
             .values(heads=text("heads + 1")),
             BrokenAnchor(2, "the anchor was changed"),
         ),
         (
-            delete(audit_anchors).where(audit_anchors.c.number == 2),
+            delete(audit_anchors_table).where(audit_anchors_table.c.number == 2),
             BrokenAnchor(2, "an anchor is missing"),
         ),
         (
-            delete(audit_anchored_heads).where(audit_anchored_heads.c.anchor == 2),
+            delete(audit_anchored_heads_table).where(audit_anchored_heads_table.c.anchor == 2),
             BrokenAnchor(2, "the heads that it holds were changed"),
         ),
         (
-            update(audit_anchored_heads)
-            .where(audit_anchored_heads.c.anchor == 2)
+            update(audit_anchored_heads_table)
+            .where(audit_anchored_heads_table.c.anchor == 2)
             .values(number=text("number - 1")),
             BrokenAnchor(2, "the heads that it holds were changed"),
         ),
@@ -145,9 +156,10 @@ async def test_finds_the_newest_anchor_cut_off(world: World, active: FrontEnd) -
     person, entries = await history(world, active)
     await anchor(world)
 
-    await change(world, Query(delete(audit_anchors).where(audit_anchors.c.number == 2)))
+    await change(world, Query(delete(audit_anchors_table).where(audit_anchors_table.c.number == 2)))
     await change(
-        world, Query(delete(audit_anchored_heads).where(audit_anchored_heads.c.anchor == 2))
+        world,
+        Query(delete(audit_anchored_heads_table).where(audit_anchored_heads_table.c.anchor == 2)),
     )
 
     assert BrokenChain(
@@ -186,9 +198,9 @@ async def test_more_heads_than_one_anchor_holds_take_several(
         anchors,
         "_MOVED",
         Query(
-            select(audit_heads.c.person, audit_heads.c.number, audit_heads.c.mark)
+            select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
             .where(text("number > anchored_number"))
-            .order_by(audit_heads.c.person)
+            .order_by(audit_heads_table.c.person)
             .limit(4)
         ),
     )

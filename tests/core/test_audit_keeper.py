@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core import audit_keeper
-from core.audit import VIEWS, Action
-from core.audit_views import FILED_AT_ONCE
-from core.database import Query, Transaction
+from core.audit import VIEWS, Action, writer
+from core.audit.access_log import FILED_AT_ONCE
+from core.db import Query, Transaction
 from gateway.schema import build_schema
+from tests.architecture.test_statements import counted
 from tests.core.test_audit import found
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.house.test_statements import counted
 from tests.services.parts import keep_pictures
 
 VIEWING = {
@@ -160,7 +159,7 @@ async def test_what_cannot_be_written_waits_and_at_last_refuses_to_be_read(
     world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table is gone for a while: nobody sees anything that the log would not know of."""
-    monkeypatch.setattr(audit_keeper, "MOST_WAITING", 3)
+    monkeypatch.setattr(writer, "MOST_WAITING", 3)
     await change(world, "ALTER TABLE audit_views RENAME TO away")
 
     answers = [await active.ask(STATUS) for _ in range(6)]
@@ -183,7 +182,7 @@ async def change(world: World, sql: str) -> None:
 
 
 async def _caller(world: World, citizen: FrontEnd) -> Any:
-    from core.sessions import find_caller
+    from core.citizens.sessions import find_caller
 
     token = citizen.headers["Authorization"].removeprefix("Bearer ")
     application = world.application

@@ -5,21 +5,21 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from core import audit_views as kept
-from core.audit import audit_entries, audit_heads
-from core.audit_check import BrokenChain
-from core.audit_views import EVERYBODY, audit_views
-from core.database import Query
+from core.audit import access_log as kept
+from core.audit import audit_entries_table, audit_heads_table, audit_views_table
+from core.audit.access_log import EVERYBODY
+from core.audit.verify import BrokenChain
+from core.db import Query
 from tests.core.test_audit import change, found
 from tests.front_end import FrontEnd, World
 
 CHANGED = "the views that it vouches for were changed"
 UNVOUCHED = "views have no entry that vouches for them"
-BATCH = audit_views.c.batch == bindparam("of")
-ENTRY = audit_entries.c.person == EVERYBODY, audit_entries.c.number == bindparam("of")
-REMOVE = Query(delete(audit_views).where(BATCH))
-REMOVE_ENTRY = Query(delete(audit_entries).where(*ENTRY))
-WRITE = Query(update(audit_views).where(BATCH).values(views=bindparam("new")))
+BATCH = audit_views_table.c.batch == bindparam("of")
+ENTRY = audit_entries_table.c.person == EVERYBODY, audit_entries_table.c.number == bindparam("of")
+REMOVE = Query(delete(audit_views_table).where(BATCH))
+REMOVE_ENTRY = Query(delete(audit_entries_table).where(*ENTRY))
+WRITE = Query(update(audit_views_table).where(BATCH).values(views=bindparam("new")))
 LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
@@ -101,7 +101,7 @@ async def test_finds_a_batch_that_vanished(world: World, active: FrontEnd) -> No
 async def test_finds_a_batch_that_was_slipped_in(world: World, active: FrontEnd) -> None:
     batch, _ = await looked(world, active)
 
-    await change(world, Query(insert(audit_views).values(batch=batch + 9, views=LOOK)))
+    await change(world, Query(insert(audit_views_table).values(batch=batch + 9, views=LOOK)))
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch + 9, UNVOUCHED)]
 
@@ -122,13 +122,13 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
     batch, _ = await looked(world, active)
     await world.application.audit.anchor()
     before = await world.application.database.fetch_one(
-        Query(select(audit_entries.c.mark).where(*ENTRY)), of=batch - 1
+        Query(select(audit_entries_table.c.mark).where(*ENTRY)), of=batch - 1
     )
     assert before is not None
 
     await change(world, REMOVE, of=batch)
     await change(world, REMOVE_ENTRY, of=batch)
-    set_back = update(audit_heads).where(audit_heads.c.person == EVERYBODY)
+    set_back = update(audit_heads_table).where(audit_heads_table.c.person == EVERYBODY)
     values = {"number": batch - 1, "mark": bytes(before["mark"]), "anchored_number": batch - 1}
     await change(world, Query(set_back.values(values)))
 
@@ -176,7 +176,7 @@ async def test_filing_again_changes_nothing(world: World, active: FrontEnd) -> N
     assert await kept.file(database) > 0
     first = await world.rows("audit_views_of", "audit_views_filed")
     assert await kept.file(database) == 0
-    await change(world, Query(update(kept.audit_views_filed).values(batch=0)))
+    await change(world, Query(update(kept.audit_views_filed_table).values(batch=0)))
     assert await kept.file(database) > 0
 
     assert await world.rows("audit_views_of", "audit_views_filed") == first

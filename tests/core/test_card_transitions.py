@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from core.cards import TEMPORARY_LOSS_LASTS, Card, CardState
-from core.clock import DAY
-from core.confirmation import Confirmation
-from core.encryption import KeyRing, Sealed, Suite, Vault
-from core.errors import Language, WrongCardState
+from core.cards import Card, CardState
+from core.cards.cards import TEMPORARY_LOSS_LASTS
+from core.crypto import KeyRing, Sealed, Suite, Vault
+from core.kernel.clock import DAY
+from core.kernel.confirmation import Confirmation
+from core.kernel.refusals import Language, WrongCardState
 
 SINCE = 1_700_000_000_000
 NOW = SINCE + DAY

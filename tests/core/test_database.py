@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select, text
 
-from core.database import (
+from core.citizens import quotas_table
+from core.db import (
     Database,
     DatabaseUnavailable,
     Query,
-    SqliteDatabase,
     Transaction,
     UniqueViolation,
     connect,
     insert_into,
 )
-from core.quotas import quotas
+from core.db.database import SqliteDatabase
 
-INSERT = insert_into(quotas)
-ALL = Query(select(quotas.c.key).order_by(quotas.c.key))
-ONE = Query(select(quotas).where(quotas.c.key == bindparam("key")))
+INSERT = insert_into(quotas_table)
+ALL = Query(select(quotas_table.c.key).order_by(quotas_table.c.key))
+ONE = Query(select(quotas_table).where(quotas_table.c.key == bindparam("key")))
 
 
 class Refused(Exception):

@@ -10,8 +10,8 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from core import decoding
-from core.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodable, decode, encode
+from core.imaging import decoding
+from core.imaging.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodable, decode, encode
 
 pillow_heif.register_heif_opener()
 

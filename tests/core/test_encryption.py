@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.encryption import CannotOpen, KeyRing, Sealed, Suite, Vault
+from core.crypto import CannotOpen, KeyRing, Sealed, Suite, Vault
 
 OLD, NEW = b"o" * 32, b"n" * 32
 

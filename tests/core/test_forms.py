@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from stdnum.iso7064 import mod_11_2
 
-from core.errors import InvalidFields, Refusal, RefusalCode
-from core.forms import (
+from core.kernel.refusals import InvalidFields, Refusal, RefusalCode
+from core.reference import (
     Form,
     age_on,
     birth_date_of,

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from core.issuer_signers import SIGNERS, is_signed
-from core.settings import Settings, SettingsError
+from core.issuer import SIGNERS, is_signed
+from core.kernel.settings import Settings, SettingsError
 from sandbox.issuer import signed_headers
 from tests.conftest import ADDRESS, running, settings_for
 from tests.services.test_issuer_events import card_event

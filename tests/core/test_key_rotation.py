@@ -10,13 +10,15 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, select, update
 from starlette.applications import Starlette
 
-from core import audit_check, citizens, key_rotation
-from core.database import Database, Query, Transaction, connect
-from core.key_plans import PLANS, SHORT_LIVED
-from core.objects import Objects
-from core.settings import Secret, Settings
-from core.tables import TABLES
-from gateway.keys import keys_of
+from core.audit import verify
+from core.citizens import citizens
+from core.db import Database, Query, Transaction, connect
+from core.kernel.settings import Secret, Settings
+from core.keys import rotation
+from core.keys.plans import PLANS, SHORT_LIVED
+from core.migrations.tables import TABLES
+from core.storage import Objects
+from gateway.app import keys_from
 from tests.conftest import ADDRESS, running
 from tests.front_end import World
 from tests.services.parts import keep_pictures
@@ -48,12 +50,12 @@ def with_new_keys(settings: Settings, *, alone: bool = False) -> Settings:
     return replace(settings, **given)  # type: ignore[arg-type]
 
 
-async def rotate(settings: Settings, *, steps: int | None = None) -> key_rotation.Progress:
+async def rotate(settings: Settings, *, steps: int | None = None) -> rotation.Progress:
     """A whole run, or one that ends in the middle, as if it were killed."""
-    database, keys = await connect(settings.database_url), keys_of(settings)
-    progress = key_rotation.Progress()
+    database, keys = await connect(settings.database_url), keys_from(settings)
+    progress = rotation.Progress()
     try:
-        run = key_rotation.rotate(database, keys, Objects(settings, keys.vault), 1_800_000_000_000)
+        run = rotation.rotate(database, keys, Objects(settings, keys.vault), 1_800_000_000_000)
         taken = 0
         while taken != steps and (step := await anext(run, None)) is not None:
             progress, taken = step, taken + 1
@@ -65,7 +67,7 @@ async def rotate(settings: Settings, *, steps: int | None = None) -> key_rotatio
 async def stale(settings: Settings) -> int:
     database = await connect(settings.database_url)
     try:
-        return await key_rotation.count_stale(database, keys_of(settings))
+        return await rotation.count_stale(database, keys_from(settings))
     finally:
         await database.close()
 
@@ -125,7 +127,7 @@ async def test_everything_works_under_the_new_keys_alone(
 async def test_without_a_run_the_new_keys_alone_find_nobody(
     lived_in: World, settings: Settings
 ) -> None:
-    vault = keys_of(with_new_keys(settings, alone=True)).vault
+    vault = keys_from(with_new_keys(settings, alone=True)).vault
 
     person = lived_in.front_end("active").person
     found = await citizens.find_by_number(
@@ -139,7 +141,7 @@ async def test_without_a_run_the_new_keys_alone_find_nobody(
 async def test_in_the_middle_of_a_run_both_kinds_of_servers_work(
     lived_in: World, settings: Settings, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 3)
     both = with_new_keys(settings)
     turned: dict[str, Any] = {
         ring: Secret(",".join(reversed(getattr(both, ring).reveal().split(",")))) for ring in RINGS
@@ -158,7 +160,7 @@ async def test_in_the_middle_of_a_run_both_kinds_of_servers_work(
 async def test_a_run_that_was_interrupted_goes_on(
     lived_in: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 2)
     both = with_new_keys(settings)
     total = await stale(both)
 
@@ -173,7 +175,7 @@ async def test_a_run_that_was_interrupted_goes_on(
 async def test_readers_never_fail_while_keys_change(
     lived_in: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(key_rotation, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 1)
     both = with_new_keys(settings)
     async with running(both) as app, client(app) as http:
         world = World(http, app.state.application)
@@ -195,14 +197,14 @@ async def test_readers_never_fail_while_keys_change(
 
 async def test_says_which_rows_cannot_be_made_anew(lived_in: World, settings: Settings) -> None:
     row = await lived_in.application.database.fetch_one(
-        Query(select(citizens.citizens.c.id).order_by(citizens.citizens.c.id).limit(1))
+        Query(select(citizens.citizens_table.c.id).order_by(citizens.citizens_table.c.id).limit(1))
     )
     assert row is not None
     await change(
         lived_in.application.database,
         Query(
-            update(citizens.citizens)
-            .where(citizens.citizens.c.id == bindparam("of"))
+            update(citizens.citizens_table)
+            .where(citizens.citizens_table.c.id == bindparam("of"))
             .values(name=b"\x04gone" + b"\0" * 40)
         ),
         of=row["id"],
@@ -222,11 +224,9 @@ async def test_the_audit_log_stays_whole_and_is_vouched_for_by_the_new_key(
     await rotate(both)
     await rotate(both)
 
-    seals = keys_of(both).seals
+    seals = keys_from(both).seals
     database = lived_in.application.database
-    broken = [
-        step async for step in audit_check.verify(database, seals) if not isinstance(step, int)
-    ]
+    broken = [step async for step in verify.verify(database, seals) if not isinstance(step, int)]
     anchors = (await lived_in.rows("audit_anchors"))["audit_anchors"]
     assert broken == []
     assert len(anchors) == 1

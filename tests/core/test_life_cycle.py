@@ -31,9 +31,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from core import audit_check, quotas
-from core.cards import TEMPORARY_LOSS_LASTS
-from core.database import Transaction
+from core.audit import verify
+from core.cards.cards import TEMPORARY_LOSS_LASTS
+from core.citizens import quotas
+from core.db import Transaction
 from tests.conftest import ADDRESS, POSTGRES_URL, _postgres, running, settings_for
 from tests.front_end import FrontEnd, World
 
@@ -257,7 +258,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     async def _log_is_intact(self) -> None:
         application = self.world.application
-        async for found in audit_check.verify(application.database, application.tools.seals):
+        async for found in verify.verify(application.database, application.tools.seals):
             assert isinstance(found, int), found
 
     async def _cards(self) -> dict[int, CardRow]:

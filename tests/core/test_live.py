@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core import live
-from core.clock import Instant
-from core.database import Database, connect
-from core.live import Live, Relay, Watcher
-from core.relays.postgres import PostgresRelay
-from core.relays.redis import RedisRelay
+from core.db import Database, connect
+from core.kernel.clock import Instant
+from core.live import Live, Watcher, live
+from core.live.live import Relay
+from core.live.relays.postgres import PostgresRelay
+from core.live.relays.redis import RedisRelay
 from tests.conftest import POSTGRES_URL, _postgres_answers
 from tests.http.test_live_across_workers import REDIS_URL, redis_answers
 

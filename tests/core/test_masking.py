@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.masking import mask_name, mask_number, mask_phone
+from core.kernel.masking import mask_name, mask_number, mask_phone
 
 
 def test_a_name_shows_its_first_character() -> None:

@@ -15,10 +15,10 @@ import boto3
 import httpx
 import pytest
 
-from core.clock import instant
-from core.encryption import CannotOpen, Vault
-from core.objects import Objects, ObjectsUnavailable
-from core.settings import Secret, Settings, key_ring
+from core.crypto import CannotOpen, Vault
+from core.kernel.clock import instant
+from core.kernel.settings import Secret, Settings, key_ring
+from core.storage import Objects, ObjectsUnavailable
 from tests.conftest import settings_for
 from tests.live import free_port
 

@@ -10,19 +10,18 @@ import pytest
 import respx
 from sqlalchemy import select
 
-from core import outbox
-from core.clock import DAY, SECOND, Instant
-from core.database import Database, Query, Transaction
-from core.delivery import Worker
-from core.encryption import CannotOpen
-from core.outbox import CLAIM_LASTS, Effect, EffectKind
-from core.settings import Settings
-from core.unit import Tools, Unit
+from core.crypto import CannotOpen
+from core.db import Database, Query, Transaction
+from core.kernel.clock import DAY, SECOND, Instant
+from core.kernel.settings import Settings
+from core.messaging import EffectKind, Worker, outbox
+from core.messaging.outbox import CLAIM_LASTS, Effect
+from core.unit_of_work import Tools, Unit
 from gateway.app import build_tools
 
 START = 1_800_000_000_000
 SMS = "http://sms.test"
-ROWS = Query(select(outbox.outbox).order_by(outbox.outbox.c.id))
+ROWS = Query(select(outbox.outbox_table).order_by(outbox.outbox_table.c.id))
 
 
 class Clock:

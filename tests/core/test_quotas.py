@@ -5,10 +5,9 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import quotas
-from core.clock import DAY, HOUR, MINUTE, Instant
-from core.database import Database, Transaction
-from core.quotas import Limit
+from core.citizens import Limit, quotas
+from core.db import Database, Transaction
+from core.kernel.clock import DAY, HOUR, MINUTE, Instant
 
 START = 1_700_000_000_000
 PHONE = [Limit(5, HOUR), Limit(10, DAY)]

@@ -6,23 +6,22 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from core import nonces, outbox
-from core.cards import TEMPORARY_LOSS_LASTS
-from core.clock import DAY, HOUR, MINUTE, SECOND, Instant
-from core.database import Database, DatabaseUnavailable, Query, Transaction
-from core.quotas import Limit, quotas, take
-from core.schedule import LEASE, Chore, ScheduledJob, Scheduler
-from core.sessions import sessions
-from core.settings import Settings
-from core.unit import Tools, Unit
-from core.upkeep import JOBS
-from core.verification import verification_codes
+from core.cards.cards import TEMPORARY_LOSS_LASTS
+from core.citizens import Limit, nonces, quotas_table, sessions_table
+from core.citizens.quotas import take
+from core.db import Database, DatabaseUnavailable, Query, Transaction
+from core.jobs import JOBS, Scheduler
+from core.jobs.schedule import LEASE, Chore, ScheduledJob
+from core.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
+from core.kernel.settings import Settings
+from core.messaging import outbox, verification_codes_table
+from core.unit_of_work import Tools, Unit
 from gateway.app import build_tools
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
 
 START = 1_800_000_000_000
-_OUTBOX = Query(outbox.outbox.select())
+_OUTBOX = Query(outbox.outbox_table.select())
 
 
 class Clock:
@@ -187,8 +186,8 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
         await outbox.put(unit, person=1, kind=outbox.EffectKind.ISSUER_ORDER, payload={})
         await db.fetch(
             Query(
-                outbox.outbox.update()
-                .where(outbox.outbox.c.person == 1)
+                outbox.outbox_table.update()
+                .where(outbox.outbox_table.c.person == 1)
                 .values(parked_at=now, failure="expired", due_at=now + 9 * retention)
             )
         )
@@ -214,12 +213,12 @@ async def kinds(world: World) -> set[str]:
 
 
 async def counts(world: World) -> dict[str, int]:
-    tables = (verification_codes, quotas, sessions)
+    tables = (verification_codes_table, quotas_table, sessions_table)
     found = {
         table.name: len(await world.application.database.fetch(Query(table.select())))
         for table in tables
     }
-    rows = await world.application.database.fetch(Query(nonces.nonces.select()))
+    rows = await world.application.database.fetch(Query(nonces.nonces_table.select()))
     return found | {"nonces": sum(row["scope"] == "test" for row in rows)}
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from core.studio import Bounds, PictureTrouble, Studio, StudioBusy
-from core.studio_worker import MEGABYTE
+from core.imaging import MEGABYTE, Bounds, PictureTrouble, Studio, StudioBusy
 from tests.core import faulty_work
 
 MEMORY = 256 * MEGABYTE

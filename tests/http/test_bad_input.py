@@ -7,8 +7,8 @@ import pytest
 import time_machine
 from sqlalchemy import update
 
-from core.citizens import citizens
-from core.database import Query, Transaction
+from core.citizens import citizens_table
+from core.db import Query, Transaction
 from tests.front_end import REFUSAL, FrontEnd, World
 
 CARD_STATUS = f"{{ cardStatus {{ __typename ... on CardStatus {{ state }} {REFUSAL} }} }}"
@@ -270,7 +270,9 @@ async def test_a_credential_of_another_channel_signs_nobody_in(world: World, oth
 
 async def break_names(world: World) -> None:
     async def job(transaction: Transaction) -> None:
-        await transaction.fetch(Query(update(citizens).values(name=b"\x04test-opens-under-no-key")))
+        await transaction.fetch(
+            Query(update(citizens_table).values(name=b"\x04test-opens-under-no-key"))
+        )
 
     await world.application.database.write(job)
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from core.database import Database, DatabaseUnavailable
-from gateway.app import Gateway
-from gateway.http.gate import Gate
+from core.db import Database, DatabaseUnavailable
+from gateway.app.factory import Gateway
+from gateway.http.admission import Gate
 from gateway.resolvers.context import Application
 from tests.front_end import FrontEnd, World
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLSchema
 
-from core.clock import MINUTE, SECOND
-from core.settings import Settings
-from gateway.http.bad_requests import BadRequest
-from gateway.http.budgets import Budgets, network
-from gateway.http.costs import LIST_SIZES, ROOT_COSTS
-from gateway.http.limits import PreparedDocuments
+from core.kernel.clock import MINUTE, SECOND
+from core.kernel.settings import Settings
+from gateway.http.admission import Budgets, PreparedDocuments
+from gateway.http.admission.budgets import network
+from gateway.http.admission.costs import LIST_SIZES, ROOT_COSTS
+from gateway.http.edge import BadRequest
 from gateway.schema import build_schema
 from gateway.schema.masking import told
 from tests.conftest import running, settings_for
@@ -136,7 +136,7 @@ def test_an_ipv6_network_is_one_address() -> None:
 
 
 def test_remembers_no_more_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.http.budgets.MOST_KEYS", 100)
+    monkeypatch.setattr("gateway.http.admission.budgets.MOST_KEYS", 100)
     clock = Clock()
     purse = budgets(clock, total_budget=1_000_000, session_budget=1_000)
 

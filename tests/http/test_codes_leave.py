@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.settings import PREFIX
+from core.kernel.settings import PREFIX
 from tests.live import serving, sign_in
 
 MOST_SECONDS = 0.2

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.fuzz_decoder import SEEDS, decoder
-from gateway.http import parameters
+from gateway.http.admission import parameters
 from tests.conftest import running, settings_for
+from tests.soak.fuzz_decoder import SEEDS, decoder
 from tests.sockets import Line
 
 run = decoder()

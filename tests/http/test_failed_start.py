@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.database import DatabaseUnavailable
+from core.db import DatabaseUnavailable
 from tests.conftest import running, settings_for
 
 

@@ -13,10 +13,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from core.settings import Settings
-from gateway.http import front_door
-from gateway.http.bad_requests import BadRequest
-from gateway.http.origins import Origins, normal_origin
+from core.kernel.settings import Settings
+from gateway.http.edge import BadRequest, Origins, edge
+from gateway.http.edge.origins import normal_origin
 from tests.conftest import ADDRESS, settings_for
 from tests.front_end import FrontEnd, World
 
@@ -94,7 +93,7 @@ async def test_without_the_check_a_picture_would_run_a_query(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: nothing else stops it."""
-    monkeypatch.setattr(front_door, "must_be_sent_on_purpose", lambda *_: None)
+    monkeypatch.setattr(edge, "must_be_sent_on_purpose", lambda *_: None)
 
     response = await http.send(raw(http, *SIMPLE["script"]))
 
@@ -356,7 +355,7 @@ async def test_secure_transport_is_asked_for_where_there_is_one(
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     for url in ("https://card.example", "http://127.0.0.1"):
-        door = front_door.FrontDoor(app, settings.__class__(public_url=url))
+        door = edge.FrontDoor(app, settings.__class__(public_url=url))
         await door(dict(scope), None, send)  # type: ignore[arg-type]
 
     names = [[name for name, _ in message["headers"]] for message in sent]

@@ -1,9 +1,9 @@
-"""Guessing codes over every transport at once, on two server processes; `bench.guesses` does it at length."""
+"""Guessing codes over every transport at once, on two server processes; `tests.soak.code_guessing` does it at length."""
 
 from argparse import Namespace
 from pathlib import Path
 
-from bench.guesses import guess_all
+from tests.soak.code_guessing import guess_all
 
 FEW = Namespace(workers=2, guesses=180, codes=1, at_once=60, database_url=None)
 

@@ -9,8 +9,8 @@ import pytest
 import time_machine
 from sqlalchemy import update
 
-from core.database import Query, Transaction
-from core.sessions import sessions
+from core.citizens import sessions_table
+from core.db import Query, Transaction
 from tests.front_end import REFUSAL, FrontEnd, World
 
 REPORT_LOSS = (
@@ -153,7 +153,7 @@ async def test_after_24_hours_a_key_is_forgotten(world: World) -> None:
 
 async def lengthen_sessions(world: World) -> None:
     async def job(transaction: Transaction) -> None:
-        await transaction.fetch(Query(update(sessions).values(expires_at=2**53)))
+        await transaction.fetch(Query(update(sessions_table).values(expires_at=2**53)))
 
     await world.application.database.write(job)
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from graphql import get_introspection_query
 
-from core.settings import Settings
-from gateway.http.playground import STATIC_DIR
+from core.kernel.settings import Settings
+from gateway.http.graphql.playground import STATIC_DIR
 from tests.conftest import ADDRESS, running, settings_for
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

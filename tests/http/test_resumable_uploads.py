@@ -10,10 +10,9 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Message
 
-from core import orphans
-from core.clock import DAY, HOUR
-from core.pictures import PictureKind
-from core.resumable_uploads import PART_BYTES
+from core.jobs import garbage_collection
+from core.kernel.clock import DAY, HOUR
+from core.storage import PART_BYTES, PictureKind
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import keep_pictures, later
 
@@ -192,10 +191,10 @@ async def test_what_is_left_behind_is_removed_after_a_day(
     await keep_pictures(world, citizen, (PictureKind.PORTRAIT_REFUSED,), confirmed=False)
     await objects.put(b"its row was never committed", 1, now)
 
-    at_once = await orphans.remove(application.database, objects, now)
+    at_once = await garbage_collection.remove(application.database, objects, now)
     kept_before = await world.rows("pictures", "resumable_uploads")
-    after_a_day = await orphans.remove(application.database, objects, now + DAY + HOUR)
-    again = await orphans.remove(application.database, objects, now + DAY + HOUR)
+    after_a_day = await garbage_collection.remove(application.database, objects, now + DAY + HOUR)
+    again = await garbage_collection.remove(application.database, objects, now + DAY + HOUR)
     rows = await world.rows("pictures", "resumable_uploads")
 
     assert at_once == 0
@@ -214,10 +213,12 @@ async def test_pictures_go_with_the_draft_they_belonged_to(world: World, citizen
     await keep_pictures(world, citizen)
     now = application.clock()
 
-    while_kept = await orphans.remove(
+    while_kept = await garbage_collection.remove(
         application.database, application.tools.objects, now + 29 * DAY
     )
-    lapsed = await orphans.remove(application.database, application.tools.objects, now + 31 * DAY)
+    lapsed = await garbage_collection.remove(
+        application.database, application.tools.objects, now + 31 * DAY
+    )
 
     assert (while_kept, lapsed) == (0, 3)
     assert (await world.rows("pictures"))["pictures"] == []

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.tables import TABLES
+from core.migrations.tables import TABLES
 from tests.front_end import World
 
 

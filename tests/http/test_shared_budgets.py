@@ -9,10 +9,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
-from core.settings import Settings
-from gateway.http.bad_requests import BadRequest
-from gateway.http.budgets import Budgets
-from gateway.http.shared_budgets import SharedBudgets
+from core.kernel.settings import Settings
+from gateway.http.admission import Budgets, SharedBudgets
+from gateway.http.edge import BadRequest
 from gateway.resolvers.context import system_clock
 
 URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")

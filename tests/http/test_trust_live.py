@@ -5,12 +5,13 @@ import resource
 import time
 from pathlib import Path
 
-from bench import crowd
-from bench.crowd import bearer, mutation, verdict
 from bench.server import Server
-from core.errors import TryAgainLater
-from core.passwords import MOST_WAITING, Hasher
+from core.citizens import Hasher
+from core.citizens.passwords import MOST_WAITING
+from core.kernel.refusals import TryAgainLater
 from tests.live import serving
+from tests.soak import ws_load
+from tests.soak.ws_load import bearer, mutation, verdict
 
 _VIEWER = "{ viewer { bound } }"
 _STATUS = "{ cardStatus { __typename ... on CardStatus { state } } }"
@@ -18,17 +19,19 @@ _STATUS = "{ cardStatus { __typename ... on CardStatus { state } } }"
 
 async def test_an_ended_session_is_refused_by_every_worker_within_a_second(tmp_path: Path) -> None:
     with serving(tmp_path, workers="2") as server:
-        async with crowd.client(server.url) as http:
-            token = await crowd.sign_in(http, "active")
-            other = await crowd.sign_in(http, "active")
+        async with ws_load.client(server.url) as http:
+            token = await ws_load.sign_in(http, "active")
+            other = await ws_load.sign_in(http, "active")
 
             async def sees() -> bool:
-                async with crowd.client(server.url) as fresh:
-                    reply = await crowd.post(fresh)(_VIEWER, {}, bearer(token))
+                async with ws_load.client(server.url) as fresh:
+                    reply = await ws_load.post(fresh)(_VIEWER, {}, bearer(token))
                 return reply["data"]["viewer"] is not None
 
             before = await asyncio.gather(*(sees() for _ in range(20)))
-            ended = await crowd.post(http)("mutation { signOut { __typename } }", {}, bearer(token))
+            ended = await ws_load.post(http)(
+                "mutation { signOut { __typename } }", {}, bearer(token)
+            )
             at = time.monotonic()
             after = await asyncio.gather(*(sees() for _ in range(20)))
             took = time.monotonic() - at
@@ -50,12 +53,12 @@ async def test_a_full_disk_is_refused_cleanly_and_recovered_from(tmp_path: Path)
     server = Server(tmp_path)
     server.start()
     try:
-        async with crowd.client(server.url) as http:
-            token = await crowd.sign_in(http, "active")
+        async with ws_load.client(server.url) as http:
+            token = await ws_load.sign_in(http, "active")
             phone = "19900001001"
-            await crowd.send_code(http, token, "REPORT_LOSS", phone)
-            code = await crowd.read_code(http, "REPORT_LOSS", phone)
-            send, given = crowd.post(http), {"i": {"phone": phone, "code": code}}
+            await ws_load.send_code(http, token, "REPORT_LOSS", phone)
+            code = await ws_load.read_code(http, "REPORT_LOSS", phone)
+            send, given = ws_load.post(http), {"i": {"phone": phone, "code": code}}
             limit(server.pid, 4096)
             refused = [
                 verdict(await send(mutation("reportLoss"), given, bearer(token))) for _ in range(3)

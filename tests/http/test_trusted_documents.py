@@ -10,10 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core.settings import SettingsError
-from gateway.http import documents
-from gateway.http.bad_requests import GRAPHQL_JSON, BadRequest
-from gateway.http.parameters import Parameters
+from core.kernel.settings import SettingsError
+from gateway.http.admission import Parameters, documents
+from gateway.http.edge import GRAPHQL_JSON, BadRequest
 from tests.conftest import ADDRESS, running, settings_for
 from tests.sockets import socket
 

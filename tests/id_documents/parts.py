@@ -6,8 +6,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw
 
-from core.id_documents import process_document
-from core.id_documents.verdict import DocumentCheckCode, ProcessedDocument, Side
+from core.imaging import DocumentCheckCode, ProcessedDocument, Side, process_document
 from sandbox.id_cards import HEIGHT, WIDTH, IdCard, emblem_side, portrait_side
 from tests.id_documents.photographs import Photograph, Scene, invented, photograph
 

@@ -15,8 +15,14 @@ from datetime import date
 
 import numpy as np
 
-from core.id_documents import can_read, process_document, read_document
-from core.id_documents.verdict import DocumentCheckCode, ProcessedDocument, Side
+from core.imaging import (
+    DocumentCheckCode,
+    ProcessedDocument,
+    Side,
+    can_read,
+    process_document,
+    read_document,
+)
 from sandbox.id_cards import IdCard
 from tests.id_documents.parts import DRAW, failed
 from tests.id_documents.photographs import TABLES, Photograph, Scene, invented, photograph

@@ -5,8 +5,7 @@ from datetime import date
 
 import pytest
 
-from core.id_documents import can_read, read_document
-from core.id_documents.verdict import ReadField, Side
+from core.imaging import ReadField, Side, can_read, read_document
 
 TODAY = date(2026, 1, 1)
 NO_OCR = "THE EXTRA `ocr` IS NOT INSTALLED: no ID document is read in these tests. Run `make install-ocr`."
@@ -26,8 +25,8 @@ def ocr() -> None:
 
 
 def fields(number: str, birth: str = "2002年9月24日", gender: str = "男") -> dict[str, str]:
-    from core.id_documents.ocr import Words
-    from core.id_documents.reading import fields_in
+    from core.imaging.id_documents.ocr import Words
+    from core.imaging.id_documents.reading import fields_in
 
     words = [
         Words(7, 30, 8.3, "姓名唐晓舟", 0.98),
@@ -73,8 +72,8 @@ def test_what_disagrees_with_the_number_is_not_told() -> None:
     ],
 )
 def test_reads_the_validity(text: str, until: str | None) -> None:
-    from core.id_documents.ocr import Words
-    from core.id_documents.reading import fields_in
+    from core.imaging.id_documents.ocr import Words
+    from core.imaging.id_documents.reading import fields_in
 
     words = [Words(20, 60, 39.8, "签发机关成都市公安局", 0.98), Words(20, 70, 46.6, text, 0.99)]
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import Language
-from core.id_documents import process_document
-from core.id_documents.advice import document_advice
-from core.id_documents.geometry import RATIO
-from core.id_documents.verdict import (
-    LIMITS,
+from core.imaging import (
     DocumentCheck,
     DocumentCheckCode,
     ProcessedDocument,
     Side,
+    Verdict,
+    document_advice,
+    process_document,
 )
-from core.processing import Verdict
+from core.imaging.id_documents.geometry import RATIO
+from core.imaging.id_documents.verdict import LIMITS
+from core.kernel.refusals import Language
 from tests.id_documents.parts import as_png, failed, measured, other_card, reviewed, taken
 from tests.id_documents.photographs import Scene, photograph
 

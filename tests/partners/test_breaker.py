@@ -6,7 +6,7 @@ import httpx
 import pytest
 import respx
 
-from core.breaker import FAILURES_TO_OPEN, REST
+from core.kernel.breaker import FAILURES_TO_OPEN, REST
 from core.partners import NotTaken, OutcomeUnknown, Partners, Rejected
 from tests.front_end import World
 from tests.partners.test_partners import KEY, MESSAGE, NAME, NUMBER, partners_of

@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from starlette.applications import Starlette
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from sandbox.issuer import NODES
 from sandbox.partners import partner_routes
 from sandbox.settings import world_file

@@ -15,7 +15,8 @@ import structlog
 from structlog.testing import LogCapture
 
 from core.cards import CardState
-from core.errors import Text
+from core.kernel.refusals import Text
+from core.kernel.settings import Secret, Settings
 from core.partners import (
     IssuerOrder,
     NotTaken,
@@ -28,7 +29,6 @@ from core.partners import (
     build_partners,
 )
 from core.reference import InsuranceType
-from core.settings import Secret, Settings
 
 NUMBER = "510104199104151236"
 NAME = "林若溪"

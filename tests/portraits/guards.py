@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from core import decoding
-from core.decoding import MEGAPIXEL
-from core.portraits import process_portrait
+from core.imaging import decoding, process_portrait
+from core.imaging.decoding import MEGAPIXEL
 
 
 def megabytes_used_for(data: bytes, guarded: bool) -> int:

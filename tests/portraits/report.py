@@ -12,10 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import Language
-from core.portraits import process_portrait
-from core.portraits.advice import advice
-from core.portraits.verdict import CheckCode, ProcessedPortrait
+from core.imaging import CheckCode, ProcessedPortrait, portrait_advice, process_portrait
+from core.kernel.refusals import Language
 from tests.portraits.scenes import Case, cases
 
 MIN_BYTES, MAX_BYTES = 14 * 1024, 40 * 1024
@@ -86,7 +84,7 @@ def review_file(file: Path, keep: Path | None) -> None:
     print(found.verdict.value, found.geometry or "")
     for check in found.checks:
         print(
-            f"  {'passed' if check.passed else 'FAILED'}  {check.code:<22}{advice(check, Language.EN)}"
+            f"  {'passed' if check.passed else 'FAILED'}  {check.code:<22}{portrait_advice(check, Language.EN)}"
         )
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)

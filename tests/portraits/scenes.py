@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.portraits.verdict import CheckCode
+from core.imaging import CheckCode
 from tests.portraits.heads import Landmarks, Light, Person, Pose, draw
 
 pillow_heif.register_heif_opener()

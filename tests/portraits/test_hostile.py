@@ -6,12 +6,17 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from core.id_documents import process_document
-from core.id_documents.verdict import ProcessedDocument, Side
-from core.portraits import process_portrait
-from core.portraits.verdict import ProcessedPortrait
-from core.studio import Bounds, PictureTrouble, Studio
-from core.studio_worker import MEGABYTE
+from core.imaging import (
+    MEGABYTE,
+    Bounds,
+    PictureTrouble,
+    ProcessedDocument,
+    ProcessedPortrait,
+    Side,
+    Studio,
+    process_document,
+    process_portrait,
+)
 from tests.core import faulty_work
 from tests.portraits import hostile
 from tests.portraits.guards import megabytes_used_for

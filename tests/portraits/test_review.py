@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import Language
-from core.portraits import process_portrait
-from core.portraits.advice import advice
-from core.portraits.standard import CROWN, EYE_LINE, EYE_X, FACE_WIDTH, HEIGHT
-from core.portraits.verdict import Check, CheckCode, ProcessedPortrait
+from core.imaging import Check, CheckCode, ProcessedPortrait, portrait_advice, process_portrait
+from core.imaging.portraits.standard import CROWN, EYE_LINE, EYE_X, FACE_WIDTH, HEIGHT
+from core.kernel.refusals import Language
 from tests.portraits import scenes
 from tests.portraits.heads import Pose
 
@@ -139,7 +137,7 @@ def test_keeps_the_shirt_white_as_the_wall() -> None:
 @pytest.mark.parametrize("measured", [-1e6, 1e6])
 def test_every_check_has_a_sentence_with_its_numbers(language: Language, measured: float) -> None:
 
-    sentences = [advice(Check(code, measured), language) for code in CheckCode]
+    sentences = [portrait_advice(Check(code, measured), language) for code in CheckCode]
 
     assert len(set(sentences)) == len(CheckCode)
     assert not any("{" in sentence or "inf" in sentence for sentence in sentences)
@@ -147,7 +145,9 @@ def test_every_check_has_a_sentence_with_its_numbers(language: Language, measure
 
 def test_a_value_just_beyond_its_limit_does_not_read_as_the_limit() -> None:
 
-    assert "357.6 像素宽，至少需要 358" in advice(Check(CheckCode.TOO_SMALL, 357.6), Language.ZH)
+    assert "357.6 像素宽，至少需要 358" in portrait_advice(
+        Check(CheckCode.TOO_SMALL, 357.6), Language.ZH
+    )
 
 
 @pytest.mark.parametrize(("least", "most"), [(14, 20), (20, 25), (6, 8), (30, 40)])

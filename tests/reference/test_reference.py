@@ -2,17 +2,17 @@ from pathlib import Path
 
 import pytest
 
+from core.kernel.settings import SettingsError
 from core.reference import (
     INSURANCE_NAMES,
     RESIDENT_ID_CARD,
     InsuranceType,
     Option,
-    Outlet,
     Reference,
     read_banks,
     read_outlets,
 )
-from core.settings import SettingsError
+from core.reference.reference import Outlet
 
 HEADING = "code,name,address,district_code,bank_codes"
 GOOD = "A-1,示例网点,示例地址,510104,SAMPLE-ICBC;SAMPLE-CCB"

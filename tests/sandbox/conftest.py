@@ -10,7 +10,7 @@ import respx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from sandbox.app import sandbox_routes
 from sandbox.settings import sandbox_settings
 

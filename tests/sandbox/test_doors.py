@@ -7,9 +7,9 @@ import respx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from core.callers import ChannelId
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from core.partners import SmsMessage, build_partners
-from core.settings import Settings
 from sandbox.app import sandbox_routes
 from sandbox.personas import PERSONAS
 from sandbox.settings import world_file

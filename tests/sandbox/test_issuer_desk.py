@@ -9,8 +9,8 @@ import httpx
 import pytest
 import respx
 
+from core.kernel.settings import Settings
 from core.partners import IssuerOrder, build_partners
-from core.settings import Settings
 from sandbox.issuer import NODES
 from sandbox.personas import PERSONAS
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from core.cards import CardState
+from core.kernel.settings import Settings
 from core.partners import (
     IssuerOrder,
     NotTaken,
@@ -18,7 +19,6 @@ from core.partners import (
     build_partners,
 )
 from core.reference import InsuranceType
-from core.settings import Settings
 from sandbox.personas import PERSONAS
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"

@@ -6,10 +6,9 @@ import pytest
 from stdnum.cn import ric
 from stdnum.iso7064 import mod_11_2
 
-from core.callers import ChannelId
-from core.forms import age_on
-from core.passwords import is_too_simple
-from core.reference import Reference
+from core.citizens.passwords import is_too_simple
+from core.kernel.callers import ChannelId
+from core.reference import Reference, age_on
 from sandbox.personas import PERSONAS, Persona, persona_by_account, persona_by_number
 
 EVERYONE = list(PERSONAS.values())

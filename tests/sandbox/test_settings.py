@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from sandbox.settings import sandbox_settings
 
 

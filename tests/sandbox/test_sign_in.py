@@ -6,9 +6,9 @@ import httpx
 import pytest
 import respx
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from gateway.channels import CHANNELS
-from gateway.channels.base import Channel
+from gateway.channels.contract import Channel
 from sandbox.personas import PERSONAS
 
 

@@ -14,7 +14,7 @@ from graphql import (
     build_schema,
 )
 
-from core.errors import BY_CODE, InvalidFields, Language, Refusal, RefusalCode
+from core.kernel.refusals import BY_CODE, InvalidFields, Language, Refusal, RefusalCode
 from gateway import schema as gateway_schema
 
 ROOT = Path(__file__).parents[2]

@@ -8,10 +8,10 @@ from typing import Any
 
 import time_machine
 
-from core import citizens, pictures
 from core.cards import CardState
-from core.database import Transaction
-from core.pictures import PictureKind
+from core.citizens import citizens
+from core.db import Transaction
+from core.storage import PictureKind, pictures
 from sandbox.partners import REGISTRY_CARDS
 from sandbox.personas import Persona
 from sandbox.settings import world_file

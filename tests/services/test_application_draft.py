@@ -2,18 +2,11 @@
 
 from typing import Any
 
-from core.clock import DAY
-from core.drafts import KEPT_FOR
+from core.applications import KEPT_FOR
+from core.kernel.clock import DAY
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.services.parts import (
-    application_of,
-    english,
-    history,
-    keep_pictures,
-    later,
-    problems,
-)
+from tests.services.parts import application_of, english, history, keep_pictures, later, problems
 
 _FORM = (
     "{ applicationForm { __typename ... on ApplicationForm { missing portrait { confirmed url }"

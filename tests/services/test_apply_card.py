@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.cards import CardState
-from core.clock import CHINA
+from core.kernel.clock import CHINA
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import (

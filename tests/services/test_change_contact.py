@@ -1,6 +1,6 @@
 """信息变更 · 其他信息变更 change contact, through HTTP."""
 
-from core.encryption import Sealed
+from core.crypto import Sealed
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, person_id, problems
 

@@ -4,15 +4,7 @@ import pytest
 
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
-from tests.services.parts import (
-    NEW_PHONE,
-    english,
-    fault,
-    history,
-    notices,
-    other_than,
-    problems,
-)
+from tests.services.parts import NEW_PHONE, english, fault, history, notices, other_than, problems
 
 
 async def test_changes_the_phone_and_tells_the_old_one(world: World, active: FrontEnd) -> None:

@@ -6,12 +6,10 @@ from datetime import timedelta
 import time_machine
 from sqlalchemy import update
 
-from core import nonces, quotas
-from core.clock import DAY, HOUR, MINUTE
-from core.database import Query, Transaction
-from core.quotas import Limit
-from core.sessions import sessions
-from core.verification import verification_codes
+from core.citizens import Limit, nonces, quotas, sessions_table
+from core.db import Query, Transaction
+from core.kernel.clock import DAY, HOUR, MINUTE
+from core.messaging import verification_codes_table
 from tests.front_end import FrontEnd, World
 from tests.services.parts import keep_pictures, later
 
@@ -29,7 +27,7 @@ async def change(world: World, query: Query) -> None:
 
 async def keep_sessions(world: World) -> None:
     """By hand: the tests are about codes, and a session of tomorrow is refused by itself."""
-    await change(world, Query(update(sessions).values(created_at=0, expires_at=2**53)))
+    await change(world, Query(update(sessions_table).values(created_at=0, expires_at=2**53)))
 
 
 async def report(citizen: FrontEnd, code: str) -> str:
@@ -56,12 +54,12 @@ async def test_only_its_beginning_keeps_it_from_reviving(world: World, active: F
     """The control: the same code, as if it had been made before that day, works."""
     code = await active.code("REPORT_LOSS")
     await keep_sessions(world)
-    await change(world, Query(update(verification_codes).values(id=1)))
+    await change(world, Query(update(verification_codes_table).values(id=1)))
     row = (await world.rows("verification_codes"))["verification_codes"][0]
     await change(
         world,
         Query(
-            update(verification_codes).values(
+            update(verification_codes_table).values(
                 mark=world.application.tools.seals.code(1, active.person.phone, code)
             )
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, history, keep_pictures, later, problems

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from core.clock import SECOND
+from core.kernel.clock import SECOND
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import (

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core import issuer_log
+from core.issuer import event_store
 from sandbox.issuer import signed_headers
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
@@ -475,7 +475,7 @@ def headers_of(world: World, body: bytes, seconds: int = 0) -> dict[str, str]:
 
 
 async def open_events(world: World) -> list[tuple[str, str]]:
-    rows = await issuer_log.open_events(world.application.database, 100)
+    rows = await event_store.open_events(world.application.database, 100)
     return [(row["id"], row["outcome"]) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """Many events in any order, with repeats, come to the same end as in order once.
 
-`bench/issuer_events.py` does the same with 100,000.
+`tests/soak/issuer_events.py` does the same with 100,000.
 """
 
 import random
@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from bench import issuer_events as day
-from core import issuer_log
-from core.clock import DAY
-from core.database import Query
-from core.issuer_log import IssuerEvent, KeptEvent
-from core.tables import TABLES
-from gateway.http.issuer_events import read_events, take_all
+from core.db import Query
+from core.issuer import IssuerEvent, KeptEvent, event_store
+from core.kernel.clock import DAY
+from core.migrations.tables import TABLES
+from gateway.http.endpoints import read_events, take_all
 from tests.front_end import World
 from tests.services.test_issuer_events import body_of
+from tests.soak import issuer_events as day
 
 PEOPLE = 40
 
@@ -70,7 +69,7 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
     events, once = await in_order(world)
     await forget(world)
     await prepared(world)
-    real = issuer_log.of_persons
+    real = event_store.of_persons
     now: set[str] = set()
 
     async def only_new(*arguments: Any) -> dict[int, list[KeptEvent]]:
@@ -82,9 +81,9 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
         now.update(event.id for event, _ in pairs)
         await add(db, vault, pairs, at)
 
-    add = issuer_log.add
-    monkeypatch.setattr(issuer_log, "of_persons", only_new)
-    monkeypatch.setattr(issuer_log, "add", noted)
+    add = event_store.add
+    monkeypatch.setattr(event_store, "of_persons", only_new)
+    monkeypatch.setattr(event_store, "add", noted)
 
     await take(world, day.shuffled(events, 1), most=30)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.notification_settings import Notice
+from core.citizens import Notice
 from sandbox.personas import Persona
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, later, notices, problems

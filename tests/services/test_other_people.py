@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from core.database import Query, SqliteDatabase
-from core.sessions import sessions
-from core.tables import TABLES
+from core.citizens import sessions_table
+from core.db import Query
+from core.db.database import SqliteDatabase
+from core.migrations.tables import TABLES
 from gateway.schema import build_schema
 from sandbox.personas import PERSONAS, Persona
+from tests.architecture.test_statements import counted
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.house.test_statements import counted
 from tests.services.parts import application_of, keep_pictures, person_id, reissue_of
 
 
@@ -160,7 +161,9 @@ async def known_of(world: World, victim: FrontEnd) -> Known:
         "mutation { requestUpload(input: {size: 5}) { ... on UploadRequested { uploadId } } }"
     )
     rows = await world.application.database.fetch(
-        Query(select(sessions.c.id, sessions.c.citizen_id).order_by(sessions.c.id))
+        Query(
+            select(sessions_table.c.id, sessions_table.c.citizen_id).order_by(sessions_table.c.id)
+        )
     )
     owner = await person_id(world, person)
     pictures = (await world.rows("pictures"))["pictures"]
@@ -208,7 +211,7 @@ async def test_shows_and_writes_nothing_and_answers_as_for_nobody(world: World) 
 async def test_binding_answers_whatever_does_not_fit_alike(world: World) -> None:
     """With a right code to a phone of one's own: the one case in which a code has been earned.
 
-    The same rows are looked up too, so that the time tells nothing; `bench.who_exists` measures it.
+    The same rows are looked up too, so that the time tells nothing; `tests.soak.account_enumeration` measures it.
     """
     victim, own_phone = PERSONAS["lost"], "19912345678"
     before = await everything_of(world, victim)

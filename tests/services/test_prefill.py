@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from core import prefills
-from core.database import Transaction
-from core.id_documents import can_read
-from core.id_documents.verdict import ReadField, Side
-from gateway.app import _READER
+from core.applications import prefills
+from core.db import Transaction
+from core.imaging import ReadField, Side, can_read
+from gateway.app.factory import _READER
 from sandbox.id_cards import photograph_of
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -31,7 +30,7 @@ _FORM = (
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not read in time is not offered: other tests may have the machine."""
-    monkeypatch.setattr("gateway.app._READER", replace(_READER, seconds=200))
+    monkeypatch.setattr("gateway.app.factory._READER", replace(_READER, seconds=200))
 
 
 @pytest.fixture

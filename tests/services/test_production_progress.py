@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from core import applications, citizens, production
-from core.applications import ApplicationKind
-from core.clock import DAY, HOUR
-from core.database import Transaction
-from core.production import NodeResult, NodeState
-from core.production_history import LEAST_ORDERS
+from core.applications import ApplicationKind, applications
+from core.citizens import citizens
+from core.db import Transaction
+from core.kernel.clock import DAY, HOUR
+from core.production import NodeResult, NodeState, orders
+from core.production.history import LEAST_ORDERS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, notices
 
@@ -253,7 +253,7 @@ async def complete_orders(world: World, count: int, first: int) -> None:
                 form="{}",
                 number=f"PAST{number}",
             )
-            order = await production.place(
+            order = await orders.place(
                 db,
                 begun,
                 citizen_id=citizen_id,
@@ -261,8 +261,8 @@ async def complete_orders(world: World, count: int, first: int) -> None:
                 bank_code="SAMPLE-ICBC",
                 outlet_code="SAMPLE-510104-1",
             )
-            for node in production.NODES:
+            for node in orders.NODES:
                 at = begun + node.position * (DAY + number * HOUR)
-                await production.set_node(db, order.id, NodeState(node, NodeResult.DONE, at, None))
+                await orders.set_node(db, order.id, NodeState(node, NodeResult.DONE, at, None))
 
     await world.application.database.write(job)

@@ -1,4 +1,4 @@
-"""Fifty requests for the same thing at once, on two server processes; `bench.racers` does it at length."""
+"""Fifty requests for the same thing at once, on two server processes; `tests.soak.concurrency` does it at length."""
 
 import asyncio
 import uuid
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.racers import race
 from tests import conftest
+from tests.soak.concurrency import race
 
 FEW = {"workers": 2, "racers": 50, "rounds": 1}
 ENOUGH = FEW | {"rounds": 70}

@@ -8,9 +8,9 @@ import cv2
 import pypdfium2
 import pytest
 
-from core.receipt_pdf import print_receipt
-from core.receipts import Line, Receipt
-from core.studio import Studio
+from core.imaging import Studio
+from core.production import print_receipt
+from core.production.receipts import Line, Receipt
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, fault, keep_pictures, later, reissue_of
 

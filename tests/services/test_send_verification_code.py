@@ -5,7 +5,7 @@ import re
 import time
 from datetime import datetime
 
-from core.verification import VerificationPurpose
+from core.messaging import VerificationPurpose
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import (

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from core.settings import Settings
+from core.kernel.settings import Settings
 from sandbox.personas import PERSONAS
 from tests.front_end import World
 from tests.services.parts import NEW_PHONE, fault, history, later, register

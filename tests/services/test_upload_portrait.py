@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.portraits import standard
-from core.portraits.verdict import CheckCode
+from core.imaging import CheckCode
+from core.imaging.portraits import standard
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.portraits import scenes
 from tests.services.parts import english, fault, history, later, problems

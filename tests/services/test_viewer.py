@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from core.errors import Refusal
+from core.kernel.refusals import Refusal
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, reissue_of
 

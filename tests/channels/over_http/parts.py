@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from core.callers import ChannelId
-from core.settings import Settings
-from core.tables import TABLES
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
+from core.migrations.tables import TABLES
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form

@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from core import channel_messages, outbox
-from core.callers import ChannelId
-from core.database import Query
-from core.outbox import EffectKind
-from core.settings import Secret
-from core.unit import Unit
+from core.db import Query
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Secret
+from core.messaging import EffectKind, channel_messages, outbox
+from core.unit_of_work import Unit
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form
@@ -268,7 +267,7 @@ async def _put_messages(world: World, citizen: FrontEnd) -> list[int]:
         for channel in ("WECHAT", "UNIONPAY"):
             payload = {"channel": channel, "account": "a", "template": "T", "text": "t"}
             await outbox.put(unit, person=person, kind=EffectKind.CHANNEL_MESSAGE, payload=payload)
-        rows = await db.fetch(Query(outbox.outbox.select()))
+        rows = await db.fetch(Query(outbox.outbox_table.select()))
         return sorted(row["id"] for row in rows if row["created_at"] == now + 86_400_000)
 
     ids: list[int] = await application.database.write(job)

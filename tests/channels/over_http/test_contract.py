@@ -12,11 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from core import nonces
-from core.database import Transaction
-from core.settings import Settings
+from core.citizens import nonces
+from core.db import Transaction
+from core.kernel.settings import Settings
 from gateway.channels import CHANNELS
-from gateway.channels.base import Channel
+from gateway.channels.contract import Channel
 from sandbox.personas import PERSONAS
 from tests.channels.conftest import samples_of
 from tests.channels.samples.shape import Callbacks, Sent

@@ -10,19 +10,29 @@ import pytest
 from graphql import GraphQLEnumType
 from starlette.applications import Starlette
 
-from core.callers import ChannelId, RealNameLevel
-from core.clock import Instant
-from core.errors import Text
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import Instant
+from core.kernel.refusals import Text
+from core.kernel.settings import Settings
 from core.services.channel_events import ChannelEventType
-from core.settings import Settings
 from gateway.app import create_app
 from gateway.channels import CHANNELS
-from gateway.channels.base import Channel
-from gateway.channels.breaker import PlatformRefused
-from gateway.channels.checks import is_current
-from gateway.channels.connection import Connection, Reply
-from gateway.channels.replies import ReplyPart, part
-from gateway.channels.shapes import Answer, EntryStep, ForgedCallback, Identity, Notification
+from gateway.channels.contract import (
+    Answer,
+    Channel,
+    EntryStep,
+    ForgedCallback,
+    Identity,
+    Notification,
+)
+from gateway.channels.platform_client import (
+    Connection,
+    PlatformRefused,
+    Reply,
+    ReplyPart,
+    is_current,
+    part,
+)
 from gateway.schema import build_schema
 from sandbox.personas import PERSONAS
 from tests.conftest import LateTransport

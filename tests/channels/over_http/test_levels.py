@@ -19,7 +19,7 @@ from graphql import (
     get_named_type,
 )
 
-from core.callers import RealNameLevel
+from core.kernel.callers import RealNameLevel
 from gateway.channels import CHANNELS
 from gateway.schema.levels import check_levels
 from tests.front_end import FrontEnd, World

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.settings import Secret, Settings
+from core.kernel.settings import Secret, Settings
 from tests.front_end import World
 
 from .parts import door, event, everything, push, seconds, signed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import BY_CODE, Language, RefusalCode, Text
+from core.kernel.refusals import BY_CODE, Language, RefusalCode, Text
 from gateway.channels import CHANNELS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import NEW_PHONE, application_of, keep_pictures, reissue_of

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from core.callers import ChannelId
-from core.settings import Settings
+from core.kernel.callers import ChannelId
+from core.kernel.settings import Settings
 from gateway.channels import CHANNELS
 from sandbox.settings import world_file
 from sandbox.world import World as SandboxWorld

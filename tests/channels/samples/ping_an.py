@@ -1,6 +1,6 @@
-from core.callers import RealNameLevel
-from core.errors import ChannelUnavailable, RealNameRequired, SignInExpired
-from gateway.channels.shapes import Identity
+from core.kernel.callers import RealNameLevel
+from core.kernel.refusals import ChannelUnavailable, RealNameRequired, SignInExpired
+from gateway.channels.contract import Identity
 
 from ..parts import NAME, NUMBER, PHONE
 from .shape import Call, Refused, Samples

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from core.errors import Refusal
-from core.settings import Settings
-from gateway.channels.shapes import Identity
+from core.kernel.refusals import Refusal
+from core.kernel.settings import Settings
+from gateway.channels.contract import Identity
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,15 @@ from urllib.parse import parse_qsl, urlencode
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
-from core.callers import ChannelId, RealNameLevel
-from core.errors import AuthorizationRequired, ChannelUnavailable, RealNameRequired, SignInExpired
-from core.settings import Settings
-from gateway.channels.shapes import Identity
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.refusals import (
+    AuthorizationRequired,
+    ChannelUnavailable,
+    RealNameRequired,
+    SignInExpired,
+)
+from core.kernel.settings import Settings
+from gateway.channels.contract import Identity
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay as platform
 from sandbox.settings import unionpay_key

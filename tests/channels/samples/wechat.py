@@ -2,10 +2,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from core.callers import ChannelId, RealNameLevel
-from core.errors import ChannelUnavailable, SignInExpired, VirtualAccount
-from core.settings import Secret, Settings
-from gateway.channels.shapes import Identity
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.refusals import ChannelUnavailable, SignInExpired, VirtualAccount
+from core.kernel.settings import Secret, Settings
+from gateway.channels.contract import Identity
 from sandbox.personas import PERSONAS
 from sandbox.platforms import wechat as platform
 

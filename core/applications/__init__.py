@@ -1,0 +1,31 @@
+"""Applications (申办 and 补卡): the open application, its form, its draft, and what is prefilled."""
+
+from core.applications import application_forms, applications, drafts, prefills
+from core.applications.application_forms import SPECS, FieldSpec, FieldType, FilledForm, schema_name
+from core.applications.applications import (
+    Application,
+    ApplicationKind,
+    application_columns,
+    applications_table,
+)
+from core.applications.drafts import KEPT_FOR, application_drafts_table
+from core.applications.prefills import prefills_table
+
+__all__ = [
+    "KEPT_FOR",
+    "SPECS",
+    "Application",
+    "ApplicationKind",
+    "FieldSpec",
+    "FieldType",
+    "FilledForm",
+    "application_columns",
+    "application_drafts_table",
+    "application_forms",
+    "applications",
+    "applications_table",
+    "drafts",
+    "prefills",
+    "prefills_table",
+    "schema_name",
+]

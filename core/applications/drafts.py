@@ -1,0 +1,81 @@
+"""The unfinished application form of a citizen: kept thirty days, resumed from any channel."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, bindparam, delete, select
+
+from core.crypto import Vault
+from core.db import Id, Query, Reader, Transaction, metadata
+from core.kernel.clock import DAY, Instant
+
+KEPT_FOR = 30 * DAY
+
+application_drafts_table = Table(
+    "application_drafts",
+    metadata,
+    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column("form", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+_FIND = Query(
+    select(application_drafts_table).where(
+        application_drafts_table.c.citizen_id == bindparam("citizen_id"),
+        application_drafts_table.c.updated_at > bindparam("since"),
+    )
+)
+_SAVE = Query(
+    lambda insert: (
+        insert(application_drafts_table)
+        .values(
+            citizen_id=bindparam("citizen_id"), form=bindparam("form"), updated_at=bindparam("at")
+        )
+        .on_conflict_do_update(
+            index_elements=["citizen_id"],
+            set_={"form": bindparam("form"), "updated_at": bindparam("at")},
+        )
+    )
+)
+_DISCARD = Query(
+    delete(application_drafts_table).where(
+        application_drafts_table.c.citizen_id == bindparam("citizen_id")
+    )
+)
+DISCARD_OLD = Query(
+    delete(application_drafts_table).where(
+        application_drafts_table.c.updated_at < bindparam("before")
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The fields typed so far, by their names in the form."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> Draft:
+    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - KEPT_FOR)
+    if row is None:
+        return Draft()
+    return Draft(json.loads(vault.open(bytes(row["form"]), "application_drafts.form", citizen_id)))
+
+
+async def save(
+    db: Transaction, vault: Vault, citizen_id: int, fields: Mapping[str, Any], now: Instant
+) -> None:
+    form = json.dumps(fields, ensure_ascii=False)
+    await db.fetch(
+        _SAVE,
+        citizen_id=citizen_id,
+        form=vault.seal(form, "application_drafts.form", citizen_id),
+        at=now,
+    )
+
+
+async def discard(db: Transaction, citizen_id: int) -> None:
+    await db.fetch(_DISCARD, citizen_id=citizen_id)

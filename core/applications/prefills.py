@@ -1,0 +1,81 @@
+"""What was read off a citizen's ID documents, to be offered in the form: kept as long as the draft.
+
+It lies beside the draft and never in it: what the citizen types is theirs.
+"""
+
+import msgspec
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, bindparam, delete, select
+
+from core.applications.drafts import KEPT_FOR
+from core.crypto import Vault
+from core.db import Id, Query, Reader, Transaction, metadata
+from core.imaging import ReadField, Side
+from core.kernel.clock import Instant
+
+prefills_table = Table(
+    "prefills",
+    metadata,
+    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column("fields", LargeBinary, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+)
+
+_FIND = Query(
+    select(prefills_table).where(
+        prefills_table.c.citizen_id == bindparam("citizen_id"),
+        prefills_table.c.read_at > bindparam("since"),
+    )
+)
+_SAVE = Query(
+    lambda insert: (
+        insert(prefills_table)
+        .values(
+            citizen_id=bindparam("citizen_id"), fields=bindparam("fields"), read_at=bindparam("at")
+        )
+        .on_conflict_do_update(
+            index_elements=["citizen_id"],
+            set_={"fields": bindparam("fields"), "read_at": bindparam("at")},
+        )
+    )
+)
+_DISCARD = Query(
+    delete(prefills_table).where(prefills_table.c.citizen_id == bindparam("citizen_id"))
+)
+DISCARD_OLD = Query(delete(prefills_table).where(prefills_table.c.read_at < bindparam("before")))
+
+_BySide = dict[Side, list[ReadField]]
+
+
+async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> dict[str, ReadField]:
+    """The fields of both sides by their names."""
+    kept = await _find(db, vault, citizen_id, now)
+    return {entry.name: entry for side in kept.values() for entry in side}
+
+
+async def keep(
+    db: Transaction,
+    vault: Vault,
+    citizen_id: int,
+    side: Side,
+    read: tuple[ReadField, ...],
+    now: Instant,
+) -> None:
+    """Takes the place of what an earlier picture of the side told. The citizen must be locked."""
+    kept = await _find(db, vault, citizen_id, now) | {side: list(read)}
+    if not any(kept.values()):
+        await discard(db, citizen_id)
+        return
+    sealed = vault.seal(msgspec.json.encode(kept), "prefills.fields", citizen_id)
+    await db.fetch(_SAVE, citizen_id=citizen_id, fields=sealed, at=now)
+
+
+async def discard(db: Transaction, citizen_id: int) -> None:
+    await db.fetch(_DISCARD, citizen_id=citizen_id)
+
+
+async def _find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> _BySide:
+    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - KEPT_FOR)
+    if row is None:
+        return {}
+    opened = vault.open_bytes(bytes(row["fields"]), "prefills.fields", citizen_id)
+    return msgspec.json.decode(opened, type=_BySide)

@@ -1,0 +1,201 @@
+"""Anchors: now and then all heads that moved are sealed together, each anchor on the one before.
+
+An anchor keeps the heads that moved since the last one, and its mark covers them and the
+mark of that last one. So a chain that is cut off and its head set back, or that vanished
+whole, no longer fits an anchor. An anchor that an operator keeps elsewhere (the log, a
+printout) vouches for all anchors before it, and so for every head in them.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    bindparam,
+    select,
+    text,
+    update,
+)
+
+from core.audit.log import audit_heads_table
+from core.crypto import Seals
+from core.db import Database, Query, Reader, Row, Transaction, insert_into, metadata
+from core.kernel.clock import Instant
+
+MOST_HEADS = 1_000
+"""In one anchor: its transaction is short, and persons hardly wait for it."""
+
+audit_anchors_table = Table(
+    "audit_anchors",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("heads", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+)
+
+audit_anchored_heads_table = Table(
+    "audit_anchored_heads",
+    metadata,
+    Column("anchor", Integer, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+    Index("ix_audit_anchored_heads_person", "person", "number"),
+    sqlite_with_rowid=False,
+)
+
+_LAST = Query(
+    select(audit_anchors_table)
+    .order_by(audit_anchors_table.c.number.desc())
+    .limit(1)
+    .with_for_update()
+)
+_MOVED = Query(
+    select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
+    .where(text("number > anchored_number"))
+    .order_by(audit_heads_table.c.person)
+    .limit(MOST_HEADS)
+    .with_for_update(skip_locked=True)
+)
+_ADD_ANCHOR = insert_into(audit_anchors_table)
+_ADD_HEAD = insert_into(audit_anchored_heads_table)
+_NOTE_HEAD = Query(
+    update(audit_heads_table)
+    .where(audit_heads_table.c.person == bindparam("of_person"))
+    .values(anchored_number=bindparam("anchored"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """`str(anchor)` is what an operator keeps elsewhere."""
+
+    number: int
+    at: Instant
+    heads: int
+    digest: bytes
+    mark: bytes
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.mark.hex()}"
+
+    @classmethod
+    def from_row(cls, row: Row) -> "Anchor":
+        return cls(row["number"], row["at"], row["heads"], bytes(row["digest"]), bytes(row["mark"]))
+
+    def follows(self, seals: Seals, mark_before: bytes) -> bool:
+        return seals.matches_audit(self.mark, *_sealed(self, mark_before))
+
+
+async def last(db: Reader) -> Anchor | None:
+    row = await db.fetch_one(_LAST)
+    return None if row is None else Anchor.from_row(row)
+
+
+async def anchor_under_current_key(database: Database, seals: Seals, now: Instant) -> None:
+    """After a change of audit keys: what older keys marked is vouched for by the current one."""
+
+    async def job(db: Transaction) -> None:
+        newest = await last(db)
+        if newest is not None and not seals.is_marked_anew(newest.mark):
+            await _add(db, seals, now, newest, [])
+
+    await anchor_all(database, seals, now)
+    await database.write(job)
+
+
+async def anchor_all(
+    database: Database, seals: Seals, now: Instant, interval: int = 0
+) -> list[Anchor]:
+    """Anchors every head that moved, unless another process did within `interval` milliseconds."""
+    anchored: list[Anchor] = []
+
+    async def job(db: Transaction) -> Anchor | None:
+        newest = await last(db)
+        is_ours = newest is not None and newest.number == (
+            anchored[-1].number if anchored else None
+        )
+        if newest is not None and not is_ours and 0 <= now - newest.at < interval:
+            return None
+        return await _anchor_some(db, seals, now, newest)
+
+    while (anchor := await database.write(job)) is not None:
+        anchored.append(anchor)
+        if anchor.heads < MOST_HEADS:
+            break
+    return anchored
+
+
+async def _anchor_some(
+    db: Transaction, seals: Seals, now: Instant, newest: Anchor | None
+) -> Anchor | None:
+    moved = await db.fetch(_MOVED)
+    if not moved:
+        return None
+    return await _add(db, seals, now, newest, moved)
+
+
+async def _add(
+    db: Transaction, seals: Seals, now: Instant, newest: Anchor | None, moved: Sequence[Row]
+) -> Anchor:
+    number, mark_before = (newest.number + 1, newest.mark) if newest else (1, b"")
+    unsealed = Anchor(number, now, len(moved), digest_of(moved), b"")
+    mark = seals.audit(*_sealed(unsealed, mark_before))
+    anchor = Anchor(number, now, len(moved), unsealed.digest, mark)
+    await db.fetch(
+        _ADD_ANCHOR,
+        number=number,
+        at=now,
+        heads=anchor.heads,
+        digest=anchor.digest,
+        mark=mark,
+    )
+    await _keep_heads(db, number, moved)
+    return anchor
+
+
+async def _keep_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> None:
+    await db.execute_many(
+        _ADD_HEAD,
+        [
+            {
+                "anchor": anchor,
+                "person": row["person"],
+                "number": row["number"],
+                "mark": bytes(row["mark"]),
+            }
+            for row in moved
+        ],
+    )
+    await db.execute_many(
+        _NOTE_HEAD, [{"of_person": row["person"], "anchored": row["number"]} for row in moved]
+    )
+
+
+def digest_of(heads: Iterable[Row]) -> bytes:
+    """Of heads in the order of their persons."""
+    digest = hashlib.sha256()
+    for row in heads:
+        mark = bytes(row["mark"])
+        digest.update(f"{row['person']}:{row['number']}:{len(mark)}:".encode())
+        digest.update(mark)
+    return digest.digest()
+
+
+def _sealed(anchor: Anchor, mark_before: bytes) -> tuple[str | int, ...]:
+    return (
+        "anchor",
+        anchor.number,
+        anchor.at,
+        anchor.heads,
+        anchor.digest.hex(),
+        mark_before.hex(),
+    )

@@ -1,0 +1,314 @@
+"""The audit log: who did or saw what, when and through which channel, in a keyed chain per person.
+
+Each entry's mark covers its content and the mark before it, and each person's head keeps
+the last number and mark. A change records its entry in its own transaction; what was only
+looked at is kept in batches (`audit_views`). Persons never wait for each other. The heads are
+anchored together (`audit_anchors`), and `audit_check` finds what was tampered with. No
+personal data stands in an entry.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from msgspec import Struct
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    select,
+    text,
+)
+from sqlalchemy import Text as LongText
+
+from core.crypto import Seals
+from core.db import Id, Query, Row, Transaction, insert_into, metadata
+from core.kernel.callers import Caller
+from core.kernel.clock import Instant
+from core.kernel.refusals import Text
+from core.unit_of_work import Unit
+
+audit_entries_table = Table(
+    "audit_entries",
+    metadata,
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("result", String(32), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("session_id", BigInteger, nullable=False),
+    Column("details", LongText, nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+audit_heads_table = Table(
+    "audit_heads",
+    metadata,
+    Column("person", Id, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("mark", LargeBinary, nullable=False),
+    Column("anchored_number", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_audit_heads_not_anchored",
+        "person",
+        sqlite_where=text("number > anchored_number"),
+        postgresql_where=text("number > anchored_number"),
+    ),
+)
+
+
+class Action(StrEnum):
+    """What an entry is about. Those in `VIEWS` only looked; nothing changed."""
+
+    SIGN_IN = "SIGN_IN"
+    SIGN_OUT = "SIGN_OUT"
+    END_SESSION = "END_SESSION"
+    BIND_CARD = "BIND_CARD"
+    UNBOUND = "UNBOUND"
+    SEND_CODE = "SEND_CODE"
+    REQUEST_UPLOAD = "REQUEST_UPLOAD"
+    UPLOAD_PORTRAIT = "UPLOAD_PORTRAIT"
+    CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT"
+    UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT"
+    CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS"
+    GIVE_CONSENT = "GIVE_CONSENT"
+    SAVE_DRAFT = "SAVE_DRAFT"
+    APPLY_CARD = "APPLY_CARD"
+    ACTIVATE_CARD = "ACTIVATE_CARD"
+    REPORT_LOSS = "REPORT_LOSS"
+    CANCEL_LOSS = "CANCEL_LOSS"
+    CHANGE_PASSWORD = "CHANGE_PASSWORD"  # noqa: S105 - the name of an action
+    CHANGE_PHONE = "CHANGE_PHONE"
+    CHANGE_CONTACT = "CHANGE_CONTACT"
+    CHANGE_NOTIFICATIONS = "CHANGE_NOTIFICATIONS"
+    TRANSFER_IN = "TRANSFER_IN"
+    REISSUE_CARD = "REISSUE_CARD"
+    ISSUER_EVENT = "ISSUER_EVENT"
+    CARD_ISSUED = "CARD_ISSUED"
+    CARD_CANCELLED = "CARD_CANCELLED"
+    TRANSFER_REFUSED = "TRANSFER_REFUSED"
+    ORDER_REFUSED = "ORDER_REFUSED"
+    LOSS_LAPSED = "LOSS_LAPSED"
+    IMPORTED = "IMPORTED"
+    VIEWER = "VIEWER"
+    SESSIONS = "SESSIONS"
+    CARD_STATUS = "CARD_STATUS"
+    PRODUCTION_PROGRESS = "PRODUCTION_PROGRESS"
+    APPLICATION_FORM = "APPLICATION_FORM"
+    INSURANCES = "INSURANCES"
+    PICTURE = "PICTURE"
+    RECEIPT = "RECEIPT"
+    NOTIFICATION_SETTINGS = "NOTIFICATION_SETTINGS"
+    SERVICE_HISTORY = "SERVICE_HISTORY"
+
+
+VIEWS = frozenset(
+    {
+        Action.VIEWER,
+        Action.SESSIONS,
+        Action.CARD_STATUS,
+        Action.PRODUCTION_PROGRESS,
+        Action.APPLICATION_FORM,
+        Action.INSURANCES,
+        Action.PICTURE,
+        Action.RECEIPT,
+        Action.NOTIFICATION_SETTINGS,
+        Action.SERVICE_HISTORY,
+    }
+)
+
+ACTION_NAMES = {
+    Action.SIGN_IN: Text("登录", "sign-in"),
+    Action.SIGN_OUT: Text("退出登录", "sign-out"),
+    Action.END_SESSION: Text("结束其他登录", "another session ended"),
+    Action.BIND_CARD: Text("绑卡", "binding"),
+    Action.UNBOUND: Text("解除绑定", "binding ended"),
+    Action.SEND_CODE: Text("获取验证码", "verification code sent"),
+    Action.REQUEST_UPLOAD: Text("申请上传地址", "upload address requested"),
+    Action.UPLOAD_PORTRAIT: Text("上传照片", "portrait uploaded"),
+    Action.CONFIRM_PORTRAIT: Text("确认照片", "portrait confirmed"),
+    Action.UPLOAD_ID_DOCUMENT: Text("上传身份证", "ID document uploaded"),
+    Action.CONFIRM_ID_DOCUMENTS: Text("确认身份证", "ID documents confirmed"),
+    Action.GIVE_CONSENT: Text("同意个人信息处理告知", "privacy notice agreed to"),
+    Action.SAVE_DRAFT: Text("保存申办表单", "application draft saved"),
+    Action.APPLY_CARD: Text("申办", "application"),
+    Action.ACTIVATE_CARD: Text("激活", "activation"),
+    Action.REPORT_LOSS: Text("挂失", "loss report"),
+    Action.CANCEL_LOSS: Text("解挂", "loss cancellation"),
+    Action.CHANGE_PASSWORD: Text("服务密码变更", "password change"),
+    Action.CHANGE_PHONE: Text("手机号码变更", "phone change"),
+    Action.CHANGE_NOTIFICATIONS: Text("通知设置变更", "notification settings changed"),
+    Action.CHANGE_CONTACT: Text("其他信息变更", "contact change"),
+    Action.TRANSFER_IN: Text("卡归属地转入", "transfer in"),
+    Action.REISSUE_CARD: Text("补卡", "reissue"),
+    Action.ISSUER_EVENT: Text("制卡机构通知", "report of the card issuer"),
+    Action.CARD_ISSUED: Text("卡片制成", "card made"),
+    Action.CARD_CANCELLED: Text("旧卡注销", "old card cancelled"),
+    Action.TRANSFER_REFUSED: Text("转入未获受理", "transfer not accepted"),
+    Action.ORDER_REFUSED: Text("制卡申请未获受理", "order of a card not accepted"),
+    Action.LOSS_LAPSED: Text("临时挂失到期", "temporary loss over"),
+    Action.IMPORTED: Text("资料导入", "data imported"),
+    Action.VIEWER: Text("查看个人信息", "personal data viewed"),
+    Action.SESSIONS: Text("查看登录会话", "sessions viewed"),
+    Action.CARD_STATUS: Text("卡状态查询", "card status viewed"),
+    Action.PRODUCTION_PROGRESS: Text("制卡进度查询", "production progress viewed"),
+    Action.APPLICATION_FORM: Text("查看申办表单", "application form viewed"),
+    Action.INSURANCES: Text("查询险种", "insurances viewed"),
+    Action.PICTURE: Text("查看照片", "picture viewed"),
+    Action.RECEIPT: Text("查看受理回执", "receipt viewed"),
+    Action.NOTIFICATION_SETTINGS: Text("查看通知设置", "notification settings viewed"),
+    Action.SERVICE_HISTORY: Text("查看办理记录", "service history viewed"),
+}
+
+DONE = "DONE"
+ISSUER = "ISSUER"
+OPERATOR = "OPERATOR"
+LINK = "LINK"
+"""The channel of what a link shows: no session asks for it."""
+WORKER = "WORKER"
+
+_AT_ONCE = 200
+
+_HEAD = Query(
+    select(audit_heads_table.c.number, audit_heads_table.c.mark)
+    .where(audit_heads_table.c.person == bindparam("person"))
+    .with_for_update()
+)
+_HEADS = Query(
+    select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
+    .where(audit_heads_table.c.person.in_([bindparam(f"p{number}") for number in range(_AT_ONCE)]))
+    .order_by(audit_heads_table.c.person)
+    .with_for_update()
+)
+_INSERT = insert_into(audit_entries_table)
+_MOVE_HEAD = Query(
+    lambda insert: (
+        insert(audit_heads_table)
+        .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
+        .on_conflict_do_update(
+            index_elements=["person"],
+            set_={"number": text("excluded.number"), "mark": text("excluded.mark")},
+        )
+    )
+)
+
+
+class Note(Struct, frozen=True):
+    """What becomes an entry. `person` is a citizen's id, or a session's while nobody is known."""
+
+    person: int
+    at: Instant
+    action: str
+    result: str
+    channel: str
+    session_id: int
+    details: str = "{}"
+
+
+async def record(
+    unit: Unit,
+    person: int,
+    action: Action,
+    result: str = DONE,
+    *,
+    nobody: str = ISSUER,
+    **details: str | int,
+) -> None:
+    """Adds an entry to a person's chain, in the transaction of what it tells of.
+
+    `nobody` says who it was where no caller did it.
+    """
+    channel, session_id = _origin(unit.caller, nobody)
+    note = Note(
+        person,
+        unit.now,
+        action,
+        result,
+        channel,
+        session_id,
+        orjson.dumps(details, option=orjson.OPT_SORT_KEYS).decode(),
+    )
+    await extend(unit.db, unit.tools.seals, note)
+
+
+async def extend(db: Transaction, seals: Seals, note: Note) -> int:
+    """Adds an entry to a chain and returns its number."""
+    head = await db.fetch_one(_HEAD, person=note.person)
+    number, before = (head["number"] + 1, bytes(head["mark"])) if head else (1, b"")
+    row = _entry(seals, note, number, before)
+    await db.fetch(_INSERT, **row)
+    await db.fetch(_MOVE_HEAD, person=note.person, number=number, mark=row["mark"])
+    return number
+
+
+async def append(db: Transaction, seals: Seals, notes: Sequence[Note]) -> None:
+    """Adds entries to the chains of at most 200 persons, each person's in the order given."""
+    by_person: defaultdict[int, list[Note]] = defaultdict(list)
+    for note in notes:
+        by_person[note.person].append(note)
+    heads = await _heads_of(db, sorted(by_person))
+    rows, moved = [], []
+    for person, theirs in sorted(by_person.items()):
+        number, mark = heads.get(person, (0, b""))
+        for note in theirs:
+            number += 1
+            row = _entry(seals, note, number, mark)
+            mark = row["mark"]
+            rows.append(row)
+        moved.append({"person": person, "number": number, "mark": mark})
+    await db.execute_many(_INSERT, rows)
+    await db.execute_many(_MOVE_HEAD, moved)
+
+
+def is_intact(seals: Seals, row: Row, mark_before: bytes) -> bool:
+    """Whether an entry is as it was written, and follows the one with `mark_before`."""
+    values = (row[name] for name in _MARKED)
+    return seals.matches_audit(bytes(row["mark"]), *values, mark_before.hex())
+
+
+_MARKED = ("person", "number", "at", "action", "result", "channel", "session_id", "details")
+
+
+def _entry(seals: Seals, note: Note, number: int, mark_before: bytes) -> dict[str, Any]:
+    mark = seals.audit(
+        note.person,
+        number,
+        note.at,
+        note.action,
+        note.result,
+        note.channel,
+        note.session_id,
+        note.details,
+        mark_before.hex(),
+    )
+    return {
+        "person": note.person,
+        "number": number,
+        "at": note.at,
+        "action": str(note.action),
+        "result": note.result,
+        "channel": note.channel,
+        "session_id": note.session_id,
+        "details": note.details,
+        "mark": mark,
+    }
+
+
+async def _heads_of(db: Transaction, persons: list[int]) -> dict[int, tuple[int, bytes]]:
+    assert len(persons) <= _AT_ONCE
+    padded = [*persons, *persons[-1:] * (_AT_ONCE - len(persons))]
+    rows = await db.fetch(_HEADS, **{f"p{number}": person for number, person in enumerate(padded)})
+    return {row["person"]: (row["number"], bytes(row["mark"])) for row in rows}
+
+
+def _origin(caller: Caller | None, nobody: str) -> tuple[str, int]:
+    return (nobody, 0) if caller is None else (caller.channel.value, caller.session_id)

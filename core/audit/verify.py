@@ -1,0 +1,199 @@
+"""Checks the audit log: every chain, what was viewed, the chain of anchors, and that they fit.
+
+Reads page by page and may run beside the gateway: what is added meanwhile is left out.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sqlalchemy import bindparam, func, or_, select
+
+from core.audit.access_log import EVERYBODY, broken_batches
+from core.audit.anchors import Anchor, audit_anchored_heads_table, audit_anchors_table, digest_of
+from core.audit.log import audit_entries_table, audit_heads_table, is_intact
+from core.crypto import Seals
+from core.db import Query, Reader
+
+_ENTRIES_AT_ONCE = 2_000
+
+_HEADS_AFTER = Query(
+    select(audit_heads_table)
+    .where(audit_heads_table.c.person > bindparam("after"))
+    .order_by(audit_heads_table.c.person)
+    .limit(500)
+)
+_CHAIN = Query(
+    select(audit_entries_table)
+    .where(
+        audit_entries_table.c.person == bindparam("person"),
+        audit_entries_table.c.number > bindparam("after"),
+        audit_entries_table.c.number <= bindparam("last"),
+    )
+    .order_by(audit_entries_table.c.number)
+    .limit(_ENTRIES_AT_ONCE)
+)
+_HEADLESS = Query(
+    select(audit_entries_table.c.person)
+    .where(
+        ~select(audit_heads_table.c.person)
+        .where(audit_heads_table.c.person == audit_entries_table.c.person)
+        .exists()
+    )
+    .distinct()
+)
+_BEYOND = Query(
+    select(audit_entries_table.c.person, func.min(audit_entries_table.c.number).label("number"))
+    .select_from(
+        audit_entries_table.join(
+            audit_heads_table, audit_heads_table.c.person == audit_entries_table.c.person
+        )
+    )
+    .where(audit_entries_table.c.number > audit_heads_table.c.number)
+    .group_by(audit_entries_table.c.person)
+)
+_ANCHORS_AFTER = Query(
+    select(audit_anchors_table)
+    .where(audit_anchors_table.c.number > bindparam("after"))
+    .order_by(audit_anchors_table.c.number)
+    .limit(100)
+)
+_HEADS_OF = Query(
+    select(audit_anchored_heads_table)
+    .where(audit_anchored_heads_table.c.anchor == bindparam("anchor"))
+    .order_by(audit_anchored_heads_table.c.person)
+)
+_anchored = func.max(audit_anchored_heads_table.c.number)
+_NOT_REACHED = Query(
+    select(audit_anchored_heads_table.c.person, _anchored.label("number"))
+    .select_from(
+        audit_anchored_heads_table.outerjoin(
+            audit_entries_table,
+            (audit_entries_table.c.person == audit_anchored_heads_table.c.person)
+            & (audit_entries_table.c.number == audit_anchored_heads_table.c.number),
+        )
+    )
+    .where(
+        or_(
+            audit_entries_table.c.mark.is_(None),
+            audit_entries_table.c.mark != audit_anchored_heads_table.c.mark,
+        )
+    )
+    .group_by(audit_anchored_heads_table.c.person)
+)
+_newest_of = (
+    select(func.coalesce(_anchored, 0))
+    .where(audit_anchored_heads_table.c.person == audit_heads_table.c.person)
+    .scalar_subquery()
+)
+_NOT_ANCHORED = Query(
+    select(audit_heads_table.c.person, audit_heads_table.c.anchored_number).where(
+        audit_heads_table.c.anchored_number != _newest_of
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenChain:
+    person: int
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"person {self.person}, entry {self.number}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenAnchor:
+    number: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"anchor {self.number}: {self.what}"
+
+
+Broken: TypeAlias = BrokenChain | BrokenAnchor
+
+
+async def verify(db: Reader, seals: Seals, kept: str = "") -> AsyncIterator[Broken | int]:
+    """Yields every break found, and after each batch of persons the count read so far.
+
+    `kept` is an anchor that an operator kept elsewhere, as `number:mark in hex`.
+    """
+    reported: set[int] = set()
+    async for step in _verify_chains(db, seals):
+        if isinstance(step, BrokenChain):
+            reported.add(step.person)
+        yield step
+    async for number, what in broken_batches(db):
+        yield BrokenChain(EVERYBODY, number, what)
+    async for broken in _verify_anchors(db, seals, kept):
+        yield broken
+    async for chain in _compare(db):
+        if chain.person not in reported:
+            reported.add(chain.person)
+            yield chain
+
+
+async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain | int]:
+    after, read = -1, 0
+    while heads := await db.fetch(_HEADS_AFTER, after=after):
+        for head in heads:
+            broken = await _verify_chain(
+                db, seals, head["person"], head["number"], bytes(head["mark"])
+            )
+            if broken is not None:
+                yield broken
+        after, read = heads[-1]["person"], read + len(heads)
+        yield read
+    for row in await db.fetch(_HEADLESS):
+        yield BrokenChain(row["person"], 0, "the chain has no head")
+    for row in await db.fetch(_BEYOND):
+        yield BrokenChain(row["person"], row["number"], "an entry follows the end")
+
+
+async def _verify_chain(
+    db: Reader, seals: Seals, person: int, last: int, head_mark: bytes
+) -> BrokenChain | None:
+    before, expected = b"", 0
+    while rows := await db.fetch(_CHAIN, person=person, after=expected, last=last):
+        for row in rows:
+            expected += 1
+            if row["number"] != expected:
+                return BrokenChain(person, expected, "an entry is missing")
+            if not is_intact(seals, row, before):
+                return BrokenChain(person, expected, "an entry was changed")
+            before = bytes(row["mark"])
+    if expected != last or before != head_mark:
+        return BrokenChain(person, last, "the end was cut off")
+    return None
+
+
+async def _verify_anchors(db: Reader, seals: Seals, kept: str) -> AsyncIterator[BrokenAnchor]:
+    before, expected, kept_is_there = b"", 0, not kept
+    while rows := await db.fetch(_ANCHORS_AFTER, after=expected):
+        for row in rows:
+            anchor, expected = Anchor.from_row(row), expected + 1
+            kept_is_there = kept_is_there or str(anchor) == kept
+            if anchor.number != expected:
+                yield BrokenAnchor(expected, "an anchor is missing")
+                expected = anchor.number
+            elif not anchor.follows(seals, before):
+                yield BrokenAnchor(expected, "the anchor was changed")
+            elif digest_of(await db.fetch(_HEADS_OF, anchor=expected)) != anchor.digest:
+                yield BrokenAnchor(expected, "the heads that it holds were changed")
+            before = anchor.mark
+    if not kept_is_there:
+        number = kept.partition(":")[0]
+        yield BrokenAnchor(
+            int(number) if number.isdigit() else 0, "the anchor that was kept is not there"
+        )
+
+
+async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:
+    for row in await db.fetch(_NOT_REACHED):
+        yield BrokenChain(row["person"], row["number"], "an entry that was anchored is not there")
+    for row in await db.fetch(_NOT_ANCHORED):
+        yield BrokenChain(
+            row["person"], row["anchored_number"], "the head and its anchors do not agree"
+        )

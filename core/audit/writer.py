@@ -1,0 +1,129 @@
+"""Keeps the audit log while the gateway runs: what was looked at, and the anchors.
+
+A sensitive read notes itself here, in memory; within a second the notes of everybody are
+kept together, so that a read costs no durable write of its own. Where they cannot be
+written for long, reading is refused rather than done unseen.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from core.audit import access_log, anchors, log
+from core.audit.log import Action, Note
+from core.crypto import Seals
+from core.db import Database, DatabaseUnavailable, Transaction, UniqueViolation
+from core.kernel.callers import Caller
+from core.kernel.clock import SECOND, Instant
+from core.kernel.refusals import TryAgainLater
+
+FLUSH_SECONDS = 0.5
+FILE_SECONDS = 30
+MOST_WAITING = 50_000
+_AT_ONCE = 500
+"""A transaction is short: whoever changes something hardly waits for it."""
+_TRIES_AT_STOP = 3
+
+_log = structlog.get_logger("audit")
+
+
+class AuditKeeper:
+    def __init__(
+        self,
+        database: Database,
+        seals: Seals,
+        clock: Callable[[], Instant],
+        anchor_seconds: int,
+    ) -> None:
+        self._database = database
+        self._seals = seals
+        self._clock = clock
+        self._anchor_every = anchor_seconds * SECOND
+        self._waiting: list[Note] = []
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
+        """Notes that the caller looked at their own data; call it before the data goes out."""
+        person = caller.citizen_id or caller.session_id
+        self.add(Note(person, now, action, result, caller.channel, caller.session_id))
+
+    def note_link(self, person: int, now: Instant, action: Action) -> None:
+        """As `note`, for what a link of theirs shows."""
+        self.add(Note(person, now, action, log.DONE, log.LINK, 0))
+
+    def add(self, note: Note) -> None:
+        """Refuses `TryAgainLater` when too many wait."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise TryAgainLater(wait=5, retry_after=5)
+        self._waiting.append(note)
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="audit-keeper")
+
+    async def stop(self) -> None:
+        """Writes what still waits."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+        for _ in range(_TRIES_AT_STOP):
+            if not self._waiting:
+                return
+            await self.flush()
+        if self._waiting:
+            _log.error("audit.lost", entries=len(self._waiting))
+
+    async def flush(self) -> None:
+        """Keeps what waits now; what cannot be written waits on."""
+        waiting, self._waiting = self._waiting, []
+        for first in range(0, len(waiting), _AT_ONCE):
+            try:
+                await self._append(waiting[first : first + _AT_ONCE])
+            except (DatabaseUnavailable, UniqueViolation) as error:
+                _log.warning(
+                    "audit.waiting", entries=len(waiting) - first, reason=type(error).__name__
+                )
+                self._waiting = waiting[first:] + self._waiting
+                return
+
+    async def file(self) -> None:
+        """What is looked at meanwhile is written in between."""
+        while await access_log.file(self._database) == access_log.FILED_AT_ONCE:
+            await self.flush()
+
+    async def anchor(self) -> None:
+        anchored = await anchors.anchor_all(
+            self._database, self._seals, self._clock(), self._anchor_every
+        )
+        for anchor in anchored:
+            # The log leaves this machine: a copy of the anchor out of the database's reach.
+            _log.info(
+                "audit.anchored", number=anchor.number, heads=anchor.heads, anchor=str(anchor)
+            )
+
+    async def _append(self, notes: list[Note]) -> None:
+        async def job(db: Transaction) -> None:
+            await access_log.append(db, self._seals, self._clock(), notes)
+
+        await self._database.write(job)
+
+    async def _run(self) -> None:
+        anchor_at = file_at = self._clock()
+        while not self._stopping.is_set():
+            try:
+                await self.flush()
+                if not 0 <= self._clock() - file_at < FILE_SECONDS * SECOND:
+                    file_at = self._clock()
+                    await self.file()
+                if not 0 <= self._clock() - anchor_at < self._anchor_every:
+                    anchor_at = self._clock()
+                    await self.anchor()
+            except (DatabaseUnavailable, UniqueViolation) as error:
+                _log.warning("audit.unavailable", reason=type(error).__name__)
+            except Exception:
+                _log.exception("audit.failed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._stopping.wait()

@@ -1,0 +1,38 @@
+"""Cards and their holders: the state machine of a card, and the rows that show a holder."""
+
+from core.cards import cards, holders, prefetch
+from core.cards.cards import (
+    ADD_CARD,
+    CHENGDU,
+    NUMBER,
+    SICHUAN_PREFIX,
+    STATE_NAMES,
+    Card,
+    CardState,
+    ShownCard,
+    cards_table,
+)
+from core.cards.holders import CardHolder, Holder
+from core.cards.prefetch import ASKS, CARDS, HOLDER, PROGRESS, Expected
+
+__all__ = [
+    "ADD_CARD",
+    "ASKS",
+    "CARDS",
+    "CHENGDU",
+    "HOLDER",
+    "NUMBER",
+    "PROGRESS",
+    "SICHUAN_PREFIX",
+    "STATE_NAMES",
+    "Card",
+    "CardHolder",
+    "CardState",
+    "Expected",
+    "Holder",
+    "ShownCard",
+    "cards",
+    "cards_table",
+    "holders",
+    "prefetch",
+]

@@ -1,0 +1,444 @@
+"""A social security card: its states and the only transitions between them.
+
+      –  ──issued──▶ SEALED ──activate──▶ ACTIVE ──report_loss──▶ LOST ──reissued──▶ CANCELLED
+                                          │  ▲  ◀──cancel_loss───┘ ▲
+                       temporary_loss     ▼  │ lapses after 7 days │ report_loss
+                                     TEMPORARILY_LOST ─────────────┘
+                       lock / unlock: ACTIVE ◀──▶ LOCKED        cancel: any ──▶ CANCELLED
+
+A person has at most one active card, and a cancelled card never comes back. State codes
+are AAZ502.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Label,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+    text,
+    update,
+)
+
+from core.crypto import Sealed, Vault
+from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.kernel.clock import DAY, Instant
+from core.kernel.confirmation import CONFIRMATIONS, Confirmation
+from core.kernel.ids import new_id
+from core.kernel.refusals import CardBeingConfirmed, Text, TryAgainLater, WrongCardState
+
+CHENGDU = "510100"
+SICHUAN_PREFIX = "51"
+TEMPORARY_LOSS_LASTS = 7 * DAY
+
+cards_table = Table(
+    "cards",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("number", LargeBinary, nullable=False),
+    Column("number_index", LargeBinary, nullable=False),
+    Column("region_code", String(6), nullable=False),
+    Column("bank_code", String(32), nullable=False),
+    Column("batch_number", String(64)),
+    Column("issue_date", String(10), nullable=False),
+    Column("state", String(1), nullable=False),
+    Column("state_since", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
+    Column("base_state", String(1)),
+    Column("base_state_since", BigInteger),
+    Column("base_since", BigInteger, nullable=False, server_default="0"),
+    Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
+    Index("ix_cards_citizen_id", "citizen_id"),
+    Index(
+        "uq_cards_one_active",
+        "citizen_id",
+        unique=True,
+        sqlite_where=text("state = '1'"),
+        postgresql_where=text("state = '1'"),
+    ),
+    Index(
+        "ix_cards_temporarily_lost",
+        "state_since",
+        sqlite_where=text("state = '4'"),
+        postgresql_where=text("state = '4'"),
+    ),
+)
+
+NUMBER = "card_number"
+
+
+class CardState(StrEnum):
+    SEALED = "0"
+    ACTIVE = "1"
+    LOST = "2"
+    LOCKED = "3"
+    TEMPORARILY_LOST = "4"
+    CANCELLED = "9"
+
+
+STATES: dict[str, CardState] = {state.value: state for state in CardState}
+"""By what stands in a row."""
+
+STATE_NAMES = {
+    CardState.SEALED: Text("封存（未激活）", "not activated yet"),
+    CardState.ACTIVE: Text("正常", "active"),
+    CardState.LOST: Text("挂失", "reported lost"),
+    CardState.LOCKED: Text("应用锁定", "locked"),
+    CardState.TEMPORARILY_LOST: Text("临时挂失", "temporarily lost"),
+    CardState.CANCELLED: Text("注销", "cancelled"),
+}
+
+_WAYS_OUT = {
+    CardState.SEALED: Text("请先激活。", "Please activate it first."),
+    CardState.ACTIVE: Text("", ""),
+    CardState.LOST: Text(
+        "如已找回请先解挂，未找回请补卡。", "Cancel the loss if it was found, or request a reissue."
+    ),
+    CardState.LOCKED: Text(
+        "请持身份证到服务网点解锁。", "Please visit an outlet with your ID card to unlock it."
+    ),
+    CardState.TEMPORARILY_LOST: Text("如需恢复请先解挂。", "Cancel the loss to restore it."),
+    CardState.CANCELLED: Text("如需用卡请重新申办。", "Please apply for a new card."),
+}
+
+ADD_CARD = insert_into(
+    cards_table, *(column.name for column in cards_table.c if not column.name.startswith("base_"))
+)
+_MOVE = Query(
+    update(cards_table)
+    .where(
+        cards_table.c.id == bindparam("card_id"), cards_table.c.version == bindparam("seen_version")
+    )
+    .values(
+        state=bindparam("new_state"),
+        state_since=bindparam("since"),
+        base_state=None,
+        base_state_since=None,
+        base_since=bindparam("since"),
+        version=cards_table.c.version + 1,
+    )
+    .returning(cards_table.c.id)
+)
+_TELL = Query(
+    update(cards_table)
+    .where(cards_table.c.id == bindparam("card_id"))
+    .values(
+        state=bindparam("new_state"),
+        state_since=bindparam("since"),
+        base_state=bindparam("base"),
+        base_state_since=bindparam("base_at"),
+        version=cards_table.c.version + bindparam("one"),
+    )
+)
+_LAPSE = Query(
+    update(cards_table)
+    .where(
+        cards_table.c.id == bindparam("card_id"),
+        cards_table.c.version == bindparam("seen_version"),
+        cards_table.c.state == CardState.TEMPORARILY_LOST.value,
+    )
+    .values(
+        state=bindparam("new_state"),
+        state_since=bindparam("since"),
+        version=cards_table.c.version + 1,
+    )
+    .returning(cards_table.c.id)
+)
+_LAPSED = Query(
+    select(cards_table.c.id, cards_table.c.citizen_id)
+    .where(
+        cards_table.c.state == CardState.TEMPORARILY_LOST.value,
+        cards_table.c.state_since <= bindparam("until"),
+    )
+    .order_by(cards_table.c.state_since)
+    .limit(200)
+)
+_CONFIRM = Query(
+    update(cards_table)
+    .where(cards_table.c.id == bindparam("card_id"))
+    .values(confirmation=Confirmation.CONFIRMED.value)
+)
+_WITHDRAW = Query(
+    delete(cards_table)
+    .where(
+        cards_table.c.id == bindparam("card_id"),
+        cards_table.c.confirmation == Confirmation.BEING_CONFIRMED.value,
+    )
+    .returning(cards_table.c.id)
+)
+
+
+class ShownCard(Struct, frozen=True):
+    """What is shown of a card as it is now.
+
+    `confirmation` tells of the region's move at the provincial registry.
+    """
+
+    id: int
+    number: Sealed
+    region_code: str
+    bank_code: str
+    batch_number: str | None
+    issue_date: str
+    state: CardState
+    state_since: Instant
+    confirmation: Confirmation
+
+    def lapsed(self, now: Instant) -> Self:
+        """A temporary loss whose seven days are over is none any more."""
+        if self.state is not CardState.TEMPORARILY_LOST:
+            return self
+        ends = self.state_since + TEMPORARY_LOSS_LASTS
+        return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
+
+
+def shown_card(row: Row, vault: Vault, now: Instant, prefix: str) -> ShownCard:
+    card_id: int = row[prefix + "id"]
+    card = ShownCard(
+        id=card_id,
+        number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
+        region_code=row[prefix + "region_code"],
+        bank_code=row[prefix + "bank_code"],
+        batch_number=row[prefix + "batch_number"],
+        issue_date=row[prefix + "issue_date"],
+        state=STATES[row[prefix + "state"]],
+        state_since=row[prefix + "state_since"],
+        confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
+    )
+    return card.lapsed(now)
+
+
+def shown_columns(prefix: str) -> list[Label[Any]]:
+    """What `shown_card` reads."""
+    return [cards_table.c[name].label(prefix + name) for name in ShownCard.__struct_fields__]
+
+
+class Card(ShownCard, frozen=True):
+    """A card that may change. A transition returns the card as it will be, or refuses.
+
+    `base` is the card without what the issuer's events have made of it since `base_since`: as the
+    citizen left it then, or as it was issued (0).
+    """
+
+    citizen_id: int
+    number_index: bytes
+    version: int
+    base_state: CardState | None
+    base_state_since: Instant | None
+    base_since: Instant
+
+    @classmethod
+    def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
+        """Reads a card; a temporary loss whose seven days are over reads as active again."""
+        return cls.stored(row, vault, prefix).lapsed(now)
+
+    @classmethod
+    def stored(cls, row: Row, vault: Vault, prefix: str = "") -> "Card":
+        """As it stands in its row: a loss that lapsed may not be written back yet."""
+        card_id: int = row[prefix + "id"]
+        base_state = row[prefix + "base_state"]
+        return cls(
+            id=card_id,
+            citizen_id=row[prefix + "citizen_id"],
+            number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
+            number_index=row[prefix + "number_index"],
+            region_code=row[prefix + "region_code"],
+            bank_code=row[prefix + "bank_code"],
+            batch_number=row[prefix + "batch_number"],
+            issue_date=row[prefix + "issue_date"],
+            state=STATES[row[prefix + "state"]],
+            state_since=row[prefix + "state_since"],
+            version=row[prefix + "version"],
+            confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
+            base_state=None if base_state is None else STATES[base_state],
+            base_state_since=row[prefix + "base_state_since"],
+            base_since=row[prefix + "base_since"],
+        )
+
+    @property
+    def base(self) -> "Card":
+        if self.base_state is None or self.base_state_since is None:
+            return self
+        return replace(self, state=self.base_state, state_since=self.base_state_since)
+
+    def activate(self, now: Instant) -> "Card":
+        return self._move(CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED)
+
+    def report_loss(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.LOST,
+            now,
+            Text("挂失", "reporting a loss"),
+            CardState.ACTIVE,
+            CardState.TEMPORARILY_LOST,
+        )
+
+    def cancel_loss(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.ACTIVE,
+            now,
+            Text("解挂", "cancelling a loss"),
+            CardState.LOST,
+            CardState.TEMPORARILY_LOST,
+        )
+
+    def reissued(self, now: Instant) -> "Card":
+        return self._move(CardState.CANCELLED, now, Text("补卡", "a reissue"), CardState.LOST)
+
+    def temporary_loss(self, now: Instant) -> "Card":
+        """By the 12333 phone line."""
+        return self._move(
+            CardState.TEMPORARILY_LOST, now, Text("临时挂失", "a temporary loss"), CardState.ACTIVE
+        )
+
+    def lock(self, now: Instant) -> "Card":
+        return self._move(CardState.LOCKED, now, Text("应用锁定", "locking"), CardState.ACTIVE)
+
+    def unlock(self, now: Instant) -> "Card":
+        return self._move(CardState.ACTIVE, now, Text("应用解锁", "unlocking"), CardState.LOCKED)
+
+    def cancel(self, now: Instant) -> "Card":
+        return self._move(
+            CardState.CANCELLED,
+            now,
+            Text("注销", "cancellation"),
+            *(state for state in CardState if state is not CardState.CANCELLED),
+        )
+
+    def has_number(self, number: str, vault: Vault) -> bool:
+        return self.number_index in vault.indexes(number, NUMBER)
+
+    def must_be_lost_for(self, service: Text) -> None:
+        if self.state is not CardState.LOST:
+            raise self.wrong_state_for(
+                service,
+                Text("请先挂失。", "Please report the loss first.")
+                if self.state in (CardState.ACTIVE, CardState.TEMPORARILY_LOST)
+                else _WAYS_OUT[self.state],
+            )
+
+    def wrong_state_for(self, service: Text, way_out: Text | None = None) -> WrongCardState:
+        return WrongCardState(
+            state=STATE_NAMES[self.state],
+            service=service,
+            way_out=_WAYS_OUT[self.state] if way_out is None else way_out,
+        )
+
+    def must_be_confirmed(self) -> None:
+        if self.confirmation is not Confirmation.CONFIRMED:
+            raise CardBeingConfirmed
+
+    def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
+        if self.state not in allowed:
+            raise self.wrong_state_for(service)
+        return replace(self, state=to, state_since=now)
+
+
+async def save_state(db: Transaction, card: Card) -> None:
+    """Writes a transition, guarded by the version that was read."""
+    moved = await db.fetch(
+        _MOVE,
+        card_id=card.id,
+        seen_version=card.version,
+        new_state=card.state.value,
+        since=card.state_since,
+    )
+    if not moved:
+        raise TryAgainLater(wait=1, retry_after=1)
+
+
+async def save_told(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:
+    """Writes what events have made of cards (as stored, as told), read under their owners' locks.
+
+    Their bases stay what they were.
+    """
+    rows = [
+        {
+            "card_id": stored.id,
+            "new_state": card.state.value,
+            "since": card.state_since,
+            "base": stored.base.state.value,
+            "base_at": stored.base.state_since,
+            "one": 1,
+        }
+        for stored, card in told
+    ]
+    if rows:
+        await db.execute_many(_TELL, rows)
+
+
+async def save_lapse(db: Transaction, card: Card) -> bool:
+    """As `save_state` for what no citizen did; False where somebody was faster."""
+    moved = await db.fetch(
+        _LAPSE,
+        card_id=card.id,
+        seen_version=card.version,
+        new_state=card.state.value,
+        since=card.state_since,
+    )
+    return bool(moved)
+
+
+async def whose_loss_lapsed(db: Reader, now: Instant) -> list[tuple[int, int]]:
+    """Card and citizen of temporary losses that are over but still stand in their rows."""
+    rows = await db.fetch(_LAPSED, until=now - TEMPORARY_LOSS_LASTS)
+    return [(row["id"], row["citizen_id"]) for row in rows]
+
+
+async def issue(
+    db: Transaction,
+    vault: Vault,
+    now: Instant,
+    *,
+    citizen_id: int,
+    number: str,
+    region_code: str,
+    bank_code: str,
+    batch_number: str | None,
+    issue_date: str,
+    state: CardState,
+    confirmation: Confirmation = Confirmation.CONFIRMED,
+) -> int:
+    """Adds a card and returns its id."""
+    card_id = new_id(now)
+    await db.fetch(
+        ADD_CARD,
+        id=card_id,
+        citizen_id=citizen_id,
+        number=vault.seal(number, "cards.number", card_id),
+        number_index=vault.index(number, NUMBER),
+        region_code=region_code,
+        bank_code=bank_code,
+        batch_number=batch_number,
+        issue_date=issue_date,
+        state=state.value,
+        state_since=now,
+        version=1,
+        confirmation=confirmation.value,
+    )
+    return card_id
+
+
+async def confirm(db: Transaction, card_id: int) -> None:
+    """The provincial registry has the card in Chengdu."""
+    await db.fetch(_CONFIRM, card_id=card_id)
+
+
+async def withdraw(db: Transaction, card_id: int) -> bool:
+    """Removes a card that turned out not to be Chengdu's; False where it is confirmed or gone."""
+    return await db.fetch_one(_WITHDRAW, card_id=card_id) is not None

@@ -1,0 +1,111 @@
+"""Who calls, and what they are about to ask, in one statement.
+
+Most operations look up their session and then one thing of the person's. Where it is known
+beforehand which thing, both are asked together; the service that asks then finds it read.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from core.applications import applications_table
+from core.cards import holders
+from core.citizens import CALLER_COLUMNS, IS_OF_TOKEN, citizens_table, sessions_table
+from core.db import Query, Reader, Row
+from core.production import orders, production_orders_table
+
+ASKS = "asks"
+"""Under this name the metadata of an operation's field says what it asks first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """`query` asks by `citizen_id`; `with_session` asks the same of a session's citizen.
+
+    `key` is a column that is null where there is nothing.
+    """
+
+    query: Query
+    with_session: Query
+    key: str
+
+
+CARDS = Expected(
+    holders.CARDS_OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *holders.CARD_COLUMNS)
+        .select_from(
+            holders.with_cards(
+                sessions_table.outerjoin(
+                    citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
+                )
+            )
+        )
+        .where(*IS_OF_TOKEN)
+    ),
+    "citizen_id",
+)
+HOLDER = Expected(
+    holders.OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *holders.COLUMNS)
+        .select_from(
+            holders.with_theirs(
+                sessions_table.outerjoin(
+                    citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
+                )
+            )
+        )
+        .where(*IS_OF_TOKEN)
+    ),
+    "citizen_id",
+)
+PROGRESS = Expected(
+    orders.OF_CITIZEN,
+    Query(
+        select(*CALLER_COLUMNS, *orders.PROGRESS_COLUMNS)
+        .select_from(
+            sessions_table.outerjoin(
+                production_orders_table, orders.newest_of(sessions_table.c.citizen_id)
+            )
+            .outerjoin(
+                applications_table,
+                applications_table.c.id == production_orders_table.c.application_id,
+            )
+            .outerjoin(citizens_table, citizens_table.c.id == production_orders_table.c.citizen_id)
+        )
+        .where(*IS_OF_TOKEN)
+    ),
+    "order_id",
+)
+
+
+class Foreseen:
+    """A reader that has the rows of one query already, and gives them once."""
+
+    __slots__ = ("_citizen_id", "_db", "_query", "_rows")
+
+    def __init__(self, db: Reader, query: Query, citizen_id: int | None, rows: list[Row]) -> None:
+        self._db = db
+        self._query = query
+        self._citizen_id = citizen_id
+        self._rows: list[Row] | None = rows
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        rows = self._rows
+        if rows is not None and query is self._query and values["citizen_id"] == self._citizen_id:
+            self._rows = None
+            return rows
+        return await self._db.fetch(query, **values)
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+
+def foreseen(db: Reader, expected: Expected, rows: list[Row]) -> Reader:
+    """A reader that has read what is expected, in the rows of `with_session`."""
+    first = rows[0]
+    found = [] if first[expected.key] is None else rows
+    return Foreseen(db, expected.query, first["session_citizen_id"], found)

@@ -1,0 +1,90 @@
+"""What a platform answered to a code, kept for the browser that shows the same code again.
+
+A code is exchanged once, and WeChat's browsers call back twice: whichever worker the second
+call reaches finds the first one's answer here. It lies under the mark of code and state
+together, so nobody but the browser of that state gets it, and is kept for the code's lifetime.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+)
+
+from core.crypto import index_is, named
+from core.db import Query, Reader, Transaction, metadata
+from core.kernel.clock import MINUTE, Instant
+
+KEPT_FOR = 5 * MINUTE
+
+sign_in_answers_table = Table(
+    "sign_in_answers",
+    metadata,
+    Column("pair_mark", String(128), primary_key=True),
+    Column("account_index", LargeBinary, nullable=False),
+    Column("account", LargeBinary, nullable=False),
+    Column("lifetime_seconds", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_sign_in_answers_account_index", "account_index"),
+    sqlite_with_rowid=False,
+)
+
+_KEEP = Query(
+    lambda insert: (
+        insert(sign_in_answers_table)
+        .values({column.name: bindparam(column.name) for column in sign_in_answers_table.c})
+        .on_conflict_do_nothing(index_elements=["pair_mark"])
+    )
+)
+_FIND = Query(
+    select(sign_in_answers_table.c.account, sign_in_answers_table.c.lifetime_seconds).where(
+        sign_in_answers_table.c.pair_mark == bindparam("pair_mark"),
+        sign_in_answers_table.c.expires_at > bindparam("now"),
+    )
+)
+_ERASE = Query(
+    delete(sign_in_answers_table).where(index_is(sign_in_answers_table.c.account_index, "account"))
+)
+FORGET_OLD = Query(
+    delete(sign_in_answers_table).where(sign_in_answers_table.c.expires_at < bindparam("before"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAnswer:
+    """`account` is sealed, as in a session; the lifetime is that of the platform's token."""
+
+    account: bytes = field(repr=False)
+    lifetime_seconds: int
+
+
+async def keep(
+    db: Transaction, pair_mark: str, account_index: bytes, answer: SignInAnswer, now: Instant
+) -> None:
+    """The first answer stays: a later one changes nothing, and prolongs nothing."""
+    await db.fetch(
+        _KEEP,
+        pair_mark=pair_mark,
+        account_index=account_index,
+        account=answer.account,
+        lifetime_seconds=answer.lifetime_seconds,
+        expires_at=now + KEPT_FOR,
+    )
+
+
+async def find(db: Reader, pair_mark: str, now: Instant) -> SignInAnswer | None:
+    row = await db.fetch_one(_FIND, pair_mark=pair_mark, now=now)
+    return None if row is None else SignInAnswer(bytes(row["account"]), row["lifetime_seconds"])
+
+
+async def erase(db: Transaction, accounts: list[bytes]) -> None:
+    await db.fetch(_ERASE, **named("account", accounts))

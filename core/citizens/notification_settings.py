@@ -1,0 +1,141 @@
+"""通知设置: which notices a person gets, by SMS and into the channel.
+
+Nothing is kept of somebody who chose nothing: they get everything. What concerns the safety of
+card and account always goes out by SMS: it may be the only sign that somebody else is acting,
+and whoever has come in through a channel must not be able to silence it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, String, Table, bindparam, select
+
+from core.db import Query, Reader, Transaction, metadata
+from core.kernel.clock import Instant
+from core.kernel.refusals import Text
+
+notification_settings_table = Table(
+    "notification_settings",
+    metadata,
+    Column(
+        "citizen_id", BigInteger, ForeignKey("citizens.id"), primary_key=True, autoincrement=False
+    ),
+    Column("notice", String(32), primary_key=True),
+    Column("sms", Boolean, nullable=False),
+    Column("channel", Boolean, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+class Notice(StrEnum):
+    LOSS_REPORTED = "LOSS_REPORTED"
+    LOSS_CANCELLED = "LOSS_CANCELLED"
+    LOSS_LAPSED = "LOSS_LAPSED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - the name of a notice
+    PHONE_CHANGED = "PHONE_CHANGED"
+    NEW_BINDING = "NEW_BINDING"
+    BINDING_ENDED = "BINDING_ENDED"
+    TRANSFERRED_IN = "TRANSFERRED_IN"
+    TRANSFER_REFUSED = "TRANSFER_REFUSED"
+    ORDER_REFUSED = "ORDER_REFUSED"
+    APPLICATION_ACCEPTED = "APPLICATION_ACCEPTED"
+    CARD_READY = "CARD_READY"
+
+    @property
+    def is_of_safety(self) -> bool:
+        return self in _OF_SAFETY
+
+
+_OF_SAFETY = frozenset(
+    {
+        Notice.LOSS_REPORTED,
+        Notice.LOSS_CANCELLED,
+        Notice.LOSS_LAPSED,
+        Notice.PASSWORD_CHANGED,
+        Notice.PHONE_CHANGED,
+        Notice.NEW_BINDING,
+        Notice.BINDING_ENDED,
+    }
+)
+
+NOTICE_NAMES = {
+    Notice.LOSS_REPORTED: Text("挂失成功", "Loss reported"),
+    Notice.LOSS_CANCELLED: Text("解挂成功", "Loss cancelled"),
+    Notice.LOSS_LAPSED: Text("临时挂失到期", "Temporary loss lapsed"),
+    Notice.PASSWORD_CHANGED: Text("服务密码已修改", "Service password changed"),
+    Notice.PHONE_CHANGED: Text("手机号码已变更", "Phone changed"),
+    Notice.NEW_BINDING: Text("新账号绑定", "New binding"),
+    Notice.BINDING_ENDED: Text("绑定已解除", "Binding ended"),
+    Notice.TRANSFERRED_IN: Text("归属地已转入", "Card transferred in"),
+    Notice.TRANSFER_REFUSED: Text("归属地转入未获受理", "Transfer not accepted"),
+    Notice.ORDER_REFUSED: Text("制卡申请未获受理", "Order not accepted"),
+    Notice.APPLICATION_ACCEPTED: Text("申请已受理", "Application accepted"),
+    Notice.CARD_READY: Text("可领卡", "Card ready"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    sms: bool = True
+    channel: bool = True
+
+
+_EVERY_WAY = Choice()
+
+_OF_CITIZEN = Query(
+    select(
+        notification_settings_table.c.notice,
+        notification_settings_table.c.sms,
+        notification_settings_table.c.channel,
+    ).where(notification_settings_table.c.citizen_id == bindparam("citizen_id"))
+)
+_SAVE = Query(
+    lambda insert: (
+        insert(notification_settings_table)
+        .values(
+            citizen_id=bindparam("citizen"),
+            notice=bindparam("of_notice"),
+            sms=bindparam("by_sms"),
+            channel=bindparam("by_channel"),
+            changed_at=bindparam("at"),
+        )
+        .on_conflict_do_update(
+            index_elements=["citizen_id", "notice"],
+            set_={
+                "sms": bindparam("by_sms"),
+                "channel": bindparam("by_channel"),
+                "changed_at": bindparam("at"),
+            },
+        )
+    )
+)
+
+
+async def choices_of(db: Reader, citizen_id: int) -> dict[Notice, Choice]:
+    """For every notice, in their order."""
+    rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
+    chosen = {row["notice"]: Choice(bool(row["sms"]), bool(row["channel"])) for row in rows}
+    return {notice: chosen.get(notice.value, _EVERY_WAY) for notice in Notice}
+
+
+async def choice_of(db: Reader, citizen_id: int, notice: Notice) -> Choice:
+    for row in await db.fetch(_OF_CITIZEN, citizen_id=citizen_id):
+        if row["notice"] == notice.value:
+            return Choice(bool(row["sms"]), bool(row["channel"]))
+    return _EVERY_WAY
+
+
+async def save(
+    db: Transaction, citizen_id: int, choices: Mapping[Notice, Choice], now: Instant
+) -> None:
+    for notice, choice in choices.items():
+        await db.fetch(
+            _SAVE,
+            citizen=citizen_id,
+            of_notice=notice.value,
+            by_sms=choice.sms,
+            by_channel=choice.channel,
+            at=now,
+        )

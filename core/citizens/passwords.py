@@ -1,0 +1,184 @@
+"""The service password: eight digits, kept as an Argon2id hash that is sealed with the pepper.
+
+Eight digits alone could be tried out from a stolen database, so the pepper lies outside it;
+a seal, unlike a hash, can be renewed under another pepper without the password. Hashing takes about 20 ms and 19 MiB (OWASP's Argon2id parameters): it runs in
+threads, a few at a time, and never inside a transaction. Wrong tries are counted in the
+database: the fifth locks changing the password for 24 hours.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    bindparam,
+    select,
+    update,
+)
+
+from core.crypto import Seals
+from core.db import Id, Query, Reader, Transaction, metadata
+from core.kernel.clock import HOUR, Instant
+from core.kernel.refusals import TryAgainLater
+
+MOST_TRIES = 5
+LOCKED_FOR = 24 * HOUR
+_HASHERS_AT_ONCE = 2
+MOST_WAITING = 64
+
+T = TypeVar("T")
+
+service_passwords_table = Table(
+    "service_passwords",
+    metadata,
+    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("tries", SmallInteger, nullable=False),
+    Column("locked_until", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+_OF_CITIZEN = Query(
+    select(service_passwords_table).where(
+        service_passwords_table.c.citizen_id == bindparam("citizen_id")
+    )
+)
+_SET = Query(
+    lambda insert: (
+        insert(service_passwords_table)
+        .values(
+            citizen_id=bindparam("citizen_id"),
+            hash=bindparam("hash"),
+            tries=0,
+            locked_until=0,
+            version=1,
+        )
+        .on_conflict_do_update(
+            index_elements=["citizen_id"],
+            set_={
+                "hash": bindparam("hash"),
+                "tries": 0,
+                "locked_until": 0,
+                "version": service_passwords_table.c.version + 1,
+            },
+        )
+    )
+)
+_COUNT = Query(
+    update(service_passwords_table)
+    .where(service_passwords_table.c.citizen_id == bindparam("owner"))
+    .values(tries=bindparam("new_tries"), locked_until=bindparam("until"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassword:
+    """`hash` is the opened Argon2id hash."""
+
+    citizen_id: int
+    hash: str = field(repr=False)
+    tries: int
+    locked_until: Instant
+    version: int
+
+
+async def find(db: Reader, seals: Seals, citizen_id: int) -> StoredPassword | None:
+    row = await db.fetch_one(_OF_CITIZEN, citizen_id=citizen_id)
+    if row is None:
+        return None
+    return StoredPassword(
+        citizen_id=citizen_id,
+        hash=seals.open_hash(citizen_id, row["hash"]),
+        tries=row["tries"],
+        locked_until=row["locked_until"],
+        version=row["version"],
+    )
+
+
+async def store(db: Transaction, seals: Seals, citizen_id: int, password_hash: str) -> None:
+    await db.fetch(_SET, citizen_id=citizen_id, hash=seals.hash(citizen_id, password_hash))
+
+
+async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instant) -> int:
+    """Returns how many tries are left; with none left the change is locked."""
+    tries = password.tries + 1
+    locked = tries >= MOST_TRIES
+    await db.fetch(
+        _COUNT,
+        owner=password.citizen_id,
+        new_tries=0 if locked else tries,
+        until=now + LOCKED_FOR if locked else 0,
+    )
+    return MOST_TRIES - tries
+
+
+class Hasher:
+    """Argon2id in a bounded pool of threads (the library releases the interpreter lock)."""
+
+    def __init__(self) -> None:
+        self._argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._pool = ThreadPoolExecutor(_HASHERS_AT_ONCE, thread_name_prefix="argon2")
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        return await self._in_turn(self.hash_now, password)
+
+    async def matches(self, password_hash: str, password: str) -> bool:
+        return await self._in_turn(self._matches, password_hash, password)
+
+    def hash_now(self, password: str) -> str:
+        """As `hash`, in the calling thread."""
+        return self._argon2.hash(password)
+
+    async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
+        """Refuses `TryAgainLater` when too many wait already: a second of hashing at most."""
+        if self._waiting >= MOST_WAITING:
+            raise TryAgainLater(wait=2, retry_after=2)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        finally:
+            self._waiting -= 1
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._argon2.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def draw() -> str:
+    """A fresh random password. Birth dates and ID numbers are checked by `is_too_simple`."""
+    return f"{secrets.randbelow(10**8):08d}"
+
+
+def is_too_simple(password: str, social_security_number: str, birth: date) -> bool:
+    """One repeated digit, a run, the birth date, or a part of the ID number."""
+    return (
+        len(set(password)) == 1
+        or _is_run(password)
+        or password in (f"{birth:%Y%m%d}", f"{birth:%d%m%Y}", f"{birth:%m%d%Y}")
+        or password in social_security_number
+    )
+
+
+def _is_run(password: str) -> bool:
+    steps = {(int(right) - int(left)) % 10 for left, right in pairwise(password)}
+    return steps in ({1}, {9})

@@ -1,0 +1,22 @@
+"""Encryption of personal columns, blind indexes to find them by, and seals for tokens."""
+
+from core.crypto.blind_index import account_indexes, index_is, named, open_account, seal_account
+from core.crypto.encryption import MOST_KEYS, CannotOpen, KeyRing, Sealed, Suite, Vault
+from core.crypto.keys import Keys
+from core.crypto.seals import Seals
+
+__all__ = [
+    "MOST_KEYS",
+    "CannotOpen",
+    "KeyRing",
+    "Keys",
+    "Sealed",
+    "Seals",
+    "Suite",
+    "Vault",
+    "account_indexes",
+    "index_is",
+    "named",
+    "open_account",
+    "seal_account",
+]

@@ -1,0 +1,109 @@
+"""Keyed marks for what is never read back: verification codes, states, links, audit entries.
+
+Two key rings: the peppers guard codes and passwords, the audit keys guard the history.
+A mark is `key id length | key id | HMAC-SHA-256`. A password's hash is sealed rather than
+marked, with AES-256-GCM under a key of its own derived from the pepper.
+"""
+
+import base64
+import hmac
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from core.crypto.encryption import CannotOpen, KeyRing
+
+_NONCE = 12
+
+
+@dataclass(frozen=True)
+class Seals:
+    peppers: KeyRing
+    audit_keys: KeyRing
+
+    def code(self, *parts: str | int) -> bytes:
+        return _mark(self.peppers, "code", parts)
+
+    def matches_code(self, mark: bytes, *parts: str | int) -> bool:
+        return _matches(self.peppers, mark, "code", parts)
+
+    def link(self, *parts: str | int) -> str:
+        """A short mark in hex for what travels in a URL."""
+        return _mark(self.peppers, "link", parts)[-32:][:16].hex()
+
+    def matches_link(self, mark: str, *parts: str | int) -> bool:
+        return any(
+            hmac.compare_digest(mark, _mac(key, "link", parts)[:16].hex())
+            for key in self.peppers.keys.values()
+        )
+
+    def audit(self, *parts: str | int) -> bytes:
+        return _mark(self.audit_keys, "audit", parts)
+
+    def matches_audit(self, mark: bytes, *parts: str | int) -> bool:
+        return _matches(self.audit_keys, mark, "audit", parts)
+
+    def hash(self, owner: int, encoded: str) -> str:
+        """A password's hash, sealed for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
+        key_id, nonce = self.peppers.current, os.urandom(_NONCE)
+        sealed = self._cipher(key_id).encrypt(nonce, encoded.encode(), _owner(owner))
+        return f"{key_id}${base64.b64encode(nonce + sealed).decode()}"
+
+    @property
+    def hash_prefix(self) -> str:
+        """With what a hash begins that is sealed under the current pepper."""
+        return f"{self.peppers.current}$"
+
+    def is_marked_anew(self, mark: bytes) -> bool:
+        """Whether an audit mark is of the current audit key."""
+        return mark.startswith(_prefix(self.audit_keys.current))
+
+    def open_hash(self, owner: int, stored: str) -> str:
+        key_id, _, encoded = stored.partition("$")
+        try:
+            data = base64.b64decode(encoded, validate=True)
+            cipher = self._cipher(key_id)
+            return cipher.decrypt(data[:_NONCE], data[_NONCE:], _owner(owner)).decode()
+        except (KeyError, ValueError, InvalidTag) as error:
+            raise CannotOpen("a password's hash was altered or moved, or has no pepper") from error
+
+    def _cipher(self, key_id: str) -> AESGCM:
+        return AESGCM(_mac(self.peppers.keys[key_id], "password", ()))
+
+
+def _owner(owner: int) -> bytes:
+    return f"service_passwords.hash:{owner}".encode("ascii")
+
+
+def _mark(ring: KeyRing, kind: str, parts: tuple[str | int, ...]) -> bytes:
+    key_id = ring.current
+    return _prefix(key_id) + _mac(ring.keys[key_id], kind, parts)
+
+
+def _matches(ring: KeyRing, mark: bytes, kind: str, parts: tuple[str | int, ...]) -> bool:
+    return any(
+        hmac.compare_digest(mark, _prefix(key_id) + _mac(key, kind, parts))
+        for key_id, key in ring.keys.items()
+        if mark.startswith(_prefix(key_id))
+    )
+
+
+def _prefix(key_id: str) -> bytes:
+    encoded = key_id.encode("ascii")
+    return bytes([len(encoded)]) + encoded
+
+
+def _mac(key: bytes, kind: str, parts: tuple[str | int, ...]) -> bytes:
+    message = "\0".join([kind, *[f"{len(text)}:{text}" for text in map(str, parts)]])
+    mac = _begun(key).copy()
+    mac.update(message.encode())
+    return mac.digest()
+
+
+@lru_cache(maxsize=32)
+def _begun(key: bytes) -> hmac.HMAC:
+    """To be copied: beginning anew costs several times the message."""
+    return hmac.new(key, digestmod="sha256")

@@ -1,0 +1,51 @@
+"""Pictures: portraits and ID documents, processed in isolated worker processes.
+
+Importing this package loads neither OpenCV nor a model; only a worker process does."""
+
+from core.imaging.checks import Unit
+from core.imaging.id_documents import can_read, process_document, read_document
+from core.imaging.id_documents.advice import DOCUMENT_CHECK_NAMES, document_advice
+from core.imaging.id_documents.verdict import (
+    DocumentCheck,
+    DocumentCheckCode,
+    Point,
+    ProcessedDocument,
+    ReadField,
+    Side,
+)
+from core.imaging.isolated_pool import Bounds, PictureTrouble, Studio, StudioBusy
+from core.imaging.portraits import process_portrait
+from core.imaging.portraits.advice import PORTRAIT_CHECK_NAMES, portrait_advice
+from core.imaging.portraits.overlay import draw_overlay
+from core.imaging.portraits.verdict import Check, CheckCode, Geometry, ProcessedPortrait
+from core.imaging.processing import Verdict
+from core.imaging.worker import MEGABYTE
+
+__all__ = [
+    "DOCUMENT_CHECK_NAMES",
+    "MEGABYTE",
+    "PORTRAIT_CHECK_NAMES",
+    "Bounds",
+    "Check",
+    "CheckCode",
+    "DocumentCheck",
+    "DocumentCheckCode",
+    "Geometry",
+    "PictureTrouble",
+    "Point",
+    "ProcessedDocument",
+    "ProcessedPortrait",
+    "ReadField",
+    "Side",
+    "Studio",
+    "StudioBusy",
+    "Unit",
+    "Verdict",
+    "can_read",
+    "document_advice",
+    "draw_overlay",
+    "portrait_advice",
+    "process_document",
+    "process_portrait",
+    "read_document",
+]

@@ -1,0 +1,208 @@
+"""Opening a picture that a stranger sent, and writing one that carries nothing of it but pixels.
+
+Runs in a worker of the studio only: a decoder may be made to crash, hang or grow.
+"""
+
+import contextlib
+import fcntl
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image, ImageCms
+
+from core.kernel import memory
+
+# Pillow's own limit is a warning, and an error without the size; ours says what may be sent.
+Image.MAX_IMAGE_PIXELS = None
+
+DPI = 350
+MEGAPIXEL = 1_000_000
+# JPEG is decoded at a fraction of its size; the others take 7 (HEIF), 10 (PNG) or 16 (WebP) bytes
+# a pixel, a progressive JPEG 6. Phones write HEIF of 24 megapixels, and no PNG or WebP larger
+# than their screens.
+_MOST_PIXELS = {
+    "JPEG": 64 * MEGAPIXEL,
+    "HEIF": 25 * MEGAPIXEL,
+    "PNG": 16 * MEGAPIXEL,
+    "WEBP": 10 * MEGAPIXEL,
+}
+_MOST_PIXELS_PROGRESSIVE = 25 * MEGAPIXEL
+_LONGEST_TO_SHORTEST = 5
+_MOST_SHORT_EDGES_SQUARED = 6
+_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+_MOST_PROFILE_BYTES = 1_000_000
+# Each scan of a progressive JPEG goes over the whole picture again; cameras write about ten.
+_SCAN = b"\xff\xda"
+_MOST_SCANS = 100
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Undecodable(Exception):
+    """No picture, a broken one, or one of a kind that is not taken."""
+
+
+class TooSmall(Exception):
+    """So small or so narrow that nothing can be looked for in it."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self.width, self.height = width, height
+
+
+class TooManyPixels(Exception):
+    """More than are decoded; nothing was."""
+
+    def __init__(self, width: int, height: int, most: int) -> None:
+        super().__init__(width, height)
+        self.width, self.height, self.most = width, height, most
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """`picture` is upright sRGB without metadata, `fraction` of the size that was sent."""
+
+    picture: Image.Image
+    width: int
+    height: int
+    fraction: float
+    format: str
+
+
+def decode(data: bytes, short_edge: int) -> Decoded:
+    """No smaller than `short_edge` where the file is not, unless it is very long; no larger than
+    six squares of that edge.
+
+    Raises `Undecodable`, `TooManyPixels`, or `TooSmall` for what is so narrow that it shows nothing.
+    """
+    try:
+        return _decode(data, short_edge)
+    except (TooManyPixels, TooSmall, MemoryError):
+        raise
+    except Exception as error:
+        # The libraries raise whatever a broken file makes them stumble over.
+        raise Undecodable from error
+
+
+def encode(picture: Image.Image, quality: int, subsampling: int = 2) -> bytes:
+    """`subsampling` as libjpeg counts it: 2 is 4:2:0, 0 is 4:4:4."""
+    buffer = io.BytesIO()
+    picture.save(
+        buffer, "JPEG", quality=quality, subsampling=subsampling, dpi=(DPI, DPI), optimize=True
+    )
+    return buffer.getvalue()
+
+
+def _decode(data: bytes, short_edge: int) -> Decoded:
+    _accept_heif()
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        kind = "JPEG" if opened.format == "MPO" else opened.format or ""
+        width, height = opened.size
+        most = _most_pixels(opened, kind)
+        _check_size(opened, most)
+        if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+            raise Undecodable
+        opened.draft("RGB", (short_edge, short_edge))
+        with _alone(4 * opened.width * opened.height > most):
+            opened.load()
+            picture = _reduced(_plain(opened), short_edge)
+        orientation = _orientation(opened)
+        profile = opened.info.get("icc_profile")
+    picture = _flattened(picture)
+    if isinstance(profile, bytes):
+        picture = _in_srgb(picture, profile)
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(_UPRIGHT[orientation])
+        width, height = (height, width) if orientation > 4 else (width, height)
+    return Decoded(picture, width, height, picture.width / width, kind)
+
+
+def _accept_heif() -> None:
+    import pi_heif
+
+    pi_heif.register_heif_opener(
+        thumbnails=False, depth_images=False, aux_images=False, decode_threads=1
+    )
+
+
+def _most_pixels(opened: Image.Image, kind: str) -> int:
+    """A progressive JPEG keeps every coefficient in memory, whatever the size asked for."""
+    if opened.info.get("progressive"):
+        return _MOST_PIXELS_PROGRESSIVE
+    return _MOST_PIXELS[kind]
+
+
+def _check_size(opened: Image.Image, most: int) -> None:
+    if opened.width * opened.height > most:
+        raise TooManyPixels(opened.width, opened.height, most)
+    if max(opened.size) > _LONGEST_TO_SHORTEST * min(opened.size):
+        raise TooSmall(*opened.size)
+
+
+@contextlib.contextmanager
+def _alone(is_large: bool) -> Iterator[None]:
+    """Only one worker of the machine at a time opens what takes much memory.
+
+    The lock is on this very file: workers write none. The system lifts it from a worker that dies.
+    """
+    if not is_large:
+        yield
+        return
+    with open(__file__, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        memory.give_back()
+        yield
+
+
+def _plain(opened: Image.Image) -> Image.Image:
+    """Grey or colours, with or without transparency."""
+    if opened.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in opened.info:
+        return opened
+    transparent = "A" in opened.getbands() or "transparency" in opened.info
+    return opened.convert("RGBA" if transparent else "RGB")
+
+
+def _reduced(picture: Image.Image, short_edge: int) -> Image.Image:
+    area = picture.width * picture.height / (_MOST_SHORT_EDGES_SQUARED * short_edge**2)
+    factor = max(min(picture.size) // short_edge, math.ceil(math.sqrt(area)))
+    return picture.reduce(factor) if factor > 1 else picture
+
+
+def _orientation(opened: Image.Image) -> int:
+    try:
+        found = opened.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:
+        # EXIF that cannot be read says nothing about the picture.
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _flattened(picture: Image.Image) -> Image.Image:
+    """On white, in fresh pixels: nothing that hung on the file hangs on them."""
+    canvas = Image.new("RGB", picture.size, "white")
+    mask = picture.getchannel("A") if "A" in picture.getbands() else None
+    canvas.paste(picture.convert("RGB"), mask=mask)
+    return canvas
+
+
+def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """Phones write Display P3; a profile that makes no sense is passed over."""
+    if len(profile) > _MOST_PROFILE_BYTES or b"sRGB" in profile:
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(picture, source, target)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return picture
+    return picture if converted is None else converted

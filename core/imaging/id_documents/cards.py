@@ -1,0 +1,95 @@
+"""The ID card in a photograph: the outline that looks like a card and shows one of its sides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.imaging.id_documents.edges import Lab, Outline, judged
+from core.imaging.id_documents.fitting import fitted
+from core.imaging.id_documents.geometry import RATIO, Pixels, Points, clockwise, side_lengths
+from core.imaging.id_documents.outlines import find_outlines
+from core.imaging.id_documents.sides import Recognised, recognise
+
+_CANDIDATES = 4
+_CALM_PX = 1.2
+_LEAST_LIKENESS = 0.3
+_LEAST_SURENESS = 0.4
+_MOST_MISSING = 0.45
+_UNRECOGNISED = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`missing` is the share of it that lies outside the picture; `is_completed` says that sides
+    beyond the frame were put where its proportions say.
+    """
+
+    recognised: Recognised
+    likeness: float
+    missing: float
+    is_completed: bool
+
+    @property
+    def corners(self) -> Points:
+        return self.recognised.corners
+
+
+def find_card(picture: Pixels) -> Card | None:
+    """The likeliest card, an ID card or not; None where nothing looks like a card."""
+    calm = cv2.GaussianBlur(picture, (0, 0), _CALM_PX)
+    lab: Lab = cv2.cvtColor(calm, cv2.COLOR_RGB2LAB).astype(np.float32)
+    found: list[tuple[float, Card]] = []
+    for outline in find_outlines(picture, _CANDIDATES):
+        for corners in _completed(fitted(lab, outline), outline):
+            missing = _missing(corners, picture.shape)
+            if missing > _MOST_MISSING:
+                continue
+            exact = judged(lab, corners)
+            likeness = outline.likeness if exact.beyond else exact.likeness
+            card = Card(recognise(picture, corners), likeness, missing, bool(outline.beyond))
+            sure = _UNRECOGNISED + (1 - _UNRECOGNISED) * card.recognised.best
+            found.append((outline.rank * sure, card))
+    if not found:
+        return None
+    _, card = max(found, key=lambda entry: entry[0])
+    seen = card.likeness >= _LEAST_LIKENESS or card.recognised.best >= _LEAST_SURENESS
+    return card if seen else None
+
+
+def _completed(corners: Points, outline: Outline) -> Iterator[Points]:
+    """Where sides lie beyond the frame, as far on as the card's proportions say, in either way."""
+    if not outline.beyond:
+        yield corners
+        return
+    for long_first in (True, False):
+        turned = corners if long_first else np.roll(corners, -1, axis=0)
+        beyond = [side if long_first else (side - 1) % 4 for side in outline.beyond]
+        whole = _stretched(turned, beyond)
+        if whole is not None:
+            yield whole if long_first else clockwise(whole)
+
+
+def _stretched(corners: Points, beyond: list[int]) -> Points | None:
+    """The first side is taken for a long one. A card that would have to shrink is none."""
+    sides = side_lengths(corners)
+    whole = corners.copy()
+    for side in beyond:
+        across = (sides[(side + 1) % 4] + sides[(side - 1) % 4]) / 2
+        opposite = sides[(side + 2) % 4]
+        should = opposite / RATIO if side % 2 == 0 else opposite * RATIO
+        factor = float(should / max(across, 1e-3))
+        if factor < 0.97:
+            return None
+        for corner, fixed in ((side, side - 1), ((side + 1) % 4, (side + 2) % 4)):
+            whole[corner] = corners[fixed] + factor * (corners[corner] - corners[fixed])
+    return whole
+
+
+def _missing(corners: Points, shape: tuple[int, ...]) -> float:
+    height, width = shape[:2]
+    frame = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
+    whole = float(cv2.contourArea(corners))
+    inside, _ = cv2.intersectConvexConvex(corners.astype(np.float32), frame)
+    return max(0.0, 1 - float(inside) / max(whole, 1.0))

@@ -1,0 +1,192 @@
+"""The wall behind the head: what colour it is, where it ends, and making it white.
+
+A wall that is nearly plain is modelled as a colour that changes evenly across the picture.
+Dividing by it does to hair at the edge, part hair and part wall, what it does to the wall.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.imaging.portraits.faces import Pixels
+from core.imaging.portraits.framing import (
+    DESK_EYES,
+    DESK_HEIGHT,
+    DESK_WIDTH,
+    EYE_DISTANCE,
+    Desk,
+    Mask,
+)
+
+Floats = NDArray[np.float32]
+
+_GRID = 4
+_LEAST_SAMPLES = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """`colour` is the modelled wall as RGB for every pixel of the desk; `body` all that hides it.
+
+    `from_white` and `unrest` measure it: distance in CIELAB, and percent of the wall seen that
+    is unlike the model. `share` is how much of the picture around the head is wall.
+    """
+
+    colour: Floats
+    nearness: Floats
+    body: Mask
+    from_white: float
+    unrest: float
+
+
+def find_wall(desk: Desk, turned: bool) -> Wall | None:
+    """None where so little is seen around the head that nothing can be said.
+
+    The eyes of a face that is `turned` aside look nearer to each other than they are: the head
+    is larger than they say.
+    """
+    lab = _lab(desk.picture)
+    around = _around_the_head(desk, 1.3 if turned else 1.0)
+    rows, columns = np.nonzero(around[::_GRID, ::_GRID])
+    if len(rows) < _LEAST_SAMPLES:
+        return None
+    rows, columns = rows * _GRID, columns * _GRID
+    samples = lab[rows, columns]
+    model, close, spread = _fitted(rows, columns, samples)
+    modelled = _evaluated(model)
+    distance = _distance(lab, modelled)
+    threshold = max(9.0, min(3.5 * spread + 4, 22.0))
+    body = _body(distance, desk.inside, threshold)
+    seen = around & ~_shoulders()
+    middle = np.median(samples[close], axis=0) if close.any() else np.median(samples, axis=0)
+    return Wall(
+        colour=_rgb(modelled),
+        nearness=np.clip((threshold * 1.6 - distance) / (threshold * 1.1), 0, 1).astype(np.float32),
+        body=body,
+        from_white=float(
+            np.hypot(max(0.0, 100 - float(middle[0])), 2 * np.hypot(middle[1], middle[2]))
+        ),
+        unrest=100 * float(np.mean(distance[seen] > threshold)) if seen.any() else 100.0,
+    )
+
+
+def whitened(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: Mask) -> Pixels:
+    """The finished picture with a white wall; hair and shoulders as they were."""
+    height, width = finished.shape[:2]
+    size = (width, height)
+    colour = cv2.warpAffine(wall.colour, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    near = _reached_from_outside(wall, inside)
+    share = cv2.warpAffine(near, matrix, size, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
+    share = cv2.GaussianBlur(share, (0, 0), 0.8)[..., None]
+    gain = 255 / np.clip(colour, 60, 255)
+    even = finished.astype(np.float32) * (1 + (gain - 1) * np.minimum(1, share * 1.5))
+    clear = np.clip((share - 0.55) / 0.35, 0, 1)
+    return np.asarray(np.clip(even * (1 - clear) + 255 * clear, 0, 255), np.uint8)
+
+
+def _reached_from_outside(wall: Wall, inside: Mask) -> Floats:
+    """How much of each pixel is wall; none of it inside the body, however white a shirt is."""
+    body = wall.body.astype(np.uint8)
+    core = cv2.erode(body, np.ones((5, 5), np.uint8))
+    near = np.where(core > 0, 0, wall.nearness)
+    near = np.where(body > 0, near * 0.9, np.maximum(near, 0.9))
+    return np.asarray(np.where(inside, near, 1.0), np.float32)
+
+
+def _lab(picture: Pixels) -> Floats:
+    """L from 0 to 100; a and b as CIELAB has them."""
+    scaled = picture.astype(np.float32) / 255
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab), np.float32)
+
+
+def _rgb(lab: Floats) -> Floats:
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) * 255, np.float32)
+
+
+def _distance(lab: Floats, other: Floats) -> Floats:
+    """Lightness counts less: walls have shadows."""
+    difference = lab - other
+    difference[..., 0] *= 0.6
+    light, red, yellow = cv2.split(difference**2)
+    return np.asarray(np.sqrt(light + red + yellow), np.float32)
+
+
+def _around_the_head(desk: Desk, size: float) -> Mask:
+    """Above and beside the head, where a person is unlikely to be."""
+    rows, columns = np.ogrid[:DESK_HEIGHT, :DESK_WIDTH]
+    across = (columns - DESK_EYES[0]) / (1.75 * EYE_DISTANCE)
+    down = (rows - DESK_EYES[1] + 0.2 * EYE_DISTANCE) / (2.3 * EYE_DISTANCE)
+    beside = (across**2 + down**2 > size**2) & (rows < DESK_EYES[1] + 0.9 * EYE_DISTANCE)
+    return np.asarray(beside & desk.inside & (rows > DESK_EYES[1] - 3.0 * EYE_DISTANCE))
+
+
+def _shoulders() -> Mask:
+    rows = np.arange(DESK_HEIGHT)[:, None]
+    return np.asarray(
+        np.broadcast_to(rows > DESK_EYES[1] + 0.6 * EYE_DISTANCE, (DESK_HEIGHT, DESK_WIDTH))
+    )
+
+
+def _terms(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    x, y = columns / DESK_WIDTH - 0.5, rows / DESK_HEIGHT - 0.5
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
+
+
+def _fitted(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], samples: Floats
+) -> tuple[NDArray[np.float64], Mask, float]:
+    """Coefficients for L, a, b; which samples they hold for; and how far those spread."""
+    terms = _terms(rows, columns)
+    terms = terms[:, :3]
+    middle = np.median(samples, axis=0)
+    apart = np.linalg.norm((samples - middle) * [0.5, 1, 1], axis=1)
+    close = apart <= max(8.0, 2.5 * float(np.median(apart)))
+    model = np.zeros((3, 3))
+    spread = 0.0
+    for _ in range(3):
+        model, *_ = np.linalg.lstsq(terms[close], samples[close], rcond=None)
+        residual = np.linalg.norm((samples - terms @ model) * [0.6, 1, 1], axis=1)
+        spread = float(np.median(residual[close])) * 1.3
+        close = residual <= max(5.0, 3 * spread)
+    return model, close, spread
+
+
+def _evaluated(model: NDArray[np.float64]) -> Floats:
+    x = np.arange(DESK_WIDTH, dtype=np.float32) / DESK_WIDTH - 0.5
+    y = np.arange(DESK_HEIGHT, dtype=np.float32) / DESK_HEIGHT - 0.5
+    planes = [
+        model[0, channel] + model[1, channel] * x[None, :] + model[2, channel] * y[:, None]
+        for channel in range(3)
+    ]
+    lab = np.stack(planes, axis=2).astype(np.float32)
+    lab[..., 0] = np.clip(lab[..., 0], 0, 100)
+    return lab
+
+
+def _body(distance: Floats, inside: Mask, threshold: float) -> Mask:
+    """All that is not wall reached from the picture's upper edges; the middle of the chest never is."""
+    wall = ((distance < threshold) & inside).astype(np.uint8)
+    wall[_chest()] = 0
+    opened = cv2.morphologyEx(wall, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(opened, connectivity=4)
+    upper = labels[: int(DESK_EYES[1] + EYE_DISTANCE)]
+    reach = inside[: upper.shape[0]] & ~_eroded(inside)[: upper.shape[0]]
+    reach |= np.arange(upper.shape[0])[:, None] < DESK_EYES[1] - 2.2 * EYE_DISTANCE
+    outside = np.unique(upper[reach])
+    return np.asarray(~np.isin(labels, outside[outside > 0]) & inside)
+
+
+def _chest() -> Mask:
+    """Face, neck and sloping shoulders: what no white shirt may melt away from."""
+    down = (np.arange(DESK_HEIGHT)[:, None] - DESK_EYES[1]) / EYE_DISTANCE
+    half_width = np.interp(down, [-0.6, 1.2, 1.7, 2.4, 2.9, 4], [0.8, 0.7, 0.45, 0.55, 1.6, 2.1])
+    across = abs(np.arange(DESK_WIDTH)[None, :] - DESK_EYES[0]) / EYE_DISTANCE
+    return np.asarray((across < half_width) & (down > -0.6))
+
+
+def _eroded(inside: Mask) -> Mask:
+    kernel = np.ones((9, 9), np.uint8)
+    # The desk's own edge counts as the picture's.
+    return np.asarray(cv2.erode(inside.astype(np.uint8), kernel, borderValue=0) > 0)

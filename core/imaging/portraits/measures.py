@@ -1,0 +1,158 @@
+"""Measuring light, sharpness and shape; each function's docstring says in what."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.imaging.portraits.faces import Pixels, shrunk
+from core.imaging.portraits.framing import DESK_EYES, EYE_DISTANCE, Mask
+
+Floats = NDArray[np.float32]
+
+_X, _Y = DESK_EYES
+_STEP = 12
+_BLUR_REACH = 8
+PROFILE = 100.0
+"""`FaceShape.turned` of a face that shows one eye only."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceShape:
+    """Columns of the desk between which the face lies, ears not counted."""
+
+    left: float
+    right: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def turned(self) -> float:
+        """Percent by which the eyes' middle is off the face's."""
+        return abs(_X - (self.left + self.right) / 2) / (self.width / 2) * 100
+
+
+def face_shape(desk: Pixels) -> FaceShape:
+    """Follows the skin outward from the cheeks, row by row, to where it ends."""
+    rows = [int(_Y + down * EYE_DISTANCE) for down in np.linspace(0.25, 0.85, 13)]
+    first = rows[0] - _BLUR_REACH
+    blurred = cv2.GaussianBlur(desk[first : rows[-1] + _BLUR_REACH + 1], (0, 0), 1.5)
+    left: list[float] = []
+    right: list[float] = []
+    for row in _lab(np.asarray(blurred, np.uint8)[[row - first for row in rows]]):
+        for side, found in ((-1, left), (1, right)):
+            start = int(_X + side * 0.35 * EYE_DISTANCE)
+            skin = np.median(
+                row[min(start, start + side * 22) : max(start, start + side * 22) + 1], axis=0
+            )
+            found.append(_end_of_skin(row, start, side, skin))
+    return FaceShape(
+        _X - _within(float(np.percentile(left, 70))), _X + _within(float(np.percentile(right, 70)))
+    )
+
+
+def _within(reach: float) -> float:
+    return float(np.clip(reach, 0.6 * EYE_DISTANCE, 1.5 * EYE_DISTANCE))
+
+
+def _end_of_skin(row: Floats, start: int, side: int, skin: Floats) -> float:
+    reach = row[start : start + side * int(EYE_DISTANCE * 1.2) : side]
+    difference = np.abs(reach - skin)
+    odd = np.hypot(difference[:, 0] * 0.55, np.hypot(difference[:, 1], difference[:, 2])) > 13
+    runs = np.convolve(odd, np.ones(4), "valid") >= 4
+    ends = np.flatnonzero(runs)
+    length = ends[0] if len(ends) else len(reach)
+    return float(abs(start - _X) + length)
+
+
+def crown_of(body: Mask) -> float:
+    """The desk's row where the head's hair begins."""
+    columns = slice(int(_X - 1.2 * EYE_DISTANCE), int(_X + 1.2 * EYE_DISTANCE))
+    rows = body[: int(_Y), columns].sum(axis=1) >= 0.22 * EYE_DISTANCE
+    empty = np.flatnonzero(~rows)
+    return float(empty[-1] + 1 if len(empty) else 0)
+
+
+def skin_of(desk: Pixels) -> Pixels:
+    """Forehead and cheeks, as a list of pixels."""
+    return np.concatenate([part.reshape(-1, 3) for part in _patches(desk)])
+
+
+def lightness(desk: Pixels) -> float:
+    """CIELAB L of the face, 0 to 100."""
+    return float(np.median(_lab(skin_of(desk)[None])[0, :, 0]))
+
+
+def burnt_out(desk: Pixels) -> float:
+    """Percent of the face without any drawing left in it."""
+    skin = skin_of(desk)
+    return 100 * float(np.mean(skin.max(axis=1) >= 253))
+
+
+def unevenness(desk: Pixels) -> float:
+    """Difference of CIELAB L between the two cheeks."""
+    _, left, right = _patches(desk)
+    sides = [float(np.median(_lab(part)[..., 0])) for part in (left, right)]
+    return abs(sides[0] - sides[1])
+
+
+def colourfulness(desk: Pixels) -> float:
+    """How far the face is from grey in CIELAB."""
+    lab = _lab(skin_of(desk)[None])[0]
+    return float(np.median(np.hypot(lab[:, 1], lab[:, 2])))
+
+
+def sharpness(desk: Pixels) -> float:
+    """Fine detail about the eyes as a percentage of coarse; noise is taken off first."""
+    rows = slice(int(_Y - 0.5 * EYE_DISTANCE), int(_Y + 0.4 * EYE_DISTANCE))
+    columns = slice(int(_X - 0.95 * EYE_DISTANCE), int(_X + 0.95 * EYE_DISTANCE))
+    grey = cv2.cvtColor(desk[rows, columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine, middle, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.7, 1.6, 4.0))
+    detail = float(np.percentile(np.abs(fine - middle), 98))
+    noise = float(np.median(np.abs(fine - middle)))
+    shape = float(np.percentile(np.abs(middle - coarse), 98))
+    return 100 * max(0.0, detail - 1.5 * noise) / max(shape, 1.0)
+
+
+def frame_edges(picture: Pixels) -> dict[str, float]:
+    """For each side, percent of the straight line along it at which the picture jumps."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    shrink = 640 / max(grey.shape)
+    if shrink < 1:
+        grey = shrunk(np.asarray(grey, np.uint8), shrink)
+    levels = grey.astype(np.int16)
+    sides = {"top": levels, "bottom": levels[::-1], "left": levels.T, "right": levels.T[::-1]}
+    return {side: _jump(lines) for side, lines in sides.items()}
+
+
+def _jump(lines: NDArray[np.int16]) -> float:
+    """The frame itself must be plain: the line above the jump hardly changes along its length."""
+    depth = max(8, int(len(lines) * 0.22))
+    near, far = lines[: depth - 3], lines[3:depth]
+    step = (far - near)[1:]
+    plain = np.abs(np.diff(near, axis=1)) <= 3
+    calm = plain.mean(axis=1)[1:] > 0.9
+    share = np.maximum((step > _STEP).mean(axis=1), (step < -_STEP).mean(axis=1)) * calm
+    return 100 * float(share.max())
+
+
+def _patches(desk: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Forehead, left cheek, right cheek: clear of hair, brows, glasses and beard mostly."""
+    across, down = EYE_DISTANCE * 0.22, EYE_DISTANCE * 0.16
+
+    def patch(x: float, y: float) -> Pixels:
+        return desk[int(y - down) : int(y + down), int(x - across) : int(x + across)]
+
+    cheek_y = _Y + 0.62 * EYE_DISTANCE
+    return (
+        patch(_X, _Y - 0.62 * EYE_DISTANCE),
+        patch(_X - 0.52 * EYE_DISTANCE, cheek_y),
+        patch(_X + 0.52 * EYE_DISTANCE, cheek_y),
+    )
+
+
+def _lab(picture: Pixels) -> Floats:
+    return np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), np.float32)

@@ -1,0 +1,103 @@
+"""What the pre-review (预审) found: every check with its measure beside its limit.
+
+A check that could not be made, because no face was found to make it on, is left out.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from core.imaging.checks import Band, Unit
+from core.imaging.processing import Verdict
+
+
+class CheckCode(StrEnum):
+    NO_FACE = "NO_FACE"
+    SEVERAL_FACES = "SEVERAL_FACES"
+    EYES_HIDDEN = "EYES_HIDDEN"
+    TILTED = "TILTED"
+    TURNED = "TURNED"
+    OFF_CENTRE = "OFF_CENTRE"
+    CUT_OFF = "CUT_OFF"
+    HEAD_SIZE = "HEAD_SIZE"
+    TOO_SMALL = "TOO_SMALL"
+    BLURRED = "BLURRED"
+    TOO_DARK = "TOO_DARK"
+    TOO_BRIGHT = "TOO_BRIGHT"
+    LIGHT_UNEVEN = "LIGHT_UNEVEN"
+    NOT_COLOUR = "NOT_COLOUR"
+    BACKGROUND_NOT_WHITE = "BACKGROUND_NOT_WHITE"
+    BACKGROUND_NOT_PLAIN = "BACKGROUND_NOT_PLAIN"
+    BORDER = "BORDER"
+    SCREENSHOT = "SCREENSHOT"
+
+
+LIMITS: dict[CheckCode, tuple[Band, Unit]] = {
+    CheckCode.NO_FACE: (Band(least=1), Unit.COUNT),
+    CheckCode.SEVERAL_FACES: (Band(most=1), Unit.COUNT),
+    CheckCode.EYES_HIDDEN: (Band(least=2), Unit.COUNT),
+    CheckCode.TILTED: (Band(most=12), Unit.DEGREES),
+    CheckCode.TURNED: (Band(most=18), Unit.PERCENT),
+    CheckCode.OFF_CENTRE: (Band(most=17), Unit.PIXELS),
+    CheckCode.CUT_OFF: (Band(most=6), Unit.PIXELS),
+    CheckCode.HEAD_SIZE: (Band(least=207), Unit.PIXELS),
+    CheckCode.TOO_SMALL: (Band(least=358), Unit.PIXELS),
+    CheckCode.BLURRED: (Band(least=30), Unit.PERCENT),
+    CheckCode.TOO_DARK: (Band(least=32), Unit.LIGHTNESS),
+    CheckCode.TOO_BRIGHT: (Band(most=10), Unit.PERCENT),
+    CheckCode.LIGHT_UNEVEN: (Band(most=10), Unit.LIGHTNESS),
+    CheckCode.NOT_COLOUR: (Band(least=4), Unit.COLOUR_DISTANCE),
+    CheckCode.BACKGROUND_NOT_WHITE: (Band(most=30), Unit.COLOUR_DISTANCE),
+    CheckCode.BACKGROUND_NOT_PLAIN: (Band(most=10), Unit.PERCENT),
+    CheckCode.BORDER: (Band(most=70), Unit.PERCENT),
+    CheckCode.SCREENSHOT: (Band(most=0), Unit.COUNT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    code: CheckCode
+    measured: float
+
+    @property
+    def limit(self) -> Band:
+        return LIMITS[self.code][0]
+
+    @property
+    def unit(self) -> Unit:
+        return LIMITS[self.code][1]
+
+    @property
+    def passed(self) -> bool:
+        return self.limit.holds(self.measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the head lies in the finished picture, in pixels from its upper left corner."""
+
+    crown: int
+    eye_line: int
+    eye_x: int
+    face_left: int
+    face_right: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedPortrait:
+    """`verdict` is ACCEPTED for every picture that could be read; the checks tell the rest.
+
+    `data` is the finished picture, also where a check failed; `geometry` is None without a face.
+    """
+
+    verdict: Verdict
+    data: bytes = field(default=b"", repr=False)
+    checks: tuple[Check, ...] = ()
+    geometry: Geometry | None = None
+    width: int = 0
+    height: int = 0
+    least: tuple[int, int] = (0, 0)
+    most: int = 0
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict is Verdict.ACCEPTED and all(check.passed for check in self.checks)

@@ -1,0 +1,45 @@
+"""Placing a production order: the row here and the order to the card issuer, in one transaction."""
+
+from core.applications import Application
+from core.citizens import Citizen
+from core.kernel.confirmation import Confirmation
+from core.messaging import EffectKind, outbox
+from core.production import ProductionOrder, orders
+from core.unit_of_work import Unit
+
+
+async def place(
+    unit: Unit,
+    citizen: Citizen,
+    application: Application,
+    *,
+    bank_code: str,
+    outlet_code: str,
+    portrait_id: int | None = None,
+) -> ProductionOrder:
+    """The portrait's bytes join the order when it is delivered."""
+    order = await orders.place(
+        unit.db,
+        unit.now,
+        citizen_id=citizen.id,
+        application=application,
+        bank_code=bank_code,
+        outlet_code=outlet_code,
+        confirmation=Confirmation.BEING_CONFIRMED,
+    )
+    await outbox.put(
+        unit,
+        person=citizen.id,
+        kind=EffectKind.ISSUER_ORDER,
+        payload={
+            "orderNumber": application.number,
+            "kind": application.kind.value,
+            "name": citizen.name.reveal(),
+            "socialSecurityNumber": citizen.social_security_number.reveal(),
+            "bankCode": bank_code,
+            "outletCode": outlet_code,
+            "portraitId": portrait_id,
+        },
+    )
+    unit.progress_of.add(citizen.id)
+    return order

@@ -1,0 +1,142 @@
+"""Which columns hold something made with a key, and how each row is made anew.
+
+A test holds this list against the tables: no column with a key in it can be forgotten.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, LargeBinary, Table, Text, and_, func, literal, or_
+
+from core.applications import application_drafts_table, applications_table, prefills_table
+from core.cards import NUMBER, cards_table
+from core.citizens import (
+    CONTACT_COLUMNS,
+    PHONE,
+    SSN,
+    bindings_table,
+    citizens_table,
+    service_passwords_table,
+    sessions_table,
+)
+from core.crypto import Keys, account_indexes, open_account, seal_account
+from core.db import Row
+from core.issuer import issuer_events_table
+from core.messaging import outbox_table
+from core.production import production_orders_table
+from core.unit_of_work import idempotency_keys_table
+
+Renew = Callable[[Keys, Row], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A table's sealed columns, its indexes, its hashes, and a row's new values for all of them.
+
+    `needs` is another column that `renew` reads.
+    """
+
+    table: Table
+    renew: Renew
+    sealed: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    needs: str = "id"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.sealed, *self.indexes, *self.hashes)
+
+    @property
+    def key(self) -> tuple[Column[Any], ...]:
+        return tuple(self.table.primary_key.columns)
+
+    def is_stale(self, keys: Keys) -> ColumnElement[bool]:
+        """The rows in which something was made under an older key."""
+        vault = keys.vault
+        return or_(
+            *(_differs(self.table.c[name], vault.column_prefix) for name in self.sealed),
+            *(_differs(self.table.c[name], vault.index_prefix) for name in self.indexes),
+            *(_differs(self.table.c[name], keys.seals.hash_prefix) for name in self.hashes),
+        )
+
+
+def _differs(column: Column[Any], prefix: bytes | str) -> ColumnElement[bool]:
+    kind = LargeBinary() if isinstance(prefix, bytes) else Text()
+    beginning = func.substr(column, 1, len(prefix), type_=kind)
+    return and_(
+        column.is_not(None), func.length(column) > 0, beginning != literal(prefix, type_=kind)
+    )
+
+
+def _sealed(
+    table: Table, *columns: str, owner: str = "id", indexes: Mapping[str, tuple[str, str]] = {}
+) -> Plan:
+    """`indexes` name, for each index, the column that it is of, and the index's kind."""
+
+    def renew(keys: Keys, row: Row) -> Mapping[str, Any]:
+        values: dict[str, Any] = {}
+        opened: dict[str, str] = {}
+        for column in columns:
+            data, name = row[column], f"{table.name}.{column}"
+            if data is None:
+                values[column] = None
+                continue
+            opened[column] = keys.vault.open(bytes(data), name, row[owner])
+            values[column] = keys.vault.seal(opened[column], name, row[owner])
+        for index, (column, kind) in indexes.items():
+            values[index] = keys.vault.index(opened[column], kind) if column in opened else None
+        return values
+
+    return Plan(table, renew, sealed=columns, indexes=tuple(indexes), needs=owner)
+
+
+def _accounts(table: Table) -> Plan:
+    def renew(keys: Keys, row: Row) -> Mapping[str, Any]:
+        if not row["account"]:
+            return {"account": b"", "account_index": b""}
+        account = open_account(keys.vault, bytes(row["account"]))
+        return {
+            "account": seal_account(keys.vault, account),
+            "account_index": account_indexes(keys.vault, row["channel"], account)[0],
+        }
+
+    return Plan(table, renew, ("account",), ("account_index",), needs="channel")
+
+
+def _renew_hash(keys: Keys, row: Row) -> Mapping[str, Any]:
+    owner = row["citizen_id"]
+    return {"hash": keys.seals.hash(owner, keys.seals.open_hash(owner, row["hash"]))}
+
+
+PLANS = (
+    _sealed(issuer_events_table, "content", owner="at"),
+    _sealed(
+        citizens_table,
+        "name",
+        SSN,
+        PHONE,
+        "social_insurance_number",
+        *CONTACT_COLUMNS,
+        indexes={f"{SSN}_index": (SSN, SSN), f"{PHONE}_index": (PHONE, PHONE)},
+    ),
+    _sealed(cards_table, "number", indexes={"number_index": ("number", NUMBER)}),
+    _sealed(applications_table, "form"),
+    _sealed(application_drafts_table, "form", owner="citizen_id"),
+    _sealed(prefills_table, "fields", owner="citizen_id"),
+    _sealed(production_orders_table, "card_number"),
+    _sealed(outbox_table, "payload"),
+    _sealed(idempotency_keys_table, "outcome", owner="session_id"),
+    _accounts(sessions_table),
+    _accounts(bindings_table),
+    Plan(service_passwords_table, _renew_hash, hashes=("hash",), needs="citizen_id"),
+)
+
+SHORT_LIVED = {
+    "verification_codes": ("phone_index", "mark"),
+    "quotas": ("key",),
+    "nonces": ("nonce",),
+    "sign_in_answers": ("pair_mark", "account_index", "account"),
+}
+"""Not made anew: gone within two days by themselves, and found under any key until then."""

@@ -1,0 +1,193 @@
+"""Changing keys while the gateway runs: what older keys made is made anew under the current ones.
+
+Row by row in short transactions, so that nobody waits for long. Which key made a value stands
+at its beginning: a run that was interrupted goes on where it ended, without notes of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, tuple_, update
+
+from core.audit import anchors
+from core.crypto import CannotOpen, Keys
+from core.db import Database, DatabaseUnavailable, Query, Row, Transaction, UniqueViolation
+from core.kernel.clock import Instant
+from core.keys.plans import PLANS, Plan
+from core.storage import Objects, Picture, pictures
+
+ROWS_AT_ONCE = 100
+_MOST_PASSES = 5
+_TRIES = 20
+_PATIENCE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Progress:
+    """`failed` are rows, by table and key, that cannot be opened or that meet another's index."""
+
+    renewed: int = 0
+    failed: set[str] = field(default_factory=set)
+
+
+async def count_stale(database: Database, keys: Keys) -> int:
+    """How many rows hold something of an older key; objects are not counted."""
+    total = 0
+    for plan in PLANS:
+        statement = select(func.count().label("rows")).where(plan.is_stale(keys))
+        row = await database.fetch_one(Query(statement.select_from(plan.table)))
+        total += row["rows"] if row else 0
+    return total
+
+
+async def rotate(
+    database: Database, keys: Keys, objects: Objects, now: Instant
+) -> AsyncIterator[Progress]:
+    """Yields how far it is, again and again. Rows written meanwhile are taken up in another pass."""
+    progress = Progress()
+    for _ in range(_MOST_PASSES):
+        before = progress.renewed
+        for plan in PLANS:
+            async for _ in _rotate_table(database, keys, plan, progress):
+                yield progress
+        async for _ in _rotate_objects(database, objects, progress):
+            yield progress
+        if progress.renewed == before:
+            break
+    await anchors.anchor_under_current_key(database, keys.seals, now)
+    yield progress
+
+
+async def _rotate_table(
+    database: Database, keys: Keys, plan: Plan, progress: Progress
+) -> AsyncIterator[None]:
+    table = _TableRotation(plan, keys)
+    after: tuple[Any, ...] | None = None
+    while True:
+        began = time.monotonic()
+        done = await _patiently(database, table, after, ROWS_AT_ONCE, progress)
+        if done is None:
+            return
+        after = done
+        yield
+        # As long a rest as the work took: the gateway's own writes come in between.
+        await asyncio.sleep(time.monotonic() - began)
+
+
+async def _patiently(
+    database: Database,
+    table: "_TableRotation",
+    after: tuple[Any, ...] | None,
+    most: int,
+    progress: Progress,
+) -> tuple[Any, ...] | None:
+    for _ in range(_TRIES):
+        try:
+            batch = await database.write(lambda db: table.renew_some(db, after, most))
+        except UniqueViolation:
+            if most > 1:
+                return await _patiently(database, table, after, 1, progress)
+            return await _pass_over(database, table, after, progress)
+        except DatabaseUnavailable:
+            await asyncio.sleep(_PATIENCE_SECONDS)
+            continue
+        progress.renewed += batch.renewed
+        progress.failed |= batch.failed
+        return batch.last
+    raise DatabaseUnavailable("the database stayed busy")
+
+
+async def _pass_over(
+    database: Database, table: "_TableRotation", after: tuple[Any, ...] | None, progress: Progress
+) -> tuple[Any, ...]:
+    """A row whose new index is another row's: for an operator to look at."""
+    rows = await table.stale(database, after, 1)
+    progress.failed.add(table.name_of(rows[0]))
+    return table.key_of(rows[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    renewed: int
+    failed: set[str]
+    last: tuple[Any, ...] | None
+
+
+class _TableRotation:
+    def __init__(self, plan: Plan, keys: Keys) -> None:
+        self._plan = plan
+        self._keys = keys
+        names = dict.fromkeys([*(column.name for column in plan.key), plan.needs, *plan.columns])
+        wanted = (
+            select(*(plan.table.c[name] for name in names))
+            .where(plan.is_stale(keys))
+            .order_by(*plan.key)
+            .limit(bindparam("most"))
+            .with_for_update()
+        )
+        following = tuple_(*plan.key) > tuple_(
+            *(bindparam(f"after_{column.name}", type_=column.type) for column in plan.key)
+        )
+        self._first, self._next = Query(wanted), Query(wanted.where(following))
+        self._update = Query(
+            update(plan.table)
+            .where(*(column == bindparam(f"of_{column.name}") for column in plan.key))
+            .values({name: bindparam(name) for name in plan.columns})
+        )
+
+    async def renew_some(self, db: Transaction, after: tuple[Any, ...] | None, most: int) -> _Batch:
+        rows, failed, renewed = await self.stale(db, after, most), set[str](), []
+        for row in rows:
+            try:
+                values = self._plan.renew(self._keys, row)
+            except CannotOpen:
+                failed.add(self.name_of(row))
+                continue
+            names = (f"of_{column.name}" for column in self._plan.key)
+            renewed.append({**values, **dict(zip(names, self.key_of(row), strict=True))})
+        await db.execute_many(self._update, renewed)
+        return _Batch(len(renewed), failed, self.key_of(rows[-1]) if rows else None)
+
+    async def stale(
+        self, db: Transaction | Database, after: tuple[Any, ...] | None, most: int
+    ) -> Sequence[Row]:
+        if after is None:
+            return await db.fetch(self._first, most=most)
+        names = (f"after_{column.name}" for column in self._plan.key)
+        return await db.fetch(self._next, most=most, **dict(zip(names, after, strict=True)))
+
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row[column.name] for column in self._plan.key)
+
+    def name_of(self, row: Row) -> str:
+        key = (part.hex() if isinstance(part, bytes) else str(part) for part in self.key_of(row))
+        return f"{self._plan.table.name} {' '.join(key)}"
+
+
+async def _rotate_objects(
+    database: Database, objects: Objects, progress: Progress
+) -> AsyncIterator[None]:
+    after = 0
+    while found := await pictures.after(database, after, ROWS_AT_ONCE):
+        for picture in found:
+            await _renew_object(database, objects, picture, progress)
+            yield
+        after = found[-1].id
+
+
+async def _renew_object(
+    database: Database, objects: Objects, picture: Picture, progress: Progress
+) -> None:
+    try:
+        if not await objects.renew(picture.object_name, picture.citizen_id):
+            return
+    except CannotOpen:
+        progress.failed.add(f"pictures {picture.id}")
+        return
+    progress.renewed += 1
+    if await pictures.find_by_id(database, picture.id) is None:
+        # It was removed while it was made anew.
+        await objects.remove(picture.object_name)

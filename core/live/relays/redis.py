@@ -1,0 +1,49 @@
+"""Redis pub/sub: one connection that listens and one that publishes."""
+
+import asyncio
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from core.live.relays.pump import PumpingRelay
+
+CHANNEL = "card-gateway:live"
+ANSWER_SECONDS = 5.0
+QUIET_SECONDS = 10.0
+
+
+class RedisRelay(PumpingRelay):
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    async def _connect_and_pump(self) -> None:
+        redis = Redis.from_url(
+            self._url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+        async with redis, redis.pubsub(ignore_subscribe_messages=True) as listening:
+            await listening.subscribe(CHANNEL)
+            self._is_connected()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._listen(listening))
+                both.create_task(self._pump(redis))
+
+    async def _listen(self, listening: PubSub) -> None:
+        while True:
+            message = await listening.get_message(timeout=QUIET_SECONDS)
+            if message is not None:
+                self._heard(str(message["data"]))
+
+    async def _pump(self, redis: Redis) -> None:
+        while True:
+            message = await self._next_message(QUIET_SECONDS)
+            if message:
+                await redis.publish(CHANNEL, message)
+            elif message is None:
+                await redis.ping()

@@ -1,0 +1,32 @@
+"""Messages out: the transactional outbox and its delivery, notices, and verification codes."""
+
+from core.messaging import channel_messages, notices, outbox, outcomes, verification
+from core.messaging.channel_messages import Messenger, Unreachable, channel_messages_table
+from core.messaging.delivery import Worker
+from core.messaging.outbox import MESSAGES, EffectKind, OpenEffect, outbox_table
+from core.messaging.verification import (
+    PURPOSE_NAMES,
+    SentCode,
+    VerificationPurpose,
+    verification_codes_table,
+)
+
+__all__ = [
+    "MESSAGES",
+    "PURPOSE_NAMES",
+    "EffectKind",
+    "Messenger",
+    "OpenEffect",
+    "SentCode",
+    "Unreachable",
+    "VerificationPurpose",
+    "Worker",
+    "channel_messages",
+    "channel_messages_table",
+    "notices",
+    "outbox",
+    "outbox_table",
+    "outcomes",
+    "verification",
+    "verification_codes_table",
+]

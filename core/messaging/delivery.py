@@ -1,0 +1,316 @@
+"""The worker that delivers the outbox: claims what is due, tells the partner, settles the row.
+
+A delivery carries the row's idempotency key, so that a repeated one has no second effect at
+the partner. An outcome that is unknown is asked for by that key before anything is repeated.
+What a partner will never take, or what has expired, is parked for an operator; an order or a
+move that it refuses is undone here. Each kind has a lane of its own, so that a partner that is
+slow or down delays no other's effects, and nothing delays a verification code.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from core.db import Database, DatabaseUnavailable, Transaction
+from core.kernel.callers import ChannelId
+from core.kernel.clock import SECOND, Instant
+from core.kernel.refusals import Refusal
+from core.messaging import channel_messages, outbox, outcomes
+from core.messaging.channel_messages import Messenger, Unreachable
+from core.messaging.outbox import Effect, EffectKind
+from core.partners import (
+    Accountable,
+    IssuerOrder,
+    OutcomeUnknown,
+    PartnerFailed,
+    Rejected,
+    SmsMessage,
+)
+from core.storage import ObjectsUnavailable, pictures
+from core.unit_of_work import Signal, Tools, Unit
+
+FLIGHTS = 16
+"""Deliveries of one kind under way at the same time, in each worker."""
+
+_FIRST_WAIT = 2 * SECOND
+_LONGEST_WAITS = {EffectKind.SMS_CODE: 10 * SECOND}
+_LONGEST_WAIT = 300 * SECOND
+_PATIENCE_SECONDS = 2.0
+_LOOKS = 200
+_SECONDS_TO_LAND = 2.0
+_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+_UNDONE = frozenset({EffectKind.REGION_MOVE, EffectKind.ISSUER_ORDER})
+
+log = structlog.get_logger("delivery")
+
+
+class Worker:
+    """`publish` is told of each citizen whose production moved; `look_every` is in seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        tools: Tools,
+        messengers: Mapping[ChannelId, Messenger],
+        clock: Callable[[], Instant],
+        publish: Callable[[int], None] = lambda _: None,
+        look_every: float = 1.0,
+    ) -> None:
+        self._database = database
+        self._tools = tools
+        self._messengers = messengers
+        self._clock = clock
+        self._publish = publish
+        self._look_every = look_every
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._flights: dict[EffectKind, set[asyncio.Task[None]]] = {
+            kind: set() for kind in EffectKind
+        }
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="outbox-worker")
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Lets what is under way arrive; the rest is taken up by the next worker."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        flights = [flight for flights in self._flights.values() for flight in flights]
+        if flights:
+            _, late = await asyncio.wait(flights, timeout=_SECONDS_TO_LAND)
+            for flight in late:
+                flight.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def deliver_due(self) -> int:
+        """Delivers everything that is due now; returns how many rows were tried."""
+        tried = 0
+        while kinds := await outbox.due_kinds(self._database, self._clock()):
+            effects = [effect for kind in kinds for effect in await self._claim(kind, FLIGHTS)]
+            if not effects:
+                break
+            await asyncio.gather(*(self._deliver(effect) for effect in effects))
+            tried += len(effects)
+        return tried
+
+    async def caught_up(self) -> None:
+        """Returns when nothing waits to be delivered for the first time, or after two seconds."""
+        for _ in range(_LOOKS):
+            if not await self._database.fetch(outbox.ANY_NEW):
+                return
+            await asyncio.sleep(_PATIENCE_SECONDS / _LOOKS)
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                for kind in await outbox.due_kinds(self._database, self._clock()):
+                    await self._send_off(kind)
+            except DatabaseUnavailable as error:
+                log.warning("outbox.unavailable", reason=type(error).__name__)
+            except Exception:
+                log.exception("outbox.failed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_every):
+                    await self._wake.wait()
+
+    async def _send_off(self, kind: EffectKind) -> None:
+        flights = self._flights[kind]
+        free = FLIGHTS - len(flights)
+        if free <= 0:
+            return
+        for effect in await self._claim(kind, free):
+            flight = asyncio.create_task(self._fly(effect))
+            flights.add(flight)
+            flight.add_done_callback(flights.discard)
+            flight.add_done_callback(lambda _: self._wake.set())
+
+    async def _fly(self, effect: Effect) -> None:
+        try:
+            await self._deliver(effect)
+        except DatabaseUnavailable as error:
+            log.warning("outbox.unavailable", reason=type(error).__name__)
+        except Exception:
+            log.exception("outbox.failed", effect=effect.id, kind=effect.kind.value)
+
+    async def _claim(self, kind: EffectKind, most: int) -> list[Effect]:
+        now, vault = self._clock(), self._tools.vault
+
+        async def job(db: Transaction) -> list[Effect]:
+            return await outbox.claim(db, vault, now, kind, most)
+
+        return await self._database.write(job)
+
+    async def _deliver(self, effect: Effect) -> None:
+        try:
+            if effect.unknown_since is not None and await self._was_taken(effect):
+                await self._taken(effect)
+            elif effect.expires_at <= self._clock():
+                await self._park(effect, "expired", None)
+            else:
+                await self._tell_partner(effect)
+                await self._taken(effect)
+        except (Unreachable, Refusal) as error:
+            # A channel takes no idempotency key: whether a failed message went out is unknown,
+            # and a second one would be worse than none, since the SMS says the same.
+            await self._park(effect, f"not taken: {error}", None)
+        except Rejected as error:
+            await self._rejected(effect, error.code)
+        except OutcomeUnknown as error:
+            await self._postpone(effect, error.reason, effect.unknown_since or self._clock())
+        except PartnerFailed as error:
+            await self._postpone(effect, error.reason, None)
+        except ObjectsUnavailable:
+            await self._postpone(effect, "the portrait cannot be read now", None)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            log.exception("outbox.unexpected", effect=effect.id, kind=effect.kind.value)
+            await self._park(effect, f"unexpected: {type(error).__name__}", effect.unknown_since)
+
+    async def _was_taken(self, effect: Effect) -> bool:
+        """Raises `OutcomeUnknown` while the partner cannot say, and `Unreachable` for a channel."""
+        partner = self._accountable(effect.kind)
+        if partner is None:
+            raise Unreachable("the worker died, and a channel cannot be asked")
+        try:
+            return await partner.outcome(effect.idempotency_key)
+        except PartnerFailed as error:
+            raise OutcomeUnknown(error.partner, error.reason) from error
+
+    def _accountable(self, kind: EffectKind) -> Accountable | None:
+        partners = self._tools.partners
+        if kind is EffectKind.CHANNEL_MESSAGE:
+            return None
+        if kind is EffectKind.REGION_MOVE:
+            return partners.card_registry
+        return partners.issuer if kind is EffectKind.ISSUER_ORDER else partners.sms
+
+    async def _tell_partner(self, effect: Effect) -> None:
+        partners, key, payload = self._tools.partners, effect.idempotency_key, effect.payload
+        if effect.kind is EffectKind.REGION_MOVE:
+            await partners.card_registry.move_region(
+                payload["socialSecurityNumber"],
+                payload["cardNumber"],
+                payload["fromRegion"],
+                payload["toRegion"],
+                key,
+            )
+        elif effect.kind is EffectKind.CHANNEL_MESSAGE:
+            await self._notify(effect)
+        elif effect.kind is EffectKind.ISSUER_ORDER:
+            await partners.issuer.order(await self._issuer_order(effect), key)
+        else:
+            await partners.sms.send(_sms(effect), key)
+
+    async def _notify(self, effect: Effect) -> None:
+        payload, now = effect.payload, self._clock()
+        channel = ChannelId(payload["channel"])
+        number = await self._messengers[channel].notify(
+            payload["account"],
+            payload["templateId"],
+            payload["text"],
+            payload.get("values") or {"content": payload["text"]},
+            now,
+        )
+
+        async def job(db: Transaction) -> None:
+            await channel_messages.note_sent(
+                db, effect.person, channel, payload["template"], number, now
+            )
+
+        await self._database.write(job)
+
+    async def _issuer_order(self, effect: Effect) -> IssuerOrder:
+        payload = effect.payload
+        return IssuerOrder(
+            number=payload["orderNumber"],
+            kind=payload["kind"],
+            name=payload["name"],
+            social_security_number=payload["socialSecurityNumber"],
+            bank_code=payload["bankCode"],
+            outlet_code=payload["outletCode"],
+            portrait=await self._portrait(payload["portraitId"]),
+        )
+
+    async def _portrait(self, picture_id: int | None) -> bytes | None:
+        """None for a reissue, where the issuer has it already."""
+        if picture_id is None:
+            return None
+        picture = await pictures.find_by_id(self._database, picture_id)
+        assert picture is not None
+        return await self._tools.objects.get(picture.object_name, picture.citizen_id)
+
+    async def _taken(self, effect: Effect) -> None:
+        await self._settle(lambda unit: outcomes.taken(unit, effect))
+
+    async def _rejected(self, effect: Effect, code: str) -> None:
+        """A key that is used otherwise is a fault of ours or theirs, and not a word on the effect."""
+        if effect.kind not in _UNDONE or code == _KEY_REUSED:
+            await self._park(effect, f"rejected: {code}", None)
+            return
+        await self._settle(lambda unit: outcomes.refused(unit, effect, code))
+        log.error("outbox.refused", effect=effect.id, kind=effect.kind.value, reason=code)
+
+    async def _settle(self, service: Callable[[Unit], Awaitable[None]]) -> None:
+        now, signals, progress_of = self._clock(), set[Signal](), set[int]()
+
+        async def job(db: Transaction) -> None:
+            await service(Unit(db, now, None, self._tools, signals, progress_of))
+
+        await self._database.write(job)
+        if signals:
+            self.wake()
+        for citizen_id in progress_of:
+            self._publish(citizen_id)
+
+    async def _postpone(self, effect: Effect, why: str, unknown_since: Instant | None) -> None:
+        due_at = self._clock() + _wait(effect)
+
+        async def job(db: Transaction) -> None:
+            await outbox.postpone(db, effect, due_at, why, unknown_since)
+
+        await self._database.write(job)
+        log.warning(
+            "outbox.postponed",
+            effect=effect.id,
+            kind=effect.kind.value,
+            reason=why,
+            unknown=unknown_since is not None,
+        )
+
+    async def _park(self, effect: Effect, why: str, unknown_since: Instant | None) -> None:
+        now = self._clock()
+
+        async def job(db: Transaction) -> None:
+            await outbox.park(db, effect, now, why[:200], unknown_since)
+
+        await self._database.write(job)
+        log.error("outbox.parked", effect=effect.id, kind=effect.kind.value, reason=why)
+
+
+def _sms(effect: Effect) -> SmsMessage:
+    payload = effect.payload
+    return SmsMessage(
+        phone=payload["phone"],
+        text=payload["text"],
+        purpose=payload["purpose"],
+        code=payload["code"],
+        template=payload["template"],
+    )
+
+
+def _wait(effect: Effect) -> int:
+    """Doubles with each attempt up to five minutes, ten seconds for a code; jitter of a half."""
+    longest = _LONGEST_WAITS.get(effect.kind, _LONGEST_WAIT)
+    wait = min(_FIRST_WAIT * 2 ** min(effect.attempts - 1, 20), longest)
+    return int(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,125 @@
+"""Notices: what a citizen is told after something of theirs changed. Never with a number.
+
+By SMS, and into channels as a message in the platform's own form, as the person chose. What
+concerns safety goes into every channel where the person is bound, because the one in use may be
+in somebody else's hands; everything else into the channel that the person uses.
+"""
+
+from collections.abc import Iterable
+
+from core.citizens import (
+    NOTICE_NAMES,
+    Citizen,
+    EndedBinding,
+    Notice,
+    bindings,
+    choice_of,
+    citizens,
+    sessions,
+)
+from core.crypto import open_account
+from core.kernel.callers import ChannelId
+from core.kernel.clock import CHINA, Instant, moment
+from core.messaging import outbox
+from core.messaging.outbox import EffectKind
+from core.unit_of_work import Unit
+
+_TEXTS = {
+    Notice.LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
+    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复正常使用。",
+    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复正常使用。如卡仍未找到，请办理正式挂失。",
+    Notice.PASSWORD_CHANGED: "您的社会保障卡服务密码已修改。",
+    Notice.PHONE_CHANGED: "您的社会保障卡绑定手机号码已变更为其他号码。",
+    Notice.NEW_BINDING: "您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。",
+    Notice.BINDING_ENDED: "您的社会保障卡与原账号的绑定已解除。",
+    Notice.TRANSFERRED_IN: "您的社会保障卡归属地已转入成都。参保关系转入请到社保局办理。",
+    Notice.TRANSFER_REFUSED: "您的社会保障卡归属地转入未获受理，卡片仍归属原城市。请核对后重新办理。",
+    Notice.ORDER_REFUSED: "您的制卡申请未获制卡中心受理，申请已关闭。请重新办理，或到服务网点咨询。",
+    Notice.APPLICATION_ACCEPTED: "您的社会保障卡申请已受理，可在「制卡进度查询」中查看进度。",
+    Notice.CARD_READY: "您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。",
+}
+_ADVICE = "如非本人操作，请拨打 028-12333。"
+
+Account = tuple[ChannelId, bytes]
+
+
+async def send(
+    unit: Unit, citizen: Citizen, notice: Notice, *, also_to: Iterable[Account] = ()
+) -> None:
+    """By SMS to the phone that `citizen` holds. `also_to` are accounts that were bound until now,
+    sealed."""
+    choice = await choice_of(unit.db, citizen.id, notice)
+    if citizen.phone is not None and (choice.sms or notice.is_of_safety):
+        await outbox.put_sms(
+            unit,
+            person=citizen.id,
+            phone=citizen.phone.reveal(),
+            template=notice.value,
+            text=f"【成都人社】{text_of(notice)}",
+        )
+    if choice.channel:
+        for channel, account in [*await _accounts(unit, citizen.id, notice), *also_to]:
+            await _put_message(unit, citizen.id, notice, channel, account)
+
+
+async def tell_of_binding(
+    unit: Unit, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
+) -> None:
+    """The account that the person had in this channel before is told as well."""
+    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    assert citizen is not None
+    older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
+    await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
+
+
+async def _accounts(unit: Unit, citizen_id: int, notice: Notice) -> list[Account]:
+    bound = await bindings.accounts_of(unit.db, citizen_id)
+    if notice.is_of_safety:
+        return bound
+    used = await _channel_in_use(unit, citizen_id)
+    return [account for account in bound if account[0] == used] or bound[-1:]
+
+
+async def _channel_in_use(unit: Unit, citizen_id: int) -> ChannelId | None:
+    """Of the request; for what the card issuer reports, where the person signed in last."""
+    if unit.caller is not None:
+        return unit.caller.channel
+    return await sessions.last_channel(unit.db, citizen_id)
+
+
+async def _put_message(
+    unit: Unit, citizen_id: int, notice: Notice, channel: ChannelId, account: bytes
+) -> None:
+    template = unit.tools.settings.template(channel.value, notice.value)
+    if template is None:
+        return
+    values = _values(notice, unit.now)
+    await outbox.put(
+        unit,
+        person=citizen_id,
+        kind=EffectKind.CHANNEL_MESSAGE,
+        payload={
+            "channel": channel.value,
+            "account": open_account(unit.tools.vault, account),
+            "template": notice.value,
+            "templateId": template.id,
+            "text": text_of(notice),
+            "values": {field: values[name] for field, name in template.fields.items()},
+        },
+    )
+
+
+def _values(notice: Notice, now: Instant) -> dict[str, str]:
+    """What the fields of a platform's template can be filled with, by the names in the settings."""
+    at = moment(now).astimezone(CHINA)
+    return {
+        "content": text_of(notice),
+        "event": NOTICE_NAMES[notice].zh,
+        "text": _TEXTS[notice],
+        "time": f"{at.year}年{at.month:02}月{at.day:02}日 {at:%H:%M}",
+        "advice": _ADVICE,
+    }
+
+
+def text_of(notice: Notice) -> str:
+    return f"{_TEXTS[notice]}{_ADVICE}"

@@ -1,0 +1,431 @@
+"""The outbox: an outside effect is a row, written in the transaction of its cause.
+
+A worker claims what is due by a guarded update, delivers it under the row's idempotency
+key, and settles it: delivered, due again later, or parked for an operator. A person's
+rows of one kind keep their order. The sealed payload is erased once delivered.
+
+`unknown_since` is set while it is not known whether the partner has acted: its answer stayed
+out, or could not be understood. Such a row is never repeated before the partner was asked.
+"""
+
+import contextlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    select,
+    text,
+    update,
+)
+
+from core.crypto import CannotOpen, Vault
+from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.kernel.clock import DAY, SECOND, Instant
+from core.kernel.ids import new_id
+from core.unit_of_work import Signal, Unit
+
+outbox_table = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("idempotency_key", String(64), nullable=False),
+    Column("payload", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed_until", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("parked_at", BigInteger),
+    Column("failure", String(200)),
+    Column("unknown_since", BigInteger),
+    Index("uq_outbox_idempotency_key", "idempotency_key", unique=True),
+    Index(
+        "ix_outbox_waiting",
+        "person",
+        "kind",
+        "id",
+        sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_due",
+        "kind",
+        "due_at",
+        sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
+    ),
+)
+
+
+class EffectKind(StrEnum):
+    """What waits for a citizen at the door is a kind of its own: nothing may stand before it."""
+
+    SMS_CODE = "SMS_CODE"
+    SMS = "SMS"
+    ISSUER_ORDER = "ISSUER_ORDER"
+    REGION_MOVE = "REGION_MOVE"
+    CHANNEL_MESSAGE = "CHANNEL_MESSAGE"
+
+
+MESSAGES = (EffectKind.SMS_CODE, EffectKind.SMS, EffectKind.CHANNEL_MESSAGE)
+"""What a citizen is told; the others change something at a partner."""
+
+CLAIM_LASTS = 15 * SECOND
+"""Longer than asking a partner for an outcome and then telling it, five seconds each."""
+LIFETIME = 7 * DAY
+
+_INSERT = insert_into(outbox_table)
+_earlier = outbox_table.alias("earlier")
+_waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.parked_at.is_(None))
+_free = (
+    select(outbox_table.c.id)
+    .where(
+        _waiting,
+        outbox_table.c.kind == bindparam("of_kind"),
+        outbox_table.c.due_at <= bindparam("now"),
+        outbox_table.c.claimed_until <= bindparam("now"),
+        ~select(_earlier.c.id)
+        .where(
+            _earlier.c.person == outbox_table.c.person,
+            _earlier.c.kind == outbox_table.c.kind,
+            _earlier.c.id < outbox_table.c.id,
+            _earlier.c.settled_at.is_(None),
+            _earlier.c.parked_at.is_(None),
+        )
+        .exists(),
+    )
+    .order_by(outbox_table.c.due_at, outbox_table.c.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("free")
+)
+DUE_KINDS = Query(
+    select(outbox_table.c.kind)
+    .where(
+        _waiting,
+        outbox_table.c.due_at <= bindparam("now"),
+        outbox_table.c.claimed_until <= bindparam("now"),
+    )
+    .distinct()
+)
+ANY_NEW = Query(
+    select(outbox_table.c.id).where(_waiting, outbox_table.c.failure.is_(None)).limit(1)
+)
+_CLAIM = Query(
+    update(outbox_table)
+    .where(outbox_table.c.id.in_(select(_free.c.id)))
+    .values(
+        claimed_until=bindparam("until"),
+        attempts=outbox_table.c.attempts + 1,
+        unknown_since=func.coalesce(
+            outbox_table.c.unknown_since,
+            case((outbox_table.c.claimed_until > 0, bindparam("claimed_at", type_=BigInteger))),
+        ),
+    )
+    .returning(*outbox_table.c)
+)
+_held = and_(
+    outbox_table.c.id == bindparam("effect_id"),
+    outbox_table.c.claimed_until == bindparam("claim"),
+    outbox_table.c.settled_at.is_(None),
+)
+_SETTLE = Query(
+    update(outbox_table)
+    .where(_held)
+    .values(
+        settled_at=bindparam("at"),
+        parked_at=None,
+        payload=None,
+        failure=bindparam("why"),
+        unknown_since=None,
+    )
+    .returning(outbox_table.c.id)
+)
+_POSTPONE = Query(
+    update(outbox_table)
+    .where(_held)
+    .values(
+        due_at=bindparam("next_due"),
+        claimed_until=0,
+        failure=bindparam("why"),
+        unknown_since=bindparam("unknown"),
+    )
+)
+_WITH_PAYLOAD = Query(
+    select(outbox_table).where(
+        outbox_table.c.person == bindparam("person"),
+        outbox_table.c.kind == bindparam("kind"),
+        outbox_table.c.payload.is_not(None),
+    )
+)
+_WITHDRAW = Query(
+    update(outbox_table)
+    .where(outbox_table.c.id == bindparam("effect_id"))
+    .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
+)
+_PARK = Query(
+    update(outbox_table)
+    .where(_held)
+    .values(
+        parked_at=bindparam("at"),
+        claimed_until=0,
+        failure=bindparam("why"),
+        unknown_since=bindparam("unknown"),
+    )
+)
+
+
+_OPEN = Query(
+    select(*(column for column in outbox_table.c if column.name != "payload"))
+    .where(outbox_table.c.settled_at.is_(None))
+    .order_by(outbox_table.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_parked = and_(
+    outbox_table.c.id == bindparam("effect_id"),
+    outbox_table.c.settled_at.is_(None),
+    outbox_table.c.parked_at.is_not(None),
+)
+_RETRY = Query(
+    update(outbox_table)
+    .where(_parked)
+    .values(
+        parked_at=None,
+        claimed_until=0,
+        due_at=bindparam("at"),
+        expires_at=case(
+            (outbox_table.c.expires_at <= bindparam("at"), bindparam("later", type_=BigInteger)),
+            else_=outbox_table.c.expires_at,
+        ),
+    )
+    .returning(outbox_table.c.id)
+)
+_PARKED = Query(select(outbox_table).where(_parked))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    id: int
+    person: int
+    kind: EffectKind
+    idempotency_key: str
+    payload: Mapping[str, Any] = field(repr=False)
+    attempts: int
+    created_at: Instant
+    expires_at: Instant
+    claimed_until: Instant
+    unknown_since: Instant | None = None
+
+
+async def put(
+    unit: Unit,
+    *,
+    person: int,
+    kind: EffectKind,
+    payload: Mapping[str, Any],
+    expires_at: Instant = 0,
+) -> None:
+    """Adds an effect. `person` is the citizen's id, or the session's while nobody is known."""
+    effect_id = new_id(unit.now)
+    sealed = unit.tools.vault.seal(orjson.dumps(payload), "outbox.payload", effect_id)
+    await unit.db.fetch(
+        _INSERT,
+        id=effect_id,
+        person=person,
+        kind=kind.value,
+        idempotency_key=f"{effect_id:016x}{secrets.token_hex(8)}",
+        payload=sealed,
+        created_at=unit.now,
+        due_at=unit.now,
+        expires_at=expires_at or unit.now + LIFETIME,
+        attempts=0,
+        claimed_until=0,
+        settled_at=None,
+        parked_at=None,
+        failure=None,
+        unknown_since=None,
+    )
+    unit.signals.add(Signal.OUTBOX)
+
+
+async def put_sms(
+    unit: Unit,
+    *,
+    person: int,
+    phone: str,
+    template: str,
+    text: str,
+    purpose: str | None = None,
+    code: str | None = None,
+    expires_at: Instant = 0,
+) -> None:
+    await put(
+        unit,
+        person=person,
+        kind=EffectKind.SMS if code is None else EffectKind.SMS_CODE,
+        payload={
+            "phone": phone,
+            "template": template,
+            "text": text,
+            "purpose": purpose,
+            "code": code,
+        },
+        expires_at=expires_at,
+    )
+
+
+async def due_kinds(db: Reader, now: Instant) -> set[EffectKind]:
+    return {EffectKind(row["kind"]) for row in await db.fetch(DUE_KINDS, now=now)}
+
+
+async def claim(
+    db: Transaction, vault: Vault, now: Instant, kind: EffectKind, most: int
+) -> list[Effect]:
+    """Takes what is due for 15 seconds; a worker that dies loses its claim by then.
+
+    A claim that was not given back is that of a worker that died, perhaps after it had told
+    the partner: the outcome is unknown.
+    """
+    effects = []
+    until = now + CLAIM_LASTS
+    for row in await db.fetch(
+        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, most=most
+    ):
+        try:
+            effects.append(effect_from(row, vault))
+        except CannotOpen:
+            await _park(db, row, now, "cannot be opened", row["unknown_since"])
+    return sorted(effects, key=lambda effect: effect.id)
+
+
+async def settle(db: Transaction, effect: Effect, now: Instant, why: str | None = None) -> bool:
+    """Done with; `why` where it will never be done. False where another worker holds it now."""
+    settled = await db.fetch(
+        _SETTLE, effect_id=effect.id, claim=effect.claimed_until, at=now, why=why
+    )
+    return bool(settled)
+
+
+async def postpone(
+    db: Transaction, effect: Effect, due_at: Instant, why: str, unknown_since: Instant | None
+) -> None:
+    await db.fetch(
+        _POSTPONE,
+        effect_id=effect.id,
+        claim=effect.claimed_until,
+        next_due=due_at,
+        why=why,
+        unknown=unknown_since,
+    )
+
+
+async def park(
+    db: Transaction, effect: Effect, now: Instant, why: str, unknown_since: Instant | None = None
+) -> None:
+    row = {"id": effect.id, "claimed_until": effect.claimed_until}
+    await _park(db, row, now, why, unknown_since)
+
+
+async def withdraw(unit: Unit, person: int, kind: EffectKind, holding: Mapping[str, Any]) -> None:
+    """Forgets a person's effects of a kind whose payload holds these values, parked ones too.
+
+    One that a worker has claimed may still be delivered; one that cannot be opened stays.
+    """
+    for row in await unit.db.fetch(_WITH_PAYLOAD, person=person, kind=kind.value):
+        with contextlib.suppress(CannotOpen):
+            payload = effect_from(row, unit.tools.vault).payload
+            if all(payload.get(name) == value for name, value in holding.items()):
+                await unit.db.fetch(_WITHDRAW, effect_id=row["id"], at=unit.now)
+
+
+async def _park(
+    db: Transaction, row: Row, now: Instant, why: str, unknown_since: Instant | None
+) -> None:
+    await db.fetch(
+        _PARK,
+        effect_id=row["id"],
+        claim=row["claimed_until"],
+        at=now,
+        why=why,
+        unknown=unknown_since,
+    )
+
+
+def effect_from(row: Row, vault: Vault) -> Effect:
+    """Raises `CannotOpen` where the key of the payload is gone."""
+    effect_id: int = row["id"]
+    return Effect(
+        id=effect_id,
+        person=row["person"],
+        kind=EffectKind(row["kind"]),
+        idempotency_key=row["idempotency_key"],
+        payload=json.loads(vault.open(bytes(row["payload"]), "outbox.payload", effect_id)),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        claimed_until=row["claimed_until"],
+        unknown_since=row["unknown_since"],
+    )
+
+
+# --- for operators -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEffect:
+    """An effect that is not settled, without what it says."""
+
+    id: int
+    kind: str
+    created_at: Instant
+    due_at: Instant
+    attempts: int
+    parked_at: Instant | None
+    unknown_since: Instant | None
+    failure: str | None
+
+    @property
+    def state(self) -> str:
+        if self.parked_at is not None:
+            return "parked"
+        return "waiting" if self.unknown_since is None else "unknown"
+
+
+async def open_effects(db: Reader, most: int) -> list[OpenEffect]:
+    """Oldest first."""
+    names = [entry.name for entry in fields(OpenEffect)]
+    return [
+        OpenEffect(**{name: row[name] for name in names})
+        for row in await db.fetch(_OPEN, most=most)
+    ]
+
+
+async def retry(db: Transaction, effect_id: int, now: Instant) -> bool:
+    """Takes a parked effect up again, for another week where its time was over."""
+    later = now + LIFETIME
+    return await db.fetch_one(_RETRY, effect_id=effect_id, at=now, later=later) is not None
+
+
+async def parked(db: Transaction, vault: Vault, effect_id: int) -> Effect | None:
+    """Raises `CannotOpen` where the key of the payload is gone."""
+    row = await db.fetch_one(_PARKED, effect_id=effect_id)
+    return None if row is None else effect_from(row, vault)

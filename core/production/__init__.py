@@ -1,0 +1,46 @@
+"""Production (制卡): orders, their nodes, progress, and the receipt."""
+
+from core.production import failures, orders, receipts
+from core.production.changes import ProductionChange, changes_since, standings
+from core.production.history import Estimate, ProductionHistory
+from core.production.orders import (
+    NODE_NAMES,
+    NODES,
+    RESULT_NAMES,
+    NodeResult,
+    NodeState,
+    Position,
+    ProductionNode,
+    ProductionOrder,
+    Progress,
+    Standing,
+    production_changes_table,
+    production_nodes_table,
+    production_orders_table,
+)
+from core.production.receipt_pdf import print_receipt
+
+__all__ = [
+    "NODES",
+    "NODE_NAMES",
+    "RESULT_NAMES",
+    "Estimate",
+    "NodeResult",
+    "NodeState",
+    "Position",
+    "ProductionChange",
+    "ProductionHistory",
+    "ProductionNode",
+    "ProductionOrder",
+    "Progress",
+    "Standing",
+    "changes_since",
+    "failures",
+    "orders",
+    "print_receipt",
+    "production_changes_table",
+    "production_nodes_table",
+    "production_orders_table",
+    "receipts",
+    "standings",
+]

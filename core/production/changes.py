@@ -1,0 +1,84 @@
+"""What moved in the making of a card: for watchers that missed something, and to find who did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, select
+
+from core.db import Query, Reader, any_of, fetch_any
+from core.kernel.clock import Instant
+from core.kernel.confirmation import CONFIRMATIONS
+from core.production.orders import (
+    NODES,
+    NodeResult,
+    Position,
+    ProductionNode,
+    ProductionOrder,
+    Standing,
+    production_changes_table,
+    production_orders_table,
+)
+
+_SINCE = Query(
+    select(production_changes_table)
+    .where(
+        production_changes_table.c.order_id == bindparam("order"),
+        production_changes_table.c.revision > bindparam("after"),
+        production_changes_table.c.revision <= bindparam("until"),
+    )
+    .order_by(production_changes_table.c.revision)
+)
+_last = (
+    select(func.coalesce(func.max(production_changes_table.c.revision), 0))
+    .where(production_changes_table.c.order_id == production_orders_table.c.id)
+    .scalar_subquery()
+)
+_STANDINGS = Query(
+    select(
+        production_orders_table.c.citizen_id,
+        production_orders_table.c.id,
+        production_orders_table.c.confirmation,
+        _last.label("revision"),
+    )
+    .where(any_of(production_orders_table.c.citizen_id))
+    .order_by(production_orders_table.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionChange:
+    """The issuer reported a result of a node."""
+
+    position: Position
+    node: ProductionNode
+    result: NodeResult
+    at: Instant
+    reason: str | None
+
+
+async def changes_since(
+    db: Reader, order: ProductionOrder, seen: Position | None
+) -> list[ProductionChange]:
+    """Those of this order after what was seen, up to what `order` shows; all of another order."""
+    after = seen.revision if seen is not None and seen.order_id == order.id else 0
+    rows = await db.fetch(_SINCE, order=order.id, after=after, until=order.position.revision)
+    return [
+        ProductionChange(
+            Position(row["order_id"], row["revision"]),
+            NODES[row["node"] - 1],
+            NodeResult(row["result"]),
+            row["at"],
+            row["reason"],
+        )
+        for row in rows
+    ]
+
+
+async def standings(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Standing]:
+    """How far each person's newest order is."""
+    return {
+        row["citizen_id"]: Standing(
+            Position(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
+        )
+        for row in await fetch_any(db, _STANDINGS, citizen_ids)
+    }

@@ -1,0 +1,121 @@
+"""How long cards took: measured on the newest completed orders, for an estimate of what is left."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, text
+
+from core.db import Database, Query, Row
+from core.kernel.clock import HOUR, Instant
+from core.production.orders import (
+    NODES,
+    NodeResult,
+    ProductionOrder,
+    production_nodes_table,
+    production_orders_table,
+)
+
+MOST_ORDERS = 1_000
+LEAST_ORDERS = 20
+"""With fewer that waited as long as this one, nothing is said."""
+KEPT_FOR = HOUR
+
+_ready = production_nodes_table.alias("ready")
+_newest = (
+    select(_ready.c.order_id)
+    # As the partial index `ix_production_nodes_ready` says it, which SQLite compares literally.
+    .where(text("ready.node = 6 AND ready.result = 'DONE'"))
+    .order_by(_ready.c.at.desc())
+    .limit(MOST_ORDERS)
+    .subquery("newest")
+)
+_COMPLETED = Query(
+    select(
+        production_orders_table.c.id,
+        production_orders_table.c.created_at,
+        production_nodes_table.c.node,
+        production_nodes_table.c.at,
+    )
+    .select_from(
+        _newest.join(
+            production_orders_table, production_orders_table.c.id == _newest.c.order_id
+        ).join(
+            production_nodes_table,
+            production_nodes_table.c.order_id == production_orders_table.c.id,
+        )
+    )
+    .where(production_nodes_table.c.result == text("'DONE'"))
+    .order_by(production_orders_table.c.id, production_nodes_table.c.node)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Of the orders that had waited as long at the same node, half were ready by `around`, nine
+    in ten by `by`."""
+
+    around: Instant
+    by: Instant
+    based_on: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """For each node, sorted: milliseconds from its beginning until the card was ready."""
+
+    until_ready: Sequence[Sequence[int]] = field(default_factory=lambda: [[] for _ in NODES])
+
+    @classmethod
+    def measured(cls, rows: Iterable[Row]) -> "Waits":
+        times: dict[int, list[Instant]] = {}
+        for row in rows:
+            times.setdefault(row["id"], [row["created_at"]]).append(row["at"])
+        waits: Mapping[int, list[int]] = defaultdict(list)
+        for begun, *done in times.values():
+            # Orders that were taken over from elsewhere began before they were entered here.
+            if len(done) == len(NODES) and begun <= min(done):
+                for position in range(len(NODES)):
+                    waits[position].append(max(done) - max([begun, *done[:position]]))
+        return cls([sorted(waits[position]) for position in range(len(NODES))])
+
+    def estimate(self, order: ProductionOrder, now: Instant) -> Estimate | None:
+        """None for a card that is ready, for a node that failed, and while too little is known."""
+        current = order.current
+        if current is None or current.result is NodeResult.FAILED:
+            return None
+        earlier = order.nodes[: current.node.position - 1]
+        begun = max([order.created_at, *(state.at or 0 for state in earlier)])
+        waited = now - begun
+        longer = [wait for wait in self.until_ready[current.node.position - 1] if wait > waited]
+        if len(longer) < LEAST_ORDERS:
+            return None
+        return Estimate(
+            around=begun + longer[len(longer) // 2],
+            by=begun + longer[len(longer) * 9 // 10],
+            based_on=len(longer),
+        )
+
+
+class ProductionHistory:
+    """Reads the history once an hour, when somebody asks."""
+
+    def __init__(self, database: Database, clock: Callable[[], Instant]) -> None:
+        self._database = database
+        self._clock = clock
+        self._waits = Waits()
+        self._read_at: Instant | None = None
+        self._reading = asyncio.Lock()
+
+    async def estimate(self, order: ProductionOrder) -> Estimate | None:
+        now = self._clock()
+        if not self._is_fresh(now):
+            async with self._reading:
+                if not self._is_fresh(now):
+                    self._waits = Waits.measured(await self._database.fetch(_COMPLETED))
+                    self._read_at = now
+        return self._waits.estimate(order, now)
+
+    def _is_fresh(self, now: Instant) -> bool:
+        return self._read_at is not None and 0 <= now - self._read_at < KEPT_FOR

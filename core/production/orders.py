@@ -1,0 +1,559 @@
+"""The making of a card: an order with the guide's six nodes, reported by the card issuer."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    select,
+    text,
+    update,
+)
+
+from core.applications import Application, ApplicationKind, application_columns, applications_table
+from core.citizens import Person, citizens_table
+from core.citizens import citizens as people
+from core.crypto import Sealed, Vault
+from core.db import (
+    Id,
+    Query,
+    Reader,
+    Row,
+    Transaction,
+    any_of,
+    fetch_any,
+    insert_into,
+    json_arrays,
+    metadata,
+)
+from core.kernel.clock import Instant
+from core.kernel.confirmation import CONFIRMATIONS, Confirmation
+from core.kernel.ids import new_id
+from core.kernel.masking import without_numbers
+from core.kernel.refusals import Text
+
+production_orders_table = Table(
+    "production_orders",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("application_id", BigInteger, ForeignKey("applications.id"), nullable=False),
+    Column("bank_code", String(32), nullable=False),
+    Column("outlet_code", String(32), nullable=False),
+    Column("batch_number", String(64)),
+    Column("card_number", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
+    Index("ix_production_orders_citizen_id", "citizen_id"),
+    Index("uq_production_orders_application_id", "application_id", unique=True),
+)
+
+production_nodes_table = Table(
+    "production_nodes",
+    metadata,
+    Column(
+        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
+    ),
+    Column("node", SmallInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("result", String(12), nullable=False),
+    Column("at", BigInteger),
+    Column("reason", String(200)),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Index(
+        "ix_production_nodes_ready",
+        "at",
+        sqlite_where=text("node = 6 AND result = 'DONE'"),
+        postgresql_where=text("node = 6 AND result = 'DONE'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+production_changes_table = Table(
+    "production_changes",
+    metadata,
+    Column(
+        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
+    ),
+    Column("revision", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("node", SmallInteger, nullable=False),
+    Column("result", String(12), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason", String(200)),
+    sqlite_with_rowid=False,
+)
+
+
+class ProductionNode(StrEnum):
+    INTAKE = "INTAKE"
+    BANK_ACCOUNT = "BANK_ACCOUNT"
+    MANUFACTURE = "MANUFACTURE"
+    KEY_LOADING = "KEY_LOADING"
+    STOCK_TRANSFER = "STOCK_TRANSFER"
+    READY_FOR_PICKUP = "READY_FOR_PICKUP"
+
+    @property
+    def position(self) -> int:
+        return NODES.index(self) + 1
+
+
+NODES: Sequence[ProductionNode] = tuple(ProductionNode)
+
+NODE_NAMES = {
+    ProductionNode.INTAKE: Text("采集信息受理", "Intake"),
+    ProductionNode.BANK_ACCOUNT: Text("银行开户", "Bank account"),
+    ProductionNode.MANUFACTURE: Text("卡商制卡", "Manufacture"),
+    ProductionNode.KEY_LOADING: Text("密钥加载", "Key loading"),
+    ProductionNode.STOCK_TRANSFER: Text("卡库存转移", "Stock transfer"),
+    ProductionNode.READY_FOR_PICKUP: Text("可领卡", "Ready for pickup"),
+}
+
+
+class NodeResult(StrEnum):
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+NODE_RESULTS: dict[str, NodeResult] = {result.value: result for result in NodeResult}
+"""By what stands in a row."""
+
+RESULT_NAMES = {
+    NodeResult.PENDING: Text("未开始", "Not started"),
+    NodeResult.IN_PROGRESS: Text("办理中", "In progress"),
+    NodeResult.DONE: Text("已完成", "Done"),
+    NodeResult.FAILED: Text("未通过", "Failed"),
+}
+
+
+class NodeState(Struct, frozen=True):
+    node: ProductionNode
+    result: NodeResult
+    at: Instant | None
+    reason: str | None
+    revision: int = 0
+
+
+class Position(NamedTuple):
+    """How far a watcher has seen: an order, and how many results were reported for it."""
+
+    order_id: int
+    revision: int
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.order_id}.{self.revision}"
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> "Position | None":
+        """None for what is not a cursor."""
+        parts = cursor.split(".")
+        if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+            return None
+        return cls(*map(int, parts)) if len(cursor) < 40 else None
+
+
+class Standing(NamedTuple):
+    """All of an order whose change a watcher is told of."""
+
+    position: Position
+    confirmation: Confirmation
+
+
+class ProductionOrder(Struct, frozen=True):
+    id: int
+    citizen_id: int
+    application: Application
+    bank_code: str
+    batch_number: str | None
+    card_number: Sealed | None
+    created_at: Instant
+    nodes: tuple[NodeState, ...]
+    confirmation: Confirmation = Confirmation.CONFIRMED
+
+    @property
+    def ready(self) -> bool:
+        return self.nodes[-1].result is NodeResult.DONE
+
+    @property
+    def position(self) -> Position:
+        return Position(self.id, max(state.revision for state in self.nodes))
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.position, self.confirmation)
+
+    @property
+    def current(self) -> NodeState | None:
+        """The first node that is not done; None once the card is ready."""
+        return next((state for state in self.nodes if state.result is not NodeResult.DONE), None)
+
+    def state_of(self, node: ProductionNode) -> NodeState:
+        return self.nodes[node.position - 1]
+
+
+class Progress(Struct, frozen=True):
+    """An order with the person it is for."""
+
+    citizen: Person
+    order: ProductionOrder
+
+
+_HEAD_COLUMNS = [
+    *(
+        production_orders_table.c[name].label(f"order_{name}")
+        for name in (
+            "id",
+            "citizen_id",
+            "bank_code",
+            "batch_number",
+            "card_number",
+            "created_at",
+            "confirmation",
+        )
+    ),
+    *application_columns("application_"),
+]
+_ORDER_COLUMNS = [
+    *_HEAD_COLUMNS,
+    production_nodes_table.c.node,
+    production_nodes_table.c.result,
+    production_nodes_table.c.at,
+    production_nodes_table.c.reason,
+    production_nodes_table.c.revision,
+]
+_JOINED = production_orders_table.join(
+    applications_table, applications_table.c.id == production_orders_table.c.application_id
+).join(production_nodes_table, production_nodes_table.c.order_id == production_orders_table.c.id)
+PROGRESS_COLUMNS = (
+    *_HEAD_COLUMNS,
+    *people.person_columns("citizen_"),
+    select(
+        json_arrays(
+            production_nodes_table.c.node,
+            production_nodes_table.c.result,
+            production_nodes_table.c.at,
+            production_nodes_table.c.reason,
+            production_nodes_table.c.revision,
+        )
+    )
+    .where(production_nodes_table.c.order_id == production_orders_table.c.id)
+    .scalar_subquery()
+    .label("nodes"),
+)
+"""The nodes come as one value: six rows would each repeat the order and the person."""
+
+
+def newest_of(citizen_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Whether it is the person's newest order."""
+    others = production_orders_table.alias("others")
+    newest = select(func.max(others.c.id)).where(others.c.citizen_id == citizen_id)
+    return production_orders_table.c.id == newest.scalar_subquery()
+
+
+OF_CITIZEN = Query(
+    select(*PROGRESS_COLUMNS)
+    .select_from(
+        production_orders_table.join(
+            applications_table, applications_table.c.id == production_orders_table.c.application_id
+        ).join(citizens_table, citizens_table.c.id == production_orders_table.c.citizen_id)
+    )
+    .where(newest_of(bindparam("citizen_id", type_=BigInteger)))
+)
+_BY_NUMBER = Query(
+    select(*_ORDER_COLUMNS)
+    .select_from(_JOINED)
+    .where(applications_table.c.number == bindparam("number"))
+    .order_by(production_nodes_table.c.node)
+)
+_OF_PERSONS = Query(
+    select(*_ORDER_COLUMNS)
+    .select_from(_JOINED)
+    .where(any_of(production_orders_table.c.citizen_id))
+    .order_by(production_orders_table.c.id, production_nodes_table.c.node)
+)
+_OWNER = Query(
+    select(applications_table.c.citizen_id).where(
+        applications_table.c.number == bindparam("number")
+    )
+)
+_INSERT_ORDER = insert_into(production_orders_table)
+_INSERT_NODE = insert_into(production_nodes_table)
+_siblings = production_nodes_table.alias("siblings")
+_next_revision = (
+    select(func.max(_siblings.c.revision) + 1)
+    .where(_siblings.c.order_id == bindparam("order"))
+    .scalar_subquery()
+)
+_SET_NODE = Query(
+    update(production_nodes_table)
+    .where(
+        and_(
+            production_nodes_table.c.order_id == bindparam("order"),
+            production_nodes_table.c.node == bindparam("position"),
+        )
+    )
+    .values(
+        result=bindparam("new_result"),
+        at=bindparam("finished_at"),
+        reason=bindparam("why"),
+        revision=_next_revision,
+    )
+    .returning(production_nodes_table.c.revision)
+)
+_START_NODE = Query(
+    update(production_nodes_table)
+    .where(
+        and_(
+            production_nodes_table.c.order_id == bindparam("order"),
+            production_nodes_table.c.node == bindparam("position"),
+        )
+    )
+    .values(result=bindparam("new_result"))
+)
+_NOTE_CHANGE = insert_into(production_changes_table)
+_SET_CARD = Query(
+    update(production_orders_table)
+    .where(production_orders_table.c.id == bindparam("order"))
+    .values(batch_number=bindparam("batch"), card_number=bindparam("number"))
+)
+
+_CONFIRM = Query(
+    update(production_orders_table)
+    .where(production_orders_table.c.id == bindparam("order"))
+    .values(confirmation=bindparam("known"))
+)
+
+
+async def place(
+    db: Transaction,
+    now: Instant,
+    *,
+    citizen_id: int,
+    application: Application,
+    bank_code: str,
+    outlet_code: str,
+    confirmation: Confirmation = Confirmation.CONFIRMED,
+) -> ProductionOrder:
+    order_id = new_id(now)
+    await db.fetch(
+        _INSERT_ORDER,
+        id=order_id,
+        citizen_id=citizen_id,
+        application_id=application.id,
+        bank_code=bank_code,
+        outlet_code=outlet_code,
+        batch_number=None,
+        card_number=None,
+        created_at=now,
+        confirmation=confirmation.value,
+    )
+    for node in NODES:
+        await db.fetch(
+            _INSERT_NODE,
+            order_id=order_id,
+            node=node.position,
+            result=_first_result(node).value,
+            at=None,
+            reason=None,
+            revision=0,
+        )
+    return ProductionOrder(
+        id=order_id,
+        citizen_id=citizen_id,
+        application=application,
+        bank_code=bank_code,
+        batch_number=None,
+        card_number=None,
+        created_at=now,
+        nodes=tuple(NodeState(node, _first_result(node), None, None) for node in NODES),
+        confirmation=confirmation,
+    )
+
+
+async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress | None:
+    row = await db.fetch_one(OF_CITIZEN, citizen_id=citizen_id)
+    if row is None:
+        return None
+    nodes = [
+        NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision)
+        for node, result, at, reason, revision in sorted(_NODES.decode(row["nodes"]))
+    ]
+    order = _order(row, vault, nodes)
+    return Progress(people.person_of(row, vault, "citizen_"), order)
+
+
+async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:
+    rows = await db.fetch(_BY_NUMBER, number=application_number)
+    return _order_from(rows, vault) if rows else None
+
+
+async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[ProductionOrder]:
+    """All orders of these persons, older ones first."""
+    rows = await fetch_any(db, _OF_PERSONS, persons)
+    return [
+        _order_from(list(own), vault) for _, own in groupby(rows, key=lambda row: row["order_id"])
+    ]
+
+
+async def owner_of(db: Reader, application_number: str) -> int | None:
+    row = await db.fetch_one(_OWNER, number=application_number)
+    return None if row is None else int(row["citizen_id"])
+
+
+async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
+    await db.fetch(_CONFIRM, order=order_id, known=known.value)
+
+
+async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
+    """Without a time the node has only begun. What has one was reported: it is kept as a change.
+
+    A reason is kept without anything that could be somebody's number.
+    """
+    key = {"order": order_id, "position": state.node.position, "new_result": state.result.value}
+    if state.at is None:
+        await db.fetch(_START_NODE, **key)
+        return
+    reason = None if state.reason is None else without_numbers(state.reason)
+    row = await db.fetch_one(_SET_NODE, **key, finished_at=state.at, why=reason)
+    assert row is not None
+    await db.fetch(
+        _NOTE_CHANGE,
+        order_id=order_id,
+        revision=row["revision"],
+        node=state.node.position,
+        result=state.result.value,
+        at=state.at,
+        reason=reason,
+    )
+
+
+_WRITE_NODE = Query(
+    update(production_nodes_table)
+    .where(
+        and_(
+            production_nodes_table.c.order_id == bindparam("order"),
+            production_nodes_table.c.node == bindparam("position"),
+        )
+    )
+    .values(
+        result=bindparam("new_result"),
+        at=bindparam("finished_at"),
+        reason=bindparam("why"),
+        revision=bindparam("new_revision"),
+    )
+)
+
+
+async def set_nodes(
+    db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
+) -> None:
+    """As `set_node` for many orders at once, as they were read under their owners' locks."""
+    written, noted = [], []
+    for order, states in changes:
+        revision = order.position.revision
+        for state in states:
+            stored, reason = order.state_of(state.node), state.reason
+            reason = None if reason is None else without_numbers(reason)
+            row = {"node": state.node.position, "result": state.result.value, "at": state.at}
+            if state.at is not None:
+                revision += 1
+                noted.append(row | {"order_id": order.id, "revision": revision, "reason": reason})
+            written.append(
+                {
+                    "order": order.id,
+                    "position": row["node"],
+                    "new_result": row["result"],
+                    "finished_at": state.at,
+                    "why": reason,
+                    "new_revision": stored.revision if state.at is None else revision,
+                }
+            )
+    if written:
+        await db.execute_many(_WRITE_NODE, written)
+    if noted:
+        await db.execute_many(_NOTE_CHANGE, noted)
+
+
+async def set_cards(
+    db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
+) -> None:
+    """Order, batch number and card number of many at once."""
+    rows = [
+        {
+            "order": order,
+            "batch": batch,
+            "number": number and vault.seal(number, "production_orders.card_number", order),
+        }
+        for order, batch, number in numbers
+    ]
+    if rows:
+        await db.execute_many(_SET_CARD, rows)
+
+
+async def set_card(
+    db: Transaction, vault: Vault, order_id: int, batch_number: str | None, number: str | None
+) -> None:
+    sealed = vault.seal(number, "production_orders.card_number", order_id) if number else None
+    await db.fetch(_SET_CARD, order=order_id, batch=batch_number, number=sealed)
+
+
+def _first_result(node: ProductionNode) -> NodeResult:
+    return NodeResult.IN_PROGRESS if node is ProductionNode.INTAKE else NodeResult.PENDING
+
+
+_NODES = msgspec.json.Decoder(list[tuple[int, str, Instant | None, str | None, int]])
+
+
+def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
+    nodes = [
+        NodeState(
+            NODES[row["node"] - 1],
+            NODE_RESULTS[row["result"]],
+            row["at"],
+            row["reason"],
+            row["revision"],
+        )
+        for row in rows
+    ]
+    return _order(rows[0], vault, nodes)
+
+
+def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOrder:
+    order_id: int = first["order_id"]
+    number = first["order_card_number"]
+    return ProductionOrder(
+        id=order_id,
+        citizen_id=first["order_citizen_id"],
+        application=Application.from_row(first, "application_"),
+        bank_code=first["order_bank_code"],
+        batch_number=first["order_batch_number"],
+        card_number=None
+        if number is None
+        else Sealed(vault, number, "production_orders.card_number", order_id),
+        created_at=first["order_created_at"],
+        nodes=tuple(nodes),
+        confirmation=CONFIRMATIONS[first["order_confirmation"]],
+    )
+
+
+KIND_NAMES = {
+    ApplicationKind.APPLY: Text("申办", "first card"),
+    ApplicationKind.REISSUE: Text("补卡", "reissue"),
+}

@@ -1,0 +1,129 @@
+"""The receipt (受理回执) of an application: what it says, with every number masked.
+
+It is put together anew whenever it is asked for, from the application as it was accepted.
+"""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import bindparam, func, select
+
+from core.applications import Application, ApplicationKind, applications_table
+from core.citizens import Citizen, citizens_table
+from core.crypto import Vault
+from core.db import Query, Reader
+from core.kernel.clock import CHINA, moment
+from core.kernel.masking import mask_name, mask_number, mask_phone
+from core.production.orders import production_orders_table
+from core.reference import Reference
+
+_newest = (
+    select(func.max(applications_table.c.id))
+    .where(applications_table.c.citizen_id == bindparam("citizen_id"))
+    .scalar_subquery()
+)
+_NEWEST = Query(select(applications_table).where(applications_table.c.id == _newest))
+_BY_ID = Query(
+    select(
+        *(column.label(f"application_{column.name}") for column in applications_table.c),
+        *(column.label(f"citizen_{column.name}") for column in citizens_table.c),
+        production_orders_table.c.bank_code,
+        production_orders_table.c.outlet_code,
+    )
+    .select_from(
+        applications_table.join(
+            citizens_table, citizens_table.c.id == applications_table.c.citizen_id
+        ).join(
+            production_orders_table,
+            production_orders_table.c.application_id == applications_table.c.id,
+        )
+    )
+    .where(applications_table.c.id == bindparam("application_id"))
+)
+
+_TITLES = {
+    ApplicationKind.APPLY: "社会保障卡申办受理回执",
+    ApplicationKind.REISSUE: "社会保障卡补卡受理回执",
+}
+_ENGLISH_TITLES = {
+    ApplicationKind.APPLY: "Receipt: application for a social security card",
+    ApplicationKind.REISSUE: "Receipt: reissue of a social security card",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A label in both languages and its value."""
+
+    label: str
+    english: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """As printed. `progress_url` is what the QR code leads to, `owner` the citizen's id."""
+
+    number: str
+    title: str
+    english_title: str
+    lines: tuple[Line, ...]
+    progress_url: str
+    owner: int = 0
+
+
+async def newest_application(db: Reader, citizen_id: int) -> Application | None:
+    row = await db.fetch_one(_NEWEST, citizen_id=citizen_id)
+    return None if row is None else Application.from_row(row)
+
+
+async def receipt_of(
+    db: Reader, vault: Vault, reference: Reference, application_id: int, progress_url: str
+) -> Receipt | None:
+    """`{number}` in the address stands for the application number."""
+    row = await db.fetch_one(_BY_ID, application_id=application_id)
+    if row is None:
+        return None
+    application = Application.from_row(row, "application_")
+    return Receipt(
+        number=application.number,
+        title=_TITLES[application.kind],
+        english_title=_ENGLISH_TITLES[application.kind],
+        lines=(
+            Line("申请编号", "Application number", application.number),
+            Line(
+                "受理时间",
+                "Accepted at",
+                f"{moment(application.created_at).astimezone(CHINA):%Y-%m-%d %H:%M:%S}（北京时间）",
+            ),
+            *_person(Citizen.from_row(row, vault, "citizen_")),
+            *_pickup(reference, row["bank_code"], row["outlet_code"]),
+        ),
+        progress_url=progress_url.replace("{number}", application.number),
+        owner=row["citizen_id"],
+    )
+
+
+def _person(citizen: Citizen) -> tuple[Line, ...]:
+    phone = "" if citizen.phone is None else mask_phone(citizen.phone.reveal())
+    number = citizen.social_security_number.reveal()
+    return (
+        Line("姓名", "Name", mask_name(citizen.name.reveal())),
+        Line("社会保障号码", "Social security number", mask_number(number)),
+        Line("手机号码", "Phone", phone),
+    )
+
+
+def _pickup(reference: Reference, bank_code: str, outlet_code: str) -> tuple[Line, ...]:
+    """Codes stand for themselves once the reference data no longer holds them."""
+    bank, outlet = reference.bank(bank_code), reference.outlet(outlet_code)
+    bank_line = Line("开户银行", "Bank", bank_code if bank is None else bank.name)
+    if outlet is None:
+        return (bank_line, Line("领卡网点", "Pickup outlet", outlet_code))
+    district = reference.districts.get(outlet.district_code)
+    return (
+        bank_line,
+        Line("领卡方式", "Pickup method", "服务网点"),
+        Line("领卡区县", "Pickup district", "" if district is None else district.name),
+        Line("领卡网点", "Pickup outlet", outlet.name),
+        Line("网点地址", "Address", outlet.address),
+    )

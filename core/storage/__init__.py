@@ -1,0 +1,25 @@
+"""Object storage for pictures, and uploads that can be resumed."""
+
+from core.storage import pictures, resumable_uploads
+from core.storage.objects import Objects, ObjectsUnavailable
+from core.storage.pictures import Picture, PictureKind, pictures_table
+from core.storage.resumable_uploads import (
+    KEPT_FOR,
+    PART_BYTES,
+    ResumableUpload,
+    resumable_uploads_table,
+)
+
+__all__ = [
+    "KEPT_FOR",
+    "PART_BYTES",
+    "Objects",
+    "ObjectsUnavailable",
+    "Picture",
+    "PictureKind",
+    "ResumableUpload",
+    "pictures",
+    "pictures_table",
+    "resumable_uploads",
+    "resumable_uploads_table",
+]

@@ -1,0 +1,84 @@
+"""Taking a picture in: processed apart from the server, then kept sealed, or refused with the reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from core.imaging import PictureTrouble, StudioBusy, Verdict
+from core.kernel.refusals import (
+    FileTooLarge,
+    ImageTooLarge,
+    ImageTooSmall,
+    Refusal,
+    TryAgainLater,
+    UnreadableImage,
+)
+from core.storage import ObjectsUnavailable
+from core.unit_of_work.unit import Errand
+
+_BUSY_SECONDS = 10
+
+
+class Reviewed(Protocol):
+    """A worker's answer about a picture, as in `core/imaging/processing.py`."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def least(self) -> tuple[int, int]: ...
+    @property
+    def most(self) -> int: ...
+
+
+P = TypeVar("P", bound=Reviewed)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    object_name: str = field(repr=False)
+    size: int
+
+
+async def process(errand: Errand, data: bytes, work: Callable[..., P], *options: object) -> P:
+    """What a worker makes of the file; refuses one that it can make nothing of."""
+    _ = errand.citizen_id
+    most = errand.tools.settings.max_upload_bytes
+    if len(data) > most:
+        raise FileTooLarge(field="file", most=most // 1_048_576)
+    try:
+        processed = await errand.tools.studio.run(work, data, *options)
+    except PictureTrouble as error:
+        raise UnreadableImage(field="file") from error
+    except StudioBusy as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+    if processed.verdict is not Verdict.ACCEPTED:
+        raise _refusal(processed)
+    return processed
+
+
+async def store(errand: Errand, data: bytes) -> KeptPicture:
+    try:
+        name = await errand.tools.objects.put(data, errand.citizen_id, errand.now)
+    except ObjectsUnavailable as error:
+        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+    return KeptPicture(name, len(data))
+
+
+def _refusal(processed: Reviewed) -> Refusal:
+    if processed.verdict is Verdict.TOO_SMALL:
+        return ImageTooSmall(
+            field="file",
+            width=processed.width,
+            height=processed.height,
+            least_width=processed.least[0],
+            least_height=processed.least[1],
+        )
+    if processed.verdict is Verdict.TOO_MANY_PIXELS:
+        return ImageTooLarge(
+            field="file", width=processed.width, height=processed.height, most=processed.most
+        )
+    return UnreadableImage(field="file")

@@ -1,0 +1,224 @@
+"""Ping An 城市一账通.
+
+MODELLED: no specification of this app is public. The calls follow public integrations with
+the same company's smart-city platform; what those do not show is marked where it stands.
+Before going live, compare every constant below with the operator's contract.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import httpx
+
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import MINUTE, Instant
+from core.kernel.refusals import RealNameRequired, Text
+from core.kernel.settings import Settings
+from gateway.channels.contract import Channel, EntryStep, Identity, Message
+from gateway.channels.ping_an.signers import Signer, build_signer
+from gateway.channels.platform_client import (
+    AppToken,
+    Connection,
+    Issued,
+    PlatformRefused,
+    Reply,
+    ReplyPart,
+    part,
+    token_store,
+)
+
+R = TypeVar("R", bound=ReplyPart)
+
+ROOT = "/openPlatform"
+REAL_NAMED = frozenset({"1", "true"})
+"""Modelled: values of `realNameStatus` for a person whose name was verified."""
+RESIDENT_ID = frozenset({"1", "01"})
+"""Modelled: values of `cardType` for a resident ID card."""
+VERIFIED = frozenset({"1", "true"})
+"""Modelled: values of `verifyResult` for a genuine request code."""
+YOUNG_TOKEN = MINUTE
+MOBILE = re.compile(r"1[0-9]{10}")
+
+
+class _InitCode(ReplyPart, frozen=True, rename="camel"):
+    init_code: str
+
+
+class _AuthCode(ReplyPart, frozen=True, rename="camel"):
+    auth_code: str
+
+
+class _AccessToken(ReplyPart, frozen=True, rename="camel"):
+    access_token: str
+    expires_in: int
+
+
+class _RequestChecked(ReplyPart, frozen=True, rename="camel"):
+    verify_result: str | int | bool
+    expires_in: int
+    user_access_token: str = ""
+
+
+class _UserInfo(ReplyPart, frozen=True, rename="camel"):
+    open_id: str
+    real_name_status: str | int | bool = ""
+    card_type: str | int = ""
+    user_name: str = ""
+    idcard: str = ""
+    mobile_no: str = ""
+
+
+class _MessageTaken(ReplyPart, frozen=True, rename="camel"):
+    message_id: str
+
+
+class PingAn(Channel):
+    id = ChannelId.PING_AN
+    name = Text("中国平安“城市一账通”APP", "Ping An app 城市一账通")
+    app_name = Text("城市一账通", "the Ping An app 城市一账通")
+    entry_steps = (
+        EntryStep(
+            1,
+            Text("第一步", "Step 1"),
+            Text('下载"城市一账通"并安装', "Download and install the Ping An app 城市一账通"),
+        ),
+        EntryStep(
+            2,
+            Text("第二步", "Step 2"),
+            Text('首页服务大厅选择点击"社保卡服务"', "Home page, 服务大厅: choose 社保卡服务"),
+        ),
+    )
+    level = RealNameLevel.PLATFORM
+    uses_state = False
+
+    def __init__(
+        self, settings: Settings, http: httpx.AsyncClient, *, signer: Signer | None = None
+    ) -> None:
+        super().__init__(settings, http)
+        self._platform = Connection(http, settings.ping_an_url, self.app_name)
+        self._signer = signer or build_signer(settings)
+        self._token = AppToken(
+            self._fetch_token, token_store(settings, "ping-an", settings.ping_an_app_id)
+        )
+
+    def authorize_url(self, redirect_uri: str, state: str) -> None:
+        """None: the app asks the citizen over its bridge, not on a page."""
+        return None
+
+    async def bridge(self, page_url: str, now: Instant) -> dict[str, str]:
+        """The `initCode` that the page passes to `sc.config` before it calls `sc.userAuth`."""
+        body = self._signer.body(now)
+        try:
+            reply = await self._post("/initCode/getInitCode.do", body, now, _InitCode)
+        except PlatformRefused as refusal:
+            raise self._platform.refused("getInitCode", refusal) from refusal
+        return {"appId": self._settings.ping_an_app_id, "initCode": reply.init_code}
+
+    async def identify(self, credential: str, now: Instant) -> Identity:
+        """`credential` is the `requestCode`; the page's own word for the openId is not asked."""
+        checked = await self._check_request_code(self._sent_by_app(credential), now)
+        if not (_says(checked.verify_result, VERIFIED) and checked.user_access_token):
+            raise self._sign_in_expired()
+        user = await self._user_info(checked.user_access_token, now)
+        real_named = _says(user.real_name_status, REAL_NAMED)
+        if not (real_named and _says(user.card_type, RESIDENT_ID)):
+            raise RealNameRequired(app=self.app_name)
+        if not (user.user_name and user.idcard):
+            raise RealNameRequired(app=self.app_name)
+        return Identity(
+            account=user.open_id,
+            level=RealNameLevel.PLATFORM,
+            lifetime_seconds=checked.expires_in,
+            name=user.user_name,
+            social_security_number=user.idcard.upper(),
+            phone=user.mobile_no if MOBILE.fullmatch(user.mobile_no) else None,
+        )
+
+    async def send(self, account: str, message: Message, now: Instant) -> str:
+        """Modelled: the body of this call is not public."""
+        token = await self._token.current(now)
+        body = {
+            "appId": self._settings.ping_an_app_id,
+            "accessToken": token,
+            "openId": account,
+            "templateId": message.template_id,
+            "content": message.text,
+            "url": message.url,
+        }
+        try:
+            taken = await self._post(
+                "/message/sendMessage.do", body, now, _MessageTaken, repeatable=False
+            )
+        except PlatformRefused as refusal:
+            raise self._platform.refused("sendMessage", refusal) from refusal
+        return taken.message_id
+
+    async def _check_request_code(self, code: str, now: Instant) -> _RequestChecked:
+        """The platform's code for a stale access token is not public.
+
+        So a refusal under a token that is not young is tried once more under a new one.
+        """
+
+        async def call(token: str) -> _RequestChecked:
+            body = {
+                "appId": self._settings.ping_an_app_id,
+                "requestCode": code,
+                "accessToken": token,
+            }
+            return await self._post(
+                "/request/checkRequestCode.do", body, now, _RequestChecked, repeatable=False
+            )
+
+        try:
+            return await self._token.use(
+                call, now, stale=lambda _: self._token.is_older_than(YOUNG_TOKEN, now)
+            )
+        except PlatformRefused as refusal:
+            raise self._sign_in_expired() from refusal
+
+    async def _user_info(self, user_access_token: str, now: Instant) -> _UserInfo:
+        body = self._signer.about_user(user_access_token, now)
+        try:
+            return await self._post("/userInfo/getUserInfo.do", body, now, _UserInfo)
+        except PlatformRefused as refusal:
+            raise self._platform.refused("getUserInfo", refusal) from refusal
+
+    async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
+        """Every call answers with another token, so nothing need be demanded."""
+        try:
+            auth = await self._post(
+                "/authCode/getAuthCode.do", self._signer.body(now), now, _AuthCode
+            )
+            body = {"appId": self._settings.ping_an_app_id, "authCode": auth.auth_code}
+            token = await self._post(
+                "/accessToken/getAccessToken.do", body, now, _AccessToken, repeatable=False
+            )
+        except PlatformRefused as refusal:
+            raise self._platform.refused("getAccessToken", refusal) from refusal
+        return Issued(token.access_token, token.expires_in)
+
+    async def _post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        now: Instant,
+        kind: type[R],
+        *,
+        repeatable: bool = True,
+    ) -> R:
+        return await self._platform.post(
+            ROOT + path, body, now, self._reader(kind), repeatable=repeatable
+        )
+
+    def _reader(self, kind: type[R]) -> Callable[[Reply], R]:
+        def read(reply: Reply) -> R:
+            if not self._signer.accepted(reply):
+                raise PlatformRefused(str(reply.get("code")))
+            return part(kind, reply.get("data"))
+
+        return read
+
+
+def _says(flag: str | int | bool, meaning: frozenset[str]) -> bool:
+    return str(flag).lower() in meaning

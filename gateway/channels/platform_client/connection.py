@@ -1,0 +1,198 @@
+"""The wire to one platform: time-outs, repeats, the breaker, and errors in our own terms.
+
+A platform that hangs holds at most its own `SLOTS` of the shared client's connections, so it
+cannot slow the others.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias, TypeVar
+
+import httpx
+import orjson
+import structlog
+
+from core.kernel.clock import Instant, seconds_until
+from core.kernel.refusals import ChannelUnavailable, Refusal, Text
+from gateway.channels.platform_client.breaker import (
+    Breaker,
+    CircuitOpen,
+    NothingDone,
+    PlatformFailed,
+    PlatformRefused,
+)
+
+T = TypeVar("T")
+Reply: TypeAlias = dict[str, Any]
+
+CONNECT_SECONDS = 2.0
+TOTAL_SECONDS = 5.0
+QUEUE_SECONDS = 1.0
+"""The longest wait for a slot: those turned away leave one by one, not all at the time-out."""
+SLOTS = 24
+ATTEMPTS = 2
+MOST_BYTES = 1_048_576
+WAIT_SECONDS = 5
+"""What a citizen is asked to wait after a single failure."""
+
+_TIMEOUT = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
+_log = structlog.get_logger("gateway.channels")
+
+
+class _WithoutQuery(logging.Filter):
+    """httpx logs every address, and WeChat's protocol puts secrets and codes into the query."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(_bare(arg) for arg in record.args)
+        return True
+
+
+def _bare(arg: object) -> object:
+    return arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg
+
+
+logging.getLogger("httpx").addFilter(_WithoutQuery())
+
+
+class Connection:
+    def __init__(self, http: httpx.AsyncClient, base_url: str, app_name: Text) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._app_name = app_name
+        self._breaker = Breaker()
+        self._slots = asyncio.Semaphore(SLOTS)
+
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        now: Instant,
+        read: Callable[[Reply], T],
+        *,
+        repeatable: bool,
+    ) -> T:
+        """`read` makes sense of a reply; it raises `PlatformFailed` or `PlatformRefused`.
+
+        `repeatable` says that asking twice does no more than asking once. Raises
+        `ChannelUnavailable`, or the `PlatformRefused` of `read`.
+        """
+        request = self._http.build_request(
+            "GET", self._base_url + path, params=query, timeout=_TIMEOUT
+        )
+        return await self._call(path, request, now, read, repeatable)
+
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        now: Instant,
+        read: Callable[[Reply], T],
+        *,
+        repeatable: bool,
+        query: Mapping[str, str] | None = None,
+    ) -> T:
+        """As `get`, with a JSON body in raw UTF-8: WeChat stores `\\u` escapes as they come."""
+        request = self._http.build_request(
+            "POST",
+            self._base_url + path,
+            params=query,
+            content=orjson.dumps(body),
+            headers={"Content-Type": "application/json; charset=utf-8"},
+            timeout=_TIMEOUT,
+        )
+        return await self._call(path, request, now, read, repeatable)
+
+    def refused(self, call: str, refusal: PlatformRefused, wait: int = WAIT_SECONDS) -> Refusal:
+        """For a refusal that a citizen can do nothing about: the operator finds the code logged."""
+        _log.error("platform refused", app=self._app_name.en, call=call, code=refusal.code)
+        return self._unavailable(wait)
+
+    async def _call(
+        self,
+        path: str,
+        request: httpx.Request,
+        now: Instant,
+        read: Callable[[Reply], T],
+        repeatable: bool,
+    ) -> T:
+        with self._explained(path, now):
+            self._breaker.check(now)
+            started = asyncio.get_running_loop().time()
+            await _in_time(self._slots.acquire(), started + QUEUE_SECONDS)
+            try:
+                with self._breaker.passage(now):
+                    return await _in_time(
+                        self._attempts(request, read, repeatable), started + TOTAL_SECONDS
+                    )
+            finally:
+                self._slots.release()
+
+    async def _attempts(
+        self, request: httpx.Request, read: Callable[[Reply], T], repeatable: bool
+    ) -> T:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return read(await self._once(request))
+            except PlatformFailed as failure:
+                if not (repeatable or isinstance(failure, NothingDone)):
+                    raise
+            await asyncio.sleep(0.05 + secrets.randbelow(200) / 1000)
+        return read(await self._once(request))
+
+    async def _once(self, request: httpx.Request) -> Reply:
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                return _json(response.status_code, await _body(response))
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as cause:
+            raise NothingDone(type(cause).__name__) from cause
+        except httpx.HTTPError as cause:
+            raise PlatformFailed(type(cause).__name__) from cause
+
+    @contextmanager
+    def _explained(self, path: str, now: Instant) -> Iterator[None]:
+        try:
+            yield
+        except CircuitOpen as cause:
+            raise self._unavailable(max(1, seconds_until(cause.until, now))) from cause
+        except PlatformFailed as cause:
+            _log.warning("platform failed", app=self._app_name.en, call=path, reason=str(cause))
+            raise self._unavailable(WAIT_SECONDS) from cause
+
+    def _unavailable(self, wait: int) -> ChannelUnavailable:
+        return ChannelUnavailable(app=self._app_name, wait=wait, retry_after=wait)
+
+
+async def _in_time(work: Awaitable[T], deadline: float) -> T:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError as cause:
+        raise PlatformFailed("time-out") from cause
+
+
+async def _body(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise PlatformFailed("reply too large")
+    return bytes(body)
+
+
+def _json(status: int, body: bytes) -> Reply:
+    if status != httpx.codes.OK:
+        raise PlatformFailed(f"HTTP {status}")
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError as cause:
+        raise PlatformFailed("not JSON") from cause
+    if not isinstance(reply, dict):
+        raise PlatformFailed("not a JSON object")
+    return reply

@@ -1,0 +1,12 @@
+"""A platform's access token, as workers share it."""
+
+from dataclasses import dataclass, field
+
+from core.kernel.clock import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class KeptToken:
+    value: str = field(repr=False)
+    fetched_at: Instant
+    fresh_until: Instant

@@ -1,0 +1,34 @@
+"""Where a platform may send the citizen back to."""
+
+import re
+from urllib.parse import urlsplit
+
+from core.kernel.refusals import InvalidFormat, Text
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_MOST = 1024
+_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9.\-\[\]:]+(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
+)
+"""Only characters that every browser and parser reads alike, and no user name before the host."""
+
+
+def check_address(address: str, hosts: list[str], field: str) -> None:
+    """Raises `InvalidFormat` of the field unless it leads, encrypted, to one of the hosts."""
+    if len(address) > _MOST or _ADDRESS.fullmatch(address) is None:
+        raise _refused(field)
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as cause:
+        raise _refused(field) from cause
+    if host not in hosts or (parts.scheme != "https" and host not in _LOOPBACK):
+        raise _refused(field)
+
+
+def _refused(field: str) -> InvalidFormat:
+    return InvalidFormat(
+        field=field,
+        label=Text("网页地址", "The page address"),
+        rule=Text("须为本渠道已登记域名下的 https 地址", "an https address on a registered domain"),
+    )

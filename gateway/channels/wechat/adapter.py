@@ -1,0 +1,366 @@
+"""WeChat official account 成都人社局 (微信公众平台 · 微信公众号开发文档).
+
+The platform vouches for nobody's name, so a person binds once. Errors come as
+`{errcode, errmsg}` under HTTP 200.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urldefrag, urlencode
+
+import httpx
+
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import MINUTE, SECOND, Instant
+from core.kernel.refusals import Refusal, Text, VirtualAccount
+from core.kernel.settings import Settings, split
+from core.services.channel_events import ChannelEventType
+from gateway.channels.contract import (
+    Answer,
+    Channel,
+    EntryStep,
+    ForgedCallback,
+    Identity,
+    Message,
+    Notification,
+    Undeliverable,
+)
+from gateway.channels.platform_client import (
+    AppToken,
+    Connection,
+    FirstAnswers,
+    Flights,
+    Issued,
+    NothingDone,
+    PlatformRefused,
+    Reply,
+    ReplyPart,
+    check_address,
+    checked_state,
+    part,
+    token_store,
+)
+from gateway.channels.wechat.callback import Callback
+from gateway.channels.wechat.menu import check_menu
+
+R = TypeVar("R", bound=ReplyPart)
+
+CODE_LIFETIME = 5 * MINUTE
+QUOTA_WAIT_SECONDS = 60
+
+BUSY = "-1"
+QUOTA = "45009"
+STALE_TOKEN = frozenset({"40001", "40014", "42001"})
+CODE_INVALID = "40029"
+CODE_USED = "40163"
+UNREACHABLE_USER = frozenset({"40003", "43004", "43101", "45015"})
+"""Not an openid of ours; no longer follows; refused the message; has not interacted lately."""
+EVENTS = {
+    "unsubscribe": ChannelEventType.LEFT,
+    "TEMPLATESENDJOBFINISH": ChannelEventType.MESSAGE_DELIVERED,
+}
+NONCE = "nonce"
+"""In lower case, as no field of a message is named."""
+
+
+class _CodeExchanged(ReplyPart, frozen=True):
+    openid: str
+    expires_in: int
+    is_snapshotuser: int = 0
+
+
+class _TokenIssued(ReplyPart, frozen=True):
+    access_token: str
+    expires_in: int
+
+
+class _TicketIssued(ReplyPart, frozen=True):
+    ticket: str
+    expires_in: int
+
+
+class _MessageTaken(ReplyPart, frozen=True):
+    msgid: int
+
+
+class _Done(ReplyPart, frozen=True):
+    pass
+
+
+class WeChat(Channel):
+    id = ChannelId.WECHAT
+    name = Text("“成都人社局”官方微信", "Chengdu Human Resources and Social Security on WeChat")
+    app_name = Text("微信", "WeChat")
+    entry_steps = (
+        EntryStep(
+            1,
+            Text("第一步", "Step 1"),
+            Text('关注"成都人社局"官方微信', "Follow the WeChat official account 成都人社局"),
+        ),
+        EntryStep(
+            2,
+            Text("第二步", "Step 2"),
+            Text(
+                '首次使用, 一定要进行"绑卡"操作; 公众号菜单栏—微服务—社保查询',
+                "The first time, be sure to bind your card (绑卡): "
+                "account menu — 微服务 — 社保查询",
+            ),
+        ),
+        EntryStep(
+            3,
+            Text("第三步", "Step 3"),
+            Text("公众号菜单栏—微服务—新社保卡", "Account menu — 微服务 — 新社保卡"),
+        ),
+    )
+    level = RealNameLevel.NONE
+    uses_state = True
+    used_code = CODE_USED
+    patience_seconds = 2.0
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        super().__init__(settings, http)
+        self._platform = Connection(http, settings.wechat_url, self.app_name)
+        app_id = settings.wechat_app_id
+        self._token = AppToken(self._fetch_token, token_store(settings, "wechat", app_id))
+        self._ticket = AppToken(
+            self._fetch_ticket, token_store(settings, "wechat", app_id, "ticket")
+        )
+        self._exchanges: Flights[_CodeExchanged] = Flights()
+        self._answers: FirstAnswers[_CodeExchanged] = FirstAnswers(CODE_LIFETIME)
+        self._callback = Callback(
+            settings.wechat_token.reveal(),
+            settings.wechat_aes_key.reveal(),
+            settings.wechat_app_id,
+        )
+
+    # --- signing in -----------------------------------------------------------------------
+
+    def authorize_url(self, redirect_uri: str, state: str) -> str:
+        """Silent authorization (`snsapi_base`): the openid is all that is needed."""
+        check_address(redirect_uri, self._hosts(), "redirectUri")
+        query = urlencode(
+            {
+                "appid": self._settings.wechat_app_id,
+                "redirect_uri": redirect_uri,
+                "response_type": "code",
+                "scope": "snsapi_base",
+                "state": checked_state(state),
+            }
+        )
+        return f"{self._settings.wechat_authorize_url}?{query}#wechat_redirect"
+
+    async def identify(self, credential: str, now: Instant) -> Identity:
+        """A browser calls back twice with one code; the second call gets the first one's answer.
+
+        Whether a call is the same browser's is for the state to say: it is bound to it and
+        works once.
+        """
+        code = self._sent_by_app(credential)
+        key = hashlib.sha256(code.encode()).hexdigest()
+        answer = self._answers.get(key, now)
+        if answer is None:
+            answer = await self._exchanges.join(key, lambda: self._exchange(code, key, now))
+        if answer.is_snapshotuser == 1:
+            raise VirtualAccount
+        return Identity(answer.openid, RealNameLevel.NONE, answer.expires_in)
+
+    async def _exchange(self, code: str, key: str, now: Instant) -> _CodeExchanged:
+        try:
+            answer = await self._platform.get(
+                "/sns/oauth2/access_token",
+                {
+                    "appid": self._settings.wechat_app_id,
+                    "secret": self._settings.wechat_secret.reveal(),
+                    "code": code,
+                    "grant_type": "authorization_code",
+                },
+                now,
+                _reader(_CodeExchanged),
+                repeatable=False,
+            )
+        except PlatformRefused as refusal:
+            if refusal.code in (CODE_INVALID, CODE_USED):
+                raise self._sign_in_expired() from refusal
+            raise self._unexplained("sns/oauth2/access_token", refusal) from refusal
+        self._answers.keep(key, answer, now)
+        return answer
+
+    # --- the page -------------------------------------------------------------------------
+
+    async def bridge(self, page_url: str, now: Instant) -> dict[str, str]:
+        """The parameters of `wx.config` (JS-SDK 使用权限签名算法)."""
+        check_address(urldefrag(page_url).url, self._hosts(), "pageUrl")
+        try:
+            ticket = await self._ticket.current(now)
+        except PlatformRefused as refusal:
+            raise self._unexplained("cgi-bin/ticket/getticket", refusal) from refusal
+        nonce, timestamp = secrets.token_hex(8), str(now // SECOND)
+        return {
+            "appId": self._settings.wechat_app_id,
+            "timestamp": timestamp,
+            "nonceStr": nonce,
+            "signature": js_sdk_signature(ticket, nonce, timestamp, page_url),
+        }
+
+    # --- messages and menu ----------------------------------------------------------------
+
+    async def send(self, account: str, message: Message, now: Instant) -> str:
+        return await self.send_template(
+            account, message.template_id, message.values, message.url, now
+        )
+
+    async def send_template(
+        self, openid: str, template_id: str, values: Mapping[str, str], url: str, now: Instant
+    ) -> str:
+        """模板消息. A `TEMPLATESENDJOBFINISH` with the same number tells later how it went."""
+        body = {
+            "touser": openid,
+            "template_id": template_id,
+            "url": url,
+            "data": {key: {"value": value} for key, value in values.items()},
+        }
+        taken = await self._post(
+            "/cgi-bin/message/template/send", body, now, _MessageTaken, repeatable=False
+        )
+        return str(taken.msgid)
+
+    async def push_menu(self, menu: Mapping[str, Any], now: Instant) -> None:
+        """Replaces the account's menu. Raises `MenuInvalid` or `ChannelUnavailable`."""
+        check_menu(menu)
+        await self._post("/cgi-bin/menu/create", menu, now, _Done, repeatable=True)
+
+    # --- callbacks ------------------------------------------------------------------------
+
+    def check_url(self, query: Mapping[str, str], now: Instant) -> str:
+        """The `echostr` that proves the address is ours. Raises `ForgedCallback`."""
+        return self._callback.check_url(query, now)
+
+    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+        """The fields of the message, and the nonce, which only the query holds."""
+        sent = self._callback.read(query, body, now)
+        if not (sent.get("FromUserName") and sent.get("MsgType")):
+            raise ForgedCallback
+        return {**sent, NONCE: query["nonce"]}
+
+    def account_of(self, sent: Mapping[str, str]) -> str:
+        return sent["FromUserName"]
+
+    def notification(self, sent: Mapping[str, str], account: str) -> Notification:
+        """Messages are told apart by MsgId, events by sender and time (消息排重).
+
+        Reports on two messages may have the same second: they bear a MsgID of their own.
+        """
+        kind, event = sent["MsgType"], sent.get("Event", "")
+        return Notification(
+            event=event if kind == "event" else kind,
+            account=account,
+            key=sent.get("MsgId") or _event_key(sent),
+            nonce=sent[NONCE],
+            fields=sent,
+            type=EVENTS.get(event, ChannelEventType.OTHER),
+            message_number=sent.get("MsgID", ""),
+            delivery=sent.get("Status", ""),
+        )
+
+    def reply(self, told: Notification, now: Instant) -> Answer:
+        """In the mode in which the platform speaks to us; `success` ends its repeats (被动回复)."""
+        text = self._says(told.event)
+        if text is None:
+            return Answer(b"success")
+        return Answer(self._callback.reply_text(told.fields, text, now), "application/xml")
+
+    def _says(self, event: str) -> str | None:
+        """What the account says in its conversation; None where it has nothing to say."""
+        if event == "subscribe":
+            return (
+                "欢迎关注成都人社局。首次使用请先绑卡（微服务 → 社保查询）："
+                f"{self._settings.wechat_query_url}"
+            )
+        if event in ("CLICK", "text"):
+            return (
+                "社会保障卡线上服务：公众号菜单栏 → 微服务 → 新社保卡。"
+                f"{self._settings.wechat_card_url} 首次使用请先绑卡（微服务 → 社保查询）。"
+            )
+        return None
+
+    # --- the platform ---------------------------------------------------------------------
+
+    async def _post(
+        self, path: str, body: Mapping[str, Any], now: Instant, kind: type[R], *, repeatable: bool
+    ) -> R:
+        async def call(token: str) -> R:
+            return await self._platform.post(
+                path,
+                body,
+                now,
+                _reader(kind),
+                repeatable=repeatable,
+                query={"access_token": token},
+            )
+
+        try:
+            return await self._token.use(call, now, STALE_TOKEN.__contains__)
+        except PlatformRefused as refusal:
+            if refusal.code in UNREACHABLE_USER:
+                raise Undeliverable(refusal.code) from refusal
+            raise self._unexplained(path, refusal) from refusal
+
+    async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
+        body = {
+            "grant_type": "client_credential",
+            "appid": self._settings.wechat_app_id,
+            "secret": self._settings.wechat_secret.reveal(),
+            "force_refresh": demand_new,
+        }
+        issued = await self._platform.post(
+            "/cgi-bin/stable_token", body, now, _reader(_TokenIssued), repeatable=not demand_new
+        )
+        return Issued(issued.access_token, issued.expires_in)
+
+    async def _fetch_ticket(self, now: Instant, demand_new: bool) -> Issued:
+        async def call(token: str) -> _TicketIssued:
+            return await self._platform.get(
+                "/cgi-bin/ticket/getticket",
+                {"access_token": token, "type": "jsapi"},
+                now,
+                _reader(_TicketIssued),
+                repeatable=True,
+            )
+
+        issued = await self._token.use(call, now, STALE_TOKEN.__contains__)
+        return Issued(issued.ticket, issued.expires_in)
+
+    def _unexplained(self, call: str, refusal: PlatformRefused) -> Refusal:
+        if refusal.code == QUOTA:
+            return self._platform.refused(call, refusal, QUOTA_WAIT_SECONDS)
+        return self._platform.refused(call, refusal)
+
+    def _hosts(self) -> list[str]:
+        return split(self._settings.wechat_redirect_domains)
+
+
+def _event_key(event: Mapping[str, str]) -> str:
+    return ":".join(
+        event.get(name, "") for name in ("FromUserName", "CreateTime", "Event", "MsgID")
+    )
+
+
+def js_sdk_signature(ticket: str, nonce: str, timestamp: str, page_url: str) -> str:
+    """Raw values in this order, the address without its fragment."""
+    address = urldefrag(page_url).url
+    signed = f"jsapi_ticket={ticket}&noncestr={nonce}&timestamp={timestamp}&url={address}"
+    return hashlib.sha1(signed.encode()).hexdigest()  # noqa: S324 - the platform's algorithm
+
+
+def _reader(kind: type[R]) -> Callable[[Reply], R]:
+    def read(reply: Reply) -> R:
+        code = str(reply.get("errcode", 0))
+        if code == BUSY:
+            raise NothingDone("busy")
+        if code != "0":
+            raise PlatformRefused(code)
+        return part(kind, reply)
+
+    return read

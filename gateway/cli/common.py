@@ -1,0 +1,69 @@
+"""What the commands share: reading the settings, refusing an unmigrated database, the parts put together."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from core.kernel.clock import CHINA, Instant, moment
+from core.kernel.settings import Settings, SettingsError, variable
+
+if TYPE_CHECKING:
+    from gateway.resolvers.context import Application
+
+T = TypeVar("T")
+
+SANDBOX = typer.Option("--sandbox", help="The sandbox's data.")
+
+NOT_MIGRATED = "The database is not at the newest revision: run `card-gateway migrate`."
+
+
+def read_settings(*, sandbox: bool = False) -> Settings:
+    found = Settings.read()
+    if not found.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+")):
+        raise SettingsError(
+            f"{variable('database_url')} must be sqlite:///path or postgresql://user@host/name."
+        )
+    if not (sandbox or found.sandbox):
+        return found
+    from sandbox.settings import sandbox_settings
+
+    try:
+        return sandbox_settings(found)
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be used: {error.strerror}.") from None
+
+
+def must_be_complete(found: Settings) -> None:
+    missing = found.missing()
+    if missing:
+        raise SettingsError(
+            f"These settings are missing: {', '.join(missing)}. "
+            "`card-gateway settings` explains them; `--sandbox` needs none."
+        )
+
+
+def must_be_migrated(found: Settings) -> None:
+    from core import migrations
+
+    if asyncio.run(migrations.revision(found.database_url)) != migrations.HEAD:
+        raise SettingsError(NOT_MIGRATED)
+
+
+def with_application(work: "Callable[[Application], Awaitable[T]]", sandbox: bool) -> T:
+    """The parts put together, with nothing started."""
+    from gateway.app import assembled
+
+    found = read_settings(sandbox=sandbox)
+    must_be_migrated(found)
+
+    async def run() -> T:
+        async with assembled(found) as application:
+            return await work(application)
+
+    return asyncio.run(run())
+
+
+def china_time(at: Instant) -> str:
+    return f"{moment(at).astimezone(CHINA):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,169 @@
+"""`card-gateway issuer-events`: a day's file, and the events that wait or contradict."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from core.db import Transaction
+from core.issuer import IssuerEvent, Outcome, event_store
+from core.kernel.clock import Instant
+from core.kernel.settings import SettingsError
+from core.unit_of_work import Unit
+from gateway.cli.common import SANDBOX, china_time, with_application
+from gateway.resolvers.context import Application
+
+issuer_events = typer.Typer(no_args_is_help=True, help="What the card issuer reported.")
+
+_ID = typer.Argument(metavar="ID", help="As `issuer-events list` shows it.")
+_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class _Loaded:
+    offset: int = 0
+    line: int = 0
+    bad: int = 0
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+
+
+@issuer_events.command()
+def load(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8, one JSON event a line.")],
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
+    """Takes a file of events, each as it would be posted, without a signature.
+
+    Every bad line is reported and passed over; the exit code is then 1. A run that was
+    interrupted goes on where it was (FILE.progress); an event that came before does nothing.
+    """
+    journal = file.with_name(file.name + ".progress")
+
+    async def work(application: Application) -> _Loaded:
+        return await _load(application, file, journal)
+
+    try:
+        size = file.stat().st_size
+        loaded = with_application(work, sandbox)
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+    if loaded.offset >= size:
+        journal.unlink(missing_ok=True)
+    counts = ", ".join(f"{count:,} {outcome.value}" for outcome, count in loaded.outcomes.items())
+    print(f"{loaded.line:,} lines read: {counts or 'nothing new'}; {loaded.bad:,} bad lines.")
+    if loaded.bad:
+        raise SystemExit(1)
+
+
+async def _load(application: Application, file: Path, journal: Path) -> _Loaded:
+    from gateway.http.endpoints import UnreadableEvent, read_events, take_all
+
+    loaded = _position(journal)
+    for offset, lines in _batches(file, loaded.offset):
+        events: list[IssuerEvent] = []
+        for text in lines:
+            loaded.line += 1
+            if not text.strip():
+                continue
+            try:
+                events += read_events(text)
+            except UnreadableEvent as error:
+                loaded.bad += 1
+                print(f"line {loaded.line}: {error}", file=sys.stderr)
+        for outcome in await take_all(application, events):
+            loaded.outcomes[outcome] = loaded.outcomes.get(outcome, 0) + 1
+        loaded.offset = offset
+        _note(journal, loaded)
+    return loaded
+
+
+def _position(journal: Path) -> _Loaded:
+    """Where the run before this one was; a batch that it did not note is taken again."""
+    with suppress(FileNotFoundError, ValueError):
+        offset, line, bad = (int(part) for part in journal.read_text().split())
+        return _Loaded(offset, line, bad)
+    return _Loaded()
+
+
+def _note(journal: Path, loaded: _Loaded) -> None:
+    journal.write_text(f"{loaded.offset} {loaded.line} {loaded.bad}")
+
+
+def _batches(file: Path, offset: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines, with where the file goes on behind them."""
+    with file.open("rb") as source:
+        source.seek(offset)
+        while lines := [line for _, line in zip(range(_AT_ONCE), source, strict=False)]:
+            offset += sum(map(len, lines))
+            yield offset, lines
+
+
+@issuer_events.command("list")
+def list_events(
+    most: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
+    """Shows the events that are not taken, oldest first.
+
+    WAITING: early, the node before it is not done. CONTRADICTION: it cannot be true beside the
+    others. UNKNOWN_SUBJECT: nobody has this order or card.
+    """
+
+    async def work(application: Application) -> list[tuple[str, str, str, Instant, Instant]]:
+        return [
+            (row["id"], row["type"], row["outcome"], row["at"] or 0, row["received_at"])
+            for row in await event_store.open_events(application.database, most)
+        ]
+
+    found = with_application(work, sandbox)
+    print(f"{'ID':<34}{'TYPE':<16}{'OUTCOME':<17}{'HAPPENED':<20}RECEIVED")
+    for id_, kind, outcome, at, received_at in found:
+        print(f"{id_:<34}{kind:<16}{outcome:<17}{china_time(at):<20}{china_time(received_at)}")
+    print(f"{len(found)} shown.")
+
+
+@issuer_events.command()
+def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
+    """Looks at an event again, as if it had come now."""
+    from core.services.issuer_events import take_issuer_events
+
+    async def work(application: Application) -> Outcome | None:
+        now = application.clock()
+
+        async def job(db: Transaction) -> Outcome | None:
+            vault = application.tools.vault
+            event = (await event_store.known(db, vault, [event_id])).get(event_id)
+            if event is None or not await event_store.drop(db, event_id):
+                return None
+            return (await take_issuer_events(Unit(db, now, None, application.tools), [event]))[0]
+
+        return await application.database.write(job)
+
+    outcome = with_application(work, sandbox)
+    if outcome is None:
+        _none(event_id)
+    print(outcome.value)
+
+
+@issuer_events.command()
+def drop(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
+    """Forgets an event that is not taken; it counts as new if the issuer sends it again."""
+
+    async def work(application: Application) -> bool:
+        async def job(db: Transaction) -> bool:
+            return await event_store.drop(db, event_id)
+
+        return await application.database.write(job)
+
+    if not with_application(work, sandbox):
+        _none(event_id)
+    print("Dropped.")
+
+
+def _none(event_id: str) -> NoReturn:
+    print(f"No event that is not taken has the id {event_id}.")
+    raise SystemExit(1)

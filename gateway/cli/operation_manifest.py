@@ -1,0 +1,41 @@
+"""`card-gateway operation-manifest`: trusted documents, from the files that a front-end is built with."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.kernel.settings import SettingsError
+
+
+def operation_manifest(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.graphql…", help="UTF-8.")],
+) -> None:
+    """Prints a manifest of the documents in these files: SHA-256 and text.
+
+    It is refused while one document may not run. CARD_GATEWAY_OPERATION_MANIFEST names it.
+    """
+    print(manifest_of(files))
+
+
+def manifest_of(files: Sequence[Path]) -> str:
+    """JSON of identifier and document, a document a file. Raises for one that may not run."""
+    from gateway.http.admission import PreparedDocuments, sha256
+    from gateway.schema import build_schema
+    from gateway.schema.masking import told
+
+    schema = build_schema()._schema  # noqa: SLF001
+    prepared = PreparedDocuments(told=told)
+    found: dict[str, str] = {}
+    for file in files:
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{file} cannot be read: {error}.") from None
+        errors = prepared.prepare(schema, text)[0].errors
+        if errors:
+            raise SettingsError(f"{file}: {errors[0].message}")
+        found[f"sha256:{sha256(text)}"] = text
+    return json.dumps(found, ensure_ascii=False, indent=1)

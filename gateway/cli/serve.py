@@ -1,0 +1,178 @@
+"""`card-gateway serve`: the server, and what each of its processes runs."""
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from sqlalchemy import make_url
+from starlette.applications import Starlette
+
+from core.kernel import memory
+from core.kernel.settings import PREFIX, Settings, SettingsError
+from gateway.cli.common import NOT_MIGRATED, must_be_complete, read_settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Server processes.")] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Stand in for the outside world.")
+    ] = False,
+    worker: Annotated[
+        bool | None,
+        typer.Option(
+            "--worker/--no-worker",
+            help="Deliver the outbox and do scheduled work in the server. [on]",
+        ),
+    ] = None,
+) -> None:
+    """Serves the gateway."""
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "sandbox": sandbox or None,
+        "worker": worker,
+    }
+    for name, value in given.items():
+        if value is not None:
+            os.environ[PREFIX + name.upper()] = str(value)
+    settings = read_settings()
+    must_be_complete(settings)
+    _must_be_free(settings.host, settings.port)
+    _prepare_database(settings)
+    if settings.sandbox:
+        _greet(settings)
+    _run_server(settings)
+
+
+def app_from_environment() -> Starlette:
+    """For server processes: each reads the settings anew."""
+    from gateway.app import configure_logs, create_app
+
+    found = read_settings()
+    configure_logs(found.log_level)
+    memory.keep_no_large_blocks()
+    app = create_app(found)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    return app
+
+
+# A full search for cycles stops everything for 100 ms and more where a thousand subscriptions
+# are open, and by default comes every few seconds. Requests leave next to no cycles behind.
+_GARBAGE_THRESHOLDS = (10_000, 20, 50)
+
+
+def _must_be_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+
+
+def _prepare_database(found: Settings) -> None:
+    from core import migrations
+
+    _must_be_writable(found)
+    if asyncio.run(migrations.revision(found.database_url)) == migrations.HEAD:
+        return
+    if not found.sandbox:
+        raise SettingsError(NOT_MIGRATED)
+    _migrate_apart(found.database_url)
+
+
+def _migrate_apart(url: str) -> None:
+    """In a process of its own, whose 40 MB the server need not keep.
+
+    Forked, because what it needs is imported here already: no thread runs yet.
+    """
+    from core import migrations
+
+    process = multiprocessing.get_context("fork").Process(target=migrations.migrate, args=(url,))
+    process.start()
+    import gateway.app  # noqa: F401 - the server needs it next
+
+    process.join()
+    if process.exitcode != 0:
+        raise SettingsError("The database could not be brought to the newest revision.")
+
+
+def _must_be_writable(found: Settings) -> None:
+    url = make_url(found.database_url)
+    folders = [found.objects_dir]
+    if url.get_backend_name() == "sqlite":
+        folders.append(Path(str(url.database)).parent)
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        if not os.access(folder, os.W_OK):
+            raise SettingsError(f"The folder {folder} cannot be written to.")
+
+
+def _run_server(found: Settings) -> None:
+    import uvicorn
+
+    from gateway.app import configure_logs
+    from gateway.http.server import LaneProtocol, Patience, PatientSockets, room_for_connections
+
+    configure_logs(found.log_level)
+    patience = Patience(
+        seconds=found.read_seconds,
+        least_rate=found.least_upload_rate,
+        most_connections=room_for_connections(found.most_connections),
+    )
+    app: Starlette | str = "gateway.cli.serve:app_from_environment"
+    if found.workers == 1:
+        app = app_from_environment()
+    uvicorn.run(
+        app,
+        factory=isinstance(app, str),
+        workers=found.workers,
+        host=found.host,
+        port=found.port,
+        http=cast("type[asyncio.Protocol]", partial(LaneProtocol, patience=patience)),
+        ws=PatientSockets,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=found.max_body_bytes,
+        # 60 KB a socket and half of its processor time, for messages of one or two kilobytes.
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=60,
+    )
+
+
+def _greet(found: Settings) -> None:
+    address = found.address
+    query = "{ channels { name entrySteps { order instruction } } }"
+    print(
+        f"""
+成都社会保障卡网关 · Chengdu card gateway, with its sandbox
+
+  沙盒   {address}/sandbox/     the three apps, the SMS inbox, the issuer's desk
+  调试台 {address}/graphql      GraphiQL
+
+A first query:
+
+  curl -s {address}/graphql -H 'Content-Type: application/json' \\
+    -d '{{"query": "{query}"}}'
+
+Ctrl-C stops it.
+""",
+        flush=True,
+    )

@@ -1,0 +1,82 @@
+"""`card-gateway verify-audit` and `anchor-audit`: the audit's chains and their anchors."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from core.kernel.settings import Settings
+from gateway.cli.common import SANDBOX, must_be_migrated, read_settings
+
+
+def verify_audit(
+    anchor: Annotated[
+        str, typer.Option(metavar="NUMBER:MARK", help="An anchor that was kept elsewhere.")
+    ] = "",
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
+    """Checks every person's chain of audit entries, and the anchors over all of them.
+
+    Prints the newest anchor. Keep it where the database's administrators cannot change it:
+    with --anchor a later check finds whether everything up to it is still there.
+    """
+    found = read_settings(sandbox=sandbox)
+    must_be_migrated(found)
+    read, broken, newest = asyncio.run(_verify_audit(found, anchor))
+    print(f"{read:,} persons checked, {broken:,} broken chains.")
+    print(f"newest anchor: {newest or 'none yet'}")
+    if broken:
+        raise SystemExit(1)
+
+
+def anchor_audit(
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
+    """Anchors the audit chains now, and prints the newest anchor, to be kept elsewhere."""
+    found = read_settings(sandbox=sandbox)
+    must_be_migrated(found)
+    print(asyncio.run(_anchor_audit(found)) or "There is nothing to anchor.")
+
+
+async def _anchor_audit(found: Settings) -> str | None:
+    from core.audit import anchors
+    from core.db import connect
+    from gateway.app import keys_from
+    from gateway.resolvers.context import system_clock
+
+    seals = keys_from(found).seals
+    database = await connect(found.database_url)
+    try:
+        await anchors.anchor_all(database, seals, system_clock())
+        newest = await anchors.last(database)
+    finally:
+        await database.close()
+    return None if newest is None else str(newest)
+
+
+async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | None]:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    from core.audit import anchors, verify
+    from core.db import connect
+    from gateway.app import keys_from
+
+    seals = keys_from(found).seals
+    read = broken = 0
+    database = await connect(found.database_url)
+    shown = TextColumn("{task.completed:,} persons checked")
+    try:
+        with Progress(shown, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=None)
+            async for step in verify.verify(database, seals, anchor):
+                if isinstance(step, int):
+                    read = step
+                    progress.update(task, completed=read)
+                else:
+                    broken += 1
+                    print(step)
+            newest = await anchors.last(database)
+    finally:
+        await database.close()
+    return read, broken, None if newest is None else str(newest)

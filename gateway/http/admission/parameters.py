@@ -1,0 +1,160 @@
+"""What a GraphQL request asks for, read from JSON, a query string or a form upload.
+
+Every function is pure: bytes in, parameters out, or a `BadRequest` that says what is wrong.
+GraphQL over HTTP (working draft) sections 5 and 6; GraphQL multipart request specification.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from msgspec import Struct
+
+from core.kernel.refusals import Text
+from gateway.http.edge import BadRequest
+
+MOST_QUERY_PARTS = 20
+MOST_FILES = 4
+MOST_PATHS_OF_A_FILE = 4
+
+_NOT_JSON = Text("请求内容不是有效的 JSON。", "The request body is not JSON.")
+_NOT_AN_OBJECT = Text("请求内容须为 JSON 对象。", "The request body must be a JSON object.")
+_BATCH = Text(
+    "不支持批量请求：每次请求发送一个操作。",
+    "Batching is not enabled: send one operation a request.",
+)
+NOT_A_FORM = Text(
+    "`operations` 与 `map` 不符合 GraphQL multipart 规范。",
+    "`operations` and `map` do not follow the multipart request specification.",
+)
+_NOT_A_QUERY_STRING = Text(
+    "网址参数无法读取：须为 UTF-8，且每个参数只出现一次。",
+    "The query string cannot be read: it must be UTF-8 and name each parameter once.",
+)
+
+
+class Parameters(Struct, frozen=True):
+    """Either `query` or an identifier in `document_id` or `extensions` says what to run."""
+
+    query: str | None = None
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+    document_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Without literals and values."""
+        return f"Parameters(operation_name={self.operation_name!r})"
+
+
+def from_json(body: bytes | str) -> Parameters:
+    return from_object(_decoded(body, _NOT_JSON))
+
+
+def from_query_string(query_string: bytes) -> Parameters:
+    """`variables` and `extensions` are JSON within it."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST_QUERY_PARTS,
+        )
+    except ValueError as error:
+        raise BadRequest(_NOT_A_QUERY_STRING) from error
+    given: dict[str, Any] = dict(pairs)
+    if len(given) != len(pairs):
+        raise BadRequest(_NOT_A_QUERY_STRING)
+    for name in ("variables", "extensions"):
+        if name in given:
+            given[name] = _decoded(given[name], _wrong(name, "object")) if given[name] else None
+    given["operationName"] = given.get("operationName") or None
+    return from_object(given)
+
+
+def from_form(operations: object, files_by_path: object, files: Mapping[str, object]) -> Parameters:
+    """The fields `operations` and `map` of a form, and its files by field name."""
+    if not isinstance(operations, str) or not isinstance(files_by_path, str | None):
+        raise BadRequest(NOT_A_FORM)
+    decoded = _decoded(operations, NOT_A_FORM)
+    parameters = from_object(decoded)
+    _place_files(decoded, _decoded(files_by_path or "{}", NOT_A_FORM), files)
+    return parameters
+
+
+def from_object(value: object) -> Parameters:
+    if isinstance(value, list):
+        raise BadRequest(_BATCH)
+    if not isinstance(value, dict):
+        raise BadRequest(_NOT_AN_OBJECT)
+    for name, given in value.items():
+        kind = _KINDS.get(name)
+        if kind is not None and given is not None and not isinstance(given, kind):
+            raise BadRequest(_wrong(name, "string" if kind is str else "object"))
+    return Parameters(
+        query=value.get("query"),
+        variables=value.get("variables"),
+        operation_name=value.get("operationName"),
+        extensions=value.get("extensions"),
+        document_id=value.get("documentId"),
+    )
+
+
+_KINDS: dict[str, type] = {
+    "query": str,
+    "variables": dict,
+    "operationName": str,
+    "extensions": dict,
+    "documentId": str,
+}
+
+
+def _wrong(name: str, kind: str) -> Text:
+    words = {"string": "字符串", "object": "JSON 对象"}
+    return Text(f"`{name}` 须为{words[kind]}。", f"`{name}` must be a JSON {kind} or null.")
+
+
+def _decoded(text: bytes | str, otherwise: Text) -> Any:
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        raise BadRequest(otherwise) from error
+
+
+def _place_files(operations: Any, places: Any, files: Mapping[str, object]) -> None:
+    """Each file goes where a null stands for it, within the variables and nowhere else."""
+    if not isinstance(places, dict) or len(places) > MOST_FILES:
+        raise BadRequest(NOT_A_FORM)
+    for name, paths in places.items():
+        if not isinstance(paths, list) or len(paths) > MOST_PATHS_OF_A_FILE or name not in files:
+            raise BadRequest(NOT_A_FORM)
+        for path in paths:
+            _place(operations, path, files[name])
+
+
+def _place(operations: Any, path: object, file: object) -> None:
+    if not isinstance(path, str):
+        raise BadRequest(NOT_A_FORM)
+    first, *inner = path.split(".")
+    if first != "variables" or not inner:
+        raise BadRequest(NOT_A_FORM)
+    here: Any = operations
+    try:
+        for key in (first, *inner[:-1]):
+            here = here[_key(here, key)]
+        last = _key(here, inner[-1])
+        is_free = here[last] is None
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadRequest(NOT_A_FORM) from error
+    if not is_free:
+        raise BadRequest(NOT_A_FORM)
+    here[last] = file
+
+
+def _key(container: object, key: str) -> Any:
+    if isinstance(container, dict):
+        return key
+    if isinstance(container, list) and key.isascii() and key.isdigit() and len(key) < 4:
+        return int(key)
+    raise KeyError(key)

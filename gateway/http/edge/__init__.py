@@ -1,0 +1,48 @@
+"""The edge: origins, CORS, security headers, and the answer to a malformed request."""
+
+from gateway.http.edge.bad_requests import (
+    GRAPHQL_JSON,
+    JSON,
+    BadRequest,
+    media_type,
+    preferred_language,
+)
+from gateway.http.edge.credentials import (
+    CHANNEL_HEADER,
+    DEVICE_HEADER,
+    DEVICE_KEY_CHARACTERS,
+    authenticate,
+    bearer_token,
+    device_key,
+)
+from gateway.http.edge.edge import (
+    CHANNELS_KEY,
+    ENDPOINT,
+    FrontDoor,
+    RawHeaders,
+    crossing_headers,
+    headers_for_data,
+)
+from gateway.http.edge.origins import Origins, asks_for_a_page
+
+__all__ = [
+    "CHANNELS_KEY",
+    "CHANNEL_HEADER",
+    "DEVICE_HEADER",
+    "DEVICE_KEY_CHARACTERS",
+    "ENDPOINT",
+    "GRAPHQL_JSON",
+    "JSON",
+    "BadRequest",
+    "FrontDoor",
+    "Origins",
+    "RawHeaders",
+    "asks_for_a_page",
+    "authenticate",
+    "bearer_token",
+    "crossing_headers",
+    "device_key",
+    "headers_for_data",
+    "media_type",
+    "preferred_language",
+]

@@ -1,0 +1,50 @@
+"""What a request says of its session: the bearer token, the device's key, the channel."""
+
+from core.cards import Expected, prefetch
+from core.citizens import sessions
+from core.kernel.callers import Caller
+from gateway.http.edge.bad_requests import BadRequest
+from gateway.resolvers.context import Context, Unauthenticated
+
+CHANNEL_HEADER = "x-card-channel"
+DEVICE_HEADER = "x-device-key"
+DEVICE_KEY_CHARACTERS = range(16, 201)
+
+
+async def authenticate(
+    context: Context, token: str, claimed: str | None = None, expected: Expected | None = None
+) -> Caller | None:
+    """The session's caller; None when it has ended. A session holds for its channel alone, the
+    one that the client claims to be if it does. What is `expected` to be asked is read with it."""
+    database = context.application.database
+    query = sessions.OF_TOKEN if expected is None else expected.with_session
+    rows = await database.fetch(query, **sessions.by_token(token, context.now()))
+    caller = sessions.caller_of(rows[0], context.address, context.device_key) if rows else None
+    if caller is None:
+        return None
+    if expected is not None:
+        context.reader = prefetch.foreseen(database, expected, rows)
+    if claimed is not None and claimed != caller.channel:
+        raise Unauthenticated(
+            f"The session belongs to another channel than {CHANNEL_HEADER} says.",
+            "SESSION_OF_ANOTHER_CHANNEL",
+        )
+    if context.channels is not None and not context.may_speak_for(caller.channel):
+        raise Unauthenticated(
+            "The session belongs to another channel than the page that uses it.",
+            "SESSION_OF_ANOTHER_CHANNEL",
+        )
+    return caller
+
+
+def device_key(key: str | None) -> str | None:
+    """Random text that the front-end keeps on the device: its sessions work only with it."""
+    if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
+        raise BadRequest("X-Device-Key must have 16 to 200 characters.")
+    return key
+
+
+def bearer_token(header: str | None) -> str | None:
+    """RFC 6750 section 2.1."""
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

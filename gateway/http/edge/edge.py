@@ -1,0 +1,223 @@
+"""What every request passes first: origin, purpose, size; and what every answer carries.
+
+One bare ASGI class, so that it costs a few microseconds. It judges by headers alone and
+answers 403, 405 or 413 before the body is read; then it counts the body's bytes as they
+arrive, whatever length was claimed.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.kernel.refusals import Text
+from core.kernel.settings import Settings
+from gateway.http.edge.bad_requests import BadRequest, media_type, preferred_language
+from gateway.http.edge.origins import Headers, Origins, asks_for_a_page, must_be_sent_on_purpose
+
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+ENDPOINT = "/graphql"
+CHANNELS_KEY = "card_gateway.channels"
+"""In the scope: the channels for which the request's origin may speak."""
+
+FILES_IN_A_REQUEST = 2
+
+ALLOWED_HEADERS = (
+    b"accept, accept-language, authorization, content-type, graphql-preflight, idempotency-key, "
+    b"x-card-channel, x-device-key, content-range"
+)
+EXPOSED_HEADERS = (
+    b"ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
+)
+COUNTED_BY_ITSELF = "/uploads/"
+"""A resumable upload keeps what came in time."""
+PREFLIGHT_SECONDS = 600
+
+FOR_FILES: RawHeaders = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+]
+"""What no browser shows as a page (OWASP REST Security Cheat Sheet); others may embed it."""
+
+FOR_DATA: RawHeaders = [(b"cache-control", b"no-store"), *FOR_FILES]
+
+FOR_PAGES: RawHeaders = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+]
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+def headers_for_data(settings: Settings) -> RawHeaders:
+    return FOR_DATA + _hsts(settings)
+
+
+def _hsts(settings: Settings) -> RawHeaders:
+    return [_HSTS] if settings.public_url.startswith("https:") else []
+
+
+class FrontDoor:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._origins = Origins.of(settings)
+        self._most_bytes = settings.max_body_bytes
+        self._most_form_bytes = (
+            settings.max_body_bytes + FILES_IN_A_REQUEST * settings.max_upload_bytes
+        )
+        hsts = _hsts(settings)
+        self._for_data, self._for_files = headers_for_data(settings), FOR_FILES + hsts
+        self._for_pages = FOR_PAGES + hsts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = dict(scope["headers"])
+        started = False
+        crossing = self._origins.crosses(headers) if b"origin" in headers else None
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._add_headers(message, crossing)
+            await send(message)
+
+        try:
+            scope[CHANNELS_KEY] = self._origins.channels_of(headers)
+            if scope["method"] == "OPTIONS" and crossing is not None:
+                return await _answer(send_with_headers, 204, b"", _permission())
+            if scope["path"] == ENDPOINT:
+                _must_run_on_purpose(scope["method"], headers)
+            if not scope["path"].startswith(COUNTED_BY_ITSELF):
+                receive = self._counted(headers, receive)
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except BadRequest as refusal:
+            if started:
+                raise
+            await _refuse(send_with_headers, refusal, headers)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            scope[CHANNELS_KEY] = self._origins.channels_of(dict(scope["headers"]))
+        except BadRequest:
+            # Closing before accepting makes the server answer the handshake with 403.
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        await self._app(scope, receive, send)
+
+    def _counted(self, headers: Headers, receive: Receive) -> Receive:
+        """`receive`, until more has come than may. Raises at once for a length that may not."""
+        most = self._most(headers)
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > 12 or int(length) > most):
+            raise _too_large(most)
+        received = 0
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > most:
+                raise _too_large(most)
+            return message
+
+        return counted_receive
+
+    def _most(self, headers: Headers) -> int:
+        content_type = headers.get(b"content-type", b"").lower()
+        is_form = content_type.startswith(b"multipart/form-data")
+        return self._most_form_bytes if is_form else self._most_bytes
+
+    def _headers_for(self, content_type: bytes) -> RawHeaders:
+        if b"json" in content_type or b"event-stream" in content_type:
+            return self._for_data
+        return self._for_files if content_type.startswith(b"image/") else self._for_pages
+
+    def _add_headers(self, message: Message, crossing: bytes | None) -> None:
+        """What the answer does not say itself."""
+        given: RawHeaders = list(message.get("headers", ()))
+        names = {name.lower() for name, _ in given}
+        kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
+        more = self._headers_for(kind)
+        given += [pair for pair in more if pair[0] not in names]
+        message["headers"] = given + crossing_headers(crossing)
+
+
+def crossing_headers(origin: bytes | None) -> RawHeaders:
+    """What lets a page of a listed origin read the answer (Fetch Standard, CORS)."""
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", EXPOSED_HEADERS),
+        (b"vary", b"Origin"),
+    ]
+
+
+def _must_run_on_purpose(method: str, headers: Headers) -> None:
+    if method not in ("GET", "POST"):
+        raise BadRequest(
+            Text("仅支持 GET 与 POST 请求。", "GraphQL is asked by GET and POST only."),
+            405,
+            "METHOD_NOT_ALLOWED",
+            headers={"Allow": "GET, POST"},
+        )
+    if not asks_for_a_page(method, headers):
+        must_be_sent_on_purpose(method, headers)
+
+
+def _too_large(most: int) -> BadRequest:
+    return BadRequest(
+        Text(
+            f"请求内容过大，不能超过 {most} 字节。",
+            f"The request body is larger than {most} bytes.",
+        ),
+        413,
+        "BODY_TOO_LARGE",
+    )
+
+
+def _permission() -> Iterable[tuple[bytes, bytes]]:
+    """The answer to a preflight of a listed origin."""
+    return (
+        (b"access-control-allow-methods", b"GET, HEAD, POST, PUT"),
+        (b"access-control-allow-headers", ALLOWED_HEADERS),
+        (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
+    )
+
+
+async def _refuse(send: Send, refusal: BadRequest, headers: Headers) -> None:
+    """Closes the connection as well: what is still on its way is not read."""
+    language = preferred_language(headers.get(b"accept-language", b"").decode("latin-1"))
+    kind = media_type(headers.get(b"accept", b"").decode("latin-1"))
+    body = orjson.dumps({"errors": [refusal.error(language)]})
+    more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
+    more += [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"connection", b"close")]
+    await _answer(send, refusal.status, body, more)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body})

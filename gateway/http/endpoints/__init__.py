@@ -1,0 +1,27 @@
+"""HTTP endpoints beside GraphQL: callbacks, issuer events, pictures, receipts, uploads, health."""
+
+from gateway.http.endpoints.callbacks import callback_routes
+from gateway.http.endpoints.health import healthz, metrics_endpoint, readyz_endpoint
+from gateway.http.endpoints.issuer_events import (
+    UnreadableEvent,
+    issuer_events_endpoint,
+    read_events,
+    take_all,
+)
+from gateway.http.endpoints.pictures import picture_endpoint
+from gateway.http.endpoints.receipts import receipt_endpoint
+from gateway.http.endpoints.uploads import upload_endpoint
+
+__all__ = [
+    "UnreadableEvent",
+    "callback_routes",
+    "healthz",
+    "issuer_events_endpoint",
+    "metrics_endpoint",
+    "picture_endpoint",
+    "read_events",
+    "readyz_endpoint",
+    "receipt_endpoint",
+    "take_all",
+    "upload_endpoint",
+]

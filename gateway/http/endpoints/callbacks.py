@@ -1,0 +1,64 @@
+"""What the platforms call, `/channels/<channel>/callback`: the channel's own base does the rest."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from core.kernel.refusals import Language, NotOfferedHere, Refusal
+from gateway.channels.contract import Answer, Channel, ForgedCallback
+from gateway.resolvers.channel_door import ChannelDoor
+from gateway.resolvers.context import Application, Context
+
+log = structlog.get_logger("callbacks")
+
+
+def callback_routes(application: Application) -> Sequence[BaseRoute]:
+    return [
+        Route(_path(channel), _endpoint(application, channel), methods=["GET", "POST"])
+        for channel in application.channels.values()
+    ]
+
+
+def _path(channel: Channel) -> str:
+    return f"/channels/{channel.id.value.lower().replace('_', '-')}/callback"
+
+
+def _endpoint(
+    application: Application, channel: Channel
+) -> Callable[[Request], Awaitable[Response]]:
+    async def callback(request: Request) -> Response:
+        try:
+            return _response(await _answer(application, channel, request))
+        except ForgedCallback:
+            log.warning("callback.forged", channel=channel.id.value)
+            return PlainTextResponse("forbidden\n", status_code=403)
+        except NotOfferedHere:
+            return PlainTextResponse("This platform calls nothing here.\n", status_code=404)
+        except Refusal:
+            log.warning("callback.postponed", channel=channel.id.value)
+            return PlainTextResponse("try again later\n", status_code=503)
+
+    return callback
+
+
+async def _answer(application: Application, channel: Channel, request: Request) -> Answer:
+    if request.method == "GET":
+        return Answer(channel.check_url(request.query_params, application.clock()).encode())
+    door = ChannelDoor(Context(application, Language.ZH, "", None))
+    return await channel.take_callback(request.query_params, await request.body(), door)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, media_type=answer.media_type)
+    work = answer.unfinished
+    if work is not None:
+
+        async def finished() -> None:
+            await work
+
+        response.background = BackgroundTask(finished)
+    return response

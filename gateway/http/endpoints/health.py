@@ -1,0 +1,121 @@
+"""For operators: alive, ready, and what there is to watch in the Prometheus text format.
+
+Ready means that citizens can be served: a partner that is down shows here, but takes no server
+out of service, since another would not reach it either. What is counted of partners is this
+process's own; with several workers each scrape meets one of them.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from sqlalchemy import func, select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from core.db import Database, DatabaseUnavailable, Query
+from core.issuer import Outcome, issuer_events_table
+from core.messaging import EffectKind, outbox_table
+from core.partners import PartnerHealth
+from gateway.resolvers.context import Application
+
+_EFFECTS = Query(
+    select(
+        outbox_table.c.kind,
+        func.count().filter(outbox_table.c.parked_at.is_(None)).label("waiting"),
+        func.count().filter(outbox_table.c.parked_at.is_not(None)).label("parked"),
+        func.count().filter(outbox_table.c.unknown_since.is_not(None)).label("unknown"),
+        func.min(outbox_table.c.created_at)
+        .filter(outbox_table.c.parked_at.is_(None))
+        .label("oldest"),
+    )
+    .where(outbox_table.c.settled_at.is_(None))
+    .group_by(outbox_table.c.kind)
+)
+_EVENTS = Query(
+    select(issuer_events_table.c.outcome, func.count().label("events"))
+    .where(issuer_events_table.c.outcome != Outcome.TAKEN.value)
+    .group_by(issuer_events_table.c.outcome)
+)
+
+
+async def healthz(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+    partners = application.tools.partners.health
+
+    async def readyz(_: Request) -> Response:
+        states = {"partners": {health.name: health.state for health in partners}}
+        try:
+            await application.database.fetch(_EFFECTS)
+        except DatabaseUnavailable:
+            return JSONResponse({"database": "unavailable", **states}, status_code=503)
+        return JSONResponse({"database": "ok", **states})
+
+    return readyz
+
+
+def metrics_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics(_: Request) -> Response:
+        lines = [
+            *_of_partners(application.tools.partners.health),
+            "# TYPE card_gateway_subscriptions gauge",
+            f"card_gateway_subscriptions {application.live.watching}",
+        ]
+        try:
+            lines += await _of_database(application.database, application.clock())
+        except DatabaseUnavailable:
+            lines.append("# the database is unavailable")
+            return PlainTextResponse("\n".join(lines) + "\n", status_code=503)
+        return PlainTextResponse("\n".join(lines) + "\n")
+
+    return metrics
+
+
+def _of_partners(partners: Iterable[PartnerHealth]) -> Iterable[str]:
+    partners = list(partners)
+    yield "# HELP card_gateway_partner_up 0 while the partner is left alone after failures."
+    yield "# TYPE card_gateway_partner_up gauge"
+    for health in partners:
+        yield f'card_gateway_partner_up{{partner="{health.name}"}} {int(not health.breaker.is_open)}'
+    yield "# TYPE card_gateway_partner_calls_total counter"
+    for health in partners:
+        for (path, result), count in sorted(health.calls.items()):
+            labels = f'partner="{health.name}",call="{path}",result="{result.value}"'
+            yield f"card_gateway_partner_calls_total{{{labels}}} {count}"
+    yield "# TYPE card_gateway_partner_seconds_total counter"
+    for health in partners:
+        yield f'card_gateway_partner_seconds_total{{partner="{health.name}"}} {health.seconds:.3f}'
+
+
+async def _of_database(database: Database, now: int) -> list[str]:
+    effects = {row["kind"]: row for row in await database.fetch(_EFFECTS)}
+    events = {row["outcome"]: row["events"] for row in await database.fetch(_EVENTS)}
+    waiting = sum(row["waiting"] for row in effects.values())
+    parked = sum(row["parked"] for row in effects.values())
+    lines = [
+        "# TYPE card_gateway_outbox gauge",
+        f'card_gateway_outbox{{state="waiting"}} {waiting}',
+        f'card_gateway_outbox{{state="parked"}} {parked}',
+        "# HELP card_gateway_effects What is not delivered; unknown ones may have been taken.",
+        "# TYPE card_gateway_effects gauge",
+    ]
+    for kind in EffectKind:
+        row = effects.get(kind.value)
+        for state in ("waiting", "parked", "unknown"):
+            count = 0 if row is None else row[state]
+            lines.append(f'card_gateway_effects{{kind="{kind.value}",state="{state}"}} {count}')
+    lines += [
+        "# HELP card_gateway_oldest_effect_seconds Age of the oldest that waits.",
+        "# TYPE card_gateway_oldest_effect_seconds gauge",
+    ]
+    for kind in EffectKind:
+        row = effects.get(kind.value)
+        since = None if row is None else row["oldest"]
+        age = 0 if since is None else max(0, now - since) / 1000
+        lines.append(f'card_gateway_oldest_effect_seconds{{kind="{kind.value}"}} {age:.3f}')
+    lines.append("# TYPE card_gateway_issuer_events gauge")
+    for outcome in (Outcome.WAITING, Outcome.CONTRADICTION, Outcome.UNKNOWN_SUBJECT):
+        count = events.get(outcome.value, 0)
+        lines.append(f'card_gateway_issuer_events{{outcome="{outcome.value}"}} {count}')
+    return lines

@@ -1,0 +1,142 @@
+"""What the card issuer posts: signed events, one by one or in batches.
+
+Headers: `X-Issuer-Timestamp` (Unix seconds, at most five minutes off) and
+`X-Issuer-Signature` (`core/issuer/signatures.py` says over what; the setting says which).
+The body is one event, or `{"events": [...]}` with at most 1,000 of them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.issuer import SIGNERS, IssuerEvent, IssuerEventType, Outcome, is_signed
+from core.kernel.clock import MINUTE, SECOND, Instant, instant
+from core.kernel.refusals import Language, TryAgainLater
+from core.kernel.settings import Settings
+from core.production import NodeResult, ProductionNode
+from core.services.issuer_events import MOST_AT_ONCE, take_issuer_events
+from gateway.resolvers.context import Application, Context
+from gateway.resolvers.run import run
+
+MOST_EVENTS = 1_000
+PERMITTED_SKEW = 5 * MINUTE
+_LONGEST_REASON = 200
+_LONGEST_TEXT = 64
+
+log = structlog.get_logger("issuer")
+
+
+class UnreadableEvent(Exception):
+    """Says what is wrong with it, without quoting it."""
+
+
+class EventIn(msgspec.Struct, rename="camel", kw_only=True):
+    id: str
+    type: IssuerEventType
+    at: datetime
+    order_number: str | None = None
+    node: ProductionNode | None = None
+    result: NodeResult | None = None
+    reason: str | None = None
+    batch_number: str | None = None
+    card_number: str | None = None
+    social_security_number: str | None = None
+
+    def to_core(self) -> IssuerEvent:
+        """Raises `UnreadableEvent`."""
+        texts = (self.id, self.order_number, self.batch_number, self.card_number)
+        if self.at.tzinfo is None or not self.id:
+            raise UnreadableEvent("An event needs an id, and an offset in `at`.")
+        if any(len(text or "") > _LONGEST_TEXT for text in texts):
+            raise UnreadableEvent(f"An id or number has at most {_LONGEST_TEXT} characters.")
+        return IssuerEvent(
+            id=self.id,
+            type=self.type,
+            at=instant(self.at),
+            order_number=self.order_number,
+            node=self.node,
+            result=self.result,
+            reason=self.reason and self.reason[:_LONGEST_REASON],
+            batch_number=self.batch_number,
+            card_number=self.card_number,
+            social_security_number=self.social_security_number,
+        )
+
+
+class EventsIn(msgspec.Struct):
+    events: list[EventIn]
+
+
+class _Shape(msgspec.Struct):
+    events: msgspec.Raw = msgspec.Raw()
+
+
+def issuer_events_endpoint(
+    application: Application,
+) -> Callable[[Request], Awaitable[Response]]:
+    async def issuer_events(request: Request) -> Response:
+        body = await request.body()
+        if not _is_signed_now(application.tools.settings, request, body, application.clock()):
+            return _refused(401, "The signature or its time is not valid.")
+        try:
+            events = read_events(body)
+        except UnreadableEvent as error:
+            return _refused(400, str(error))
+        if len(events) > MOST_EVENTS:
+            return _refused(400, f"A batch has at most {MOST_EVENTS} events.")
+        try:
+            outcomes = await take_all(application, events)
+        except TryAgainLater:
+            return _refused(503, "Nothing more could be taken now; send the batch again.")
+        answer = [
+            {"id": event.id, "outcome": outcome.value}
+            for event, outcome in zip(events, outcomes, strict=True)
+        ]
+        return JSONResponse({"events": answer})
+
+    return issuer_events
+
+
+async def take_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
+    """In transactions of their own, so that citizens need not wait for a whole batch.
+
+    Raises `TryAgainLater`; what was taken by then is known when the events come again.
+    """
+    context = Context(application, Language.ZH, "", None)
+    outcomes: list[Outcome] = []
+    for first in range(0, len(events), MOST_AT_ONCE):
+        some = events[first : first + MOST_AT_ONCE]
+        outcomes += await run(context, take_issuer_events, some)
+    return outcomes
+
+
+def read_events(body: bytes) -> list[IssuerEvent]:
+    """One event, or a batch. Raises `UnreadableEvent`."""
+    try:
+        if not bytes(msgspec.json.decode(body, type=_Shape).events):
+            return [msgspec.json.decode(body, type=EventIn).to_core()]
+        return [event.to_core() for event in msgspec.json.decode(body, type=EventsIn).events]
+    except msgspec.ValidationError as error:
+        raise UnreadableEvent(f"The events cannot be read: {error}.") from None
+    except msgspec.DecodeError:
+        raise UnreadableEvent("The events are no JSON.") from None
+
+
+def _is_signed_now(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
+    timestamp = request.headers.get("x-issuer-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    if abs(int(timestamp) * SECOND - now) > PERMITTED_SKEW:
+        return False
+    key = settings.issuer_event_key.reveal().encode()
+    signature = request.headers.get("x-issuer-signature", "")
+    return is_signed(SIGNERS[settings.issuer_event_signer], key, timestamp, body, signature)
+
+
+def _refused(status: int, message: str) -> Response:
+    log.warning("issuer.refused", status=status)
+    return JSONResponse({"error": message}, status_code=status)

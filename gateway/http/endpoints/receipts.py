@@ -1,0 +1,63 @@
+"""Receipts as PDF, by links that carry their permission; printed in a process of their own."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from core.audit import Action
+from core.imaging import PictureTrouble, StudioBusy
+from core.kernel.refusals import TryAgainLater
+from core.production import print_receipt, receipts
+from gateway.http.endpoints.pictures import Endpoint
+from gateway.resolvers.context import Application
+from gateway.resolvers.receipt_links import is_permitted
+
+log = structlog.get_logger("receipts")
+
+_AGAIN_SECONDS = 5
+
+
+def receipt_endpoint(application: Application) -> Endpoint:
+    async def receipt(request: Request) -> Response:
+        application_id = request.path_params["application_id"]
+        expires = request.query_params.get("expires", "")
+        mark = request.query_params.get("mark", "")
+        expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
+        tools, now = application.tools, application.clock()
+        if not mark.isascii() or not is_permitted(
+            tools.seals, application_id, expires_at, mark, now
+        ):
+            return PlainTextResponse("The link has expired.\n", status_code=403)
+        found = await receipts.receipt_of(
+            application.database,
+            tools.vault,
+            tools.reference,
+            application_id,
+            tools.settings.progress_url,
+        )
+        if found is None:
+            return PlainTextResponse("There is no such receipt.\n", status_code=404)
+        try:
+            pdf = await tools.printer.run(print_receipt, found)
+        except (PictureTrouble, StudioBusy):
+            log.warning("receipt not printed")
+            return PlainTextResponse(
+                "The receipt cannot be printed right now; please try again.\n",
+                status_code=503,
+                headers={"Retry-After": str(_AGAIN_SECONDS)},
+            )
+        try:
+            application.audit.note_link(found.owner, now, Action.RECEIPT)
+        except TryAgainLater:
+            return PlainTextResponse("Please try again later.\n", status_code=503)
+        return Response(
+            pdf,
+            media_type="application/pdf",
+            headers={
+                "Content-Disposition": f'inline; filename="{found.number}.pdf"',
+                "Cache-Control": "private, no-store",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    return receipt

@@ -1,0 +1,68 @@
+"""Operations over `graphql-transport-ws`: each passes the same gate as one over HTTP."""
+
+from typing import Any, Protocol, cast
+
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    Message,
+    SubscribeMessage,
+)
+
+from gateway.http.admission import Gate, parameters
+from gateway.http.edge import BadRequest
+from gateway.resolvers.context import Context
+
+LONGEST_ID = 128
+
+
+class _Gated(Protocol):
+    gate: Gate
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    async def handle_message(self, message: Message) -> None:
+        given: object = message
+        if not isinstance(given, dict) or not _is_well_formed(given):
+            await self.handle_invalid_message("Failed to parse message")
+            return
+        await super().handle_message(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """What may not run is answered with an `error` message, and the socket stays open."""
+        if not self.connection_acknowledged:
+            await super().handle_subscribe(message)
+            return
+        try:
+            text, errors = self._admit(message["payload"])
+        except BadRequest as refusal:
+            errors = [refusal.error(self.context.language)]
+        if errors:
+            await self.websocket.send_json(
+                {"id": message["id"], "type": "error", "payload": errors}
+            )
+            return
+        await super().handle_subscribe(
+            cast("SubscribeMessage", {**message, "payload": {**message["payload"], "query": text}})
+        )
+
+    def _admit(self, payload: Any) -> tuple[str, list[Any]]:
+        """The text to run, and what is wrong with it."""
+        asked = parameters.from_object(payload)
+        gate = cast("_Gated", self.view).gate
+        context = self.context
+        gate.budgets.must_have_room(context.address)
+        admitted = gate.admit(
+            asked, context.address, context.token, exempt=context.may_run_anything
+        )
+        return admitted.text, [error.formatted for error in admitted.prepared.errors]
+
+
+def _is_well_formed(message: dict[Any, Any]) -> bool:
+    kind, id_ = message.get("type"), message.get("id")
+    if not isinstance(kind, str):
+        return False
+    if kind in ("subscribe", "complete"):
+        return isinstance(id_, str) and 0 < len(id_) <= LONGEST_ID
+    return True

@@ -1,0 +1,40 @@
+"""The migrations lead to the tables that the code declares."""
+
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from core import migrations
+from core.migrations.tables import TABLES, metadata
+
+
+async def test_the_newest_revision_is_what_the_code_declares(database_url: str) -> None:
+    engine = create_async_engine(migrations.async_url(make_url(database_url)), poolclass=NullPool)
+    async with engine.connect() as connection:
+        differences = await connection.run_sync(compared)
+    await engine.dispose()
+
+    assert differences == []
+
+
+def compared(connection: Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+async def test_the_database_of_the_tests_is_at_the_newest_revision(database_url: str) -> None:
+    assert await migrations.revision(database_url) == migrations.HEAD
+
+
+def test_there_is_one_head(sqlite_url: str) -> None:
+    script = ScriptDirectory.from_config(migrations.alembic_config(sqlite_url))
+
+    assert script.get_heads() == [migrations.HEAD]
+
+
+def test_no_table_is_forgotten() -> None:
+    assert {table.name for table in TABLES} == set(metadata.tables)

@@ -1,0 +1,97 @@
+"""How many SQL statements a request costs, its session included; counted at the drivers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from core.db import Database
+from core.db.database import PostgresDatabase, SqliteDatabase
+from tests.front_end import World
+
+MOST = 1
+NOISE = ("outbox", "scheduled_jobs", "production_changes", "INTO audit_", "FROM audit_heads")
+"""The worker, the scheduler, the watch and the keeper of the audit log work by themselves."""
+FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT")
+
+
+@asynccontextmanager
+async def counted(database: Database) -> AsyncIterator[list[str]]:
+    seen: list[str] = []
+    if isinstance(database, SqliteDatabase):
+        connections = [database._writer, *database._readers]
+        for connection in connections:
+            await connection.set_trace_callback(seen.append)
+        yield seen
+        for connection in connections:
+            await connection.set_trace_callback(None)  # type: ignore[arg-type]
+        return
+    assert isinstance(database, PostgresDatabase)
+
+    def note(record: Any) -> None:
+        seen.append(record.query)
+
+    holders = [holder._con for holder in database._pool._holders if holder._con is not None]
+    for connection in holders:
+        connection.add_query_logger(note)
+    yield seen
+    for connection in holders:
+        if not connection.is_closed():
+            connection.remove_query_logger(note)
+
+
+def of_the_request(statements: list[str]) -> list[str]:
+    return [
+        text
+        for text in statements
+        if not text.startswith(FRAME) and not any(word in text for word in NOISE)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("persona", "document"),
+    [
+        (
+            "active",
+            "{ cardStatus { __typename ... on CardStatus { name state homeRegion bank } } }",
+        ),
+        ("no-card", "{ cardStatus { __typename ... on Refusal { code } } }"),
+        (
+            "in-production",
+            "{ productionProgress { __typename ... on ProductionProgress { name nodes { node at } } } }",
+        ),
+        ("active", "{ viewer { name phone card { cardNumber } services { service available } } }"),
+    ],
+    ids=["cardStatus", "cardStatus refused", "productionProgress", "viewer"],
+)
+async def test_a_lookup_takes_one_statement(world: World, persona: str, document: str) -> None:
+    citizen = await world.enter(persona)
+    await citizen.inbox()
+    await citizen.ask(document)
+
+    async with counted(world.application.database) as statements:
+        await citizen.ask(document)
+
+    found = of_the_request(statements)
+    assert 1 <= len(found) <= MOST, found
+
+
+async def test_what_needs_no_session_takes_no_statement(world: World) -> None:
+    citizen = world.front_end("active")
+
+    async with counted(world.application.database) as statements:
+        await citizen.ask("{ channels { name entrySteps { title } } }")
+        await citizen.ask('{ outlets(districtCode: "510104") { name } }')
+
+    assert of_the_request(statements) == []
+
+
+async def test_the_counter_counts(world: World) -> None:
+    """The control: a change takes many statements, and they are seen."""
+    citizen = await world.enter("active")
+
+    async with counted(world.application.database) as statements:
+        await citizen.do("changeContact", residentialPostalCode="610000")
+
+    assert len(of_the_request(statements)) > MOST

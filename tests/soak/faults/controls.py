@@ -1,0 +1,80 @@
+"""The defences that can be taken out, to see that the check finds what follows."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from core.db import database
+from core.kernel.clock import DAY
+from core.kernel.ids import new_id
+from core.messaging import EffectKind, delivery, outbox
+from core.messaging.outbox import Effect
+from core.partners import PartnerFailed
+from core.partners.base import Connection
+from core.unit_of_work import Signal, Unit
+
+NO_OUTBOX = "no-outbox"
+NO_KEY = "no-key"
+NOT_SYNCED = "synchronous-normal"
+CONTROLS = (NO_OUTBOX, NO_KEY, NOT_SYNCED)
+
+
+def apply(name: str) -> None:
+    if name == NO_OUTBOX:
+        _tell_partners_at_once()
+    elif name == NO_KEY:
+        _draw_a_key_for_each_call()
+    elif name == NOT_SYNCED:
+        database._PRAGMAS = tuple(
+            pragma.replace("= FULL", "= NORMAL") for pragma in database._PRAGMAS
+        )
+
+
+def _draw_a_key_for_each_call() -> None:
+    bring_about, outcome = Connection.bring_about, Connection.outcome
+
+    async def tell(self: Connection, path: str, body: Mapping[str, Any], _: str) -> None:
+        await bring_about(self, path, body, secrets.token_hex(16))
+
+    async def ask(self: Connection, _: str) -> bool:
+        return await outcome(self, secrets.token_hex(16))
+
+    Connection.bring_about = tell  # type: ignore[method-assign,assignment]
+    Connection.outcome = ask  # type: ignore[method-assign,assignment]
+
+
+def _tell_partners_at_once() -> None:
+    """An effect is kept in memory alone, and told three times before it is given up."""
+    kept: list[Effect] = []
+
+    async def put(
+        unit: Unit,
+        *,
+        person: int,
+        kind: EffectKind,
+        payload: Mapping[str, Any],
+        expires_at: int = 0,
+    ) -> None:
+        key = secrets.token_hex(16)
+        kept.append(
+            Effect(new_id(unit.now), person, kind, key, payload, 1, unit.now, unit.now + DAY, 0)
+        )
+        unit.signals.add(Signal.OUTBOX)
+
+    async def run(self: delivery.Worker) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            effects, kept[:] = list(kept), []
+            await asyncio.gather(*(tell(self, effect) for effect in effects))
+
+    async def tell(worker: delivery.Worker, effect: Effect) -> None:
+        for _ in range(3):
+            try:
+                await worker._tell_partner(effect)
+            except PartnerFailed:
+                continue
+            return
+
+    outbox.put = put
+    delivery.Worker._run = run  # type: ignore[method-assign]

@@ -1,0 +1,99 @@
+"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency` and `tests.soak.account_enumeration`: the gateway with a defence taken out.
+
+    CONTROL=guesses python -m tests.soak.no_limits_control
+
+The defences are taken out of this process only; no setting of the gateway does it.
+"""
+
+import os
+import time
+
+import uvicorn
+from sqlalchemy import bindparam, select, update
+from starlette.applications import Starlette
+
+from core import migrations
+from core.cards import Card, cards
+from core.citizens import Citizen, citizens
+from core.db import Lock, Query, Transaction
+from core.messaging import verification, verification_codes_table
+from core.services import bind_card
+from core.unit_of_work import Unit
+from gateway.cli.common import read_settings
+from gateway.cli.serve import app_from_environment
+
+
+def unguarded_tries() -> None:
+    """The try is counted after the code was judged by what was read: an unguarded UPDATE."""
+    verification._COUNT_TRY = Query(
+        update(verification_codes_table)
+        .where(
+            verification_codes_table.c.id == verification._newest,
+            verification_codes_table.c.expires_at > bindparam("now"),
+        )
+        .values(tries=verification_codes_table.c.tries + 1)
+        .returning(
+            verification_codes_table.c.id,
+            verification_codes_table.c.mark,
+            verification_codes_table.c.tries,
+        )
+    )
+
+
+def unguarded_states() -> None:
+    """Nobody waits for a person's row, and a card's state is written whatever it is by now."""
+    citizens._LOCK = Lock(
+        select(citizens.citizens_table.c.id).where(citizens.citizens_table.c.id == bindparam("id"))
+    )
+
+    async def save_state(db: Transaction, card: Card) -> None:
+        await db.fetch(_MOVE, card_id=card.id, new_state=card.state.value, since=card.state_since)
+
+    cards.save_state = save_state
+
+
+def work_for_those_who_exist() -> None:
+    """A person on file costs five milliseconds more than one who is not."""
+    look_up = bind_card._look_up
+
+    async def slower(unit: Unit, identity: bind_card.Confirmation) -> tuple[Citizen | None, bool]:
+        citizen, fits = await look_up(unit, identity)
+        if citizen is not None:
+            time.sleep(0.005)  # noqa: ASYNC251
+        return citizen, fits
+
+    bind_card._look_up = slower
+
+
+_MOVE = Query(
+    update(cards.cards_table)
+    .where(cards.cards_table.c.id == bindparam("card_id"))
+    .values(state=bindparam("new_state"), state_since=bindparam("since"))
+)
+
+
+def app() -> Starlette:
+    {
+        "guesses": unguarded_tries,
+        "racers": unguarded_states,
+        "who_exists": work_for_those_who_exist,
+    }[os.environ["CONTROL"]]()
+    return app_from_environment()
+
+
+def main() -> None:
+    found = read_settings()
+    migrations.migrate(found.database_url)
+    uvicorn.run(
+        "tests.soak.no_limits_control:app",
+        factory=True,
+        workers=found.workers,
+        host=found.host,
+        port=found.port,
+        log_config=None,
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
