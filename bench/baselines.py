@@ -44,11 +44,11 @@ from core.services.cancel_loss import CancelLoss, cancel_loss
 from core.services.card_status import card_status
 from core.services.catalogue import SERVICES
 from core.services.report_loss import ReportLoss, report_loss
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 from gateway.app import assemble
 from gateway.channels.contract import Entry
-from gateway.resolvers.channel_door import ChannelDoor
 from gateway.resolvers.context import Application, Context
+from gateway.resolvers.service_port import ChannelServicePort
 from gateway.schema import Schema, build_schema
 from sandbox.settings import sandbox_settings
 
@@ -160,26 +160,26 @@ class ByHand:
         return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
 
     @contextlib.asynccontextmanager
-    async def _errand(self, request: Request) -> AsyncIterator[Errand]:
+    async def _errand(self, request: Request) -> AsyncIterator[Preparation]:
         application = self._application
         token = request.headers["authorization"].removeprefix("Bearer ")
         await request.json()
         async with self._engine.connect() as connection:
             db, now = _Connection(connection), application.clock()
             caller = await sessions.find_caller(db, token, now, "127.0.0.1", None)
-            yield Errand(db, now, caller, application.tools)
+            yield Preparation(db, now, caller, application.dependencies)
 
-    def _noted(self, errand: Errand, action: Action) -> None:
-        self._application.audit.note(errand.session, errand.now, action, "DONE")
+    def _noted(self, preparation: Preparation, action: Action) -> None:
+        self._application.access_log.record(preparation.session, preparation.now, action, "DONE")
 
     async def card_status(self, request: Request) -> Response:
-        async with self._errand(request) as errand:
-            holder = await card_status(errand, None)
-        self._noted(errand, Action.CARD_STATUS)
+        async with self._errand(request) as preparation:
+            holder = await card_status(preparation, None)
+        self._noted(preparation, Action.CARD_STATUS)
         return JSONResponse({"data": {"cardStatus": self._card(holder)}})
 
     def _card(self, holder: CardHolder[Any]) -> dict[str, Any]:
-        card, reference = holder.card, self._application.tools.reference
+        card, reference = holder.card, self._application.dependencies.reference
         bank, region = reference.bank(card.bank_code), reference.regions.get(card.region_code)
         return {
             "__typename": "CardStatus",
@@ -194,13 +194,13 @@ class ByHand:
         }
 
     async def production_progress(self, request: Request) -> Response:
-        async with self._errand(request) as errand:
-            (order,) = await errand.db.fetch(_ORDER, citizen_id=errand.citizen_id)
-            nodes = await errand.db.fetch(_NODES, order_id=order["id"])
-        self._noted(errand, Action.PRODUCTION_PROGRESS)
-        vault, number = errand.tools.vault, order["card_number"]
+        async with self._errand(request) as preparation:
+            (order,) = await preparation.db.fetch(_ORDER, citizen_id=preparation.citizen_id)
+            nodes = await preparation.db.fetch(_NODES, order_id=order["id"])
+        self._noted(preparation, Action.PRODUCTION_PROGRESS)
+        vault, number = preparation.dependencies.vault, order["card_number"]
         citizen = people.person_of(order, vault, "citizen_")
-        bank = self._application.tools.reference.bank(order["bank_code"])
+        bank = self._application.dependencies.reference.bank(order["bank_code"])
         answer = {
             "__typename": "ProductionProgress",
             "socialSecurityNumber": mask_number(citizen.social_security_number.reveal()),
@@ -221,13 +221,18 @@ class ByHand:
         return JSONResponse({"data": {"productionProgress": answer}})
 
     async def viewer(self, request: Request) -> Response:
-        async with self._errand(request) as errand:
-            holder = await find(errand.db, errand.tools.vault, errand.now, errand.citizen_id)
-        self._noted(errand, Action.VIEWER)
+        async with self._errand(request) as preparation:
+            holder = await find(
+                preparation.db,
+                preparation.dependencies.vault,
+                preparation.now,
+                preparation.citizen_id,
+            )
+        self._noted(preparation, Action.VIEWER)
         citizen = holder.citizen
         services = []
         for entry in SERVICES:
-            refusal = entry.why_not(holder)
+            refusal = entry.eligibility(holder)
             reason = None if refusal is None else {"message": refusal.message(Language.ZH)}
             services.append(
                 {
@@ -238,7 +243,7 @@ class ByHand:
                 }
             )
         answer = {
-            "channel": errand.session.channel.value,
+            "channel": preparation.session.channel.value,
             "bound": True,
             "name": mask_name(citizen.name.reveal()),
             "socialSecurityNumber": mask_number(citizen.social_security_number.reveal()),
@@ -253,7 +258,7 @@ class ByHand:
         context = Context(application, Language.ZH, "127.0.0.1", None)
         entry = Entry(given["credential"], given["state"], "", None, "127.0.0.1")
         channel = application.channels[ChannelId(given["channel"])]
-        found = await channel.sign_in(entry, ChannelDoor(context))
+        found = await channel.sign_in(entry, ChannelServicePort(context))
         answer = {
             "__typename": "SignedIn",
             "token": found.session.token,
@@ -279,7 +284,7 @@ class ByHand:
             )
         try:
             async with _change(self._engine) as connection:
-                unit = Unit(_Connection(connection), now, caller, application.tools)
+                unit = UnitOfWork(_Connection(connection), now, caller, application.dependencies)
                 holder = await service(unit, command)
         except Refusal as refusal:
             return JSONResponse({"data": {name: {"code": refusal.code.value}}})
@@ -339,8 +344,8 @@ def build(kind: str, settings: Settings) -> Starlette:
             own = await connect(settings.database_url)
             database: Database = AlchemyDatabase(engine)
             application = assemble(settings, database, http)
-            application.audit._database = own  # noqa: SLF001 - its notes are written as the gateway's
-            application.audit.start()
+            application.access_log._database = own  # noqa: SLF001 - its notes are written as the gateway's
+            application.access_log.start()
             if kind == "starlette":
                 app.router.routes.extend(ByHand(application, engine).routes())
             else:
@@ -348,7 +353,7 @@ def build(kind: str, settings: Settings) -> Starlette:
                 schema.__class__ = StockSchema
                 app.router.routes.append(Route("/graphql", StockView(schema, application)))
             yield
-            await application.audit.stop()
+            await application.access_log.stop()
             await own.close()
             await engine.dispose()
 

@@ -23,22 +23,22 @@ from bench.fill import fill
 from bench.limit import BODY
 from bench.load import line, run
 from bench.server import Server
-from core.audit import AuditKeeper
+from core.audit import AccessLogWriter
 from core.audit.writer import FILE_SECONDS
 from core.citizens import sessions
 from gateway.cli import main as cli
-from gateway.http.admission import Standing
+from gateway.http.admission import RateLimitStatus
 from gateway.http.edge import authenticate
-from gateway.http.server import FastLane
-from gateway.http.server.fast_path import Admitted, Answer
+from gateway.http.server import FastPath
+from gateway.http.server.fast_path import FastPathRequest, FastPathResponse
 
 _SECONDS_TO_FILE = 8
 
 
-async def _nothing(lane: FastLane, admitted: Admitted) -> None: ...
+async def _nothing(lane: FastPath, admitted: FastPathRequest) -> None: ...
 
 
-async def _session_and_card(lane: FastLane, admitted: Admitted) -> None:
+async def _session_and_card(lane: FastPath, admitted: FastPathRequest) -> None:
     context, asked = admitted.context, admitted.asked
     assert admitted.token is not None
     assert asked.expected is not None
@@ -46,34 +46,34 @@ async def _session_and_card(lane: FastLane, admitted: Admitted) -> None:
     await context.application.database.fetch(asked.expected.with_session, **by_token)
 
 
-async def _caller(lane: FastLane, admitted: Admitted) -> None:
+async def _caller(lane: FastPath, admitted: FastPathRequest) -> None:
     context, asked = admitted.context, admitted.asked
     assert admitted.token is not None
     context.caller = await authenticate(context, admitted.token, None, asked.expected)
 
 
-async def _plan(lane: FastLane, admitted: Admitted) -> None:
+async def _plan(lane: FastPath, admitted: FastPathRequest) -> None:
     await _caller(lane, admitted)
     result: Any = admitted.asked.plan.execute(None, admitted.context, None)
     await result
 
 
-def _stop_after(step: Callable[[FastLane, Admitted], Awaitable[None]]) -> None:
-    async def run(self: FastLane, admitted: Admitted) -> Answer:
+def _stop_after(step: Callable[[FastPath, FastPathRequest], Awaitable[None]]) -> None:
+    async def run(self: FastPath, admitted: FastPathRequest) -> FastPathResponse:
         await step(self, admitted)
-        return Answer(200, [(b"content-length", b"%d" % len(BODY))], self._json, BODY)
+        return FastPathResponse(200, [(b"content-length", b"%d" % len(BODY))], self._json, BODY)
 
-    FastLane.run = run  # type: ignore[method-assign]
+    FastPath.run = run  # type: ignore[method-assign]
 
 
 def _http_alone() -> None:
     _stop_after(_nothing)
-    admitted = Admitted({}, None, None, None, Standing("", ""))  # type: ignore[arg-type]
-    FastLane.admit = lambda *_: admitted  # type: ignore[method-assign]
+    admitted = FastPathRequest({}, None, None, None, RateLimitStatus("", ""))  # type: ignore[arg-type]
+    FastPath.admit = lambda *_: admitted  # type: ignore[method-assign]
 
 
 def _without_looks() -> None:
-    AuditKeeper.add = lambda *_: None  # type: ignore[method-assign]
+    AccessLogWriter.add = lambda *_: None  # type: ignore[method-assign]
 
 
 def _plan_without_looks() -> None:

@@ -23,7 +23,7 @@ from core.messaging import VerificationPurpose, verification_codes_table
 from core.production import orders
 from gateway.app import keys_from
 
-MOST_PEOPLE = 30_000
+MAX_PEOPLE = 30_000
 CODE = "246810"
 _AT_ONCE = 500
 _PEOPLE = Query(
@@ -40,7 +40,7 @@ _PEOPLE = Query(
         cards_table.c.citizen_id == citizens.citizens_table.c.id,
     )
     .order_by(func.random())
-    .limit(MOST_PEOPLE)
+    .limit(MAX_PEOPLE)
 )
 _ANALYZE = Query(text("ANALYZE"))
 _INSERT_CODE = insert_into(verification_codes_table)
@@ -117,7 +117,7 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
                 session_id=session.id,
                 phone_index=vault.index(phone, citizens.PHONE),
                 purpose=purpose.value,
-                mark=seals.code(code_id, phone, CODE),
+                mac=seals.code(code_id, phone, CODE),
                 expires_at=now + 12 * HOUR,
                 tries=0,
                 consumed_at=None,

@@ -35,7 +35,7 @@ from tests.portraits import scenes
 from tests.soak import ws_load
 from tests.soak.ws_load import UNLIMITED
 
-MOST_RATIO = 2.0
+MAX_RATIO = 2.0
 QUESTIONS_A_SECOND = 100
 PICTURES = 6
 WIDTH, HEIGHT = 3000, 4000
@@ -271,7 +271,7 @@ def main() -> None:
     )
     for text in wrong[:3]:
         print(text)
-    passed = ratio <= MOST_RATIO and not wrong and late < 1.5
+    passed = ratio <= MAX_RATIO and not wrong and late < 1.5
     print("passed" if passed else "FAILED")
     raise SystemExit(not passed)
 

@@ -12,7 +12,7 @@ from sandbox.personas import PERSONAS, Persona
 T = TypeVar("T")
 
 
-class Answer(JSONResponse):
+class SandboxResponse(JSONResponse):
     """JSON in UTF-8, of what changes with every request."""
 
     def __init__(self, content: Any, status_code: int = 200) -> None:
@@ -38,4 +38,4 @@ def persona_of(persona_id: str) -> Persona:
 async def error_answer(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return Answer({"error": error.detail}, error.status_code)
+    return SandboxResponse({"error": error.detail}, error.status_code)

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
 from sandbox import issuer, partners
-from sandbox.answers import Answer, error_answer, persona_of, read
+from sandbox.answers import SandboxResponse, error_answer, persona_of, read
 from sandbox.page import page_routes
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes
@@ -108,26 +108,26 @@ class _Doors:
         ]
 
     async def personas(self, _request: Request) -> Response:
-        return Answer([persona.shown() for persona in PERSONAS.values()])
+        return SandboxResponse([persona.shown() for persona in PERSONAS.values()])
 
     async def sms(self, request: Request) -> Response:
         await self._delivered()
-        return Answer(partners.inbox(self._world, request.query_params.get("phone")))
+        return SandboxResponse(partners.inbox(self._world, request.query_params.get("phone")))
 
     async def authorize(self, request: Request) -> Response:
         asked = await read(request, _Authorize)
         persona = persona_of(asked.persona)
         state = await self._state(asked.channel)
         credential = await authorize(self._world, self._settings, asked.channel, persona)
-        return Answer({"credential": credential, "state": state})
+        return SandboxResponse({"credential": credential, "state": state})
 
     async def advance(self, request: Request) -> Response:
         asked = await read(request, _Advance)
         await self._delivered()
         persona = persona_of(asked.persona)
         if asked.event is not None:
-            return Answer(await self._desk.report_card(persona, asked.event))
-        return Answer(await self._desk.advance(persona, asked.result, asked.reason))
+            return SandboxResponse(await self._desk.report_card(persona, asked.event))
+        return SandboxResponse(await self._desk.advance(persona, asked.result, asked.reason))
 
     async def reset(self, _request: Request) -> Response:
         """The gateway first, so that nothing of its past reaches the new world."""
@@ -136,7 +136,7 @@ class _Doors:
         self._world.clear()
         self._world.add("beginnings", "done", {})
         _begin(self._world)
-        return Answer({"reset": True})
+        return SandboxResponse({"reset": True})
 
     async def _state(self, channel: ChannelId) -> str:
         """As the channel's front-end gets it: from the authorize URL of the gateway."""

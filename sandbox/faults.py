@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from sandbox.answers import Answer, read
+from sandbox.answers import SandboxResponse, read
 from sandbox.world import World
 
 FAULTS = "faults"
@@ -40,8 +40,8 @@ def lost() -> Response:
 
 
 INSTEAD: dict[Fault | None, Callable[[], Response]] = {
-    Fault.BUSY: lambda: Answer({"code": "BUSY"}, 503),
-    Fault.REJECTED: lambda: Answer({"code": "SAMPLE_REJECTION"}, 409),
+    Fault.BUSY: lambda: SandboxResponse({"code": "BUSY"}, 503),
+    Fault.REJECTED: lambda: SandboxResponse({"code": "SAMPLE_REJECTION"}, 409),
     Fault.ERROR: lost,
     Fault.GARBAGE: lambda: PlainTextResponse("<html>", 200),
 }
@@ -53,7 +53,7 @@ def door(world: World) -> Callable[[Request], Awaitable[Response]]:
         world.put(
             FAULTS, asked.partner + asked.path, {"fault": asked.fault.value, "times": asked.times}
         )
-        return Answer({"ordered": True})
+        return SandboxResponse({"ordered": True})
 
     return order
 

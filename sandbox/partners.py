@@ -21,7 +21,7 @@ from core.kernel.clock import CHINA
 from core.kernel.settings import Secret, Settings
 from core.reference import Reference, Table
 from sandbox import faults, issuer
-from sandbox.answers import Answer
+from sandbox.answers import SandboxResponse
 from sandbox.personas import CHENGDU, PERSONAS, Persona, persona_by_number
 from sandbox.world import Thing, World
 
@@ -139,14 +139,14 @@ class _StandIn:
 
     def lookup(self, path: str, shape: type[T], answer: Callable[[T], Thing]) -> Route:
         def respond(_request: Request, asked: T) -> Response:
-            return Answer(answer(asked))
+            return SandboxResponse(answer(asked))
 
         return self._route(path, shape, respond)
 
     def outcome(self) -> Route:
         def respond(_request: Request, asked: _Key) -> Response:
             kept = self._world.get(self._kept, asked.idempotency_key)
-            return Answer({"taken": kept is not None})
+            return SandboxResponse({"taken": kept is not None})
 
         return self._route("/outcome", _Key, respond)
 
@@ -164,7 +164,7 @@ class _StandIn:
                 self._world.put(self._kept, key, {"digest": digest})
             elif kept["digest"] != digest:
                 return _refusal(422, "IDEMPOTENCY_KEY_REUSED")
-            return Answer({"taken": True})
+            return SandboxResponse({"taken": True})
 
         return self._route(path, shape, respond)
 
@@ -249,4 +249,4 @@ def _take_order(world: World, order: _Order) -> None:
 
 
 def _refusal(status: int, code: str) -> Response:
-    return Answer({"code": code}, status)
+    return SandboxResponse({"code": code}, status)

@@ -21,13 +21,13 @@ from core.cards import CHENGDU, CardState, cards
 from core.citizens import (
     bindings_table,
     citizens,
+    code_exchanges_table,
     consents_table,
     notification_settings_table,
     passwords,
     quotas,
     service_passwords_table,
     sessions_table,
-    sign_in_answers_table,
 )
 from core.db import Database, Query, Reader, Transaction
 from core.issuer import issuer_events_table
@@ -35,7 +35,7 @@ from core.kernel.clock import DAY, Instant, instant
 from core.messaging import channel_messages_table, outbox_table, verification_codes_table
 from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
 from core.storage import pictures_table, resumable_uploads_table
-from core.unit_of_work import Tools, Unit
+from core.unit_of_work import Dependencies, UnitOfWork
 from sandbox.personas import PERSONAS, Persona
 
 _SAMPLE_OUTLET = "SAMPLE-510104-1"
@@ -75,44 +75,47 @@ _OF_PERSON = tuple(
         issuer_events_table,
     )
 )
-_OUTBOX = Query(delete(outbox_table).where(outbox_table.c.person == bindparam("person")))
+_OUTBOX = Query(delete(outbox_table).where(outbox_table.c.subject_id == bindparam("person")))
 _CITIZEN = Query(
     delete(citizens.citizens_table).where(citizens.citizens_table.c.id == bindparam("person"))
 )
 _EVERYWHERE = (
     Query(delete(sessions_table)),
-    Query(delete(sign_in_answers_table)),
+    Query(delete(code_exchanges_table)),
     Query(delete(verification_codes_table)),
     quotas.CLEAR,
 )
 
 
-async def seed(database: Database, tools: Tools, now: Instant) -> None:
+async def seed(database: Database, dependencies: Dependencies, now: Instant) -> None:
     """Adds the personas that are not there yet; several workers may begin at once."""
-    missing = [persona for persona in _SEEDED if not await _is_there(database, tools, persona)]
-    hashes = _password_hashes(tools, missing)
+    missing = [
+        persona for persona in _SEEDED if not await _is_there(database, dependencies, persona)
+    ]
+    hashes = _password_hashes(dependencies, missing)
 
     async def job(db: Transaction) -> None:
-        unit = Unit(db, now, None, tools)
+        unit = UnitOfWork(db, now, None, dependencies)
         for persona in missing:
-            if not await _is_there(db, tools, persona):
+            if not await _is_there(db, dependencies, persona):
                 await _add(unit, persona, hashes.get(persona.id), None)
 
     await database.write(job)
 
 
-async def _is_there(db: Reader, tools: Tools, persona: Persona) -> bool:
+async def _is_there(db: Reader, dependencies: Dependencies, persona: Persona) -> bool:
     return (
-        await citizens.find_by_number(db, tools.vault, persona.social_security_number) is not None
+        await citizens.find_by_number(db, dependencies.vault, persona.social_security_number)
+        is not None
     )
 
 
-async def reset(database: Database, tools: Tools, now: Instant) -> None:
+async def reset(database: Database, dependencies: Dependencies, now: Instant) -> None:
     """Personas and every limit's counters as new; all sessions end. The audit log goes on."""
-    hashes = _password_hashes(tools, _SEEDED)
+    hashes = _password_hashes(dependencies, _SEEDED)
 
     async def job(db: Transaction) -> None:
-        unit = Unit(db, now, None, tools)
+        unit = UnitOfWork(db, now, None, dependencies)
         for query in _EVERYWHERE:
             await db.fetch(query)
         ids = await _remove_all(unit)
@@ -122,20 +125,20 @@ async def reset(database: Database, tools: Tools, now: Instant) -> None:
     await database.write(job)
 
 
-def _password_hashes(tools: Tools, personas: Sequence[Persona]) -> dict[str, str]:
+def _password_hashes(dependencies: Dependencies, personas: Sequence[Persona]) -> dict[str, str]:
     return {
-        persona.id: tools.hasher.hash_now(persona.service_password)
+        persona.id: dependencies.hasher.hash_now(persona.service_password)
         for persona in personas
         if persona.service_password
     }
 
 
-async def _remove_all(unit: Unit) -> dict[str, int]:
+async def _remove_all(unit: UnitOfWork) -> dict[str, int]:
     """Removes every persona and returns their ids, which the audit log knows them by."""
     removed = {}
     for persona in PERSONAS.values():
         citizen = await citizens.find_by_number(
-            unit.db, unit.tools.vault, persona.social_security_number
+            unit.db, unit.dependencies.vault, persona.social_security_number
         )
         if citizen is not None:
             await _remove(unit.db, citizen.id)
@@ -149,11 +152,11 @@ async def _remove(db: Transaction, citizen_id: int) -> None:
 
 
 async def _add(
-    unit: Unit, persona: Persona, password_hash: str | None, citizen_id: int | None
+    unit: UnitOfWork, persona: Persona, password_hash: str | None, citizen_id: int | None
 ) -> None:
     citizen_id = await citizens.register(
         unit.db,
-        unit.tools.vault,
+        unit.dependencies.vault,
         unit.now,
         name=persona.name,
         number=persona.social_security_number,
@@ -164,15 +167,15 @@ async def _add(
     if persona.holds_chengdu_card:
         await _add_card(unit, persona, citizen_id)
     if password_hash is not None:
-        await passwords.store(unit.db, unit.tools.seals, citizen_id, password_hash)
+        await passwords.store(unit.db, unit.dependencies.seals, citizen_id, password_hash)
     await audit.record(unit, citizen_id, Action.IMPORTED)
 
 
-async def _add_card(unit: Unit, persona: Persona, citizen_id: int) -> None:
+async def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
     assert persona.card_number is not None
     await cards.issue(
         unit.db,
-        unit.tools.vault,
+        unit.dependencies.vault,
         unit.now,
         citizen_id=citizen_id,
         number=persona.card_number,
@@ -184,11 +187,11 @@ async def _add_card(unit: Unit, persona: Persona, citizen_id: int) -> None:
     )
 
 
-async def _add_production(unit: Unit, persona: Persona, citizen_id: int) -> None:
+async def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
     """The application that led to the card; it is open until the card is activated."""
     application = await applications.accept(
         unit.db,
-        unit.tools.vault,
+        unit.dependencies.vault,
         unit.now,
         citizen_id=citizen_id,
         kind=ApplicationKind.APPLY,
@@ -204,14 +207,14 @@ async def _add_production(unit: Unit, persona: Persona, citizen_id: int) -> None
         outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
     )
     await orders.set_card(
-        unit.db, unit.tools.vault, order.id, persona.batch_number, persona.card_number
+        unit.db, unit.dependencies.vault, order.id, persona.batch_number, persona.card_number
     )
     await _report_nodes(unit, persona, order)
     if persona.card_state not in (None, CardState.SEALED):
         await applications.close(unit.db, citizen_id, unit.now)
 
 
-async def _report_nodes(unit: Unit, persona: Persona, order: ProductionOrder) -> None:
+async def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrder) -> None:
     """One node a day, the last on the day of issue; the node after the last is under way."""
     done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
     first_day = _issued_at(persona, unit.now) - len(done) * DAY

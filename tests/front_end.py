@@ -21,9 +21,9 @@ REFUSAL = "... on Refusal { code message field retryAfter problems { field code 
 _TRACES = {
     "audit_entries",
     "audit_heads",
-    "audit_views",
-    "audit_views_filed",
-    "audit_views_of",
+    "access_log",
+    "access_log_indexed",
+    "access_log_subjects",
     "outbox",
     "quotas",
     "scheduled_jobs",

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy import Text as LongText
 
 from core.audit import log
-from core.audit.log import DONE, WORKER, Note, audit_entries_table
+from core.audit.log import DONE, WORKER, AuditRecord, audit_entries_table
 from core.crypto import Seals
 from core.db import Database, Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel.clock import Instant
@@ -39,28 +39,28 @@ EVERYBODY = 0
 """The person whose chain vouches for the batches; no citizen and no session has this id."""
 BATCH = "VIEWS"
 
-audit_views_table = Table(
-    "audit_views",
+access_log_table = Table(
+    "access_log",
     metadata,
     Column("batch", Id, primary_key=True, autoincrement=False),
     Column("views", LongText, nullable=False),
 )
 
-audit_views_of_table = Table(
-    "audit_views_of",
+access_log_subjects_table = Table(
+    "access_log_subjects",
     metadata,
-    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("batch", Integer, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 
-audit_views_filed_table = Table(
-    "audit_views_filed",
+access_log_indexed_table = Table(
+    "access_log_indexed",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("batch", Integer, nullable=False),
 )
-"""One row: the last batch that `audit_views_of` knows of."""
+"""One row: the last batch that `access_log_subjects` knows of."""
 
 FILED_AT_ONCE = 50
 _ROWS_AT_ONCE = 150
@@ -68,70 +68,71 @@ _ROWS_AT_ONCE = 150
 _PAUSE_SECONDS = 0.004
 """Between two of them: others have the processor and the disk."""
 
-_INSERT = insert_into(audit_views_table)
+_INSERT = insert_into(access_log_table)
 _ENTRIES_AFTER = Query(
     select(audit_entries_table.c.number, audit_entries_table.c.details)
     .where(
-        audit_entries_table.c.person == EVERYBODY, audit_entries_table.c.number > bindparam("after")
+        audit_entries_table.c.subject_id == EVERYBODY,
+        audit_entries_table.c.number > bindparam("after"),
     )
     .order_by(audit_entries_table.c.number)
     .limit(100)
 )
 _VIEWS = Query(
-    select(audit_views_table.c.views).where(audit_views_table.c.batch == bindparam("of_batch"))
+    select(access_log_table.c.views).where(access_log_table.c.batch == bindparam("of_batch"))
 )
 _WITHOUT_ENTRY = Query(
-    select(func.min(audit_views_table.c.batch).label("batch")).where(
+    select(func.min(access_log_table.c.batch).label("batch")).where(
         ~select(audit_entries_table.c.number)
         .where(
-            audit_entries_table.c.person == EVERYBODY,
-            audit_entries_table.c.number == audit_views_table.c.batch,
+            audit_entries_table.c.subject_id == EVERYBODY,
+            audit_entries_table.c.number == access_log_table.c.batch,
         )
         .exists()
     )
 )
-_filed = select(func.coalesce(func.max(audit_views_filed_table.c.batch), 0)).scalar_subquery()
+_filed = select(func.coalesce(func.max(access_log_indexed_table.c.batch), 0)).scalar_subquery()
 _NOT_FILED = Query(
-    select(audit_views_table)
-    .where(audit_views_table.c.batch > _filed)
-    .order_by(audit_views_table.c.batch)
+    select(access_log_table)
+    .where(access_log_table.c.batch > _filed)
+    .order_by(access_log_table.c.batch)
     .limit(FILED_AT_ONCE)
 )
 _FILE = Query(
     lambda insert: (
-        insert(audit_views_of_table)
-        .values(person=bindparam("person"), batch=bindparam("batch"))
+        insert(access_log_subjects_table)
+        .values(subject_id=bindparam("subject_id"), batch=bindparam("batch"))
         .on_conflict_do_nothing()
     )
 )
 _BEGIN = Query(
-    lambda insert: insert(audit_views_filed_table).values(id=1, batch=0).on_conflict_do_nothing()
+    lambda insert: insert(access_log_indexed_table).values(id=1, batch=0).on_conflict_do_nothing()
 )
 _MOVE = Query(
-    update(audit_views_filed_table)
-    .where(audit_views_filed_table.c.batch < bindparam("last"))
+    update(access_log_indexed_table)
+    .where(access_log_indexed_table.c.batch < bindparam("last"))
     .values(batch=bindparam("last"))
 )
 _BATCHES_OF = (
-    select(audit_views_of_table.c.batch)
+    select(access_log_subjects_table.c.batch)
     .where(
-        audit_views_of_table.c.person == bindparam("person"),
-        audit_views_of_table.c.batch <= bindparam("up_to"),
+        access_log_subjects_table.c.subject_id == bindparam("subject_id"),
+        access_log_subjects_table.c.batch <= bindparam("up_to"),
     )
-    .order_by(audit_views_of_table.c.batch.desc())
+    .order_by(access_log_subjects_table.c.batch.desc())
     .limit(bindparam("most"))
 )
-_OF_PERSON = Query(
-    select(audit_views_table)
+_OF_SUBJECT = Query(
+    select(access_log_table)
     .where(
-        audit_views_table.c.batch.in_(select(_BATCHES_OF.subquery().c.batch))
+        access_log_table.c.batch.in_(select(_BATCHES_OF.subquery().c.batch))
         | (
-            (audit_views_table.c.batch > _filed)
-            & (audit_views_table.c.batch <= bindparam("up_to"))
-            & audit_views_table.c.views.like(bindparam("pattern"))
+            (access_log_table.c.batch > _filed)
+            & (access_log_table.c.batch <= bindparam("up_to"))
+            & access_log_table.c.views.like(bindparam("pattern"))
         )
     )
-    .order_by(audit_views_table.c.batch.desc())
+    .order_by(access_log_table.c.batch.desc())
 )
 
 
@@ -146,16 +147,28 @@ class View(NamedTuple):
     channel: str
 
 
-async def append(db: Transaction, seals: Seals, now: Instant, notes: Sequence[Note]) -> None:
+async def append(
+    db: Transaction, seals: Seals, now: Instant, records: Sequence[AuditRecord]
+) -> None:
     """Keeps the looks of anybody, in the order given."""
     views = "".join(
         [
-            _LINE % (note.person, note.at, note.action, note.result, note.channel, note.session_id)
-            for note in notes
+            _LINE
+            % (
+                record.subject_id,
+                record.at,
+                record.action,
+                record.result,
+                record.channel,
+                record.session_id,
+            )
+            for record in records
         ]
     )
-    details = json.dumps({"digest": _digest(views), "views": len(notes)})
-    batch = await log.extend(db, seals, Note(EVERYBODY, now, BATCH, DONE, WORKER, 0, details))
+    details = json.dumps({"digest": _digest(views), "views": len(records)})
+    batch = await log.extend(
+        db, seals, AuditRecord(EVERYBODY, now, BATCH, DONE, WORKER, 0, details)
+    )
     await db.fetch(_INSERT, batch=batch, views=views)
 
 
@@ -179,7 +192,7 @@ async def file(database: Database) -> int:
     while some := list(itertools.islice(pairs, _ROWS_AT_ONCE)):
 
         async def job(db: Transaction, some: list[tuple[int, int]] = some) -> None:
-            rows = [{"person": person, "batch": batch} for person, batch in some]
+            rows = [{"subject_id": subject_id, "batch": batch} for subject_id, batch in some]
             await db.execute_many(_FILE, rows)
 
         await database.write(job)
@@ -199,20 +212,20 @@ def _pairs(row: Row) -> list[tuple[int, int]]:
     return sorted({(int(line.partition("\t")[0]), batch) for line in row["views"].splitlines()})
 
 
-async def of_person(db: Reader, person: int, up_to: int, most: int) -> list[View]:
+async def of_subject(db: Reader, subject_id: int, up_to: int, most: int) -> list[View]:
     """Theirs, newest first, of the newest `most` batches up to one, and of all that are not filed."""
     rows = await db.fetch(
-        _OF_PERSON, person=person, up_to=up_to, most=most, pattern=f"%{person}\t%"
+        _OF_SUBJECT, subject_id=subject_id, up_to=up_to, most=most, pattern=f"%{subject_id}\t%"
     )
-    return [view for row in rows for view in _own(person, row["batch"], row["views"])]
+    return [view for row in rows for view in _own(subject_id, row["batch"], row["views"])]
 
 
-def _own(person: int, batch: int, views: str) -> Iterator[View]:
+def _own(subject_id: int, batch: int, views: str) -> Iterator[View]:
     """From the last line to the first."""
     lines = views.splitlines()
     for position in range(len(lines) - 1, -1, -1):
         whose, at, action, result, channel, _ = lines[position].split("\t")
-        if int(whose) == person:
+        if int(whose) == subject_id:
             yield View(batch, position, int(at), action, result, channel)
 
 

@@ -1,7 +1,7 @@
 """Anchors: now and then all heads that moved are sealed together, each anchor on the one before.
 
-An anchor keeps the heads that moved since the last one, and its mark covers them and the
-mark of that last one. So a chain that is cut off and its head set back, or that vanished
+An anchor keeps the heads that moved since the last one, and its mac covers them and the
+mac of that last one. So a chain that is cut off and its head set back, or that vanished
 whole, no longer fits an anchor. An anchor that an operator keeps elsewhere (the log, a
 printout) vouches for all anchors before it, and so for every head in them.
 """
@@ -28,7 +28,7 @@ from core.crypto import Seals
 from core.db import Database, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel.clock import Instant
 
-MOST_HEADS = 1_000
+MAX_HEADS = 1_000
 """In one anchor: its transaction is short, and persons hardly wait for it."""
 
 audit_anchors_table = Table(
@@ -38,17 +38,17 @@ audit_anchors_table = Table(
     Column("at", BigInteger, nullable=False),
     Column("heads", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    Column("mark", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
 )
 
 audit_anchored_heads_table = Table(
     "audit_anchored_heads",
     metadata,
     Column("anchor", Integer, primary_key=True, autoincrement=False),
-    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
-    Column("mark", LargeBinary, nullable=False),
-    Index("ix_audit_anchored_heads_person", "person", "number"),
+    Column("mac", LargeBinary, nullable=False),
+    Index("ix_audit_anchored_heads_subject_id", "subject_id", "number"),
     sqlite_with_rowid=False,
 )
 
@@ -59,17 +59,17 @@ _LAST = Query(
     .with_for_update()
 )
 _MOVED = Query(
-    select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
+    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
     .where(text("number > anchored_number"))
-    .order_by(audit_heads_table.c.person)
-    .limit(MOST_HEADS)
+    .order_by(audit_heads_table.c.subject_id)
+    .limit(MAX_HEADS)
     .with_for_update(skip_locked=True)
 )
 _ADD_ANCHOR = insert_into(audit_anchors_table)
 _ADD_HEAD = insert_into(audit_anchored_heads_table)
 _NOTE_HEAD = Query(
     update(audit_heads_table)
-    .where(audit_heads_table.c.person == bindparam("of_person"))
+    .where(audit_heads_table.c.subject_id == bindparam("of_subject"))
     .values(anchored_number=bindparam("anchored"))
 )
 
@@ -82,17 +82,17 @@ class Anchor:
     at: Instant
     heads: int
     digest: bytes
-    mark: bytes
+    mac: bytes
 
     def __str__(self) -> str:
-        return f"{self.number}:{self.mark.hex()}"
+        return f"{self.number}:{self.mac.hex()}"
 
     @classmethod
     def from_row(cls, row: Row) -> "Anchor":
-        return cls(row["number"], row["at"], row["heads"], bytes(row["digest"]), bytes(row["mark"]))
+        return cls(row["number"], row["at"], row["heads"], bytes(row["digest"]), bytes(row["mac"]))
 
-    def follows(self, seals: Seals, mark_before: bytes) -> bool:
-        return seals.matches_audit(self.mark, *_sealed(self, mark_before))
+    def follows(self, seals: Seals, mac_before: bytes) -> bool:
+        return seals.matches_audit(self.mac, *_sealed(self, mac_before))
 
 
 async def last(db: Reader) -> Anchor | None:
@@ -105,7 +105,7 @@ async def anchor_under_current_key(database: Database, seals: Seals, now: Instan
 
     async def job(db: Transaction) -> None:
         newest = await last(db)
-        if newest is not None and not seals.is_marked_anew(newest.mark):
+        if newest is not None and not seals.is_current_mac(newest.mac):
             await _add(db, seals, now, newest, [])
 
     await anchor_all(database, seals, now)
@@ -129,7 +129,7 @@ async def anchor_all(
 
     while (anchor := await database.write(job)) is not None:
         anchored.append(anchor)
-        if anchor.heads < MOST_HEADS:
+        if anchor.heads < MAX_HEADS:
             break
     return anchored
 
@@ -146,17 +146,17 @@ async def _anchor_some(
 async def _add(
     db: Transaction, seals: Seals, now: Instant, newest: Anchor | None, moved: Sequence[Row]
 ) -> Anchor:
-    number, mark_before = (newest.number + 1, newest.mark) if newest else (1, b"")
+    number, mac_before = (newest.number + 1, newest.mac) if newest else (1, b"")
     unsealed = Anchor(number, now, len(moved), digest_of(moved), b"")
-    mark = seals.audit(*_sealed(unsealed, mark_before))
-    anchor = Anchor(number, now, len(moved), unsealed.digest, mark)
+    mac = seals.audit(*_sealed(unsealed, mac_before))
+    anchor = Anchor(number, now, len(moved), unsealed.digest, mac)
     await db.fetch(
         _ADD_ANCHOR,
         number=number,
         at=now,
         heads=anchor.heads,
         digest=anchor.digest,
-        mark=mark,
+        mac=mac,
     )
     await _keep_heads(db, number, moved)
     return anchor
@@ -168,15 +168,15 @@ async def _keep_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> Non
         [
             {
                 "anchor": anchor,
-                "person": row["person"],
+                "subject_id": row["subject_id"],
                 "number": row["number"],
-                "mark": bytes(row["mark"]),
+                "mac": bytes(row["mac"]),
             }
             for row in moved
         ],
     )
     await db.execute_many(
-        _NOTE_HEAD, [{"of_person": row["person"], "anchored": row["number"]} for row in moved]
+        _NOTE_HEAD, [{"of_subject": row["subject_id"], "anchored": row["number"]} for row in moved]
     )
 
 
@@ -184,18 +184,18 @@ def digest_of(heads: Iterable[Row]) -> bytes:
     """Of heads in the order of their persons."""
     digest = hashlib.sha256()
     for row in heads:
-        mark = bytes(row["mark"])
-        digest.update(f"{row['person']}:{row['number']}:{len(mark)}:".encode())
-        digest.update(mark)
+        mac = bytes(row["mac"])
+        digest.update(f"{row['subject_id']}:{row['number']}:{len(mac)}:".encode())
+        digest.update(mac)
     return digest.digest()
 
 
-def _sealed(anchor: Anchor, mark_before: bytes) -> tuple[str | int, ...]:
+def _sealed(anchor: Anchor, mac_before: bytes) -> tuple[str | int, ...]:
     return (
         "anchor",
         anchor.number,
         anchor.at,
         anchor.heads,
         anchor.digest.hex(),
-        mark_before.hex(),
+        mac_before.hex(),
     )

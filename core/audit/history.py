@@ -39,7 +39,7 @@ class Entry:
 _BEFORE = Query(
     select(audit_entries_table)
     .where(
-        audit_entries_table.c.person == bindparam("person"),
+        audit_entries_table.c.subject_id == bindparam("subject_id"),
         audit_entries_table.c.number < bindparam("before"),
     )
     .order_by(audit_entries_table.c.number.desc())
@@ -47,12 +47,12 @@ _BEFORE = Query(
 )
 
 
-async def before(db: Reader, person: int, place: Place, most: int) -> list[Entry]:
+async def before(db: Reader, subject_id: int, place: Place, most: int) -> list[Entry]:
     """The person's entries and looks before a place, newest first; each list keeps its own order."""
-    entries = list(await db.fetch(_BEFORE, person=person, before=place.number, most=most))
+    entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, most=most))
     views = [
         view
-        for view in await access_log.of_person(db, person, place.batch, most + 1)
+        for view in await access_log.of_subject(db, subject_id, place.batch, most + 1)
         if view[:2] < place[1:]
     ]
     found: list[Entry] = []

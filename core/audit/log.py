@@ -1,8 +1,8 @@
 """The audit log: who did or saw what, when and through which channel, in a keyed chain per person.
 
-Each entry's mark covers its content and the mark before it, and each person's head keeps
-the last number and mark. A change records its entry in its own transaction; what was only
-looked at is kept in batches (`audit_views`). Persons never wait for each other. The heads are
+Each entry's mac covers its content and the mac before it, and each person's head keeps
+the last number and mac. A change records its entry in its own transaction; what was only
+looked at is kept in batches (`access_log`). Persons never wait for each other. The heads are
 anchored together (`audit_anchors`), and `audit_check` finds what was tampered with. No
 personal data stands in an entry.
 """
@@ -33,12 +33,12 @@ from core.db import Id, Query, Row, Transaction, insert_into, metadata
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
 from core.kernel.refusals import Text
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 audit_entries_table = Table(
     "audit_entries",
     metadata,
-    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("action", String(32), nullable=False),
@@ -46,20 +46,20 @@ audit_entries_table = Table(
     Column("channel", String(16), nullable=False),
     Column("session_id", BigInteger, nullable=False),
     Column("details", LongText, nullable=False),
-    Column("mark", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 
 audit_heads_table = Table(
     "audit_heads",
     metadata,
-    Column("person", Id, primary_key=True, autoincrement=False),
+    Column("subject_id", Id, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
-    Column("mark", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
     Column("anchored_number", Integer, nullable=False, server_default="0"),
     Index(
         "ix_audit_heads_not_anchored",
-        "person",
+        "subject_id",
         sqlite_where=text("number > anchored_number"),
         postgresql_where=text("number > anchored_number"),
     ),
@@ -67,7 +67,7 @@ audit_heads_table = Table(
 
 
 class Action(StrEnum):
-    """What an entry is about. Those in `VIEWS` only looked; nothing changed."""
+    """What an entry is about. Those in `ACCESSES` only looked; nothing changed."""
 
     SIGN_IN = "SIGN_IN"
     SIGN_OUT = "SIGN_OUT"
@@ -111,7 +111,7 @@ class Action(StrEnum):
     SERVICE_HISTORY = "SERVICE_HISTORY"
 
 
-VIEWS = frozenset(
+ACCESSES = frozenset(
     {
         Action.VIEWER,
         Action.SESSIONS,
@@ -179,33 +179,37 @@ WORKER = "WORKER"
 _AT_ONCE = 200
 
 _HEAD = Query(
-    select(audit_heads_table.c.number, audit_heads_table.c.mark)
-    .where(audit_heads_table.c.person == bindparam("person"))
+    select(audit_heads_table.c.number, audit_heads_table.c.mac)
+    .where(audit_heads_table.c.subject_id == bindparam("subject_id"))
     .with_for_update()
 )
 _HEADS = Query(
-    select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
-    .where(audit_heads_table.c.person.in_([bindparam(f"p{number}") for number in range(_AT_ONCE)]))
-    .order_by(audit_heads_table.c.person)
+    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
+    .where(
+        audit_heads_table.c.subject_id.in_([bindparam(f"p{number}") for number in range(_AT_ONCE)])
+    )
+    .order_by(audit_heads_table.c.subject_id)
     .with_for_update()
 )
 _INSERT = insert_into(audit_entries_table)
 _MOVE_HEAD = Query(
     lambda insert: (
         insert(audit_heads_table)
-        .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
+        .values(
+            subject_id=bindparam("subject_id"), number=bindparam("number"), mac=bindparam("mac")
+        )
         .on_conflict_do_update(
-            index_elements=["person"],
-            set_={"number": text("excluded.number"), "mark": text("excluded.mark")},
+            index_elements=["subject_id"],
+            set_={"number": text("excluded.number"), "mac": text("excluded.mac")},
         )
     )
 )
 
 
-class Note(Struct, frozen=True):
-    """What becomes an entry. `person` is a citizen's id, or a session's while nobody is known."""
+class AuditRecord(Struct, frozen=True):
+    """What becomes an entry. `subject_id` is a citizen's id, or a session's while nobody is known."""
 
-    person: int
+    subject_id: int
     at: Instant
     action: str
     result: str
@@ -215,21 +219,21 @@ class Note(Struct, frozen=True):
 
 
 async def record(
-    unit: Unit,
-    person: int,
+    unit: UnitOfWork,
+    subject_id: int,
     action: Action,
     result: str = DONE,
     *,
-    nobody: str = ISSUER,
+    actor: str = ISSUER,
     **details: str | int,
 ) -> None:
     """Adds an entry to a person's chain, in the transaction of what it tells of.
 
-    `nobody` says who it was where no caller did it.
+    `actor` says who it was where no caller did it.
     """
-    channel, session_id = _origin(unit.caller, nobody)
-    note = Note(
-        person,
+    channel, session_id = _origin(unit.caller, actor)
+    record = AuditRecord(
+        subject_id,
         unit.now,
         action,
         result,
@@ -237,78 +241,80 @@ async def record(
         session_id,
         orjson.dumps(details, option=orjson.OPT_SORT_KEYS).decode(),
     )
-    await extend(unit.db, unit.tools.seals, note)
+    await extend(unit.db, unit.dependencies.seals, record)
 
 
-async def extend(db: Transaction, seals: Seals, note: Note) -> int:
+async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> int:
     """Adds an entry to a chain and returns its number."""
-    head = await db.fetch_one(_HEAD, person=note.person)
-    number, before = (head["number"] + 1, bytes(head["mark"])) if head else (1, b"")
-    row = _entry(seals, note, number, before)
+    head = await db.fetch_one(_HEAD, subject_id=record.subject_id)
+    number, before = (head["number"] + 1, bytes(head["mac"])) if head else (1, b"")
+    row = _entry(seals, record, number, before)
     await db.fetch(_INSERT, **row)
-    await db.fetch(_MOVE_HEAD, person=note.person, number=number, mark=row["mark"])
+    await db.fetch(_MOVE_HEAD, subject_id=record.subject_id, number=number, mac=row["mac"])
     return number
 
 
-async def append(db: Transaction, seals: Seals, notes: Sequence[Note]) -> None:
+async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) -> None:
     """Adds entries to the chains of at most 200 persons, each person's in the order given."""
-    by_person: defaultdict[int, list[Note]] = defaultdict(list)
-    for note in notes:
-        by_person[note.person].append(note)
-    heads = await _heads_of(db, sorted(by_person))
+    by_subject: defaultdict[int, list[AuditRecord]] = defaultdict(list)
+    for record in records:
+        by_subject[record.subject_id].append(record)
+    heads = await _heads_of(db, sorted(by_subject))
     rows, moved = [], []
-    for person, theirs in sorted(by_person.items()):
-        number, mark = heads.get(person, (0, b""))
-        for note in theirs:
+    for subject_id, theirs in sorted(by_subject.items()):
+        number, mac = heads.get(subject_id, (0, b""))
+        for record in theirs:
             number += 1
-            row = _entry(seals, note, number, mark)
-            mark = row["mark"]
+            row = _entry(seals, record, number, mac)
+            mac = row["mac"]
             rows.append(row)
-        moved.append({"person": person, "number": number, "mark": mark})
+        moved.append({"subject_id": subject_id, "number": number, "mac": mac})
     await db.execute_many(_INSERT, rows)
     await db.execute_many(_MOVE_HEAD, moved)
 
 
-def is_intact(seals: Seals, row: Row, mark_before: bytes) -> bool:
-    """Whether an entry is as it was written, and follows the one with `mark_before`."""
-    values = (row[name] for name in _MARKED)
-    return seals.matches_audit(bytes(row["mark"]), *values, mark_before.hex())
+def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
+    """Whether an entry is as it was written, and follows the one with `mac_before`."""
+    values = (row[name] for name in _MAC_INPUT)
+    return seals.matches_audit(bytes(row["mac"]), *values, mac_before.hex())
 
 
-_MARKED = ("person", "number", "at", "action", "result", "channel", "session_id", "details")
+_MAC_INPUT = ("subject_id", "number", "at", "action", "result", "channel", "session_id", "details")
 
 
-def _entry(seals: Seals, note: Note, number: int, mark_before: bytes) -> dict[str, Any]:
-    mark = seals.audit(
-        note.person,
+def _entry(seals: Seals, record: AuditRecord, number: int, mac_before: bytes) -> dict[str, Any]:
+    mac = seals.audit(
+        record.subject_id,
         number,
-        note.at,
-        note.action,
-        note.result,
-        note.channel,
-        note.session_id,
-        note.details,
-        mark_before.hex(),
+        record.at,
+        record.action,
+        record.result,
+        record.channel,
+        record.session_id,
+        record.details,
+        mac_before.hex(),
     )
     return {
-        "person": note.person,
+        "subject_id": record.subject_id,
         "number": number,
-        "at": note.at,
-        "action": str(note.action),
-        "result": note.result,
-        "channel": note.channel,
-        "session_id": note.session_id,
-        "details": note.details,
-        "mark": mark,
+        "at": record.at,
+        "action": str(record.action),
+        "result": record.result,
+        "channel": record.channel,
+        "session_id": record.session_id,
+        "details": record.details,
+        "mac": mac,
     }
 
 
-async def _heads_of(db: Transaction, persons: list[int]) -> dict[int, tuple[int, bytes]]:
-    assert len(persons) <= _AT_ONCE
-    padded = [*persons, *persons[-1:] * (_AT_ONCE - len(persons))]
-    rows = await db.fetch(_HEADS, **{f"p{number}": person for number, person in enumerate(padded)})
-    return {row["person"]: (row["number"], bytes(row["mark"])) for row in rows}
+async def _heads_of(db: Transaction, subject_ids: list[int]) -> dict[int, tuple[int, bytes]]:
+    assert len(subject_ids) <= _AT_ONCE
+    padded = [*subject_ids, *subject_ids[-1:] * (_AT_ONCE - len(subject_ids))]
+    rows = await db.fetch(
+        _HEADS, **{f"p{number}": subject_id for number, subject_id in enumerate(padded)}
+    )
+    return {row["subject_id"]: (row["number"], bytes(row["mac"])) for row in rows}
 
 
-def _origin(caller: Caller | None, nobody: str) -> tuple[str, int]:
-    return (nobody, 0) if caller is None else (caller.channel.value, caller.session_id)
+def _origin(caller: Caller | None, actor: str) -> tuple[str, int]:
+    return (actor, 0) if caller is None else (caller.channel.value, caller.session_id)

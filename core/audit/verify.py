@@ -19,14 +19,14 @@ _ENTRIES_AT_ONCE = 2_000
 
 _HEADS_AFTER = Query(
     select(audit_heads_table)
-    .where(audit_heads_table.c.person > bindparam("after"))
-    .order_by(audit_heads_table.c.person)
+    .where(audit_heads_table.c.subject_id > bindparam("after"))
+    .order_by(audit_heads_table.c.subject_id)
     .limit(500)
 )
 _CHAIN = Query(
     select(audit_entries_table)
     .where(
-        audit_entries_table.c.person == bindparam("person"),
+        audit_entries_table.c.subject_id == bindparam("subject_id"),
         audit_entries_table.c.number > bindparam("after"),
         audit_entries_table.c.number <= bindparam("last"),
     )
@@ -34,23 +34,23 @@ _CHAIN = Query(
     .limit(_ENTRIES_AT_ONCE)
 )
 _HEADLESS = Query(
-    select(audit_entries_table.c.person)
+    select(audit_entries_table.c.subject_id)
     .where(
-        ~select(audit_heads_table.c.person)
-        .where(audit_heads_table.c.person == audit_entries_table.c.person)
+        ~select(audit_heads_table.c.subject_id)
+        .where(audit_heads_table.c.subject_id == audit_entries_table.c.subject_id)
         .exists()
     )
     .distinct()
 )
 _BEYOND = Query(
-    select(audit_entries_table.c.person, func.min(audit_entries_table.c.number).label("number"))
+    select(audit_entries_table.c.subject_id, func.min(audit_entries_table.c.number).label("number"))
     .select_from(
         audit_entries_table.join(
-            audit_heads_table, audit_heads_table.c.person == audit_entries_table.c.person
+            audit_heads_table, audit_heads_table.c.subject_id == audit_entries_table.c.subject_id
         )
     )
     .where(audit_entries_table.c.number > audit_heads_table.c.number)
-    .group_by(audit_entries_table.c.person)
+    .group_by(audit_entries_table.c.subject_id)
 )
 _ANCHORS_AFTER = Query(
     select(audit_anchors_table)
@@ -61,33 +61,33 @@ _ANCHORS_AFTER = Query(
 _HEADS_OF = Query(
     select(audit_anchored_heads_table)
     .where(audit_anchored_heads_table.c.anchor == bindparam("anchor"))
-    .order_by(audit_anchored_heads_table.c.person)
+    .order_by(audit_anchored_heads_table.c.subject_id)
 )
 _anchored = func.max(audit_anchored_heads_table.c.number)
 _NOT_REACHED = Query(
-    select(audit_anchored_heads_table.c.person, _anchored.label("number"))
+    select(audit_anchored_heads_table.c.subject_id, _anchored.label("number"))
     .select_from(
         audit_anchored_heads_table.outerjoin(
             audit_entries_table,
-            (audit_entries_table.c.person == audit_anchored_heads_table.c.person)
+            (audit_entries_table.c.subject_id == audit_anchored_heads_table.c.subject_id)
             & (audit_entries_table.c.number == audit_anchored_heads_table.c.number),
         )
     )
     .where(
         or_(
-            audit_entries_table.c.mark.is_(None),
-            audit_entries_table.c.mark != audit_anchored_heads_table.c.mark,
+            audit_entries_table.c.mac.is_(None),
+            audit_entries_table.c.mac != audit_anchored_heads_table.c.mac,
         )
     )
-    .group_by(audit_anchored_heads_table.c.person)
+    .group_by(audit_anchored_heads_table.c.subject_id)
 )
 _newest_of = (
     select(func.coalesce(_anchored, 0))
-    .where(audit_anchored_heads_table.c.person == audit_heads_table.c.person)
+    .where(audit_anchored_heads_table.c.subject_id == audit_heads_table.c.subject_id)
     .scalar_subquery()
 )
 _NOT_ANCHORED = Query(
-    select(audit_heads_table.c.person, audit_heads_table.c.anchored_number).where(
+    select(audit_heads_table.c.subject_id, audit_heads_table.c.anchored_number).where(
         audit_heads_table.c.anchored_number != _newest_of
     )
 )
@@ -95,12 +95,12 @@ _NOT_ANCHORED = Query(
 
 @dataclass(frozen=True, slots=True)
 class BrokenChain:
-    person: int
+    subject_id: int
     number: int
     what: str
 
     def __str__(self) -> str:
-        return f"person {self.person}, entry {self.number}: {self.what}"
+        return f"person {self.subject_id}, entry {self.number}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +118,20 @@ Broken: TypeAlias = BrokenChain | BrokenAnchor
 async def verify(db: Reader, seals: Seals, kept: str = "") -> AsyncIterator[Broken | int]:
     """Yields every break found, and after each batch of persons the count read so far.
 
-    `kept` is an anchor that an operator kept elsewhere, as `number:mark in hex`.
+    `kept` is an anchor that an operator kept elsewhere, as `number:mac in hex`.
     """
     reported: set[int] = set()
     async for step in _verify_chains(db, seals):
         if isinstance(step, BrokenChain):
-            reported.add(step.person)
+            reported.add(step.subject_id)
         yield step
     async for number, what in broken_batches(db):
         yield BrokenChain(EVERYBODY, number, what)
     async for broken in _verify_anchors(db, seals, kept):
         yield broken
     async for chain in _compare(db):
-        if chain.person not in reported:
-            reported.add(chain.person)
+        if chain.subject_id not in reported:
+            reported.add(chain.subject_id)
             yield chain
 
 
@@ -140,32 +140,32 @@ async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain 
     while heads := await db.fetch(_HEADS_AFTER, after=after):
         for head in heads:
             broken = await _verify_chain(
-                db, seals, head["person"], head["number"], bytes(head["mark"])
+                db, seals, head["subject_id"], head["number"], bytes(head["mac"])
             )
             if broken is not None:
                 yield broken
-        after, read = heads[-1]["person"], read + len(heads)
+        after, read = heads[-1]["subject_id"], read + len(heads)
         yield read
     for row in await db.fetch(_HEADLESS):
-        yield BrokenChain(row["person"], 0, "the chain has no head")
+        yield BrokenChain(row["subject_id"], 0, "the chain has no head")
     for row in await db.fetch(_BEYOND):
-        yield BrokenChain(row["person"], row["number"], "an entry follows the end")
+        yield BrokenChain(row["subject_id"], row["number"], "an entry follows the end")
 
 
 async def _verify_chain(
-    db: Reader, seals: Seals, person: int, last: int, head_mark: bytes
+    db: Reader, seals: Seals, subject_id: int, last: int, head_mac: bytes
 ) -> BrokenChain | None:
     before, expected = b"", 0
-    while rows := await db.fetch(_CHAIN, person=person, after=expected, last=last):
+    while rows := await db.fetch(_CHAIN, subject_id=subject_id, after=expected, last=last):
         for row in rows:
             expected += 1
             if row["number"] != expected:
-                return BrokenChain(person, expected, "an entry is missing")
+                return BrokenChain(subject_id, expected, "an entry is missing")
             if not is_intact(seals, row, before):
-                return BrokenChain(person, expected, "an entry was changed")
-            before = bytes(row["mark"])
-    if expected != last or before != head_mark:
-        return BrokenChain(person, last, "the end was cut off")
+                return BrokenChain(subject_id, expected, "an entry was changed")
+            before = bytes(row["mac"])
+    if expected != last or before != head_mac:
+        return BrokenChain(subject_id, last, "the end was cut off")
     return None
 
 
@@ -182,7 +182,7 @@ async def _verify_anchors(db: Reader, seals: Seals, kept: str) -> AsyncIterator[
                 yield BrokenAnchor(expected, "the anchor was changed")
             elif digest_of(await db.fetch(_HEADS_OF, anchor=expected)) != anchor.digest:
                 yield BrokenAnchor(expected, "the heads that it holds were changed")
-            before = anchor.mark
+            before = anchor.mac
     if not kept_is_there:
         number = kept.partition(":")[0]
         yield BrokenAnchor(
@@ -192,8 +192,10 @@ async def _verify_anchors(db: Reader, seals: Seals, kept: str) -> AsyncIterator[
 
 async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:
     for row in await db.fetch(_NOT_REACHED):
-        yield BrokenChain(row["person"], row["number"], "an entry that was anchored is not there")
+        yield BrokenChain(
+            row["subject_id"], row["number"], "an entry that was anchored is not there"
+        )
     for row in await db.fetch(_NOT_ANCHORED):
         yield BrokenChain(
-            row["person"], row["anchored_number"], "the head and its anchors do not agree"
+            row["subject_id"], row["anchored_number"], "the head and its anchors do not agree"
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from core.audit import access_log, anchors, log
-from core.audit.log import Action, Note
+from core.audit.log import Action, AuditRecord
 from core.crypto import Seals
 from core.db import Database, DatabaseUnavailable, Transaction, UniqueViolation
 from core.kernel.callers import Caller
@@ -21,7 +21,7 @@ from core.kernel.refusals import TryAgainLater
 
 FLUSH_SECONDS = 0.5
 FILE_SECONDS = 30
-MOST_WAITING = 50_000
+MAX_WAITING = 50_000
 _AT_ONCE = 500
 """A transaction is short: whoever changes something hardly waits for it."""
 _TRIES_AT_STOP = 3
@@ -29,7 +29,7 @@ _TRIES_AT_STOP = 3
 _log = structlog.get_logger("audit")
 
 
-class AuditKeeper:
+class AccessLogWriter:
     def __init__(
         self,
         database: Database,
@@ -41,24 +41,24 @@ class AuditKeeper:
         self._seals = seals
         self._clock = clock
         self._anchor_every = anchor_seconds * SECOND
-        self._waiting: list[Note] = []
+        self._waiting: list[AuditRecord] = []
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
+    def record(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
         """Notes that the caller looked at their own data; call it before the data goes out."""
-        person = caller.citizen_id or caller.session_id
-        self.add(Note(person, now, action, result, caller.channel, caller.session_id))
+        subject_id = caller.citizen_id or caller.session_id
+        self.add(AuditRecord(subject_id, now, action, result, caller.channel, caller.session_id))
 
-    def note_link(self, person: int, now: Instant, action: Action) -> None:
-        """As `note`, for what a link of theirs shows."""
-        self.add(Note(person, now, action, log.DONE, log.LINK, 0))
+    def note_link(self, subject_id: int, now: Instant, action: Action) -> None:
+        """As `record`, for what a link of theirs shows."""
+        self.add(AuditRecord(subject_id, now, action, log.DONE, log.LINK, 0))
 
-    def add(self, note: Note) -> None:
+    def add(self, record: AuditRecord) -> None:
         """Refuses `TryAgainLater` when too many wait."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise TryAgainLater(wait=5, retry_after=5)
-        self._waiting.append(note)
+        self._waiting.append(record)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="audit-keeper")
@@ -103,9 +103,9 @@ class AuditKeeper:
                 "audit.anchored", number=anchor.number, heads=anchor.heads, anchor=str(anchor)
             )
 
-    async def _append(self, notes: list[Note]) -> None:
+    async def _append(self, records: list[AuditRecord]) -> None:
         async def job(db: Transaction) -> None:
-            await access_log.append(db, self._seals, self._clock(), notes)
+            await access_log.append(db, self._seals, self._clock(), records)
 
         await self._database.write(job)
 

@@ -9,11 +9,11 @@ from core.cards.cards import (
     STATE_NAMES,
     Card,
     CardState,
-    ShownCard,
+    CardSummary,
     cards_table,
 )
 from core.cards.holders import CardHolder, Holder
-from core.cards.prefetch import ASKS, CARDS, HOLDER, PROGRESS, Expected
+from core.cards.prefetch import ASKS, CARDS, HOLDER, PROGRESS, Prefetch
 
 __all__ = [
     "ADD_CARD",
@@ -28,9 +28,9 @@ __all__ = [
     "Card",
     "CardHolder",
     "CardState",
-    "Expected",
+    "CardSummary",
     "Holder",
-    "ShownCard",
+    "Prefetch",
     "cards",
     "cards_table",
     "holders",

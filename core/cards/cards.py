@@ -59,9 +59,9 @@ cards_table = Table(
     Column("state_since", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
-    Column("base_state", String(1)),
-    Column("base_state_since", BigInteger),
-    Column("base_since", BigInteger, nullable=False, server_default="0"),
+    Column("snapshot_state", String(1)),
+    Column("snapshot_state_since", BigInteger),
+    Column("snapshot_since", BigInteger, nullable=False, server_default="0"),
     Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
     Index("ix_cards_citizen_id", "citizen_id"),
     Index(
@@ -117,7 +117,8 @@ _WAYS_OUT = {
 }
 
 ADD_CARD = insert_into(
-    cards_table, *(column.name for column in cards_table.c if not column.name.startswith("base_"))
+    cards_table,
+    *(column.name for column in cards_table.c if not column.name.startswith("snapshot_")),
 )
 _MOVE = Query(
     update(cards_table)
@@ -127,21 +128,21 @@ _MOVE = Query(
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
-        base_state=None,
-        base_state_since=None,
-        base_since=bindparam("since"),
+        snapshot_state=None,
+        snapshot_state_since=None,
+        snapshot_since=bindparam("since"),
         version=cards_table.c.version + 1,
     )
     .returning(cards_table.c.id)
 )
-_TELL = Query(
+_SAVE_PROJECTION = Query(
     update(cards_table)
     .where(cards_table.c.id == bindparam("card_id"))
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
-        base_state=bindparam("base"),
-        base_state_since=bindparam("base_at"),
+        snapshot_state=bindparam("snapshot"),
+        snapshot_state_since=bindparam("snapshot_at"),
         version=cards_table.c.version + bindparam("one"),
     )
 )
@@ -183,7 +184,7 @@ _WITHDRAW = Query(
 )
 
 
-class ShownCard(Struct, frozen=True):
+class CardSummary(Struct, frozen=True):
     """What is shown of a card as it is now.
 
     `confirmation` tells of the region's move at the provincial registry.
@@ -207,9 +208,9 @@ class ShownCard(Struct, frozen=True):
         return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
 
 
-def shown_card(row: Row, vault: Vault, now: Instant, prefix: str) -> ShownCard:
+def card_summary(row: Row, vault: Vault, now: Instant, prefix: str) -> CardSummary:
     card_id: int = row[prefix + "id"]
-    card = ShownCard(
+    card = CardSummary(
         id=card_id,
         number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
         region_code=row[prefix + "region_code"],
@@ -223,35 +224,35 @@ def shown_card(row: Row, vault: Vault, now: Instant, prefix: str) -> ShownCard:
     return card.lapsed(now)
 
 
-def shown_columns(prefix: str) -> list[Label[Any]]:
-    """What `shown_card` reads."""
-    return [cards_table.c[name].label(prefix + name) for name in ShownCard.__struct_fields__]
+def summary_columns(prefix: str) -> list[Label[Any]]:
+    """What `card_summary` reads."""
+    return [cards_table.c[name].label(prefix + name) for name in CardSummary.__struct_fields__]
 
 
-class Card(ShownCard, frozen=True):
+class Card(CardSummary, frozen=True):
     """A card that may change. A transition returns the card as it will be, or refuses.
 
-    `base` is the card without what the issuer's events have made of it since `base_since`: as the
+    `snapshot` is the card without what the issuer's events have made of it since `snapshot_since`: as the
     citizen left it then, or as it was issued (0).
     """
 
     citizen_id: int
     number_index: bytes
     version: int
-    base_state: CardState | None
-    base_state_since: Instant | None
-    base_since: Instant
+    snapshot_state: CardState | None
+    snapshot_state_since: Instant | None
+    snapshot_since: Instant
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
         """Reads a card; a temporary loss whose seven days are over reads as active again."""
-        return cls.stored(row, vault, prefix).lapsed(now)
+        return cls.from_row_raw(row, vault, prefix).lapsed(now)
 
     @classmethod
-    def stored(cls, row: Row, vault: Vault, prefix: str = "") -> "Card":
+    def from_row_raw(cls, row: Row, vault: Vault, prefix: str = "") -> "Card":
         """As it stands in its row: a loss that lapsed may not be written back yet."""
         card_id: int = row[prefix + "id"]
-        base_state = row[prefix + "base_state"]
+        snapshot_state = row[prefix + "snapshot_state"]
         return cls(
             id=card_id,
             citizen_id=row[prefix + "citizen_id"],
@@ -265,16 +266,16 @@ class Card(ShownCard, frozen=True):
             state_since=row[prefix + "state_since"],
             version=row[prefix + "version"],
             confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
-            base_state=None if base_state is None else STATES[base_state],
-            base_state_since=row[prefix + "base_state_since"],
-            base_since=row[prefix + "base_since"],
+            snapshot_state=None if snapshot_state is None else STATES[snapshot_state],
+            snapshot_state_since=row[prefix + "snapshot_state_since"],
+            snapshot_since=row[prefix + "snapshot_since"],
         )
 
     @property
-    def base(self) -> "Card":
-        if self.base_state is None or self.base_state_since is None:
+    def snapshot(self) -> "Card":
+        if self.snapshot_state is None or self.snapshot_state_since is None:
             return self
-        return replace(self, state=self.base_state, state_since=self.base_state_since)
+        return replace(self, state=self.snapshot_state, state_since=self.snapshot_state_since)
 
     def activate(self, now: Instant) -> "Card":
         return self._move(CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED)
@@ -325,14 +326,14 @@ class Card(ShownCard, frozen=True):
 
     def must_be_lost_for(self, service: Text) -> None:
         if self.state is not CardState.LOST:
-            raise self.wrong_state_for(
+            raise self.wrong_state_refusal(
                 service,
                 Text("请先挂失。", "Please report the loss first.")
                 if self.state in (CardState.ACTIVE, CardState.TEMPORARILY_LOST)
                 else _WAYS_OUT[self.state],
             )
 
-    def wrong_state_for(self, service: Text, way_out: Text | None = None) -> WrongCardState:
+    def wrong_state_refusal(self, service: Text, way_out: Text | None = None) -> WrongCardState:
         return WrongCardState(
             state=STATE_NAMES[self.state],
             service=service,
@@ -345,7 +346,7 @@ class Card(ShownCard, frozen=True):
 
     def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
         if self.state not in allowed:
-            raise self.wrong_state_for(service)
+            raise self.wrong_state_refusal(service)
         return replace(self, state=to, state_since=now)
 
 
@@ -362,27 +363,27 @@ async def save_state(db: Transaction, card: Card) -> None:
         raise TryAgainLater(wait=1, retry_after=1)
 
 
-async def save_told(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:
+async def save_projection(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:
     """Writes what events have made of cards (as stored, as told), read under their owners' locks.
 
-    Their bases stay what they were.
+    Their snapshots stay what they were.
     """
     rows = [
         {
             "card_id": stored.id,
             "new_state": card.state.value,
             "since": card.state_since,
-            "base": stored.base.state.value,
-            "base_at": stored.base.state_since,
+            "snapshot": stored.snapshot.state.value,
+            "snapshot_at": stored.snapshot.state_since,
             "one": 1,
         }
         for stored, card in told
     ]
     if rows:
-        await db.execute_many(_TELL, rows)
+        await db.execute_many(_SAVE_PROJECTION, rows)
 
 
-async def save_lapse(db: Transaction, card: Card) -> bool:
+async def save_expiry(db: Transaction, card: Card) -> bool:
     """As `save_state` for what no citizen did; False where somebody was faster."""
     moved = await db.fetch(
         _LAPSE,
@@ -394,7 +395,7 @@ async def save_lapse(db: Transaction, card: Card) -> bool:
     return bool(moved)
 
 
-async def whose_loss_lapsed(db: Reader, now: Instant) -> list[tuple[int, int]]:
+async def find_expired_losses(db: Reader, now: Instant) -> list[tuple[int, int]]:
     """Card and citizen of temporary losses that are over but still stand in their rows."""
     rows = await db.fetch(_LAPSED, until=now - TEMPORARY_LOSS_LASTS)
     return [(row["id"], row["citizen_id"]) for row in rows]

@@ -8,7 +8,14 @@ from msgspec import Struct
 from sqlalchemy import FromClause, and_, bindparam, select
 
 from core.applications import Application, ApplicationKind, application_columns, applications_table
-from core.cards.cards import Card, CardState, ShownCard, cards_table, shown_card, shown_columns
+from core.cards.cards import (
+    Card,
+    CardState,
+    CardSummary,
+    card_summary,
+    cards_table,
+    summary_columns,
+)
 from core.citizens import Citizen, Person, citizens_table, service_passwords_table
 from core.citizens import citizens as people
 from core.crypto import Vault
@@ -17,7 +24,7 @@ from core.kernel.clock import Instant
 from core.kernel.refusals import NoCard, TryAgainLater
 from core.production import production_orders_table
 
-CARD_COLUMNS = (*people.person_columns("citizen_"), *shown_columns("card_"))
+CARD_COLUMNS = (*people.person_columns("citizen_"), *summary_columns("card_"))
 COLUMNS = (
     *people.columns("citizen_"),
     *(column.label(f"card_{column.name}") for column in cards_table.c),
@@ -30,15 +37,15 @@ COLUMNS = (
 )
 
 
-def with_cards(citizen: FromClause) -> FromClause:
+def join_cards(citizen: FromClause) -> FromClause:
     """`citizen`, in which `citizens` stands, with their cards beside it."""
     return citizen.outerjoin(cards_table, cards_table.c.citizen_id == citizens_table.c.id)
 
 
-def with_theirs(citizen: FromClause) -> FromClause:
-    """As `with_cards`, with all else that a holder is made of."""
+def join_holder_tables(citizen: FromClause) -> FromClause:
+    """As `join_cards`, with all else that a holder is made of."""
     return (
-        with_cards(citizen)
+        join_cards(citizen)
         .outerjoin(
             applications_table,
             and_(
@@ -54,17 +61,17 @@ def with_theirs(citizen: FromClause) -> FromClause:
 
 OF_CITIZEN = Query(
     select(*COLUMNS)
-    .select_from(with_theirs(citizens_table))
+    .select_from(join_holder_tables(citizens_table))
     .where(citizens_table.c.id == bindparam("citizen_id"))
 )
 CARDS_OF_CITIZEN = Query(
     select(*CARD_COLUMNS)
-    .select_from(with_cards(citizens_table))
+    .select_from(join_cards(citizens_table))
     .where(citizens_table.c.id == bindparam("citizen_id"))
 )
 """The order of cards is made here: the database would sort even one."""
 
-C = TypeVar("C", bound=ShownCard)
+C = TypeVar("C", bound=CardSummary)
 
 
 class CardHolder(Struct, Generic[C], frozen=True):
@@ -116,12 +123,12 @@ class Holder(CardHolder[Card], frozen=True):
 
 async def find_with_cards(
     db: Reader, vault: Vault, now: Instant, citizen_id: int
-) -> CardHolder[ShownCard]:
+) -> CardHolder[CardSummary]:
     rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
         raise TryAgainLater(wait=1, retry_after=1)
     person = people.person_of(rows[0], vault, "citizen_")
-    return CardHolder(person, _cards(rows, shown_card, vault, now))
+    return CardHolder(person, _cards(rows, card_summary, vault, now))
 
 
 def _cards(

@@ -20,7 +20,7 @@ ASKS = "asks"
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Prefetch:
     """`query` asks by `citizen_id`; `with_session` asks the same of a session's citizen.
 
     `key` is a column that is null where there is nothing.
@@ -31,12 +31,12 @@ class Expected:
     key: str
 
 
-CARDS = Expected(
+CARDS = Prefetch(
     holders.CARDS_OF_CITIZEN,
     Query(
         select(*CALLER_COLUMNS, *holders.CARD_COLUMNS)
         .select_from(
-            holders.with_cards(
+            holders.join_cards(
                 sessions_table.outerjoin(
                     citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
                 )
@@ -46,12 +46,12 @@ CARDS = Expected(
     ),
     "citizen_id",
 )
-HOLDER = Expected(
+HOLDER = Prefetch(
     holders.OF_CITIZEN,
     Query(
         select(*CALLER_COLUMNS, *holders.COLUMNS)
         .select_from(
-            holders.with_theirs(
+            holders.join_holder_tables(
                 sessions_table.outerjoin(
                     citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
                 )
@@ -61,7 +61,7 @@ HOLDER = Expected(
     ),
     "citizen_id",
 )
-PROGRESS = Expected(
+PROGRESS = Prefetch(
     orders.OF_CITIZEN,
     Query(
         select(*CALLER_COLUMNS, *orders.PROGRESS_COLUMNS)
@@ -81,7 +81,7 @@ PROGRESS = Expected(
 )
 
 
-class Foreseen:
+class PrefetchedReader:
     """A reader that has the rows of one query already, and gives them once."""
 
     __slots__ = ("_citizen_id", "_db", "_query", "_rows")
@@ -104,8 +104,8 @@ class Foreseen:
         return rows[0] if rows else None
 
 
-def foreseen(db: Reader, expected: Expected, rows: list[Row]) -> Reader:
+def prefetched_reader(db: Reader, expected: Prefetch, rows: list[Row]) -> Reader:
     """A reader that has read what is expected, in the rows of `with_session`."""
     first = rows[0]
     found = [] if first[expected.key] is None else rows
-    return Foreseen(db, expected.query, first["session_citizen_id"], found)
+    return PrefetchedReader(db, expected.query, first["session_citizen_id"], found)

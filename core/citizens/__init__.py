@@ -23,7 +23,7 @@ from core.citizens.citizens import (
     find,
     lock,
 )
-from core.citizens.code_exchanges import SignInAnswer, sign_in_answers_table
+from core.citizens.code_exchanges import CodeExchange, code_exchanges_table
 from core.citizens.consents import consents_table
 from core.citizens.nonces import nonces_table
 from core.citizens.notification_settings import (
@@ -52,6 +52,7 @@ __all__ = [
     "SSN",
     "Choice",
     "Citizen",
+    "CodeExchange",
     "EndedBinding",
     "Hasher",
     "Limit",
@@ -59,13 +60,13 @@ __all__ = [
     "Notice",
     "OpenSession",
     "Person",
-    "SignInAnswer",
     "bindings",
     "bindings_table",
     "choice_of",
     "citizens",
     "citizens_table",
     "code_exchanges",
+    "code_exchanges_table",
     "consents",
     "consents_table",
     "find",
@@ -80,6 +81,5 @@ __all__ = [
     "service_passwords_table",
     "sessions",
     "sessions_table",
-    "sign_in_answers_table",
     "sign_in_states",
 ]

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.crypto import index_is, named
+from core.crypto import index_is, index_params
 from core.db import Id, Query, Reader, Transaction, insert_into, metadata
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
@@ -101,7 +101,9 @@ class EndedBinding:
 
 async def citizen_of(db: Reader, channel: ChannelId, accounts: list[bytes]) -> int | None:
     """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
-    row = await db.fetch_one(_OF_ACCOUNT, channel=channel.value, **named("account", accounts))
+    row = await db.fetch_one(
+        _OF_ACCOUNT, channel=channel.value, **index_params("account", accounts)
+    )
     return None if row is None else int(row["citizen_id"])
 
 
@@ -120,7 +122,7 @@ async def bind(
         of_channel=channel.value,
         of_citizen=citizen_id,
         at=now,
-        **named("account", accounts),
+        **index_params("account", accounts),
     )
     await db.fetch(
         _INSERT,
@@ -137,7 +139,7 @@ async def bind(
 
 async def erase(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
     """Removes all that is known of an account, ended bindings included."""
-    await db.fetch(_ERASE, of_channel=channel.value, **named("account", accounts))
+    await db.fetch(_ERASE, of_channel=channel.value, **index_params("account", accounts))
 
 
 async def accounts_of(db: Reader, citizen_id: int) -> list[tuple[ChannelId, bytes]]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.crypto import Sealed, Vault, index_is, named
+from core.crypto import Sealed, Vault, index_is, index_params
 from core.db import (
     Id,
     Lock,
@@ -29,8 +29,8 @@ from core.db import (
     Reader,
     Row,
     Transaction,
-    any_of,
-    fetch_any,
+    fetch_in,
+    in_batch,
     insert_into,
     metadata,
 )
@@ -67,13 +67,13 @@ _LOCK = Lock(
 )
 _LOCK_MANY = Query(
     select(citizens_table)
-    .where(any_of(citizens_table.c.id))
+    .where(in_batch(citizens_table.c.id))
     .order_by(citizens_table.c.id)
     .with_for_update()
 )
 _NUMBERS = Query(
     select(citizens_table.c.id, citizens_table.c.social_security_number_index).where(
-        any_of(citizens_table.c.social_security_number_index)
+        in_batch(citizens_table.c.social_security_number_index)
     )
 )
 _BY_ID = Query(select(citizens_table).where(citizens_table.c.id == bindparam("id")))
@@ -186,14 +186,14 @@ async def lock(db: Transaction, citizen_id: int) -> None:
 
 async def lock_many(db: Transaction, vault: Vault, ids: Sequence[int]) -> dict[int, Citizen]:
     """As `lock`, in order of the ids, so that of two that lock the same ones none waits for ever."""
-    rows = await fetch_any(db, _LOCK_MANY, ids)
+    rows = await fetch_in(db, _LOCK_MANY, ids)
     return {row["id"]: Citizen.from_row(row, vault) for row in rows}
 
 
 async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> dict[str, int]:
     """The known ones of these social security numbers."""
     indexes = {index: number for number in numbers for index in vault.indexes(number, SSN)}
-    rows = await fetch_any(db, _NUMBERS, indexes)
+    rows = await fetch_in(db, _NUMBERS, indexes)
     return {indexes[bytes(row["social_security_number_index"])]: row["id"] for row in rows}
 
 
@@ -203,12 +203,14 @@ async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:
 
 
 async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:
-    row = await db.fetch_one(_BY_SSN, **named("ssn_index", vault.indexes(number, SSN)))
+    row = await db.fetch_one(_BY_SSN, **index_params("ssn_index", vault.indexes(number, SSN)))
     return None if row is None else Citizen.from_row(row, vault)
 
 
 async def owner_of_phone(db: Reader, vault: Vault, phone: str) -> int | None:
-    row = await db.fetch_one(_OWNER_OF_PHONE, **named("phone_index", vault.indexes(phone, PHONE)))
+    row = await db.fetch_one(
+        _OWNER_OF_PHONE, **index_params("phone_index", vault.indexes(phone, PHONE))
+    )
     return None if row is None else int(row["id"])
 
 

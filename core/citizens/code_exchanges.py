@@ -1,7 +1,7 @@
 """What a platform answered to a code, kept for the browser that shows the same code again.
 
 A code is exchanged once, and WeChat's browsers call back twice: whichever worker the second
-call reaches finds the first one's answer here. It lies under the mark of code and state
+call reaches finds the first one's answer here. It lies under the mac of code and state
 together, so nobody but the browser of that state gets it, and is kept for the code's lifetime.
 """
 
@@ -20,47 +20,47 @@ from sqlalchemy import (
     select,
 )
 
-from core.crypto import index_is, named
+from core.crypto import index_is, index_params
 from core.db import Query, Reader, Transaction, metadata
 from core.kernel.clock import MINUTE, Instant
 
 KEPT_FOR = 5 * MINUTE
 
-sign_in_answers_table = Table(
-    "sign_in_answers",
+code_exchanges_table = Table(
+    "code_exchanges",
     metadata,
-    Column("pair_mark", String(128), primary_key=True),
+    Column("pair_mac", String(128), primary_key=True),
     Column("account_index", LargeBinary, nullable=False),
     Column("account", LargeBinary, nullable=False),
     Column("lifetime_seconds", Integer, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Index("ix_sign_in_answers_account_index", "account_index"),
+    Index("ix_code_exchanges_account_index", "account_index"),
     sqlite_with_rowid=False,
 )
 
 _KEEP = Query(
     lambda insert: (
-        insert(sign_in_answers_table)
-        .values({column.name: bindparam(column.name) for column in sign_in_answers_table.c})
-        .on_conflict_do_nothing(index_elements=["pair_mark"])
+        insert(code_exchanges_table)
+        .values({column.name: bindparam(column.name) for column in code_exchanges_table.c})
+        .on_conflict_do_nothing(index_elements=["pair_mac"])
     )
 )
 _FIND = Query(
-    select(sign_in_answers_table.c.account, sign_in_answers_table.c.lifetime_seconds).where(
-        sign_in_answers_table.c.pair_mark == bindparam("pair_mark"),
-        sign_in_answers_table.c.expires_at > bindparam("now"),
+    select(code_exchanges_table.c.account, code_exchanges_table.c.lifetime_seconds).where(
+        code_exchanges_table.c.pair_mac == bindparam("pair_mac"),
+        code_exchanges_table.c.expires_at > bindparam("now"),
     )
 )
 _ERASE = Query(
-    delete(sign_in_answers_table).where(index_is(sign_in_answers_table.c.account_index, "account"))
+    delete(code_exchanges_table).where(index_is(code_exchanges_table.c.account_index, "account"))
 )
 FORGET_OLD = Query(
-    delete(sign_in_answers_table).where(sign_in_answers_table.c.expires_at < bindparam("before"))
+    delete(code_exchanges_table).where(code_exchanges_table.c.expires_at < bindparam("before"))
 )
 
 
 @dataclass(frozen=True, slots=True)
-class SignInAnswer:
+class CodeExchange:
     """`account` is sealed, as in a session; the lifetime is that of the platform's token."""
 
     account: bytes = field(repr=False)
@@ -68,12 +68,12 @@ class SignInAnswer:
 
 
 async def keep(
-    db: Transaction, pair_mark: str, account_index: bytes, answer: SignInAnswer, now: Instant
+    db: Transaction, pair_mac: str, account_index: bytes, answer: CodeExchange, now: Instant
 ) -> None:
     """The first answer stays: a later one changes nothing, and prolongs nothing."""
     await db.fetch(
         _KEEP,
-        pair_mark=pair_mark,
+        pair_mac=pair_mac,
         account_index=account_index,
         account=answer.account,
         lifetime_seconds=answer.lifetime_seconds,
@@ -81,10 +81,10 @@ async def keep(
     )
 
 
-async def find(db: Reader, pair_mark: str, now: Instant) -> SignInAnswer | None:
-    row = await db.fetch_one(_FIND, pair_mark=pair_mark, now=now)
-    return None if row is None else SignInAnswer(bytes(row["account"]), row["lifetime_seconds"])
+async def find(db: Reader, pair_mac: str, now: Instant) -> CodeExchange | None:
+    row = await db.fetch_one(_FIND, pair_mac=pair_mac, now=now)
+    return None if row is None else CodeExchange(bytes(row["account"]), row["lifetime_seconds"])
 
 
 async def erase(db: Transaction, accounts: list[bytes]) -> None:
-    await db.fetch(_ERASE, **named("account", accounts))
+    await db.fetch(_ERASE, **index_params("account", accounts))

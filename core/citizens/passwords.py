@@ -35,10 +35,10 @@ from core.db import Id, Query, Reader, Transaction, metadata
 from core.kernel.clock import HOUR, Instant
 from core.kernel.refusals import TryAgainLater
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 LOCKED_FOR = 24 * HOUR
 _HASHERS_AT_ONCE = 2
-MOST_WAITING = 64
+MAX_WAITING = 64
 
 T = TypeVar("T")
 
@@ -116,14 +116,14 @@ async def store(db: Transaction, seals: Seals, citizen_id: int, password_hash: s
 async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instant) -> int:
     """Returns how many tries are left; with none left the change is locked."""
     tries = password.tries + 1
-    locked = tries >= MOST_TRIES
+    locked = tries >= MAX_TRIES
     await db.fetch(
         _COUNT,
         owner=password.citizen_id,
         new_tries=0 if locked else tries,
         until=now + LOCKED_FOR if locked else 0,
     )
-    return MOST_TRIES - tries
+    return MAX_TRIES - tries
 
 
 class Hasher:
@@ -146,7 +146,7 @@ class Hasher:
 
     async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
         """Refuses `TryAgainLater` when too many wait already: a second of hashing at most."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise TryAgainLater(wait=2, retry_after=2)
         self._waiting += 1
         try:
@@ -164,7 +164,7 @@ class Hasher:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def draw() -> str:
+def generate() -> str:
     """A fresh random password. Birth dates and ID numbers are checked by `is_too_simple`."""
     return f"{secrets.randbelow(10**8):08d}"
 

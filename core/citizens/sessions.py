@@ -23,8 +23,8 @@ from sqlalchemy import (
     update,
 )
 
-from core.crypto import index_is, named
-from core.db import Id, Query, Reader, Row, Transaction, any_of, fetch_any, insert_into, metadata
+from core.crypto import index_is, index_params
+from core.db import Id, Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
 from core.kernel.callers import CHANNELS, LEVELS, Caller, ChannelId, RealNameLevel
 from core.kernel.clock import CLOCK_SKEW, Instant
 from core.kernel.ids import new_id
@@ -39,7 +39,7 @@ sessions_table = Table(
     Column("account", LargeBinary, nullable=False),
     Column("citizen_id", BigInteger),
     Column("level", String(16), nullable=False),
-    Column("device_mark", LargeBinary),
+    Column("device_mac", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -50,7 +50,7 @@ sessions_table = Table(
 
 CALLER_COLUMNS = [
     sessions_table.c[name].label(f"session_{name}")
-    for name in ("id", "channel", "citizen_id", "account_index", "level", "device_mark")
+    for name in ("id", "channel", "citizen_id", "account_index", "level", "device_mac")
 ]
 IS_OF_TOKEN = (
     sessions_table.c.token_hash == bindparam("token_hash"),
@@ -68,7 +68,7 @@ _IS_OPEN = Query(
 )
 _OPEN_AMONG = Query(
     select(sessions_table.c.id).where(
-        any_of(sessions_table.c.id),
+        in_batch(sessions_table.c.id),
         sessions_table.c.ended_at.is_(None),
         sessions_table.c.expires_at > bindparam("now"),
     )
@@ -156,8 +156,8 @@ def by_token(token: str, now: Instant) -> dict[str, Any]:
 
 def caller_of(row: Row, address: str, device_key: str | None) -> Caller | None:
     """None where the session was begun with another device key."""
-    mark, channel = row["session_device_mark"], row["session_channel"]
-    if mark is not None and not _is_of_device(mark, device_key):
+    mac, channel = row["session_device_mac"], row["session_channel"]
+    if mac is not None and not _is_of_device(mac, device_key):
         return None
     return Caller(
         channel=CHANNELS.get(channel) or ChannelId(channel),
@@ -183,7 +183,7 @@ async def is_open(db: Reader, session_id: int, now: Instant) -> bool:
 
 async def open_among(db: Reader, session_ids: Iterable[int], now: Instant) -> set[int]:
     """Those that have not ended."""
-    return {row["id"] for row in await fetch_any(db, _OPEN_AMONG, session_ids, now=now)}
+    return {row["id"] for row in await fetch_in(db, _OPEN_AMONG, session_ids, now=now)}
 
 
 async def last_channel(db: Reader, citizen_id: int) -> ChannelId | None:
@@ -202,7 +202,7 @@ async def start(
     citizen_id: int | None,
     level: RealNameLevel,
     lifetime: int,
-    device_mark: bytes | None = None,
+    device_mac: bytes | None = None,
 ) -> NewSession:
     """`lifetime` is in milliseconds; `account` is the sealed platform user key."""
     token = secrets.token_urlsafe(32)
@@ -216,7 +216,7 @@ async def start(
         account=account,
         citizen_id=citizen_id,
         level=level.value,
-        device_mark=device_mark,
+        device_mac=device_mac,
         created_at=now,
         expires_at=session.expires_at,
         ended_at=None,
@@ -238,7 +238,11 @@ async def end_all_of_account(
 ) -> None:
     """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
     await db.fetch(
-        _END_OTHERS, of_channel=channel.value, kept=keep, at=now, **named("account", accounts)
+        _END_OTHERS,
+        of_channel=channel.value,
+        kept=keep,
+        at=now,
+        **index_params("account", accounts),
     )
 
 
@@ -269,16 +273,16 @@ async def belongs_to(db: Reader, session_id: int, citizen_id: int, now: Instant)
 
 async def erase_account(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
     """Forgets which account the sessions were of."""
-    await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, **named("account", accounts))
+    await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, **index_params("account", accounts))
 
 
-def device_mark(device_key: str | None) -> bytes | None:
+def device_mac(device_key: str | None) -> bytes | None:
     """A device key is as random as a token, and kept like one."""
     return None if device_key is None else _hash(device_key)
 
 
-def _is_of_device(mark: bytes, device_key: str | None) -> bool:
-    return device_key is not None and hmac.compare_digest(bytes(mark), _hash(device_key))
+def _is_of_device(mac: bytes, device_key: str | None) -> bool:
+    return device_key is not None and hmac.compare_digest(bytes(mac), _hash(device_key))
 
 
 def _open_session(row: Row) -> OpenSession:

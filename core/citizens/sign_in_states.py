@@ -1,6 +1,6 @@
 """The OAuth `state`: issued by us, alphanumeric, valid ten minutes, redeemed once.
 
-Issuing writes nothing: the state is its time, a nonce and a mark. A front-end may bind it to
+Issuing writes nothing: the state is its time, a nonce and a mac. A front-end may bind it to
 its browser: it draws a verifier, gives the SHA-256 of it as challenge when it asks for the
 state, and shows the verifier when it signs in. RFC 6749 section 10.12, RFC 7636 section 4.
 """
@@ -17,28 +17,28 @@ from core.kernel.clock import MINUTE, Instant
 
 LIFETIME = 10 * MINUTE
 CHALLENGE_CHARACTERS = 43
-_TIME, _NONCE, _MARK = 12, 16, 32
+_TIME, _NONCE, _MAC = 12, 16, 32
 
 
 def issue(seals: Seals, channel: ChannelId, now: Instant, challenge: str = "") -> str:
     """60 hexadecimal characters."""
     nonce = secrets.token_hex(_NONCE // 2)
-    return f"{now:0{_TIME}x}{nonce}{_mark(seals, channel, now, nonce, challenge)}"
+    return f"{now:0{_TIME}x}{nonce}{_keyed_mac(seals, channel, now, nonce, challenge)}"
 
 
 def nonce_of(
     seals: Seals, channel: ChannelId, state: str, now: Instant, verifier: str = ""
 ) -> str | None:
     """The nonce of a state that we issued for this channel and browser and that is still valid."""
-    if len(state) != _TIME + _NONCE + _MARK or not state.isascii():
+    if len(state) != _TIME + _NONCE + _MAC or not state.isascii():
         return None
-    time, nonce, mark = state[:_TIME], state[_TIME:-_MARK], state[-_MARK:]
+    time, nonce, mac = state[:_TIME], state[_TIME:-_MAC], state[-_MAC:]
     try:
         issued_at = int(time, 16)
     except ValueError:
         return None
     challenge = challenge_of(verifier) if verifier else ""
-    if not seals.matches_link(mark, "state", channel, issued_at, nonce, challenge):
+    if not seals.matches_link(mac, "state", channel, issued_at, nonce, challenge):
         return None
     return nonce if issued_at <= now < issued_at + LIFETIME else None
 
@@ -50,20 +50,20 @@ def challenge_of(verifier: str) -> str:
 
 
 async def redeem(
-    db: Transaction, nonce: str, credential_mark: str, pair_mark: str, now: Instant
+    db: Transaction, nonce: str, credential_mac: str, pair_mac: str, now: Instant
 ) -> bool:
     """False when either was redeemed before with another partner.
 
     WeChat's browsers call back twice with the same code and state; both calls are one sign-in.
-    A code that somebody overheard must not work with a state of their own. `pair_mark` stands
+    A code that somebody overheard must not work with a state of their own. `pair_mac` stands
     for both together.
     """
     until = now + LIFETIME
     if not await nonces.use(db, "state", nonce, until):
-        return await nonces.is_used(db, "state-credential", pair_mark)
-    is_new = await nonces.use(db, "credential", credential_mark, until)
-    return is_new and await nonces.use(db, "state-credential", pair_mark, until)
+        return await nonces.is_used(db, "state-credential", pair_mac)
+    is_new = await nonces.use(db, "credential", credential_mac, until)
+    return is_new and await nonces.use(db, "state-credential", pair_mac, until)
 
 
-def _mark(seals: Seals, channel: ChannelId, now: Instant, nonce: str, challenge: str) -> str:
+def _keyed_mac(seals: Seals, channel: ChannelId, now: Instant, nonce: str, challenge: str) -> str:
     return seals.link("state", channel, now, nonce, challenge)

@@ -1,12 +1,18 @@
 """Encryption of personal columns, blind indexes to find them by, and seals for tokens."""
 
-from core.crypto.blind_index import account_indexes, index_is, named, open_account, seal_account
-from core.crypto.encryption import MOST_KEYS, CannotOpen, KeyRing, Sealed, Suite, Vault
+from core.crypto.blind_index import (
+    account_indexes,
+    index_is,
+    index_params,
+    open_account,
+    seal_account,
+)
+from core.crypto.encryption import MAX_KEYS, CannotOpen, KeyRing, Sealed, Suite, Vault
 from core.crypto.keys import Keys
 from core.crypto.seals import Seals
 
 __all__ = [
-    "MOST_KEYS",
+    "MAX_KEYS",
     "CannotOpen",
     "KeyRing",
     "Keys",
@@ -16,7 +22,7 @@ __all__ = [
     "Vault",
     "account_indexes",
     "index_is",
-    "named",
+    "index_params",
     "open_account",
     "seal_account",
 ]

@@ -4,20 +4,20 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam
 
-from core.crypto.encryption import MOST_KEYS, Vault
+from core.crypto.encryption import MAX_KEYS, Vault
 
 
 def index_is(column: Any, name: str) -> ColumnElement[bool]:
     """In a statement: the column holds one of the indexes that `named` gives under this name."""
     found: ColumnElement[bool] = column.in_(
-        [bindparam(f"{name}_{number}") for number in range(MOST_KEYS)]
+        [bindparam(f"{name}_{number}") for number in range(MAX_KEYS)]
     )
     return found
 
 
-def named(name: str, indexes: list[bytes]) -> dict[str, bytes]:
+def index_params(name: str, indexes: list[bytes]) -> dict[str, bytes]:
     """The values for `index_is`, one for each key in use."""
-    padded = [*indexes, *indexes[-1:] * (MOST_KEYS - len(indexes))]
+    padded = [*indexes, *indexes[-1:] * (MAX_KEYS - len(indexes))]
     return {f"{name}_{number}": index for number, index in enumerate(padded)}
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
-MOST_KEYS = 4
+MAX_KEYS = 4
 """In a ring: the current one, and those that are still being replaced."""
 
 
@@ -112,7 +112,7 @@ class Vault:
     def open(self, sealed: bytes, column: str, owner: int) -> str:
         return self.open_bytes(sealed, column, owner).decode()
 
-    def is_sealed_anew(self, sealed: bytes) -> bool:
+    def is_current_key(self, sealed: bytes) -> bool:
         """Whether the value is sealed under the current key."""
         return sealed.startswith(self.column_prefix)
 

@@ -1,7 +1,7 @@
-"""Keyed marks for what is never read back: verification codes, states, links, audit entries.
+"""Keyed macs for what is never read back: verification codes, states, links, audit entries.
 
 Two key rings: the peppers guard codes and passwords, the audit keys guard the history.
-A mark is `key id length | key id | HMAC-SHA-256`. A password's hash is sealed rather than
+A mac is `key id length | key id | HMAC-SHA-256`. A password's hash is sealed rather than
 marked, with AES-256-GCM under a key of its own derived from the pepper.
 """
 
@@ -25,26 +25,26 @@ class Seals:
     audit_keys: KeyRing
 
     def code(self, *parts: str | int) -> bytes:
-        return _mark(self.peppers, "code", parts)
+        return _keyed_mac(self.peppers, "code", parts)
 
-    def matches_code(self, mark: bytes, *parts: str | int) -> bool:
-        return _matches(self.peppers, mark, "code", parts)
+    def matches_code(self, mac: bytes, *parts: str | int) -> bool:
+        return _matches(self.peppers, mac, "code", parts)
 
     def link(self, *parts: str | int) -> str:
-        """A short mark in hex for what travels in a URL."""
-        return _mark(self.peppers, "link", parts)[-32:][:16].hex()
+        """A short mac in hex for what travels in a URL."""
+        return _keyed_mac(self.peppers, "link", parts)[-32:][:16].hex()
 
-    def matches_link(self, mark: str, *parts: str | int) -> bool:
+    def matches_link(self, mac: str, *parts: str | int) -> bool:
         return any(
-            hmac.compare_digest(mark, _mac(key, "link", parts)[:16].hex())
+            hmac.compare_digest(mac, _mac(key, "link", parts)[:16].hex())
             for key in self.peppers.keys.values()
         )
 
     def audit(self, *parts: str | int) -> bytes:
-        return _mark(self.audit_keys, "audit", parts)
+        return _keyed_mac(self.audit_keys, "audit", parts)
 
-    def matches_audit(self, mark: bytes, *parts: str | int) -> bool:
-        return _matches(self.audit_keys, mark, "audit", parts)
+    def matches_audit(self, mac: bytes, *parts: str | int) -> bool:
+        return _matches(self.audit_keys, mac, "audit", parts)
 
     def hash(self, owner: int, encoded: str) -> str:
         """A password's hash, sealed for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
@@ -57,9 +57,9 @@ class Seals:
         """With what a hash begins that is sealed under the current pepper."""
         return f"{self.peppers.current}$"
 
-    def is_marked_anew(self, mark: bytes) -> bool:
-        """Whether an audit mark is of the current audit key."""
-        return mark.startswith(_prefix(self.audit_keys.current))
+    def is_current_mac(self, mac: bytes) -> bool:
+        """Whether an audit mac is of the current audit key."""
+        return mac.startswith(_prefix(self.audit_keys.current))
 
     def open_hash(self, owner: int, stored: str) -> str:
         key_id, _, encoded = stored.partition("$")
@@ -78,16 +78,16 @@ def _owner(owner: int) -> bytes:
     return f"service_passwords.hash:{owner}".encode("ascii")
 
 
-def _mark(ring: KeyRing, kind: str, parts: tuple[str | int, ...]) -> bytes:
+def _keyed_mac(ring: KeyRing, kind: str, parts: tuple[str | int, ...]) -> bytes:
     key_id = ring.current
     return _prefix(key_id) + _mac(ring.keys[key_id], kind, parts)
 
 
-def _matches(ring: KeyRing, mark: bytes, kind: str, parts: tuple[str | int, ...]) -> bool:
+def _matches(ring: KeyRing, mac: bytes, kind: str, parts: tuple[str | int, ...]) -> bool:
     return any(
-        hmac.compare_digest(mark, _prefix(key_id) + _mac(key, kind, parts))
+        hmac.compare_digest(mac, _prefix(key_id) + _mac(key, kind, parts))
         for key_id, key in ring.keys.items()
-        if mark.startswith(_prefix(key_id))
+        if mac.startswith(_prefix(key_id))
     )
 
 

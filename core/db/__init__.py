@@ -1,6 +1,7 @@
 """Database access: compiled statements, one reader and one writer, on SQLite and PostgreSQL."""
 
 from core.db.arrays import json_arrays
+from core.db.batches import fetch_in, in_batch
 from core.db.database import (
     Database,
     DatabaseUnavailable,
@@ -15,7 +16,6 @@ from core.db.database import (
     insert_into,
     metadata,
 )
-from core.db.in_batch import any_of, fetch_any
 
 __all__ = [
     "Database",
@@ -27,9 +27,9 @@ __all__ = [
     "Row",
     "Transaction",
     "UniqueViolation",
-    "any_of",
     "connect",
-    "fetch_any",
+    "fetch_in",
+    "in_batch",
     "insert_into",
     "json_arrays",
     "metadata",

@@ -147,7 +147,7 @@ async def connect(url: str) -> Database:
 # --- SQLite -------------------------------------------------------------------------------
 
 BUSY_TIMEOUT_SECONDS = 5
-_MOST_JOBS_IN_A_COMMIT = 256
+_MAX_JOBS_IN_A_COMMIT = 256
 _PATIENCE_SECONDS = 0.01
 """For which a read waits for the reader that is at work: one hop for many costs less."""
 _PRAGMAS: tuple[str, ...] = (
@@ -257,7 +257,7 @@ class _GroupCommit(sqlite3.Connection):
     def _take(self) -> list[_Pending]:
         batch: list[_Pending] = []
         with contextlib.suppress(queue.Empty):
-            while len(batch) < _MOST_JOBS_IN_A_COMMIT:
+            while len(batch) < _MAX_JOBS_IN_A_COMMIT:
                 batch.append(self._jobs.get_nowait())
         return batch
 
@@ -371,10 +371,10 @@ class SqliteDatabase:
         self._readers = readers
         self._idle = list(readers)
         self._waiting: list[_Read] = []
-        self._hops: set[asyncio.Task[None]] = set()
+        self._batches_running: set[asyncio.Task[None]] = set()
         self._batches = 0
         """How many were taken by a reader."""
-        self._help: asyncio.TimerHandle | None = None
+        self._second_reader_timer: asyncio.TimerHandle | None = None
         self._writer = writer
         self._jobs = jobs
         self._done = done
@@ -399,29 +399,31 @@ class SqliteDatabase:
         read = _Read(query, sql, arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(read)
         if len(self._idle) == len(self._readers):
-            self._hop()
+            self._start_batch()
         else:
-            self._be_patient()
+            self._schedule_second_reader()
         return read.future
 
-    def _hop(self) -> None:
+    def _start_batch(self) -> None:
         hop = asyncio.create_task(self._read_all(self._idle.pop()))
-        self._hops.add(hop)
-        hop.add_done_callback(self._hops.discard)
+        self._batches_running.add(hop)
+        hop.add_done_callback(self._batches_running.discard)
 
-    def _be_patient(self) -> None:
-        if self._help is None:
+    def _schedule_second_reader(self) -> None:
+        if self._second_reader_timer is None:
             loop = asyncio.get_running_loop()
-            self._help = loop.call_later(_PATIENCE_SECONDS, self._help_out, self._batches)
+            self._second_reader_timer = loop.call_later(
+                _PATIENCE_SECONDS, self._start_second_reader, self._batches
+            )
 
-    def _help_out(self, batches: int) -> None:
-        self._help = None
+    def _start_second_reader(self, batches: int) -> None:
+        self._second_reader_timer = None
         if not self._waiting:
             return
         if self._batches == batches and self._idle:
-            self._hop()
+            self._start_batch()
         else:
-            self._be_patient()
+            self._schedule_second_reader()
 
     async def _read_all(self, reader: aiosqlite.Connection) -> None:
         connection = reader._conn  # noqa: SLF001
@@ -464,11 +466,11 @@ class SqliteDatabase:
                     pending.settle()
 
     async def close(self) -> None:
-        if self._help is not None:
-            self._help.cancel()
+        if self._second_reader_timer is not None:
+            self._second_reader_timer.cancel()
         if self._pump is not None:
             await self._pump
-        await asyncio.gather(*self._hops)
+        await asyncio.gather(*self._batches_running)
         for connection in (self._writer, *self._readers):
             await connection.close()
 

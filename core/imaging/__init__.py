@@ -13,32 +13,25 @@ from core.imaging.id_documents.verdict import (
     ReadField,
     Side,
 )
-from core.imaging.isolated_pool import Bounds, PictureTrouble, Studio, StudioBusy
 from core.imaging.portraits import process_portrait
 from core.imaging.portraits.advice import PORTRAIT_CHECK_NAMES, portrait_advice
 from core.imaging.portraits.overlay import draw_overlay
 from core.imaging.portraits.verdict import Check, CheckCode, Geometry, ProcessedPortrait
 from core.imaging.processing import Verdict
-from core.imaging.worker import MEGABYTE
 
 __all__ = [
     "DOCUMENT_CHECK_NAMES",
-    "MEGABYTE",
     "PORTRAIT_CHECK_NAMES",
-    "Bounds",
     "Check",
     "CheckCode",
     "DocumentCheck",
     "DocumentCheckCode",
     "Geometry",
-    "PictureTrouble",
     "Point",
     "ProcessedDocument",
     "ProcessedPortrait",
     "ReadField",
     "Side",
-    "Studio",
-    "StudioBusy",
     "Unit",
     "Verdict",
     "can_read",

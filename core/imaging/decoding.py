@@ -22,20 +22,20 @@ MEGAPIXEL = 1_000_000
 # JPEG is decoded at a fraction of its size; the others take 7 (HEIF), 10 (PNG) or 16 (WebP) bytes
 # a pixel, a progressive JPEG 6. Phones write HEIF of 24 megapixels, and no PNG or WebP larger
 # than their screens.
-_MOST_PIXELS = {
+_MAX_PIXELS = {
     "JPEG": 64 * MEGAPIXEL,
     "HEIF": 25 * MEGAPIXEL,
     "PNG": 16 * MEGAPIXEL,
     "WEBP": 10 * MEGAPIXEL,
 }
-_MOST_PIXELS_PROGRESSIVE = 25 * MEGAPIXEL
-_LONGEST_TO_SHORTEST = 5
-_MOST_SHORT_EDGES_SQUARED = 6
+_MAX_PIXELS_PROGRESSIVE = 25 * MEGAPIXEL
+_MAX_ASPECT_RATIO = 5
+_MAX_SHORT_EDGES_SQUARED = 6
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
-_MOST_PROFILE_BYTES = 1_000_000
+_MAX_PROFILE_BYTES = 1_000_000
 # Each scan of a progressive JPEG goes over the whole picture again; cameras write about ten.
 _SCAN = b"\xff\xda"
-_MOST_SCANS = 100
+_MAX_SCANS = 100
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -110,7 +110,7 @@ def _decode(data: bytes, short_edge: int) -> Decoded:
         width, height = opened.size
         most = _most_pixels(opened, kind)
         _check_size(opened, most)
-        if kind == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+        if kind == "JPEG" and data.count(_SCAN) > _MAX_SCANS:
             raise Undecodable
         opened.draft("RGB", (short_edge, short_edge))
         with _alone(4 * opened.width * opened.height > most):
@@ -138,14 +138,14 @@ def _accept_heif() -> None:
 def _most_pixels(opened: Image.Image, kind: str) -> int:
     """A progressive JPEG keeps every coefficient in memory, whatever the size asked for."""
     if opened.info.get("progressive"):
-        return _MOST_PIXELS_PROGRESSIVE
-    return _MOST_PIXELS[kind]
+        return _MAX_PIXELS_PROGRESSIVE
+    return _MAX_PIXELS[kind]
 
 
 def _check_size(opened: Image.Image, most: int) -> None:
     if opened.width * opened.height > most:
         raise TooManyPixels(opened.width, opened.height, most)
-    if max(opened.size) > _LONGEST_TO_SHORTEST * min(opened.size):
+    if max(opened.size) > _MAX_ASPECT_RATIO * min(opened.size):
         raise TooSmall(*opened.size)
 
 
@@ -160,7 +160,7 @@ def _alone(is_large: bool) -> Iterator[None]:
         return
     with open(__file__, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        memory.give_back()
+        memory.release()
         yield
 
 
@@ -173,7 +173,7 @@ def _plain(opened: Image.Image) -> Image.Image:
 
 
 def _reduced(picture: Image.Image, short_edge: int) -> Image.Image:
-    area = picture.width * picture.height / (_MOST_SHORT_EDGES_SQUARED * short_edge**2)
+    area = picture.width * picture.height / (_MAX_SHORT_EDGES_SQUARED * short_edge**2)
     factor = max(min(picture.size) // short_edge, math.ceil(math.sqrt(area)))
     return picture.reduce(factor) if factor > 1 else picture
 
@@ -197,7 +197,7 @@ def _flattened(picture: Image.Image) -> Image.Image:
 
 def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
     """Phones write Display P3; a profile that makes no sense is passed over."""
-    if len(profile) > _MOST_PROFILE_BYTES or b"sRGB" in profile:
+    if len(profile) > _MAX_PROFILE_BYTES or b"sRGB" in profile:
         return picture
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

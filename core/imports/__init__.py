@@ -5,7 +5,7 @@ ended; a file that was imported already changes nothing, because its cards are t
 The columns are explained in docs/importing.md.
 """
 
-from core.imports.journal import Journal, Position
+from core.imports.journal import ImportPosition, Journal
 from core.imports.lines import COLUMNS, BadLine, LineReader
 from core.imports.run import BadLines, Importer, import_cards
 from core.imports.source import CsvFile, WrongFile
@@ -15,10 +15,10 @@ __all__ = [
     "BadLine",
     "BadLines",
     "CsvFile",
+    "ImportPosition",
     "Importer",
     "Journal",
     "LineReader",
-    "Position",
     "WrongFile",
     "import_cards",
 ]

@@ -15,7 +15,7 @@ from core.cards import ADD_CARD, NUMBER, CardState, cards_table
 from core.citizens import PHONE, SSN, citizens_table
 from core.citizens import citizens as people
 from core.crypto import Seals, Vault
-from core.db import Query, Reader, Transaction, any_of, fetch_any, insert_into
+from core.db import Query, Reader, Transaction, fetch_in, in_batch, insert_into
 from core.imports.lines import BadLine, CardLine
 from core.kernel.clock import Instant
 from core.kernel.confirmation import Confirmation
@@ -33,30 +33,30 @@ _PEOPLE = Query(
         citizens_table.c.social_security_number_index,
         citizens_table.c.phone_index,
         audit_heads_table.c.number,
-        audit_heads_table.c.mark,
+        audit_heads_table.c.mac,
     )
     .select_from(
         citizens_table.outerjoin(
-            audit_heads_table, audit_heads_table.c.person == citizens_table.c.id
+            audit_heads_table, audit_heads_table.c.subject_id == citizens_table.c.id
         )
     )
-    .where(any_of(citizens_table.c.social_security_number_index))
+    .where(in_batch(citizens_table.c.social_security_number_index))
     .order_by(citizens_table.c.id)
     .with_for_update(of=citizens_table)
 )
 _PHONES = Query(
     select(citizens_table.c.id, citizens_table.c.phone_index).where(
-        any_of(citizens_table.c.phone_index)
+        in_batch(citizens_table.c.phone_index)
     )
 )
 _CARDS = Query(
     select(cards_table.c.citizen_id, cards_table.c.number_index).where(
-        cards_table.c.region_code == bindparam("region"), any_of(cards_table.c.number_index)
+        cards_table.c.region_code == bindparam("region"), in_batch(cards_table.c.number_index)
     )
 )
 _HOLDERS = Query(
     select(cards_table.c.citizen_id).where(
-        any_of(cards_table.c.citizen_id),
+        in_batch(cards_table.c.citizen_id),
         cards_table.c.state.in_([bindparam(s.name) for s in IN_USE]),
     )
 )
@@ -75,10 +75,12 @@ _ADD_ENTRY = insert_into(audit_entries_table)
 _MOVE_HEAD = Query(
     lambda insert: (
         insert(audit_heads_table)
-        .values(person=bindparam("person"), number=bindparam("number"), mark=bindparam("mark"))
+        .values(
+            subject_id=bindparam("subject_id"), number=bindparam("number"), mac=bindparam("mac")
+        )
         .on_conflict_do_update(
-            index_elements=["person"],
-            set_={"number": text("excluded.number"), "mark": text("excluded.mark")},
+            index_elements=["subject_id"],
+            set_={"number": text("excluded.number"), "mac": text("excluded.mac")},
         )
     )
 )
@@ -124,7 +126,7 @@ class _Person:
     name: str = field(repr=False)
     phone_index: bytes | None
     entry: int = 0
-    mark: bytes = b""
+    mac: bytes = b""
     in_use: bool = False
     new: KeyedLine | None = None
     new_phone: str | None = field(default=None, repr=False)
@@ -212,31 +214,31 @@ async def write_batch(
         ],
     )
     await db.execute_many(
-        _MOVE_HEAD, [{"person": p.id, "number": p.entry, "mark": p.mark} for p in changed]
+        _MOVE_HEAD, [{"subject_id": p.id, "number": p.entry, "mac": p.mac} for p in changed]
     )
     return Written(len(rows), plan.already, plan.bad, rows[-1]["id"] if rows else 0)
 
 
 async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[KeyedLine]) -> _Plan:
     known = {}
-    for row in await fetch_any(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
+    for row in await fetch_in(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
         known[bytes(row["social_security_number_index"])] = _Person(
             id=row["id"],
             name=vault.open(row["name"], "citizens.name", row["id"]),
             phone_index=row["phone_index"],
             entry=row["number"] or 0,
-            mark=bytes(row["mark"] or b""),
+            mac=bytes(row["mac"] or b""),
         )
     states = {state.name: state.value for state in IN_USE}
     ids = (person.id for person in known.values())
-    holders = {row["citizen_id"] for row in await fetch_any(db, _HOLDERS, ids, **states)}
+    holders = {row["citizen_id"] for row in await fetch_in(db, _HOLDERS, ids, **states)}
     for person in known.values():
         person.in_use = person.id in holders
-    phones = await fetch_any(db, _PHONES, (i for keyed in lines for i in keyed.phone))
+    phones = await fetch_in(db, _PHONES, (i for keyed in lines for i in keyed.phone))
     owners_of_cards = {}
     for region in {keyed.line.region_code for keyed in lines}:
         numbers = (i for keyed in lines if keyed.line.region_code == region for i in keyed.card)
-        for row in await fetch_any(db, _CARDS, numbers, region=region):
+        for row in await fetch_in(db, _CARDS, numbers, region=region):
             owners_of_cards[region, bytes(row["number_index"])] = row["citizen_id"]
     return _Plan(
         vault=vault,
@@ -283,8 +285,8 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
 def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dict[str, Any]:
     """The next entry of the person's chain, made as `audit.record` makes it."""
     details = f'{{"card": {card_id}}}'
-    before, person.entry = person.mark, person.entry + 1
-    person.mark = seals.audit(
+    before, person.entry = person.mac, person.entry + 1
+    person.mac = seals.audit(
         person.id,
         person.entry,
         now,
@@ -296,7 +298,7 @@ def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dic
         before.hex(),
     )
     return {
-        "person": person.id,
+        "subject_id": person.id,
         "number": person.entry,
         "at": now,
         "action": Action.IMPORTED.value,
@@ -304,7 +306,7 @@ def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dic
         "channel": OPERATOR,
         "session_id": 0,
         "details": details,
-        "mark": person.mark,
+        "mac": person.mac,
     }
 
 

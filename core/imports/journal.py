@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS seen (card BLOB PRIMARY KEY, line INTEGER) WITHOUT RO
 
 
 @dataclass(slots=True)
-class Position:
+class ImportPosition:
     """`line` begins at byte `offset`; `last_card` is the id of the last card that was added."""
 
     offset: int
@@ -35,7 +35,7 @@ class Position:
     last_card: int = 0
 
 
-_COLUMNS = [entry.name for entry in fields(Position)]
+_COLUMNS = [entry.name for entry in fields(ImportPosition)]
 _READ = f"SELECT {', '.join(_COLUMNS)} FROM position WHERE import = ?"  # noqa: S608
 _SAVE = (
     f"INSERT OR REPLACE INTO position (id, import, {', '.join(_COLUMNS)})"  # noqa: S608
@@ -62,10 +62,10 @@ class Journal:
         except sqlite3.DatabaseError:
             raise WrongFile(f"{path} is not a journal of an import; please remove it.") from None
 
-    def position(self, of: bytes) -> Position | None:
+    def position(self, of: bytes) -> ImportPosition | None:
         """Where the import named `of` stands; None where the journal is of none or another."""
         found = self._connection.execute(_READ, (of,)).fetchone()
-        return None if found is None else Position(*found)
+        return None if found is None else ImportPosition(*found)
 
     def begin(self) -> None:
         self._connection.execute("DELETE FROM position")
@@ -80,7 +80,7 @@ class Journal:
         query = "SELECT line FROM seen WHERE card = ?"
         return [self._connection.execute(query, (card,)).fetchone()[0] for card, _ in cards]
 
-    def save(self, of: bytes, position: Position) -> None:
+    def save(self, of: bytes, position: ImportPosition) -> None:
         values = [getattr(position, name) for name in _COLUMNS]
         self._connection.execute(_SAVE, (of, *values))
         self._connection.execute("COMMIT")

@@ -13,7 +13,7 @@ from core.citizens import citizens_table
 from core.crypto import Seals, Vault
 from core.db import Database, Query, Transaction
 from core.imports.batch import KeyedLine, Written, write_batch
-from core.imports.journal import Journal, Position
+from core.imports.journal import ImportPosition, Journal
 from core.imports.lines import BadLine, CardLine, LineReader
 from core.imports.source import CsvFile, RawLine
 from core.kernel.clock import Instant
@@ -90,11 +90,11 @@ async def import_cards(
     *,
     into: str,
     batch: int,
-) -> AsyncIterator[Position]:
+) -> AsyncIterator[ImportPosition]:
     """Yields where it stands: at once, and after each batch. `into` names the database."""
     await importer.prepare()
     name = file.digest + into.encode()
-    position = await _position(importer, journal, name) or Position(file.begins, 2)
+    position = await _position(importer, journal, name) or ImportPosition(file.begins, 2)
     if position.line == 2:
         journal.begin()
     bad_lines.go_back(position.errors_end)
@@ -122,7 +122,7 @@ async def import_cards(
     journal.remove()
 
 
-async def _position(importer: Importer, journal: Journal, name: bytes) -> Position | None:
+async def _position(importer: Importer, journal: Journal, name: bytes) -> ImportPosition | None:
     """None where nothing shows that this very database took in the batches of the journal."""
     found = journal.position(name)
     return found if found and await importer.has_card(found.last_card) else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.imports.lines import COLUMNS, OPTIONAL, BadLine
 
-MOST_LINE_BYTES = 8192
+MAX_LINE_BYTES = 8192
 _CHUNK = 1 << 20
 
 
@@ -45,7 +45,7 @@ class CsvFile:
         try:
             digest = _digest_of_text(path)
             with path.open("rb") as file:
-                heading = file.readline(MOST_LINE_BYTES)
+                heading = file.readline(MAX_LINE_BYTES)
         except OSError as error:
             raise WrongFile(f"{path} cannot be read: {error.strerror}.") from None
         return cls(path, path.stat().st_size, digest, _heading(path, heading), len(heading))
@@ -56,13 +56,13 @@ class CsvFile:
         with self.path.open("rb") as file:
             file.seek(start)
             ends = start
-            while data := file.readline(MOST_LINE_BYTES):
+            while data := file.readline(MAX_LINE_BYTES):
                 ends += len(data)
-                whole = data.endswith(b"\n") or len(data) < MOST_LINE_BYTES
+                whole = data.endswith(b"\n") or len(data) < MAX_LINE_BYTES
                 while not whole:
-                    rest = file.readline(MOST_LINE_BYTES)
+                    rest = file.readline(MAX_LINE_BYTES)
                     ends += len(rest)
-                    whole = rest.endswith(b"\n") or len(rest) < MOST_LINE_BYTES
+                    whole = rest.endswith(b"\n") or len(rest) < MAX_LINE_BYTES
                     data = b""
                 if not data:
                     yield RawLine(line, ends, [], BadLine(line, "", "the line is too long"))

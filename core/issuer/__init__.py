@@ -4,11 +4,11 @@ from core.issuer import event_store, place_order
 from core.issuer.event_store import (
     IssuerEvent,
     IssuerEventType,
-    KeptEvent,
     Outcome,
+    StoredEvent,
     issuer_events_table,
 )
-from core.issuer.projections import OrderTold, tell_card, tell_order
+from core.issuer.projections import OrderProjection, project_card, project_order
 from core.issuer.signatures import SIGNERS, EventSigner, is_signed
 
 __all__ = [
@@ -16,13 +16,13 @@ __all__ = [
     "EventSigner",
     "IssuerEvent",
     "IssuerEventType",
-    "KeptEvent",
-    "OrderTold",
+    "OrderProjection",
     "Outcome",
+    "StoredEvent",
     "event_store",
     "is_signed",
     "issuer_events_table",
     "place_order",
-    "tell_card",
-    "tell_order",
+    "project_card",
+    "project_order",
 ]

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from core.crypto import Vault
-from core.db import Query, Reader, Row, Transaction, any_of, fetch_any, insert_into, metadata
+from core.db import Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
 from core.kernel.clock import MINUTE, Instant
 from core.production import NodeResult, ProductionNode
 
@@ -48,7 +48,7 @@ issuer_events_table = Table(
 )
 
 
-CLOCKS_DIFFER = 5 * MINUTE
+CLOCK_SKEW = 5 * MINUTE
 """By how much the issuer's clock may differ from ours."""
 
 
@@ -89,7 +89,7 @@ class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvent:
+class StoredEvent:
     """An event, when it came, and what has become of it so far."""
 
     event: IssuerEvent = field(repr=False)
@@ -100,9 +100,9 @@ class KeptEvent:
     def id(self) -> str:
         return self.event.id
 
-    def lies_ahead_of(self, now: Instant) -> bool:
+    def is_in_future_of(self, now: Instant) -> bool:
         """It cannot have happened yet, by any clock."""
-        return self.event.at > now + CLOCKS_DIFFER
+        return self.event.at > now + CLOCK_SKEW
 
     @property
     def place(self) -> tuple[Instant, str]:
@@ -110,8 +110,8 @@ class KeptEvent:
         return self.event.at, self.event.id
 
 
-_KNOWN = Query(select(issuer_events_table).where(any_of(issuer_events_table.c.id)))
-_OF_PERSONS = Query(select(issuer_events_table).where(any_of(issuer_events_table.c.citizen_id)))
+_KNOWN = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.id)))
+_OF_PERSONS = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.citizen_id)))
 _ADD = insert_into(issuer_events_table)
 _SETTLE = Query(
     update(issuer_events_table)
@@ -142,18 +142,18 @@ _DROP = Query(
 
 async def known(db: Reader, vault: Vault, ids: Iterable[str]) -> dict[str, IssuerEvent | None]:
     """Those of the ids that came before; None for one that is so old that only its id is left."""
-    rows = await fetch_any(db, _KNOWN, ids)
+    rows = await fetch_in(db, _KNOWN, ids)
     return {row["id"]: row["content"] and _opened(row, vault) for row in rows}
 
 
 async def of_persons(
     db: Reader, vault: Vault, persons: Iterable[int]
-) -> dict[int, list[KeptEvent]]:
+) -> dict[int, list[StoredEvent]]:
     """Each person's events, in the order in which they happened."""
-    found: dict[int, list[KeptEvent]] = {}
-    for row in await fetch_any(db, _OF_PERSONS, persons):
+    found: dict[int, list[StoredEvent]] = {}
+    for row in await fetch_in(db, _OF_PERSONS, persons):
         if row["content"] is not None:
-            kept = KeptEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
+            kept = StoredEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
             found.setdefault(row["citizen_id"], []).append(kept)
     for events in found.values():
         events.sort(key=lambda kept: kept.place)

@@ -3,13 +3,13 @@
 from core.applications import Application
 from core.citizens import Citizen
 from core.kernel.confirmation import Confirmation
-from core.messaging import EffectKind, outbox
+from core.messaging import MessageKind, outbox
 from core.production import ProductionOrder, orders
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 async def place(
-    unit: Unit,
+    unit: UnitOfWork,
     citizen: Citizen,
     application: Application,
     *,
@@ -29,8 +29,8 @@ async def place(
     )
     await outbox.put(
         unit,
-        person=citizen.id,
-        kind=EffectKind.ISSUER_ORDER,
+        subject_id=citizen.id,
+        kind=MessageKind.ISSUER_ORDER,
         payload={
             "orderNumber": application.number,
             "kind": application.kind.value,

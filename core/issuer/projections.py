@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.cards import Card
-from core.issuer.event_store import CLOCKS_DIFFER, IssuerEvent, IssuerEventType, KeptEvent, Outcome
+from core.issuer.event_store import CLOCK_SKEW, IssuerEvent, IssuerEventType, Outcome, StoredEvent
 from core.kernel.clock import Instant
 from core.kernel.masking import without_numbers
 from core.kernel.refusals import Refusal
@@ -21,7 +21,7 @@ from core.reference import normal_card_number
 
 
 @dataclass(slots=True)
-class OrderTold:
+class OrderProjection:
     """`number` and `batch` as the issuer gave them; `outcomes` by event id."""
 
     number: str | None
@@ -35,13 +35,15 @@ class OrderTold:
         return last.at if last.result is NodeResult.DONE else None
 
 
-def tell_order(
-    order: ProductionOrder, events: Sequence[KeptEvent], *, taken: Collection[str]
-) -> OrderTold:
+def project_order(
+    order: ProductionOrder, events: Sequence[StoredEvent], *, taken: Collection[str]
+) -> OrderProjection:
     """`events` are the node results of this order; `taken` are numbers of other cards."""
     stored = order.card_number.reveal() if order.card_number else None
     reported = {_number(kept.event) for kept in events if kept.event.result is NodeResult.DONE}
-    told = OrderTold(stored if order.ready or stored not in reported else None, order.batch_number)
+    told = OrderProjection(
+        stored if order.ready or stored not in reported else None, order.batch_number
+    )
     open_ = True
     for node in NODES:
         mine = [kept for kept in events if kept.event.node is node]
@@ -56,9 +58,9 @@ def tell_order(
 
 def _tell_node(
     order: ProductionOrder,
-    told: OrderTold,
+    told: OrderProjection,
     stored: NodeState,
-    events: Sequence[KeptEvent],
+    events: Sequence[StoredEvent],
     taken: Collection[str],
 ) -> NodeState:
     done = [kept for kept in events if kept.event.result is NodeResult.DONE]
@@ -77,12 +79,12 @@ def _tell_node(
         told.outcomes[event.id] = Outcome.TAKEN
         told.number = told.number or _number(event)
         told.batch = event.batch_number or told.batch
-    _tell_the_others(told, events, at or 0)
+    _mark_superseded_events(told, events, at or 0)
     return NodeState(stored.node, NodeResult.DONE, at, None, stored.revision)
 
 
 def _may_be_done(
-    order: ProductionOrder, told: OrderTold, event: IssuerEvent, taken: Collection[str]
+    order: ProductionOrder, told: OrderProjection, event: IssuerEvent, taken: Collection[str]
 ) -> bool:
     """One card number throughout; at the end there is one, and it is no other card's."""
     number = _number(event)
@@ -94,12 +96,14 @@ def _may_be_done(
     return number is not None and number not in taken
 
 
-def _tell_unfinished(told: OrderTold, stored: NodeState, events: Sequence[KeptEvent]) -> NodeState:
+def _tell_unfinished(
+    told: OrderProjection, stored: NodeState, events: Sequence[StoredEvent]
+) -> NodeState:
     """The newest result stands; the node is under way where there is none."""
     own = [
         kept for kept in events if kept.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS)
     ]
-    _tell_the_others(told, events, own[-1].event.at if own else 0)
+    _mark_superseded_events(told, events, own[-1].event.at if own else 0)
     if own and own[-1].event.at >= (stored.at or 0):
         event = own[-1].event
         assert event.result is not None
@@ -110,7 +114,9 @@ def _tell_unfinished(told: OrderTold, stored: NodeState, events: Sequence[KeptEv
     return stored
 
 
-def _tell_the_others(told: OrderTold, events: Sequence[KeptEvent], until: Instant) -> None:
+def _mark_superseded_events(
+    told: OrderProjection, events: Sequence[StoredEvent], until: Instant
+) -> None:
     for kept in events:
         if kept.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS):
             fits = kept.event.at <= until
@@ -127,33 +133,33 @@ def _number(event: IssuerEvent) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class CardTold:
+class CardProjection:
     card: Card
     outcomes: Mapping[str, Outcome]
 
 
-def tell_card(base: Card, events: Sequence[KeptEvent], now: Instant) -> CardTold:
-    """`base` as the citizen left it at `base_since`; `events` are those that name this card.
+def project_card(base: Card, events: Sequence[StoredEvent], now: Instant) -> CardProjection:
+    """`base` as the citizen left it at `snapshot_since`; `events` are those that name this card.
 
     What had come by then happened before, and so did what the issuer dates before that: it changes
     nothing any more. Of the rest the issuer's clock tells, with some leave.
     """
-    settled = [kept for kept in events if kept.received_at < base.base_since]
-    happened = [kept.event.at for kept in settled if not kept.lies_ahead_of(kept.received_at)]
-    oldest = max([base.base_since - CLOCKS_DIFFER, *happened])
+    settled = [kept for kept in events if kept.received_at < base.snapshot_since]
+    happened = [kept.event.at for kept in settled if not kept.is_in_future_of(kept.received_at)]
+    oldest = max([base.snapshot_since - CLOCK_SKEW, *happened])
     card, outcomes = base, {kept.id: kept.outcome for kept in settled}
     for kept in events:
         if kept.id in outcomes:
             continue
         outcomes[kept.id] = Outcome.CONTRADICTION
-        if kept.event.at < oldest or kept.lies_ahead_of(now):
+        if kept.event.at < oldest or kept.is_in_future_of(now):
             continue
         try:
             card = _moved(card.lapsed(kept.event.at), kept.event)
         except Refusal:
             continue
         outcomes[kept.id] = Outcome.TAKEN
-    return CardTold(card, outcomes)
+    return CardProjection(card, outcomes)
 
 
 def _moved(card: Card, event: IssuerEvent) -> Card:

@@ -97,7 +97,7 @@ async def _remove_unnamed(database: Database, objects: Objects, now: Instant) ->
     removed = 0
     for days in range(1, _DAYS_LOOKED_BACK + 1):
         at = now - days * DAY
-        found = await objects.of_day(china_date(at), before=now - KEPT_FOR)
+        found = await objects.list_day(china_date(at), before=now - KEPT_FOR)
         if not found:
             continue
         span = {"first": least_id(at - 2 * DAY), "last": least_id(at + 2 * DAY)}

@@ -18,7 +18,7 @@ from core.citizens import Notice, code_exchanges, nonces, quotas_table, sessions
 from core.db import Query, Transaction
 from core.issuer import Outcome, issuer_events_table
 from core.jobs import garbage_collection
-from core.jobs.schedule import Chore, ScheduledJob
+from core.jobs.schedule import JobContext, ScheduledJob
 from core.kernel.clock import DAY, HOUR, MINUTE, Instant
 from core.messaging import (
     MESSAGES,
@@ -28,7 +28,7 @@ from core.messaging import (
     verification_codes_table,
 )
 from core.storage import ObjectsUnavailable
-from core.unit_of_work import Unit, idempotency
+from core.unit_of_work import UnitOfWork, idempotency
 
 _AT_ONCE = 500
 _CODES_KEPT = DAY
@@ -36,44 +36,46 @@ _COUNTERS_KEPT = 2 * DAY
 """Longer than the longest window of a limit."""
 
 
-async def lapse_losses(chore: Chore) -> int:
+async def lapse_losses(context: JobContext) -> int:
     """Temporary losses whose seven days are over: written, noted in the audit log, and told.
 
     Every reader sees the lapse in time even before; see `Card.lapsed`.
     """
     lapsed = 0
-    for card_id, citizen_id in await cards.whose_loss_lapsed(chore.database, chore.now):
+    for card_id, citizen_id in await cards.find_expired_losses(context.database, context.now):
 
         async def job(db: Transaction, card_id: int = card_id, owner: int = citizen_id) -> bool:
-            return await _lapse(Unit(db, chore.now, None, chore.tools), card_id, owner)
+            return await _expire(
+                UnitOfWork(db, context.now, None, context.dependencies), card_id, owner
+            )
 
-        lapsed += await chore.database.write(job)
+        lapsed += await context.database.write(job)
     return lapsed
 
 
-async def _lapse(unit: Unit, card_id: int, citizen_id: int) -> bool:
-    holder = await holders.lock(unit.db, unit.tools.vault, unit.now, citizen_id)
+async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
+    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, citizen_id)
     card = next((card for card in holder.cards if card.id == card_id), None)
     if card is None or card.state is not cards.CardState.ACTIVE:
         return False
-    if not await cards.save_lapse(unit.db, card):
+    if not await cards.save_expiry(unit.db, card):
         return False
-    await audit.record(unit, citizen_id, Action.LOSS_LAPSED, nobody=audit.WORKER, card=card_id)
+    await audit.record(unit, citizen_id, Action.LOSS_LAPSED, actor=audit.WORKER, card=card_id)
     await notices.send(unit, holder.citizen, Notice.LOSS_LAPSED)
     return True
 
 
-async def forget_short_lived(chore: Chore) -> int:
+async def forget_short_lived(context: JobContext) -> int:
     """Nonces, idempotency keys and drafts whose time is over."""
 
     async def job(db: Transaction) -> None:
-        await db.fetch(nonces.FORGET_OLD, before=chore.now - nonces.KEPT_AFTER)
-        await db.fetch(code_exchanges.FORGET_OLD, before=chore.now)
-        await db.fetch(idempotency.FORGET_OLD, before=chore.now - idempotency.KEPT_FOR)
-        await db.fetch(drafts.DISCARD_OLD, before=chore.now - drafts.KEPT_FOR)
-        await db.fetch(prefills.DISCARD_OLD, before=chore.now - drafts.KEPT_FOR)
+        await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.KEPT_AFTER)
+        await db.fetch(code_exchanges.FORGET_OLD, before=context.now)
+        await db.fetch(idempotency.FORGET_OLD, before=context.now - idempotency.KEPT_FOR)
+        await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
+        await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
 
-    await chore.database.write(job)
+    await context.database.write(job)
     return 0
 
 
@@ -90,7 +92,7 @@ _COUNTERS = removal(quotas_table, quotas_table.c.last_at < _before)
 _SETTLED = removal(outbox_table, outbox_table.c.settled_at < _before)
 _UNSENT = removal(
     outbox_table,
-    outbox_table.c.parked_at < _before,
+    outbox_table.c.dead_at < _before,
     outbox_table.c.settled_at.is_(None),
     or_(*(outbox_table.c.kind == kind.value for kind in MESSAGES)),
 )
@@ -103,33 +105,35 @@ _EVENTS = removal(
 _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _before)
 
 
-async def forget_codes(chore: Chore) -> int:
+async def forget_codes(context: JobContext) -> int:
     """A day after its end a code's refusal need not say "expired" any more."""
-    removed = await _remove(chore, [_CODES], chore.now - _CODES_KEPT)
-    return removed + await _remove(chore, [_COUNTERS], chore.now - _COUNTERS_KEPT)
+    removed = await _remove(context, [_CODES], context.now - _CODES_KEPT)
+    return removed + await _remove(context, [_COUNTERS], context.now - _COUNTERS_KEPT)
 
 
-async def forget_history(chore: Chore) -> int:
+async def forget_history(context: JobContext) -> int:
     """Settled effects, undeliverable messages, ended sessions: after `retention_days`."""
-    before = chore.now - chore.tools.settings.retention_days * DAY
-    return await _remove(chore, [_SETTLED, _UNSENT, _SESSIONS, _MESSAGES, _EVENTS], before)
+    before = context.now - context.dependencies.settings.retention_days * DAY
+    return await _remove(context, [_SETTLED, _UNSENT, _SESSIONS, _MESSAGES, _EVENTS], before)
 
 
-async def remove_orphans(chore: Chore) -> int:
+async def remove_orphans(context: JobContext) -> int:
     """Uploads and pictures that nobody will ask for again; tried again where the store is away."""
     with contextlib.suppress(ObjectsUnavailable):
-        return await garbage_collection.remove(chore.database, chore.tools.objects, chore.now)
+        return await garbage_collection.remove(
+            context.database, context.dependencies.objects, context.now
+        )
     return 0
 
 
-async def _remove(chore: Chore, queries: Sequence[Query], before: Instant) -> int:
+async def _remove(context: JobContext, queries: Sequence[Query], before: Instant) -> int:
     removed = 0
     for query in queries:
 
         async def job(db: Transaction, query: Query = query) -> int:
             return len(await db.fetch(query, before=before))
 
-        while count := await chore.database.write(job):
+        while count := await context.database.write(job):
             removed += count
             if count < _AT_ONCE:
                 break

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Column, String, Table, and_, bindparam, selec
 
 from core.db import Database, DatabaseUnavailable, Query, Transaction, metadata
 from core.kernel.clock import MINUTE, Instant
-from core.unit_of_work import Tools
+from core.unit_of_work import Dependencies
 
 scheduled_jobs_table = Table(
     "scheduled_jobs",
@@ -58,15 +58,15 @@ log = structlog.get_logger("schedule")
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class JobContext:
     """What a job is given: the data, the parts, and the time, which it never asks for itself."""
 
     database: Database
-    tools: Tools
+    dependencies: Dependencies
     now: Instant
 
 
-Work: TypeAlias = Callable[[Chore], Awaitable[int]]
+Work: TypeAlias = Callable[[JobContext], Awaitable[int]]
 """Returns how many things it dealt with."""
 
 
@@ -84,14 +84,14 @@ class Scheduler:
         self,
         jobs: Sequence[ScheduledJob],
         database: Database,
-        tools: Tools,
+        dependencies: Dependencies,
         clock: Callable[[], Instant],
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """`wake` is called when a job dealt with something: the outbox may have work."""
         self._jobs = jobs
         self._database = database
-        self._tools = tools
+        self._tools = dependencies
         self._clock = clock
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
@@ -143,7 +143,7 @@ class Scheduler:
     async def _do(self, job: ScheduledJob, now: Instant) -> int:
         """A job that fails is tried again when its lease is over; it keeps no other from its turn."""
         try:
-            count = await job.work(Chore(self._database, self._tools, now))
+            count = await job.work(JobContext(self._database, self._tools, now))
         except DatabaseUnavailable:
             raise
         except Exception:

@@ -18,7 +18,7 @@ def keep_no_large_blocks() -> None:
         mallopt(_M_TRIM_THRESHOLD, 4_194_304)
 
 
-def give_back() -> None:
+def release() -> None:
     """What is kept goes back to the system now: malloc_trim(3). Taking it anew costs much, so only
     before a rest or where far more will be needed."""
     with contextlib.suppress(OSError, AttributeError):

@@ -11,7 +11,7 @@
     └── system             PartnerUnavailable, TryAgainLater, IdempotencyKeyReused
 
 A refusal says what a citizen can act on, in Chinese and in English. It never holds a
-personal number. One that is `remembered` has written something that must last (a wrong
+personal number. One that is `commits` has written something that must last (a wrong
 try that was counted): it is committed before it is raised.
 """
 
@@ -134,7 +134,7 @@ class Refusal(Exception):
 
     code: ClassVar[RefusalCode]
     text: ClassVar[Text]
-    remembered: bool = False
+    commits: bool = False
 
     def __init__(
         self, *, field: str | None = None, retry_after: int | None = None, **facts: Fact
@@ -151,9 +151,9 @@ class Refusal(Exception):
         }
         return self.text.in_language(language).format(**facts).rstrip()
 
-    def uncounted(self) -> Self:
+    def without_counting(self) -> Self:
         """In the same words, where there was nothing to count."""
-        self.remembered = False
+        self.commits = False
         return self
 
     @property
@@ -398,7 +398,7 @@ class IdentityNotConfirmed(Refusal):
         "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码；如有疑问请拨打 028-12333。",
         "Name, social security number and phone could not be confirmed together. Please check them; the phone must be the one on file. For help call 028-12333.",
     )
-    remembered = True
+    commits = True
 
 
 class TooManyTries(Refusal):
@@ -417,7 +417,7 @@ class CodeWrong(Refusal):
     text = Text(
         "验证码不正确，还可以再试 {left} 次。", "The code is wrong; {left} more tries are left."
     )
-    remembered = True
+    commits = True
 
 
 class CodeExpired(Refusal):
@@ -431,7 +431,7 @@ class CodeVoid(Refusal):
         "验证码输错次数过多，已作废，请重新获取。",
         "Too many wrong tries: the code is void; please request a new one.",
     )
-    remembered = True
+    commits = True
 
 
 class CodeNotSent(Refusal):
@@ -662,7 +662,7 @@ class PasswordWrong(Refusal):
         "原密码不正确，还可以再试 {left} 次。",
         "The old password is wrong; {left} more tries are left.",
     )
-    remembered = True
+    commits = True
 
 
 class PasswordLocked(Refusal):
@@ -671,7 +671,7 @@ class PasswordLocked(Refusal):
         "原密码输错次数过多，密码变更已锁定，请 {hours} 小时后再试。",
         "Too many wrong passwords: changing it is locked; please try again in {hours} hours.",
     )
-    remembered = True
+    commits = True
 
 
 class PasswordTooSimple(Refusal):

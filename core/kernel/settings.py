@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, get_type_hints
 
 import msgspec
 
-from core.crypto import MOST_KEYS, KeyRing, Suite
+from core.crypto import MAX_KEYS, KeyRing, Suite
 
 PREFIX = "CARD_GATEWAY_"
 KEY_BYTES = 32
@@ -105,10 +105,10 @@ class Settings:
     read_seconds: float = setting(
         10, "seconds within which a request's head must be whole, and grace for its body"
     )
-    least_upload_rate: int = setting(
+    min_upload_rate: int = setting(
         16_384, "bytes a second at which a body must come after that grace"
     )
-    most_connections: int = setting(
+    max_connections: int = setting(
         4_000, "connections of a server process, as far as the system's limit allows"
     )
     max_body_bytes: int = setting(1_048_576, "largest request body without files")
@@ -378,8 +378,8 @@ def key_ring(ring: Secret, name: str) -> KeyRing:
         keys[key_id] = key
     if not keys:
         raise SettingsError(f"{variable(name)} is missing.")
-    if len(keys) > MOST_KEYS:
-        raise SettingsError(f"{variable(name)} may hold {MOST_KEYS} keys at most.")
+    if len(keys) > MAX_KEYS:
+        raise SettingsError(f"{variable(name)} may hold {MAX_KEYS} keys at most.")
     return KeyRing(keys)
 
 
@@ -387,7 +387,7 @@ def kept_secrets(file: Path) -> dict[str, str]:
     """The sandbox's own keys: drawn at its first start and kept, so that its data stays readable."""
     if file.exists():
         return dict(json.loads(file.read_text()))
-    drawn = {
+    generated = {
         name: f"sandbox:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
         for name in ("column_keys", "index_keys", "peppers", "audit_keys")
     } | {
@@ -406,8 +406,10 @@ def kept_secrets(file: Path) -> dict[str, str]:
             "ping_an_app_key",
         )
     }
-    drawn["wechat_aes_key"] = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
+    generated["wechat_aes_key"] = (
+        base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
-    file.write_text(json.dumps(drawn, indent=1))
-    return drawn
+    file.write_text(json.dumps(generated, indent=1))
+    return generated

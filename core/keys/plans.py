@@ -27,18 +27,18 @@ from core.messaging import outbox_table
 from core.production import production_orders_table
 from core.unit_of_work import idempotency_keys_table
 
-Renew = Callable[[Keys, Row], Mapping[str, Any]]
+Reencrypt = Callable[[Keys, Row], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ColumnPlan:
     """A table's sealed columns, its indexes, its hashes, and a row's new values for all of them.
 
-    `needs` is another column that `renew` reads.
+    `needs` is another column that `reencrypt` reads.
     """
 
     table: Table
-    renew: Renew
+    reencrypt: Reencrypt
     sealed: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
@@ -72,10 +72,10 @@ def _differs(column: Column[Any], prefix: bytes | str) -> ColumnElement[bool]:
 
 def _sealed(
     table: Table, *columns: str, owner: str = "id", indexes: Mapping[str, tuple[str, str]] = {}
-) -> Plan:
+) -> ColumnPlan:
     """`indexes` name, for each index, the column that it is of, and the index's kind."""
 
-    def renew(keys: Keys, row: Row) -> Mapping[str, Any]:
+    def reencrypt(keys: Keys, row: Row) -> Mapping[str, Any]:
         values: dict[str, Any] = {}
         opened: dict[str, str] = {}
         for column in columns:
@@ -89,11 +89,11 @@ def _sealed(
             values[index] = keys.vault.index(opened[column], kind) if column in opened else None
         return values
 
-    return Plan(table, renew, sealed=columns, indexes=tuple(indexes), needs=owner)
+    return ColumnPlan(table, reencrypt, sealed=columns, indexes=tuple(indexes), needs=owner)
 
 
-def _accounts(table: Table) -> Plan:
-    def renew(keys: Keys, row: Row) -> Mapping[str, Any]:
+def _accounts(table: Table) -> ColumnPlan:
+    def reencrypt(keys: Keys, row: Row) -> Mapping[str, Any]:
         if not row["account"]:
             return {"account": b"", "account_index": b""}
         account = open_account(keys.vault, bytes(row["account"]))
@@ -102,15 +102,15 @@ def _accounts(table: Table) -> Plan:
             "account_index": account_indexes(keys.vault, row["channel"], account)[0],
         }
 
-    return Plan(table, renew, ("account",), ("account_index",), needs="channel")
+    return ColumnPlan(table, reencrypt, ("account",), ("account_index",), needs="channel")
 
 
-def _renew_hash(keys: Keys, row: Row) -> Mapping[str, Any]:
+def _reencrypt_hash(keys: Keys, row: Row) -> Mapping[str, Any]:
     owner = row["citizen_id"]
     return {"hash": keys.seals.hash(owner, keys.seals.open_hash(owner, row["hash"]))}
 
 
-PLANS = (
+COLUMN_PLANS = (
     _sealed(issuer_events_table, "content", owner="at"),
     _sealed(
         citizens_table,
@@ -130,13 +130,13 @@ PLANS = (
     _sealed(idempotency_keys_table, "outcome", owner="session_id"),
     _accounts(sessions_table),
     _accounts(bindings_table),
-    Plan(service_passwords_table, _renew_hash, hashes=("hash",), needs="citizen_id"),
+    ColumnPlan(service_passwords_table, _reencrypt_hash, hashes=("hash",), needs="citizen_id"),
 )
 
 SHORT_LIVED = {
-    "verification_codes": ("phone_index", "mark"),
+    "verification_codes": ("phone_index", "mac"),
     "quotas": ("key",),
     "nonces": ("nonce",),
-    "sign_in_answers": ("pair_mark", "account_index", "account"),
+    "code_exchanges": ("pair_mac", "account_index", "account"),
 }
 """Not made anew: gone within two days by themselves, and found under any key until then."""

@@ -16,27 +16,27 @@ from core.audit import anchors
 from core.crypto import CannotOpen, Keys
 from core.db import Database, DatabaseUnavailable, Query, Row, Transaction, UniqueViolation
 from core.kernel.clock import Instant
-from core.keys.plans import PLANS, Plan
+from core.keys.plans import COLUMN_PLANS, ColumnPlan
 from core.storage import Objects, Picture, pictures
 
 ROWS_AT_ONCE = 100
-_MOST_PASSES = 5
+_MAX_PASSES = 5
 _TRIES = 20
 _PATIENCE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
-class Progress:
+class RotationProgress:
     """`failed` are rows, by table and key, that cannot be opened or that meet another's index."""
 
-    renewed: int = 0
+    reencrypted: int = 0
     failed: set[str] = field(default_factory=set)
 
 
 async def count_stale(database: Database, keys: Keys) -> int:
     """How many rows hold something of an older key; objects are not counted."""
     total = 0
-    for plan in PLANS:
+    for plan in COLUMN_PLANS:
         statement = select(func.count().label("rows")).where(plan.is_stale(keys))
         row = await database.fetch_one(Query(statement.select_from(plan.table)))
         total += row["rows"] if row else 0
@@ -45,24 +45,24 @@ async def count_stale(database: Database, keys: Keys) -> int:
 
 async def rotate(
     database: Database, keys: Keys, objects: Objects, now: Instant
-) -> AsyncIterator[Progress]:
+) -> AsyncIterator[RotationProgress]:
     """Yields how far it is, again and again. Rows written meanwhile are taken up in another pass."""
-    progress = Progress()
-    for _ in range(_MOST_PASSES):
-        before = progress.renewed
-        for plan in PLANS:
+    progress = RotationProgress()
+    for _ in range(_MAX_PASSES):
+        before = progress.reencrypted
+        for plan in COLUMN_PLANS:
             async for _ in _rotate_table(database, keys, plan, progress):
                 yield progress
         async for _ in _rotate_objects(database, objects, progress):
             yield progress
-        if progress.renewed == before:
+        if progress.reencrypted == before:
             break
     await anchors.anchor_under_current_key(database, keys.seals, now)
     yield progress
 
 
 async def _rotate_table(
-    database: Database, keys: Keys, plan: Plan, progress: Progress
+    database: Database, keys: Keys, plan: ColumnPlan, progress: RotationProgress
 ) -> AsyncIterator[None]:
     table = _TableRotation(plan, keys)
     after: tuple[Any, ...] | None = None
@@ -82,7 +82,7 @@ async def _patiently(
     table: "_TableRotation",
     after: tuple[Any, ...] | None,
     most: int,
-    progress: Progress,
+    progress: RotationProgress,
 ) -> tuple[Any, ...] | None:
     for _ in range(_TRIES):
         try:
@@ -94,14 +94,17 @@ async def _patiently(
         except DatabaseUnavailable:
             await asyncio.sleep(_PATIENCE_SECONDS)
             continue
-        progress.renewed += batch.renewed
+        progress.reencrypted += batch.reencrypted
         progress.failed |= batch.failed
         return batch.last
     raise DatabaseUnavailable("the database stayed busy")
 
 
 async def _pass_over(
-    database: Database, table: "_TableRotation", after: tuple[Any, ...] | None, progress: Progress
+    database: Database,
+    table: "_TableRotation",
+    after: tuple[Any, ...] | None,
+    progress: RotationProgress,
 ) -> tuple[Any, ...]:
     """A row whose new index is another row's: for an operator to look at."""
     rows = await table.stale(database, after, 1)
@@ -111,13 +114,13 @@ async def _pass_over(
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    renewed: int
+    reencrypted: int
     failed: set[str]
     last: tuple[Any, ...] | None
 
 
 class _TableRotation:
-    def __init__(self, plan: Plan, keys: Keys) -> None:
+    def __init__(self, plan: ColumnPlan, keys: Keys) -> None:
         self._plan = plan
         self._keys = keys
         names = dict.fromkeys([*(column.name for column in plan.key), plan.needs, *plan.columns])
@@ -139,17 +142,17 @@ class _TableRotation:
         )
 
     async def renew_some(self, db: Transaction, after: tuple[Any, ...] | None, most: int) -> _Batch:
-        rows, failed, renewed = await self.stale(db, after, most), set[str](), []
+        rows, failed, reencrypted = await self.stale(db, after, most), set[str](), []
         for row in rows:
             try:
-                values = self._plan.renew(self._keys, row)
+                values = self._plan.reencrypt(self._keys, row)
             except CannotOpen:
                 failed.add(self.name_of(row))
                 continue
             names = (f"of_{column.name}" for column in self._plan.key)
-            renewed.append({**values, **dict(zip(names, self.key_of(row), strict=True))})
-        await db.execute_many(self._update, renewed)
-        return _Batch(len(renewed), failed, self.key_of(rows[-1]) if rows else None)
+            reencrypted.append({**values, **dict(zip(names, self.key_of(row), strict=True))})
+        await db.execute_many(self._update, reencrypted)
+        return _Batch(len(reencrypted), failed, self.key_of(rows[-1]) if rows else None)
 
     async def stale(
         self, db: Transaction | Database, after: tuple[Any, ...] | None, most: int
@@ -168,26 +171,26 @@ class _TableRotation:
 
 
 async def _rotate_objects(
-    database: Database, objects: Objects, progress: Progress
+    database: Database, objects: Objects, progress: RotationProgress
 ) -> AsyncIterator[None]:
     after = 0
     while found := await pictures.after(database, after, ROWS_AT_ONCE):
         for picture in found:
-            await _renew_object(database, objects, picture, progress)
+            await _reencrypt_object(database, objects, picture, progress)
             yield
         after = found[-1].id
 
 
-async def _renew_object(
-    database: Database, objects: Objects, picture: Picture, progress: Progress
+async def _reencrypt_object(
+    database: Database, objects: Objects, picture: Picture, progress: RotationProgress
 ) -> None:
     try:
-        if not await objects.renew(picture.object_name, picture.citizen_id):
+        if not await objects.reencrypt(picture.object_name, picture.citizen_id):
             return
     except CannotOpen:
         progress.failed.add(f"pictures {picture.id}")
         return
-    progress.renewed += 1
+    progress.reencrypted += 1
     if await pictures.find_by_id(database, picture.id) is None:
         # It was removed while it was made anew.
         await objects.remove(picture.object_name)

@@ -17,12 +17,12 @@ import structlog
 from core.citizens import sessions
 from core.db import Database, DatabaseUnavailable
 from core.kernel.clock import Instant
-from core.production import Standing, standings
+from core.production import ProductionSnapshot, snapshots
 
 SWEEP_SECONDS = 0.35
 """Two reads for all watchers together; a session's end and another process's change wait for it."""
 SWEEPS_BESIDE_A_RELAY = 15
-MOST_OF_A_SESSION = 10
+MAX_OF_A_SESSION = 10
 
 log = structlog.get_logger("live")
 
@@ -45,7 +45,7 @@ class Watcher:
     def __init__(self, citizen_id: int, session_id: int) -> None:
         self.citizen_id = citizen_id
         self.session_id = session_id
-        self.seen: Standing | None = None
+        self.seen: ProductionSnapshot | None = None
         self._moved = asyncio.Event()
         self._ended = False
         self.wake()
@@ -105,7 +105,7 @@ class Live:
         watcher = Watcher(citizen_id, session_id)
         watchers = self._watchers[citizen_id]
         own = [older for older in watchers if older.session_id == session_id]
-        if len(own) >= MOST_OF_A_SESSION:
+        if len(own) >= MAX_OF_A_SESSION:
             own[0].end()
             del watchers[own[0]]
         watchers[watcher] = None
@@ -160,7 +160,7 @@ class Live:
         everyone = self._everyone()
         if not everyone:
             return
-        now_at = await standings(self._database, {watcher.citizen_id for watcher in everyone})
+        now_at = await snapshots(self._database, {watcher.citizen_id for watcher in everyone})
         for watcher in everyone:
             if watcher.seen != now_at.get(watcher.citizen_id):
                 watcher.wake()

@@ -2,8 +2,8 @@
 
 from core.messaging import channel_messages, notices, outbox, outcomes, verification
 from core.messaging.channel_messages import Messenger, Unreachable, channel_messages_table
-from core.messaging.delivery import Worker
-from core.messaging.outbox import MESSAGES, EffectKind, OpenEffect, outbox_table
+from core.messaging.delivery import OutboxWorker
+from core.messaging.outbox import MESSAGES, MessageKind, OpenMessage, outbox_table
 from core.messaging.verification import (
     PURPOSE_NAMES,
     SentCode,
@@ -14,13 +14,13 @@ from core.messaging.verification import (
 __all__ = [
     "MESSAGES",
     "PURPOSE_NAMES",
-    "EffectKind",
+    "MessageKind",
     "Messenger",
-    "OpenEffect",
+    "OpenMessage",
+    "OutboxWorker",
     "SentCode",
     "Unreachable",
     "VerificationPurpose",
-    "Worker",
     "channel_messages",
     "channel_messages_table",
     "notices",

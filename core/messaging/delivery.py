@@ -2,7 +2,7 @@
 
 A delivery carries the row's idempotency key, so that a repeated one has no second effect at
 the partner. An outcome that is unknown is asked for by that key before anything is repeated.
-What a partner will never take, or what has expired, is parked for an operator; an order or a
+What a partner will never take, or what has expired, is dead-lettered for an operator; an order or a
 move that it refuses is undone here. Each kind has a lane of its own, so that a partner that is
 slow or down delays no other's effects, and nothing delays a verification code.
 """
@@ -20,7 +20,7 @@ from core.kernel.clock import SECOND, Instant
 from core.kernel.refusals import Refusal
 from core.messaging import channel_messages, outbox, outcomes
 from core.messaging.channel_messages import Messenger, Unreachable
-from core.messaging.outbox import Effect, EffectKind
+from core.messaging.outbox import MessageKind, OutboxMessage
 from core.partners import (
     Accountable,
     IssuerOrder,
@@ -30,45 +30,45 @@ from core.partners import (
     SmsMessage,
 )
 from core.storage import ObjectsUnavailable, pictures
-from core.unit_of_work import Signal, Tools, Unit
+from core.unit_of_work import Dependencies, Signal, UnitOfWork
 
-FLIGHTS = 16
+CONCURRENCY = 16
 """Deliveries of one kind under way at the same time, in each worker."""
 
 _FIRST_WAIT = 2 * SECOND
-_LONGEST_WAITS = {EffectKind.SMS_CODE: 10 * SECOND}
-_LONGEST_WAIT = 300 * SECOND
+_MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
+_MAX_WAIT = 300 * SECOND
 _PATIENCE_SECONDS = 2.0
 _LOOKS = 200
-_SECONDS_TO_LAND = 2.0
+_SECONDS_TO_FINISH = 2.0
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
-_UNDONE = frozenset({EffectKind.REGION_MOVE, EffectKind.ISSUER_ORDER})
+_UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER})
 
 log = structlog.get_logger("delivery")
 
 
-class Worker:
+class OutboxWorker:
     """`publish` is told of each citizen whose production moved; `look_every` is in seconds."""
 
     def __init__(
         self,
         database: Database,
-        tools: Tools,
+        dependencies: Dependencies,
         messengers: Mapping[ChannelId, Messenger],
         clock: Callable[[], Instant],
         publish: Callable[[int], None] = lambda _: None,
         look_every: float = 1.0,
     ) -> None:
         self._database = database
-        self._tools = tools
+        self._tools = dependencies
         self._messengers = messengers
         self._clock = clock
         self._publish = publish
         self._look_every = look_every
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._flights: dict[EffectKind, set[asyncio.Task[None]]] = {
-            kind: set() for kind in EffectKind
+        self._tasks: dict[MessageKind, set[asyncio.Task[None]]] = {
+            kind: set() for kind in MessageKind
         }
 
     def start(self) -> None:
@@ -84,22 +84,24 @@ class Worker:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
-        flights = [flight for flights in self._flights.values() for flight in flights]
-        if flights:
-            _, late = await asyncio.wait(flights, timeout=_SECONDS_TO_LAND)
-            for flight in late:
-                flight.cancel()
+        tasks = [task for tasks in self._tasks.values() for task in tasks]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_SECONDS_TO_FINISH)
+            for task in late:
+                task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
     async def deliver_due(self) -> int:
         """Delivers everything that is due now; returns how many rows were tried."""
         tried = 0
         while kinds := await outbox.due_kinds(self._database, self._clock()):
-            effects = [effect for kind in kinds for effect in await self._claim(kind, FLIGHTS)]
-            if not effects:
+            messages = [
+                message for kind in kinds for message in await self._claim(kind, CONCURRENCY)
+            ]
+            if not messages:
                 break
-            await asyncio.gather(*(self._deliver(effect) for effect in effects))
-            tried += len(effects)
+            await asyncio.gather(*(self._deliver(message) for message in messages))
+            tried += len(messages)
         return tried
 
     async def caught_up(self) -> None:
@@ -123,81 +125,83 @@ class Worker:
                 async with asyncio.timeout(self._look_every):
                     await self._wake.wait()
 
-    async def _send_off(self, kind: EffectKind) -> None:
-        flights = self._flights[kind]
-        free = FLIGHTS - len(flights)
+    async def _send_off(self, kind: MessageKind) -> None:
+        tasks = self._tasks[kind]
+        free = CONCURRENCY - len(tasks)
         if free <= 0:
             return
-        for effect in await self._claim(kind, free):
-            flight = asyncio.create_task(self._fly(effect))
-            flights.add(flight)
-            flight.add_done_callback(flights.discard)
-            flight.add_done_callback(lambda _: self._wake.set())
+        for message in await self._claim(kind, free):
+            task = asyncio.create_task(self._deliver_task(message))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            task.add_done_callback(lambda _: self._wake.set())
 
-    async def _fly(self, effect: Effect) -> None:
+    async def _deliver_task(self, message: OutboxMessage) -> None:
         try:
-            await self._deliver(effect)
+            await self._deliver(message)
         except DatabaseUnavailable as error:
             log.warning("outbox.unavailable", reason=type(error).__name__)
         except Exception:
-            log.exception("outbox.failed", effect=effect.id, kind=effect.kind.value)
+            log.exception("outbox.failed", message=message.id, kind=message.kind.value)
 
-    async def _claim(self, kind: EffectKind, most: int) -> list[Effect]:
+    async def _claim(self, kind: MessageKind, most: int) -> list[OutboxMessage]:
         now, vault = self._clock(), self._tools.vault
 
-        async def job(db: Transaction) -> list[Effect]:
+        async def job(db: Transaction) -> list[OutboxMessage]:
             return await outbox.claim(db, vault, now, kind, most)
 
         return await self._database.write(job)
 
-    async def _deliver(self, effect: Effect) -> None:
+    async def _deliver(self, message: OutboxMessage) -> None:
         try:
-            if effect.unknown_since is not None and await self._was_taken(effect):
-                await self._taken(effect)
-            elif effect.expires_at <= self._clock():
-                await self._park(effect, "expired", None)
+            if message.unknown_since is not None and await self._was_taken(message):
+                await self._taken(message)
+            elif message.expires_at <= self._clock():
+                await self._dead_letter(message, "expired", None)
             else:
-                await self._tell_partner(effect)
-                await self._taken(effect)
+                await self._tell_partner(message)
+                await self._taken(message)
         except (Unreachable, Refusal) as error:
             # A channel takes no idempotency key: whether a failed message went out is unknown,
             # and a second one would be worse than none, since the SMS says the same.
-            await self._park(effect, f"not taken: {error}", None)
+            await self._dead_letter(message, f"not taken: {error}", None)
         except Rejected as error:
-            await self._rejected(effect, error.code)
+            await self._rejected(message, error.code)
         except OutcomeUnknown as error:
-            await self._postpone(effect, error.reason, effect.unknown_since or self._clock())
+            await self._postpone(message, error.reason, message.unknown_since or self._clock())
         except PartnerFailed as error:
-            await self._postpone(effect, error.reason, None)
+            await self._postpone(message, error.reason, None)
         except ObjectsUnavailable:
-            await self._postpone(effect, "the portrait cannot be read now", None)
+            await self._postpone(message, "the portrait cannot be read now", None)
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            log.exception("outbox.unexpected", effect=effect.id, kind=effect.kind.value)
-            await self._park(effect, f"unexpected: {type(error).__name__}", effect.unknown_since)
+            log.exception("outbox.unexpected", message=message.id, kind=message.kind.value)
+            await self._dead_letter(
+                message, f"unexpected: {type(error).__name__}", message.unknown_since
+            )
 
-    async def _was_taken(self, effect: Effect) -> bool:
+    async def _was_taken(self, message: OutboxMessage) -> bool:
         """Raises `OutcomeUnknown` while the partner cannot say, and `Unreachable` for a channel."""
-        partner = self._accountable(effect.kind)
+        partner = self._accountable(message.kind)
         if partner is None:
             raise Unreachable("the worker died, and a channel cannot be asked")
         try:
-            return await partner.outcome(effect.idempotency_key)
+            return await partner.outcome(message.idempotency_key)
         except PartnerFailed as error:
             raise OutcomeUnknown(error.partner, error.reason) from error
 
-    def _accountable(self, kind: EffectKind) -> Accountable | None:
+    def _accountable(self, kind: MessageKind) -> Accountable | None:
         partners = self._tools.partners
-        if kind is EffectKind.CHANNEL_MESSAGE:
+        if kind is MessageKind.CHANNEL_MESSAGE:
             return None
-        if kind is EffectKind.REGION_MOVE:
+        if kind is MessageKind.REGION_MOVE:
             return partners.card_registry
-        return partners.issuer if kind is EffectKind.ISSUER_ORDER else partners.sms
+        return partners.issuer if kind is MessageKind.ISSUER_ORDER else partners.sms
 
-    async def _tell_partner(self, effect: Effect) -> None:
-        partners, key, payload = self._tools.partners, effect.idempotency_key, effect.payload
-        if effect.kind is EffectKind.REGION_MOVE:
+    async def _tell_partner(self, message: OutboxMessage) -> None:
+        partners, key, payload = self._tools.partners, message.idempotency_key, message.payload
+        if message.kind is MessageKind.REGION_MOVE:
             await partners.card_registry.move_region(
                 payload["socialSecurityNumber"],
                 payload["cardNumber"],
@@ -205,15 +209,15 @@ class Worker:
                 payload["toRegion"],
                 key,
             )
-        elif effect.kind is EffectKind.CHANNEL_MESSAGE:
-            await self._notify(effect)
-        elif effect.kind is EffectKind.ISSUER_ORDER:
-            await partners.issuer.order(await self._issuer_order(effect), key)
+        elif message.kind is MessageKind.CHANNEL_MESSAGE:
+            await self._notify(message)
+        elif message.kind is MessageKind.ISSUER_ORDER:
+            await partners.issuer.order(await self._issuer_order(message), key)
         else:
-            await partners.sms.send(_sms(effect), key)
+            await partners.sms.send(_sms(message), key)
 
-    async def _notify(self, effect: Effect) -> None:
-        payload, now = effect.payload, self._clock()
+    async def _notify(self, message: OutboxMessage) -> None:
+        payload, now = message.payload, self._clock()
         channel = ChannelId(payload["channel"])
         number = await self._messengers[channel].notify(
             payload["account"],
@@ -225,13 +229,13 @@ class Worker:
 
         async def job(db: Transaction) -> None:
             await channel_messages.note_sent(
-                db, effect.person, channel, payload["template"], number, now
+                db, message.subject_id, channel, payload["template"], number, now
             )
 
         await self._database.write(job)
 
-    async def _issuer_order(self, effect: Effect) -> IssuerOrder:
-        payload = effect.payload
+    async def _issuer_order(self, message: OutboxMessage) -> IssuerOrder:
+        payload = message.payload
         return IssuerOrder(
             number=payload["orderNumber"],
             kind=payload["kind"],
@@ -250,22 +254,22 @@ class Worker:
         assert picture is not None
         return await self._tools.objects.get(picture.object_name, picture.citizen_id)
 
-    async def _taken(self, effect: Effect) -> None:
-        await self._settle(lambda unit: outcomes.taken(unit, effect))
+    async def _taken(self, message: OutboxMessage) -> None:
+        await self._settle(lambda unit: outcomes.confirm(unit, message))
 
-    async def _rejected(self, effect: Effect, code: str) -> None:
+    async def _rejected(self, message: OutboxMessage, code: str) -> None:
         """A key that is used otherwise is a fault of ours or theirs, and not a word on the effect."""
-        if effect.kind not in _UNDONE or code == _KEY_REUSED:
-            await self._park(effect, f"rejected: {code}", None)
+        if message.kind not in _UNDONE or code == _KEY_REUSED:
+            await self._dead_letter(message, f"rejected: {code}", None)
             return
-        await self._settle(lambda unit: outcomes.refused(unit, effect, code))
-        log.error("outbox.refused", effect=effect.id, kind=effect.kind.value, reason=code)
+        await self._settle(lambda unit: outcomes.compensate(unit, message, code))
+        log.error("outbox.refused", message=message.id, kind=message.kind.value, reason=code)
 
-    async def _settle(self, service: Callable[[Unit], Awaitable[None]]) -> None:
+    async def _settle(self, service: Callable[[UnitOfWork], Awaitable[None]]) -> None:
         now, signals, progress_of = self._clock(), set[Signal](), set[int]()
 
         async def job(db: Transaction) -> None:
-            await service(Unit(db, now, None, self._tools, signals, progress_of))
+            await service(UnitOfWork(db, now, None, self._tools, signals, progress_of))
 
         await self._database.write(job)
         if signals:
@@ -273,33 +277,37 @@ class Worker:
         for citizen_id in progress_of:
             self._publish(citizen_id)
 
-    async def _postpone(self, effect: Effect, why: str, unknown_since: Instant | None) -> None:
-        due_at = self._clock() + _wait(effect)
+    async def _postpone(
+        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+    ) -> None:
+        due_at = self._clock() + _wait(message)
 
         async def job(db: Transaction) -> None:
-            await outbox.postpone(db, effect, due_at, why, unknown_since)
+            await outbox.postpone(db, message, due_at, why, unknown_since)
 
         await self._database.write(job)
         log.warning(
             "outbox.postponed",
-            effect=effect.id,
-            kind=effect.kind.value,
+            message=message.id,
+            kind=message.kind.value,
             reason=why,
             unknown=unknown_since is not None,
         )
 
-    async def _park(self, effect: Effect, why: str, unknown_since: Instant | None) -> None:
+    async def _dead_letter(
+        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+    ) -> None:
         now = self._clock()
 
         async def job(db: Transaction) -> None:
-            await outbox.park(db, effect, now, why[:200], unknown_since)
+            await outbox.dead_letter(db, message, now, why[:200], unknown_since)
 
         await self._database.write(job)
-        log.error("outbox.parked", effect=effect.id, kind=effect.kind.value, reason=why)
+        log.error("outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=why)
 
 
-def _sms(effect: Effect) -> SmsMessage:
-    payload = effect.payload
+def _sms(message: OutboxMessage) -> SmsMessage:
+    payload = message.payload
     return SmsMessage(
         phone=payload["phone"],
         text=payload["text"],
@@ -309,8 +317,8 @@ def _sms(effect: Effect) -> SmsMessage:
     )
 
 
-def _wait(effect: Effect) -> int:
+def _wait(message: OutboxMessage) -> int:
     """Doubles with each attempt up to five minutes, ten seconds for a code; jitter of a half."""
-    longest = _LONGEST_WAITS.get(effect.kind, _LONGEST_WAIT)
-    wait = min(_FIRST_WAIT * 2 ** min(effect.attempts - 1, 20), longest)
+    longest = _MAX_WAITS.get(message.kind, _MAX_WAIT)
+    wait = min(_FIRST_WAIT * 2 ** min(message.attempts - 1, 20), longest)
     return int(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

@@ -21,8 +21,8 @@ from core.crypto import open_account
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
 from core.messaging import outbox
-from core.messaging.outbox import EffectKind
-from core.unit_of_work import Unit
+from core.messaging.outbox import MessageKind
+from core.unit_of_work import UnitOfWork
 
 _TEXTS = {
     Notice.LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
@@ -44,7 +44,7 @@ Account = tuple[ChannelId, bytes]
 
 
 async def send(
-    unit: Unit, citizen: Citizen, notice: Notice, *, also_to: Iterable[Account] = ()
+    unit: UnitOfWork, citizen: Citizen, notice: Notice, *, also_to: Iterable[Account] = ()
 ) -> None:
     """By SMS to the phone that `citizen` holds. `also_to` are accounts that were bound until now,
     sealed."""
@@ -52,7 +52,7 @@ async def send(
     if citizen.phone is not None and (choice.sms or notice.is_of_safety):
         await outbox.put_sms(
             unit,
-            person=citizen.id,
+            subject_id=citizen.id,
             phone=citizen.phone.reveal(),
             template=notice.value,
             text=f"【成都人社】{text_of(notice)}",
@@ -63,16 +63,16 @@ async def send(
 
 
 async def tell_of_binding(
-    unit: Unit, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
+    unit: UnitOfWork, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
 ) -> None:
     """The account that the person had in this channel before is told as well."""
-    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
     assert citizen is not None
     older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
     await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
 
 
-async def _accounts(unit: Unit, citizen_id: int, notice: Notice) -> list[Account]:
+async def _accounts(unit: UnitOfWork, citizen_id: int, notice: Notice) -> list[Account]:
     bound = await bindings.accounts_of(unit.db, citizen_id)
     if notice.is_of_safety:
         return bound
@@ -80,7 +80,7 @@ async def _accounts(unit: Unit, citizen_id: int, notice: Notice) -> list[Account
     return [account for account in bound if account[0] == used] or bound[-1:]
 
 
-async def _channel_in_use(unit: Unit, citizen_id: int) -> ChannelId | None:
+async def _channel_in_use(unit: UnitOfWork, citizen_id: int) -> ChannelId | None:
     """Of the request; for what the card issuer reports, where the person signed in last."""
     if unit.caller is not None:
         return unit.caller.channel
@@ -88,19 +88,19 @@ async def _channel_in_use(unit: Unit, citizen_id: int) -> ChannelId | None:
 
 
 async def _put_message(
-    unit: Unit, citizen_id: int, notice: Notice, channel: ChannelId, account: bytes
+    unit: UnitOfWork, citizen_id: int, notice: Notice, channel: ChannelId, account: bytes
 ) -> None:
-    template = unit.tools.settings.template(channel.value, notice.value)
+    template = unit.dependencies.settings.template(channel.value, notice.value)
     if template is None:
         return
     values = _values(notice, unit.now)
     await outbox.put(
         unit,
-        person=citizen_id,
-        kind=EffectKind.CHANNEL_MESSAGE,
+        subject_id=citizen_id,
+        kind=MessageKind.CHANNEL_MESSAGE,
         payload={
             "channel": channel.value,
-            "account": open_account(unit.tools.vault, account),
+            "account": open_account(unit.dependencies.vault, account),
             "template": notice.value,
             "templateId": template.id,
             "text": text_of(notice),

@@ -1,7 +1,7 @@
 """The outbox: an outside effect is a row, written in the transaction of its cause.
 
 A worker claims what is due by a guarded update, delivers it under the row's idempotency
-key, and settles it: delivered, due again later, or parked for an operator. A person's
+key, and settles it: delivered, due again later, or dead-lettered for an operator. A person's
 rows of one kind keep their order. The sealed payload is erased once delivered.
 
 `unknown_since` is set while it is not known whether the partner has acted: its answer stayed
@@ -38,13 +38,13 @@ from core.crypto import CannotOpen, Vault
 from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.ids import new_id
-from core.unit_of_work import Signal, Unit
+from core.unit_of_work import Signal, UnitOfWork
 
 outbox_table = Table(
     "outbox",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("person", BigInteger, nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("idempotency_key", String(64), nullable=False),
     Column("payload", LargeBinary),
@@ -54,29 +54,29 @@ outbox_table = Table(
     Column("attempts", Integer, nullable=False),
     Column("claimed_until", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
-    Column("parked_at", BigInteger),
+    Column("dead_at", BigInteger),
     Column("failure", String(200)),
     Column("unknown_since", BigInteger),
     Index("uq_outbox_idempotency_key", "idempotency_key", unique=True),
     Index(
         "ix_outbox_waiting",
-        "person",
+        "subject_id",
         "kind",
         "id",
-        sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
+        sqlite_where=text("settled_at IS NULL AND dead_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND dead_at IS NULL"),
     ),
     Index(
         "ix_outbox_due",
         "kind",
         "due_at",
-        sqlite_where=text("settled_at IS NULL AND parked_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL AND parked_at IS NULL"),
+        sqlite_where=text("settled_at IS NULL AND dead_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND dead_at IS NULL"),
     ),
 )
 
 
-class EffectKind(StrEnum):
+class MessageKind(StrEnum):
     """What waits for a citizen at the door is a kind of its own: nothing may stand before it."""
 
     SMS_CODE = "SMS_CODE"
@@ -86,16 +86,16 @@ class EffectKind(StrEnum):
     CHANNEL_MESSAGE = "CHANNEL_MESSAGE"
 
 
-MESSAGES = (EffectKind.SMS_CODE, EffectKind.SMS, EffectKind.CHANNEL_MESSAGE)
+MESSAGES = (MessageKind.SMS_CODE, MessageKind.SMS, MessageKind.CHANNEL_MESSAGE)
 """What a citizen is told; the others change something at a partner."""
 
-CLAIM_LASTS = 15 * SECOND
+LEASE = 15 * SECOND
 """Longer than asking a partner for an outcome and then telling it, five seconds each."""
 LIFETIME = 7 * DAY
 
 _INSERT = insert_into(outbox_table)
 _earlier = outbox_table.alias("earlier")
-_waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.parked_at.is_(None))
+_waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.dead_at.is_(None))
 _free = (
     select(outbox_table.c.id)
     .where(
@@ -105,11 +105,11 @@ _free = (
         outbox_table.c.claimed_until <= bindparam("now"),
         ~select(_earlier.c.id)
         .where(
-            _earlier.c.person == outbox_table.c.person,
+            _earlier.c.subject_id == outbox_table.c.subject_id,
             _earlier.c.kind == outbox_table.c.kind,
             _earlier.c.id < outbox_table.c.id,
             _earlier.c.settled_at.is_(None),
-            _earlier.c.parked_at.is_(None),
+            _earlier.c.dead_at.is_(None),
         )
         .exists(),
     )
@@ -144,7 +144,7 @@ _CLAIM = Query(
     .returning(*outbox_table.c)
 )
 _held = and_(
-    outbox_table.c.id == bindparam("effect_id"),
+    outbox_table.c.id == bindparam("message_id"),
     outbox_table.c.claimed_until == bindparam("claim"),
     outbox_table.c.settled_at.is_(None),
 )
@@ -153,7 +153,7 @@ _SETTLE = Query(
     .where(_held)
     .values(
         settled_at=bindparam("at"),
-        parked_at=None,
+        dead_at=None,
         payload=None,
         failure=bindparam("why"),
         unknown_since=None,
@@ -172,21 +172,21 @@ _POSTPONE = Query(
 )
 _WITH_PAYLOAD = Query(
     select(outbox_table).where(
-        outbox_table.c.person == bindparam("person"),
+        outbox_table.c.subject_id == bindparam("subject_id"),
         outbox_table.c.kind == bindparam("kind"),
         outbox_table.c.payload.is_not(None),
     )
 )
-_WITHDRAW = Query(
+_CANCEL = Query(
     update(outbox_table)
-    .where(outbox_table.c.id == bindparam("effect_id"))
+    .where(outbox_table.c.id == bindparam("message_id"))
     .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
 )
-_PARK = Query(
+_DEAD_LETTER = Query(
     update(outbox_table)
     .where(_held)
     .values(
-        parked_at=bindparam("at"),
+        dead_at=bindparam("at"),
         claimed_until=0,
         failure=bindparam("why"),
         unknown_since=bindparam("unknown"),
@@ -200,16 +200,16 @@ _OPEN = Query(
     .order_by(outbox_table.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-_parked = and_(
-    outbox_table.c.id == bindparam("effect_id"),
+_dead = and_(
+    outbox_table.c.id == bindparam("message_id"),
     outbox_table.c.settled_at.is_(None),
-    outbox_table.c.parked_at.is_not(None),
+    outbox_table.c.dead_at.is_not(None),
 )
 _RETRY = Query(
     update(outbox_table)
-    .where(_parked)
+    .where(_dead)
     .values(
-        parked_at=None,
+        dead_at=None,
         claimed_until=0,
         due_at=bindparam("at"),
         expires_at=case(
@@ -219,14 +219,14 @@ _RETRY = Query(
     )
     .returning(outbox_table.c.id)
 )
-_PARKED = Query(select(outbox_table).where(_parked))
+_DEAD = Query(select(outbox_table).where(_dead))
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class OutboxMessage:
     id: int
-    person: int
-    kind: EffectKind
+    subject_id: int
+    kind: MessageKind
     idempotency_key: str
     payload: Mapping[str, Any] = field(repr=False)
     attempts: int
@@ -237,22 +237,22 @@ class Effect:
 
 
 async def put(
-    unit: Unit,
+    unit: UnitOfWork,
     *,
-    person: int,
-    kind: EffectKind,
+    subject_id: int,
+    kind: MessageKind,
     payload: Mapping[str, Any],
     expires_at: Instant = 0,
 ) -> None:
-    """Adds an effect. `person` is the citizen's id, or the session's while nobody is known."""
-    effect_id = new_id(unit.now)
-    sealed = unit.tools.vault.seal(orjson.dumps(payload), "outbox.payload", effect_id)
+    """Adds an effect. `subject_id` is the citizen's id, or the session's while nobody is known."""
+    message_id = new_id(unit.now)
+    sealed = unit.dependencies.vault.seal(orjson.dumps(payload), "outbox.payload", message_id)
     await unit.db.fetch(
         _INSERT,
-        id=effect_id,
-        person=person,
+        id=message_id,
+        subject_id=subject_id,
         kind=kind.value,
-        idempotency_key=f"{effect_id:016x}{secrets.token_hex(8)}",
+        idempotency_key=f"{message_id:016x}{secrets.token_hex(8)}",
         payload=sealed,
         created_at=unit.now,
         due_at=unit.now,
@@ -260,7 +260,7 @@ async def put(
         attempts=0,
         claimed_until=0,
         settled_at=None,
-        parked_at=None,
+        dead_at=None,
         failure=None,
         unknown_since=None,
     )
@@ -268,9 +268,9 @@ async def put(
 
 
 async def put_sms(
-    unit: Unit,
+    unit: UnitOfWork,
     *,
-    person: int,
+    subject_id: int,
     phone: str,
     template: str,
     text: str,
@@ -280,8 +280,8 @@ async def put_sms(
 ) -> None:
     await put(
         unit,
-        person=person,
-        kind=EffectKind.SMS if code is None else EffectKind.SMS_CODE,
+        subject_id=subject_id,
+        kind=MessageKind.SMS if code is None else MessageKind.SMS_CODE,
         payload={
             "phone": phone,
             "template": template,
@@ -293,76 +293,88 @@ async def put_sms(
     )
 
 
-async def due_kinds(db: Reader, now: Instant) -> set[EffectKind]:
-    return {EffectKind(row["kind"]) for row in await db.fetch(DUE_KINDS, now=now)}
+async def due_kinds(db: Reader, now: Instant) -> set[MessageKind]:
+    return {MessageKind(row["kind"]) for row in await db.fetch(DUE_KINDS, now=now)}
 
 
 async def claim(
-    db: Transaction, vault: Vault, now: Instant, kind: EffectKind, most: int
-) -> list[Effect]:
+    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, most: int
+) -> list[OutboxMessage]:
     """Takes what is due for 15 seconds; a worker that dies loses its claim by then.
 
     A claim that was not given back is that of a worker that died, perhaps after it had told
     the partner: the outcome is unknown.
     """
-    effects = []
-    until = now + CLAIM_LASTS
+    messages = []
+    until = now + LEASE
     for row in await db.fetch(
         _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, most=most
     ):
         try:
-            effects.append(effect_from(row, vault))
+            messages.append(message_from(row, vault))
         except CannotOpen:
-            await _park(db, row, now, "cannot be opened", row["unknown_since"])
-    return sorted(effects, key=lambda effect: effect.id)
+            await _dead_letter(db, row, now, "cannot be opened", row["unknown_since"])
+    return sorted(messages, key=lambda message: message.id)
 
 
-async def settle(db: Transaction, effect: Effect, now: Instant, why: str | None = None) -> bool:
+async def settle(
+    db: Transaction, message: OutboxMessage, now: Instant, why: str | None = None
+) -> bool:
     """Done with; `why` where it will never be done. False where another worker holds it now."""
     settled = await db.fetch(
-        _SETTLE, effect_id=effect.id, claim=effect.claimed_until, at=now, why=why
+        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, why=why
     )
     return bool(settled)
 
 
 async def postpone(
-    db: Transaction, effect: Effect, due_at: Instant, why: str, unknown_since: Instant | None
+    db: Transaction,
+    message: OutboxMessage,
+    due_at: Instant,
+    why: str,
+    unknown_since: Instant | None,
 ) -> None:
     await db.fetch(
         _POSTPONE,
-        effect_id=effect.id,
-        claim=effect.claimed_until,
+        message_id=message.id,
+        claim=message.claimed_until,
         next_due=due_at,
         why=why,
         unknown=unknown_since,
     )
 
 
-async def park(
-    db: Transaction, effect: Effect, now: Instant, why: str, unknown_since: Instant | None = None
+async def dead_letter(
+    db: Transaction,
+    message: OutboxMessage,
+    now: Instant,
+    why: str,
+    unknown_since: Instant | None = None,
 ) -> None:
-    row = {"id": effect.id, "claimed_until": effect.claimed_until}
-    await _park(db, row, now, why, unknown_since)
+    row = {"id": message.id, "claimed_until": message.claimed_until}
+    await _dead_letter(db, row, now, why, unknown_since)
 
 
-async def withdraw(unit: Unit, person: int, kind: EffectKind, holding: Mapping[str, Any]) -> None:
-    """Forgets a person's effects of a kind whose payload holds these values, parked ones too.
+async def cancel(
+    unit: UnitOfWork, subject_id: int, kind: MessageKind, holding: Mapping[str, Any]
+) -> None:
+    """Forgets a person's effects of a kind whose payload holds these values, dead-lettered ones too.
 
     One that a worker has claimed may still be delivered; one that cannot be opened stays.
     """
-    for row in await unit.db.fetch(_WITH_PAYLOAD, person=person, kind=kind.value):
+    for row in await unit.db.fetch(_WITH_PAYLOAD, subject_id=subject_id, kind=kind.value):
         with contextlib.suppress(CannotOpen):
-            payload = effect_from(row, unit.tools.vault).payload
+            payload = message_from(row, unit.dependencies.vault).payload
             if all(payload.get(name) == value for name, value in holding.items()):
-                await unit.db.fetch(_WITHDRAW, effect_id=row["id"], at=unit.now)
+                await unit.db.fetch(_CANCEL, message_id=row["id"], at=unit.now)
 
 
-async def _park(
+async def _dead_letter(
     db: Transaction, row: Row, now: Instant, why: str, unknown_since: Instant | None
 ) -> None:
     await db.fetch(
-        _PARK,
-        effect_id=row["id"],
+        _DEAD_LETTER,
+        message_id=row["id"],
         claim=row["claimed_until"],
         at=now,
         why=why,
@@ -370,15 +382,15 @@ async def _park(
     )
 
 
-def effect_from(row: Row, vault: Vault) -> Effect:
+def message_from(row: Row, vault: Vault) -> OutboxMessage:
     """Raises `CannotOpen` where the key of the payload is gone."""
-    effect_id: int = row["id"]
-    return Effect(
-        id=effect_id,
-        person=row["person"],
-        kind=EffectKind(row["kind"]),
+    message_id: int = row["id"]
+    return OutboxMessage(
+        id=message_id,
+        subject_id=row["subject_id"],
+        kind=MessageKind(row["kind"]),
         idempotency_key=row["idempotency_key"],
-        payload=json.loads(vault.open(bytes(row["payload"]), "outbox.payload", effect_id)),
+        payload=json.loads(vault.open(bytes(row["payload"]), "outbox.payload", message_id)),
         attempts=row["attempts"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
@@ -391,7 +403,7 @@ def effect_from(row: Row, vault: Vault) -> Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenEffect:
+class OpenMessage:
     """An effect that is not settled, without what it says."""
 
     id: int
@@ -399,33 +411,33 @@ class OpenEffect:
     created_at: Instant
     due_at: Instant
     attempts: int
-    parked_at: Instant | None
+    dead_at: Instant | None
     unknown_since: Instant | None
     failure: str | None
 
     @property
     def state(self) -> str:
-        if self.parked_at is not None:
-            return "parked"
+        if self.dead_at is not None:
+            return "dead"
         return "waiting" if self.unknown_since is None else "unknown"
 
 
-async def open_effects(db: Reader, most: int) -> list[OpenEffect]:
+async def open_messages(db: Reader, most: int) -> list[OpenMessage]:
     """Oldest first."""
-    names = [entry.name for entry in fields(OpenEffect)]
+    names = [entry.name for entry in fields(OpenMessage)]
     return [
-        OpenEffect(**{name: row[name] for name in names})
+        OpenMessage(**{name: row[name] for name in names})
         for row in await db.fetch(_OPEN, most=most)
     ]
 
 
-async def retry(db: Transaction, effect_id: int, now: Instant) -> bool:
-    """Takes a parked effect up again, for another week where its time was over."""
+async def retry(db: Transaction, message_id: int, now: Instant) -> bool:
+    """Delivers a dead-lettered message again, for another week where its time was over."""
     later = now + LIFETIME
-    return await db.fetch_one(_RETRY, effect_id=effect_id, at=now, later=later) is not None
+    return await db.fetch_one(_RETRY, message_id=message_id, at=now, later=later) is not None
 
 
-async def parked(db: Transaction, vault: Vault, effect_id: int) -> Effect | None:
+async def dead_letter_of(db: Transaction, vault: Vault, message_id: int) -> OutboxMessage | None:
     """Raises `CannotOpen` where the key of the payload is gone."""
-    row = await db.fetch_one(_PARKED, effect_id=effect_id)
-    return None if row is None else effect_from(row, vault)
+    row = await db.fetch_one(_DEAD, message_id=message_id)
+    return None if row is None else message_from(row, vault)

@@ -12,79 +12,83 @@ from core.citizens import Notice, lock
 from core.citizens import find as find_citizen
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices, outbox
-from core.messaging.outbox import Effect, EffectKind
+from core.messaging.outbox import MessageKind, OutboxMessage
 from core.production import NodeResult, NodeState, ProductionNode, orders
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 NOT_ACCEPTED = "制卡中心未受理本次制卡，申请已关闭。请重新申请，或拨打 028-12333。"
 
 
-async def taken(unit: Unit, effect: Effect) -> None:
+async def confirm(unit: UnitOfWork, message: OutboxMessage) -> None:
     """The partner has done it, now or by a late answer."""
-    if not await outbox.settle(unit.db, effect, unit.now):
+    if not await outbox.settle(unit.db, message, unit.now):
         return
-    if effect.kind is EffectKind.REGION_MOVE:
-        await _confirm_move(unit, effect)
-    elif effect.kind is EffectKind.ISSUER_ORDER:
-        await _confirm_order(unit, effect)
+    if message.kind is MessageKind.REGION_MOVE:
+        await _confirm_move(unit, message)
+    elif message.kind is MessageKind.ISSUER_ORDER:
+        await _confirm_order(unit, message)
 
 
-async def refused(unit: Unit, effect: Effect, code: str) -> None:
+async def compensate(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
     """The partner will never do it, or an operator gave it up; `code` says why."""
-    if not await outbox.settle(unit.db, effect, unit.now, f"refused: {code}"):
+    if not await outbox.settle(unit.db, message, unit.now, f"refused: {code}"):
         return
-    if effect.kind is EffectKind.REGION_MOVE:
-        await _undo_move(unit, effect, code)
-    elif effect.kind is EffectKind.ISSUER_ORDER:
-        await _undo_order(unit, effect, code)
+    if message.kind is MessageKind.REGION_MOVE:
+        await _undo_move(unit, message, code)
+    elif message.kind is MessageKind.ISSUER_ORDER:
+        await _undo_order(unit, message, code)
 
 
-async def _confirm_move(unit: Unit, effect: Effect) -> None:
-    await lock(unit.db, effect.person)
-    await cards.confirm(unit.db, effect.payload["cardId"])
-    citizen = await find_citizen(unit.db, unit.tools.vault, effect.person)
+async def _confirm_move(unit: UnitOfWork, message: OutboxMessage) -> None:
+    await lock(unit.db, message.subject_id)
+    await cards.confirm(unit.db, message.payload["cardId"])
+    citizen = await find_citizen(unit.db, unit.dependencies.vault, message.subject_id)
     assert citizen is not None
     await notices.send(unit, citizen, Notice.TRANSFERRED_IN)
 
 
-async def _undo_move(unit: Unit, effect: Effect, code: str) -> None:
+async def _undo_move(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
     """The card stays where it was; it never was Chengdu's."""
-    card_id = effect.payload["cardId"]
-    holder = await holders.lock(unit.db, unit.tools.vault, unit.now, effect.person)
+    card_id = message.payload["cardId"]
+    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, message.subject_id)
     if not await cards.withdraw(unit.db, card_id):
         return
     await audit.record(
-        unit, effect.person, Action.TRANSFER_REFUSED, code, nobody=audit.WORKER, card=card_id
+        unit, message.subject_id, Action.TRANSFER_REFUSED, code, actor=audit.WORKER, card=card_id
     )
     await notices.send(unit, holder.citizen, Notice.TRANSFER_REFUSED)
 
 
-async def _confirm_order(unit: Unit, effect: Effect) -> None:
-    await lock(unit.db, effect.person)
-    order = await orders.find_order(unit.db, unit.tools.vault, effect.payload["orderNumber"])
+async def _confirm_order(unit: UnitOfWork, message: OutboxMessage) -> None:
+    await lock(unit.db, message.subject_id)
+    order = await orders.find_order(
+        unit.db, unit.dependencies.vault, message.payload["orderNumber"]
+    )
     assert order is not None
     await orders.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
-    unit.progress_of.add(effect.person)
+    unit.progress_of.add(message.subject_id)
 
 
-async def _undo_order(unit: Unit, effect: Effect, code: str) -> None:
+async def _undo_order(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
     """The application is closed, so that the citizen can apply anew or cancel the loss."""
-    holder = await holders.lock(unit.db, unit.tools.vault, unit.now, effect.person)
-    order = await orders.find_order(unit.db, unit.tools.vault, effect.payload["orderNumber"])
+    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, message.subject_id)
+    order = await orders.find_order(
+        unit.db, unit.dependencies.vault, message.payload["orderNumber"]
+    )
     assert order is not None
     if order.confirmation is not Confirmation.BEING_CONFIRMED:
         return
     await orders.set_confirmation(unit.db, order.id, Confirmation.REJECTED)
     intake = NodeState(ProductionNode.INTAKE, NodeResult.FAILED, unit.now, NOT_ACCEPTED)
     await orders.set_node(unit.db, order.id, intake)
-    await applications.close(unit.db, effect.person, unit.now)
+    await applications.close(unit.db, message.subject_id, unit.now)
     await audit.record(
         unit,
-        effect.person,
+        message.subject_id,
         Action.ORDER_REFUSED,
         code,
-        nobody=audit.WORKER,
+        actor=audit.WORKER,
         application=order.application.id,
     )
     await notices.send(unit, holder.citizen, Notice.ORDER_REFUSED)
-    unit.progress_of.add(effect.person)
+    unit.progress_of.add(message.subject_id)

@@ -26,15 +26,15 @@ from sqlalchemy import (
 )
 
 from core.citizens import PHONE, Limit, quotas
-from core.crypto import index_is, named
+from core.crypto import index_is, index_params
 from core.db import Id, Query, insert_into, metadata
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
 from core.kernel.refusals import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, Text, TooManyCodes
 from core.messaging import outbox
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 verification_codes_table = Table(
     "verification_codes",
@@ -43,7 +43,7 @@ verification_codes_table = Table(
     Column("session_id", BigInteger, nullable=False),
     Column("phone_index", LargeBinary, nullable=False),
     Column("purpose", String(16), nullable=False),
-    Column("mark", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("tries", SmallInteger, nullable=False),
     Column("consumed_at", BigInteger),
@@ -87,7 +87,7 @@ _COUNT_TRY = Query(
     update(verification_codes_table)
     .where(
         verification_codes_table.c.id == _newest,
-        verification_codes_table.c.tries < MOST_TRIES,
+        verification_codes_table.c.tries < MAX_TRIES,
         verification_codes_table.c.consumed_at.is_(None),
         verification_codes_table.c.expires_at > bindparam("now"),
         verification_codes_table.c.id < bindparam("not_yet"),
@@ -95,7 +95,7 @@ _COUNT_TRY = Query(
     .values(tries=verification_codes_table.c.tries + 1)
     .returning(
         verification_codes_table.c.id,
-        verification_codes_table.c.mark,
+        verification_codes_table.c.mac,
         verification_codes_table.c.tries,
     )
 )
@@ -121,9 +121,9 @@ class SentCode:
     resend_after: int
 
 
-async def send(unit: Unit, phone: str, purpose: VerificationPurpose) -> SentCode:
+async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> SentCode:
     """Draws a code and puts its SMS into the outbox. Refuses `TooManyCodes`."""
-    settings, session = unit.tools.settings, unit.session
+    settings, session = unit.dependencies.settings, unit.session
     await _respect_limits(unit, phone, purpose)
     code = f"{secrets.randbelow(10**6):06d}"
     code_id = new_id(unit.now)
@@ -132,9 +132,9 @@ async def send(unit: Unit, phone: str, purpose: VerificationPurpose) -> SentCode
         _INSERT,
         id=code_id,
         session_id=session.session_id,
-        phone_index=unit.tools.vault.index(phone, PHONE),
+        phone_index=unit.dependencies.vault.index(phone, PHONE),
         purpose=purpose.value,
-        mark=unit.tools.seals.code(code_id, phone, code),
+        mac=unit.dependencies.seals.code(code_id, phone, code),
         expires_at=expires_at,
         tries=0,
         consumed_at=None,
@@ -142,7 +142,7 @@ async def send(unit: Unit, phone: str, purpose: VerificationPurpose) -> SentCode
     minutes = settings.code_lifetime_seconds // 60
     await outbox.put_sms(
         unit,
-        person=session.citizen_id or session.session_id,
+        subject_id=session.citizen_id or session.session_id,
         phone=phone,
         template="VERIFICATION_CODE",
         text=f"【成都人社】{code} 是您办理社会保障卡{PURPOSE_NAMES[purpose].zh}的验证码，"
@@ -154,44 +154,48 @@ async def send(unit: Unit, phone: str, purpose: VerificationPurpose) -> SentCode
     return SentCode(phone, expires_at, settings.code_resend_seconds)
 
 
-async def check(unit: Unit, phone: str, purpose: VerificationPurpose, code: str) -> int:
+async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str) -> int:
     """Counts the try, then judges it; consumes the code when it is right and returns its id."""
     where = {
         "of_session": unit.session.session_id,
         "for_purpose": purpose.value,
-        **named("of_phone", unit.tools.vault.indexes(phone, PHONE)),
+        **index_params("of_phone", unit.dependencies.vault.indexes(phone, PHONE)),
     }
     row = await unit.db.fetch_one(
         _COUNT_TRY, now=unit.now, not_yet=first_id_at(unit.now + CLOCK_SKEW), **where
     )
     if row is None:
         raise await _why_not_judged(unit, where)
-    if unit.tools.seals.matches_code(bytes(row["mark"]), row["id"], phone, code):
+    if unit.dependencies.seals.matches_code(bytes(row["mac"]), row["id"], phone, code):
         await unit.db.fetch(_CONSUME, code_id=row["id"], at=unit.now)
         return int(row["id"])
-    if row["tries"] >= MOST_TRIES:
+    if row["tries"] >= MAX_TRIES:
         raise CodeVoid(field="code")
-    raise CodeWrong(field="code", left=MOST_TRIES - row["tries"])
+    raise CodeWrong(field="code", left=MAX_TRIES - row["tries"])
 
 
-async def give_back(unit: Unit, code_id: int) -> None:
+async def restore(unit: UnitOfWork, code_id: int) -> None:
     """Makes a rightly typed code usable again, because something else was refused."""
     await unit.db.fetch(_GIVE_BACK, code_id=code_id)
 
 
 async def _why_not_judged(
-    unit: Unit, where: Mapping[str, Any]
+    unit: UnitOfWork, where: Mapping[str, Any]
 ) -> CodeNotSent | CodeVoid | CodeExpired:
     row = await unit.db.fetch_one(_NEWEST, **where)
     if row is None or row["consumed_at"] is not None:
         return CodeNotSent(field="code")
-    if row["tries"] >= MOST_TRIES:
-        return CodeVoid(field="code").uncounted()
+    if row["tries"] >= MAX_TRIES:
+        return CodeVoid(field="code").without_counting()
     return CodeExpired(field="code")
 
 
-async def _respect_limits(unit: Unit, phone: str, purpose: VerificationPurpose) -> None:
-    settings, session, indexes = unit.tools.settings, unit.session, unit.tools.vault.indexes
+async def _respect_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
+    settings, session, indexes = (
+        unit.dependencies.settings,
+        unit.session,
+        unit.dependencies.vault.indexes,
+    )
     counted = (
         (f"{phone}|{purpose}", [Limit(1, settings.code_resend_seconds * SECOND)]),
         (

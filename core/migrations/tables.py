@@ -2,25 +2,25 @@
 
 from core.applications import application_drafts_table, applications_table, prefills_table
 from core.audit import (
+    access_log_indexed_table,
+    access_log_subjects_table,
+    access_log_table,
     audit_anchored_heads_table,
     audit_anchors_table,
     audit_entries_table,
     audit_heads_table,
-    audit_views_filed_table,
-    audit_views_of_table,
-    audit_views_table,
 )
 from core.cards import cards_table
 from core.citizens import (
     bindings_table,
     citizens_table,
+    code_exchanges_table,
     consents_table,
     nonces_table,
     notification_settings_table,
     quotas_table,
     service_passwords_table,
     sessions_table,
-    sign_in_answers_table,
 )
 from core.db import metadata
 from core.issuer import issuer_events_table
@@ -44,7 +44,7 @@ TABLES = (
     bindings_table,
     sessions_table,
     nonces_table,
-    sign_in_answers_table,
+    code_exchanges_table,
     verification_codes_table,
     quotas_table,
     service_passwords_table,
@@ -61,9 +61,9 @@ TABLES = (
     scheduled_jobs_table,
     audit_entries_table,
     audit_heads_table,
-    audit_views_table,
-    audit_views_of_table,
-    audit_views_filed_table,
+    access_log_table,
+    access_log_subjects_table,
+    access_log_indexed_table,
     audit_anchors_table,
     audit_anchored_heads_table,
 )

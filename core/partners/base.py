@@ -30,9 +30,9 @@ ReplyT = TypeVar("ReplyT")
 CONNECT_SECONDS = 2.0
 TOTAL_SECONDS = 5.0
 LOOKUP_ATTEMPTS = 2
-SHORTEST_PAUSE_SECONDS = 0.05
+MIN_PAUSE_SECONDS = 0.05
 JITTER_MILLISECONDS = 200
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 
 _TIMEOUT = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
 _BUSY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
@@ -204,7 +204,7 @@ class Connection:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > MOST_BYTES:
+            if len(body) > MAX_BYTES:
                 raise OutcomeUnknown(self._partner, "reply too large")
         return bytes(body)
 
@@ -234,4 +234,4 @@ def _result(failure: PartnerFailed) -> CallResult:
 
 def _pause() -> float:
     """Jitter keeps callers that failed together from coming back together."""
-    return SHORTEST_PAUSE_SECONDS + secrets.randbelow(JITTER_MILLISECONDS) / 1000
+    return MIN_PAUSE_SECONDS + secrets.randbelow(JITTER_MILLISECONDS) / 1000

@@ -1,7 +1,7 @@
 """Production (制卡): orders, their nodes, progress, and the receipt."""
 
 from core.production import failures, orders, receipts
-from core.production.changes import ProductionChange, changes_since, standings
+from core.production.changes import ProductionChange, changes_since, snapshots
 from core.production.history import Estimate, ProductionHistory
 from core.production.orders import (
     NODE_NAMES,
@@ -9,11 +9,11 @@ from core.production.orders import (
     RESULT_NAMES,
     NodeResult,
     NodeState,
-    Position,
     ProductionNode,
     ProductionOrder,
+    ProductionSnapshot,
     Progress,
-    Standing,
+    ProgressCursor,
     production_changes_table,
     production_nodes_table,
     production_orders_table,
@@ -27,13 +27,13 @@ __all__ = [
     "Estimate",
     "NodeResult",
     "NodeState",
-    "Position",
     "ProductionChange",
     "ProductionHistory",
     "ProductionNode",
     "ProductionOrder",
+    "ProductionSnapshot",
     "Progress",
-    "Standing",
+    "ProgressCursor",
     "changes_since",
     "failures",
     "orders",
@@ -42,5 +42,5 @@ __all__ = [
     "production_nodes_table",
     "production_orders_table",
     "receipts",
-    "standings",
+    "snapshots",
 ]

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
 
-from core.db import Query, Reader, any_of, fetch_any
+from core.db import Query, Reader, fetch_in, in_batch
 from core.kernel.clock import Instant
 from core.kernel.confirmation import CONFIRMATIONS
 from core.production.orders import (
     NODES,
     NodeResult,
-    Position,
     ProductionNode,
     ProductionOrder,
-    Standing,
+    ProductionSnapshot,
+    ProgressCursor,
     production_changes_table,
     production_orders_table,
 )
@@ -40,7 +40,7 @@ _STANDINGS = Query(
         production_orders_table.c.confirmation,
         _last.label("revision"),
     )
-    .where(any_of(production_orders_table.c.citizen_id))
+    .where(in_batch(production_orders_table.c.citizen_id))
     .order_by(production_orders_table.c.id)
 )
 
@@ -49,7 +49,7 @@ _STANDINGS = Query(
 class ProductionChange:
     """The issuer reported a result of a node."""
 
-    position: Position
+    position: ProgressCursor
     node: ProductionNode
     result: NodeResult
     at: Instant
@@ -57,14 +57,14 @@ class ProductionChange:
 
 
 async def changes_since(
-    db: Reader, order: ProductionOrder, seen: Position | None
+    db: Reader, order: ProductionOrder, seen: ProgressCursor | None
 ) -> list[ProductionChange]:
     """Those of this order after what was seen, up to what `order` shows; all of another order."""
     after = seen.revision if seen is not None and seen.order_id == order.id else 0
     rows = await db.fetch(_SINCE, order=order.id, after=after, until=order.position.revision)
     return [
         ProductionChange(
-            Position(row["order_id"], row["revision"]),
+            ProgressCursor(row["order_id"], row["revision"]),
             NODES[row["node"] - 1],
             NodeResult(row["result"]),
             row["at"],
@@ -74,11 +74,11 @@ async def changes_since(
     ]
 
 
-async def standings(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Standing]:
+async def snapshots(db: Reader, citizen_ids: Iterable[int]) -> dict[int, ProductionSnapshot]:
     """How far each person's newest order is."""
     return {
-        row["citizen_id"]: Standing(
-            Position(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
+        row["citizen_id"]: ProductionSnapshot(
+            ProgressCursor(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
         )
-        for row in await fetch_any(db, _STANDINGS, citizen_ids)
+        for row in await fetch_in(db, _STANDINGS, citizen_ids)
     }

@@ -17,8 +17,8 @@ from core.production.orders import (
     production_orders_table,
 )
 
-MOST_ORDERS = 1_000
-LEAST_ORDERS = 20
+MAX_ORDERS = 1_000
+MIN_ORDERS = 20
 """With fewer that waited as long as this one, nothing is said."""
 KEPT_FOR = HOUR
 
@@ -28,7 +28,7 @@ _newest = (
     # As the partial index `ix_production_nodes_ready` says it, which SQLite compares literally.
     .where(text("ready.node = 6 AND ready.result = 'DONE'"))
     .order_by(_ready.c.at.desc())
-    .limit(MOST_ORDERS)
+    .limit(MAX_ORDERS)
     .subquery("newest")
 )
 _COMPLETED = Query(
@@ -89,7 +89,7 @@ class Waits:
         begun = max([order.created_at, *(state.at or 0 for state in earlier)])
         waited = now - begun
         longer = [wait for wait in self.until_ready[current.node.position - 1] if wait > waited]
-        if len(longer) < LEAST_ORDERS:
+        if len(longer) < MIN_ORDERS:
             return None
         return Estimate(
             around=begun + longer[len(longer) // 2],

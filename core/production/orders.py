@@ -36,8 +36,8 @@ from core.db import (
     Reader,
     Row,
     Transaction,
-    any_of,
-    fetch_any,
+    fetch_in,
+    in_batch,
     insert_into,
     json_arrays,
     metadata,
@@ -150,7 +150,7 @@ class NodeState(Struct, frozen=True):
     revision: int = 0
 
 
-class Position(NamedTuple):
+class ProgressCursor(NamedTuple):
     """How far a watcher has seen: an order, and how many results were reported for it."""
 
     order_id: int
@@ -161,7 +161,7 @@ class Position(NamedTuple):
         return f"{self.order_id}.{self.revision}"
 
     @classmethod
-    def from_cursor(cls, cursor: str) -> "Position | None":
+    def from_cursor(cls, cursor: str) -> "ProgressCursor | None":
         """None for what is not a cursor."""
         parts = cursor.split(".")
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
@@ -169,10 +169,10 @@ class Position(NamedTuple):
         return cls(*map(int, parts)) if len(cursor) < 40 else None
 
 
-class Standing(NamedTuple):
+class ProductionSnapshot(NamedTuple):
     """All of an order whose change a watcher is told of."""
 
-    position: Position
+    position: ProgressCursor
     confirmation: Confirmation
 
 
@@ -192,12 +192,12 @@ class ProductionOrder(Struct, frozen=True):
         return self.nodes[-1].result is NodeResult.DONE
 
     @property
-    def position(self) -> Position:
-        return Position(self.id, max(state.revision for state in self.nodes))
+    def position(self) -> ProgressCursor:
+        return ProgressCursor(self.id, max(state.revision for state in self.nodes))
 
     @property
-    def standing(self) -> Standing:
-        return Standing(self.position, self.confirmation)
+    def snapshot(self) -> ProductionSnapshot:
+        return ProductionSnapshot(self.position, self.confirmation)
 
     @property
     def current(self) -> NodeState | None:
@@ -285,7 +285,7 @@ _BY_NUMBER = Query(
 _OF_PERSONS = Query(
     select(*_ORDER_COLUMNS)
     .select_from(_JOINED)
-    .where(any_of(production_orders_table.c.citizen_id))
+    .where(in_batch(production_orders_table.c.citizen_id))
     .order_by(production_orders_table.c.id, production_nodes_table.c.node)
 )
 _OWNER = Query(
@@ -406,7 +406,7 @@ async def find_order(db: Reader, vault: Vault, application_number: str) -> Produ
 
 async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[ProductionOrder]:
     """All orders of these persons, older ones first."""
-    rows = await fetch_any(db, _OF_PERSONS, persons)
+    rows = await fetch_in(db, _OF_PERSONS, persons)
     return [
         _order_from(list(own), vault) for _, own in groupby(rows, key=lambda row: row["order_id"])
     ]

@@ -1,13 +1,13 @@
 """A receipt on one A4 page: PDF with the used characters of its font, and a QR code as vectors.
 
-Runs in a worker process of its own (`Tools.printer`), apart from the ones that open what
+Runs in a worker process of its own (`Dependencies.printer`), apart from the ones that open what
 citizens send. Its libraries are imported there only: they cost the server 40 MB.
 Font: Noto Sans SC, SIL Open Font License 1.1, from the package `pylopdf-fonts-zh-cn`.
 """
 
 from typing import TYPE_CHECKING
 
-from core.production.receipts import Line, Receipt
+from core.production.receipts import ApplicationReceipt, Line
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -37,7 +37,7 @@ _NOTES = (
 )
 
 
-def print_receipt(receipt: Receipt) -> bytes:
+def print_receipt(receipt: ApplicationReceipt) -> bytes:
     """Every character that the font lacks is printed as 〓."""
     from fpdf import FPDF
     from pylopdf_fonts_zh_cn import sans_path
@@ -55,7 +55,7 @@ def print_receipt(receipt: Receipt) -> bytes:
     return bytes(pdf.output())
 
 
-def _heading(pdf: "FPDF", receipt: Receipt) -> None:
+def _heading(pdf: "FPDF", receipt: ApplicationReceipt) -> None:
     pdf.set_fill_color(*_ACCENT)
     pdf.rect(0, 0, pdf.w, 6, style="F")
     _text(pdf, _MARGIN, 30, receipt.title, 20, _INK)

@@ -60,7 +60,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ApplicationReceipt:
     """As printed. `progress_url` is what the QR code leads to, `owner` the citizen's id."""
 
     number: str
@@ -78,13 +78,13 @@ async def newest_application(db: Reader, citizen_id: int) -> Application | None:
 
 async def receipt_of(
     db: Reader, vault: Vault, reference: Reference, application_id: int, progress_url: str
-) -> Receipt | None:
+) -> ApplicationReceipt | None:
     """`{number}` in the address stands for the application number."""
     row = await db.fetch_one(_BY_ID, application_id=application_id)
     if row is None:
         return None
     application = Application.from_row(row, "application_")
-    return Receipt(
+    return ApplicationReceipt(
         number=application.number,
         title=_TITLES[application.kind],
         english_title=_ENGLISH_TITLES[application.kind],

@@ -3,7 +3,7 @@
 from core.reference.forms import (
     LABELS,
     LONG_TERM,
-    MOST_ADDRESS,
+    MAX_ADDRESS,
     Form,
     age_on,
     birth_date_of,
@@ -31,7 +31,7 @@ __all__ = [
     "INSURANCE_NAMES",
     "LABELS",
     "LONG_TERM",
-    "MOST_ADDRESS",
+    "MAX_ADDRESS",
     "RESIDENT_ID_CARD",
     "BadLine",
     "Form",

@@ -71,9 +71,9 @@ LABELS = {
 }
 
 LONG_TERM = "LONG_TERM"
-MOST_NAME = 50
-MOST_ADDRESS = 100
-MOST_TEXT = 60
+MAX_NAME = 50
+MAX_ADDRESS = 100
+MAX_TEXT = 60
 
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _LANDLINE = re.compile(r"(0[0-9]{2,3}-?)?[2-9][0-9]{6,7}(-[0-9]{1,6})?")
@@ -162,13 +162,13 @@ class Form:
         name = normal_name(value)
         if not name:
             self._refuse(Required, field)
-        elif len(name) > MOST_NAME:
-            self._refuse(TooLong, field, most=MOST_NAME)
+        elif len(name) > MAX_NAME:
+            self._refuse(TooLong, field, most=MAX_NAME)
         elif not all(_may_stand_in_a_name(character) for character in name):
             self._refuse(InvalidCharacters, field)
         return name
 
-    def text(self, field: str, value: str, most: int = MOST_TEXT) -> str:
+    def text(self, field: str, value: str, most: int = MAX_TEXT) -> str:
         text = unicodedata.normalize("NFC", value).strip()
         if not text:
             self._refuse(Required, field)

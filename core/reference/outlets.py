@@ -14,8 +14,8 @@ from core.reference.tables import Option, Table
 
 OUTLET_COLUMNS = ("code", "name", "address", "district_code", "bank_codes")
 BANK_COLUMNS = ("code", "name")
-MOST_NAME = 100
-MOST_ADDRESS = 200
+MAX_NAME = 100
+MAX_ADDRESS = 200
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _CodedT = TypeVar("_CodedT", "Outlet", Option)
@@ -95,15 +95,15 @@ def _outlet(line: _Line, districts: Table, banks: Table) -> Outlet:
         raise _Bad(f"unknown district_code {line['district_code']!r}")
     return Outlet(
         code=_code(line),
-        name=_words(line, "name", MOST_NAME),
-        address=_words(line, "address", MOST_ADDRESS),
+        name=_words(line, "name", MAX_NAME),
+        address=_words(line, "address", MAX_ADDRESS),
         district_code=line["district_code"],
         bank_codes=_bank_codes(line, banks),
     )
 
 
 def _bank(line: _Line) -> Option:
-    return Option(_code(line), _words(line, "name", MOST_NAME))
+    return Option(_code(line), _words(line, "name", MAX_NAME))
 
 
 def _bank_codes(line: _Line, banks: Table) -> tuple[str, ...]:

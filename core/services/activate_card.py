@@ -16,7 +16,7 @@ from core.citizens import citizens, passwords
 from core.kernel.refusals import CardNumberMismatch, PhoneNotBound
 from core.messaging import VerificationPurpose, outbox, verification
 from core.reference import Form, birth_date_of
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +27,31 @@ class ActivateCard:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnPassword:
+class GeneratedPassword:
     password: str = field(repr=False)
     hash: str = field(repr=False)
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     _card(holder).activate(0)
 
 
-async def draw_password(errand: Errand, _: ActivateCard) -> DrawnPassword:
-    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+async def generate_password(preparation: Preparation, _: ActivateCard) -> GeneratedPassword:
+    citizen = await citizens.find(
+        preparation.db, preparation.dependencies.vault, preparation.citizen_id
+    )
     assert citizen is not None
     number = citizen.social_security_number.reveal()
-    password = passwords.draw()
+    password = passwords.generate()
     while passwords.is_too_simple(password, number, birth_date_of(number)):
-        password = passwords.draw()
-    return DrawnPassword(password, await errand.tools.hasher.hash(password))
+        password = passwords.generate()
+    return GeneratedPassword(password, await preparation.dependencies.hasher.hash(password))
 
 
-async def activate_card(unit: Unit, command: ActivateCard, drawn: DrawnPassword) -> Holder:
-    settings, vault = unit.tools.settings, unit.tools.vault
+async def activate_card(
+    unit: UnitOfWork, command: ActivateCard, generated: GeneratedPassword
+) -> Holder:
+    settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = Form()
     phone = form.phone("phone", command.phone)
     number = form.card_number(
@@ -66,14 +70,14 @@ async def activate_card(unit: Unit, command: ActivateCard, drawn: DrawnPassword)
     await _cancel_replaced_card(unit, holder)
     await cards.save_state(unit.db, card)
     await applications.close(unit.db, holder.citizen.id, unit.now)
-    await passwords.store(unit.db, unit.tools.seals, holder.citizen.id, drawn.hash)
+    await passwords.store(unit.db, unit.dependencies.seals, holder.citizen.id, generated.hash)
     await audit.record(unit, holder.citizen.id, Action.ACTIVATE_CARD, card=card.id)
     await outbox.put_sms(
         unit,
-        person=holder.citizen.id,
+        subject_id=holder.citizen.id,
         phone=phone,
         template="SERVICE_PASSWORD",
-        text=f"【成都人社】您的社会保障卡人社功能已激活，初始服务密码为 {drawn.password}，"
+        text=f"【成都人社】您的社会保障卡人社功能已激活，初始服务密码为 {generated.password}，"
         "请尽快修改，勿告知他人。金融功能请到开户银行激活。",
     )
     return replace(holder, cards=(card,), application=None)
@@ -83,7 +87,7 @@ def _card(holder: Holder) -> Card:
     return holder.in_state(CardState.SEALED) or holder.card
 
 
-async def _cancel_replaced_card(unit: Unit, holder: Holder) -> None:
+async def _cancel_replaced_card(unit: UnitOfWork, holder: Holder) -> None:
     application = holder.application
     if application is None or application.old_card_id is None:
         return

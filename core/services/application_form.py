@@ -10,7 +10,7 @@ from core.kernel.clock import Instant, china_date
 from core.kernel.refusals import Refusal
 from core.reference import Form
 from core.storage import Picture, PictureKind, pictures
-from core.unit_of_work import Errand
+from core.unit_of_work import Preparation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,14 @@ class FormInProgress:
     read: Mapping[str, ReadField] = field(default_factory=dict, repr=False)
 
 
-async def application_form(errand: Errand, _: None) -> FormInProgress:
-    db, vault, now, settings = errand.db, errand.tools.vault, errand.now, errand.tools.settings
-    citizen_id = errand.citizen_id
+async def application_form(preparation: Preparation, _: None) -> FormInProgress:
+    db, vault, now, settings = (
+        preparation.db,
+        preparation.dependencies.vault,
+        preparation.now,
+        preparation.dependencies.settings,
+    )
+    citizen_id = preparation.citizen_id
     citizen = await citizens.find(db, vault, citizen_id)
     assert citizen is not None
     filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
@@ -43,7 +48,7 @@ async def application_form(errand: Errand, _: None) -> FormInProgress:
         form,
         filled,
         citizen,
-        errand.tools.reference,
+        preparation.dependencies.reference,
         china_date(now),
         settings.adult_age,
     )

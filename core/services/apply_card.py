@@ -29,7 +29,7 @@ from core.partners import PartnerFailed
 from core.production import Progress
 from core.reference import Form
 from core.storage import PictureKind, pictures
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +45,19 @@ class HeldElsewhere:
     region: str | None
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
     if holder.current is not None:
         raise CardHeld
 
 
-async def find_card_elsewhere(errand: Errand, _: ApplyCard) -> HeldElsewhere:
-    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+async def find_card_elsewhere(preparation: Preparation, _: ApplyCard) -> HeldElsewhere:
+    citizen = await citizens.find(
+        preparation.db, preparation.dependencies.vault, preparation.citizen_id
+    )
     assert citizen is not None
-    registry = errand.tools.partners.card_registry
+    registry = preparation.dependencies.partners.card_registry
     try:
         found = await registry.cards_of(citizen.social_security_number.reveal())
     except PartnerFailed as error:
@@ -64,10 +66,10 @@ async def find_card_elsewhere(errand: Errand, _: ApplyCard) -> HeldElsewhere:
     return HeldElsewhere(None if held is None else held.region_name)
 
 
-async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -> Progress:
-    db, vault, settings = unit.db, unit.tools.vault, unit.tools.settings
+async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewhere) -> Progress:
+    db, vault, settings = unit.db, unit.dependencies.vault, unit.dependencies.settings
     holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
-    must_be_possible(holder)
+    check_eligibility(holder)
     if elsewhere.region is not None:
         raise CardHeldElsewhere(region=elsewhere.region)
     citizen, filled = holder.citizen, command.form
@@ -78,7 +80,7 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
         application_forms.check_consent(form, agreed)
     application_forms.check_pictures(form, kept)
     application_forms.check(
-        form, filled, citizen, unit.tools.reference, china_date(unit.now), settings.adult_age
+        form, filled, citizen, unit.dependencies.reference, china_date(unit.now), settings.adult_age
     )
     code = form.verification_code("code", command.code)
     form.finish()
@@ -112,9 +114,9 @@ async def apply_card(unit: Unit, command: ApplyCard, elsewhere: HeldElsewhere) -
     return Progress(citizen, order)
 
 
-async def _take_phone(unit: Unit, citizen: Citizen, phone: str) -> Citizen:
+async def _take_phone(unit: UnitOfWork, citizen: Citizen, phone: str) -> Citizen:
     """The phone of the form becomes the bound one; an older one is told."""
-    db, vault = unit.db, unit.tools.vault
+    db, vault = unit.db, unit.dependencies.vault
     if citizen.has_phone(phone, vault):
         return citizen
     if await citizens.owner_of_phone(db, vault, phone) is not None:

@@ -21,7 +21,7 @@ from core.kernel.refusals import (
 from core.messaging import VerificationPurpose, notices, verification
 from core.partners import PartnerFailed
 from core.reference import Form
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 _TRIES = [Limit(10, HOUR)]
 
@@ -35,7 +35,7 @@ class BindCard:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
+class IdentityCheck:
     """The form in normal form, and whether the registry knows the person."""
 
     name: str = field(repr=False)
@@ -45,25 +45,27 @@ class Confirmation:
     confirmed: bool
 
 
-async def confirm_identity(errand: Errand, command: BindCard) -> Confirmation:
-    if errand.session.level is RealNameLevel.PLATFORM:
+async def confirm_identity(preparation: Preparation, command: BindCard) -> IdentityCheck:
+    if preparation.session.level is RealNameLevel.PLATFORM:
         raise BindingNotNeeded
     form = Form()
     name = form.name("name", command.name)
     number = form.id_number(
-        "socialSecurityNumber", command.social_security_number, china_date(errand.now)
+        "socialSecurityNumber", command.social_security_number, china_date(preparation.now)
     )
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     form.finish()
     try:
-        confirmed = await errand.tools.partners.population_registry.matches(name, number)
+        confirmed = await preparation.dependencies.partners.population_registry.matches(
+            name, number
+        )
     except PartnerFailed as error:
         raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
-    return Confirmation(name, number, phone, code, confirmed)
+    return IdentityCheck(name, number, phone, code, confirmed)
 
 
-async def bind_card(unit: Unit, _: BindCard, identity: Confirmation) -> int:
+async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> int:
     """Returns the citizen's id."""
     await _limit_tries(unit)
     code_id = await verification.check(
@@ -71,27 +73,27 @@ async def bind_card(unit: Unit, _: BindCard, identity: Confirmation) -> int:
     )
     citizen_id = await _citizen(unit, identity)
     if citizen_id is None:
-        await verification.give_back(unit, code_id)
+        await verification.restore(unit, code_id)
         raise IdentityNotConfirmed
     await _bind(unit, citizen_id)
     await audit.record(unit, citizen_id, Action.BIND_CARD)
     return citizen_id
 
 
-async def _limit_tries(unit: Unit) -> None:
-    keys = unit.tools.vault.indexes(f"bind|{unit.session.session_id}", "quota")
+async def _limit_tries(unit: UnitOfWork) -> None:
+    keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
     free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
     if free_at:
         wait = seconds_until(free_at, unit.now)
         raise TooManyTries(wait=wait, retry_after=wait)
 
 
-async def _citizen(unit: Unit, identity: Confirmation) -> int | None:
+async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:
     """The citizen on file with this phone, or a new one; None where something does not fit.
 
     Whatever does not fit, the same is looked up first: nobody learns from the time it takes.
     """
-    db, vault = unit.db, unit.tools.vault
+    db, vault = unit.db, unit.dependencies.vault
     citizen, fits = await _look_up(unit, identity)
     if not (fits and identity.confirmed):
         return None
@@ -108,9 +110,9 @@ async def _citizen(unit: Unit, identity: Confirmation) -> int | None:
     return citizen.id
 
 
-async def _look_up(unit: Unit, identity: Confirmation) -> tuple[Citizen | None, bool]:
+async def _look_up(unit: UnitOfWork, identity: IdentityCheck) -> tuple[Citizen | None, bool]:
     """Who is on file, and whether name and phone fit: the phone on file, or one that is free."""
-    db, vault = unit.db, unit.tools.vault
+    db, vault = unit.db, unit.dependencies.vault
     citizen = await citizens.find_by_number(db, vault, identity.number)
     owner = await citizens.owner_of_phone(db, vault, identity.phone)
     if citizen is None:
@@ -121,8 +123,8 @@ async def _look_up(unit: Unit, identity: Confirmation) -> tuple[Citizen | None, 
     return citizen, has_name and (has_phone or is_free)
 
 
-async def _bind(unit: Unit, citizen_id: int) -> None:
-    caller, vault = unit.session, unit.tools.vault
+async def _bind(unit: UnitOfWork, citizen_id: int) -> None:
+    caller, vault = unit.session, unit.dependencies.vault
     account = await sessions.sealed_account(unit.db, caller.session_id)
     ended = await bindings.bind(
         unit.db,
@@ -143,9 +145,9 @@ async def _bind(unit: Unit, citizen_id: int) -> None:
         await _tell_who_was_bound(unit, person)
 
 
-async def _tell_who_was_bound(unit: Unit, person: int) -> None:
+async def _tell_who_was_bound(unit: UnitOfWork, person: int) -> None:
     """The account stood for somebody else, whose binding has ended."""
     await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
-    citizen = await citizens.find(unit.db, unit.tools.vault, person)
+    citizen = await citizens.find(unit.db, unit.dependencies.vault, person)
     if citizen is not None:
         await notices.send(unit, citizen, Notice.BINDING_ENDED)

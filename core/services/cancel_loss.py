@@ -11,7 +11,7 @@ from core.citizens import Notice
 from core.kernel.refusals import CardNumberMismatch, PhoneNotBound, ReissueOpen
 from core.messaging import VerificationPurpose, notices, verification
 from core.reference import Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class CancelLoss:
     code: str = field(repr=False)
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     if holder.reissue_open:
         raise ReissueOpen
     _card(holder).cancel_loss(0)
 
 
-async def cancel_loss(unit: Unit, command: CancelLoss) -> Holder:
-    settings, vault = unit.tools.settings, unit.tools.vault
+async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
+    settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = Form()
     phone = form.phone("phone", command.phone)
     number = form.card_number(
@@ -37,7 +37,7 @@ async def cancel_loss(unit: Unit, command: CancelLoss) -> Holder:
     code = form.verification_code("code", command.code)
     form.finish()
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
-    must_be_possible(holder)
+    check_eligibility(holder)
     card = _card(holder).cancel_loss(unit.now)
     if not holder.citizen.has_phone(phone, vault):
         form.refuse(PhoneNotBound(field="phone"))

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from core.cards import CardHolder, ShownCard, holders
-from core.unit_of_work import Errand
+from core.cards import CardHolder, CardSummary, holders
+from core.unit_of_work import Preparation
 
 
-def must_be_possible(holder: CardHolder[Any]) -> None:
+def check_eligibility(holder: CardHolder[Any]) -> None:
     _ = holder.card
 
 
-async def card_status(errand: Errand, _: None) -> CardHolder[ShownCard]:
+async def card_status(preparation: Preparation, _: None) -> CardHolder[CardSummary]:
     holder = await holders.find_with_cards(
-        errand.db, errand.tools.vault, errand.now, errand.citizen_id
+        preparation.db, preparation.dependencies.vault, preparation.now, preparation.citizen_id
     )
-    must_be_possible(holder)
+    check_eligibility(holder)
     return holder

@@ -41,48 +41,48 @@ class CardService(StrEnum):
 class ServiceEntry:
     id: CardService
     title: Text
-    must_be_possible: Callable[[Holder], None]
+    check_eligibility: Callable[[Holder], None]
 
-    def why_not(self, holder: Holder) -> Refusal | None:
+    def eligibility(self, holder: Holder) -> Refusal | None:
         """Without its traceback, whose frames would keep the holder until the next collection."""
         try:
-            self.must_be_possible(holder)
+            self.check_eligibility(holder)
         except Refusal as refusal:
             return refusal.with_traceback(None)
         return None
 
 
 SERVICES = (
-    ServiceEntry(CardService.APPLY_CARD, Text("申办", "Apply"), apply_card.must_be_possible),
+    ServiceEntry(CardService.APPLY_CARD, Text("申办", "Apply"), apply_card.check_eligibility),
     ServiceEntry(
-        CardService.ACTIVATE_CARD, Text("激活", "Activate"), activate_card.must_be_possible
+        CardService.ACTIVATE_CARD, Text("激活", "Activate"), activate_card.check_eligibility
     ),
     ServiceEntry(
-        CardService.REPORT_LOSS, Text("挂失", "Report loss"), report_loss.must_be_possible
+        CardService.REPORT_LOSS, Text("挂失", "Report loss"), report_loss.check_eligibility
     ),
     ServiceEntry(
-        CardService.CANCEL_LOSS, Text("解挂", "Cancel loss"), cancel_loss.must_be_possible
+        CardService.CANCEL_LOSS, Text("解挂", "Cancel loss"), cancel_loss.check_eligibility
     ),
     ServiceEntry(
         CardService.CHANGE_PASSWORD,
         Text("服务密码变更", "Change password"),
-        change_password.must_be_possible,
+        change_password.check_eligibility,
     ),
     ServiceEntry(
         CardService.CHANGE_INFORMATION,
         Text("信息变更", "Change information"),
-        change_contact.must_be_possible,
+        change_contact.check_eligibility,
     ),
     ServiceEntry(
-        CardService.TRANSFER_IN, Text("卡归属地转入", "Transfer in"), transfer_in.must_be_possible
+        CardService.TRANSFER_IN, Text("卡归属地转入", "Transfer in"), transfer_in.check_eligibility
     ),
-    ServiceEntry(CardService.REISSUE_CARD, Text("补卡", "Reissue"), reissue_card.must_be_possible),
+    ServiceEntry(CardService.REISSUE_CARD, Text("补卡", "Reissue"), reissue_card.check_eligibility),
     ServiceEntry(
         CardService.PRODUCTION_PROGRESS,
         Text("制卡进度查询", "Production progress"),
-        production_progress.must_be_possible,
+        production_progress.check_eligibility,
     ),
     ServiceEntry(
-        CardService.CARD_STATUS, Text("卡状态查询", "Card status"), card_status.must_be_possible
+        CardService.CARD_STATUS, Text("卡状态查询", "Card status"), card_status.check_eligibility
     ),
 )

@@ -8,8 +8,8 @@ from core.cards import Holder
 from core.citizens import citizens
 from core.kernel.clock import Instant
 from core.kernel.refusals import NothingToChange
-from core.reference import MOST_ADDRESS, Form
-from core.unit_of_work import Unit
+from core.reference import MAX_ADDRESS, Form
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,16 @@ class ChangeContact:
     residential_postal_code: str | None = field(default=None, repr=False)
 
 
-def must_be_possible(_: Holder) -> None:
+def check_eligibility(_: Holder) -> None:
     """Whoever is known may change their information."""
 
 
-async def change_contact(unit: Unit, command: ChangeContact) -> Instant:
+async def change_contact(unit: UnitOfWork, command: ChangeContact) -> Instant:
     changes = _changes(command)
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
     for column, value in changes.items():
-        await citizens.set_detail(unit.db, unit.tools.vault, citizen_id, column, value)
+        await citizens.set_detail(unit.db, unit.dependencies.vault, citizen_id, column, value)
     await audit.record(unit, citizen_id, Action.CHANGE_CONTACT, fields=",".join(changes))
     return unit.now
 
@@ -41,11 +41,11 @@ def _changes(command: ChangeContact) -> dict[str, str]:
         changes["landline"] = form.landline("landline", command.landline)
     if command.registered_address:
         changes["registered_address"] = form.text(
-            "registeredAddress", command.registered_address, MOST_ADDRESS
+            "registeredAddress", command.registered_address, MAX_ADDRESS
         )
     if command.residential_address:
         changes["residential_address"] = form.text(
-            "residentialAddress", command.residential_address, MOST_ADDRESS
+            "residentialAddress", command.residential_address, MAX_ADDRESS
         )
     if command.residential_postal_code:
         changes["residential_postal_code"] = form.postal_code(

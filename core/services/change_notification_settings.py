@@ -8,7 +8,7 @@ from core.audit import Action
 from core.citizens import NOTICE_NAMES, Choice, Notice, citizens, notification_settings
 from core.kernel.refusals import NothingToChange, SmsRequired
 from core.reference import Form
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 Choices = Mapping[Notice, Choice]
 
@@ -27,12 +27,12 @@ class ChangeNotificationSettings:
     settings: Sequence[ChangedChoice]
 
 
-async def own_notification_settings(errand: Errand, _: None) -> dict[Notice, Choice]:
-    return await notification_settings.choices_of(errand.db, errand.citizen_id)
+async def own_notification_settings(preparation: Preparation, _: None) -> dict[Notice, Choice]:
+    return await notification_settings.choices_of(preparation.db, preparation.citizen_id)
 
 
 async def change_notification_settings(
-    unit: Unit, command: ChangeNotificationSettings
+    unit: UnitOfWork, command: ChangeNotificationSettings
 ) -> dict[Notice, Choice]:
     """Returns all settings. Where a notice is named twice, the later one holds."""
     citizen_id = unit.citizen_id

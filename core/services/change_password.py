@@ -18,7 +18,7 @@ from core.kernel.refusals import (
 )
 from core.messaging import notices
 from core.reference import Form, birth_date_of
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,17 @@ class Judged:
     new_hash: str = field(repr=False)
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     if holder.password_locked_until is None:
         raise PasswordNotSet
     if holder.password_locked_for:
         raise _locked(holder.password_locked_for)
 
 
-async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:
-    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+async def judge_passwords(preparation: Preparation, command: ChangePassword) -> Judged:
+    citizen = await citizens.find(
+        preparation.db, preparation.dependencies.vault, preparation.citizen_id
+    )
     assert citizen is not None
     form = Form()
     old = form.password("oldPassword", command.old_password)
@@ -59,19 +61,19 @@ async def judge_passwords(errand: Errand, command: ChangePassword) -> Judged:
     if command.confirm_password != command.new_password:
         form.refuse(PasswordsDiffer(field="confirmPassword"))
     form.finish()
-    stored = await passwords.find(errand.db, errand.tools.seals, citizen.id)
+    stored = await passwords.find(preparation.db, preparation.dependencies.seals, citizen.id)
     if stored is None:
         raise PasswordNotSet
-    _must_not_be_locked(stored.locked_until, errand.now)
-    hasher = errand.tools.hasher
+    _must_not_be_locked(stored.locked_until, preparation.now)
+    hasher = preparation.dependencies.hasher
     matches = await hasher.matches(stored.hash, old)
     return Judged(stored.version, matches, await hasher.hash(new) if matches else "")
 
 
-async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Instant:
+async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -> Instant:
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
-    stored = await passwords.find(unit.db, unit.tools.seals, citizen_id)
+    stored = await passwords.find(unit.db, unit.dependencies.seals, citizen_id)
     if stored is None:
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
@@ -82,9 +84,9 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
         if not left:
             raise _locked(passwords.LOCKED_FOR)
         raise PasswordWrong(field="oldPassword", left=left)
-    await passwords.store(unit.db, unit.tools.seals, citizen_id, judged.new_hash)
+    await passwords.store(unit.db, unit.dependencies.seals, citizen_id, judged.new_hash)
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
-    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
     assert citizen is not None
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
@@ -92,7 +94,7 @@ async def change_password(unit: Unit, _: ChangePassword, judged: Judged) -> Inst
 
 def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
     if locked_until > now:
-        raise _locked(locked_until - now).uncounted()
+        raise _locked(locked_until - now).without_counting()
 
 
 def _locked(remaining: int) -> PasswordLocked:

@@ -9,7 +9,7 @@ from core.kernel.clock import Instant
 from core.kernel.refusals import PhoneTaken, PhoneUnchanged
 from core.messaging import VerificationPurpose, notices, verification
 from core.reference import Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class ChangePhone:
     code: str = field(repr=False)
 
 
-async def change_phone(unit: Unit, command: ChangePhone) -> Instant:
-    vault = unit.tools.vault
+async def change_phone(unit: UnitOfWork, command: ChangePhone) -> Instant:
+    vault = unit.dependencies.vault
     form = Form()
     phone = form.phone("newPhone", command.new_phone)
     code = form.verification_code("code", command.code)

@@ -14,8 +14,8 @@ from core.crypto import account_indexes
 from core.kernel.callers import ChannelId
 from core.kernel.clock import MINUTE
 from core.kernel.refusals import TryAgainLater
-from core.messaging import EffectKind, channel_messages, outbox
-from core.unit_of_work import Unit
+from core.messaging import MessageKind, channel_messages, outbox
+from core.unit_of_work import UnitOfWork
 
 NONCE_REMEMBERED = 10 * MINUTE
 """Twice the permitted skew of a platform's clock."""
@@ -41,7 +41,7 @@ class ChannelEvent:
     delivery: str = ""
 
 
-async def take_channel_event(unit: Unit, event: ChannelEvent) -> bool:
+async def take_channel_event(unit: UnitOfWork, event: ChannelEvent) -> bool:
     """False for what was taken before. Raises `TryAgainLater` for what came too early."""
     if not await _is_new(unit, event):
         return False
@@ -52,16 +52,16 @@ async def take_channel_event(unit: Unit, event: ChannelEvent) -> bool:
     return True
 
 
-async def _is_new(unit: Unit, event: ChannelEvent) -> bool:
+async def _is_new(unit: UnitOfWork, event: ChannelEvent) -> bool:
     """The nonce belongs to one request, the key to one event, which the platform may repeat."""
-    indexes, now = unit.tools.vault.indexes, unit.now
+    indexes, now = unit.dependencies.vault.indexes, unit.now
     nonce = indexes(f"{event.channel}|{event.nonce}", "nonce")
     key = indexes(f"{event.channel}|{event.key}", "callback")
     first = await nonces.use_index(unit.db, "callback-nonce", nonce, now + NONCE_REMEMBERED)
     return first and await nonces.use_index(unit.db, "callback", key, now + KEY_REMEMBERED)
 
 
-async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
+async def _note_delivery(unit: UnitOfWork, event: ChannelEvent) -> None:
     """A platform may report a message before its number, which it gave us first, is committed."""
     noted = await channel_messages.note_delivery(
         unit.db, event.channel, event.message_number, event.delivery, unit.now
@@ -70,10 +70,10 @@ async def _note_delivery(unit: Unit, event: ChannelEvent) -> None:
         raise TryAgainLater(wait=1, retry_after=1)
 
 
-async def _forget(unit: Unit, event: ChannelEvent) -> None:
+async def _forget(unit: UnitOfWork, event: ChannelEvent) -> None:
     """Whoever leaves takes their channel's data along: binding, account key, sessions, the
-    platform's answers, and messages sent, waiting or parked."""
-    accounts = account_indexes(unit.tools.vault, event.channel, event.account)
+    platform's answers, and messages sent, waiting or dead."""
+    accounts = account_indexes(unit.dependencies.vault, event.channel, event.account)
     citizen_id = await bindings.citizen_of(unit.db, event.channel, accounts)
     await sessions.end_all_of_account(unit.db, event.channel, accounts, unit.now)
     await sessions.erase_account(unit.db, event.channel, accounts)
@@ -81,7 +81,7 @@ async def _forget(unit: Unit, event: ChannelEvent) -> None:
     await bindings.erase(unit.db, event.channel, accounts)
     if citizen_id is not None:
         await channel_messages.erase(unit.db, citizen_id, event.channel)
-        await outbox.withdraw(
-            unit, citizen_id, EffectKind.CHANNEL_MESSAGE, {"channel": event.channel.value}
+        await outbox.cancel(
+            unit, citizen_id, MessageKind.CHANNEL_MESSAGE, {"channel": event.channel.value}
         )
         await audit.record(unit, citizen_id, Action.UNBOUND, channel=event.channel.value)

@@ -6,10 +6,10 @@ from core.citizens import citizens
 from core.kernel.clock import Instant
 from core.kernel.refusals import IdDocumentsNotConfirmed
 from core.storage import PictureKind, pictures
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
-async def confirm_id_documents(unit: Unit, _: None) -> Instant:
+async def confirm_id_documents(unit: UnitOfWork, _: None) -> Instant:
     await citizens.lock(unit.db, unit.citizen_id)
     kept = await pictures.latest(unit.db, unit.citizen_id)
     sides = [kept.get(PictureKind.PORTRAIT_SIDE), kept.get(PictureKind.EMBLEM_SIDE)]

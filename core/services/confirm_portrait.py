@@ -7,7 +7,7 @@ from core.audit import Action
 from core.citizens import citizens
 from core.kernel.refusals import NoSuchPortrait, PortraitNotAccepted
 from core.storage import PictureKind, pictures
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class ConfirmPortrait:
     portrait_id: int
 
 
-async def confirm_portrait(unit: Unit, command: ConfirmPortrait) -> int:
+async def confirm_portrait(unit: UnitOfWork, command: ConfirmPortrait) -> int:
     """Returns the portrait's id. Only the newest portrait can be confirmed."""
     await citizens.lock(unit.db, unit.citizen_id)
     kept = await pictures.latest(unit.db, unit.citizen_id)

@@ -7,7 +7,7 @@ from core.audit import Action
 from core.citizens import consents
 from core.kernel.clock import Instant
 from core.kernel.refusals import NoticeChanged
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class GiveConsent:
     notice_version: str
 
 
-async def give_consent(unit: Unit, command: GiveConsent) -> Instant:
+async def give_consent(unit: UnitOfWork, command: GiveConsent) -> Instant:
     """When the citizen agreed; agreeing again changes nothing."""
-    citizen_id, current = unit.citizen_id, unit.tools.settings.privacy_notice_version
+    citizen_id, current = unit.citizen_id, unit.dependencies.settings.privacy_notice_version
     if command.notice_version != current:
         raise NoticeChanged(field="noticeVersion")
     given_at = await consents.given_at(unit.db, citizen_id, current)

@@ -15,43 +15,43 @@ from sqlalchemy import select
 from core import audit
 from core.applications import applications
 from core.applications import applications_table as application_rows
-from core.audit import ISSUER, Action, Note
+from core.audit import ISSUER, Action, AuditRecord
 from core.cards import CHENGDU, NUMBER, Card, CardState, cards
 from core.citizens import Citizen, Notice, citizens
-from core.db import Query, any_of, fetch_any
+from core.db import Query, fetch_in, in_batch
 from core.issuer import (
     IssuerEvent,
     IssuerEventType,
-    KeptEvent,
-    OrderTold,
+    OrderProjection,
     Outcome,
+    StoredEvent,
     event_store,
-    tell_card,
-    tell_order,
+    project_card,
+    project_order,
 )
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
 from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
 from core.reference import normal_card_number
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 """Events in one transaction: it holds the rows of their persons, and on SQLite the writer."""
 
 _OWNERS = Query(
     select(application_rows.c.number, application_rows.c.citizen_id).where(
-        any_of(application_rows.c.number)
+        in_batch(application_rows.c.number)
     )
 )
 _CARDS_OF = Query(
     select(cards.cards_table)
-    .where(any_of(cards.cards_table.c.citizen_id))
+    .where(in_batch(cards.cards_table.c.citizen_id))
     .order_by(cards.cards_table.c.id)
 )
 _NUMBERS = Query(
     select(cards.cards_table.c.number_index).where(
-        cards.cards_table.c.region_code == CHENGDU, any_of(cards.cards_table.c.number_index)
+        cards.cards_table.c.region_code == CHENGDU, in_batch(cards.cards_table.c.number_index)
     )
 )
 
@@ -61,20 +61,20 @@ class _Person:
     """Everything of one person that events may be about, and what has come of them."""
 
     citizen: Citizen
-    events: Sequence[KeptEvent]
+    events: Sequence[StoredEvent]
     orders: list[ProductionOrder] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    notes: list[Note] = field(default_factory=list)
+    records: list[AuditRecord] = field(default_factory=list)
     nodes: list[tuple[ProductionOrder, Sequence[NodeState]]] = field(default_factory=list)
     numbers: list[tuple[int, str | None, str | None]] = field(default_factory=list)
     states: list[tuple[Card, Card]] = field(default_factory=list)
 
 
-async def take_issuer_events(unit: Unit, events: Sequence[IssuerEvent]) -> list[Outcome]:
+async def take_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> list[Outcome]:
     """One outcome for each event, in their order; at most 200 at once."""
-    assert len(events) <= MOST_AT_ONCE
-    vault = unit.tools.vault
+    assert len(events) <= MAX_AT_ONCE
+    vault = unit.dependencies.vault
     known = await event_store.known(unit.db, vault, (event.id for event in events))
     new: dict[str, IssuerEvent] = {}
     answers: list[Outcome | None] = []
@@ -93,12 +93,12 @@ async def take_issuer_events(unit: Unit, events: Sequence[IssuerEvent]) -> list[
     ]
 
 
-async def _take(unit: Unit, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
+async def _take(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
     about = await _persons_of(unit, events)
     persons = sorted({person for person in about.values() if person is not None})
-    people = await citizens.lock_many(unit.db, unit.tools.vault, persons)
+    people = await citizens.lock_many(unit.db, unit.dependencies.vault, persons)
     pairs = [(event, about[event.id]) for event in events]
-    await event_store.add(unit.db, unit.tools.vault, pairs, unit.now)
+    await event_store.add(unit.db, unit.dependencies.vault, pairs, unit.now)
     outcomes = {event.id: Outcome.UNKNOWN_SUBJECT for event in events}
     told = await _gather(unit, people)
     taken = await _taken_numbers(unit, told)
@@ -109,15 +109,15 @@ async def _take(unit: Unit, events: Sequence[IssuerEvent]) -> dict[str, Outcome]
     return outcomes
 
 
-async def _persons_of(unit: Unit, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
+async def _persons_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
     """By event id: the owner of the order, or whoever has the social security number."""
     numbers = {event.order_number for event in events if event.order_number}
     owners = {
         row["number"]: int(row["citizen_id"])
-        for row in await fetch_any(unit.db, _OWNERS, sorted(numbers))
+        for row in await fetch_in(unit.db, _OWNERS, sorted(numbers))
     }
     named = {event.social_security_number for event in events if event.social_security_number}
-    people = await citizens.ids_of_numbers(unit.db, unit.tools.vault, sorted(named))
+    people = await citizens.ids_of_numbers(unit.db, unit.dependencies.vault, sorted(named))
     return {
         event.id: owners.get(event.order_number or "")
         if event.type is IssuerEventType.NODE_RESULT
@@ -126,18 +126,18 @@ async def _persons_of(unit: Unit, events: Iterable[IssuerEvent]) -> dict[str, in
     }
 
 
-async def _gather(unit: Unit, people: dict[int, Citizen]) -> list[_Person]:
-    vault = unit.tools.vault
+async def _gather(unit: UnitOfWork, people: dict[int, Citizen]) -> list[_Person]:
+    vault = unit.dependencies.vault
     events = await event_store.of_persons(unit.db, vault, people)
     found = {id_: _Person(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())}
     for order in await orders.orders_of(unit.db, vault, people):
         found[order.citizen_id].orders.append(order)
-    for row in await fetch_any(unit.db, _CARDS_OF, people):
-        found[row["citizen_id"]].cards.append(Card.stored(row, vault))
+    for row in await fetch_in(unit.db, _CARDS_OF, people):
+        found[row["citizen_id"]].cards.append(Card.from_row_raw(row, vault))
     return list(found.values())
 
 
-async def _tell(unit: Unit, person: _Person, taken: set[str]) -> None:
+async def _tell(unit: UnitOfWork, person: _Person, taken: set[str]) -> None:
     """Orders first: a card that one of them makes may be what other events are about."""
     for order in person.orders:
         mine = [
@@ -153,9 +153,9 @@ async def _tell(unit: Unit, person: _Person, taken: set[str]) -> None:
         person.outcomes.setdefault(kept.id, _without_subject(kept))
 
 
-def _names(event: IssuerEvent, card: Card, unit: Unit) -> bool:
+def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
     return event.type is not IssuerEventType.NODE_RESULT and card.has_number(
-        normal_card_number(event.card_number or ""), unit.tools.vault
+        normal_card_number(event.card_number or ""), unit.dependencies.vault
     )
 
 
@@ -163,15 +163,15 @@ def _names(event: IssuerEvent, card: Card, unit: Unit) -> bool:
 
 
 async def _tell_order(
-    unit: Unit,
+    unit: UnitOfWork,
     person: _Person,
     order: ProductionOrder,
-    events: Sequence[KeptEvent],
+    events: Sequence[StoredEvent],
     taken: set[str],
 ) -> None:
     readable = [kept for kept in events if kept.event.node and kept.event.result]
-    in_time = [kept for kept in readable if not kept.lies_ahead_of(unit.now)]
-    told = tell_order(order, in_time, taken=taken)
+    in_time = [kept for kept in readable if not kept.is_in_future_of(unit.now)]
+    told = project_order(order, in_time, taken=taken)
     person.outcomes |= dict.fromkeys((kept.id for kept in events), Outcome.CONTRADICTION)
     person.outcomes |= told.outcomes
     if order.confirmation is Confirmation.BEING_CONFIRMED:
@@ -188,9 +188,9 @@ async def _tell_order(
         await _issue_card(unit, person, order, told, told.ready_at, taken)
 
 
-async def _taken_numbers(unit: Unit, people: Iterable[_Person]) -> set[str]:
+async def _taken_numbers(unit: UnitOfWork, people: Iterable[_Person]) -> set[str]:
     """Of the numbers for cards that may become ready now, those that a card of Chengdu has."""
-    vault = unit.tools.vault
+    vault = unit.dependencies.vault
     numbers = {
         normal_card_number(kept.event.card_number)
         for person in people
@@ -199,15 +199,15 @@ async def _taken_numbers(unit: Unit, people: Iterable[_Person]) -> set[str]:
         if kept.event.card_number and kept.event.result is NodeResult.DONE
     }
     indexes = {index: number for number in numbers for index in vault.indexes(number, NUMBER)}
-    rows = await fetch_any(unit.db, _NUMBERS, indexes)
+    rows = await fetch_in(unit.db, _NUMBERS, indexes)
     return {indexes[bytes(row["number_index"])] for row in rows}
 
 
 async def _issue_card(
-    unit: Unit,
+    unit: UnitOfWork,
     person: _Person,
     order: ProductionOrder,
-    told: OrderTold,
+    told: OrderProjection,
     ready_at: Instant,
     taken: set[str],
 ) -> None:
@@ -216,7 +216,7 @@ async def _issue_card(
     taken.add(told.number)
     card_id = await cards.issue(
         unit.db,
-        unit.tools.vault,
+        unit.dependencies.vault,
         unit.now,
         citizen_id=order.citizen_id,
         number=told.number,
@@ -226,17 +226,19 @@ async def _issue_card(
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
-    rows = await fetch_any(unit.db, _CARDS_OF, [order.citizen_id])
-    person.cards = [Card.stored(row, unit.tools.vault) for row in rows]
-    person.notes.append(_note(unit, person, Action.CARD_ISSUED, audit.DONE, card=card_id))
+    rows = await fetch_in(unit.db, _CARDS_OF, [order.citizen_id])
+    person.cards = [Card.from_row_raw(row, unit.dependencies.vault) for row in rows]
+    person.records.append(_note(unit, person, Action.CARD_ISSUED, audit.DONE, card=card_id))
     await notices.send(unit, person.citizen, Notice.CARD_READY)
 
 
 # --- cards ---------------------------------------------------------------------------------
 
 
-async def _tell_card(unit: Unit, person: _Person, card: Card, events: Sequence[KeptEvent]) -> None:
-    told = tell_card(card.base, events, unit.now)
+async def _tell_card(
+    unit: UnitOfWork, person: _Person, card: Card, events: Sequence[StoredEvent]
+) -> None:
+    told = project_card(card.snapshot, events, unit.now)
     person.outcomes |= told.outcomes
     before, after = card.lapsed(unit.now), told.card.lapsed(unit.now)
     if (after.state, after.state_since) == (before.state, before.state_since):
@@ -244,7 +246,7 @@ async def _tell_card(unit: Unit, person: _Person, card: Card, events: Sequence[K
     if before.state is CardState.CANCELLED:
         return
     person.states.append((card, told.card))
-    if told.card.state is CardState.CANCELLED and card.base.state is CardState.SEALED:
+    if told.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
         # A new card that ends before its activation ends the application that made it.
         await applications.close(unit.db, person.citizen.id, unit.now)
 
@@ -252,14 +254,14 @@ async def _tell_card(unit: Unit, person: _Person, card: Card, events: Sequence[K
 # --- what became of them -------------------------------------------------------------------
 
 
-async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
+async def _settle(unit: UnitOfWork, people: Sequence[_Person]) -> None:
     """Writes what changed, and an audit entry for each event that is taken now."""
-    db, vault = unit.db, unit.tools.vault
+    db, vault = unit.db, unit.dependencies.vault
     await orders.set_nodes(db, [change for person in people for change in person.nodes])
     await orders.set_cards(db, vault, [row for person in people for row in person.numbers])
-    await cards.save_told(db, [pair for person in people for pair in person.states])
+    await cards.save_projection(db, [pair for person in people for pair in person.states])
     changed: list[tuple[str, Outcome, int]] = []
-    notes: list[Note] = []
+    records: list[AuditRecord] = []
     for person in people:
         for kept in person.events:
             outcome = person.outcomes[kept.id]
@@ -267,29 +269,33 @@ async def _settle(unit: Unit, people: Sequence[_Person]) -> None:
                 continue
             changed.append((kept.id, outcome, person.citizen.id))
             if Outcome.TAKEN in (outcome, kept.outcome):
-                notes.append(_note_of(unit, person, kept.event, outcome))
-        notes += person.notes
+                records.append(_note_of(unit, person, kept.event, outcome))
+        records += person.records
     if changed:
         await event_store.settle(unit.db, changed)
-    if notes:
-        await audit.append(unit.db, unit.tools.seals, notes)
+    if records:
+        await audit.append(unit.db, unit.dependencies.seals, records)
 
 
-def _without_subject(kept: KeptEvent) -> Outcome:
+def _without_subject(kept: StoredEvent) -> Outcome:
     """Of the person, but of no card or order of theirs; what was taken of one that is gone stays."""
     return Outcome.TAKEN if kept.outcome is Outcome.TAKEN else Outcome.UNKNOWN_SUBJECT
 
 
-def _note_of(unit: Unit, person: _Person, event: IssuerEvent, outcome: Outcome) -> Note:
+def _note_of(
+    unit: UnitOfWork, person: _Person, event: IssuerEvent, outcome: Outcome
+) -> AuditRecord:
     what = event.result or event.type
     result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
     if event.node is not None:
         return _note(unit, person, Action.ISSUER_EVENT, result, node=event.node.value)
     number = normal_card_number(event.card_number or "")
-    card = next(card for card in person.cards if card.has_number(number, unit.tools.vault))
+    card = next(card for card in person.cards if card.has_number(number, unit.dependencies.vault))
     return _note(unit, person, Action.ISSUER_EVENT, result, card=card.id)
 
 
-def _note(unit: Unit, person: _Person, action: Action, result: str, **details: str | int) -> Note:
+def _note(
+    unit: UnitOfWork, person: _Person, action: Action, result: str, **details: str | int
+) -> AuditRecord:
     text = json.dumps(details, ensure_ascii=False, sort_keys=True)
-    return Note(person.citizen.id, unit.now, action, result, ISSUER, 0, text)
+    return AuditRecord(person.citizen.id, unit.now, action, result, ISSUER, 0, text)

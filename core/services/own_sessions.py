@@ -7,7 +7,7 @@ from core.audit import Action
 from core.citizens import OpenSession, sessions
 from core.kernel.clock import Instant
 from core.kernel.refusals import NoSuchSession
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +15,15 @@ class EndSession:
     session_id: int
 
 
-async def own_sessions(errand: Errand, _: None) -> list[OpenSession]:
+async def own_sessions(preparation: Preparation, _: None) -> list[OpenSession]:
     """Newest first. Before the person is known, the one session that asks."""
-    caller = errand.session
+    caller = preparation.session
     if caller.citizen_id is None:
-        return await sessions.find_open_by_id(errand.db, caller.session_id, errand.now)
-    return await sessions.find_open(errand.db, caller.citizen_id, errand.now)
+        return await sessions.find_open_by_id(preparation.db, caller.session_id, preparation.now)
+    return await sessions.find_open(preparation.db, caller.citizen_id, preparation.now)
 
 
-async def end_session(unit: Unit, command: EndSession) -> Instant:
+async def end_session(unit: UnitOfWork, command: EndSession) -> Instant:
     caller = unit.session
     is_own = command.session_id == caller.session_id or (
         caller.citizen_id is not None

@@ -3,11 +3,11 @@
 from core.applications import Application
 from core.kernel.refusals import NoApplication
 from core.production import receipts
-from core.unit_of_work import Errand
+from core.unit_of_work import Preparation
 
 
-async def receipt(errand: Errand, _: None) -> Application:
-    application = await receipts.newest_application(errand.db, errand.citizen_id)
+async def receipt(preparation: Preparation, _: None) -> Application:
+    application = await receipts.newest_application(preparation.db, preparation.citizen_id)
     if application is None:
         raise NoApplication
     return application

@@ -13,7 +13,7 @@ from core.kernel.refusals import ApplicationOpen, PhoneNotBound, Text
 from core.messaging import VerificationPurpose, notices, verification
 from core.production import Progress
 from core.reference import Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class ReissueCard:
     code: str = field(repr=False)
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
     card = holder.in_state(CardState.LOST) or holder.card
@@ -33,15 +33,15 @@ def must_be_possible(holder: Holder) -> None:
     card.must_be_confirmed()
 
 
-async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
-    vault, reference = unit.tools.vault, unit.tools.reference
+async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
+    vault, reference = unit.dependencies.vault, unit.dependencies.reference
     form = Form()
     form.choice("pickupMethod", command.pickup_method, reference.pickup_methods)
     form.choice("districtCode", command.district_code, reference.districts)
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
-    must_be_possible(holder)
+    check_eligibility(holder)
     card = holder.in_state(CardState.LOST)
     assert card is not None
     form.outlet(command.outlet_code, command.district_code, card.bank_code, reference)
@@ -56,7 +56,7 @@ async def reissue_card(unit: Unit, command: ReissueCard) -> Progress:
         citizen_id=holder.citizen.id,
         kind=ApplicationKind.REISSUE,
         old_card_id=card.id,
-        form=json.dumps({"feeFen": unit.tools.settings.reissue_fee_fen}),
+        form=json.dumps({"feeFen": unit.dependencies.settings.reissue_fee_fen}),
     )
     order = await place_order.place(
         unit, holder.citizen, application, bank_code=card.bank_code, outlet_code=command.outlet_code

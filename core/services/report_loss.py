@@ -10,7 +10,7 @@ from core.cards import Card, CardState, Holder, cards, holders
 from core.citizens import Notice
 from core.messaging import VerificationPurpose, notices, verification
 from core.reference import Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +19,18 @@ class ReportLoss:
     code: str = field(repr=False)
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     _card(holder).report_loss(0)
 
 
-async def report_loss(unit: Unit, command: ReportLoss) -> Holder:
+async def report_loss(unit: UnitOfWork, command: ReportLoss) -> Holder:
     form = Form()
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     form.finish()
-    holder = await holders.lock(unit.db, unit.tools.vault, unit.now, unit.citizen_id)
+    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, unit.citizen_id)
     card = _card(holder).report_loss(unit.now)
-    holder.citizen.must_have_phone(phone, unit.tools.vault)
+    holder.citizen.must_have_phone(phone, unit.dependencies.vault)
     await verification.check(unit, phone, VerificationPurpose.REPORT_LOSS, code)
     await cards.save_state(unit.db, card)
     await audit.record(unit, holder.citizen.id, Action.REPORT_LOSS, card=card.id)

@@ -16,7 +16,7 @@ from core.kernel.refusals import (
     UploadOutOfStep,
 )
 from core.storage import ObjectsUnavailable, ResumableUpload, resumable_uploads
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 _UPLOADS = (Limit(30, HOUR),)
 _BUSY_SECONDS = 10
@@ -42,13 +42,13 @@ class ReadUpload:
     upload_id: int
 
 
-async def request_upload(unit: Unit, command: RequestUpload) -> ResumableUpload:
-    citizen_id, most = unit.citizen_id, unit.tools.settings.max_upload_bytes
+async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableUpload:
+    citizen_id, most = unit.citizen_id, unit.dependencies.settings.max_upload_bytes
     if command.size < 1:
         raise FileEmpty(field="size")
     if command.size > most:
         raise FileTooLarge(field="size", most=most // 1_048_576)
-    keys = unit.tools.vault.indexes(str(citizen_id), "upload")
+    keys = unit.dependencies.vault.indexes(str(citizen_id), "upload")
     free_at = await quotas.take(unit.db, keys, _UPLOADS, unit.now)
     if free_at:
         wait = seconds_until(free_at, unit.now)
@@ -60,14 +60,16 @@ async def request_upload(unit: Unit, command: RequestUpload) -> ResumableUpload:
     return upload
 
 
-async def keep_part(errand: Errand, command: ReceivePart) -> str:
+async def keep_part(preparation: Preparation, command: ReceivePart) -> str:
     try:
-        return await errand.tools.objects.put(command.data, command.upload.citizen_id, errand.now)
+        return await preparation.dependencies.objects.put(
+            command.data, command.upload.citizen_id, preparation.now
+        )
     except ObjectsUnavailable as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
 
 
-async def receive_part(unit: Unit, command: ReceivePart, part: str) -> ResumableUpload:
+async def receive_part(unit: UnitOfWork, command: ReceivePart, part: str) -> ResumableUpload:
     upload = command.upload
     received = await resumable_uploads.add_part(
         unit.db, upload.id, upload.received, len(command.data), part
@@ -77,7 +79,7 @@ async def receive_part(unit: Unit, command: ReceivePart, part: str) -> Resumable
     return received
 
 
-async def start_over(unit: Unit, upload: ResumableUpload) -> ResumableUpload:
+async def start_over(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUpload:
     """A client that knows nothing of offsets sends the whole file again."""
     await resumable_uploads.start_over(unit.db, upload.id)
     found = await resumable_uploads.find(unit.db, upload.id)
@@ -86,14 +88,14 @@ async def start_over(unit: Unit, upload: ResumableUpload) -> ResumableUpload:
     return found
 
 
-async def read_upload(errand: Errand, command: ReadUpload) -> bytes:
+async def read_upload(preparation: Preparation, command: ReadUpload) -> bytes:
     """The whole file; alike refused where there is no such upload and where it is another's."""
-    upload = await resumable_uploads.find(errand.db, command.upload_id)
-    if upload is None or upload.citizen_id != errand.citizen_id:
+    upload = await resumable_uploads.find(preparation.db, command.upload_id)
+    if upload is None or upload.citizen_id != preparation.citizen_id:
         raise NoSuchUpload(field="uploadId")
     if not upload.is_complete:
         raise UploadIncomplete(field="uploadId", received=upload.received, size=upload.size)
-    objects = errand.tools.objects
+    objects = preparation.dependencies.objects
     try:
         return b"".join([await objects.get(part, upload.citizen_id) for part in upload.parts])
     except ObjectsUnavailable as error:

@@ -11,9 +11,9 @@ from core.citizens import citizens
 from core.kernel.clock import china_date
 from core.kernel.refusals import Refusal, RefusalCode, TooLong
 from core.reference import LABELS, Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
-_MOST_CHARACTERS = 200
+_MAX_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class SavedDraft:
     problems: tuple[Refusal, ...]
 
 
-async def save_application_draft(unit: Unit, command: SaveApplicationDraft) -> SavedDraft:
+async def save_application_draft(unit: UnitOfWork, command: SaveApplicationDraft) -> SavedDraft:
     _must_be_short(command.fields)
-    db, vault, citizen_id = unit.db, unit.tools.vault, unit.citizen_id
+    db, vault, citizen_id = unit.db, unit.dependencies.vault, unit.citizen_id
     await citizens.lock(db, citizen_id)
     citizen = await citizens.find(db, vault, citizen_id)
     assert citizen is not None
@@ -50,9 +50,9 @@ async def save_application_draft(unit: Unit, command: SaveApplicationDraft) -> S
         form,
         FilledForm.of(merged),
         citizen,
-        unit.tools.reference,
+        unit.dependencies.reference,
         china_date(unit.now),
-        unit.tools.settings.adult_age,
+        unit.dependencies.settings.adult_age,
     )
     return SavedDraft(
         missing=tuple(
@@ -67,7 +67,7 @@ async def save_application_draft(unit: Unit, command: SaveApplicationDraft) -> S
 def _must_be_short(fields: Mapping[str, Any]) -> None:
     form = Form()
     for name, value in fields.items():
-        if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
+        if isinstance(value, str) and len(value) > _MAX_CHARACTERS:
             label = application_forms.schema_name(name)
-            form.refuse(TooLong(field=label, label=LABELS[label], most=_MOST_CHARACTERS))
+            form.refuse(TooLong(field=label, label=LABELS[label], most=_MAX_CHARACTERS))
     form.finish()

@@ -9,7 +9,7 @@ from core.kernel.callers import RealNameLevel
 from core.kernel.refusals import BindingNotNeeded, PhoneNotBound, PhoneUnchanged
 from core.messaging import SentCode, VerificationPurpose, verification
 from core.reference import Form
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 _TO_ANY_PHONE = {VerificationPurpose.BIND_CARD, VerificationPurpose.APPLY_CARD}
 
@@ -20,7 +20,7 @@ class SendVerificationCode:
     phone: str = field(repr=False)
 
 
-async def send_verification_code(unit: Unit, command: SendVerificationCode) -> SentCode:
+async def send_verification_code(unit: UnitOfWork, command: SendVerificationCode) -> SentCode:
     form = Form()
     phone = form.phone("phone", command.phone)
     form.finish()
@@ -36,7 +36,7 @@ async def send_verification_code(unit: Unit, command: SendVerificationCode) -> S
     return sent
 
 
-async def _must_be_permitted(unit: Unit, phone: str, purpose: VerificationPurpose) -> None:
+async def _must_be_permitted(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
     if purpose is VerificationPurpose.BIND_CARD:
         if unit.session.level is RealNameLevel.PLATFORM:
             raise BindingNotNeeded
@@ -45,9 +45,9 @@ async def _must_be_permitted(unit: Unit, phone: str, purpose: VerificationPurpos
     if purpose in _TO_ANY_PHONE:
         return
     await citizens.lock(unit.db, citizen_id)
-    citizen = await citizens.find(unit.db, unit.tools.vault, citizen_id)
+    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
     assert citizen is not None
-    is_bound = citizen.has_phone(phone, unit.tools.vault)
+    is_bound = citizen.has_phone(phone, unit.dependencies.vault)
     if purpose is VerificationPurpose.CHANGE_PHONE:
         if is_bound:
             raise PhoneUnchanged(field="phone")

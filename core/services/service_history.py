@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from core.audit import NEWEST, Entry, Place, history
 from core.kernel.refusals import InvalidFormat, Text
 from core.reference import LABELS
-from core.unit_of_work import Errand
+from core.unit_of_work import Preparation
 
-MOST = 100
+MAX_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class HistoryPage:
     has_more: bool
 
 
-async def service_history(errand: Errand, command: ServiceHistory) -> HistoryPage:
+async def service_history(preparation: Preparation, command: ServiceHistory) -> HistoryPage:
     """Before the person is known, the history of the session that asks."""
-    if not 0 < command.first <= MOST:
+    if not 0 < command.first <= MAX_PAGE:
         raise InvalidFormat(
             field="first",
             label=LABELS["first"],
-            rule=Text(f"1 至 {MOST} 的整数", f"a whole number from 1 to {MOST}"),
+            rule=Text(f"1 至 {MAX_PAGE} 的整数", f"a whole number from 1 to {MAX_PAGE}"),
         )
-    caller = errand.session
+    caller = preparation.session
     person = caller.citizen_id or caller.session_id
-    found = await history.before(errand.db, person, command.before, command.first + 1)
+    found = await history.before(preparation.db, person, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from core import audit
 from core.audit import Action
 from core.citizens import (
+    CodeExchange,
     NewSession,
-    SignInAnswer,
     bindings,
     citizens,
     code_exchanges,
@@ -19,7 +19,7 @@ from core.kernel.clock import HOUR, SECOND, china_date
 from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
 from core.messaging import notices
 from core.reference import is_id_number, normal_name
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstAnswerOf:
+class FirstExchange:
     """Asks what the platform answered to this code when it came with this state before."""
 
     channel: ChannelId
@@ -67,27 +67,27 @@ class FirstAnswer:
     lifetime_seconds: int
 
 
-async def first_answer(errand: Errand, asked: FirstAnswerOf) -> FirstAnswer | None:
-    vault = errand.tools.vault
-    pair = _pair_mark(vault, asked.state_nonce, asked.credential)
-    found = await code_exchanges.find(errand.db, pair, errand.now)
+async def first_answer(preparation: Preparation, asked: FirstExchange) -> FirstAnswer | None:
+    vault = preparation.dependencies.vault
+    pair = _pair_mac(vault, asked.state_nonce, asked.credential)
+    found = await code_exchanges.find(preparation.db, pair, preparation.now)
     if found is None:
         return None
     return FirstAnswer(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
 
 
-async def keep_virtual(unit: Unit, asked: FirstAnswerOf) -> None:
+async def keep_virtual(unit: UnitOfWork, asked: FirstExchange) -> None:
     """For the browser that shows its code again, perhaps to another worker."""
-    vault = unit.tools.vault
-    pair = _pair_mark(vault, asked.state_nonce, asked.credential)
-    answer = SignInAnswer(seal_account(vault, ""), 0)
+    vault = unit.dependencies.vault
+    pair = _pair_mac(vault, asked.state_nonce, asked.credential)
+    answer = CodeExchange(seal_account(vault, ""), 0)
     index = account_indexes(vault, asked.channel, "")[0]
     await code_exchanges.keep(unit.db, pair, index, answer, unit.now)
 
 
-async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
+async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
     await _redeem_state(unit, command)
-    vault = unit.tools.vault
+    vault = unit.dependencies.vault
     accounts = account_indexes(vault, command.channel, command.account)
     account = seal_account(vault, command.account)
     await _keep_answer(unit, command, accounts[0], account)
@@ -105,8 +105,10 @@ async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
         account=account,
         citizen_id=citizen_id,
         level=level,
-        lifetime=min(command.lifetime_seconds * SECOND, unit.tools.settings.session_hours * HOUR),
-        device_mark=sessions.device_mark(command.device_key),
+        lifetime=min(
+            command.lifetime_seconds * SECOND, unit.dependencies.settings.session_hours * HOUR
+        ),
+        device_mac=sessions.device_mac(command.device_key),
     )
     caller = Caller(command.channel, session.id, citizen_id, accounts[0], level, command.address)
     await audit.record(
@@ -115,29 +117,33 @@ async def sign_in(unit: Unit, command: SignIn) -> SignedIn:
     return SignedIn(session, caller)
 
 
-async def _redeem_state(unit: Unit, command: SignIn) -> None:
+async def _redeem_state(unit: UnitOfWork, command: SignIn) -> None:
     if command.state_nonce is None:
         return
-    vault, nonce = unit.tools.vault, command.state_nonce
+    vault, nonce = unit.dependencies.vault, command.state_nonce
     credential = vault.index(f"{command.channel}|{command.credential}", "credential").hex()
-    pair = _pair_mark(vault, nonce, command.credential)
+    pair = _pair_mac(vault, nonce, command.credential)
     if not await sign_in_states.redeem(unit.db, nonce, credential, pair, unit.now):
         raise SignInStateInvalid(field="state", app=command.app_name)
 
 
-async def _keep_answer(unit: Unit, command: SignIn, account_index: bytes, account: bytes) -> None:
+async def _keep_answer(
+    unit: UnitOfWork, command: SignIn, account_index: bytes, account: bytes
+) -> None:
     if command.state_nonce is None or not command.may_come_twice:
         return
-    pair = _pair_mark(unit.tools.vault, command.state_nonce, command.credential)
-    answer = SignInAnswer(account, command.lifetime_seconds)
+    pair = _pair_mac(unit.dependencies.vault, command.state_nonce, command.credential)
+    answer = CodeExchange(account, command.lifetime_seconds)
     await code_exchanges.keep(unit.db, pair, account_index, answer, unit.now)
 
 
-def _pair_mark(vault: Vault, state_nonce: str, credential: str) -> str:
+def _pair_mac(vault: Vault, state_nonce: str, credential: str) -> str:
     return vault.index(f"{state_nonce}|{credential}", "credential").hex()
 
 
-async def _recognise(unit: Unit, command: SignIn, accounts: list[bytes], account: bytes) -> int:
+async def _recognise(
+    unit: UnitOfWork, command: SignIn, accounts: list[bytes], account: bytes
+) -> int:
     """The citizen whom the platform names; registered at their first visit."""
     name = normal_name(command.name or "")
     number = (command.social_security_number or "").strip().upper()
@@ -150,8 +156,8 @@ async def _recognise(unit: Unit, command: SignIn, accounts: list[bytes], account
     return citizen_id
 
 
-async def _find_or_register(unit: Unit, name: str, number: str, phone: str | None) -> int:
-    db, vault = unit.db, unit.tools.vault
+async def _find_or_register(unit: UnitOfWork, name: str, number: str, phone: str | None) -> int:
+    db, vault = unit.db, unit.dependencies.vault
     free_phone = phone if phone and not await citizens.owner_of_phone(db, vault, phone) else None
     citizen = await citizens.find_by_number(db, vault, number)
     if citizen is None:
@@ -167,7 +173,7 @@ async def _find_or_register(unit: Unit, name: str, number: str, phone: str | Non
 
 
 async def _bind(
-    unit: Unit, channel: ChannelId, accounts: list[bytes], account: bytes, citizen_id: int
+    unit: UnitOfWork, channel: ChannelId, accounts: list[bytes], account: bytes, citizen_id: int
 ) -> None:
     ended = await bindings.bind(
         unit.db,
@@ -179,7 +185,7 @@ async def _bind(
     )
     for older in ended:
         indexes = account_indexes(
-            unit.tools.vault, channel, open_account(unit.tools.vault, older.account)
+            unit.dependencies.vault, channel, open_account(unit.dependencies.vault, older.account)
         )
         await sessions.end_all_of_account(unit.db, channel, indexes, unit.now)
     if any(older.citizen_id == citizen_id for older in ended):

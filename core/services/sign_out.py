@@ -4,10 +4,10 @@ from core import audit
 from core.audit import Action
 from core.citizens import sessions
 from core.kernel.clock import Instant
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 
 
-async def sign_out(unit: Unit, _: None) -> Instant:
+async def sign_out(unit: UnitOfWork, _: None) -> Instant:
     caller = unit.session
     await sessions.end(unit.db, caller.session_id, unit.now)
     await audit.record(unit, caller.citizen_id or caller.session_id, Action.SIGN_OUT)

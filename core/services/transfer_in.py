@@ -22,10 +22,10 @@ from core.kernel.refusals import (
     TransferCardNotActive,
     TransferCardNotFound,
 )
-from core.messaging import EffectKind, VerificationPurpose, outbox, verification
+from core.messaging import MessageKind, VerificationPurpose, outbox, verification
 from core.partners import PartnerFailed, RegistryCard
 from core.reference import INSURANCE_NAMES, Form, InsuranceType
-from core.unit_of_work import Errand, Unit
+from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +59,38 @@ class ReadyToTransfer:
     found: Transferable
 
 
-def must_be_possible(holder: Holder) -> None:
+def check_eligibility(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
     if holder.current is not None:
         raise CardAlreadyHere if holder.current.state is CardState.ACTIVE else CardHeld
 
 
-async def find_insurances(errand: Errand, command: AskInsurances) -> Transferable:
+async def find_insurances(preparation: Preparation, command: AskInsurances) -> Transferable:
     """查询险种: the five types with whether the person is enrolled in Chengdu."""
     form = Form()
-    number = _card_number(form, errand, command.card_number)
+    number = _card_number(form, preparation, command.card_number)
     form.finish()
-    return await _ask_registries(errand, number)
+    return await _ask_registries(preparation, number)
 
 
-async def find_transferable(errand: Errand, command: TransferIn) -> ReadyToTransfer:
+async def find_transferable(preparation: Preparation, command: TransferIn) -> ReadyToTransfer:
     form = Form()
-    number = _card_number(form, errand, command.card_number)
+    number = _card_number(form, preparation, command.card_number)
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     if not command.insurances:
         form.refuse(NoInsuranceChosen(field="insurances"))
     form.finish()
-    found = await _ask_registries(errand, number)
+    found = await _ask_registries(preparation, number)
     _must_be_enrolled(command.insurances, found.enrolled)
     return ReadyToTransfer(phone, code, found)
 
 
-async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -> Holder:
-    db, vault, found = unit.db, unit.tools.vault, ready.found
+async def transfer_in(unit: UnitOfWork, command: TransferIn, ready: ReadyToTransfer) -> Holder:
+    db, vault, found = unit.db, unit.dependencies.vault, ready.found
     holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
-    must_be_possible(holder)
+    check_eligibility(holder)
     holder.citizen.must_have_phone(ready.phone, vault)
     await verification.check(unit, ready.phone, VerificationPurpose.TRANSFER_IN, ready.code)
     card_id = await cards.issue(
@@ -108,8 +108,8 @@ async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -
     )
     await outbox.put(
         unit,
-        person=holder.citizen.id,
-        kind=EffectKind.REGION_MOVE,
+        subject_id=holder.citizen.id,
+        kind=MessageKind.REGION_MOVE,
         payload={
             "cardId": card_id,
             "socialSecurityNumber": holder.citizen.social_security_number.reveal(),
@@ -129,16 +129,20 @@ async def transfer_in(unit: Unit, command: TransferIn, ready: ReadyToTransfer) -
     return await holders.find(db, vault, unit.now, holder.citizen.id)
 
 
-def _card_number(form: Form, errand: Errand, value: str) -> str:
+def _card_number(form: Form, preparation: Preparation, value: str) -> str:
     return form.card_number(
-        "cardNumber", value, check_character=errand.tools.settings.card_check_character
+        "cardNumber", value, check_character=preparation.dependencies.settings.card_check_character
     )
 
 
-async def _ask_registries(errand: Errand, number: str) -> Transferable:
+async def _ask_registries(preparation: Preparation, number: str) -> Transferable:
     """Only the person's own cards are asked for: an unknown number and another's look alike."""
-    db, vault, partners = errand.db, errand.tools.vault, errand.tools.partners
-    holder = await holders.find(db, vault, errand.now, errand.citizen_id)
+    db, vault, partners = (
+        preparation.db,
+        preparation.dependencies.vault,
+        preparation.dependencies.partners,
+    )
+    holder = await holders.find(db, vault, preparation.now, preparation.citizen_id)
     if any(
         card.has_number(number, vault) and card.state is not CardState.CANCELLED
         for card in holder.cards

@@ -14,20 +14,19 @@ from core.audit import Action
 from core.citizens import citizens
 from core.imaging import (
     DocumentCheck,
-    PictureTrouble,
     Point,
     ProcessedDocument,
     ReadField,
     Side,
-    StudioBusy,
     process_document,
     read_document,
 )
+from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.clock import china_date
 from core.kernel.refusals import NotYours, Text
 from core.reference import Reference
 from core.storage import PictureKind, pictures
-from core.unit_of_work import Errand, KeptPicture, Unit, picture_intake
+from core.unit_of_work import KeptPicture, Preparation, UnitOfWork, picture_intake
 
 _ID_CARD = Text("身份证上的姓名和号码", "The ID card's name and number")
 
@@ -59,17 +58,19 @@ class DocumentPreview:
     read: tuple[ReadField, ...]
 
 
-async def review_id_document(errand: Errand, command: UploadIdDocument) -> ReviewedDocument:
-    found = await picture_intake.process(errand, command.data, process_document, command.side)
+async def review_id_document(
+    preparation: Preparation, command: UploadIdDocument
+) -> ReviewedDocument:
+    found = await picture_intake.process(preparation, command.data, process_document, command.side)
     if not found.accepted:
         return ReviewedDocument(found)
-    read = await _read(errand, found.data, command.side)
-    await _must_be_own(errand, read)
-    return ReviewedDocument(found, await picture_intake.store(errand, found.data), read)
+    read = await _read(preparation, found.data, command.side)
+    await _must_be_own(preparation, read)
+    return ReviewedDocument(found, await picture_intake.store(preparation, found.data), read)
 
 
 async def upload_id_document(
-    unit: Unit, command: UploadIdDocument, reviewed: ReviewedDocument
+    unit: UnitOfWork, command: UploadIdDocument, reviewed: ReviewedDocument
 ) -> DocumentPreview:
     found, kept, read = reviewed.found, reviewed.kept, reviewed.read
     picture_id = None
@@ -83,22 +84,22 @@ async def upload_id_document(
             object_name=kept.object_name,
             size=kept.size,
         )
-        vault = unit.tools.vault
+        vault = unit.dependencies.vault
         await prefills.keep(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
         await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
     return DocumentPreview(command.side, picture_id, found.checks, found.side, found.corners, read)
 
 
-async def _read(errand: Errand, card: bytes, side: Side) -> tuple[ReadField, ...]:
+async def _read(preparation: Preparation, card: bytes, side: Side) -> tuple[ReadField, ...]:
     """Nothing where the extra is missing, or its worker is busy or fails: it only saves typing."""
-    reader = errand.tools.reader
+    reader = preparation.dependencies.reading_pool
     if reader is None:
         return ()
-    with contextlib.suppress(PictureTrouble, StudioBusy):
-        found = await reader.run(read_document, card, side, china_date(errand.now))
+    with contextlib.suppress(ProcessingFailed, PoolBusy):
+        found = await reader.run(read_document, card, side, china_date(preparation.now))
         return tuple(
             entry
-            for entry in (_in_codes(entry, errand.tools.reference) for entry in found)
+            for entry in (_in_codes(entry, preparation.dependencies.reference) for entry in found)
             if entry is not None
         )
     return ()
@@ -120,12 +121,14 @@ def _in_codes(entry: ReadField, reference: Reference) -> ReadField | None:
     return None if code is None else ReadField(entry.name, code, entry.confidence)
 
 
-async def _must_be_own(errand: Errand, read: tuple[ReadField, ...]) -> None:
+async def _must_be_own(preparation: Preparation, read: tuple[ReadField, ...]) -> None:
     """Refused only where both name and a number that checks itself are somebody else's."""
     told = {entry.name: entry.value for entry in read}
     if "name" not in told or "id_number" not in told:
         return
-    citizen = await citizens.find(errand.db, errand.tools.vault, errand.citizen_id)
+    citizen = await citizens.find(
+        preparation.db, preparation.dependencies.vault, preparation.citizen_id
+    )
     assert citizen is not None
     if (
         told["id_number"] != citizen.social_security_number.reveal()

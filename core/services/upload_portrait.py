@@ -10,7 +10,7 @@ from core.audit import Action
 from core.imaging import Check, Geometry, ProcessedPortrait, process_portrait
 from core.kernel.clock import Instant
 from core.storage import PictureKind, pictures
-from core.unit_of_work import Errand, KeptPicture, Unit, picture_intake
+from core.unit_of_work import KeptPicture, Preparation, UnitOfWork, picture_intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,21 @@ class PortraitPreview:
     geometry: Geometry | None
 
 
-async def review_portrait(errand: Errand, command: UploadPortrait) -> Reviewed:
-    settings = errand.tools.settings
+async def review_portrait(preparation: Preparation, command: UploadPortrait) -> Reviewed:
+    settings = preparation.dependencies.settings
     processed = await picture_intake.process(
-        errand,
+        preparation,
         command.data,
         process_portrait,
         settings.portrait_min_kb * 1024,
         settings.portrait_max_kb * 1024,
     )
-    return Reviewed(await picture_intake.store(errand, processed.data), processed)
+    return Reviewed(await picture_intake.store(preparation, processed.data), processed)
 
 
-async def upload_portrait(unit: Unit, _: UploadPortrait, reviewed: Reviewed) -> PortraitPreview:
+async def upload_portrait(
+    unit: UnitOfWork, _: UploadPortrait, reviewed: Reviewed
+) -> PortraitPreview:
     kept, found = reviewed.kept, reviewed.found
     picture_id = await pictures.add(
         unit.db,

@@ -39,13 +39,13 @@ class Store(Protocol):
 
     def get(self, name: str) -> bytes: ...
 
-    def begins(self, name: str) -> bytes:
+    def read_prefix(self, name: str) -> bytes:
         """Its first bytes: enough to tell the key that sealed it."""
 
     def remove(self, name: str) -> None:
         """A name that is gone already is no error."""
 
-    def of_day(self, day: str, before: Instant) -> Iterator[str]: ...
+    def list_day(self, day: str, before: Instant) -> Iterator[str]: ...
 
 
 class Objects:
@@ -58,20 +58,20 @@ class Objects:
     async def put(self, data: bytes, owner: int, now: Instant) -> str:
         """Returns the object's name: its day, and 32 random digits."""
         name = f"{china_date(now):%Y%m%d}/{secrets.token_hex(16)}"
-        await _apart(lambda: self._store.put(name, self._vault.seal(data, _SEALED_AS, owner)))
+        await _in_thread(lambda: self._store.put(name, self._vault.seal(data, _SEALED_AS, owner)))
         return name
 
     async def get(self, name: str, owner: int) -> bytes:
-        return await _apart(
+        return await _in_thread(
             lambda: self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
         )
 
-    async def renew(self, name: str, owner: int) -> bool:
+    async def reencrypt(self, name: str, owner: int) -> bool:
         """Seals an object anew under the current key; False where it is so already, or gone."""
 
         def work() -> bool:
             try:
-                if self._vault.is_sealed_anew(self._store.begins(name)):
+                if self._vault.is_current_key(self._store.read_prefix(name)):
                     return False
                 data = self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
             except FileNotFoundError:
@@ -79,18 +79,18 @@ class Objects:
             self._store.put(name, self._vault.seal(data, _SEALED_AS, owner))
             return True
 
-        return await _apart(work)
+        return await _in_thread(work)
 
     async def remove(self, *names: str) -> None:
         def remove_all() -> None:
             for name in names:
                 self._store.remove(name)
 
-        await _apart(remove_all)
+        await _in_thread(remove_all)
 
-    async def of_day(self, day: date, before: Instant) -> list[str]:
+    async def list_day(self, day: date, before: Instant) -> list[str]:
         """Names of a day's objects that were written before the moment."""
-        return await _apart(lambda: list(self._store.of_day(f"{day:%Y%m%d}", before)))
+        return await _in_thread(lambda: list(self._store.list_day(f"{day:%Y%m%d}", before)))
 
     @cached_property
     def _store(self) -> Store:
@@ -117,14 +117,14 @@ class Folder:
     def get(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
 
-    def begins(self, name: str) -> bytes:
+    def read_prefix(self, name: str) -> bytes:
         with (self._folder / name).open("rb") as file:
             return file.read(_BEGINNING)
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
 
-    def of_day(self, day: str, before: Instant) -> Iterator[str]:
+    def list_day(self, day: str, before: Instant) -> Iterator[str]:
         folder = self._folder / day
         if not folder.is_dir():
             return
@@ -147,7 +147,7 @@ class Bucket:
         with _translated():
             return bytes(self._bucket.get(name).bytes())
 
-    def begins(self, name: str) -> bytes:
+    def read_prefix(self, name: str) -> bytes:
         with _translated():
             return bytes(self._bucket.get_range(name, start=0, length=_BEGINNING))
 
@@ -155,7 +155,7 @@ class Bucket:
         with _translated(), contextlib.suppress(FileNotFoundError):
             self._bucket.delete(name)
 
-    def of_day(self, day: str, before: Instant) -> Iterator[str]:
+    def list_day(self, day: str, before: Instant) -> Iterator[str]:
         with _translated():
             for page in self._bucket.list(f"{day}/"):
                 for found in page:
@@ -196,7 +196,7 @@ def _translated() -> Iterator[None]:
         raise ObjectsUnavailable(type(error).__name__) from error
 
 
-async def _apart(work: Callable[[], T]) -> T:
+async def _in_thread(work: Callable[[], T]) -> T:
     """In a thread; the S3 library's own coroutines can abort a process that is ending."""
     try:
         return await asyncio.to_thread(work)

@@ -3,17 +3,17 @@
 from core.unit_of_work import idempotency, picture_intake
 from core.unit_of_work.idempotency import IdempotencyKey, idempotency_keys_table
 from core.unit_of_work.picture_intake import KeptPicture
-from core.unit_of_work.unit import Errand, Signal, Tools, Unit, known
+from core.unit_of_work.unit import Dependencies, Preparation, Signal, UnitOfWork, require_citizen_id
 
 __all__ = [
-    "Errand",
+    "Dependencies",
     "IdempotencyKey",
     "KeptPicture",
+    "Preparation",
     "Signal",
-    "Tools",
-    "Unit",
+    "UnitOfWork",
     "idempotency",
     "idempotency_keys_table",
-    "known",
     "picture_intake",
+    "require_citizen_id",
 ]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from core.imaging import PictureTrouble, StudioBusy, Verdict
+from core.imaging import Verdict
+from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import (
     FileTooLarge,
     ImageTooLarge,
@@ -14,7 +15,7 @@ from core.kernel.refusals import (
     UnreadableImage,
 )
 from core.storage import ObjectsUnavailable
-from core.unit_of_work.unit import Errand
+from core.unit_of_work.unit import Preparation
 
 _BUSY_SECONDS = 10
 
@@ -43,26 +44,30 @@ class KeptPicture:
     size: int
 
 
-async def process(errand: Errand, data: bytes, work: Callable[..., P], *options: object) -> P:
+async def process(
+    preparation: Preparation, data: bytes, work: Callable[..., P], *options: object
+) -> P:
     """What a worker makes of the file; refuses one that it can make nothing of."""
-    _ = errand.citizen_id
-    most = errand.tools.settings.max_upload_bytes
+    _ = preparation.citizen_id
+    most = preparation.dependencies.settings.max_upload_bytes
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
     try:
-        processed = await errand.tools.studio.run(work, data, *options)
-    except PictureTrouble as error:
+        processed = await preparation.dependencies.pictures_pool.run(work, data, *options)
+    except ProcessingFailed as error:
         raise UnreadableImage(field="file") from error
-    except StudioBusy as error:
+    except PoolBusy as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     if processed.verdict is not Verdict.ACCEPTED:
         raise _refusal(processed)
     return processed
 
 
-async def store(errand: Errand, data: bytes) -> KeptPicture:
+async def store(preparation: Preparation, data: bytes) -> KeptPicture:
     try:
-        name = await errand.tools.objects.put(data, errand.citizen_id, errand.now)
+        name = await preparation.dependencies.objects.put(
+            data, preparation.citizen_id, preparation.now
+        )
     except ObjectsUnavailable as error:
         raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
     return KeptPicture(name, len(data))

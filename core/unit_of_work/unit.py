@@ -2,7 +2,7 @@
 
 A service runs inside one transaction and awaits nothing but `unit.db`. What must be
 fetched or computed first (a partner's answer, a password's hash) is done by its own
-preparatory function, which gets an `Errand` and runs before the transaction.
+preparatory function, which gets an `Preparation` and runs before the transaction.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from msgspec import Struct
 from core.citizens import Hasher
 from core.crypto import Seals, Vault
 from core.db import Reader, Transaction
-from core.imaging import Studio
+from core.isolation import IsolatedPool
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
 from core.kernel.refusals import NotBound
@@ -31,7 +31,7 @@ class Signal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Dependencies:
     """What is built once, where the application is put together."""
 
     settings: Settings
@@ -41,25 +41,25 @@ class Tools:
     partners: Partners
     hasher: Hasher
     objects: Objects
-    studio: Studio
-    printer: Studio
-    reader: Studio | None
+    pictures_pool: IsolatedPool
+    receipts_pool: IsolatedPool
+    reading_pool: IsolatedPool | None
 
     def close(self) -> None:
         """Ends the threads and processes that were started."""
         self.hasher.close()
-        for pool in (self.studio, self.printer, self.reader):
+        for pool in (self.pictures_pool, self.receipts_pool, self.reading_pool):
             if pool is not None:
                 pool.close()
 
 
-class Unit(Struct, frozen=True):
+class UnitOfWork(Struct, frozen=True):
     """`signals` are dispatched after the commit; `progress_of` names citizens whose production moved."""
 
     db: Transaction
     now: Instant
     caller: Caller | None
-    tools: Tools
+    dependencies: Dependencies
     signals: set[Signal] = msgspec.field(default_factory=set)
     progress_of: set[int] = msgspec.field(default_factory=set)
 
@@ -71,16 +71,16 @@ class Unit(Struct, frozen=True):
     @property
     def citizen_id(self) -> int:
         """The person behind the session; refuses until one is known."""
-        return known(self.caller)
+        return require_citizen_id(self.caller)
 
 
-class Errand(Struct, frozen=True):
+class Preparation(Struct, frozen=True):
     """As a unit, but outside any transaction: it may wait for the outside world."""
 
     db: Reader
     now: Instant
     caller: Caller | None
-    tools: Tools
+    dependencies: Dependencies
 
     @property
     def session(self) -> Caller:
@@ -89,10 +89,10 @@ class Errand(Struct, frozen=True):
 
     @property
     def citizen_id(self) -> int:
-        return known(self.caller)
+        return require_citizen_id(self.caller)
 
 
-def known(caller: Caller | None) -> int:
+def require_citizen_id(caller: Caller | None) -> int:
     assert caller is not None, "the resolver asked for no session"
     if caller.citizen_id is None:
         raise NotBound

@@ -12,20 +12,21 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from core.audit import AuditKeeper
+from core.audit import AccessLogWriter
 from core.citizens import Hasher
 from core.db import Database, connect
-from core.imaging import MEGABYTE, Bounds, Studio, can_read
+from core.imaging import can_read
+from core.isolation import MEGABYTE, Bounds, IsolatedPool
 from core.jobs import JOBS, Scheduler
 from core.kernel.clock import Instant
 from core.kernel.settings import Settings, SettingsError, variable
 from core.live import Live, build_relay
-from core.messaging import Worker
+from core.messaging import OutboxWorker
 from core.partners import build_partners
 from core.production import ProductionHistory
 from core.reference import Reference
 from core.storage import Objects
-from core.unit_of_work import Tools
+from core.unit_of_work import Dependencies
 from gateway.app.keys import keys_from
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.contract import Channel, build_messengers
@@ -38,7 +39,7 @@ from gateway.http.admission import (
     limit_tokens,
     read_manifest,
 )
-from gateway.http.edge import FrontDoor, Origins, headers_for_data
+from gateway.http.edge import EdgeMiddleware, Origins, headers_for_data
 from gateway.http.endpoints import (
     callback_routes,
     healthz,
@@ -50,10 +51,10 @@ from gateway.http.endpoints import (
     upload_endpoint,
 )
 from gateway.http.graphql import GraphQLView, SignInAgain, playground_routes
-from gateway.http.server import LANE_KEY, FastLane, leads_here
+from gateway.http.server import FAST_PATH_KEY, FastPath, leads_here
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
-from gateway.schema.masking import shown, told
+from gateway.schema.masking import sanitize_execution_error, sanitize_validation_error
 
 if TYPE_CHECKING:
     from gateway.http.admission import SharedBudgets
@@ -68,21 +69,21 @@ _READER = Bounds(workers=1, memory_bytes=1_200 * MEGABYTE, seconds=20, waiting=4
 class Gateway(Starlette):
     """What is plain takes the fast lane, past routing and middleware, once the gateway is up."""
 
-    fast_lane: FastLane | None = None
+    fast_path: FastPath | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.fast_lane is not None and leads_here(scope):
-            await self.fast_lane.by_asgi(scope, receive, send)
+        if self.fast_path is not None and leads_here(scope):
+            await self.fast_path.by_asgi(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
-    async def go_the_whole_way(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def by_asgi_path(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, send)
 
 
-def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
+def build_dependencies(settings: Settings, http: httpx.AsyncClient) -> Dependencies:
     vault, seals = keys_from(settings)
-    return Tools(
+    return Dependencies(
         settings=settings,
         vault=vault,
         seals=seals,
@@ -90,9 +91,9 @@ def build_tools(settings: Settings, http: httpx.AsyncClient) -> Tools:
         partners=build_partners(settings, http),
         hasher=Hasher(),
         objects=Objects(settings, vault),
-        studio=Studio(),
-        printer=Studio(_PRINTER),
-        reader=Studio(_READER) if can_read() else None,
+        pictures_pool=IsolatedPool(),
+        receipts_pool=IsolatedPool(_PRINTER),
+        reading_pool=IsolatedPool(_READER) if can_read() else None,
     )
 
 
@@ -104,14 +105,16 @@ def create_app(
     channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
     """The ASGI application. `transport` carries its calls to platforms and partners."""
-    prepared = PreparedDocuments(introspection=bool(settings.introspection), told=told)
+    prepared = PreparedDocuments(
+        introspection=bool(settings.introspection), sanitize=sanitize_validation_error
+    )
     schema = build_schema(
         limit_tokens, lambda: LimitDocuments(prepared), SignInAgain, channels=channels
     )
     gate = _gate(settings, schema, prepared, clock)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastLane]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastPath]]:
         async with contextlib.AsyncExitStack() as stack:
             application = await stack.enter_async_context(
                 assembled(settings, clock=clock, transport=transport, channels=channels)
@@ -119,15 +122,15 @@ def create_app(
             app.state.application = application
             view = GraphQLView(schema, application, gate)
             app.router.routes.extend(_routes(application, view))
-            gateway.fast_lane = FastLane(
+            gateway.fast_path = FastPath(
                 application,
                 gate,
                 Origins.of(settings),
                 schema.plans,
                 view,
-                gateway.go_the_whole_way,
+                gateway.by_asgi_path,
                 headers_for_data(settings),
-                shown,
+                sanitize_execution_error,
             )
             if settings.sandbox:
                 app.router.routes.append(await _sandbox(application, gate.budgets))
@@ -135,13 +138,13 @@ def create_app(
                 application.worker.start()
                 application.scheduler.start()
             application.live.start()
-            application.audit.start()
+            application.access_log.start()
             shared = _share_budgets(settings, gate.budgets, clock)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
-            yield {LANE_KEY: gateway.fast_lane}
+            yield {FAST_PATH_KEY: gateway.fast_path}
 
-    gateway = Gateway(lifespan=lifespan, middleware=[Middleware(FrontDoor, settings=settings)])
+    gateway = Gateway(lifespan=lifespan, middleware=[Middleware(EdgeMiddleware, settings=settings)])
     return gateway
 
 
@@ -211,8 +214,8 @@ async def _stop(application: Application) -> None:
     await application.scheduler.stop()
     await application.live.stop()
     await application.worker.stop()
-    await application.audit.stop()
-    application.tools.close()
+    await application.access_log.stop()
+    application.dependencies.close()
 
 
 def assemble(
@@ -223,21 +226,28 @@ def assemble(
     kinds: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
 ) -> Application:
-    tools = build_tools(settings, http)
+    dependencies = build_dependencies(settings, http)
     channels = build_channels(settings, http, kinds)
     live = Live(database, clock, build_relay(settings))
-    worker = Worker(
-        database, tools, build_messengers(settings, channels), clock, live.publish, poll_seconds
+    worker = OutboxWorker(
+        database,
+        dependencies,
+        build_messengers(settings, channels),
+        clock,
+        live.publish,
+        poll_seconds,
     )
     return Application(
         database=database,
-        tools=tools,
+        dependencies=dependencies,
         channels=channels,
         worker=worker,
-        scheduler=Scheduler(JOBS, database, tools, clock, worker.wake),
+        scheduler=Scheduler(JOBS, database, dependencies, clock, worker.wake),
         live=live,
         history=ProductionHistory(database, clock),
-        audit=AuditKeeper(database, tools.seals, clock, settings.audit_anchor_seconds),
+        access_log=AccessLogWriter(
+            database, dependencies.seals, clock, settings.audit_anchor_seconds
+        ),
         clock=clock,
         http=http,
     )
@@ -255,7 +265,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         Route("/healthz", healthz),
         Route("/readyz", readyz_endpoint(application)),
         Route("/metrics", metrics_endpoint(application)),
-        *(playground_routes() if application.tools.settings.introspection else ()),
+        *(playground_routes() if application.dependencies.settings.introspection else ()),
     ]
 
 
@@ -264,13 +274,16 @@ async def _sandbox(application: Application, budgets: Budgets) -> BaseRoute:
     from sandbox.app import sandbox_routes
     from sandbox.seed import reset, seed
 
-    await seed(application.database, application.tools, application.clock())
+    await seed(application.database, application.dependencies, application.clock())
 
     async def reset_gateway() -> None:
-        await reset(application.database, application.tools, application.clock())
+        await reset(application.database, application.dependencies, application.clock())
         budgets.clear()
 
     routes = sandbox_routes(
-        application.tools.settings, application.http, reset_gateway, application.worker.caught_up
+        application.dependencies.settings,
+        application.http,
+        reset_gateway,
+        application.worker.caught_up,
     )
     return Mount("/sandbox", routes=routes)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core import imports
 from core.db import connect
-from core.imports import BadLine, CsvFile, Importer, Journal, LineReader, Position, WrongFile
+from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
 from core.reference import Reference
@@ -74,7 +74,7 @@ def import_cards(
 
 async def _import(
     settings: Settings, path: Path, errors: Path | None, journal_path: Path, batch: int
-) -> Position:
+) -> ImportPosition:
     from gateway.app import keys_from
 
     keys = keys_from(settings)
@@ -150,7 +150,7 @@ def _bad_lines(errors: Path | None) -> Iterator[imports.BadLines]:
 
 
 @contextmanager
-def _bar(size: int) -> Iterator[Callable[[Position], None]]:
+def _bar(size: int) -> Iterator[Callable[[ImportPosition], None]]:
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}% · line {task.fields[line]:,}"),
@@ -161,7 +161,7 @@ def _bar(size: int) -> Iterator[Callable[[Position], None]]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=size, line=1, added=0, already=0, bad=0)
 
-        def show(position: Position) -> None:
+        def show(position: ImportPosition) -> None:
             progress.update(
                 task,
                 completed=position.offset,

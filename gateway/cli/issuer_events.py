@@ -13,7 +13,7 @@ from core.db import Transaction
 from core.issuer import IssuerEvent, Outcome, event_store
 from core.kernel.clock import Instant
 from core.kernel.settings import SettingsError
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 from gateway.cli.common import SANDBOX, china_time, with_application
 from gateway.resolvers.context import Application
 
@@ -135,11 +135,15 @@ def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = Fal
         now = application.clock()
 
         async def job(db: Transaction) -> Outcome | None:
-            vault = application.tools.vault
+            vault = application.dependencies.vault
             event = (await event_store.known(db, vault, [event_id])).get(event_id)
             if event is None or not await event_store.drop(db, event_id):
                 return None
-            return (await take_issuer_events(Unit(db, now, None, application.tools), [event]))[0]
+            return (
+                await take_issuer_events(
+                    UnitOfWork(db, now, None, application.dependencies), [event]
+                )
+            )[0]
 
         return await application.database.write(job)
 

@@ -24,10 +24,10 @@ def manifest_of(files: Sequence[Path]) -> str:
     """JSON of identifier and document, a document a file. Raises for one that may not run."""
     from gateway.http.admission import PreparedDocuments, sha256
     from gateway.schema import build_schema
-    from gateway.schema.masking import told
+    from gateway.schema.masking import sanitize_validation_error
 
     schema = build_schema()._schema  # noqa: SLF001
-    prepared = PreparedDocuments(told=told)
+    prepared = PreparedDocuments(sanitize=sanitize_validation_error)
     found: dict[str, str] = {}
     for file in files:
         try:

@@ -7,9 +7,9 @@ import typer
 from core.crypto import CannotOpen
 from core.db import Transaction
 from core.kernel.settings import SettingsError
-from core.messaging import OpenEffect, outcomes
-from core.messaging import outbox as effects
-from core.unit_of_work import Unit
+from core.messaging import OpenMessage, outcomes
+from core.messaging import outbox as messages
+from core.unit_of_work import UnitOfWork
 from gateway.cli.common import SANDBOX, china_time, with_application
 from gateway.resolvers.context import Application
 
@@ -19,75 +19,75 @@ _ID = typer.Argument(metavar="ID", help="As `outbox list` shows it.")
 
 
 @outbox.command("list")
-def list_effects(
+def list_messages(
     most: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
-    parked: Annotated[bool, typer.Option("--parked", help="Only what is parked.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.")] = False,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Shows what is not delivered, oldest first.
 
     waiting: due at the time shown. unknown: the partner may have taken it, and is asked.
-    parked: given up; `retry` takes it up again, `drop` ends it.
+    dead: given up; `retry` takes it up again, `drop` ends it.
     """
 
-    async def show(application: Application) -> list[OpenEffect]:
-        return await effects.open_effects(application.database, most)
+    async def show(application: Application) -> list[OpenMessage]:
+        return await messages.open_messages(application.database, most)
 
-    shown = [effect for effect in with_application(show, sandbox) if effect.parked_at or not parked]
+    shown = [message for message in with_application(show, sandbox) if message.dead_at or not dead]
     print(f"{'ID':<20}{'KIND':<17}{'STATE':<9}{'TRIES':>5}  {'SINCE':<20}{'DUE':<20}WHY")
-    for effect in shown:
+    for message in shown:
         print(
-            f"{effect.id:<20}{effect.kind:<17}{effect.state:<9}{effect.attempts:>5}"
-            f"  {china_time(effect.created_at):<20}{china_time(effect.due_at):<20}{effect.failure or ''}"
+            f"{message.id:<20}{message.kind:<17}{message.state:<9}{message.attempts:>5}"
+            f"  {china_time(message.created_at):<20}{china_time(message.due_at):<20}{message.failure or ''}"
         )
     print(f"{len(shown)} shown.")
 
 
 @outbox.command()
 def retry(
-    effect_id: Annotated[int | None, _ID] = None,
-    every: Annotated[bool, typer.Option("--all", help="All that are parked.")] = False,
+    message_id: Annotated[int | None, _ID] = None,
+    every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Takes parked effects up again. Where the outcome is unknown the partner is asked first."""
-    if (effect_id is None) is not every:
+    """Delivers dead letters again. Where the outcome is unknown the partner is asked first."""
+    if (message_id is None) is not every:
         raise SettingsError("Name one ID, or --all.")
 
-    async def take_up(application: Application) -> int:
+    async def deliver_again(application: Application) -> int:
         database, now = application.database, application.clock()
-        found = await effects.open_effects(database, 1_000_000)
-        ids = [e.id for e in found if e.parked_at and effect_id in (None, e.id)]
+        found = await messages.open_messages(database, 1_000_000)
+        ids = [e.id for e in found if e.dead_at and message_id in (None, e.id)]
 
         async def job(db: Transaction) -> int:
-            return sum([await effects.retry(db, one, now) for one in ids])
+            return sum([await messages.retry(db, one, now) for one in ids])
 
         return await database.write(job)
 
-    count = with_application(take_up, sandbox)
+    count = with_application(deliver_again, sandbox)
     print(f"{count} taken up again.")
-    if effect_id is not None and not count:
+    if message_id is not None and not count:
         raise SystemExit(1)
 
 
 @outbox.command()
 def drop(
-    effect_id: Annotated[int, _ID],
+    message_id: Annotated[int, _ID],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Ends a parked effect for good.
+    """Drops a dead letter for good.
 
     An order or a move that is dropped is undone here and the citizen is told, as when the
     partner refuses it: drop one only if the partner has not taken it.
     """
 
     async def end(application: Application) -> bool:
-        tools, now = application.tools, application.clock()
+        dependencies, now = application.dependencies, application.clock()
 
         async def job(db: Transaction) -> bool:
-            effect = await effects.parked(db, tools.vault, effect_id)
-            if effect is None:
+            message = await messages.dead_letter_of(db, dependencies.vault, message_id)
+            if message is None:
                 return False
-            await outcomes.refused(Unit(db, now, None, tools), effect, "DROPPED")
+            await outcomes.compensate(UnitOfWork(db, now, None, dependencies), message, "DROPPED")
             return True
 
         return await application.database.write(job)
@@ -97,6 +97,6 @@ def drop(
     except CannotOpen:
         raise SettingsError("Its key is gone: what it was about cannot be read.") from None
     if not dropped:
-        print(f"No parked effect has the number {effect_id}.")
+        print(f"No dead letter has the number {message_id}.")
         raise SystemExit(1)
     print("Dropped.")

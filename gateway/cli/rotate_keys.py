@@ -41,7 +41,7 @@ async def _rotate(settings: Settings) -> bool:
     keys = keys_from(settings)
     objects = Objects(settings, keys.vault)
     database = await connect(settings.database_url)
-    state = rotation.Progress()
+    state = rotation.RotationProgress()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,11 +54,13 @@ async def _rotate(settings: Settings) -> bool:
             total = await rotation.count_stale(database, keys)
             task = bar.add_task("rows and pictures", total=total)
             async for state in rotation.rotate(database, keys, objects, system_clock()):
-                bar.update(task, completed=state.renewed, total=max(total, state.renewed))
+                bar.update(task, completed=state.reencrypted, total=max(total, state.reencrypted))
         left = await rotation.count_stale(database, keys)
     finally:
         await database.close()
     for name in sorted(state.failed):
         print(f"{name}: cannot be made anew", file=sys.stderr)
-    print(f"{state.renewed:,} rows and pictures made anew, {left:,} rows left under older keys.")
+    print(
+        f"{state.reencrypted:,} rows and pictures made anew, {left:,} rows left under older keys."
+    )
     return not left and not state.failed

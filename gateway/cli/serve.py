@@ -127,13 +127,18 @@ def _run_server(found: Settings) -> None:
     import uvicorn
 
     from gateway.app import configure_logs
-    from gateway.http.server import LaneProtocol, Patience, PatientSockets, room_for_connections
+    from gateway.http.server import (
+        FastPathProtocol,
+        ReadTimeouts,
+        TimedWebSockets,
+        room_for_connections,
+    )
 
     configure_logs(found.log_level)
-    patience = Patience(
+    timeouts = ReadTimeouts(
         seconds=found.read_seconds,
-        least_rate=found.least_upload_rate,
-        most_connections=room_for_connections(found.most_connections),
+        min_rate=found.min_upload_rate,
+        max_connections=room_for_connections(found.max_connections),
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
     if found.workers == 1:
@@ -144,8 +149,8 @@ def _run_server(found: Settings) -> None:
         workers=found.workers,
         host=found.host,
         port=found.port,
-        http=cast("type[asyncio.Protocol]", partial(LaneProtocol, patience=patience)),
-        ws=PatientSockets,
+        http=cast("type[asyncio.Protocol]", partial(FastPathProtocol, timeouts=timeouts)),
+        ws=TimedWebSockets,
         log_config=None,
         access_log=False,
         server_header=False,

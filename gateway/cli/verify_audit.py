@@ -11,7 +11,7 @@ from gateway.cli.common import SANDBOX, must_be_migrated, read_settings
 
 def verify_audit(
     anchor: Annotated[
-        str, typer.Option(metavar="NUMBER:MARK", help="An anchor that was kept elsewhere.")
+        str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was kept elsewhere.")
     ] = "",
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:

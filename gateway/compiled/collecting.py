@@ -109,7 +109,7 @@ def _value(directive: DirectiveNode) -> object:
     )
 
 
-def survey(
+def collect_conditions(
     operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> tuple[str, ...]:
     """The variables that @skip and @include ask for. Raises NotCovered."""

@@ -14,18 +14,18 @@ from graphql import (
     is_object_type,
 )
 
+from gateway.compiled.completers import CompleteFn, Completer
 from gateway.compiled.fields import Field
 from gateway.compiled.leaves import complete_leaf, direct_leaf, exact_class, member_names
 from gateway.compiled.lists import complete_list
 from gateway.compiled.objects import SelectionOf, complete_abstract, complete_object
-from gateway.compiled.runs import Run, Where
-from gateway.compiled.slots import Part, Slot
+from gateway.compiled.runs import Path, Run
 
 
-def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) -> Slot:
+def completer_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) -> Completer:
     if is_non_null_type(type_):
-        inner = slot_for(field, type_.of_type, selection_of)
-        return Slot(
+        inner = completer_for(field, type_.of_type, selection_of)
+        return Completer(
             inner.nodes,
             never_null(field, inner.complete),
             non_null=True,
@@ -34,8 +34,8 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
             names=inner.names,
         )
     if is_list_type(type_):
-        complete = complete_list(field, slot_for(field, type_.of_type, selection_of))
-        return Slot(
+        complete = complete_list(field, completer_for(field, type_.of_type, selection_of))
+        return Completer(
             field.nodes,
             complete,
             non_null=False,
@@ -44,7 +44,7 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
         )
     if is_leaf_type(type_):
         complete = complete_leaf(type_)
-        return Slot(
+        return Completer(
             field.nodes,
             complete,
             non_null=False,
@@ -52,18 +52,18 @@ def slot_for(field: Field, type_: GraphQLOutputType, selection_of: SelectionOf) 
             direct=direct_leaf(type_, complete),
             names=member_names(type_),
         )
-    direct: dict[type, Part] = {}
+    direct: dict[type, CompleteFn] = {}
     if is_abstract_type(type_):
         complete = complete_abstract(field, type_, selection_of, direct)
     else:
         assert is_object_type(type_)
         complete = complete_object(field, type_, selection_of, direct)
-    return Slot(field.nodes, complete, non_null=False, direct=direct, names={})
+    return Completer(field.nodes, complete, non_null=False, direct=direct, names={})
 
 
-def never_null(field: Field, complete: Part) -> Part:
-    def complete_non_null(run: Run, value: Any, where: Where) -> Any:
-        done = complete(run, value, where)
+def never_null(field: Field, complete: CompleteFn) -> CompleteFn:
+    def complete_non_null(run: Run, value: Any, path: Path) -> Any:
+        done = complete(run, value, path)
         if done is None:
             raise TypeError(
                 "Cannot return null for non-nullable field"

@@ -11,11 +11,11 @@ from graphql import (
     GraphQLSchema,
 )
 
-from gateway.compiled.runs import Run, Where
+from gateway.compiled.runs import Path, Run
 
 Arguments: TypeAlias = dict[str, Any]
 Plain: TypeAlias = Callable[[Any], Any]
-Call: TypeAlias = Callable[[Run, Any, Where, Arguments], Any]
+Call: TypeAlias = Callable[[Run, Any, Path, Arguments], Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +28,8 @@ class Field:
     parent_type: GraphQLObjectType
     schema: GraphQLSchema
 
-    def info(self, run: Run, where: Where) -> Any:
-        return run.info(self.definition, self.nodes, self.parent_type, where)
+    def info(self, run: Run, path: Path) -> Any:
+        return run.info(self.definition, self.nodes, self.parent_type, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ def resolver_of_default(field: Field) -> Resolver:
     """graphql-core's default: the value of that name, called if it can be."""
     name = field.nodes[0].name.value
 
-    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+    def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
         value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
-        return value(field.info(run, where), **arguments) if callable(value) else value
+        return value(field.info(run, path), **arguments) if callable(value) else value
 
     return Resolver(call)
 
@@ -58,7 +58,7 @@ def resolver_as_given(field: Field) -> Resolver:
     resolve = field.definition.resolve
     assert resolve is not None
 
-    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
-        return resolve(source, field.info(run, where), **arguments)
+    def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
+        return resolve(source, field.info(run, path), **arguments)
 
     return Resolver(call)

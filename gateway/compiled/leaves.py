@@ -18,8 +18,8 @@ from graphql.pyutils import inspect
 from graphql.type import GRAPHQL_MAX_INT, GRAPHQL_MIN_INT
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
-from gateway.compiled.runs import Run, Where, is_awaitable
-from gateway.compiled.slots import Part
+from gateway.compiled.completers import CompleteFn
+from gateway.compiled.runs import Path, Run, is_awaitable
 
 _AS_THEY_ARE: dict[GraphQLLeafType, type] = {
     GraphQLString: str,
@@ -45,10 +45,10 @@ def exact_class(type_: GraphQLLeafType) -> type | None:
     return _AS_THEY_ARE.get(type_)
 
 
-def complete_leaf(type_: GraphQLLeafType) -> Part:
+def complete_leaf(type_: GraphQLLeafType) -> CompleteFn:
     coerce = type_.coerce_output_value
 
-    def complete(run: Run, value: Any, where: Where) -> Any:
+    def complete(run: Run, value: Any, path: Path) -> Any:
         if value is None or value is Undefined:
             return None
         if isinstance(value, Exception):
@@ -66,7 +66,7 @@ def complete_leaf(type_: GraphQLLeafType) -> Part:
     return complete
 
 
-def direct_leaf(type_: GraphQLLeafType, complete: Part) -> dict[type, Part]:
+def direct_leaf(type_: GraphQLLeafType, complete: CompleteFn) -> dict[type, CompleteFn]:
     """Ways that need not ask whether the value is awaitable."""
     direct = dict.fromkeys(_PLAIN, complete)
     if type_ is GraphQLInt:
@@ -74,11 +74,11 @@ def direct_leaf(type_: GraphQLLeafType, complete: Part) -> dict[type, Part]:
     return direct
 
 
-def _small_int(complete: Part) -> Part:
-    def direct(run: Run, value: Any, where: Where) -> Any:
+def _small_int(complete: CompleteFn) -> CompleteFn:
+    def direct(run: Run, value: Any, path: Path) -> Any:
         if GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT:
             return value
-        return complete(run, value, where)
+        return complete(run, value, path)
 
     return direct
 

@@ -8,31 +8,36 @@ from graphql import GraphQLError, Undefined, located_error
 from graphql.pyutils import is_iterable
 from strawberry.utils.await_maybe import await_maybe
 
+from gateway.compiled.completers import CompleteFn, Completer
 from gateway.compiled.fields import Field
 from gateway.compiled.gathering import awaitables, gathered
-from gateway.compiled.runs import Run, Where, is_awaitable, keys
-from gateway.compiled.slots import Part, Slot
+from gateway.compiled.runs import Path, Run, is_awaitable, keys
 
 
-def complete_list(field: Field, slot: Slot) -> Part:
-    def complete(run: Run, value: Any, where: Where) -> Any:
+def complete_list(field: Field, completer: Completer) -> CompleteFn:
+    def complete(run: Run, value: Any, path: Path) -> Any:
         if value.__class__ is list or value.__class__ is tuple:
-            return items_of(run, iter(value), where)
+            return items_of(run, iter(value), path)
         if value is None or value is Undefined:
             return None
         if isinstance(value, Exception):
             raise value
         if hasattr(value, "__aiter__"):
-            return run.later(_async_items(run, value.__aiter__(), where, field, slot))
+            return run.later(_async_items(run, value.__aiter__(), path, field, completer))
         if not is_iterable(value):
             raise GraphQLError(
                 "Expected Iterable, but did not find one for field"
                 f" '{field.parent_type}.{field.nodes[0].name.value}'."
             )
-        return items_of(run, iter(value), where)
+        return items_of(run, iter(value), path)
 
-    def items_of(run: Run, iterator: Iterator[Any], where: Where) -> Any:
-        exact, absent, finish, direct = slot.exact, slot.absent, slot.finish, slot.direct
+    def items_of(run: Run, iterator: Iterator[Any], path: Path) -> Any:
+        exact, absent, finish, direct = (
+            completer.exact,
+            completer.absent,
+            completer.finish,
+            completer.direct,
+        )
         items: list[Any] = []
         waiting = run.waiting
         try:
@@ -40,7 +45,7 @@ def complete_list(field: Field, slot: Slot) -> Part:
                 if item.__class__ is exact or item is absent:
                     items.append(item)
                     continue
-                there = (where, len(items), None)
+                there = (path, len(items), None)
                 try:
                     part = direct.get(item.__class__)
                     if part is None:
@@ -49,10 +54,10 @@ def complete_list(field: Field, slot: Slot) -> Part:
                     before = run.waiting
                     done = part(run, item, there)
                     if run.waiting != before:
-                        done = slot.caught(run, done, there)
+                        done = completer.caught(run, done, there)
                     items.append(done)
                 except Exception as error:
-                    slot.fail(run, error, there)
+                    completer.fail(run, error, there)
                     items.append(None)
         except Exception:
             abandoned = awaitables(items)
@@ -66,7 +71,7 @@ def complete_list(field: Field, slot: Slot) -> Part:
 
 
 async def _async_items(
-    run: Run, iterator: AsyncIterator[Any], where: Where, field: Field, slot: Slot
+    run: Run, iterator: AsyncIterator[Any], path: Path, field: Field, completer: Completer
 ) -> list[Any]:
     items: list[Any] = []
     close = getattr(iterator, "aclose", None)
@@ -77,12 +82,12 @@ async def _async_items(
             except StopAsyncIteration:
                 break
             except Exception as error:
-                raise located_error(error, field.nodes, keys(where)) from error
-            there = (where, len(items), None)
+                raise located_error(error, field.nodes, keys(path)) from error
+            there = (path, len(items), None)
             try:
-                items.append(slot.finish(run, item, there))
+                items.append(completer.finish(run, item, there))
             except Exception as error:
-                slot.fail(run, error, there)
+                completer.fail(run, error, there)
                 items.append(None)
     except Exception:
         if close is not None:

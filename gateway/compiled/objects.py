@@ -14,21 +14,24 @@ from graphql import (
 )
 from graphql.pyutils import inspect
 
+from gateway.compiled.completers import CompleteFn
 from gateway.compiled.fields import Field
-from gateway.compiled.runs import Run, Where, field_place, is_awaitable
-from gateway.compiled.slots import Part
+from gateway.compiled.runs import Path, Run, field_place, is_awaitable
 from gateway.compiled.strawberry_types import decides_by_class, recast
 
-SelectionOf: TypeAlias = Callable[[GraphQLObjectType, Field], Part]
+SelectionOf: TypeAlias = Callable[[GraphQLObjectType, Field], CompleteFn]
 """Makes the selection of a field on one of its object types."""
 
 
 def complete_object(
-    field: Field, type_: GraphQLObjectType, selection_of: SelectionOf, direct: dict[type, Part]
-) -> Part:
+    field: Field,
+    type_: GraphQLObjectType,
+    selection_of: SelectionOf,
+    direct: dict[type, CompleteFn],
+) -> CompleteFn:
     as_object, selection = _as_object(field, type_, selection_of)
 
-    def complete(run: Run, value: Any, where: Where) -> Any:
+    def complete(run: Run, value: Any, path: Path) -> Any:
         if value is None or value is Undefined:
             return None
         if isinstance(value, Exception):
@@ -36,74 +39,77 @@ def complete_object(
         if decides_by_class(type_, type_, value):
             checked = type_.is_type_of is not None
             direct[value.__class__] = recast(selection(), complete) if checked else selection()
-        return as_object(run, value, where)
+        return as_object(run, value, path)
 
     return complete
 
 
 def _as_object(
     field: Field, type_: GraphQLObjectType, selection_of: SelectionOf
-) -> tuple[Part, Callable[[], Part]]:
+) -> tuple[CompleteFn, Callable[[], CompleteFn]]:
     """Checks that the value is of the type, and selects its fields. The selection is made when
     the first value of the type comes."""
 
     @cache
-    def selection() -> Part:
+    def selection() -> CompleteFn:
         return selection_of(type_, field)
 
-    def select(run: Run, value: Any, where: Where) -> Any:
-        return selection()(run, value, where)
+    def select(run: Run, value: Any, path: Path) -> Any:
+        return selection()(run, value, path)
 
     is_type_of = type_.is_type_of
     if is_type_of is None:
         return select, selection
 
-    def check(run: Run, value: Any, where: Where) -> Any:
-        verdict = is_type_of(value, field.info(run, field_place(where)))
+    def check(run: Run, value: Any, path: Path) -> Any:
+        verdict = is_type_of(value, field.info(run, field_place(path)))
         if is_awaitable(verdict):
-            return run.later(check_awaited(run, value, where, verdict))
-        return checked(run, value, where, verdict)
+            return run.later(check_awaited(run, value, path, verdict))
+        return checked(run, value, path, verdict)
 
-    async def check_awaited(run: Run, value: Any, where: Where, verdict: Any) -> Any:
-        part = checked(run, value, where, await verdict)
+    async def check_awaited(run: Run, value: Any, path: Path, verdict: Any) -> Any:
+        part = checked(run, value, path, await verdict)
         return await part if is_awaitable(part) else part
 
-    def checked(run: Run, value: Any, where: Where, verdict: object) -> Any:
+    def checked(run: Run, value: Any, path: Path, verdict: object) -> Any:
         if not verdict:
             raise GraphQLError(
                 f"Expected value of type '{type_}' but got: {inspect(value)}.", field.nodes
             )
-        return select(run, value, where)
+        return select(run, value, path)
 
     return check, selection
 
 
 def complete_abstract(
-    field: Field, type_: GraphQLAbstractType, selection_of: SelectionOf, direct: dict[type, Part]
-) -> Part:
+    field: Field,
+    type_: GraphQLAbstractType,
+    selection_of: SelectionOf,
+    direct: dict[type, CompleteFn],
+) -> CompleteFn:
     resolve_type = type_.resolve_type or default_type_resolver
 
     @cache
-    def part_for(object_type: GraphQLObjectType) -> tuple[Part, Callable[[], Part]]:
+    def part_for(object_type: GraphQLObjectType) -> tuple[CompleteFn, Callable[[], CompleteFn]]:
         return _as_object(field, object_type, selection_of)
 
-    def complete(run: Run, value: Any, where: Where) -> Any:
+    def complete(run: Run, value: Any, path: Path) -> Any:
         if value is None or value is Undefined:
             return None
         if isinstance(value, Exception):
             raise value
-        name = resolve_type(value, field.info(run, field_place(where)), type_)
+        name = resolve_type(value, field.info(run, field_place(path)), type_)
         if is_awaitable(name):
-            return run.later(complete_awaited(run, value, where, name))
+            return run.later(complete_awaited(run, value, path, name))
         object_type = _valid_type(field, type_, value, name)
         as_object, selection = part_for(object_type)
         if decides_by_class(type_, object_type, value):
             direct[value.__class__] = recast(selection(), complete)
-        return as_object(run, value, where)
+        return as_object(run, value, path)
 
-    async def complete_awaited(run: Run, value: Any, where: Where, name: Any) -> Any:
+    async def complete_awaited(run: Run, value: Any, path: Path, name: Any) -> Any:
         as_object, _ = part_for(_valid_type(field, type_, value, await name))
-        part = as_object(run, value, where)
+        part = as_object(run, value, path)
         return await part if is_awaitable(part) else part
 
     return complete

@@ -20,14 +20,14 @@ from graphql.execution.collect_fields import FragmentDetails
 from graphql.type import assert_valid_schema
 
 from gateway.compiled.arguments import Variables
-from gateway.compiled.collecting import NotCovered, Scope, collect, survey
+from gateway.compiled.collecting import NotCovered, Scope, collect, collect_conditions
+from gateway.compiled.completers import CompleteFn
 from gateway.compiled.fields import Field
 from gateway.compiled.parts import step_for
 from gateway.compiled.runs import Run, is_awaitable
 from gateway.compiled.selecting import Step, make_selection, make_serial_selection
-from gateway.compiled.slots import Part
 
-MOST_VARIANTS = 16
+MAX_VARIANTS = 16
 
 
 def make_plan(
@@ -74,10 +74,10 @@ class Plan:
             name: FragmentDetails(node) for name, node in self.fragments.items()
         }
         self._document = document
-        self._conditions = survey(operation, self.fragments)
+        self._conditions = collect_conditions(operation, self.fragments)
         self._root_type = _root_type(schema, operation)
         self._variables = Variables(schema, operation.variable_definitions or ())
-        self._variants: dict[tuple[bool, ...], Part] = {}
+        self._variants: dict[tuple[bool, ...], CompleteFn] = {}
 
     def execute(
         self,
@@ -106,16 +106,16 @@ class Plan:
             return _awaited(run, data)
         return ExecutionResult(data, run.errors or None)
 
-    def _variant(self, conditions: tuple[Any, ...]) -> Part | None:
+    def _variant(self, conditions: tuple[Any, ...]) -> CompleteFn | None:
         """None where a condition has no value: graphql-core says so."""
         if not all(isinstance(value, bool) for value in conditions):
             return None
-        if len(self._variants) == MOST_VARIANTS:
+        if len(self._variants) == MAX_VARIANTS:
             self._variants.clear()
         made = self._variants[conditions] = self._root(conditions)
         return made
 
-    def _root(self, conditions: tuple[bool, ...]) -> Part:
+    def _root(self, conditions: tuple[bool, ...]) -> CompleteFn:
         values = dict(zip(self._conditions, conditions, strict=True))
         scope = Scope(self.schema, self.fragments, values)
         is_mutation = self.operation.operation is OperationType.MUTATION
@@ -148,7 +148,7 @@ def _root_type(schema: GraphQLSchema, operation: OperationDefinitionNode) -> Gra
 def _steps(
     scope: Scope, type_: GraphQLObjectType, selection_sets: list[SelectionSetNode]
 ) -> list[Step]:
-    def selection_of(object_type: GraphQLObjectType, field: Field) -> Part:
+    def selection_of(object_type: GraphQLObjectType, field: Field) -> CompleteFn:
         inner = [node.selection_set for node in field.nodes if node.selection_set]
         return make_selection(_steps(scope, object_type, inner))
 

@@ -20,10 +20,10 @@ from graphql.execution import (
     default_type_resolver,
 )
 from graphql.execution.collect_fields import FragmentDetails
-from graphql.pyutils import Path
+from graphql.pyutils import Path as CorePath
 from strawberry.execution import optimized_is_awaitable
 
-Where: TypeAlias = tuple[Any, str | int, str | None]
+Path: TypeAlias = tuple[Any, str | int, str | None]
 """A place in the answer: the place above it, its key or index, the name of the type that has
 the key. What graphql-core calls a `Path`, as a plain tuple: made in a fifth of the time."""
 
@@ -72,31 +72,29 @@ class Run:
         self.options = options
         self.waiting = 0
         self.errors: list[GraphQLError] = []
-        self._nulled: set[Where | None] = set()
+        self._nulled: set[Path | None] = set()
         self._executor: Executor[Any] | None = None
 
     def later(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
         self.waiting += 1
         return awaitable
 
-    def fail(
-        self, error: Exception, nodes: list[FieldNode], where: Where, *, non_null: bool
-    ) -> None:
+    def fail(self, error: Exception, nodes: list[FieldNode], path: Path, *, non_null: bool) -> None:
         """Notes the error where null may stand, or hands it on to what is above."""
-        located = located_error(error, nodes, keys(where))
+        located = located_error(error, nodes, keys(path))
         if non_null:
             raise located
-        self.add(located, where)
+        self.add(located, path)
 
-    def add(self, error: GraphQLError, where: Where | None) -> None:
+    def add(self, error: GraphQLError, path: Path | None) -> None:
         """Nothing, where the place or one above it is null already."""
-        above = where
+        above = path
         while above is not None:
             if above in self._nulled:
                 return
             above = above[0]
         if None not in self._nulled:
-            self._nulled.add(where)
+            self._nulled.add(path)
             self.errors.append(error)
 
     @property
@@ -125,9 +123,11 @@ class Run:
         definition: GraphQLField,
         nodes: list[FieldNode],
         parent_type: GraphQLObjectType,
-        where: Where,
+        path: Path,
     ) -> Any:
-        return self.executor.build_resolve_info(definition, list(nodes), parent_type, path(where))
+        return self.executor.build_resolve_info(
+            definition, list(nodes), parent_type, core_path(path)
+        )
 
     def abandon(self, awaitables: list[Any]) -> None:
         """An error goes up at once; what its siblings have begun is settled in the background."""
@@ -135,23 +135,23 @@ class Run:
             self.executor.async_helpers.track(awaitables)
 
 
-def keys(where: Where | None) -> list[str | int]:
+def keys(path: Path | None) -> list[str | int]:
     """From the root down."""
     found: list[str | int] = []
-    while where is not None:
-        found.append(where[1])
-        where = where[0]
+    while path is not None:
+        found.append(path[1])
+        path = path[0]
     found.reverse()
     return found
 
 
-def field_place(where: Where) -> Where:
+def field_place(path: Path) -> Path:
     """The place of the field whose list, or list of lists, holds the value."""
-    while isinstance(where[1], int):
-        where = where[0]
-    return where
+    while isinstance(path[1], int):
+        path = path[0]
+    return path
 
 
-def path(where: Where) -> Path:
-    above, key, typename = where
-    return Path(None if above is None else path(above), key, typename)
+def core_path(path: Path) -> CorePath:
+    above, key, typename = path
+    return CorePath(None if above is None else core_path(above), key, typename)

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from gateway.compiled.completers import NEVER, CompleteFn
 from gateway.compiled.gathering import awaitables, gathered
-from gateway.compiled.runs import Run, Where, is_awaitable
-from gateway.compiled.slots import NEVER, Part
+from gateway.compiled.runs import Path, Run, is_awaitable
 
 
 class Step(NamedTuple):
@@ -17,39 +17,39 @@ class Step(NamedTuple):
     """
 
     key: str
-    part: Part
+    part: CompleteFn
     resolve: Callable[[Any], Any] | None = None
     exact: type | None = None
     absent: object = NEVER
     names: Mapping[int, Any] = {}
-    finished: Part | None = None
+    finished: CompleteFn | None = None
     failed: Callable[[Run, Exception, Any], None] | None = None
 
 
-def make_selection(steps: list[Step]) -> Part:
+def make_selection(steps: list[Step]) -> CompleteFn:
     """Fields that are resolved side by side."""
     if len(steps) == 1:
         return _selection_of_one(steps[0].key, steps[0].part)
 
-    def select(run: Run, source: Any, where: Where | None) -> Any:
+    def select(run: Run, source: Any, path: Path | None) -> Any:
         waiting = run.waiting
         answer: dict[str, Any] = {}
         try:
             for key, part, resolve, exact, absent, names, finished, failed in steps:
                 if resolve is None or finished is None or failed is None:
-                    answer[key] = part(run, source, where)
+                    answer[key] = part(run, source, path)
                     continue
                 try:
                     value = resolve(source)
                 except Exception as error:
-                    answer[key] = failed(run, error, where)
+                    answer[key] = failed(run, error, path)
                     continue
                 if value.__class__ is exact or value is absent:
                     answer[key] = value
                 elif (name := names.get(id(value))) is not None:
                     answer[key] = name
                 else:
-                    answer[key] = finished(run, value, where)
+                    answer[key] = finished(run, value, path)
         except Exception:
             run.abandon(awaitables(answer.values()))
             raise
@@ -58,10 +58,10 @@ def make_selection(steps: list[Step]) -> Part:
     return select
 
 
-def _selection_of_one(key: str, part: Part) -> Part:
-    def select(run: Run, source: Any, where: Where | None) -> Any:
+def _selection_of_one(key: str, part: CompleteFn) -> CompleteFn:
+    def select(run: Run, source: Any, path: Path | None) -> Any:
         waiting = run.waiting
-        value = part(run, source, where)
+        value = part(run, source, path)
         if run.waiting != waiting and is_awaitable(value):
             return awaited(value)
         return {key: value}
@@ -72,33 +72,33 @@ def _selection_of_one(key: str, part: Part) -> Part:
     return select
 
 
-def make_serial_selection(steps: list[Step]) -> Part:
+def make_serial_selection(steps: list[Step]) -> CompleteFn:
     """Fields that are resolved one after another: those of a mutation."""
 
     fields = [(step.key, step.part) for step in steps]
 
-    def select(run: Run, source: Any, where: Where | None) -> Any:
+    def select(run: Run, source: Any, path: Path | None) -> Any:
         answer: dict[str, Any] = {}
         remaining = iter(fields)
         for key, part in remaining:
-            value = part(run, source, where)
+            value = part(run, source, path)
             if is_awaitable(value):
-                return go_on(run, source, where, answer, key, value, remaining)
+                return go_on(run, source, path, answer, key, value, remaining)
             answer[key] = value
         return answer
 
     async def go_on(
         run: Run,
         source: Any,
-        where: Any,
+        path: Any,
         answer: dict[str, Any],
         key: str,
         awaitable: Awaitable[Any],
-        remaining: Iterator[tuple[str, Part]],
+        remaining: Iterator[tuple[str, CompleteFn]],
     ) -> dict[str, Any]:
         answer[key] = await awaitable
         for key, part in remaining:
-            value = part(run, source, where)
+            value = part(run, source, path)
             answer[key] = await value if is_awaitable(value) else value
         return answer
 

@@ -24,7 +24,7 @@ from strawberry.types.info import Info
 from strawberry.utils.await_maybe import await_maybe
 
 from gateway.compiled.fields import Arguments, Field, Resolver
-from gateway.compiled.runs import Run, Where, is_awaitable
+from gateway.compiled.runs import Path, Run, is_awaitable
 from gateway.compiled.strawberry_inputs import conversion
 
 BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
@@ -38,11 +38,11 @@ class PlanInfo(Info):
     __slots__ = ("_plan_field", "_run", "_where", "context")
     context: Any
 
-    def __init__(self, run: Run, field: Field, given: StrawberryField, where: Where) -> None:
+    def __init__(self, run: Run, field: Field, given: StrawberryField, path: Path) -> None:
         self._field = given
         self._run = run
         self._plan_field = field
-        self._where = where
+        self._where = path
         self.context = run.context
 
     if not TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _attribute(schema: Schema, given: StrawberryField) -> Resolver:
     read = schema.config.default_resolver
     plain = attrgetter(name) if read is getattr else lambda source: read(source, name)
 
-    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
+    def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
         return plain(source)
 
     return Resolver(call, plain=plain)
@@ -97,11 +97,11 @@ def _function(
 
     info_class = schema.config.info_class
 
-    def plan_info(run: Run, where: Where) -> Info:
-        return PlanInfo(run, field, given, where)
+    def plan_info(run: Run, path: Path) -> Info:
+        return PlanInfo(run, field, given, path)
 
-    def own_info(run: Run, where: Where) -> Info:
-        return info_class(_raw_info=field.info(run, where), _field=given)
+    def own_info(run: Run, path: Path) -> Info:
+        return info_class(_raw_info=field.info(run, path), _field=given)
 
     info_of = plan_info if info_class is Info else own_info
 
@@ -109,8 +109,8 @@ def _function(
         return Resolver(_async_call(given, invoke, info_of, handlers), is_async=True)
     if info_of is plan_info and not handlers and _takes_self_and_info(given, resolver):
 
-        def with_info(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
-            return function(source, info=PlanInfo(run, field, given, where))
+        def with_info(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
+            return function(source, info=PlanInfo(run, field, given, path))
 
         return Resolver(with_info)
     plain = None
@@ -174,14 +174,14 @@ def _invocation(
 def _sync_call(
     given: StrawberryField,
     invoke: Invoke,
-    info_of: Callable[[Run, Where], Info],
+    info_of: Callable[[Run, Path], Info],
     handlers: "_Handlers",
-) -> Callable[[Run, Any, Where, Arguments], Any]:
-    def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
-        return invoke(source, info_of(run, where), arguments)
+) -> Callable[[Run, Any, Path, Arguments], Any]:
+    def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
+        return invoke(source, info_of(run, path), arguments)
 
-    def guarded(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
-        info = info_of(run, where)
+    def guarded(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
+        info = info_of(run, path)
         try:
             result = invoke(source, info, arguments)
         except Exception as error:
@@ -206,11 +206,11 @@ def _sync_call(
 def _async_call(
     given: StrawberryField,
     invoke: Invoke,
-    info_of: Callable[[Run, Where], Info],
+    info_of: Callable[[Run, Path], Info],
     handlers: "_Handlers",
-) -> Callable[[Run, Any, Where, Arguments], Any]:
-    async def call(run: Run, source: Any, where: Where, arguments: Arguments) -> Any:
-        info = info_of(run, where)
+) -> Callable[[Run, Any, Path, Arguments], Any]:
+    async def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
+        info = info_of(run, path)
         try:
             return await invoke(source, info, arguments)
         except Exception as error:

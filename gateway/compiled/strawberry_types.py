@@ -8,8 +8,8 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import TYPE_CAST_ATTRIBUTE
 from strawberry.types.union import StrawberryUnion
 
-from gateway.compiled.runs import Run, Where
-from gateway.compiled.slots import Part
+from gateway.compiled.completers import CompleteFn
+from gateway.compiled.runs import Path, Run
 
 _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 
@@ -46,12 +46,12 @@ def _has_the_usual_rule(declared: GraphQLNamedType) -> bool:
     return isinstance(definition, StrawberryObjectDefinition) and definition.resolve_type is None
 
 
-def recast(part: Part, complete: Part) -> Part:
+def recast(part: CompleteFn, complete: CompleteFn) -> CompleteFn:
     """`part`, but for a value that `strawberry.cast` has marked as another type's."""
 
-    def direct(run: Run, value: Any, where: Where) -> Any:
+    def direct(run: Run, value: Any, path: Path) -> Any:
         if getattr(value, TYPE_CAST_ATTRIBUTE, None) is None:
-            return part(run, value, where)
-        return complete(run, value, where)
+            return part(run, value, path)
+        return complete(run, value, path)
 
     return direct

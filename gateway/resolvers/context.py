@@ -8,16 +8,16 @@ import httpx
 from graphql import GraphQLError
 from msgspec import Struct
 
-from core.audit import AuditKeeper
+from core.audit import AccessLogWriter
 from core.db import Database, Reader
 from core.jobs import Scheduler
 from core.kernel.callers import Caller, ChannelId
 from core.kernel.clock import Instant
 from core.kernel.refusals import Language, NotOfferedHere
 from core.live import Live
-from core.messaging import Worker
+from core.messaging import OutboxWorker
 from core.production import ProductionHistory
-from core.unit_of_work import IdempotencyKey, Tools, known
+from core.unit_of_work import Dependencies, IdempotencyKey, require_citizen_id
 from gateway.channels.contract import Channel
 
 
@@ -30,13 +30,13 @@ class Application:
     """The parts that every request shares, put together in `gateway/app/factory.py`."""
 
     database: Database
-    tools: Tools
+    dependencies: Dependencies
     channels: Mapping[ChannelId, Channel]
-    worker: Worker
+    worker: OutboxWorker
     scheduler: Scheduler
     live: Live
     history: ProductionHistory
-    audit: AuditKeeper
+    access_log: AccessLogWriter
     http: httpx.AsyncClient
     clock: Callable[[], Instant] = system_clock
 
@@ -78,8 +78,8 @@ class Context(Struct):
         return f"Context({self.caller!r}, {self.language})"
 
     @property
-    def tools(self) -> Tools:
-        return self.application.tools
+    def dependencies(self) -> Dependencies:
+        return self.application.dependencies
 
     def now(self) -> Instant:
         return self.application.clock()
@@ -100,5 +100,5 @@ class Context(Struct):
     def must_be_known(self) -> Caller:
         """Refuses with `NotBound` before anything else is looked at, until a person is known."""
         caller = self.must_be_signed_in()
-        known(caller)
+        require_citizen_id(caller)
         return caller

@@ -13,8 +13,8 @@ LIFETIME = 10 * MINUTE
 def picture_link(context: Context, picture_id: int) -> str:
     """A path below the gateway's address, valid ten minutes."""
     expires_at = context.now() + LIFETIME
-    mark = context.tools.seals.link("picture", picture_id, expires_at)
-    return f"/pictures/{picture_id}?expires={expires_at}&mark={mark}"
+    mac = context.dependencies.seals.link("picture", picture_id, expires_at)
+    return f"/pictures/{picture_id}?expires={expires_at}&mac={mac}"
 
 
 def with_overlay(link: str, geometry: Geometry) -> str:
@@ -34,8 +34,8 @@ def _is_short_number(text: str) -> bool:
 
 
 def is_permitted(
-    seals: Seals, picture_id: int, expires_at: Instant, mark: str, now: Instant
+    seals: Seals, picture_id: int, expires_at: Instant, mac: str, now: Instant
 ) -> bool:
     return is_within(expires_at, LIFETIME, now) and seals.matches_link(
-        mark, "picture", picture_id, expires_at
+        mac, "picture", picture_id, expires_at
     )

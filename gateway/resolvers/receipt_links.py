@@ -10,13 +10,13 @@ LIFETIME = 10 * MINUTE
 def receipt_link(context: Context, application_id: int) -> str:
     """A path below the gateway's address, valid ten minutes."""
     expires_at = context.now() + LIFETIME
-    mark = context.tools.seals.link("receipt", application_id, expires_at)
-    return f"/receipts/{application_id}.pdf?expires={expires_at}&mark={mark}"
+    mac = context.dependencies.seals.link("receipt", application_id, expires_at)
+    return f"/receipts/{application_id}.pdf?expires={expires_at}&mac={mac}"
 
 
 def is_permitted(
-    seals: Seals, application_id: int, expires_at: Instant, mark: str, now: Instant
+    seals: Seals, application_id: int, expires_at: Instant, mac: str, now: Instant
 ) -> bool:
     return is_within(expires_at, LIFETIME, now) and seals.matches_link(
-        mark, "receipt", application_id, expires_at
+        mac, "receipt", application_id, expires_at
     )

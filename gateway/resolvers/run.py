@@ -16,7 +16,7 @@ from core.audit import DONE, Action
 from core.crypto import Vault
 from core.db import DatabaseUnavailable, Transaction, UniqueViolation
 from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
-from core.unit_of_work import Errand, Signal, Unit, idempotency
+from core.unit_of_work import Preparation, Signal, UnitOfWork, idempotency
 from gateway.resolvers.context import Context
 
 C = TypeVar("C")
@@ -25,16 +25,18 @@ T = TypeVar("T")
 
 
 @overload
-async def run(context: Context, service: Callable[[Unit, C], Awaitable[T]], command: C) -> T: ...
+async def run(
+    context: Context, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C
+) -> T: ...
 
 
 @overload
 async def run(
     context: Context,
-    service: Callable[[Unit, C, E], Awaitable[T]],
+    service: Callable[[UnitOfWork, C, E], Awaitable[T]],
     command: C,
     *,
-    first: Callable[[Errand, C], Awaitable[E]],
+    first: Callable[[Preparation, C], Awaitable[E]],
 ) -> T: ...
 
 
@@ -43,7 +45,7 @@ async def run(
     service: Callable[..., Awaitable[Any]],
     command: Any,
     *,
-    first: Callable[[Errand, Any], Awaitable[Any]] | None = None,
+    first: Callable[[Preparation, Any], Awaitable[Any]] | None = None,
 ) -> Any:
     """`first` asks partners or hashes before the transaction; its answer goes to the service."""
     repeated = await _repeated(context, service)
@@ -55,7 +57,9 @@ async def run(
     now, signals, progress_of = context.now(), set[Signal](), set[int]()
 
     async def job(transaction: Transaction) -> _Outcome:
-        unit = Unit(transaction, now, context.caller, context.tools, signals, progress_of)
+        unit = UnitOfWork(
+            transaction, now, context.caller, context.dependencies, signals, progress_of
+        )
         return await _once(context, unit, service, arguments)
 
     try:
@@ -68,29 +72,29 @@ async def run(
 
 async def read(
     context: Context,
-    service: Callable[[Errand, C], Awaitable[T]],
+    service: Callable[[Preparation, C], Awaitable[T]],
     command: C,
     *,
-    noted: Action | None,
+    action: Action | None,
 ) -> T:
-    """`noted` is what the audit log calls it, whether it is answered or refused."""
-    errand = _errand(context)
+    """`action` is what the audit log calls it, whether it is answered or refused."""
+    preparation = _errand(context)
     try:
-        found = await service(errand, command)
+        found = await service(preparation, command)
     except DatabaseUnavailable as error:
         raise TryAgainLater(wait=5, retry_after=5) from error
     except Refusal as refusal:
-        note(context, noted, refusal.code.value)
+        record_access(context, action, refusal.code.value)
         raise
-    if noted is not None and errand.caller is not None:
-        context.application.audit.note(errand.caller, errand.now, noted)
+    if action is not None and preparation.caller is not None:
+        context.application.access_log.record(preparation.caller, preparation.now, action)
     return found
 
 
-def note(context: Context, action: Action | None, result: str = DONE) -> None:
+def record_access(context: Context, action: Action | None, result: str = DONE) -> None:
     """For what the caller sees, before it goes out."""
     if action is not None and context.caller is not None:
-        context.application.audit.note(context.caller, context.now(), action, result)
+        context.application.access_log.record(context.caller, context.now(), action, result)
 
 
 _Outcome = tuple[Any, Refusal | None]
@@ -103,10 +107,10 @@ def _answer(outcome: _Outcome) -> Any:
     return result
 
 
-def _errand(context: Context) -> Errand:
+def _errand(context: Context) -> Preparation:
     application = context.application
     reader = context.reader or application.database
-    return Errand(reader, context.now(), context.caller, application.tools)
+    return Preparation(reader, context.now(), context.caller, application.dependencies)
 
 
 def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> None:
@@ -117,10 +121,10 @@ def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> 
 
 
 async def _once(
-    context: Context, unit: Unit, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+    context: Context, unit: UnitOfWork, service: Callable[..., Awaitable[Any]], arguments: list[Any]
 ) -> _Outcome:
     """The service's outcome; under an idempotency key the first one, stored with the effect."""
-    key, caller, vault = context.idempotency, context.caller, unit.tools.vault
+    key, caller, vault = context.idempotency, context.caller, unit.dependencies.vault
     if key is None or caller is None:
         return await _attempt(unit, service, arguments)
     stored = await idempotency.take(unit.db, vault, key, caller.session_id, unit.now)
@@ -132,19 +136,19 @@ async def _once(
 
 
 async def _attempt(
-    unit: Unit, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+    unit: UnitOfWork, service: Callable[..., Awaitable[Any]], arguments: list[Any]
 ) -> _Outcome:
     try:
         return await service(unit, *arguments), None
     except Refusal as refusal:
-        if not refusal.remembered:
+        if not refusal.commits:
             raise
         await _record_refused(unit, service, refusal)
         return None, refusal
 
 
 async def _record_refused(
-    unit: Unit, service: Callable[..., Awaitable[Any]], refusal: Refusal
+    unit: UnitOfWork, service: Callable[..., Awaitable[Any]], refusal: Refusal
 ) -> None:
     """A try that counts is a change: it has its entry, under the name of what was tried."""
     caller = unit.caller
@@ -160,7 +164,7 @@ async def _record_refused(
 
 async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:
     """Looks before anything is prepared, so that a repeated request costs one read."""
-    key, caller, vault = context.idempotency, context.caller, context.tools.vault
+    key, caller, vault = context.idempotency, context.caller, context.dependencies.vault
     if key is None or caller is None:
         return None
     stored = await idempotency.first_outcome(

@@ -13,7 +13,7 @@ from gateway.resolvers.run import read
 async def read_upload(context: Context, file: Upload) -> bytes:
     if not isinstance(file, UploadFile):
         raise UnreadableImage(field="file")
-    most = context.tools.settings.max_upload_bytes
+    most = context.dependencies.settings.max_upload_bytes
     data = await file.read(most + 1)
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
@@ -22,4 +22,4 @@ async def read_upload(context: Context, file: Upload) -> bytes:
 
 async def read_uploaded(context: Context, upload_id: str) -> bytes:
     number = int(upload_id) if upload_id.isascii() and upload_id.isdigit() else 0
-    return await read(context, read_whole, ReadUpload(number), noted=None)
+    return await read(context, read_whole, ReadUpload(number), action=None)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import strawberry
 
-from core.services.activate_card import ActivateCard, activate_card, draw_password
+from core.services.activate_card import ActivateCard, activate_card, generate_password
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
@@ -32,7 +32,7 @@ class CardActivated:
 
 
 ActivateCardResult = Annotated[
-    CardActivated | Refusal,
+    CardActivated | RefusalPayload,
     strawberry.union("ActivateCardResult", description="激活结果 · Activated or refusal."),
 ]
 
@@ -48,5 +48,5 @@ class ActivateCardMutation:
     ) -> ActivateCardResult:
         info.context.must_be_known()
         command = ActivateCard(phone=input.phone, card_number=input.card_number, code=input.code)
-        holder = await run(info.context, activate_card, command, first=draw_password)
+        holder = await run(info.context, activate_card, command, first=generate_password)
         return CardActivated(card=CardStatus.of(holder))

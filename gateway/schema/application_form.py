@@ -16,7 +16,7 @@ from core.storage import PictureKind
 from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
-from gateway.schema.errors import FieldProblem, Refusal, problems_from
+from gateway.schema.errors import FieldProblem, RefusalPayload, problems_from
 from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
@@ -86,7 +86,7 @@ class FormField:
     def options(self, info: Info) -> list[Option]:
         if self.spec.options is None:
             return []
-        found = self.spec.options(info.context.tools.reference, self.form.filled)
+        found = self.spec.options(info.context.dependencies.reference, self.form.filled)
         return [Option.from_core(option) for option in found]
 
     @strawberry.field(description="默认值 · What to fill in at first.")
@@ -184,7 +184,7 @@ class ApplicationForm:
         description="个人信息处理告知 · What to show and ask before anything else; see `giveConsent`."
     )
     def privacy_notice(self, info: Info) -> PrivacyNotice:
-        settings, given_at = info.context.tools.settings, self.form.consent_given_at
+        settings, given_at = info.context.dependencies.settings, self.form.consent_given_at
         return PrivacyNotice(
             version=settings.privacy_notice_version,
             url=settings.privacy_notice_url or None,
@@ -217,7 +217,7 @@ class ApplicationForm:
 
 
 ApplicationFormResult = Annotated[
-    ApplicationForm | Refusal,
+    ApplicationForm | RefusalPayload,
     strawberry.union("ApplicationFormResult", description="申办表单结果 · The form or a refusal."),
 ]
 
@@ -266,7 +266,7 @@ class ApplicationDraftSaved:
 
 
 SaveApplicationDraftResult = Annotated[
-    ApplicationDraftSaved | Refusal,
+    ApplicationDraftSaved | RefusalPayload,
     strawberry.union("SaveApplicationDraftResult", description="保存草稿结果 · Saved or refusal."),
 ]
 
@@ -280,7 +280,7 @@ class ApplicationFormQuery:
     async def application_form(self, info: Info) -> ApplicationFormResult:
         info.context.must_be_known()
         return ApplicationForm(
-            form=await read(info.context, application_form, None, noted=Action.APPLICATION_FORM)
+            form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )
 
 

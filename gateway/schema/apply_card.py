@@ -7,7 +7,7 @@ import strawberry
 from core.applications import SPECS, FilledForm
 from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
@@ -59,7 +59,7 @@ class CardApplied:
 
 
 ApplyCardResult = Annotated[
-    CardApplied | Refusal,
+    CardApplied | RefusalPayload,
     strawberry.union("ApplyCardResult", description="申办结果 · Accepted or refusal."),
 ]
 

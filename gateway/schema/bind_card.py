@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from core.kernel.callers import RealNameLevel
 from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_SESSION
 from gateway.schema.viewer import Viewer, viewer_of
@@ -30,7 +30,7 @@ class CardBound:
 
 
 BindCardResult = Annotated[
-    CardBound | Refusal,
+    CardBound | RefusalPayload,
     strawberry.union("BindCardResult", description="绑卡结果 · Bound or refusal."),
 ]
 

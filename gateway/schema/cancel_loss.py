@@ -6,7 +6,7 @@ import strawberry
 
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
@@ -25,7 +25,7 @@ class LossCancelled:
 
 
 CancelLossResult = Annotated[
-    LossCancelled | Refusal,
+    LossCancelled | RefusalPayload,
     strawberry.union("CancelLossResult", description="解挂结果 · Cancelled or refusal."),
 ]
 

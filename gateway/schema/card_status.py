@@ -8,13 +8,13 @@ from core.audit import Action
 from core.cards import ASKS, CARDS
 from core.services.card_status import card_status
 from gateway.resolvers.run import read
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
 
 CardStatusResult = Annotated[
-    CardStatus | Refusal,
+    CardStatus | RefusalPayload,
     strawberry.union("CardStatusResult", description="卡状态查询结果 · The card or a refusal."),
 ]
 
@@ -28,4 +28,4 @@ class CardStatusQuery:
     )
     async def card_status(self, info: Info) -> CardStatusResult:
         info.context.must_be_known()
-        return CardStatus.of(await read(info.context, card_status, None, noted=Action.CARD_STATUS))
+        return CardStatus.of(await read(info.context, card_status, None, action=Action.CARD_STATUS))

@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.change_contact import ChangeContact, change_contact
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -35,7 +35,7 @@ class ContactChanged:
 
 
 ChangeContactResult = Annotated[
-    ContactChanged | Refusal,
+    ContactChanged | RefusalPayload,
     strawberry.union("ChangeContactResult", description="其他信息变更结果 · Changed or refusal."),
 ]
 

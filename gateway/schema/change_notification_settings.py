@@ -17,7 +17,7 @@ from core.services.change_notification_settings import (
 )
 from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -53,7 +53,7 @@ class NotificationSetting:
 
     @strawberry.field(description="可送达渠道 · The channels that have a message for this notice.")
     def channels(self, info: Info) -> list[ChannelId]:
-        settings = info.context.tools.settings
+        settings = info.context.dependencies.settings
         return [
             channel
             for channel in info.context.application.channels
@@ -89,11 +89,11 @@ class NotificationSettingsChanged:
 
 
 NotificationSettingsResult = Annotated[
-    NotificationSettings | Refusal,
+    NotificationSettings | RefusalPayload,
     strawberry.union("NotificationSettingsResult", description="通知设置结果 · Or a refusal."),
 ]
 ChangeNotificationSettingsResult = Annotated[
-    NotificationSettingsChanged | Refusal,
+    NotificationSettingsChanged | RefusalPayload,
     strawberry.union(
         "ChangeNotificationSettingsResult", description="通知设置变更结果 · Changed or refusal."
     ),
@@ -110,7 +110,7 @@ class NotificationSettingsQuery:
         info.context.must_be_known()
         return _settings(
             await read(
-                info.context, own_notification_settings, None, noted=Action.NOTIFICATION_SETTINGS
+                info.context, own_notification_settings, None, action=Action.NOTIFICATION_SETTINGS
             )
         )
 

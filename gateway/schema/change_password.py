@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.change_password import ChangePassword, change_password, judge_passwords
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -28,7 +28,7 @@ class PasswordChanged:
 
 
 ChangePasswordResult = Annotated[
-    PasswordChanged | Refusal,
+    PasswordChanged | RefusalPayload,
     strawberry.union("ChangePasswordResult", description="服务密码变更结果 · Changed or refusal."),
 ]
 

@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -27,7 +27,7 @@ class PhoneChanged:
 
 
 ChangePhoneResult = Annotated[
-    PhoneChanged | Refusal,
+    PhoneChanged | RefusalPayload,
     strawberry.union("ChangePhoneResult", description="手机号码变更结果 · Changed or refusal."),
 ]
 

@@ -8,7 +8,7 @@ from strawberry.types.enum import EnumValue
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from gateway.channels.contract import Channel as CoreChannel
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 
 
@@ -41,7 +41,7 @@ class Bridge:
 
 
 BridgeResult = Annotated[
-    Bridge | Refusal,
+    Bridge | RefusalPayload,
     strawberry.union("BridgeResult", description="页面桥接结果 · Parameters or refusal."),
 ]
 
@@ -107,8 +107,8 @@ class Channel:
         ] = None,
     ) -> str | None:
         context = info.context
-        return self.channel.entrance(
-            redirect_uri, challenge or "", context.tools.seals, context.now()
+        return self.channel.authorization_url(
+            redirect_uri, challenge or "", context.dependencies.seals, context.now()
         )
 
     @strawberry.field(

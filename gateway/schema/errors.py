@@ -23,10 +23,11 @@ class FieldProblem:
 
 
 @strawberry.type(
+    name="Refusal",
     description="拒绝 · The operation was not carried out and nothing was changed. "
-    "The message is in Chinese, or in English by `Accept-Language: en`."
+    "The message is in Chinese, or in English by `Accept-Language: en`.",
 )
-class Refusal:
+class RefusalPayload:
     code: RefusalCode = strawberry.field(description="原因代码 · Why.")
     message: str = strawberry.field(
         description="提示语 · A sentence that the citizen can act on; show it as it is."
@@ -42,7 +43,7 @@ class Refusal:
     )
 
     @classmethod
-    def from_core(cls, refusal: refusals.Refusal, language: Language) -> "Refusal":
+    def from_core(cls, refusal: refusals.Refusal, language: Language) -> "RefusalPayload":
         return cls(
             code=refusal.code,
             message=refusal.message(language),
@@ -61,6 +62,8 @@ def problems_from(problems: tuple[refusals.Refusal, ...], language: Language) ->
     ]
 
 
-class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, Refusal]):
-    def handle(self, exception: refusals.Refusal, *, field: StrawberryField, info: Info) -> Refusal:
-        return Refusal.from_core(exception, info.context.language)
+class RefusalHandler(strawberry.ExceptionHandler[refusals.Refusal, RefusalPayload]):
+    def handle(
+        self, exception: refusals.Refusal, *, field: StrawberryField, info: Info
+    ) -> RefusalPayload:
+        return RefusalPayload.from_core(exception, info.context.language)

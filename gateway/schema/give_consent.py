@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.give_consent import GiveConsent, give_consent
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -43,7 +43,7 @@ class ConsentGiven:
 
 
 GiveConsentResult = Annotated[
-    ConsentGiven | Refusal,
+    ConsentGiven | RefusalPayload,
     strawberry.union("GiveConsentResult", description="同意结果 · Recorded or refusal."),
 ]
 

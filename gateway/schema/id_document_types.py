@@ -52,7 +52,7 @@ def suggestion_of(read: ReadField, context: Context) -> FieldSuggestion:
 
 
 def _text(read: ReadField, context: Context) -> str:
-    reference = context.tools.reference
+    reference = context.dependencies.reference
     tables = {"gender_code": reference.genders, "ethnicity_code": reference.ethnicities}
     option = tables[read.name].get(read.value) if read.name in tables else None
     return read.value if option is None else option.name

@@ -29,7 +29,7 @@ class MaskUnexpected(MaskErrors):
         return _anonymous(error, cast("Context", self.execution_context.context).language)
 
 
-def shown(error: GraphQLError, language: Language) -> GraphQLError:
+def sanitize_execution_error(error: GraphQLError, language: Language) -> GraphQLError:
     """What a client gets instead of an error that came up while its operation ran."""
     return _anonymous(error, language) if _says_too_much(error) else error
 
@@ -56,7 +56,7 @@ def _anonymous(error: GraphQLError, language: Language) -> GraphQLError:
     return _shown(error, message, {"code": "INTERNAL", "errorId": error_id})
 
 
-def told(error: GraphQLError) -> GraphQLError:
+def sanitize_validation_error(error: GraphQLError) -> GraphQLError:
     """A mistake in a document, found before anything ran: with a code, and without its values."""
     if not _says_too_much(error):
         return error

@@ -46,5 +46,5 @@ class OutletsQuery:
             strawberry.argument(description="银行代码 · Only outlets that serve this bank."),
         ] = None,
     ) -> list[Outlet]:
-        found = info.context.tools.reference.outlets_in(district_code, bank_code)
+        found = info.context.dependencies.reference.outlets_in(district_code, bank_code)
         return [Outlet.from_core(outlet) for outlet in found]

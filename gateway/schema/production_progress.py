@@ -14,17 +14,17 @@ from core.db import DatabaseUnavailable
 from core.kernel.callers import Caller
 from core.kernel.refusals import Language, NoApplication, TryAgainLater
 from core.live import Watcher
-from core.production import Position, Progress
+from core.production import Progress, ProgressCursor
 from core.services.production_progress import production_progress
 from gateway.resolvers.context import Context
-from gateway.resolvers.run import note, read
-from gateway.schema.errors import Refusal
+from gateway.resolvers.run import read, record_access
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
 
 ProductionProgressResult = Annotated[
-    ProductionProgress | Refusal,
+    ProductionProgress | RefusalPayload,
     strawberry.union(
         "ProductionProgressResult", description="制卡进度查询结果 · The progress or a refusal."
     ),
@@ -51,7 +51,7 @@ class ProductionProgressQuery:
         info.context.must_be_known()
         return ProductionProgress(
             progress=await read(
-                info.context, production_progress, None, noted=Action.PRODUCTION_PROGRESS
+                info.context, production_progress, None, action=Action.PRODUCTION_PROGRESS
             )
         )
 
@@ -78,17 +78,17 @@ class ProductionProgressSubscription:
                 is_open, progress = await _look(context, caller, watcher)
                 if not is_open:
                     return
-                if progress is not None and progress.order.standing != watcher.seen:
-                    watcher.seen = progress.order.standing
-                    note(context, Action.PRODUCTION_PROGRESS)
+                if progress is not None and progress.order.snapshot != watcher.seen:
+                    watcher.seen = progress.order.snapshot
+                    record_access(context, Action.PRODUCTION_PROGRESS)
                     yield ProductionProgress(progress=progress, seen=seen)
                     seen = progress.order.position
 
 
-def _position(after: str | None, language: Language) -> Position | None:
+def _position(after: str | None, language: Language) -> ProgressCursor | None:
     if after is None:
         return None
-    position = Position.from_cursor(after)
+    position = ProgressCursor.from_cursor(after)
     if position is None:
         raise GraphQLError(_BAD_CURSOR[language], extensions={"code": "BAD_USER_INPUT"})
     return position
@@ -111,6 +111,6 @@ async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[boo
 
 async def _progress(context: Context) -> Progress | None:
     try:
-        return await read(context, production_progress, None, noted=None)
+        return await read(context, production_progress, None, action=None)
     except NoApplication:
         return None

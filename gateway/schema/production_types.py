@@ -15,9 +15,9 @@ from core.production import (
     Estimate,
     NodeResult,
     NodeState,
-    Position,
     ProductionNode,
     Progress,
+    ProgressCursor,
     changes_since,
     failures,
 )
@@ -114,7 +114,7 @@ class ProductionEstimate:
 @strawberry.type(description="制卡进度 · How far the making of the viewer's newest card is.")
 class ProductionProgress:
     progress: strawberry.Private[Progress]
-    seen: strawberry.Private[Position | None] = None
+    seen: strawberry.Private[ProgressCursor | None] = None
 
     @strawberry.field(description="申请编号 · Number of the application that it belongs to.")
     def application_number(self) -> str:

@@ -11,7 +11,7 @@ from core.kernel.clock import moment
 from core.services.receipt import receipt
 from gateway.resolvers.receipt_links import receipt_link
 from gateway.resolvers.run import read
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -37,7 +37,7 @@ class Receipt:
 
 
 ReceiptResult = Annotated[
-    Receipt | Refusal,
+    Receipt | RefusalPayload,
     strawberry.union("ReceiptResult", description="受理回执结果 · The receipt or a refusal."),
 ]
 
@@ -50,4 +50,4 @@ class ReceiptQuery:
     )
     async def receipt(self, info: Info) -> ReceiptResult:
         info.context.must_be_known()
-        return Receipt(application=await read(info.context, receipt, None, noted=Action.RECEIPT))
+        return Receipt(application=await read(info.context, receipt, None, action=Action.RECEIPT))

@@ -9,7 +9,7 @@ from core.kernel.refusals import Text
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.production_types import ProductionProgress
@@ -51,7 +51,7 @@ class CardReissued:
 
 
 ReissueCardResult = Annotated[
-    CardReissued | Refusal,
+    CardReissued | RefusalPayload,
     strawberry.union("ReissueCardResult", description="补卡结果 · Accepted or refusal."),
 ]
 
@@ -76,7 +76,7 @@ class ReissueCardMutation:
         progress = await run(info.context, reissue_card, command)
         return CardReissued(
             application_number=progress.order.application.number,
-            fee_fen=info.context.tools.settings.reissue_fee_fen,
+            fee_fen=info.context.dependencies.settings.reissue_fee_fen,
             progress=ProductionProgress(progress=progress),
             receipt=Receipt(application=progress.order.application),
         )

@@ -6,7 +6,7 @@ import strawberry
 
 from core.services.report_loss import ReportLoss, report_loss
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
@@ -24,7 +24,7 @@ class LossReported:
 
 
 ReportLossResult = Annotated[
-    LossReported | Refusal,
+    LossReported | RefusalPayload,
     strawberry.union("ReportLossResult", description="挂失结果 · Reported or refusal."),
 ]
 

@@ -9,7 +9,7 @@ from core.kernel.clock import moment
 from core.services.request_upload import RequestUpload, request_upload
 from gateway.resolvers.run import run
 from gateway.resolvers.upload_links import upload_link
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -34,7 +34,7 @@ class UploadRequested:
 
 
 RequestUploadResult = Annotated[
-    UploadRequested | Refusal,
+    UploadRequested | RefusalPayload,
     strawberry.union("RequestUploadResult", description="断点续传结果 · Address or refusal."),
 ]
 
@@ -53,6 +53,6 @@ class UploadMutation:
         upload = await run(info.context, request_upload, RequestUpload(size=input.size))
         return UploadRequested(
             upload_id=strawberry.ID(str(upload.id)),
-            url=upload_link(info.context.tools.seals, upload),
+            url=upload_link(info.context.dependencies.seals, upload),
             expires_at=moment(upload.expires_at),
         )

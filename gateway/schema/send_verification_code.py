@@ -9,7 +9,7 @@ from core.kernel.clock import moment
 from core.kernel.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_SESSION
 from gateway.schema.verification_purposes import VerificationPurpose
@@ -35,7 +35,7 @@ class VerificationCodeSent:
 
 
 SendVerificationCodeResult = Annotated[
-    VerificationCodeSent | Refusal,
+    VerificationCodeSent | RefusalPayload,
     strawberry.union("SendVerificationCodeResult", description="获取验证码结果 · Sent or refusal."),
 ]
 

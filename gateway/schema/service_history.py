@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import ACTION_NAMES, DONE, NEWEST, VIEWS, Action, Entry, Place
+from core.audit import ACCESSES, ACTION_NAMES, DONE, NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.kernel.refusals import BY_CODE, InvalidFormat, RefusalCode, Text
@@ -55,7 +55,7 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="是否仅查询 · Whether nothing was changed by it.")
     def viewed_only(self) -> bool:
-        return self.entry.action in VIEWS
+        return self.entry.action in ACCESSES
 
     @strawberry.field(
         description="结果代码 · `DONE`, the code of a refusal, or what the card issuer reported."
@@ -126,7 +126,7 @@ class ServiceHistoryQuery:
     ) -> ServiceHistoryConnection:
         info.context.must_be_signed_in()
         command = ServiceHistory(first, NEWEST if after is None else _place(after))
-        page = await read(info.context, service_history, command, noted=Action.SERVICE_HISTORY)
+        page = await read(info.context, service_history, command, action=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)
 
 

@@ -11,7 +11,7 @@ from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.services.own_sessions import EndSession, end_session, own_sessions
 from gateway.resolvers.run import read, run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_SESSION
 
@@ -47,7 +47,7 @@ class SessionEnded:
 
 
 EndSessionResult = Annotated[
-    SessionEnded | Refusal,
+    SessionEnded | RefusalPayload,
     strawberry.union("EndSessionResult", description="结束会话结果 · Ended or refusal."),
 ]
 
@@ -60,7 +60,7 @@ class SessionsQuery:
     )
     async def sessions(self, info: Info) -> list[Session]:
         info.context.must_be_signed_in()
-        found = await read(info.context, own_sessions, None, noted=Action.SESSIONS)
+        found = await read(info.context, own_sessions, None, action=Action.SESSIONS)
         return [Session(session=session) for session in found]
 
 

@@ -9,8 +9,8 @@ from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.services import sign_in as service
 from gateway.channels.contract import Entry
-from gateway.resolvers.channel_door import ChannelDoor
-from gateway.schema.errors import Refusal
+from gateway.resolvers.service_port import ChannelServicePort
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.viewer import Viewer, viewer_of
 
@@ -49,7 +49,7 @@ class SignedIn:
 
 
 SignInResult = Annotated[
-    SignedIn | Refusal,
+    SignedIn | RefusalPayload,
     strawberry.union("SignInResult", description="登录结果 · Session or refusal."),
 ]
 
@@ -68,4 +68,4 @@ class SignInMutation:
         )
         channel = context.application.channels[input.channel]
         context.must_speak_for(input.channel)
-        return SignedIn(signed_in=await channel.sign_in(entry, ChannelDoor(context)))
+        return SignedIn(signed_in=await channel.sign_in(entry, ChannelServicePort(context)))

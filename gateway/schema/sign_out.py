@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.sign_out import sign_out
 from gateway.resolvers.run import run
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_SESSION
 
@@ -19,7 +19,7 @@ class SignedOut:
 
 
 SignOutResult = Annotated[
-    SignedOut | Refusal,
+    SignedOut | RefusalPayload,
     strawberry.union("SignOutResult", description="退出结果 · Done or refusal."),
 ]
 

@@ -15,7 +15,7 @@ from core.services.transfer_in import (
 )
 from gateway.resolvers.run import read, run
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 from gateway.schema.types import CardStatus
@@ -36,7 +36,7 @@ class Insurances:
 
 
 InsurancesResult = Annotated[
-    Insurances | Refusal,
+    Insurances | RefusalPayload,
     strawberry.union("InsurancesResult", description="查询险种结果 · The five types or a refusal."),
 ]
 
@@ -60,7 +60,7 @@ class TransferredIn:
 
 
 TransferInResult = Annotated[
-    TransferredIn | Refusal,
+    TransferredIn | RefusalPayload,
     strawberry.union("TransferInResult", description="卡归属地转入结果 · Transferred or refusal."),
 ]
 
@@ -84,7 +84,7 @@ class TransferInQuery:
             info.context,
             find_insurances,
             AskInsurances(card_number=card_number),
-            noted=Action.INSURANCES,
+            action=Action.INSURANCES,
         )
         return Insurances(
             items=[

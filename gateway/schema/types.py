@@ -7,7 +7,7 @@ from typing import Any
 
 import strawberry
 
-from core.cards import STATE_NAMES, CardHolder, CardState, ShownCard
+from core.cards import STATE_NAMES, CardHolder, CardState, CardSummary
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.kernel.masking import mask_name, mask_number
@@ -36,7 +36,7 @@ publish(
 @strawberry.type(description="卡状态信息 · The viewer's social security card.")
 class CardStatus:
     holder: strawberry.Private[CardHolder[Any]]
-    card: strawberry.Private[ShownCard]
+    card: strawberry.Private[CardSummary]
 
     @classmethod
     def of(cls, holder: CardHolder[Any]) -> "CardStatus":
@@ -70,7 +70,7 @@ class CardStatus:
 
     @strawberry.field(description="归属地 · Name of the city that the card belongs to.")
     def home_region(self, info: Info) -> str:
-        region = info.context.tools.reference.regions.get(self.card.region_code)
+        region = info.context.dependencies.reference.regions.get(self.card.region_code)
         return self.card.region_code if region is None else region.name
 
     @strawberry.field(description="归属地代码 · GB/T 2260 code of that city; 成都市 is 510100.")
@@ -98,5 +98,5 @@ class CardStatus:
 
 
 def bank_name(info: Info, code: str) -> str:
-    bank = info.context.tools.reference.bank(code)
+    bank = info.context.dependencies.reference.bank(code)
     return code if bank is None else bank.name

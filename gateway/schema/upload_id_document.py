@@ -22,7 +22,7 @@ from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 from gateway.schema.levels import NEEDS_PERSON
@@ -108,11 +108,11 @@ class IdDocumentsConfirmed:
 
 
 UploadIdDocumentResult = Annotated[
-    IdDocumentUploaded | Refusal,
+    IdDocumentUploaded | RefusalPayload,
     strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Kept or refusal."),
 ]
 ConfirmIdDocumentsResult = Annotated[
-    IdDocumentsConfirmed | Refusal,
+    IdDocumentsConfirmed | RefusalPayload,
     strawberry.union(
         "ConfirmIdDocumentsResult", description="确认身份证结果 · Confirmed or refusal."
     ),

@@ -16,7 +16,7 @@ from gateway.resolvers.run import run
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
 from gateway.schema.levels import NEEDS_PERSON
 
@@ -112,11 +112,11 @@ class PortraitConfirmed:
 
 
 UploadPortraitResult = Annotated[
-    PortraitPreview | Refusal,
+    PortraitPreview | RefusalPayload,
     strawberry.union("UploadPortraitResult", description="上传照片结果 · Preview or refusal."),
 ]
 ConfirmPortraitResult = Annotated[
-    PortraitConfirmed | Refusal,
+    PortraitConfirmed | RefusalPayload,
     strawberry.union("ConfirmPortraitResult", description="确认照片结果 · Confirmed or refusal."),
 ]
 

@@ -9,10 +9,10 @@ from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.kernel.refusals import NotBound
 from core.services.catalogue import SERVICES, CardService, ServiceEntry
-from core.unit_of_work import Errand
+from core.unit_of_work import Preparation
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
-from gateway.schema.errors import Refusal
+from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 
 publish(
@@ -40,9 +40,9 @@ class ServiceAvailability:
         return self.refusal is None
 
     @strawberry.field(description="不可用原因 · Why not, and what to do; null when it can be used.")
-    def reason(self, info: Info) -> Refusal | None:
+    def reason(self, info: Info) -> RefusalPayload | None:
         refusal = self.refusal
-        return None if refusal is None else Refusal.from_core(refusal, info.context.language)
+        return None if refusal is None else RefusalPayload.from_core(refusal, info.context.language)
 
 
 @strawberry.type(description="卡信息 · The card as the 挂失 page shows it.")
@@ -106,22 +106,24 @@ class Viewer:
         holder = self.holder
         return [
             ServiceAvailability(
-                entry=entry, refusal=NotBound() if holder is None else entry.why_not(holder)
+                entry=entry, refusal=NotBound() if holder is None else entry.eligibility(holder)
             )
             for entry in SERVICES
         ]
 
 
-async def viewer_of(info: Info, caller: Caller, *, noted: Action | None = None) -> Viewer:
+async def viewer_of(info: Info, caller: Caller, *, action: Action | None = None) -> Viewer:
     """As part of what a mutation answers it is not noted: the mutation has its own entry."""
     if caller.citizen_id is None:
         return Viewer(caller=caller, holder=None)
-    holder = await read(info.context, _holder, caller.citizen_id, noted=noted)
+    holder = await read(info.context, _holder, caller.citizen_id, action=action)
     return Viewer(caller=caller, holder=holder)
 
 
-async def _holder(errand: Errand, citizen_id: int) -> Holder:
-    return await holders.find(errand.db, errand.tools.vault, errand.now, citizen_id)
+async def _holder(preparation: Preparation, citizen_id: int) -> Holder:
+    return await holders.find(
+        preparation.db, preparation.dependencies.vault, preparation.now, citizen_id
+    )
 
 
 @strawberry.type
@@ -133,4 +135,4 @@ class ViewerQuery:
         caller = info.context.caller
         if caller is None:
             return None
-        return await viewer_of(info, caller, noted=Action.VIEWER)
+        return await viewer_of(info, caller, action=Action.VIEWER)

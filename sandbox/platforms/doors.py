@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
-from sandbox.answers import Answer, persona_of, read
+from sandbox.answers import SandboxResponse, persona_of, read
 from sandbox.personas import Persona
 from sandbox.platforms import wechat
 from sandbox.platforms.callbacks import Called, Caller
@@ -118,11 +118,11 @@ class _Doors:
                 "traceId": asked.trace_id or secrets.token_hex(8),
             }
         )
-        return Answer(_shown(called) | {"reply": called.response and called.response.text})
+        return SandboxResponse(_shown(called) | {"reply": called.response and called.response.text})
 
     async def messages(self, _request: Request) -> Response:
         await self._delivered()
-        return Answer(messages(self._world))
+        return SandboxResponse(messages(self._world))
 
     def _set_follows(self, persona: Persona, follows: bool) -> None:
         account = persona.account(ChannelId.WECHAT)
@@ -130,7 +130,7 @@ class _Doors:
 
     async def _push(self, message: Message) -> Response:
         called = await self._caller.push(message)
-        return Answer(_shown(called) | {"reply": self._reply(called)})
+        return SandboxResponse(_shown(called) | {"reply": self._reply(called)})
 
     def _reply(self, called: Called) -> str | None:
         """What the citizen reads in the conversation; null where the account says nothing."""

@@ -37,7 +37,7 @@ Body: TypeAlias = dict[str, Any]
 
 CODE_SECONDS = 300
 TOKEN_SECONDS = 7200
-MOST_SKEW_MILLISECONDS = 300_000
+MAX_SKEW_MILLISECONDS = 300_000
 BAD_SIGNATURE, BAD_APP, BAD_TOKEN, BAD_CODE, BAD_USER = 4001, 4002, 4003, 4004, 4005
 """Modelled: the platform's codes are not public."""
 REQUEST_CODES, USER_TOKENS, USERS = "ping-an.codes", "ping-an.user-tokens", "ping-an.users"
@@ -161,7 +161,7 @@ class _Platform:
         signed = body.get("message", {}) if self._signs_with_rsa else body
         if re.fullmatch("[0-9]{10}", str(signed.get("randomSeries"))) is None:
             return self._refused(BAD_SIGNATURE, "随机序列错误")
-        if abs(milliseconds() - self._sent_at(signed)) > MOST_SKEW_MILLISECONDS:
+        if abs(milliseconds() - self._sent_at(signed)) > MAX_SKEW_MILLISECONDS:
             return self._refused(BAD_SIGNATURE, "请求已过期")
         genuine = self._is_by_rsa(body) if self._signs_with_rsa else self._is_by_md5(body)
         return None if genuine else self._refused(BAD_SIGNATURE, "签名错误")

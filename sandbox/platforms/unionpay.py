@@ -33,7 +33,7 @@ Body: TypeAlias = dict[str, Any]
 CODE_SECONDS = 300
 BACKEND_SECONDS = 7200
 ACCESS_SECONDS = 3600
-MOST_SKEW_SECONDS = 300
+MAX_SKEW_SECONDS = 300
 SCOPES = ["upapi_auth", "upapi_mobile"]
 CODES, USERS = "unionpay.codes", "unionpay.users"
 _NOBODY: Body = {"name": "", "number": "", "phone": "", "certificate": ""}
@@ -99,7 +99,7 @@ class _Platform:
     def backend_token(self, body: Body) -> Response:
         if body.get("appId") != self._settings.unionpay_app_id:
             return _refused("BC2126", "appId不存在")
-        if abs(seconds() - int(body["timestamp"])) > MOST_SKEW_SECONDS:
+        if abs(seconds() - int(body["timestamp"])) > MAX_SKEW_SECONDS:
             return _refused("BC0024", "非法请求")
         if not hmac.compare_digest(str(body.get("signature")), self._signature(body)):
             return _refused("BC0025", "签名错误")

@@ -278,7 +278,7 @@ def other_transports(citizen: Citizen, url: str) -> None:
     )
     citizen.http.post("/channels/ping-an/callback", json={"name": person.name, "id": person.phone})
     citizen.http.get("/channels/wechat/callback", params={"signature": person.phone})
-    citizen.http.get(f"/pictures/1?mark={person.phone}&expires=9")
+    citizen.http.get(f"/pictures/1?mac={person.phone}&expires=9")
     citizen.http.get(f"/nowhere/{person.phone}")
 
 

@@ -10,7 +10,7 @@ from core.db import Database
 from core.db.database import PostgresDatabase, SqliteDatabase
 from tests.front_end import World
 
-MOST = 1
+MAX_STATEMENTS = 1
 NOISE = ("outbox", "scheduled_jobs", "production_changes", "INTO audit_", "FROM audit_heads")
 """The worker, the scheduler, the watch and the keeper of the audit log work by themselves."""
 FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT")
@@ -74,7 +74,7 @@ async def test_a_lookup_takes_one_statement(world: World, persona: str, document
         await citizen.ask(document)
 
     found = of_the_request(statements)
-    assert 1 <= len(found) <= MOST, found
+    assert 1 <= len(found) <= MAX_STATEMENTS, found
 
 
 async def test_what_needs_no_session_takes_no_statement(world: World) -> None:
@@ -94,4 +94,4 @@ async def test_the_counter_counts(world: World) -> None:
     async with counted(world.application.database) as statements:
         await citizen.do("changeContact", residentialPostalCode="610000")
 
-    assert len(of_the_request(statements)) > MOST
+    assert len(of_the_request(statements)) > MAX_STATEMENTS

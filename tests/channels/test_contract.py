@@ -24,7 +24,7 @@ from core.kernel.refusals import (
 )
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.contract import Channel, EntryStep, Identity, Message
-from gateway.channels.platform_client import connection
+from gateway.channels.platform_client import client
 from gateway.channels.platform_client.breaker import FAILURES_TO_OPEN, REST
 
 from .conftest import samples_of
@@ -239,8 +239,8 @@ async def test_gives_up_a_hanging_platform_in_time_and_serves_the_others_meanwhi
     http: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert PATIENCE[CHANNELS[0]] == connection.TOTAL_SECONDS
-    monkeypatch.setattr(connection, "TOTAL_SECONDS", PATIENCE[kind])
+    assert PATIENCE[CHANNELS[0]] == client.TOTAL_SECONDS
+    monkeypatch.setattr(client, "TOTAL_SECONDS", PATIENCE[kind])
     channels = build_channels(settings(), http)
     for each in CHANNELS:
         answer(wire, samples_of(each))

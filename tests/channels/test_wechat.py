@@ -10,7 +10,7 @@ import respx
 from core.kernel.clock import MINUTE
 from core.kernel.refusals import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
 from gateway.channels.contract import Message, Undeliverable
-from gateway.channels.platform_client.first_answers import MOST
+from gateway.channels.platform_client.first_answer_cache import MAX_ENTRIES
 from gateway.channels.wechat import MenuInvalid, WeChat, build_menu
 from gateway.channels.wechat.adapter import CODE_LIFETIME
 
@@ -129,10 +129,10 @@ async def test_forgets_an_answer_when_its_code_is_over(wechat: WeChat, wire: res
 async def test_keeps_no_more_answers_than_agreed(wechat: WeChat, wire: respx.Router) -> None:
     wire.get(url__startswith=EXCHANGE).respond(json=EXCHANGED)
 
-    for number in range(MOST + 10):
+    for number in range(MAX_ENTRIES + 10):
         await wechat.identify(f"code{number}", NOW)
 
-    assert len(wechat._answers) == MOST
+    assert len(wechat._answers) == MAX_ENTRIES
 
 
 async def test_a_code_of_another_citizen_has_its_own_answer(

@@ -95,7 +95,7 @@ def test_adds_a_person_with_their_card_and_an_audit_entry(
     assert vault.open(citizen["phone"], "citizens.phone", citizen["id"]) == phone
     assert (card["state"], card["bank_code"], card["issue_date"]) == (state, bank, issued)
     assert (card["batch_number"], card["region_code"]) == (batch, "510100")
-    (entry,) = rows(keys, audit_entries_table, audit_entries_table.c.person == citizen["id"])
+    (entry,) = rows(keys, audit_entries_table, audit_entries_table.c.subject_id == citizen["id"])
     assert (entry["action"], entry["number"]) == (Action.IMPORTED.value, 1)
     assert number not in done.out + done.err
 

@@ -14,9 +14,9 @@ from core.audit import (
 from core.db import Query, Transaction, connect
 from tests.cli.conftest import Command
 
-_FIRST = Query(select(func.min(audit_heads_table.c.person).label("person")))
+_FIRST = Query(select(func.min(audit_heads_table.c.subject_id).label("subject_id")))
 _COUNT = Query(select(func.count().label("persons")).select_from(audit_heads_table))
-_OF = audit_entries_table.c.person == bindparam("of_person")
+_OF = audit_entries_table.c.subject_id == bindparam("of_person")
 
 BREAKS = {
     "entry 1: an entry was changed": Query(
@@ -24,7 +24,7 @@ BREAKS = {
     ),
     "entry 1: the end was cut off": Query(delete(audit_entries_table).where(_OF)),
     "entry 0: the chain has no head": Query(
-        delete(audit_heads_table).where(audit_heads_table.c.person == bindparam("of_person"))
+        delete(audit_heads_table).where(audit_heads_table.c.subject_id == bindparam("of_person"))
     ),
 }
 
@@ -35,7 +35,7 @@ async def persons(url: str) -> tuple[int, int]:
         first, count = await database.fetch_one(_FIRST), await database.fetch_one(_COUNT)
         assert first is not None
         assert count is not None
-        return first["person"], count["persons"]
+        return first["subject_id"], count["persons"]
     finally:
         await database.close()
 

@@ -13,11 +13,11 @@ from tests.front_end import FrontEnd, World
 
 ENTRIES = Query(
     select(audit_entries_table)
-    .where(audit_entries_table.c.person == bindparam("person"))
+    .where(audit_entries_table.c.subject_id == bindparam("subject_id"))
     .order_by(audit_entries_table.c.number)
 )
 NUMBERED = (
-    audit_entries_table.c.person == bindparam("of"),
+    audit_entries_table.c.subject_id == bindparam("of"),
     audit_entries_table.c.number == bindparam("at"),
 )
 
@@ -26,7 +26,9 @@ async def found(world: World, seals: Seals | None = None) -> list[Broken]:
     application = world.application
     return [
         broken
-        async for broken in verify.verify(application.database, seals or application.tools.seals)
+        async for broken in verify.verify(
+            application.database, seals or application.dependencies.seals
+        )
         if not isinstance(broken, int)
     ]
 
@@ -47,7 +49,7 @@ async def history(world: World, citizen: FrontEnd) -> tuple[int, Sequence[Row]]:
         for row in (await world.rows("audit_entries"))["audit_entries"]
         if row[3] == "SEND_CODE"
     )
-    return person, await world.application.database.fetch(ENTRIES, person=person)
+    return person, await world.application.database.fetch(ENTRIES, subject_id=person)
 
 
 async def test_an_intact_log_passes(world: World, active: FrontEnd) -> None:
@@ -62,7 +64,9 @@ async def test_counts_the_persons_read(world: World, active: FrontEnd) -> None:
 
     read = [
         count
-        async for count in verify.verify(world.application.database, world.application.tools.seals)
+        async for count in verify.verify(
+            world.application.database, world.application.dependencies.seals
+        )
     ]
 
     assert read == [len(heads)]
@@ -77,7 +81,7 @@ async def test_counts_the_persons_read(world: World, active: FrontEnd) -> None:
         ("channel", "WECHAT"),
         ("session_id", 1),
         ("details", "{}"),
-        ("mark", b"\x04test" + b"\0" * 32),
+        ("mac", b"\x04test" + b"\0" * 32),
     ],
 )
 async def test_finds_an_entry_that_was_changed(
@@ -134,12 +138,12 @@ async def test_finds_an_end_that_was_cut_off(world: World, active: FrontEnd) -> 
 async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
     world: World, active: FrontEnd
 ) -> None:
-    """A head of its own cannot be forged: its mark is not the last entry's."""
+    """A head of its own cannot be forged: its mac is not the last entry's."""
     person, entries = await history(world, active)
     last = len(entries)
     set_back = Query(
         update(audit_heads_table)
-        .where(audit_heads_table.c.person == bindparam("of"))
+        .where(audit_heads_table.c.subject_id == bindparam("of"))
         .values(number=last - 1)
     )
 
@@ -151,7 +155,9 @@ async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
 
 async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
-    remove = Query(delete(audit_heads_table).where(audit_heads_table.c.person == bindparam("of")))
+    remove = Query(
+        delete(audit_heads_table).where(audit_heads_table.c.subject_id == bindparam("of"))
+    )
 
     await change(world, remove, of=person)
 
@@ -161,7 +167,7 @@ async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) ->
 async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active: FrontEnd) -> None:
     person, entries = await history(world, active)
     remove = Query(
-        delete(audit_entries_table).where(audit_entries_table.c.person == bindparam("of"))
+        delete(audit_entries_table).where(audit_entries_table.c.subject_id == bindparam("of"))
     )
 
     await change(world, remove, of=person)
@@ -173,10 +179,10 @@ async def test_finds_an_entry_copied_to_another_person(world: World, active: Fro
     _, entries = await history(world, active)
     entry = {name: entries[0][name] for name in audit_entries_table.columns.keys()}  # noqa: SIM118
     add_head = Query(
-        insert(audit_heads_table).values(person=1, number=1, mark=bytes(entry["mark"]))
+        insert(audit_heads_table).values(subject_id=1, number=1, mac=bytes(entry["mac"]))
     )
 
-    await change(world, Query(insert(audit_entries_table).values(entry | {"person": 1})))
+    await change(world, Query(insert(audit_entries_table).values(entry | {"subject_id": 1})))
     await change(world, add_head)
 
     assert await found(world) == [BrokenChain(1, 1, "an entry was changed")]
@@ -184,7 +190,7 @@ async def test_finds_an_entry_copied_to_another_person(world: World, active: Fro
 
 async def test_a_stranger_without_the_key_forges_nothing(world: World, active: FrontEnd) -> None:
     """The same log under another key: not one entry is taken."""
-    seals = world.application.tools.seals
+    seals = world.application.dependencies.seals
     keys = type(seals.audit_keys)(dict.fromkeys(seals.audit_keys.keys, b"x" * 32))
     heads = (await world.rows("audit_heads"))["audit_heads"]
 

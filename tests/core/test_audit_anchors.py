@@ -18,25 +18,25 @@ from core.db import Query
 from tests.core.test_audit import change, found, history
 from tests.front_end import FrontEnd, World
 
-_OF_PERSON: BindParameter[int] = bindparam("of_person")
+_OF_SUBJECT: BindParameter[int] = bindparam("of_person")
 REMOVE_ENTRIES = Query(
-    delete(audit_entries_table).where(audit_entries_table.c.person == _OF_PERSON)
+    delete(audit_entries_table).where(audit_entries_table.c.subject_id == _OF_SUBJECT)
 )
-REMOVE_HEAD = Query(delete(audit_heads_table).where(audit_heads_table.c.person == _OF_PERSON))
+REMOVE_HEAD = Query(delete(audit_heads_table).where(audit_heads_table.c.subject_id == _OF_SUBJECT))
 REMOVE_ENTRY = Query(
     delete(audit_entries_table).where(
-        audit_entries_table.c.person == _OF_PERSON,
+        audit_entries_table.c.subject_id == _OF_SUBJECT,
         audit_entries_table.c.number == bindparam("at_number"),
     )
 )
 SET_BACK = Query(
     update(audit_heads_table)
-    .where(audit_heads_table.c.person == _OF_PERSON)
+    .where(audit_heads_table.c.subject_id == _OF_SUBJECT)
     .values(
         number=bindparam("to"),
-        mark=select(audit_entries_table.c.mark)
+        mac=select(audit_entries_table.c.mac)
         .where(
-            audit_entries_table.c.person == _OF_PERSON,
+            audit_entries_table.c.subject_id == _OF_SUBJECT,
             audit_entries_table.c.number == bindparam("to"),
         )
         .scalar_subquery(),
@@ -47,7 +47,7 @@ SET_BACK = Query(
 async def anchor(world: World, interval: int = 0) -> list[Anchor]:
     application = world.application
     return await anchors.anchor_all(
-        application.database, application.tools.seals, application.clock(), interval
+        application.database, application.dependencies.seals, application.clock(), interval
     )
 
 
@@ -193,14 +193,16 @@ async def test_more_heads_than_one_anchor_holds_take_several(
     world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heads = len((await world.rows("audit_heads"))["audit_heads"])
-    monkeypatch.setattr(anchors, "MOST_HEADS", 4)
+    monkeypatch.setattr(anchors, "MAX_HEADS", 4)
     monkeypatch.setattr(
         anchors,
         "_MOVED",
         Query(
-            select(audit_heads_table.c.person, audit_heads_table.c.number, audit_heads_table.c.mark)
+            select(
+                audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac
+            )
             .where(text("number > anchored_number"))
-            .order_by(audit_heads_table.c.person)
+            .order_by(audit_heads_table.c.subject_id)
             .limit(4)
         ),
     )

@@ -67,9 +67,9 @@ def card(state: CardState) -> Card:
         state_since=SINCE,
         version=3,
         confirmation=Confirmation.CONFIRMED,
-        base_state=None,
-        base_state_since=None,
-        base_since=0,
+        snapshot_state=None,
+        snapshot_state_since=None,
+        snapshot_since=0,
     )
 
 

@@ -15,7 +15,7 @@ from core.citizens import citizens
 from core.db import Database, Query, Transaction, connect
 from core.kernel.settings import Secret, Settings
 from core.keys import rotation
-from core.keys.plans import PLANS, SHORT_LIVED
+from core.keys.plans import COLUMN_PLANS, SHORT_LIVED
 from core.migrations.tables import TABLES
 from core.storage import Objects
 from gateway.app import keys_from
@@ -27,16 +27,16 @@ RINGS = ("column_keys", "index_keys", "peppers", "audit_keys")
 NEW_KEY = base64.b64encode(b"n" * 32).decode()
 NOT_MADE_WITH_A_KEY = {
     ("sessions", "token_hash"),
-    ("sessions", "device_mark"),
+    ("sessions", "device_mac"),
     ("idempotency_keys", "key_hash"),
     ("idempotency_keys", "request_hash"),
     ("audit_anchors", "digest"),
 }
 KEPT_UNDER_ITS_KEY = {
-    ("audit_entries", "mark"),
-    ("audit_heads", "mark"),
-    ("audit_anchors", "mark"),
-    ("audit_anchored_heads", "mark"),
+    ("audit_entries", "mac"),
+    ("audit_heads", "mac"),
+    ("audit_anchors", "mac"),
+    ("audit_anchored_heads", "mac"),
 }
 
 
@@ -50,10 +50,10 @@ def with_new_keys(settings: Settings, *, alone: bool = False) -> Settings:
     return replace(settings, **given)  # type: ignore[arg-type]
 
 
-async def rotate(settings: Settings, *, steps: int | None = None) -> rotation.Progress:
+async def rotate(settings: Settings, *, steps: int | None = None) -> rotation.RotationProgress:
     """A whole run, or one that ends in the middle, as if it were killed."""
     database, keys = await connect(settings.database_url), keys_from(settings)
-    progress = rotation.Progress()
+    progress = rotation.RotationProgress()
     try:
         run = rotation.rotate(database, keys, Objects(settings, keys.vault), 1_800_000_000_000)
         taken = 0
@@ -95,7 +95,7 @@ async def lived_in(world: World) -> World:
 
 
 def test_no_column_with_a_key_in_it_is_forgotten() -> None:
-    planned = {(plan.table.name, name) for plan in PLANS for name in plan.columns}
+    planned = {(plan.table.name, name) for plan in COLUMN_PLANS for name in plan.columns}
     short = {(table, column) for table, columns in SHORT_LIVED.items() for column in columns}
     binary = {
         (table.name, column.name)
@@ -164,7 +164,7 @@ async def test_a_run_that_was_interrupted_goes_on(
     both = with_new_keys(settings)
     total = await stale(both)
 
-    done = sum([(await rotate(both, steps=2)).renewed for _ in range(4)])
+    done = sum([(await rotate(both, steps=2)).reencrypted for _ in range(4)])
 
     assert done >= 8
     assert await stale(both) == total - done
@@ -230,7 +230,7 @@ async def test_the_audit_log_stays_whole_and_is_vouched_for_by_the_new_key(
     anchors = (await lived_in.rows("audit_anchors"))["audit_anchors"]
     assert broken == []
     assert len(anchors) == 1
-    assert seals.is_marked_anew(anchors[0][4])
+    assert seals.is_current_mac(anchors[0][4])
 
 
 def client(app: Starlette) -> httpx.AsyncClient:

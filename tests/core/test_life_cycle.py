@@ -258,7 +258,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     async def _log_is_intact(self) -> None:
         application = self.world.application
-        async for found in verify.verify(application.database, application.tools.seals):
+        async for found in verify.verify(application.database, application.dependencies.seals):
             assert isinstance(found, int), found
 
     async def _cards(self) -> dict[int, CardRow]:

@@ -18,7 +18,7 @@ from tests.conftest import POSTGRES_URL, _postgres_answers
 from tests.http.test_live_across_workers import REDIS_URL, redis_answers
 
 SOMEBODY = 4711
-MOST_SECONDS = 0.5
+MAX_SECONDS = 0.5
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def clock() -> Instant:
     return time.time_ns() // 1_000_000
 
 
-async def is_woken(watcher: Watcher, seconds: float = MOST_SECONDS) -> bool:
+async def is_woken(watcher: Watcher, seconds: float = MAX_SECONDS) -> bool:
     try:
         return await asyncio.wait_for(watcher.moved(), seconds)
     except TimeoutError:
@@ -143,15 +143,15 @@ async def test_a_session_that_watches_too_often_loses_its_oldest_watcher(
         with contextlib.ExitStack() as watched:
             watchers = [
                 watched.enter_context(running.watch(SOMEBODY, 1))
-                for _ in range(live.MOST_OF_A_SESSION)
+                for _ in range(live.MAX_OF_A_SESSION)
             ]
             of_another_session = watched.enter_context(running.watch(SOMEBODY, 2))
             watchers.append(watched.enter_context(running.watch(SOMEBODY, 1)))
 
             going_on = [await is_woken(watcher) for watcher in (*watchers, of_another_session)]
 
-            assert going_on == [False] + [True] * (live.MOST_OF_A_SESSION + 1)
-            assert running.watching == live.MOST_OF_A_SESSION + 1
+            assert going_on == [False] + [True] * (live.MAX_OF_A_SESSION + 1)
+            assert running.watching == live.MAX_OF_A_SESSION + 1
     assert running.watching == 0
 
 
@@ -169,7 +169,7 @@ async def test_a_relay_wakes_watchers_of_another_process(
                 assert await is_woken(watcher)
                 waits.append(time.monotonic() - begin)
 
-    assert max(waits) < MOST_SECONDS
+    assert max(waits) < MAX_SECONDS
 
 
 async def test_without_a_relay_nothing_crosses(database: Database) -> None:

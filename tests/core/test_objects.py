@@ -64,10 +64,12 @@ def s3() -> Iterator[S3Server]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(address)
-        yield _with_a_user(address)
-        process.terminate()
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(address)
+            yield _with_a_user(address)
+        finally:
+            process.terminate()
 
 
 def _with_a_user(address: str) -> S3Server:
@@ -153,9 +155,9 @@ async def test_lists_what_is_older_than_a_moment_day_by_day(objects: Objects) ->
     name, written = await objects.put(A_PICTURE, 1, NOW), time.time_ns() // 1_000_000
 
     assert name.startswith("20261125/")
-    assert name in await objects.of_day(date(2026, 11, 25), written + 60_000)
-    assert await objects.of_day(date(2026, 11, 25), written - 60_000) == []
-    assert await objects.of_day(date(2026, 11, 24), written + 60_000) == []
+    assert name in await objects.list_day(date(2026, 11, 25), written + 60_000)
+    assert await objects.list_day(date(2026, 11, 25), written - 60_000) == []
+    assert await objects.list_day(date(2026, 11, 24), written + 60_000) == []
 
 
 async def test_nothing_lies_in_the_clear(

@@ -14,10 +14,10 @@ from core.crypto import CannotOpen
 from core.db import Database, Query, Transaction
 from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.settings import Settings
-from core.messaging import EffectKind, Worker, outbox
-from core.messaging.outbox import CLAIM_LASTS, Effect
-from core.unit_of_work import Tools, Unit
-from gateway.app import build_tools
+from core.messaging import MessageKind, OutboxWorker, outbox
+from core.messaging.outbox import LEASE, OutboxMessage
+from core.unit_of_work import Dependencies, UnitOfWork
+from gateway.app import build_dependencies
 
 START = 1_800_000_000_000
 SMS = "http://sms.test"
@@ -33,13 +33,13 @@ class Clock:
 
 
 @pytest.fixture
-async def tools(settings: Settings) -> AsyncIterator[Tools]:
+async def dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     async with httpx.AsyncClient(trust_env=False) as http:
         given = settings_with(settings, sms_url=SMS)
-        tools = build_tools(given, http)
-        yield tools
-        tools.hasher.close()
-        tools.studio.close()
+        dependencies = build_dependencies(given, http)
+        yield dependencies
+        dependencies.hasher.close()
+        dependencies.pictures_pool.close()
 
 
 def settings_with(settings: Settings, **changes: Any) -> Settings:
@@ -51,12 +51,14 @@ def clock() -> Clock:
     return Clock()
 
 
-async def put(db: Database, tools: Tools, text: str, person: int = 1, lasts: int = DAY) -> None:
+async def put(
+    db: Database, dependencies: Dependencies, text: str, person: int = 1, lasts: int = DAY
+) -> None:
     async def job(transaction: Transaction) -> None:
-        unit = Unit(transaction, START, None, tools)
+        unit = UnitOfWork(transaction, START, None, dependencies)
         await outbox.put_sms(
             unit,
-            person=person,
+            subject_id=person,
             phone="19900001001",
             template="CARD_READY",
             text=text,
@@ -66,67 +68,69 @@ async def put(db: Database, tools: Tools, text: str, person: int = 1, lasts: int
     await db.write(job)
 
 
-async def claim(db: Database, tools: Tools, now: Instant) -> list[Effect]:
-    async def job(transaction: Transaction) -> list[Effect]:
-        return await outbox.claim(transaction, tools.vault, now, EffectKind.SMS, 16)
+async def claim(db: Database, dependencies: Dependencies, now: Instant) -> list[OutboxMessage]:
+    async def job(transaction: Transaction) -> list[OutboxMessage]:
+        return await outbox.claim(transaction, dependencies.vault, now, MessageKind.SMS, 16)
 
     return await db.write(job)
 
 
-async def test_of_many_workers_one_claims_a_row(db: Database, tools: Tools) -> None:
+async def test_of_many_workers_one_claims_a_row(db: Database, dependencies: Dependencies) -> None:
     for person in range(10):
-        await put(db, tools, "x", person)
+        await put(db, dependencies, "x", person)
 
-    claims = await asyncio.gather(*(claim(db, tools, START) for _ in range(20)))
+    claims = await asyncio.gather(*(claim(db, dependencies, START) for _ in range(20)))
 
     claimed = [effect.id for effects in claims for effect in effects]
     assert len(claimed) == len(set(claimed)) == 10
 
 
-async def test_a_claim_ends_when_its_worker_dies(db: Database, tools: Tools) -> None:
-    await put(db, tools, "x")
-    first = await claim(db, tools, START)
+async def test_a_claim_ends_when_its_worker_dies(db: Database, dependencies: Dependencies) -> None:
+    await put(db, dependencies, "x")
+    first = await claim(db, dependencies, START)
 
-    within = await claim(db, tools, START + CLAIM_LASTS - 1)
-    after = await claim(db, tools, START + CLAIM_LASTS)
+    within = await claim(db, dependencies, START + LEASE - 1)
+    after = await claim(db, dependencies, START + LEASE)
 
     assert within == []
     assert [effect.idempotency_key for effect in after] == [first[0].idempotency_key]
     assert after[0].attempts == 2
 
 
-async def test_a_worker_that_lost_its_claim_settles_nothing(db: Database, tools: Tools) -> None:
-    await put(db, tools, "x")
-    late = (await claim(db, tools, START))[0]
-    await claim(db, tools, START + CLAIM_LASTS)
+async def test_a_worker_that_lost_its_claim_settles_nothing(
+    db: Database, dependencies: Dependencies
+) -> None:
+    await put(db, dependencies, "x")
+    late = (await claim(db, dependencies, START))[0]
+    await claim(db, dependencies, START + LEASE)
 
     async def job(transaction: Transaction) -> None:
-        await outbox.settle(transaction, late, START + CLAIM_LASTS)
+        await outbox.settle(transaction, late, START + LEASE)
 
     await db.write(job)
 
     assert (await db.fetch(ROWS))[0]["settled_at"] is None
 
 
-async def test_one_persons_rows_keep_their_order(db: Database, tools: Tools) -> None:
+async def test_one_persons_rows_keep_their_order(db: Database, dependencies: Dependencies) -> None:
     for text in ("first", "second", "third"):
-        await put(db, tools, text)
-    await put(db, tools, "other", person=2)
+        await put(db, dependencies, text)
+    await put(db, dependencies, "other", person=2)
 
-    effects = await claim(db, tools, START)
+    effects = await claim(db, dependencies, START)
 
     assert [effect.payload["text"] for effect in effects] == ["first", "other"]
 
 
 async def test_delivers_in_order_and_erases_what_was_said(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     for text in ("first", "second", "third"):
-        await put(db, tools, text)
+        await put(db, dependencies, text)
     with respx.mock(base_url=SMS) as sms:
         route = sms.post("/messages").respond(json={"taken": True})
 
-        tried = await Worker(db, tools, {}, clock).deliver_due()
+        tried = await OutboxWorker(db, dependencies, {}, clock).deliver_due()
 
     said = [httpx.Response(200, content=call.request.content).json() for call in route.calls]
     assert [message["text"] for message in said] == ["first", "second", "third"]
@@ -137,22 +141,22 @@ async def test_delivers_in_order_and_erases_what_was_said(
 
 
 async def test_a_delivery_repeated_after_a_death_has_the_same_key(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     """The worker told the partner, and died before it could write that down.
 
     The partner has forgotten it, so it is told again.
     """
-    await put(db, tools, "x")
+    await put(db, dependencies, "x")
     with respx.mock(base_url=SMS) as sms:
         route = sms.post("/messages").respond(json={"taken": True})
         sms.post("/outcome").respond(json={"taken": False})
-        dying = Worker(db, tools, {}, clock)
-        effects = await dying._claim(EffectKind.SMS, 1)
+        dying = OutboxWorker(db, dependencies, {}, clock)
+        effects = await dying._claim(MessageKind.SMS, 1)
         await dying._tell_partner(effects[0])
 
-        clock.now += CLAIM_LASTS
-        await Worker(db, tools, {}, clock).deliver_due()
+        clock.now += LEASE
+        await OutboxWorker(db, dependencies, {}, clock).deliver_due()
 
     keys = [call.request.headers["Idempotency-Key"] for call in route.calls]
     assert len(keys) == 2
@@ -173,10 +177,10 @@ async def test_a_delivery_repeated_after_a_death_has_the_same_key(
     ids=["refused", "late", "busy", "broken", "garbage", "not taken"],
 )
 async def test_a_partner_that_is_down_is_asked_again_later(
-    db: Database, tools: Tools, clock: Clock, down: httpx.Response | Exception
+    db: Database, dependencies: Dependencies, clock: Clock, down: httpx.Response | Exception
 ) -> None:
-    await put(db, tools, "x")
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x")
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS, assert_all_called=False) as sms:
         answer = {"side_effect": down} if isinstance(down, Exception) else {"return_value": down}
         route = sms.post("/messages").mock(**answer)
@@ -199,14 +203,14 @@ async def test_a_partner_that_is_down_is_asked_again_later(
 
 
 async def test_waits_longer_each_time_up_to_five_minutes(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "x")
+    await put(db, dependencies, "x")
     waits = []
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=httpx.ConnectError("no"))
         for _ in range(12):
-            await Worker(db, tools, {}, clock).deliver_due()
+            await OutboxWorker(db, dependencies, {}, clock).deliver_due()
             due_at = (await db.fetch(ROWS))[0]["due_at"]
             waits.append(due_at - clock.now)
             clock.now = due_at
@@ -215,11 +219,11 @@ async def test_waits_longer_each_time_up_to_five_minutes(
     assert all(150 * SECOND <= wait <= 300 * SECOND for wait in waits[8:])
 
 
-async def test_what_a_partner_will_never_take_is_parked(
-    db: Database, tools: Tools, clock: Clock
+async def test_what_a_partner_will_never_take_is_dead_lettered(
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "first")
-    await put(db, tools, "second")
+    await put(db, dependencies, "first")
+    await put(db, dependencies, "second")
     with respx.mock(base_url=SMS) as sms:
         route = sms.post("/messages").mock(
             side_effect=[
@@ -227,39 +231,41 @@ async def test_what_a_partner_will_never_take_is_parked(
                 httpx.Response(200, json={"taken": True}),
             ]
         )
-        await Worker(db, tools, {}, clock).deliver_due()
+        await OutboxWorker(db, dependencies, {}, clock).deliver_due()
         clock.now += DAY // 2
-        await Worker(db, tools, {}, clock).deliver_due()
+        await OutboxWorker(db, dependencies, {}, clock).deliver_due()
 
-    parked, next_one = await db.fetch(ROWS)
+    dead, next_one = await db.fetch(ROWS)
     assert route.call_count == 2
-    assert parked["parked_at"] == START
-    assert parked["failure"] == "rejected: NO_SUCH_TEMPLATE"
-    assert parked["payload"] is not None
+    assert dead["dead_at"] == START
+    assert dead["failure"] == "rejected: NO_SUCH_TEMPLATE"
+    assert dead["payload"] is not None
     assert next_one["settled_at"] == START
 
 
-async def test_what_is_too_late_is_parked_and_not_sent(
-    db: Database, tools: Tools, clock: Clock
+async def test_what_is_too_late_is_dead_lettered_and_not_sent(
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "x", lasts=300 * SECOND)
+    await put(db, dependencies, "x", lasts=300 * SECOND)
     clock.now = START + 300 * SECOND
     with respx.mock(base_url=SMS, assert_all_called=False) as sms:
         route = sms.post("/messages").respond(json={"taken": True})
-        await Worker(db, tools, {}, clock).deliver_due()
+        await OutboxWorker(db, dependencies, {}, clock).deliver_due()
 
     assert route.call_count == 0
     assert (await db.fetch(ROWS))[0]["failure"] == "expired"
 
 
-async def test_a_payload_is_sealed_and_bound_to_its_row(db: Database, tools: Tools) -> None:
-    await put(db, tools, "您的社会保障卡已制好")
+async def test_a_payload_is_sealed_and_bound_to_its_row(
+    db: Database, dependencies: Dependencies
+) -> None:
+    await put(db, dependencies, "您的社会保障卡已制好")
 
     row = (await db.fetch(ROWS))[0]
 
     assert b"19900001001" not in bytes(row["payload"])
     with pytest.raises(CannotOpen):
-        tools.vault.open(bytes(row["payload"]), "outbox.payload", row["id"] + 1)
+        dependencies.vault.open(bytes(row["payload"]), "outbox.payload", row["id"] + 1)
 
 
 # --- outcomes that are unknown ---------------------------------------------------------------
@@ -285,10 +291,10 @@ async def until_due(db: Database, clock: Clock) -> None:
 
 @pytest.mark.parametrize("how", UNKNOWN)
 async def test_a_partners_late_success_is_taken(
-    db: Database, tools: Tools, clock: Clock, how: str
+    db: Database, dependencies: Dependencies, clock: Clock, how: str
 ) -> None:
-    await put(db, tools, "x")
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x")
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS) as sms:
         told, asked = sms.post("/messages"), sms.post("/outcome")
         answers(told, UNKNOWN[how])
@@ -309,10 +315,10 @@ async def test_a_partners_late_success_is_taken(
 
 
 async def test_what_was_not_taken_is_told_again_under_the_same_key(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "x")
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x")
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS) as sms:
         told, asked = sms.post("/messages"), sms.post("/outcome")
         answers(told, httpx.ReadTimeout("late"), TAKEN)
@@ -327,10 +333,10 @@ async def test_what_was_not_taken_is_told_again_under_the_same_key(
 
 
 async def test_nothing_is_repeated_while_the_outcome_cannot_be_asked(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "x")
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x")
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS) as sms:
         told = sms.post("/messages").mock(side_effect=httpx.ReadTimeout("late"))
         sms.post("/outcome").mock(side_effect=httpx.ConnectError("no"))
@@ -344,11 +350,11 @@ async def test_nothing_is_repeated_while_the_outcome_cannot_be_asked(
 
 
 async def test_what_the_partner_was_too_busy_for_is_repeated_without_asking(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     """The control: a partner that says that it did nothing need not be asked."""
-    await put(db, tools, "x")
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x")
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS, assert_all_called=False) as sms:
         told, asked = sms.post("/messages"), sms.post("/outcome")
         answers(told, httpx.Response(503, json={"code": "BUSY"}), TAKEN)
@@ -360,10 +366,10 @@ async def test_what_the_partner_was_too_busy_for_is_repeated_without_asking(
 
 
 async def test_what_expired_while_unknown_is_asked_for_a_last_time(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
-    await put(db, tools, "x", lasts=SECOND)
-    worker = Worker(db, tools, {}, clock)
+    await put(db, dependencies, "x", lasts=SECOND)
+    worker = OutboxWorker(db, dependencies, {}, clock)
     with respx.mock(base_url=SMS) as sms:
         answers(sms.post("/messages"), httpx.ReadTimeout("late"))
         answers(sms.post("/outcome"), TAKEN)
@@ -372,17 +378,17 @@ async def test_what_expired_while_unknown_is_asked_for_a_last_time(
         await worker.deliver_due()
 
     row = (await db.fetch(ROWS))[0]
-    assert (row["settled_at"], row["parked_at"]) == (clock.now, None)
+    assert (row["settled_at"], row["dead_at"]) == (clock.now, None)
 
 
 # --- lanes -----------------------------------------------------------------------------------
 
 
-async def put_code(db: Database, tools: Tools, person: int) -> None:
+async def put_code(db: Database, dependencies: Dependencies, person: int) -> None:
     async def job(transaction: Transaction) -> None:
         await outbox.put_sms(
-            Unit(transaction, START, None, tools),
-            person=person,
+            UnitOfWork(transaction, START, None, dependencies),
+            subject_id=person,
             phone="19900001001",
             template="VERIFICATION_CODE",
             text="123456",
@@ -396,7 +402,7 @@ async def put_code(db: Database, tools: Tools, person: int) -> None:
 
 @pytest.mark.parametrize("lanes", [True, False], ids=["lanes", "control: one batch"])
 async def test_a_slow_partner_delays_no_code(
-    db: Database, tools: Tools, clock: Clock, lanes: bool
+    db: Database, dependencies: Dependencies, clock: Clock, lanes: bool
 ) -> None:
     """Twenty notices whose SMS hang, and then a code. Delivered in one batch, it waits for them."""
     release, seen = asyncio.Event(), asyncio.Event()
@@ -409,15 +415,15 @@ async def test_a_slow_partner_delays_no_code(
         return TAKEN
 
     for person in range(20):
-        await put(db, tools, "notice", person)
-    worker = Worker(db, tools, {}, clock, look_every=0.02)
+        await put(db, dependencies, "notice", person)
+    worker = OutboxWorker(db, dependencies, {}, clock, look_every=0.02)
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         batch = None if lanes else asyncio.create_task(worker.deliver_due())
         if lanes:
             worker.start()
         await asyncio.sleep(0.1)
-        await put_code(db, tools, 99)
+        await put_code(db, dependencies, 99)
         worker.wake()
         in_time = await _within(seen, 0.5)
         release.set()
@@ -437,7 +443,9 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-async def test_many_workers_deliver_each_row_once_and_in_order(db: Database, tools: Tools) -> None:
+async def test_many_workers_deliver_each_row_once_and_in_order(
+    db: Database, dependencies: Dependencies
+) -> None:
     """Eight workers on forty persons with five messages each."""
     said: dict[str, list[str]] = {}
 
@@ -449,9 +457,9 @@ async def test_many_workers_deliver_each_row_once_and_in_order(db: Database, too
 
     for number in range(5):
         for person in range(40):
-            await put(db, tools, f"{person} {number}", person)
+            await put(db, dependencies, f"{person} {number}", person)
     clock = Clock()
-    workers = [Worker(db, tools, {}, clock, look_every=0.01) for _ in range(8)]
+    workers = [OutboxWorker(db, dependencies, {}, clock, look_every=0.01) for _ in range(8)]
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         for worker in workers:

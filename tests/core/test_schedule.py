@@ -11,12 +11,12 @@ from core.citizens import Limit, nonces, quotas_table, sessions_table
 from core.citizens.quotas import take
 from core.db import Database, DatabaseUnavailable, Query, Transaction
 from core.jobs import JOBS, Scheduler
-from core.jobs.schedule import LEASE, Chore, ScheduledJob
+from core.jobs.schedule import LEASE, JobContext, ScheduledJob
 from core.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
 from core.kernel.settings import Settings
 from core.messaging import outbox, verification_codes_table
-from core.unit_of_work import Tools, Unit
-from gateway.app import build_tools
+from core.unit_of_work import Dependencies, UnitOfWork
+from gateway.app import build_dependencies
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
 
@@ -38,12 +38,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def tools(settings: Settings) -> AsyncIterator[Tools]:
+async def dependencies(settings: Settings) -> AsyncIterator[Dependencies]:
     async with httpx.AsyncClient(trust_env=False) as http:
-        tools = build_tools(settings, http)
-        yield tools
-        tools.hasher.close()
-        tools.studio.close()
+        dependencies = build_dependencies(settings, http)
+        yield dependencies
+        dependencies.hasher.close()
+        dependencies.pictures_pool.close()
 
 
 class Noted:
@@ -53,7 +53,7 @@ class Noted:
         self.times: list[Instant] = []
         self._fails = fails
 
-    async def __call__(self, chore: Chore) -> int:
+    async def __call__(self, chore: JobContext) -> int:
         self.times.append(chore.now)
         await asyncio.sleep(0)
         if self._fails:
@@ -62,14 +62,16 @@ class Noted:
         return 1
 
 
-def scheduler(db: Database, tools: Tools, clock: Clock, *works: Noted) -> Scheduler:
+def scheduler(db: Database, dependencies: Dependencies, clock: Clock, *works: Noted) -> Scheduler:
     jobs = [ScheduledJob(f"job{i}", MINUTE, work) for i, work in enumerate(works)]
-    return Scheduler(jobs, db, tools, clock)
+    return Scheduler(jobs, db, dependencies, clock)
 
 
-async def test_runs_a_job_when_it_is_due(db: Database, tools: Tools, clock: Clock) -> None:
+async def test_runs_a_job_when_it_is_due(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
     work = Noted()
-    schedule = scheduler(db, tools, clock, work)
+    schedule = scheduler(db, dependencies, clock, work)
 
     for seconds in (0, 30, 60, 61, 119, 120):
         clock.now = START + seconds * SECOND
@@ -78,9 +80,11 @@ async def test_runs_a_job_when_it_is_due(db: Database, tools: Tools, clock: Cloc
     assert work.times == [START, START + MINUTE, START + 2 * MINUTE]
 
 
-async def test_of_many_workers_one_runs_it(db: Database, tools: Tools, clock: Clock) -> None:
+async def test_of_many_workers_one_runs_it(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
     work = Noted()
-    workers = [scheduler(db, tools, clock, work) for _ in range(20)]
+    workers = [scheduler(db, dependencies, clock, work) for _ in range(20)]
 
     done = await asyncio.gather(*(worker.run_due() for worker in workers))
 
@@ -89,7 +93,7 @@ async def test_of_many_workers_one_runs_it(db: Database, tools: Tools, clock: Cl
 
 
 async def test_without_the_lease_they_all_run_it(
-    db: Database, tools: Tools, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    db: Database, dependencies: Dependencies, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: the same twenty workers, of which nobody takes the job."""
 
@@ -98,7 +102,7 @@ async def test_without_the_lease_they_all_run_it(
 
     monkeypatch.setattr(Scheduler, "_take", take_nothing)
     work = Noted()
-    workers = [scheduler(db, tools, clock, work) for _ in range(20)]
+    workers = [scheduler(db, dependencies, clock, work) for _ in range(20)]
 
     await asyncio.gather(*(worker.run_due() for worker in workers))
 
@@ -106,10 +110,10 @@ async def test_without_the_lease_they_all_run_it(
 
 
 async def test_a_job_that_failed_is_run_again_and_hinders_no_other(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     failing, other = Noted(fails=1), Noted()
-    schedule = scheduler(db, tools, clock, failing, other)
+    schedule = scheduler(db, dependencies, clock, failing, other)
 
     await schedule.run_due()
     clock.now += LEASE - 1
@@ -124,13 +128,13 @@ async def test_a_job_that_failed_is_run_again_and_hinders_no_other(
 
 
 async def test_a_worker_that_is_late_does_not_end_the_others_turn(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     """Its lease went to another: only that one may say when the job is due again."""
     slow_began, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Noted):
-        async def __call__(self, chore: Chore) -> int:
+        async def __call__(self, chore: JobContext) -> int:
             if not self.times:
                 self.times.append(chore.now)
                 slow_began.set()
@@ -139,17 +143,17 @@ async def test_a_worker_that_is_late_does_not_end_the_others_turn(
             return await super().__call__(chore)
 
     work = Slow()
-    late = asyncio.create_task(scheduler(db, tools, clock, work).run_due())
+    late = asyncio.create_task(scheduler(db, dependencies, clock, work).run_due())
     await slow_began.wait()
     clock.now = START + LEASE + MINUTE
-    await scheduler(db, tools, clock, work).run_due()
+    await scheduler(db, dependencies, clock, work).run_due()
     go_on.set()
     await late
 
     clock.now += MINUTE - 1
-    assert await scheduler(db, tools, clock, work).run_due() == {}
+    assert await scheduler(db, dependencies, clock, work).run_due() == {}
     clock.now += 1
-    assert await scheduler(db, tools, clock, work).run_due() == {"job0": 1}
+    assert await scheduler(db, dependencies, clock, work).run_due() == {"job0": 1}
 
 
 async def test_a_temporary_loss_is_written_back_and_told(world: World, active: FrontEnd) -> None:
@@ -176,19 +180,19 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     await active.code("REPORT_LOSS")
     application = world.application
     now = application.clock()
-    retention = application.tools.settings.retention_days * DAY
+    retention = application.dependencies.settings.retention_days * DAY
 
     async def job(db: Transaction) -> None:
         await nonces.use(db, "test", "over", now + DAY)
         await nonces.use(db, "test", "lasting", now + 1000 * DAY)
         await take(db, [b"key"], [Limit(1, DAY)], now)
-        unit = Unit(db, now, None, application.tools)
-        await outbox.put(unit, person=1, kind=outbox.EffectKind.ISSUER_ORDER, payload={})
+        unit = UnitOfWork(db, now, None, application.dependencies)
+        await outbox.put(unit, subject_id=1, kind=outbox.MessageKind.ISSUER_ORDER, payload={})
         await db.fetch(
             Query(
                 outbox.outbox_table.update()
-                .where(outbox.outbox_table.c.person == 1)
-                .values(parked_at=now, failure="expired", due_at=now + 9 * retention)
+                .where(outbox.outbox_table.c.subject_id == 1)
+                .values(dead_at=now, failure="expired", due_at=now + 9 * retention)
             )
         )
 
@@ -200,7 +204,7 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     await upkeep(world, now + retention + 2 * DAY)
 
     assert before == {"SMS_CODE", "ISSUER_ORDER"}
-    assert await kinds(world) == {"ISSUER_ORDER", "SMS"}, "what is parked, and a loss that lapsed"
+    assert await kinds(world) == {"ISSUER_ORDER", "SMS"}, "dead letters, and a loss that lapsed"
     left = await counts(world)
     assert left == {"verification_codes": 0, "quotas": 0, "sessions": 0, "nonces": 1}
     assert kept["verification_codes"] == 1
@@ -224,20 +228,20 @@ async def counts(world: World) -> dict[str, int]:
 
 async def upkeep(world: World, now: Instant) -> dict[str, int]:
     """Every job of the product, as if it were due at that moment."""
-    chore = Chore(world.application.database, world.application.tools, now)
+    chore = JobContext(world.application.database, world.application.dependencies, now)
     return {job.name: await job.work(chore) for job in JOBS}
 
 
 async def test_a_database_that_is_away_leaves_the_job_due(
-    db: Database, tools: Tools, clock: Clock
+    db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     class Away(Noted):
-        async def __call__(self, chore: Chore) -> int:
+        async def __call__(self, chore: JobContext) -> int:
             await super().__call__(chore)
             raise DatabaseUnavailable("gone")
 
     work = Away()
-    schedule = scheduler(db, tools, clock, work)
+    schedule = scheduler(db, dependencies, clock, work)
     with pytest.raises(DatabaseUnavailable):
         await schedule.run_due()
 

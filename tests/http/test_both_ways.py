@@ -24,18 +24,18 @@ class Ways:
     """Sends a request both ways."""
 
     def __init__(self, app: Gateway, http: httpx.AsyncClient) -> None:
-        assert app.fast_lane is not None
+        assert app.fast_path is not None
         self._app = app
-        self._lane = app.fast_lane
+        self._lane = app.fast_path
         self._http = http
         self.went_on = 0
-        whole_way = app.go_the_whole_way
+        whole_way = app.by_asgi_path
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             self.went_on += 1
             await whole_way(scope, receive, send)
 
-        self._lane._whole_way = counted
+        self._lane._asgi_path = counted
 
     @property
     def gate(self) -> Gate:
@@ -49,7 +49,7 @@ class Ways:
     def back(self) -> None:
         """To the fast lane alone."""
         self.went_on = 0
-        self._app.fast_lane = self._lane
+        self._app.fast_path = self._lane
 
     async def send(self, content: Any, **headers: str) -> tuple[httpx.Response, httpx.Response]:
         """By the whole way, and then by the fast lane."""
@@ -59,7 +59,7 @@ class Ways:
         }
         answers = []
         for lane in (None, self._lane):
-            self._app.fast_lane = lane
+            self._app.fast_path = lane
             if isinstance(content, str | bytes):
                 answers.append(await self._http.post("/graphql", content=content, headers=headers))
             else:

@@ -14,7 +14,7 @@ from gateway.http.admission.budgets import network
 from gateway.http.admission.costs import LIST_SIZES, ROOT_COSTS
 from gateway.http.edge import BadRequest
 from gateway.schema import build_schema
-from gateway.schema.masking import told
+from gateway.schema.masking import sanitize_validation_error
 from tests.conftest import running, settings_for
 from tests.front_end import FrontEnd, World
 from tests.sockets import socket
@@ -136,7 +136,7 @@ def test_an_ipv6_network_is_one_address() -> None:
 
 
 def test_remembers_no_more_than_it_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.http.admission.budgets.MOST_KEYS", 100)
+    monkeypatch.setattr("gateway.http.admission.budgets.MAX_KEYS", 100)
     clock = Clock()
     purse = budgets(clock, total_budget=1_000_000, session_budget=1_000)
 
@@ -249,7 +249,7 @@ def schema() -> GraphQLSchema:
 
 
 def cost(schema: GraphQLSchema, document: str) -> int:
-    prepared, _ = PreparedDocuments(told=told).prepare(schema, document)
+    prepared, _ = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
     assert not prepared.errors
     return prepared.operation(None).cost
 
@@ -279,7 +279,7 @@ def test_what_costs_too_much_is_refused(schema: GraphQLSchema) -> None:
     form = "applicationForm { ... on ApplicationForm { fields { options { code } } } }"
     document = f"{{ {many} {form} b: {form} c: {form} }}"
 
-    prepared, _ = PreparedDocuments(told=told).prepare(schema, document)
+    prepared, _ = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
 
     assert [error.extensions for error in prepared.errors] == [{"code": "TOO_COMPLEX"}]
     assert "cost" in prepared.errors[0].message

@@ -105,14 +105,14 @@ async def test_counts_what_comes_and_not_what_was_said(
     assert await world.rows("resumable_uploads") == before
 
 
-@pytest.mark.parametrize("change", ["mark", "expires", "id", "late"])
+@pytest.mark.parametrize("change", ["mac", "expires", "id", "late"])
 async def test_an_address_that_is_not_the_given_one_is_nobodys(
     http: httpx.AsyncClient, world: World, citizen: FrontEnd, change: str
 ) -> None:
     asked = await _request(citizen, 100)
     url = httpx.URL(asked["url"])
     changed = {
-        "mark": url.copy_set_param("mark", "0" * 32),
+        "mac": url.copy_set_param("mac", "0" * 32),
         "expires": url.copy_set_param("expires", str(2**60)),
         "id": url.copy_with(path="/uploads/1"),
         "late": url,
@@ -183,7 +183,7 @@ async def test_what_is_left_behind_is_removed_after_a_day(
     http: httpx.AsyncClient, world: World, citizen: FrontEnd
 ) -> None:
     application = world.application
-    objects, now = application.tools.objects, application.clock()
+    objects, now = application.dependencies.objects, application.clock()
     abandoned = await _request(citizen, 10)
     await http.put(abandoned["url"], content=b"0123456789")
     await keep_pictures(world, citizen, confirmed=False)
@@ -214,10 +214,10 @@ async def test_pictures_go_with_the_draft_they_belonged_to(world: World, citizen
     now = application.clock()
 
     while_kept = await garbage_collection.remove(
-        application.database, application.tools.objects, now + 29 * DAY
+        application.database, application.dependencies.objects, now + 29 * DAY
     )
     lapsed = await garbage_collection.remove(
-        application.database, application.tools.objects, now + 31 * DAY
+        application.database, application.dependencies.objects, now + 31 * DAY
     )
 
     assert (while_kept, lapsed) == (0, 3)

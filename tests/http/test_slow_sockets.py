@@ -15,7 +15,7 @@ import pytest
 from tests.live import LiveServer, serving
 
 SECONDS = 1.0
-MOST_CONNECTIONS = 40
+MAX_CONNECTIONS = 40
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
 SLOW = {
     "silent": b"",
@@ -29,8 +29,8 @@ SLOW = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     settings = {
         "read_seconds": str(SECONDS),
-        "least_upload_rate": "20000",
-        "most_connections": str(MOST_CONNECTIONS),
+        "min_upload_rate": "20000",
+        "max_connections": str(MAX_CONNECTIONS),
     }
     with serving(tmp_path_factory.mktemp("slow"), **settings) as server:
         yield server
@@ -110,7 +110,7 @@ async def test_a_body_that_keeps_coming_is_read(server: LiveServer) -> None:
 
 async def test_slow_sockets_do_not_shut_others_out(server: LiveServer) -> None:
     """More than there are places for: the slowest give way to who comes."""
-    held = [await opened(server) for _ in range(MOST_CONNECTIONS + 20)]
+    held = [await opened(server) for _ in range(MAX_CONNECTIONS + 20)]
 
     async with httpx.AsyncClient(trust_env=False) as http:
         response = await http.get(f"{server.url}/healthz", timeout=5)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.server import Server
 from core.citizens import Hasher
-from core.citizens.passwords import MOST_WAITING
+from core.citizens.passwords import MAX_WAITING
 from core.kernel.refusals import TryAgainLater
 from tests.live import serving
 from tests.soak import ws_load
@@ -86,10 +86,10 @@ def limit(pid: int, size: int) -> None:
 async def test_hashing_is_bounded() -> None:
     hasher = Hasher()
     try:
-        asked = [asyncio.create_task(hasher.hash("12345678")) for _ in range(MOST_WAITING + 10)]
+        asked = [asyncio.create_task(hasher.hash("12345678")) for _ in range(MAX_WAITING + 10)]
         found = await asyncio.gather(*asked, return_exceptions=True)
     finally:
         hasher.close()
 
     assert sum(isinstance(one, TryAgainLater) for one in found) == 10
-    assert sum(isinstance(one, str) for one in found) == MOST_WAITING
+    assert sum(isinstance(one, str) for one in found) == MAX_WAITING

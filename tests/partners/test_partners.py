@@ -91,7 +91,7 @@ def made(status: int, body: Any) -> httpx.Response:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.partners.base.SHORTEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("core.partners.base.MIN_PAUSE_SECONDS", 0)
     monkeypatch.setattr("core.partners.base.JITTER_MILLISECONDS", 1)
 
 

@@ -11,7 +11,7 @@ def megabytes_used_for(data: bytes, guarded: bool) -> int:
     process_portrait(b"", 0, 1)
     before = _largest_size()
     if not guarded:
-        decoding._MOST_PIXELS["PNG"] = 10_000 * MEGAPIXEL
+        decoding._MAX_PIXELS["PNG"] = 10_000 * MEGAPIXEL
     process_portrait(data, 0, 40_960)
     return (_largest_size() - before) // 1024
 

@@ -7,16 +7,13 @@ import pytest
 from PIL import Image
 
 from core.imaging import (
-    MEGABYTE,
-    Bounds,
-    PictureTrouble,
     ProcessedDocument,
     ProcessedPortrait,
     Side,
-    Studio,
     process_document,
     process_portrait,
 )
+from core.isolation import MEGABYTE, Bounds, IsolatedPool, ProcessingFailed
 from tests.core import faulty_work
 from tests.portraits import hostile
 from tests.portraits.guards import megabytes_used_for
@@ -36,7 +33,7 @@ async def test_each_is_refused_or_cleaned_and_no_worker_dies(
     options: tuple[object, ...],
     size: tuple[int, int],
 ) -> None:
-    studio = Studio(Bounds(workers=1))
+    studio = IsolatedPool(Bounds(workers=1))
     first = (await studio.run(faulty_work.measure, b"")).process
     kept = 0
 
@@ -63,7 +60,7 @@ BOMB = hostile.png(12_000, 12_000, hostile.zeros(18))
 
 @pytest.mark.parametrize("guarded", [True, False])
 async def test_the_limit_on_pixels_is_what_keeps_a_bomb_small(guarded: bool) -> None:
-    studio = Studio(Bounds(workers=1))
+    studio = IsolatedPool(Bounds(workers=1))
 
     grew = await studio.run(megabytes_used_for, BOMB, guarded)
 
@@ -73,9 +70,9 @@ async def test_the_limit_on_pixels_is_what_keeps_a_bomb_small(guarded: bool) -> 
 
 
 async def test_the_bound_on_memory_ends_what_the_limit_on_pixels_let_through() -> None:
-    studio = Studio(Bounds(workers=1, memory_bytes=330 * MEGABYTE))
+    studio = IsolatedPool(Bounds(workers=1, memory_bytes=330 * MEGABYTE))
 
-    with pytest.raises(PictureTrouble):
+    with pytest.raises(ProcessingFailed):
         await studio.run(megabytes_used_for, BOMB, False)
 
     assert await studio.run(megabytes_used_for, BOMB, True) < 40

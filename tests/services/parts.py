@@ -55,7 +55,7 @@ def problems(answer: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 async def person_id(world: World, person: Persona) -> int:
-    database, vault = world.application.database, world.application.tools.vault
+    database, vault = world.application.database, world.application.dependencies.vault
     citizen = await citizens.find_by_number(database, vault, person.social_security_number)
     assert citizen is not None
     return citizen.id
@@ -76,7 +76,7 @@ async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:
 
 async def register(world: World, *, name: str, number: str, phone: str | None) -> int:
     """Puts somebody on file who never came in through a channel."""
-    vault, now = world.application.tools.vault, world.application.clock()
+    vault, now = world.application.dependencies.vault, world.application.clock()
 
     async def job(db: Transaction) -> int:
         return await citizens.register(db, vault, now, name=name, number=number, phone=phone)
@@ -99,8 +99,8 @@ async def keep_pictures(
     confirmed: bool = True,
 ) -> None:
     """Portrait and both sides of the ID card, without the time that processing takes."""
-    owner, tools = await person_id(world, citizen.person), world.application.tools
-    name = await tools.objects.put(b"a picture", owner, world.application.clock())
+    owner, dependencies = await person_id(world, citizen.person), world.application.dependencies
+    name = await dependencies.objects.put(b"a picture", owner, world.application.clock())
     now = world.application.clock()
 
     async def job(db: Transaction) -> None:
@@ -182,5 +182,7 @@ def registry_card(world: World, number: str) -> Thing:
 
 @contextlib.contextmanager
 def _sandbox_world(world: World) -> Iterator[SandboxWorld]:
-    with contextlib.closing(SandboxWorld(world_file(world.application.tools.settings))) as things:
+    with contextlib.closing(
+        SandboxWorld(world_file(world.application.dependencies.settings))
+    ) as things:
         yield things

@@ -261,16 +261,16 @@ async def test_refuses_every_service_until_the_account_is_bound(
 
 
 async def test_every_operation_but_sign_in_needs_a_session(world: World) -> None:
-    nobody = world.front_end("active")
+    actor = world.front_end("active")
     before = await world.rows("sessions", "audit_entries", "quotas")
 
     answered = [
-        (await nobody.post(query % "")).json()["errors"][0]["extensions"]["code"]
+        (await actor.post(query % "")).json()["errors"][0]["extensions"]["code"]
         for query in _QUERIES.values()
     ]
     answered += [
         (
-            await nobody.post(
+            await actor.post(
                 f"mutation($i: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $i) {{ __typename }} }}",
                 {"i": given},
             )

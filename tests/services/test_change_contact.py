@@ -99,7 +99,7 @@ async def test_refuses_an_empty_form(world: World, active: FrontEnd) -> None:
 
 async def _contact(world: World, citizen: FrontEnd) -> dict[str, str]:
     owner = await person_id(world, citizen.person)
-    vault = world.application.tools.vault
+    vault = world.application.dependencies.vault
     row = next(row for row in (await world.rows("citizens"))["citizens"] if row[0] == owner)
     return {
         column: Sealed(vault, row[place], f"citizens.{column}", owner).reveal()

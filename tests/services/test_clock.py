@@ -60,7 +60,7 @@ async def test_only_its_beginning_keeps_it_from_reviving(world: World, active: F
         world,
         Query(
             update(verification_codes_table).values(
-                mark=world.application.tools.seals.code(1, active.person.phone, code)
+                mac=world.application.dependencies.seals.code(1, active.person.phone, code)
             )
         ),
     )

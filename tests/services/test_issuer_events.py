@@ -470,7 +470,7 @@ def body_of(*events: dict[str, Any]) -> bytes:
 
 def headers_of(world: World, body: bytes, seconds: int = 0) -> dict[str, str]:
     """Signed by the issuer so many seconds from now."""
-    key = world.application.tools.settings.issuer_event_key.reveal().encode()
+    key = world.application.dependencies.settings.issuer_event_key.reveal().encode()
     return signed_headers(key, body, int(time.time()) + seconds)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.db import Query
-from core.issuer import IssuerEvent, KeptEvent, event_store
+from core.issuer import IssuerEvent, StoredEvent, event_store
 from core.kernel.clock import DAY
 from core.migrations.tables import TABLES
 from gateway.http.endpoints import read_events, take_all
@@ -34,14 +34,16 @@ async def prepared(world: World) -> list[dict[str, Any]]:
     now -= now % DAY
     found = day.holders(PEOPLE)
     await day.register(
-        world.application.database, world.application.tools.vault, now - 90 * DAY, found
+        world.application.database, world.application.dependencies.vault, now - 90 * DAY, found
     )
     return day.all_events((holder for _, holder in found), now - 80 * DAY, seed=7)
 
 
 async def end(world: World) -> dict[str, Any]:
     application = world.application
-    return await day.end_state(application.database, application.tools.vault, application.clock())
+    return await day.end_state(
+        application.database, application.dependencies.vault, application.clock()
+    )
 
 
 async def in_order(world: World) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -72,7 +74,7 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
     real = event_store.of_persons
     now: set[str] = set()
 
-    async def only_new(*arguments: Any) -> dict[int, list[KeptEvent]]:
+    async def only_new(*arguments: Any) -> dict[int, list[StoredEvent]]:
         found = await real(*arguments)
         return {person: [k for k in kept if k.id in now] for person, kept in found.items()}
 

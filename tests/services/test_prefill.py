@@ -103,7 +103,7 @@ async def test_refuses_the_card_of_somebody_else(world: World) -> None:
 
 async def test_without_the_extra_a_card_is_kept_all_the_same(world: World) -> None:
     citizen = await world.enter("no-card")
-    object.__setattr__(world.application.tools, "reader", None)
+    object.__setattr__(world.application.dependencies, "reader", None)
 
     answer = await _upload(citizen, "PORTRAIT_SIDE")
 
@@ -116,7 +116,7 @@ async def _read_before(world: World, citizen: FrontEnd) -> None:
     read = (ReadField("name", citizen.person.name, 0.99),)
 
     async def job(db: Transaction) -> None:
-        vault, now = application.tools.vault, application.clock()
+        vault, now = application.dependencies.vault, application.clock()
         await prefills.keep(db, vault, owner, Side.PORTRAIT_SIDE, read, now)
 
     await application.database.write(job)

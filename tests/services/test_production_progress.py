@@ -10,7 +10,7 @@ from core.citizens import citizens
 from core.db import Transaction
 from core.kernel.clock import DAY, HOUR
 from core.production import NodeResult, NodeState, orders
-from core.production.history import LEAST_ORDERS
+from core.production.history import MIN_ORDERS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, notices
 
@@ -151,7 +151,7 @@ async def test_tells_every_change_even_what_a_retry_has_covered(
 
 
 async def test_estimates_from_completed_orders_alone(world: World, waiting: FrontEnd) -> None:
-    await complete_orders(world, LEAST_ORDERS, first=100)
+    await complete_orders(world, MIN_ORDERS, first=100)
     await world.advance("in-production")
 
     estimate = await estimate_of(waiting)
@@ -159,7 +159,7 @@ async def test_estimates_from_completed_orders_alone(world: World, waiting: Fron
     fourth_begun = datetime.fromisoformat((await waiting.progress())["nodes"][2]["at"])
     around = datetime.fromisoformat(estimate["readyAround"]) - fourth_begun
     by = datetime.fromisoformat(estimate["readyBy"]) - fourth_begun
-    assert estimate["basedOn"] == LEAST_ORDERS
+    assert estimate["basedOn"] == MIN_ORDERS
     # Three nodes are left, and each took order number n a day and n hours.
     assert around.total_seconds() == 3 * (24 + 10) * 3600
     assert by.total_seconds() == 3 * (24 + 18) * 3600
@@ -167,13 +167,13 @@ async def test_estimates_from_completed_orders_alone(world: World, waiting: Fron
 
 
 async def test_estimates_nothing_from_too_few_orders(world: World, waiting: FrontEnd) -> None:
-    await complete_orders(world, LEAST_ORDERS - 1, first=100)
+    await complete_orders(world, MIN_ORDERS - 1, first=100)
 
     assert await estimate_of(waiting) is None
 
 
 async def test_estimates_nothing_for_a_node_that_failed(world: World, waiting: FrontEnd) -> None:
-    await complete_orders(world, LEAST_ORDERS, first=100)
+    await complete_orders(world, MIN_ORDERS, first=100)
     await world.advance("in-production", result="FAILED", reason="照片未能打印")
 
     assert await estimate_of(waiting) is None
@@ -235,7 +235,7 @@ async def estimate_of(citizen: FrontEnd) -> Any:
 
 async def complete_orders(world: World, count: int, first: int) -> None:
     """Order number n took a day and n hours at each node; all began a month ago."""
-    vault, now = world.application.tools.vault, world.application.clock()
+    vault, now = world.application.dependencies.vault, world.application.clock()
     begun = now - 30 * DAY
 
     async def job(db: Transaction) -> None:

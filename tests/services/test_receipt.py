@@ -8,13 +8,16 @@ import cv2
 import pypdfium2
 import pytest
 
-from core.imaging import Studio
+from core.isolation import IsolatedPool
 from core.production import print_receipt
-from core.production.receipts import Line, Receipt
+from core.production.receipts import ApplicationReceipt, Line
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, fault, keep_pictures, later, reissue_of
 
-_RECEIPT = "{ receipt { __typename ... on Receipt { number appliedAt pdfUrl }" + f" {REFUSAL} }} }}"
+_RECEIPT = (
+    "{ receipt { __typename ... on ApplicationReceipt { number appliedAt pdfUrl }"
+    + f" {REFUSAL} }} }}"
+)
 PROGRESS_PAGE = "http://127.0.0.1:8000/sandbox/#PRODUCTION_PROGRESS"
 
 
@@ -104,12 +107,12 @@ async def test_a_link_opens_one_receipt_for_ten_minutes(
     link = applied[1]["receipt"]["pdfUrl"]
     neighbour = await world.enter("in-production")
     theirs = (await neighbour.ask(_RECEIPT))["pdfUrl"]
-    own_path, own_mark = link.split("?")
-    their_path, their_mark = theirs.split("?")
+    own_path, own_mac = link.split("?")
+    their_path, their_mac = theirs.split("?")
 
     refused = [
-        f"{their_path}?{own_mark}",
-        f"{own_path}?{their_mark}",
+        f"{their_path}?{own_mac}",
+        f"{own_path}?{their_mac}",
         own_path,
         link.replace("expires=", "expires=9"),
         link[:-1] + ("0" if link[-1] != "0" else "1"),
@@ -126,19 +129,19 @@ async def test_a_link_opens_one_receipt_for_ten_minutes(
 
 
 @pytest.fixture
-async def printer() -> AsyncIterator[Studio]:
-    printer = Studio()
+async def printer() -> AsyncIterator[IsolatedPool]:
+    printer = IsolatedPool()
     yield printer
     printer.close()
 
 
-async def test_prints_what_the_font_lacks_as_the_mark_for_it(printer: Studio) -> None:
+async def test_prints_what_the_font_lacks_as_the_mark_for_it(printer: IsolatedPool) -> None:
     text, _ = _read(await printer.run(print_receipt, _receipt(Line("姓名", "Name", "𠮷**"))))
 
     assert "〓**" in text
 
 
-async def test_a_long_value_takes_several_lines_of_one_page(printer: Studio) -> None:
+async def test_a_long_value_takes_several_lines_of_one_page(printer: IsolatedPool) -> None:
     address = "成都市锦江区" + "很长的路" * 48
     lines = [Line("网点地址", "Address", address)] + [Line("姓名", "Name", "王*")] * 9
 
@@ -151,8 +154,10 @@ async def test_a_long_value_takes_several_lines_of_one_page(printer: Studio) -> 
     assert len(pypdfium2.PdfDocument(pdf)) == 1
 
 
-def _receipt(*lines: Line) -> Receipt:
-    return Receipt("SBK202601010123456789", "回执", "Receipt", lines, PROGRESS_PAGE)
+def _receipt(*lines: Line) -> ApplicationReceipt:
+    return ApplicationReceipt(
+        "SBK202601010123456789", "回执", "ApplicationReceipt", lines, PROGRESS_PAGE
+    )
 
 
 def _read(pdf: bytes) -> tuple[str, list[str]]:

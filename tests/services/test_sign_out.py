@@ -23,12 +23,12 @@ async def test_ends_the_session_at_once_and_no_other(world: World, active: Front
 
 
 async def test_answers_without_a_session_in_both_languages(world: World) -> None:
-    nobody = world.front_end("active")
+    actor = world.front_end("active")
     before = await world.rows("sessions", "audit_entries")
 
-    chinese = (await nobody.post(_SIGN_OUT)).json()
-    with english(nobody):
-        in_english = (await nobody.post(_SIGN_OUT)).json()
+    chinese = (await actor.post(_SIGN_OUT)).json()
+    with english(actor):
+        in_english = (await actor.post(_SIGN_OUT)).json()
 
     assert chinese["errors"][0]["message"].startswith("请先登录")
     assert in_english["errors"][0]["message"].startswith("Please sign in")

@@ -24,7 +24,7 @@ from bench.server import Server
 from tests.soak import ws_load
 from tests.soak.ws_load import UNLIMITED, bearer, mutation
 
-MOST = 0.55
+MAX_AREA = 0.55
 _TRIES_OF_A_SESSION = 10
 
 Question: TypeAlias = tuple[str, dict[str, Any]]
@@ -148,7 +148,7 @@ async def ask(given: argparse.Namespace, folder: Path, control: bool) -> bool:
             for name, rounds in runs.items():
                 if given.only in name:
                     area, equal = await measure(http, rounds)
-                    fine = area <= MOST and equal
+                    fine = area <= MAX_AREA and equal
                     good = good and fine
                     told = "equal" if equal else "DIFFERENT"
                     print(f"  {name}: AUC {area:.3f}, answers {told}", flush=True)

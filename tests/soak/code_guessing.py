@@ -31,7 +31,7 @@ from bench.server import Server
 from tests.soak import ws_load
 from tests.soak.ws_load import UNLIMITED, bearer, mutation, verdict
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 _ALIASES = "mutation($i: ReportLossInput!) { a: reportLoss(input: $i) { __typename } b: reportLoss(input: $i) { __typename } }"
 _TRIES = "SELECT tries, consumed_at FROM verification_codes ORDER BY id DESC LIMIT 1"
 
@@ -90,7 +90,7 @@ async def guess_all(given: argparse.Namespace, folder: Path, control: bool) -> b
                 began = time.monotonic()
                 found = await guess(http, server, each, given.at_once)
                 tries = await evaluated(server)
-                fine = tries <= MOST_TRIES and found["last"] == "CODE_VOID"
+                fine = tries <= MAX_TRIES and found["last"] == "CODE_VOID"
                 good = good and fine
                 print(
                     f"  code {number + 1}: {each:,} guesses in {time.monotonic() - began:.0f} s,"

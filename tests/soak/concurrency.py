@@ -48,18 +48,20 @@ _COUNTS = Query(
     select(
         select(func.count())
         .where(
-            audit_entries_table.c.person == bindparam("person"),
+            audit_entries_table.c.subject_id == bindparam("person"),
             audit_entries_table.c.action == bindparam("action"),
             audit_entries_table.c.result == "DONE",
         )
         .scalar_subquery()
         .label("entries"),
         select(func.count())
-        .where(outbox_table.c.person == bindparam("person"), outbox_table.c.kind == "ISSUER_ORDER")
+        .where(
+            outbox_table.c.subject_id == bindparam("person"), outbox_table.c.kind == "ISSUER_ORDER"
+        )
         .scalar_subquery()
         .label("orders"),
         select(func.count())
-        .where(outbox_table.c.person == bindparam("person"), outbox_table.c.kind == "SMS")
+        .where(outbox_table.c.subject_id == bindparam("person"), outbox_table.c.kind == "SMS")
         .scalar_subquery()
         .label("messages"),
     )

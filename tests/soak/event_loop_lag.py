@@ -22,8 +22,9 @@ from typing import TypeVar
 
 from starlette.applications import Starlette
 
-from core.imaging import ProcessedPortrait, Studio, decoding, process_portrait
+from core.imaging import ProcessedPortrait, decoding, process_portrait
 from core.imaging.decoding import MEGAPIXEL
+from core.isolation import IsolatedPool
 from core.services import upload_portrait
 from gateway.cli import main as cli
 from gateway.cli import serve
@@ -92,14 +93,14 @@ def with_meter(app: Starlette) -> Starlette:
 def in_the_loop() -> None:
     """Pictures are opened in the server's own loop."""
 
-    async def run(_: Studio, function: Callable[..., T], *arguments: object) -> T:
+    async def run(_: IsolatedPool, function: Callable[..., T], *arguments: object) -> T:
         return function(*arguments)
 
-    Studio.run = run  # type: ignore[method-assign,assignment]
+    IsolatedPool.run = run  # type: ignore[method-assign,assignment]
 
 
 def without_limit_on_pixels(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
-    decoding._MOST_PIXELS["PNG"] = 10_000 * MEGAPIXEL
+    decoding._MAX_PIXELS["PNG"] = 10_000 * MEGAPIXEL
     return process_portrait(data, min_bytes, max_bytes)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 FUZZ_VENV = Path(__file__).parents[2] / ".venv-fuzz"
-LONGEST_INPUT = 4_096
+MAX_INPUT_BYTES = 4_096
 _BOUNDARY = b"x"
 _FORM = (
     b'--x\r\nContent-Disposition: form-data; name="operations"\r\n\r\n%s\r\n'
@@ -59,14 +59,14 @@ def decoder() -> Callable[[bytes], None]:
     from gateway.http.graphql.view import read_parameters
     from gateway.resolvers.context import system_clock
     from gateway.schema import build_schema
-    from gateway.schema.masking import told
+    from gateway.schema.masking import sanitize_validation_error
 
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     settings = Settings(address_budget=10**9, total_budget=10**9)
     gate = Gate(
         build_schema()._schema,
         Documents({"known": "{ __typename }"}, only_trusted=False),
-        PreparedDocuments(told=told),
+        PreparedDocuments(sanitize=sanitize_validation_error),
         Budgets(settings, system_clock),
     )
     ways: list[dict[str, Any]] = [
@@ -135,7 +135,7 @@ def _fuzz(corpus: Path, inputs: int, *, control: bool) -> None:
     words.write_text("\n".join(f'"{word}"' for word in _WORDS))
     options = [
         f"-runs={inputs}",
-        f"-max_len={LONGEST_INPUT}",
+        f"-max_len={MAX_INPUT_BYTES}",
         f"-dict={words}",
         "-print_final_stats=1",
     ]

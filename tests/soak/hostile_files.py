@@ -43,8 +43,8 @@ from tests.soak.event_loop_lag import CONTROLS, FILE
 from tests.soak.ws_load import UNLIMITED
 
 AT_ONCE = 4
-MOST_MEGABYTES = 100
-MOST_BLOCKED_MS = 20
+MAX_MEGABYTES = 100
+MAX_BLOCKED_MS = 20
 RESUMABLE_EVERY = 40
 KEY_EVERY = 3
 PEOPLE = ("no-card", *(persona for persona in PERSONAS if persona != "no-card"))
@@ -272,8 +272,8 @@ def main() -> None:
     broken = {
         "clean": bool(found.wrong),
         "crash": not alive or bool(died),
-        "memory": held.grew > MOST_MEGABYTES,
-        "loop": meter["blocked"] > MOST_BLOCKED_MS,
+        "memory": held.grew > MAX_MEGABYTES,
+        "loop": meter["blocked"] > MAX_BLOCKED_MS,
     }
     print(f"refused without a reason, or kept uncleaned: {len(found.wrong)}")
     print(f"server {'lives' if alive else 'DIED'}; workers that ended over a file: {len(died)}")

@@ -53,9 +53,9 @@ _ROWS = Query(
     select(citizens_table.c.id, citizens_table.c.version, citizens_table.c.residential_address)
 )
 _ENTRIES = Query(
-    select(audit_entries_table.c.person, audit_entries_table.c.at)
+    select(audit_entries_table.c.subject_id, audit_entries_table.c.at)
     .where(audit_entries_table.c.action == Action.CHANGE_CONTACT.value)
-    .order_by(audit_entries_table.c.person, audit_entries_table.c.number)
+    .order_by(audit_entries_table.c.subject_id, audit_entries_table.c.number)
 )
 
 
@@ -203,7 +203,7 @@ async def _wrong_people(database: Database, settings: Settings, people: list[Per
     rows = {row["id"]: row for row in await database.fetch(_ROWS)}
     entries: dict[int, list[int]] = {}
     for row in await database.fetch(_ENTRIES):
-        entries.setdefault(row["person"], []).append(row["at"])
+        entries.setdefault(row["subject_id"], []).append(row["at"])
     wrong = []
     for person in people:
         row, times = rows[person.id], entries.get(person.id, [])
@@ -255,7 +255,7 @@ def _lose_entry_and_head(db: sqlite3.Connection, person: int, last: int) -> None
     """The chain stays whole: only the comparison with the row can show it."""
     db.execute("DELETE FROM audit_entries WHERE person = ? AND number = ?", (person, last))
     db.execute(
-        "UPDATE audit_heads SET number = number - 1, mark = (SELECT mark FROM audit_entries e"
+        "UPDATE audit_heads SET number = number - 1, mac = (SELECT mac FROM audit_entries e"
         " WHERE e.person = audit_heads.person AND e.number = ?) WHERE person = ?",
         (last - 1, person),
     )

@@ -18,7 +18,7 @@ from core.citizens import Citizen, citizens
 from core.db import Lock, Query, Transaction
 from core.messaging import verification, verification_codes_table
 from core.services import bind_card
-from core.unit_of_work import Unit
+from core.unit_of_work import UnitOfWork
 from gateway.cli.common import read_settings
 from gateway.cli.serve import app_from_environment
 
@@ -34,7 +34,7 @@ def unguarded_tries() -> None:
         .values(tries=verification_codes_table.c.tries + 1)
         .returning(
             verification_codes_table.c.id,
-            verification_codes_table.c.mark,
+            verification_codes_table.c.mac,
             verification_codes_table.c.tries,
         )
     )
@@ -56,7 +56,9 @@ def work_for_those_who_exist() -> None:
     """A person on file costs five milliseconds more than one who is not."""
     look_up = bind_card._look_up
 
-    async def slower(unit: Unit, identity: bind_card.Confirmation) -> tuple[Citizen | None, bool]:
+    async def slower(
+        unit: UnitOfWork, identity: bind_card.IdentityCheck
+    ) -> tuple[Citizen | None, bool]:
         citizen, fits = await look_up(unit, identity)
         if citizen is not None:
             time.sleep(0.005)  # noqa: ASYNC251

@@ -18,7 +18,7 @@ from core.imaging.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodabl
 from core.imaging.id_documents.verdict import ProcessedDocument, ReadField, Side
 from core.imaging.processing import Verdict
 
-_LEAST = (600, 379)
+_MIN_SIZE = (600, 379)
 """As wide as the card has to be, in its proportions."""
 
 
@@ -36,7 +36,7 @@ def process_document(data: bytes, expected: Side) -> ProcessedDocument:
         )
     except TooSmall as error:
         return ProcessedDocument(
-            Verdict.TOO_SMALL, width=error.width, height=error.height, least=_LEAST
+            Verdict.TOO_SMALL, width=error.width, height=error.height, least=_MIN_SIZE
         )
     except Undecodable:
         return ProcessedDocument(Verdict.UNREADABLE)

@@ -14,9 +14,9 @@ from core.imaging.id_documents.sides import Recognised, recognise
 
 _CANDIDATES = 4
 _CALM_PX = 1.2
-_LEAST_LIKENESS = 0.3
-_LEAST_SURENESS = 0.4
-_MOST_MISSING = 0.45
+_MIN_LIKENESS = 0.3
+_MIN_SURENESS = 0.4
+_MAX_MISSING = 0.45
 _UNRECOGNISED = 0.3
 
 
@@ -44,7 +44,7 @@ def find_card(picture: Pixels) -> Card | None:
     for outline in find_outlines(picture, _CANDIDATES):
         for corners in _completed(fitted(lab, outline), outline):
             missing = _missing(corners, picture.shape)
-            if missing > _MOST_MISSING:
+            if missing > _MAX_MISSING:
                 continue
             exact = judged(lab, corners)
             likeness = outline.likeness if exact.beyond else exact.likeness
@@ -54,7 +54,7 @@ def find_card(picture: Pixels) -> Card | None:
     if not found:
         return None
     _, card = max(found, key=lambda entry: entry[0])
-    seen = card.likeness >= _LEAST_LIKENESS or card.recognised.best >= _LEAST_SURENESS
+    seen = card.likeness >= _MIN_LIKENESS or card.recognised.best >= _MIN_SURENESS
     return card if seen else None
 
 

@@ -15,8 +15,8 @@ Lab = NDArray[np.float32]
 _ALONG = np.linspace(0.1, 0.9, 64, dtype=np.float32)
 _REACHES = (0.03, 0.012)
 _TRIES = 60
-_LEAST_AGREEING = 10
-_MOST_MOVED = 0.08
+_MIN_AGREEING = 10
+_MAX_MOVED = 0.08
 _WEIGHTS = np.array([0.8, 1, 1], np.float32)
 
 
@@ -30,7 +30,7 @@ def fitted(lab: Lab, outline: Outline) -> Points:
             for side in range(4)
         ]
         moved = _crossings(lines)
-        if moved is None or np.abs(moved - outline.corners).max() > _MOST_MOVED * size:
+        if moved is None or np.abs(moved - outline.corners).max() > _MAX_MOVED * size:
             return corners
         corners = moved
     return corners
@@ -59,7 +59,7 @@ def _edge(lab: Lab, corners: Points, side: int, share: float) -> tuple[Points, P
     points = grid[np.arange(len(_ALONG)), strongest]
     agreeing = _agreeing(_ALONG, offsets[strongest], max(1.2, 0.0025 * size))
     seen = agreeing & _is_inside(points, lab.shape)
-    if seen.sum() < _LEAST_AGREEING:
+    if seen.sum() < _MIN_AGREEING:
         return start, along
     fit = cv2.fitLine(points[seen], cv2.DIST_L2, 0, 0.01, 0.01).ravel().astype(np.float32)
     return fit[2:], fit[:2]

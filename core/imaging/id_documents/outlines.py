@@ -16,7 +16,7 @@ from core.imaging.id_documents.geometry import RATIO, Pixels, Points, clockwise,
 from core.imaging.id_documents.straight_lines import quadrangles_of_lines
 
 _WORK_EDGE = 720
-_LEAST_AREA = 0.06
+_MIN_AREA = 0.06
 _RATIOS = (1.15, 2.3)
 _RATIOS_CUT = (1.0, 3.0)
 _CONVINCING = 0.6
@@ -59,7 +59,7 @@ def _of_contours(lab: Pixels) -> Iterator[Points]:
             if len(contour) < 0.5 * height:
                 continue
             hull = cv2.convexHull(contour).astype(np.int32)
-            if cv2.contourArea(hull) < _LEAST_AREA * height * width:
+            if cv2.contourArea(hull) < _MIN_AREA * height * width:
                 continue
             corners = clockwise(_four_corners(hull) - 1)
             if _RATIOS_CUT[0] < ratio(corners) < _RATIOS_CUT[1]:

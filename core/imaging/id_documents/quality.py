@@ -13,7 +13,7 @@ _STEP_TO_SIGMA = 2.507
 """A step of height c blurred by a Gaussian rises by c / (σ √(2π)) at its steepest."""
 _BURNT = 250
 _SMALLEST_SPOT = 0.0015
-_GOOD_LIGHT, _LEAST_LIGHT = 80.0, 12.0
+_GOOD_LIGHT, _MIN_LIGHT = 80.0, 12.0
 
 
 def blur_radius(card: Pixels) -> float | None:
@@ -64,7 +64,7 @@ def colourfulness(card: Pixels) -> float:
     """
     lab = _lab(card)
     chroma = np.percentile(np.linalg.norm(lab[..., 1:], axis=2), 95)
-    return float(chroma * _GOOD_LIGHT / max(float(np.median(lab[..., 0])), _LEAST_LIGHT))
+    return float(chroma * _GOOD_LIGHT / max(float(np.median(lab[..., 0])), _MIN_LIGHT))
 
 
 def _lab(card: Pixels) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from core.reference import LONG_TERM, birth_date_of, gender_code_of, is_id_numbe
 
 _SAME_LINE_MM = 2.3
 _PORTRAIT_LEFT, _PORTRAIT_LOWER = 51.5, 44.0
-_LEAST_CONFIDENCE = 0.6
+_MIN_CONFIDENCE = 0.6
 _VARIANTS = str.maketrans("漢", "汉")
 """What the models take for its traditional form, though the card never prints it."""
 _VERIFIED = 0.99
@@ -49,7 +49,7 @@ def fields_in(words: Iterable[Words], side: Side, today: date) -> list[ReadField
             word for word in words if word.left < _PORTRAIT_LEFT or word.middle > _PORTRAIT_LOWER
         )
         found = _cross_checked(_portrait_side(_lines(beside_portrait)), today)
-    return [entry for entry in found if entry.confidence >= _LEAST_CONFIDENCE]
+    return [entry for entry in found if entry.confidence >= _MIN_CONFIDENCE]
 
 
 def _lines(words: Iterable[Words]) -> list[_Line]:

@@ -24,7 +24,7 @@ _FACE_CENTRE = (58.0, 12.0, 76.0, 34.0)
 _REDDER, _DARKER, _MORE_COLOURED, _INK = 24.0, 22.0, 10.0, 18.0
 _WITHOUT_FACE = 0.75
 _MARGIN_PX = 8
-_GOOD_LIGHT, _LEAST_LIGHT = 210.0, 40.0
+_GOOD_LIGHT, _MIN_LIGHT = 210.0, 40.0
 
 Box = tuple[float, float, float, float]
 
@@ -59,7 +59,7 @@ def _sureness(card: Pixels) -> dict[Side, float]:
     inner = lab[_MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX]
     paper = np.median(inner.reshape(-1, 3), axis=0).astype(np.float32)
     # In the dark every difference is smaller.
-    gain = _GOOD_LIGHT / float(np.clip(paper[0], _LEAST_LIGHT, _GOOD_LIGHT))
+    gain = _GOOD_LIGHT / float(np.clip(paper[0], _MIN_LIGHT, _GOOD_LIGHT))
     different = (lab - paper) * np.float32(gain)
     return {
         Side.PORTRAIT_SIDE: _portrait_side(card, different, gain),

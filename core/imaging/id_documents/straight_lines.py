@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from core.imaging.id_documents.geometry import Pixels, Points, clockwise, ratio
 
-_MOST_LINES = 20
-_SHORTEST = 0.02
+_MAX_LINES = 20
+_MIN_LENGTH = 0.02
 _BESIDE_PX, _BESIDE_RADIANS = 3.0, 0.06
 _PARALLEL, _ACROSS = 0.45, 0.9
-_LEAST_DISTANCE = 0.15
-_LEAST_AREA = 0.06
+_MIN_DISTANCE = 0.15
+_MIN_AREA = 0.06
 _RATIOS = (1.25, 2.05)
 
 
@@ -37,7 +37,7 @@ def quadrangles_of_lines(lab: Pixels) -> Iterator[Points]:
         pair
         for pair in itertools.combinations(lines, 2)
         if _between(pair[0], pair[1]) < _PARALLEL
-        and _distance(pair[0], pair[1]) > _LEAST_DISTANCE * min(height, width)
+        and _distance(pair[0], pair[1]) > _MIN_DISTANCE * min(height, width)
     ]
     for (first, third), (second, fourth) in itertools.combinations(pairs, 2):
         if first in (second, fourth) or third in (second, fourth):
@@ -49,7 +49,7 @@ def quadrangles_of_lines(lab: Pixels) -> Iterator[Points]:
             found = clockwise(corners)
             if (
                 _RATIOS[0] < ratio(found) < _RATIOS[1]
-                and cv2.contourArea(found) > _LEAST_AREA * height * width
+                and cv2.contourArea(found) > _MIN_AREA * height * width
             ):
                 yield found
 
@@ -64,7 +64,7 @@ def _segments(lab: Pixels) -> NDArray[np.float32]:
     segments: NDArray[np.float32] = np.concatenate(rows).astype(np.float32)
     lengths = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
     order = np.argsort(-lengths)
-    kept: NDArray[np.float32] = segments[order][lengths[order] > _SHORTEST * max(lab.shape)]
+    kept: NDArray[np.float32] = segments[order][lengths[order] > _MIN_LENGTH * max(lab.shape)]
     return kept
 
 
@@ -89,7 +89,7 @@ def _longest(segments: NDArray[np.float32]) -> list[_Line]:
         fit = cv2.fitLine(points, cv2.DIST_HUBER, 0, 0.01, 0.01).ravel().astype(np.float32)
         lines.append(_Line(fit[2:], fit[:2], float(lengths[same].sum())))
     lines.sort(key=lambda line: line.length, reverse=True)
-    return lines[:_MOST_LINES]
+    return lines[:_MAX_LINES]
 
 
 def _between(one: _Line, other: _Line) -> float:

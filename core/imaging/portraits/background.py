@@ -23,7 +23,7 @@ from core.imaging.portraits.framing import (
 Floats = NDArray[np.float32]
 
 _GRID = 4
-_LEAST_SAMPLES = 250
+_MIN_SAMPLES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def find_wall(desk: Desk, turned: bool) -> Wall | None:
     lab = _lab(desk.picture)
     around = _around_the_head(desk, 1.3 if turned else 1.0)
     rows, columns = np.nonzero(around[::_GRID, ::_GRID])
-    if len(rows) < _LEAST_SAMPLES:
+    if len(rows) < _MIN_SAMPLES:
         return None
     rows, columns = rows * _GRID, columns * _GRID
     samples = lab[rows, columns]

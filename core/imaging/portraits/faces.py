@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 _SEARCHED_EDGE = 480
 _FACE_EDGE = 220
-_LEAST_SHARE = 0.14
+_MIN_SHARE = 0.14
 _CERTAIN = 2.0
 _MARGIN = 0.25
 _BRIGHTENING = 0.6
@@ -113,7 +113,7 @@ def halved(picture: Pixels) -> Pixels:
 
 def _detected(name: str, small: Pixels) -> Any:
     """Boxes, levels, weights."""
-    least = max(24, int(min(small.shape) * _LEAST_SHARE))
+    least = max(24, int(min(small.shape) * _MIN_SHARE))
     return _cascade(name).detectMultiScale3(
         small, 1.1, 4, minSize=(least, least), outputRejectLevels=True
     )

@@ -25,7 +25,7 @@ from core.imaging.portraits.verdict import LIMITS, Check, CheckCode, Geometry, P
 from core.imaging.processing import Verdict
 
 _SHORT_EDGE = 1000
-_LEAST_EDGE = 100
+_MIN_EDGE = 100
 _LOWEST_QUALITY = 20
 _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 
@@ -33,7 +33,7 @@ _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
     """Raises what `decode` raises, and `TooSmall`."""
     decoded = decode(data, _SHORT_EDGE)
-    if min(decoded.width, decoded.height) < _LEAST_EDGE:
+    if min(decoded.width, decoded.height) < _MIN_EDGE:
         raise TooSmall(decoded.width, decoded.height)
     picture, faces = _searched(np.asarray(decoded.picture))
     profile = not faces and has_profile(picture)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 RETRY_SECONDS = 1.0
-MOST_IN_A_MESSAGE = 300
+MAX_IN_A_MESSAGE = 300
 """PostgreSQL takes fewer than 8,000 bytes in a notification; an id has at most 19 digits."""
 
 log = structlog.get_logger("live")
@@ -71,5 +71,5 @@ class PumpingRelay(ABC):
                     await self._something.wait()
             except TimeoutError:
                 return None
-        some = [self._waiting.pop() for _ in range(min(len(self._waiting), MOST_IN_A_MESSAGE))]
+        some = [self._waiting.pop() for _ in range(min(len(self._waiting), MAX_IN_A_MESSAGE))]
         return ",".join(map(str, some))

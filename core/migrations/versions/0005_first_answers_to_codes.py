@@ -9,13 +9,13 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.create_table(
-        "sign_in_answers",
-        sa.Column("pair_mark", sa.String(128), nullable=False),
+        "code_exchanges",
+        sa.Column("pair_mac", sa.String(128), nullable=False),
         sa.Column("account_index", sa.LargeBinary(), nullable=False),
         sa.Column("account", sa.LargeBinary(), nullable=False),
         sa.Column("lifetime_seconds", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("pair_mark", name=op.f("pk_sign_in_answers")),
+        sa.PrimaryKeyConstraint("pair_mac", name=op.f("pk_code_exchanges")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_sign_in_answers_account_index", "sign_in_answers", ["account_index"])
+    op.create_index("ix_code_exchanges_account_index", "code_exchanges", ["account_index"])

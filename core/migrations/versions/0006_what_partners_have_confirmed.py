@@ -9,7 +9,7 @@ down_revision = '0005'
 
 def upgrade() -> None:
     op.add_column('outbox', sa.Column('unknown_since', sa.BigInteger(), nullable=True))
-    waiting = sa.text('settled_at IS NULL AND parked_at IS NULL')
+    waiting = sa.text('settled_at IS NULL AND dead_at IS NULL')
     op.create_index(
         'ix_outbox_due', 'outbox', ['kind', 'due_at'], sqlite_where=waiting, postgresql_where=waiting
     )
@@ -18,9 +18,9 @@ def upgrade() -> None:
             table,
             sa.Column('confirmation', sa.String(16), nullable=False, server_default='CONFIRMED'),
         )
-    op.add_column('cards', sa.Column('base_state', sa.String(1), nullable=True))
+    op.add_column('cards', sa.Column('snapshot_state', sa.String(1), nullable=True))
     op.add_column(
-        'cards', sa.Column('base_since', sa.BigInteger(), nullable=False, server_default='0')
+        'cards', sa.Column('snapshot_since', sa.BigInteger(), nullable=False, server_default='0')
     )
     op.create_table(
         'scheduled_jobs',
@@ -44,7 +44,7 @@ def downgrade() -> None:
     op.drop_table('scheduled_jobs')
     op.drop_index('ix_cards_temporarily_lost', 'cards')
     for table, names in (
-        ('cards', ('base_since', 'base_state', 'confirmation')),
+        ('cards', ('snapshot_since', 'snapshot_state', 'confirmation')),
         ('production_orders', ('confirmation',)),
     ):
         with op.batch_alter_table(table) as batch_op:

@@ -23,12 +23,12 @@ def upgrade() -> None:
         sqlite_where=not_taken,
         postgresql_where=not_taken,
     )
-    op.add_column('cards', sa.Column('base_state_since', sa.BigInteger(), nullable=True))
+    op.add_column('cards', sa.Column('snapshot_state_since', sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table('cards') as batch_op:
-        batch_op.drop_column('base_state_since')
+        batch_op.drop_column('snapshot_state_since')
     op.drop_index('ix_issuer_events_open', 'issuer_events')
     op.drop_index('ix_issuer_events_citizen_id', 'issuer_events')
     with op.batch_alter_table('issuer_events') as batch_op:

@@ -3,7 +3,7 @@
 from gateway.channels.contract.base import Channel
 from gateway.channels.contract.messengers import build_messengers
 from gateway.channels.contract.shapes import (
-    Answer,
+    CallbackResponse,
     Entry,
     EntryStep,
     ForgedCallback,
@@ -14,7 +14,7 @@ from gateway.channels.contract.shapes import (
 )
 
 __all__ = [
-    "Answer",
+    "CallbackResponse",
     "Channel",
     "Entry",
     "EntryStep",

@@ -34,23 +34,23 @@ from core.kernel.refusals import (
 from core.kernel.settings import Settings, split
 from core.reference import LABELS
 from core.services.sign_in import (
-    FirstAnswerOf,
+    FirstExchange,
     SignedIn,
     SignIn,
     first_answer,
     keep_virtual,
     sign_in,
 )
+from gateway.channels.contract.retries import handle_with_retries, take
 from gateway.channels.contract.shapes import (
-    Answer,
-    Door,
+    CallbackResponse,
     Entry,
     EntryStep,
     Identity,
     Message,
     Notification,
+    ServicePort,
 )
-from gateway.channels.contract.taking import take, take_patiently
 from gateway.channels.platform_client import PlatformRefused, is_challenge, is_credential
 
 LOOKS = 20
@@ -71,7 +71,7 @@ class Channel(ABC):
     """What the platform vouches for: a person's name and number, or nobody (`NONE`)."""
     uses_state: ClassVar[bool]
     """Whether the platform hands back a `state`, which must then be one that we issued."""
-    used_code: ClassVar[str | None] = None
+    code_already_used_error: ClassVar[str | None] = None
     """Its error code for a credential exchanged before, where its browsers come back twice with
     one, and mean one sign-in."""
     patience_seconds: ClassVar[float | None] = None
@@ -89,7 +89,9 @@ class Channel(ABC):
     # --- the sequence, the same for all ---------------------------------------------------
 
     @final
-    def entrance(self, redirect_uri: str, challenge: str, seals: Seals, now: Instant) -> str | None:
+    def authorization_url(
+        self, redirect_uri: str, challenge: str, seals: Seals, now: Instant
+    ) -> str | None:
         """The platform's page, with a state of ours that is bound to the browser; None without one.
 
         Raises `Required` or `InvalidFormat`, naming `challenge` or `redirectUri`.
@@ -104,18 +106,20 @@ class Channel(ABC):
         return self.authorize_url(redirect_uri, state)
 
     @final
-    async def sign_in(self, entry: Entry, door: Door) -> SignedIn:
+    async def sign_in(self, entry: Entry, door: ServicePort) -> SignedIn:
         """Verify the state, identify by the platform, read its answer, run; reply a session.
 
         Raises a `Refusal`, after which nothing has changed.
         """
         now = door.now()
-        state_nonce = self._verified_entry(entry, door.tools.seals, now)
+        state_nonce = self._verified_entry(entry, door.dependencies.seals, now)
         identity = await self._identified(entry.credential, state_nonce, door, now)
         return await door.run(sign_in, self._command(entry, state_nonce, identity))
 
     @final
-    async def take_callback(self, query: Mapping[str, str], body: bytes, door: Door) -> Answer:
+    async def take_callback(
+        self, query: Mapping[str, str], body: bytes, door: ServicePort
+    ) -> CallbackResponse:
         """Verify, identify, read, run, reply; reply before the end of the work where it takes
         longer than the platform waits.
 
@@ -127,7 +131,7 @@ class Channel(ABC):
         if self.patience_seconds is None:
             await take(self.id, told, door)
             return answer
-        work = asyncio.create_task(take_patiently(self.id, told, door))
+        work = asyncio.create_task(handle_with_retries(self.id, told, door))
         try:
             await asyncio.wait_for(asyncio.shield(work), self.patience_seconds)
         except TimeoutError:
@@ -137,8 +141,8 @@ class Channel(ABC):
     @final
     def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
         """What the platform posted to us. Raises `NotOfferedHere` or `ForgedCallback`."""
-        sent = self.genuine(query, body, now)
-        return self.notification(sent, self.account_of(sent))
+        sent = self.verify_callback_signature(query, body, now)
+        return self.notification(sent, self.identify_sender(sent))
 
     # --- holes that every adapter fills ---------------------------------------------------
 
@@ -180,11 +184,13 @@ class Channel(ABC):
         """
         raise NotOfferedHere
 
-    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> Mapping[str, str]:
+    def verify_callback_signature(
+        self, query: Mapping[str, str], body: bytes, now: Instant
+    ) -> Mapping[str, str]:
         """Verify: the fields of a callback, of which the platform signed every one that counts."""
         raise NotOfferedHere
 
-    def account_of(self, sent: Mapping[str, str]) -> str:
+    def identify_sender(self, sent: Mapping[str, str]) -> str:
         """Identify: whom a genuine callback is about."""
         raise NotOfferedHere
 
@@ -192,9 +198,9 @@ class Channel(ABC):
         """Read: a genuine callback in our words."""
         raise NotOfferedHere
 
-    def reply(self, told: Notification, now: Instant) -> Answer:
+    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
         """What the platform hears; an empty answer where the adapter says nothing else."""
-        return Answer(b"")
+        return CallbackResponse(b"")
 
     # --- for adapters ---------------------------------------------------------------------
 
@@ -223,11 +229,11 @@ class Channel(ABC):
         return nonce
 
     async def _identified(
-        self, credential: str, state_nonce: str | None, door: Door, now: Instant
+        self, credential: str, state_nonce: str | None, door: ServicePort, now: Instant
     ) -> Identity:
-        if state_nonce is None or self.used_code is None:
+        if state_nonce is None or self.code_already_used_error is None:
             return await self.identify(credential, now)
-        asked = FirstAnswerOf(self.id, state_nonce, credential)
+        asked = FirstExchange(self.id, state_nonce, credential)
         first = await self._first_answer(asked, door)
         if first is not None:
             return first
@@ -246,10 +252,10 @@ class Channel(ABC):
 
     def _was_used(self, expired: SignInExpired) -> bool:
         cause = expired.__cause__
-        return isinstance(cause, PlatformRefused) and cause.code == self.used_code
+        return isinstance(cause, PlatformRefused) and cause.code == self.code_already_used_error
 
     async def _first_answer(
-        self, asked: FirstAnswerOf, door: Door, looks: int = 1
+        self, asked: FirstExchange, door: ServicePort, looks: int = 1
     ) -> Identity | None:
         """What another worker learnt when the same browser showed it the same code.
 
@@ -276,7 +282,7 @@ class Channel(ABC):
             credential=entry.credential,
             device_key=entry.device_key,
             address=entry.address,
-            may_come_twice=self.used_code is not None,
+            may_come_twice=self.code_already_used_error is not None,
             name=identity.name,
             social_security_number=identity.social_security_number,
             phone=identity.phone,

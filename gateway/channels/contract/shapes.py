@@ -8,7 +8,7 @@ from core.kernel.callers import RealNameLevel
 from core.kernel.clock import Instant
 from core.kernel.refusals import Text
 from core.services.channel_events import ChannelEventType
-from core.unit_of_work import Errand, Tools, Unit
+from core.unit_of_work import Dependencies, Preparation, UnitOfWork
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallbackResponse:
     """What the platform hears from us, and the work that could not keep it waiting."""
 
     body: bytes
@@ -98,16 +98,16 @@ class Answer:
     unfinished: Awaitable[None] | None = None
 
 
-class Door(Protocol):
-    """Through which a channel reaches the services (`gateway/resolvers/channel_door.py`)."""
+class ServicePort(Protocol):
+    """Through which a channel reaches the services (`gateway/resolvers/service_port.py`)."""
 
     @property
-    def tools(self) -> Tools: ...
+    def dependencies(self) -> Dependencies: ...
 
     def now(self) -> Instant: ...
 
-    async def run(self, service: Callable[[Unit, C], Awaitable[T]], command: C) -> T:
+    async def run(self, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C) -> T:
         """In a transaction of its own, which is committed unless it is refused."""
         ...
 
-    async def read(self, service: Callable[[Errand, C], Awaitable[T]], command: C) -> T: ...
+    async def read(self, service: Callable[[Preparation, C], Awaitable[T]], command: C) -> T: ...

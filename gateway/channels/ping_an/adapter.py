@@ -19,8 +19,8 @@ from gateway.channels.contract import Channel, EntryStep, Identity, Message
 from gateway.channels.ping_an.signers import Signer, build_signer
 from gateway.channels.platform_client import (
     AppToken,
-    Connection,
     Issued,
+    PlatformClient,
     PlatformRefused,
     Reply,
     ReplyPart,
@@ -96,7 +96,7 @@ class PingAn(Channel):
         self, settings: Settings, http: httpx.AsyncClient, *, signer: Signer | None = None
     ) -> None:
         super().__init__(settings, http)
-        self._platform = Connection(http, settings.ping_an_url, self.app_name)
+        self._platform = PlatformClient(http, settings.ping_an_url, self.app_name)
         self._signer = signer or build_signer(settings)
         self._token = AppToken(
             self._fetch_token, token_store(settings, "ping-an", settings.ping_an_app_id)

@@ -9,8 +9,8 @@ from typing import TypeAlias, TypeVar
 
 from core.kernel.clock import MINUTE, SECOND, Instant
 from gateway.channels.platform_client.breaker import PlatformRefused
-from gateway.channels.platform_client.flights import Flights
 from gateway.channels.platform_client.kept_token import KeptToken
+from gateway.channels.platform_client.single_flight import SingleFlight
 from gateway.channels.platform_client.token_stores import NoStore, TokenStore
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class AppToken:
         self._fetch = fetch
         self._store = store or NoStore()
         self._held = KeptToken("", 0, 0)
-        self._flights: Flights[str] = Flights()
+        self._flights: SingleFlight[str] = SingleFlight()
 
     async def current(self, now: Instant) -> str:
         if now < self._held.fresh_until:

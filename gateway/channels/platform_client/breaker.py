@@ -8,9 +8,9 @@ __all__ = [
     "REST",
     "Breaker",
     "CircuitOpen",
-    "NothingDone",
     "PlatformFailed",
     "PlatformRefused",
+    "SafeToRetry",
 ]
 
 
@@ -18,7 +18,7 @@ class PlatformFailed(Exception):
     """The platform did not answer, or answered nothing that could be understood."""
 
 
-class NothingDone(PlatformFailed):
+class SafeToRetry(PlatformFailed):
     """It certainly did not act on the call: never connected, or it said that it was busy."""
 
 

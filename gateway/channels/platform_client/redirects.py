@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from core.kernel.refusals import InvalidFormat, Text
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_MOST = 1024
+_MAX_LENGTH = 1024
 _ADDRESS = re.compile(
     r"https?://[A-Za-z0-9.\-\[\]:]+(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
 )
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(
 
 def check_address(address: str, hosts: list[str], field: str) -> None:
     """Raises `InvalidFormat` of the field unless it leads, encrypted, to one of the hosts."""
-    if len(address) > _MOST or _ADDRESS.fullmatch(address) is None:
+    if len(address) > _MAX_LENGTH or _ADDRESS.fullmatch(address) is None:
         raise _refused(field)
     try:
         parts = urlsplit(address)

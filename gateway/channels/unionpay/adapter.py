@@ -26,7 +26,7 @@ from core.kernel.refusals import (
 from core.kernel.settings import Settings, split
 from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
-    Answer,
+    CallbackResponse,
     Channel,
     EntryStep,
     ForgedCallback,
@@ -37,8 +37,8 @@ from gateway.channels.contract import (
 )
 from gateway.channels.platform_client import (
     AppToken,
-    Connection,
     Issued,
+    PlatformClient,
     PlatformFailed,
     PlatformRefused,
     Reply,
@@ -70,7 +70,7 @@ REAL_NAMED = "1"
 NO_MOBILE = frozenset({"N62135", "N62136"})
 UNREACHABLE_USER = frozenset({"3023", "BC2209"})
 RESIDENT_ID = "01"
-MOST_DESCRIPTION = 200
+MAX_DESCRIPTION = 200
 MOBILE = re.compile(r"1[0-9]{10}")
 ACCEPTED = b'{"resp":"00"}'
 
@@ -142,7 +142,7 @@ class UnionPay(Channel):
         mini_program_id: str = "",
     ) -> None:
         super().__init__(settings, http)
-        self._platform = Connection(http, settings.unionpay_url, self.app_name)
+        self._platform = PlatformClient(http, settings.unionpay_url, self.app_name)
         self._token = AppToken(
             self._fetch_token, token_store(settings, "unionpay", settings.unionpay_app_id)
         )
@@ -237,7 +237,7 @@ class UnionPay(Channel):
             "openId": account,
             "mpId": self._mini_program_id,
             "templateId": message.template_id,
-            "desc": message.text[:MOST_DESCRIPTION],
+            "desc": message.text[:MAX_DESCRIPTION],
             "uiType": "1",
             "destType": "html",
             "destInfo": message.url,
@@ -253,7 +253,9 @@ class UnionPay(Channel):
             raise self._platform.refused("applet.msg", refusal) from refusal
         return taken.notification_no
 
-    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+    def verify_callback_signature(
+        self, query: Mapping[str, str], body: bytes, now: Instant
+    ) -> dict[str, str]:
         """A form that UnionPay signed, for our appId and of this moment."""
         if not self._settings.unionpay_public_key:
             raise NotOfferedHere
@@ -263,7 +265,7 @@ class UnionPay(Channel):
             raise ForgedCallback
         return fields
 
-    def account_of(self, sent: Mapping[str, str]) -> str:
+    def identify_sender(self, sent: Mapping[str, str]) -> str:
         """Empty where the notification is about nobody in particular."""
         return sent.get("openId", "")
 
@@ -280,8 +282,8 @@ class UnionPay(Channel):
             type=ChannelEventType.LEFT if leaves else ChannelEventType.OTHER,
         )
 
-    def reply(self, told: Notification, now: Instant) -> Answer:
-        return Answer(ACCEPTED, "application/json")
+    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
+        return CallbackResponse(ACCEPTED, "application/json")
 
     # --- the platform ---------------------------------------------------------------------
 

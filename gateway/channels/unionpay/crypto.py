@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from gateway.channels.contract import ForgedCallback
 
-MOST_FIELDS = 64
+MAX_FIELDS = 64
 
 
 class UnreadableField(Exception):
@@ -85,7 +85,7 @@ def _form(body: bytes) -> dict[str, str]:
             keep_blank_values=True,
             strict_parsing=True,
             errors="strict",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=MAX_FIELDS,
         )
     except ValueError as cause:
         raise ForgedCallback from cause

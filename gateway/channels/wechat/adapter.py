@@ -18,7 +18,7 @@ from core.kernel.refusals import Refusal, Text, VirtualAccount
 from core.kernel.settings import Settings, split
 from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
-    Answer,
+    CallbackResponse,
     Channel,
     EntryStep,
     ForgedCallback,
@@ -29,14 +29,14 @@ from gateway.channels.contract import (
 )
 from gateway.channels.platform_client import (
     AppToken,
-    Connection,
-    FirstAnswers,
-    Flights,
+    FirstAnswerCache,
     Issued,
-    NothingDone,
+    PlatformClient,
     PlatformRefused,
     Reply,
     ReplyPart,
+    SafeToRetry,
+    SingleFlight,
     check_address,
     checked_state,
     part,
@@ -116,19 +116,19 @@ class WeChat(Channel):
     )
     level = RealNameLevel.NONE
     uses_state = True
-    used_code = CODE_USED
+    code_already_used_error = CODE_USED
     patience_seconds = 2.0
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
-        self._platform = Connection(http, settings.wechat_url, self.app_name)
+        self._platform = PlatformClient(http, settings.wechat_url, self.app_name)
         app_id = settings.wechat_app_id
         self._token = AppToken(self._fetch_token, token_store(settings, "wechat", app_id))
         self._ticket = AppToken(
             self._fetch_ticket, token_store(settings, "wechat", app_id, "ticket")
         )
-        self._exchanges: Flights[_CodeExchanged] = Flights()
-        self._answers: FirstAnswers[_CodeExchanged] = FirstAnswers(CODE_LIFETIME)
+        self._exchanges: SingleFlight[_CodeExchanged] = SingleFlight()
+        self._answers: FirstAnswerCache[_CodeExchanged] = FirstAnswerCache(CODE_LIFETIME)
         self._callback = Callback(
             settings.wechat_token.reveal(),
             settings.wechat_aes_key.reveal(),
@@ -183,7 +183,7 @@ class WeChat(Channel):
         except PlatformRefused as refusal:
             if refusal.code in (CODE_INVALID, CODE_USED):
                 raise self._sign_in_expired() from refusal
-            raise self._unexplained("sns/oauth2/access_token", refusal) from refusal
+            raise self._as_refusal("sns/oauth2/access_token", refusal) from refusal
         self._answers.keep(key, answer, now)
         return answer
 
@@ -195,7 +195,7 @@ class WeChat(Channel):
         try:
             ticket = await self._ticket.current(now)
         except PlatformRefused as refusal:
-            raise self._unexplained("cgi-bin/ticket/getticket", refusal) from refusal
+            raise self._as_refusal("cgi-bin/ticket/getticket", refusal) from refusal
         nonce, timestamp = secrets.token_hex(8), str(now // SECOND)
         return {
             "appId": self._settings.wechat_app_id,
@@ -237,14 +237,16 @@ class WeChat(Channel):
         """The `echostr` that proves the address is ours. Raises `ForgedCallback`."""
         return self._callback.check_url(query, now)
 
-    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+    def verify_callback_signature(
+        self, query: Mapping[str, str], body: bytes, now: Instant
+    ) -> dict[str, str]:
         """The fields of the message, and the nonce, which only the query holds."""
         sent = self._callback.read(query, body, now)
         if not (sent.get("FromUserName") and sent.get("MsgType")):
             raise ForgedCallback
         return {**sent, NONCE: query["nonce"]}
 
-    def account_of(self, sent: Mapping[str, str]) -> str:
+    def identify_sender(self, sent: Mapping[str, str]) -> str:
         return sent["FromUserName"]
 
     def notification(self, sent: Mapping[str, str], account: str) -> Notification:
@@ -264,12 +266,14 @@ class WeChat(Channel):
             delivery=sent.get("Status", ""),
         )
 
-    def reply(self, told: Notification, now: Instant) -> Answer:
+    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
         """In the mode in which the platform speaks to us; `success` ends its repeats (被动回复)."""
         text = self._says(told.event)
         if text is None:
-            return Answer(b"success")
-        return Answer(self._callback.reply_text(told.fields, text, now), "application/xml")
+            return CallbackResponse(b"success")
+        return CallbackResponse(
+            self._callback.reply_text(told.fields, text, now), "application/xml"
+        )
 
     def _says(self, event: str) -> str | None:
         """What the account says in its conversation; None where it has nothing to say."""
@@ -305,7 +309,7 @@ class WeChat(Channel):
         except PlatformRefused as refusal:
             if refusal.code in UNREACHABLE_USER:
                 raise Undeliverable(refusal.code) from refusal
-            raise self._unexplained(path, refusal) from refusal
+            raise self._as_refusal(path, refusal) from refusal
 
     async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
         body = {
@@ -332,7 +336,7 @@ class WeChat(Channel):
         issued = await self._token.use(call, now, STALE_TOKEN.__contains__)
         return Issued(issued.ticket, issued.expires_in)
 
-    def _unexplained(self, call: str, refusal: PlatformRefused) -> Refusal:
+    def _as_refusal(self, call: str, refusal: PlatformRefused) -> Refusal:
         if refusal.code == QUOTA:
             return self._platform.refused(call, refusal, QUOTA_WAIT_SECONDS)
         return self._platform.refused(call, refusal)
@@ -358,7 +362,7 @@ def _reader(kind: type[R]) -> Callable[[Reply], R]:
     def read(reply: Reply) -> R:
         code = str(reply.get("errcode", 0))
         if code == BUSY:
-            raise NothingDone("busy")
+            raise SafeToRetry("busy")
         if code != "0":
             raise PlatformRefused(code)
         return part(kind, reply)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-MOST_TOP = 3
-MOST_BELOW = 5
+MAX_TOP = 3
+MAX_BELOW = 5
 TOP_NAME_BYTES = 16
 BELOW_NAME_BYTES = 60
 URL_BYTES = 1024
@@ -33,10 +33,10 @@ def build_menu(query_url: str, card_url: str) -> dict[str, Any]:
 
 def check_menu(menu: Mapping[str, Any]) -> None:
     """Raises `MenuInvalid`."""
-    _check_level(menu.get("button", ()), MOST_TOP, TOP_NAME_BYTES)
+    _check_level(menu.get("button", ()), MAX_TOP, TOP_NAME_BYTES)
     for button in menu["button"]:
         if "sub_button" in button:
-            _check_level(button["sub_button"], MOST_BELOW, BELOW_NAME_BYTES)
+            _check_level(button["sub_button"], MAX_BELOW, BELOW_NAME_BYTES)
         else:
             _check_leaf(button)
 
@@ -46,7 +46,7 @@ def _check_level(buttons: Sequence[Mapping[str, Any]], most: int, name_bytes: in
         raise MenuInvalid(f"a level has 1 to {most} buttons, not {len(buttons)}")
     for button in buttons:
         _check_bytes(button, "name", name_bytes)
-        if most == MOST_BELOW:
+        if most == MAX_BELOW:
             _check_leaf(button)
 
 

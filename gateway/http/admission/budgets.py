@@ -21,7 +21,7 @@ from core.kernel.refusals import Text
 from core.kernel.settings import Settings
 from gateway.http.edge import BadRequest
 
-MOST_KEYS = 100_000
+MAX_KEYS = 100_000
 EVERYBODY = b"all"
 
 _EXHAUSTED = Text(
@@ -29,7 +29,7 @@ _EXHAUSTED = Text(
 )
 
 
-class Standing(Struct, frozen=True):
+class RateLimitStatus(Struct, frozen=True):
     """What a client is told beside its answer: of each budget what is left, and when it is full."""
 
     policies: str
@@ -39,7 +39,7 @@ class Standing(Struct, frozen=True):
 class Buckets:
     """One budget of many: `quota` points a minute for each key."""
 
-    __slots__ = ("_full_at", "header", "name", "point", "quota", "taken")
+    __slots__ = ("_tat", "header", "name", "point", "quota", "taken")
 
     def __init__(self, name: str, quota: int) -> None:
         self.name = name
@@ -49,69 +49,69 @@ class Buckets:
         self.header = f'"{name}";q={self.quota};w={MINUTE // SECOND}'
         self.taken: dict[bytes, float] | None = None
         """Milliseconds taken since the other workers were told; None where there are none."""
-        self._full_at: dict[bytes, float] = {}
+        self._tat: dict[bytes, float] = {}
 
-    def owed(self, key: bytes, now: Instant) -> float:
+    def debt(self, key: bytes, now: Instant) -> float:
         """Milliseconds until the bucket is full again.
 
         What lies further ahead than any operation costs was taken before a clock was set back:
         the bucket is full again, or it would be closed until then.
         """
-        owed = self._full_at.get(key, 0.0) - now
-        return min(owed, MINUTE) if 0 < owed < HOUR else 0.0
+        debt = self._tat.get(key, 0.0) - now
+        return min(debt, MINUTE) if 0 < debt < HOUR else 0.0
 
-    def owed_after(self, key: bytes, points: int, now: Instant) -> float:
+    def debt_after(self, key: bytes, points: int, now: Instant) -> float:
         """What will be owed when the points are taken; raises where there is no room for them.
 
         A full bucket lets one operation pass that costs more than it holds.
         """
-        owed = self._full_at.get(key, 0.0) - now
-        if not 0 < owed < HOUR:
+        debt = self._tat.get(key, 0.0) - now
+        if not 0 < debt < HOUR:
             return points * self.point
-        owed = min(owed, MINUTE)
-        if owed + points * self.point > MINUTE:
-            raise self.exhausted(owed, points)
-        return owed + points * self.point
+        debt = min(debt, MINUTE)
+        if debt + points * self.point > MINUTE:
+            raise self.exhausted(debt, points)
+        return debt + points * self.point
 
-    def take(self, key: bytes, owed: float, points: int, now: Instant) -> None:
-        """`owed` is what `owed_after` says."""
-        self._full_at[key] = now + owed
-        if len(self._full_at) > MOST_KEYS:
+    def take(self, key: bytes, debt: float, points: int, now: Instant) -> None:
+        """`debt` is what `debt_after` says."""
+        self._tat[key] = now + debt
+        if len(self._tat) > MAX_KEYS:
             self._forget(now)
         if self.taken is not None:
             self.taken[key] = self.taken.get(key, 0.0) + points * self.point
 
-    def set(self, key: bytes, owed: float, now: Instant) -> None:
-        self._full_at[key] = now + owed
-        if len(self._full_at) > MOST_KEYS:
+    def set(self, key: bytes, debt: float, now: Instant) -> None:
+        self._tat[key] = now + debt
+        if len(self._tat) > MAX_KEYS:
             self._forget(now)
 
     def clear(self) -> None:
-        self._full_at.clear()
+        self._tat.clear()
 
-    def shown(self, owed: float, wait: int | None = None) -> str:
+    def shown(self, debt: float, wait: int | None = None) -> str:
         """`t` is when the bucket is full; of a refusal when to come again, as `Retry-After`."""
-        left = max(0, int((MINUTE - owed) / self.point))
-        return f'"{self.name}";r={left};t={-int(-owed // SECOND) if wait is None else wait}'
+        left = max(0, int((MINUTE - debt) / self.point))
+        return f'"{self.name}";r={left};t={-int(-debt // SECOND) if wait is None else wait}'
 
-    def exhausted(self, owed: float, points: int) -> BadRequest:
-        wait = min(owed, owed + points * self.point - MINUTE)
+    def exhausted(self, debt: float, points: int) -> BadRequest:
+        wait = min(debt, debt + points * self.point - MINUTE)
         seconds = max(1, -int(-wait // SECOND))
         return BadRequest(
             Text(_EXHAUSTED.zh.format(wait=seconds), _EXHAUSTED.en.format(wait=seconds)),
             429,
             "RATE_LIMITED",
             retry_after=seconds,
-            headers={"RateLimit-Policy": self.header, "RateLimit": self.shown(owed, seconds)},
+            headers={"RateLimit-Policy": self.header, "RateLimit": self.shown(debt, seconds)},
         )
 
     def __len__(self) -> int:
-        return len(self._full_at)
+        return len(self._tat)
 
     def _forget(self, now: Instant) -> None:
         """Buckets that are full; of the others the older half where that frees too little."""
-        kept = [(key, full_at) for key, full_at in self._full_at.items() if full_at > now]
-        self._full_at = dict(kept[-MOST_KEYS // 2 :])
+        kept = [(key, full_at) for key, full_at in self._tat.items() if full_at > now]
+        self._tat = dict(kept[-MAX_KEYS // 2 :])
 
 
 class Budgets:
@@ -130,25 +130,25 @@ class Budgets:
         """Before a request is read at all."""
         now = self._clock()
         for buckets, key in ((self.everybody, EVERYBODY), (self.addresses, network(address))):
-            owed = buckets.owed(key, now)
-            if owed >= MINUTE:
-                raise buckets.exhausted(owed, 1)
+            debt = buckets.debt(key, now)
+            if debt >= MINUTE:
+                raise buckets.exhausted(debt, 1)
 
-    def charge(self, address: str, token: str | None, points: int) -> Standing:
+    def charge(self, address: str, token: str | None, points: int) -> RateLimitStatus:
         """Takes the points from every budget, or from none and raises."""
         now, place = self._clock(), network(address)
         everybody, addresses, sessions = self.everybody, self.addresses, self.sessions
-        owed_by_all = everybody.owed_after(EVERYBODY, points, now)
-        owed_by_address = addresses.owed_after(place, points, now)
+        owed_by_all = everybody.debt_after(EVERYBODY, points, now)
+        owed_by_address = addresses.debt_after(place, points, now)
         left = addresses.shown(owed_by_address)
         if token is not None:
-            mark = _mark(token)
-            owed = sessions.owed_after(mark, points, now)
-            left = f"{left}, {sessions.shown(owed)}"
-            sessions.take(mark, owed, points, now)
+            digest = _digest(token)
+            debt = sessions.debt_after(digest, points, now)
+            left = f"{left}, {sessions.shown(debt)}"
+            sessions.take(digest, debt, points, now)
         everybody.take(EVERYBODY, owed_by_all, points, now)
         addresses.take(place, owed_by_address, points, now)
-        return Standing(self._policies, left)
+        return RateLimitStatus(self._policies, left)
 
 
 @lru_cache(maxsize=4096)
@@ -162,6 +162,6 @@ def network(address: str) -> bytes:
         return address.encode()
 
 
-def _mark(token: str) -> bytes:
+def _digest(token: str) -> bytes:
     """Tokens are secrets: only a digest is kept, and told to other workers."""
     return hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=12).digest()

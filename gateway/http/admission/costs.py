@@ -17,7 +17,7 @@ from graphql import (
     is_composite_type,
 )
 
-MOST_COST = 1_000
+MAX_COST = 1_000
 
 OBJECT_COST = 1
 MUTATION_COST = 10

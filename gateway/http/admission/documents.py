@@ -22,7 +22,7 @@ from gateway.http.admission.parameters import Parameters
 from gateway.http.edge import BadRequest
 
 KEPT_TEXTS = 1_000
-LONGEST_KEPT = 10_240
+MAX_CACHED_LENGTH = 10_240
 _HASH_CHARACTERS = 64
 _PREFIX = "sha256:"
 
@@ -93,7 +93,7 @@ class Documents:
         return self._registered[digest]
 
     def _register(self, digest: str, query: str) -> None:
-        if len(query) > LONGEST_KEPT:
+        if len(query) > MAX_CACHED_LENGTH:
             return
         self._registered[digest] = query
         self._registered.move_to_end(digest)

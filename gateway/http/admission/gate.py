@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 from graphql import GraphQLSchema
 
-from gateway.http.admission.budgets import Budgets, Standing
+from gateway.http.admission.budgets import Budgets, RateLimitStatus
 from gateway.http.admission.documents import Documents
 from gateway.http.admission.limits import Operation, Prepared, PreparedDocuments
 from gateway.http.admission.parameters import Parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedOperation:
     """`operation` is None where the document has errors."""
 
     text: str
     prepared: Prepared
     operation: Operation | None
-    standing: Standing
+    standing: RateLimitStatus
 
 
 @dataclass(slots=True)
@@ -33,11 +33,11 @@ class Gate:
 
     def admit(
         self, asked: Parameters, address: str, token: str | None, *, exempt: bool = False
-    ) -> Admitted:
+    ) -> AdmittedOperation:
         """Raises `BadRequest` for what may not run; errors of the document are in the result."""
         text = self.documents.text_of(asked, exempt=exempt)
         prepared, reading_cost = self.prepared.prepare(self.schema, text)
         operation = None if prepared.errors else prepared.operation(asked.operation_name)
         points = reading_cost + (operation.cost if operation else 1)
         standing = self.budgets.charge(address, token, points)
-        return Admitted(text, prepared, operation, standing)
+        return AdmittedOperation(text, prepared, operation, standing)

@@ -33,7 +33,7 @@ from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
 from core.kernel.refusals import Text
 from gateway.http.admission.costs import (
-    MOST_COST,
+    MAX_COST,
     UNSEEN_KILOBYTE_COST,
     field_cost,
     field_type,
@@ -41,15 +41,15 @@ from gateway.http.admission.costs import (
 )
 from gateway.http.edge import BadRequest
 
-MOST_TOKENS = 2_000
-MOST_DEPTH = 16
-MOST_FIELDS = 500
-MOST_ALIASES = 30
-MOST_DIRECTIVES = 50
-MOST_SPREADS = 40
-MOST_REPEATS = 10
+MAX_TOKENS = 2_000
+MAX_DEPTH = 16
+MAX_FIELDS = 500
+MAX_ALIASES = 30
+MAX_DIRECTIVES = 50
+MAX_SPREADS = 40
+MAX_REPEATS = 10
 KEPT_DOCUMENTS = 512
-LONGEST_KEPT = 8_192
+MAX_CACHED_LENGTH = 8_192
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class _TooComplex(Exception):
     pass
 
 
-class _Scales:
+class ComplexityAnalyzer:
     """Measures one document. A fragment is measured once, however often it is spread."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
@@ -89,12 +89,12 @@ class _Scales:
         self._measured: dict[str, _Cost] = {}
         self._open: set[str] = set()
 
-    def judge(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> _Cost:
+    def measure(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> _Cost:
         cost = self._of(node.selection_set, self._root(node))
         _must_be_within(cost)
         repeats: Counter[tuple[str, ...]] = Counter(self._paths(node.selection_set, ()))
-        if repeats and max(repeats.values()) > MOST_REPEATS:
-            raise _TooComplex(_words("repeats of a field", MOST_REPEATS))
+        if repeats and max(repeats.values()) > MAX_REPEATS:
+            raise _TooComplex(_words("repeats of a field", MAX_REPEATS))
         is_mutation = (
             isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
         )
@@ -171,12 +171,12 @@ class _Scales:
 
 def _must_be_within(cost: _Cost) -> None:
     for name, value, most in (
-        ("depth", cost.depth, MOST_DEPTH),
-        ("fields", cost.fields, MOST_FIELDS),
-        ("aliases", cost.aliases, MOST_ALIASES),
-        ("directives", cost.directives, MOST_DIRECTIVES),
-        ("fragments", cost.spreads, MOST_SPREADS),
-        ("cost", cost.points, MOST_COST),
+        ("depth", cost.depth, MAX_DEPTH),
+        ("fields", cost.fields, MAX_FIELDS),
+        ("aliases", cost.aliases, MAX_ALIASES),
+        ("directives", cost.directives, MAX_DIRECTIVES),
+        ("fragments", cost.spreads, MAX_SPREADS),
+        ("cost", cost.points, MAX_COST),
     ):
         if value > most:
             raise _TooComplex(_words(name, most))
@@ -223,17 +223,17 @@ _NO_OPERATION = Text(
 class PreparedDocuments:
     """Parses, judges and validates a document once: front-ends send the same few all day.
 
-    Kept by their text, the last 512 of at most 8 kB: 2 ms of CPU less a request. `told`
+    Kept by their text, the last 512 of at most 8 kB: 2 ms of CPU less a request. `sanitize`
     makes of an error what a client may read.
     """
 
     def __init__(
-        self, *, introspection: bool = True, told: Callable[[GraphQLError], GraphQLError]
+        self, *, introspection: bool = True, sanitize: Callable[[GraphQLError], GraphQLError]
     ) -> None:
         self._rules = [*specified_rules]
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
-        self._told = told
+        self._sanitize = sanitize
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
 
     def known(self, text: str) -> Prepared | None:
@@ -249,7 +249,7 @@ class PreparedDocuments:
         if prepared is not None:
             return prepared, 0
         prepared = self._prepare(schema, text)
-        if len(text) <= LONGEST_KEPT:
+        if len(text) <= MAX_CACHED_LENGTH:
             self._kept[text] = prepared
             if len(self._kept) > KEPT_DOCUMENTS:
                 self._kept.popitem(last=False)
@@ -260,7 +260,7 @@ class PreparedDocuments:
         document = None
         operations: dict[str | None, Operation] = {}
         try:
-            document = parse(text, max_tokens=MOST_TOKENS)
+            document = parse(text, max_tokens=MAX_TOKENS)
             operations = _judge(schema, document)
             errors = validate(schema, document, self._rules)
         except GraphQLError as error:
@@ -268,9 +268,9 @@ class PreparedDocuments:
         except _TooComplex as error:
             errors = [GraphQLError(str(error), extensions={"code": "TOO_COMPLEX"})]
         except RecursionError:
-            errors = [GraphQLError(_words("depth", MOST_DEPTH), extensions={"code": "TOO_COMPLEX"})]
-        told = tuple(map(self._told, errors))
-        return Prepared(document, told, {} if told else operations, reading)
+            errors = [GraphQLError(_words("depth", MAX_DEPTH), extensions={"code": "TOO_COMPLEX"})]
+        sanitize = tuple(map(self._sanitize, errors))
+        return Prepared(document, sanitize, {} if sanitize else operations, reading)
 
 
 class LimitDocuments(SchemaExtension):
@@ -303,12 +303,12 @@ class LimitDocuments(SchemaExtension):
 
 def _judge(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Operation]:
     """Every definition by itself, unused ones too, and then all of them together."""
-    scales, total = _Scales(schema, document), _Cost()
+    scales, total = ComplexityAnalyzer(schema, document), _Cost()
     operations: dict[str | None, Operation] = {}
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode | FragmentDefinitionNode):
             continue
-        cost = scales.judge(node)
+        cost = scales.measure(node)
         total.add(replace(cost, points=0))
         _must_be_within(total)
         if isinstance(node, OperationDefinitionNode):
@@ -318,4 +318,4 @@ def _judge(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Op
 
 
 def limit_tokens() -> MaxTokensLimiter:
-    return MaxTokensLimiter(MOST_TOKENS)
+    return MaxTokensLimiter(MAX_TOKENS)

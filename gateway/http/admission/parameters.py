@@ -14,9 +14,9 @@ from msgspec import Struct
 from core.kernel.refusals import Text
 from gateway.http.edge import BadRequest
 
-MOST_QUERY_PARTS = 20
-MOST_FILES = 4
-MOST_PATHS_OF_A_FILE = 4
+MAX_QUERY_PARTS = 20
+MAX_FILES = 4
+MAX_PATHS_OF_A_FILE = 4
 
 _NOT_JSON = Text("请求内容不是有效的 JSON。", "The request body is not JSON.")
 _NOT_AN_OBJECT = Text("请求内容须为 JSON 对象。", "The request body must be a JSON object.")
@@ -59,7 +59,7 @@ def from_query_string(query_string: bytes) -> Parameters:
             query_string.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=MOST_QUERY_PARTS,
+            max_num_fields=MAX_QUERY_PARTS,
         )
     except ValueError as error:
         raise BadRequest(_NOT_A_QUERY_STRING) from error
@@ -124,10 +124,10 @@ def _decoded(text: bytes | str, otherwise: Text) -> Any:
 
 def _place_files(operations: Any, places: Any, files: Mapping[str, object]) -> None:
     """Each file goes where a null stands for it, within the variables and nowhere else."""
-    if not isinstance(places, dict) or len(places) > MOST_FILES:
+    if not isinstance(places, dict) or len(places) > MAX_FILES:
         raise BadRequest(NOT_A_FORM)
     for name, paths in places.items():
-        if not isinstance(paths, list) or len(paths) > MOST_PATHS_OF_A_FILE or name not in files:
+        if not isinstance(paths, list) or len(paths) > MAX_PATHS_OF_A_FILE or name not in files:
             raise BadRequest(NOT_A_FORM)
         for path in paths:
             _place(operations, path, files[name])

@@ -22,7 +22,7 @@ from gateway.http.admission.budgets import Buckets, Budgets
 
 PAUSE_SECONDS = 0.2
 ANSWER_SECONDS = 1.0
-MOST_AT_ONCE = 1_000
+MAX_AT_ONCE = 1_000
 
 # A bucket is the moment at which it is full again, by Redis' clock, so that no two workers'
 # clocks are compared. Returned is for how long it is not full, in milliseconds.
@@ -87,15 +87,15 @@ class SharedBudgets:
 
     async def _exchange(self, buckets: Buckets, taken: dict[bytes, float]) -> None:
         keys = list(taken)
-        for start in range(0, len(keys), MOST_AT_ONCE):
-            part = keys[start : start + MOST_AT_ONCE]
+        for start in range(0, len(keys), MAX_AT_ONCE):
+            part = keys[start : start + MAX_AT_ONCE]
             names = [f"{self._prefix}:budget:{buckets.name}:".encode() + key for key in part]
             told = await self._add(keys=names, args=[taken[key] for key in part])
             now = self._clock()
-            for key, owed in zip(part, told, strict=True):
+            for key, debt in zip(part, told, strict=True):
                 # What was taken here in the meantime is not in the sum yet.
                 since = (buckets.taken or {}).get(key, 0.0)
-                buckets.set(key, min(float(owed), 2.0 * MINUTE) + since, now)
+                buckets.set(key, min(float(debt), 2.0 * MINUTE) + since, now)
                 del taken[key]
 
     async def _run(self) -> None:

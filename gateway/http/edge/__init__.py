@@ -18,12 +18,12 @@ from gateway.http.edge.credentials import (
 from gateway.http.edge.edge import (
     CHANNELS_KEY,
     ENDPOINT,
-    FrontDoor,
+    EdgeMiddleware,
     RawHeaders,
-    crossing_headers,
+    cors_headers,
     headers_for_data,
 )
-from gateway.http.edge.origins import Origins, asks_for_a_page
+from gateway.http.edge.origins import Origins, wants_html
 
 __all__ = [
     "CHANNELS_KEY",
@@ -34,15 +34,15 @@ __all__ = [
     "GRAPHQL_JSON",
     "JSON",
     "BadRequest",
-    "FrontDoor",
+    "EdgeMiddleware",
     "Origins",
     "RawHeaders",
-    "asks_for_a_page",
     "authenticate",
     "bearer_token",
-    "crossing_headers",
+    "cors_headers",
     "device_key",
     "headers_for_data",
     "media_type",
     "preferred_language",
+    "wants_html",
 ]

@@ -1,6 +1,6 @@
 """What a request says of its session: the bearer token, the device's key, the channel."""
 
-from core.cards import Expected, prefetch
+from core.cards import Prefetch, prefetch
 from core.citizens import sessions
 from core.kernel.callers import Caller
 from gateway.http.edge.bad_requests import BadRequest
@@ -12,7 +12,7 @@ DEVICE_KEY_CHARACTERS = range(16, 201)
 
 
 async def authenticate(
-    context: Context, token: str, claimed: str | None = None, expected: Expected | None = None
+    context: Context, token: str, claimed: str | None = None, expected: Prefetch | None = None
 ) -> Caller | None:
     """The session's caller; None when it has ended. A session holds for its channel alone, the
     one that the client claims to be if it does. What is `expected` to be asked is read with it."""
@@ -23,7 +23,7 @@ async def authenticate(
     if caller is None:
         return None
     if expected is not None:
-        context.reader = prefetch.foreseen(database, expected, rows)
+        context.reader = prefetch.prefetched_reader(database, expected, rows)
     if claimed is not None and claimed != caller.channel:
         raise Unauthenticated(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
 from gateway.http.edge.bad_requests import BadRequest, media_type, preferred_language
-from gateway.http.edge.origins import Headers, Origins, asks_for_a_page, must_be_sent_on_purpose
+from gateway.http.edge.origins import Headers, Origins, require_csrf_safe_request, wants_html
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -67,7 +67,7 @@ def _hsts(settings: Settings) -> RawHeaders:
     return [_HSTS] if settings.public_url.startswith("https:") else []
 
 
-class FrontDoor:
+class EdgeMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._origins = Origins.of(settings)
@@ -159,10 +159,10 @@ class FrontDoor:
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
         more = self._headers_for(kind)
         given += [pair for pair in more if pair[0] not in names]
-        message["headers"] = given + crossing_headers(crossing)
+        message["headers"] = given + cors_headers(crossing)
 
 
-def crossing_headers(origin: bytes | None) -> RawHeaders:
+def cors_headers(origin: bytes | None) -> RawHeaders:
     """What lets a page of a listed origin read the answer (Fetch Standard, CORS)."""
     if origin is None:
         return []
@@ -181,8 +181,8 @@ def _must_run_on_purpose(method: str, headers: Headers) -> None:
             "METHOD_NOT_ALLOWED",
             headers={"Allow": "GET, POST"},
         )
-    if not asks_for_a_page(method, headers):
-        must_be_sent_on_purpose(method, headers)
+    if not wants_html(method, headers):
+        require_csrf_safe_request(method, headers)
 
 
 def _too_large(most: int) -> BadRequest:

@@ -95,7 +95,7 @@ class Origins:
         return urlsplit(origin).netloc == host.lower() and _cannot_be_rebound(origin)
 
 
-def must_be_sent_on_purpose(method: str, headers: Headers) -> None:
+def require_csrf_safe_request(method: str, headers: Headers) -> None:
     """Refuses what a foreign page could send without being asked (CSRF)."""
     if any(name in headers for name in PREFLIGHT_HEADERS):
         return
@@ -108,7 +108,7 @@ def must_be_sent_on_purpose(method: str, headers: Headers) -> None:
         raise BadRequest(_MISSING_HEADER, 403, "PREFLIGHT_REQUIRED")
 
 
-def asks_for_a_page(method: str, headers: Headers) -> bool:
+def wants_html(method: str, headers: Headers) -> bool:
     """A browser that opens the address: it gets the playground or nothing, and runs nothing."""
     opened = method == "GET" and b"text/html" in headers.get(b"accept", b"")
     return opened and not any(name in headers for name in PREFLIGHT_HEADERS)

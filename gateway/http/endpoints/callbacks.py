@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.kernel.refusals import Language, NotOfferedHere, Refusal
-from gateway.channels.contract import Answer, Channel, ForgedCallback
-from gateway.resolvers.channel_door import ChannelDoor
+from gateway.channels.contract import CallbackResponse, Channel, ForgedCallback
 from gateway.resolvers.context import Application, Context
+from gateway.resolvers.service_port import ChannelServicePort
 
 log = structlog.get_logger("callbacks")
 
@@ -45,14 +45,16 @@ def _endpoint(
     return callback
 
 
-async def _answer(application: Application, channel: Channel, request: Request) -> Answer:
+async def _answer(application: Application, channel: Channel, request: Request) -> CallbackResponse:
     if request.method == "GET":
-        return Answer(channel.check_url(request.query_params, application.clock()).encode())
-    door = ChannelDoor(Context(application, Language.ZH, "", None))
+        return CallbackResponse(
+            channel.check_url(request.query_params, application.clock()).encode()
+        )
+    door = ChannelServicePort(Context(application, Language.ZH, "", None))
     return await channel.take_callback(request.query_params, await request.body(), door)
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: CallbackResponse) -> Response:
     response = Response(answer.body, media_type=answer.media_type)
     work = answer.unfinished
     if work is not None:

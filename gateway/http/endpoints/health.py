@@ -13,18 +13,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from core.db import Database, DatabaseUnavailable, Query
 from core.issuer import Outcome, issuer_events_table
-from core.messaging import EffectKind, outbox_table
+from core.messaging import MessageKind, outbox_table
 from core.partners import PartnerHealth
 from gateway.resolvers.context import Application
 
 _EFFECTS = Query(
     select(
         outbox_table.c.kind,
-        func.count().filter(outbox_table.c.parked_at.is_(None)).label("waiting"),
-        func.count().filter(outbox_table.c.parked_at.is_not(None)).label("parked"),
+        func.count().filter(outbox_table.c.dead_at.is_(None)).label("waiting"),
+        func.count().filter(outbox_table.c.dead_at.is_not(None)).label("dead"),
         func.count().filter(outbox_table.c.unknown_since.is_not(None)).label("unknown"),
         func.min(outbox_table.c.created_at)
-        .filter(outbox_table.c.parked_at.is_(None))
+        .filter(outbox_table.c.dead_at.is_(None))
         .label("oldest"),
     )
     .where(outbox_table.c.settled_at.is_(None))
@@ -42,7 +42,7 @@ async def healthz(_: Request) -> Response:
 
 
 def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
-    partners = application.tools.partners.health
+    partners = application.dependencies.partners.health
 
     async def readyz(_: Request) -> Response:
         states = {"partners": {health.name: health.state for health in partners}}
@@ -58,7 +58,7 @@ def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[R
 def metrics_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(_: Request) -> Response:
         lines = [
-            *_of_partners(application.tools.partners.health),
+            *_of_partners(application.dependencies.partners.health),
             "# TYPE card_gateway_subscriptions gauge",
             f"card_gateway_subscriptions {application.live.watching}",
         ]
@@ -92,24 +92,24 @@ async def _of_database(database: Database, now: int) -> list[str]:
     effects = {row["kind"]: row for row in await database.fetch(_EFFECTS)}
     events = {row["outcome"]: row["events"] for row in await database.fetch(_EVENTS)}
     waiting = sum(row["waiting"] for row in effects.values())
-    parked = sum(row["parked"] for row in effects.values())
+    dead = sum(row["dead"] for row in effects.values())
     lines = [
         "# TYPE card_gateway_outbox gauge",
         f'card_gateway_outbox{{state="waiting"}} {waiting}',
-        f'card_gateway_outbox{{state="parked"}} {parked}',
+        f'card_gateway_outbox{{state="dead"}} {dead}',
         "# HELP card_gateway_effects What is not delivered; unknown ones may have been taken.",
         "# TYPE card_gateway_effects gauge",
     ]
-    for kind in EffectKind:
+    for kind in MessageKind:
         row = effects.get(kind.value)
-        for state in ("waiting", "parked", "unknown"):
+        for state in ("waiting", "dead", "unknown"):
             count = 0 if row is None else row[state]
             lines.append(f'card_gateway_effects{{kind="{kind.value}",state="{state}"}} {count}')
     lines += [
         "# HELP card_gateway_oldest_effect_seconds Age of the oldest that waits.",
         "# TYPE card_gateway_oldest_effect_seconds gauge",
     ]
-    for kind in EffectKind:
+    for kind in MessageKind:
         row = effects.get(kind.value)
         since = None if row is None else row["oldest"]
         age = 0 if since is None else max(0, now - since) / 1000

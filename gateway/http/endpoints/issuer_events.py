@@ -18,14 +18,14 @@ from core.kernel.clock import MINUTE, SECOND, Instant, instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
 from core.production import NodeResult, ProductionNode
-from core.services.issuer_events import MOST_AT_ONCE, take_issuer_events
+from core.services.issuer_events import MAX_AT_ONCE, take_issuer_events
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
-MOST_EVENTS = 1_000
+MAX_EVENTS = 1_000
 PERMITTED_SKEW = 5 * MINUTE
-_LONGEST_REASON = 200
-_LONGEST_TEXT = 64
+_MAX_REASON_LENGTH = 200
+_MAX_TEXT_LENGTH = 64
 
 log = structlog.get_logger("issuer")
 
@@ -51,8 +51,8 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
         texts = (self.id, self.order_number, self.batch_number, self.card_number)
         if self.at.tzinfo is None or not self.id:
             raise UnreadableEvent("An event needs an id, and an offset in `at`.")
-        if any(len(text or "") > _LONGEST_TEXT for text in texts):
-            raise UnreadableEvent(f"An id or number has at most {_LONGEST_TEXT} characters.")
+        if any(len(text or "") > _MAX_TEXT_LENGTH for text in texts):
+            raise UnreadableEvent(f"An id or number has at most {_MAX_TEXT_LENGTH} characters.")
         return IssuerEvent(
             id=self.id,
             type=self.type,
@@ -60,7 +60,7 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
             order_number=self.order_number,
             node=self.node,
             result=self.result,
-            reason=self.reason and self.reason[:_LONGEST_REASON],
+            reason=self.reason and self.reason[:_MAX_REASON_LENGTH],
             batch_number=self.batch_number,
             card_number=self.card_number,
             social_security_number=self.social_security_number,
@@ -80,14 +80,16 @@ def issuer_events_endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def issuer_events(request: Request) -> Response:
         body = await request.body()
-        if not _is_signed_now(application.tools.settings, request, body, application.clock()):
+        if not _is_signed_now(
+            application.dependencies.settings, request, body, application.clock()
+        ):
             return _refused(401, "The signature or its time is not valid.")
         try:
             events = read_events(body)
         except UnreadableEvent as error:
             return _refused(400, str(error))
-        if len(events) > MOST_EVENTS:
-            return _refused(400, f"A batch has at most {MOST_EVENTS} events.")
+        if len(events) > MAX_EVENTS:
+            return _refused(400, f"A batch has at most {MAX_EVENTS} events.")
         try:
             outcomes = await take_all(application, events)
         except TryAgainLater:
@@ -108,8 +110,8 @@ async def take_all(application: Application, events: Sequence[IssuerEvent]) -> l
     """
     context = Context(application, Language.ZH, "", None)
     outcomes: list[Outcome] = []
-    for first in range(0, len(events), MOST_AT_ONCE):
-        some = events[first : first + MOST_AT_ONCE]
+    for first in range(0, len(events), MAX_AT_ONCE):
+        some = events[first : first + MAX_AT_ONCE]
         outcomes += await run(context, take_issuer_events, some)
     return outcomes
 

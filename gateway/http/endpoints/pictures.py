@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from core.audit import Action
-from core.imaging import PictureTrouble, StudioBusy, draw_overlay
+from core.imaging import draw_overlay
+from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import TryAgainLater
 from core.storage import pictures
 from gateway.resolvers.context import Application
@@ -20,24 +21,26 @@ def picture_endpoint(application: Application) -> Endpoint:
     async def picture(request: Request) -> Response:
         picture_id = request.path_params["picture_id"]
         expires = request.query_params.get("expires", "")
-        mark = request.query_params.get("mark", "")
+        mac = request.query_params.get("mac", "")
         expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
-        seals, now = application.tools.seals, application.clock()
-        if not mark.isascii() or not is_permitted(seals, picture_id, expires_at, mark, now):
+        seals, now = application.dependencies.seals, application.clock()
+        if not mac.isascii() or not is_permitted(seals, picture_id, expires_at, mac, now):
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await pictures.find_by_id(application.database, picture_id)
         if found is None:
             return PlainTextResponse("There is no such picture.\n", status_code=404)
-        data = await application.tools.objects.get(found.object_name, found.citizen_id)
+        data = await application.dependencies.objects.get(found.object_name, found.citizen_id)
         try:
-            application.audit.note_link(found.citizen_id, now, Action.PICTURE)
+            application.access_log.note_link(found.citizen_id, now, Action.PICTURE)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         geometry = overlay_in(request.query_params.get("overlay", ""))
         if geometry is not None:
             try:
-                data = await application.tools.studio.run(draw_overlay, data, geometry)
-            except (PictureTrouble, StudioBusy):
+                data = await application.dependencies.pictures_pool.run(
+                    draw_overlay, data, geometry
+                )
+            except (ProcessingFailed, PoolBusy):
                 return PlainTextResponse("Please try again later.\n", status_code=503)
         headers = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
         return Response(data, media_type="image/jpeg", headers=headers)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from core.audit import Action
-from core.imaging import PictureTrouble, StudioBusy
+from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import TryAgainLater
 from core.production import print_receipt, receipts
 from gateway.http.endpoints.pictures import Endpoint
@@ -21,25 +21,25 @@ def receipt_endpoint(application: Application) -> Endpoint:
     async def receipt(request: Request) -> Response:
         application_id = request.path_params["application_id"]
         expires = request.query_params.get("expires", "")
-        mark = request.query_params.get("mark", "")
+        mac = request.query_params.get("mac", "")
         expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
-        tools, now = application.tools, application.clock()
-        if not mark.isascii() or not is_permitted(
-            tools.seals, application_id, expires_at, mark, now
+        dependencies, now = application.dependencies, application.clock()
+        if not mac.isascii() or not is_permitted(
+            dependencies.seals, application_id, expires_at, mac, now
         ):
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await receipts.receipt_of(
             application.database,
-            tools.vault,
-            tools.reference,
+            dependencies.vault,
+            dependencies.reference,
             application_id,
-            tools.settings.progress_url,
+            dependencies.settings.progress_url,
         )
         if found is None:
             return PlainTextResponse("There is no such receipt.\n", status_code=404)
         try:
-            pdf = await tools.printer.run(print_receipt, found)
-        except (PictureTrouble, StudioBusy):
+            pdf = await dependencies.receipts_pool.run(print_receipt, found)
+        except (ProcessingFailed, PoolBusy):
             log.warning("receipt not printed")
             return PlainTextResponse(
                 "The receipt cannot be printed right now; please try again.\n",
@@ -47,7 +47,7 @@ def receipt_endpoint(application: Application) -> Endpoint:
                 headers={"Retry-After": str(_AGAIN_SECONDS)},
             )
         try:
-            application.audit.note_link(found.owner, now, Action.RECEIPT)
+            application.access_log.note_link(found.owner, now, Action.RECEIPT)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         return Response(

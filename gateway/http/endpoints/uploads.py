@@ -103,7 +103,7 @@ class _Receiving:
         self.upload = await run(self._context, receive_part, part, first=keep_part)
 
     def _most_mb(self) -> int:
-        return self._context.tools.settings.max_upload_bytes // 1_048_576
+        return self._context.dependencies.settings.max_upload_bytes // 1_048_576
 
 
 async def _until_it_breaks(request: Request) -> AsyncIterator[bytes]:
@@ -118,8 +118,8 @@ async def _find(application: Application, request: Request) -> ResumableUpload:
     upload_id, query = request.path_params["upload_id"], request.query_params
     expires = query.get("expires", "")
     expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
-    seals = application.tools.seals
-    if not is_permitted(seals, upload_id, expires_at, query.get("mark", "")):
+    seals = application.dependencies.seals
+    if not is_permitted(seals, upload_id, expires_at, query.get("mac", "")):
         raise NoSuchUpload
     found = await resumable_uploads.find(application.database, upload_id)
     if found is None or expires_at <= application.clock():

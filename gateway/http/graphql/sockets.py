@@ -14,7 +14,7 @@ from gateway.http.admission import Gate, parameters
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
-LONGEST_ID = 128
+MAX_ID_LENGTH = 128
 
 
 class _Gated(Protocol):
@@ -64,5 +64,5 @@ def _is_well_formed(message: dict[Any, Any]) -> bool:
     if not isinstance(kind, str):
         return False
     if kind in ("subscribe", "complete"):
-        return isinstance(id_, str) and 0 < len(id_) <= LONGEST_ID
+        return isinstance(id_, str) and 0 < len(id_) <= MAX_ID_LENGTH
     return True

@@ -37,7 +37,7 @@ from strawberry.types.execution import PreExecutionError
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language, Text, TryAgainLater
 from core.unit_of_work import IdempotencyKey
-from gateway.http.admission import Admitted, Gate, Parameters, parameters
+from gateway.http.admission import AdmittedOperation, Gate, Parameters, parameters
 from gateway.http.edge import (
     CHANNEL_HEADER,
     CHANNELS_KEY,
@@ -45,18 +45,18 @@ from gateway.http.edge import (
     GRAPHQL_JSON,
     JSON,
     BadRequest,
-    asks_for_a_page,
     authenticate,
     bearer_token,
     device_key,
     media_type,
     preferred_language,
+    wants_html,
 )
 from gateway.http.graphql.playground import playground_page
 from gateway.http.graphql.sockets import SocketHandler
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
-MOST_KEY_CHARACTERS = 255
+MAX_KEY_CHARACTERS = 255
 _CHUNK = 262_144
 CONNECTION_INIT_SECONDS = 10
 
@@ -101,7 +101,7 @@ class GraphQLView(GraphQL[Context, None]):
     def __init__(self, schema: strawberry.Schema, application: Application, gate: Gate) -> None:
         super().__init__(
             schema,
-            graphql_ide="graphiql" if application.tools.settings.introspection else None,
+            graphql_ide="graphiql" if application.dependencies.settings.introspection else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS),
             multipart_uploads_enabled=True,
@@ -138,7 +138,7 @@ class GraphQLView(GraphQL[Context, None]):
         return _refusal(request, BadRequest(error.message, 401, code))
 
     async def _respond(self, request: Request) -> Response:
-        if asks_for_a_page(request.method, dict(request.scope["headers"])):
+        if wants_html(request.method, dict(request.scope["headers"])):
             return self._page()
         address = _address(request)
         self.gate.budgets.must_have_room(address)
@@ -157,14 +157,14 @@ class GraphQLView(GraphQL[Context, None]):
         return response
 
     def _page(self) -> Response:
-        if self._application.tools.settings.introspection:
+        if self._application.dependencies.settings.introspection:
             return playground_page()
         raise BadRequest(Text("没有此页面。", "There is no page here."), 404, "NOT_FOUND")
 
     def is_playground(self, connection: HTTPConnection) -> bool:
         """Where it is switched on, pages of our own may run what is not trusted."""
         own_page = connection.headers.get("sec-fetch-site") == "same-origin"
-        return bool(self._application.tools.settings.introspection) and own_page
+        return bool(self._application.dependencies.settings.introspection) and own_page
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
@@ -277,7 +277,7 @@ async def read_parameters(request: Request) -> Parameters:
     if kind != "multipart/form-data":
         raise BadRequest(_UNSUPPORTED, 415, "UNSUPPORTED_MEDIA_TYPE")
     try:
-        form = await request.form(max_files=parameters.MOST_FILES, max_fields=4)
+        form = await request.form(max_files=parameters.MAX_FILES, max_fields=4)
     except (StarletteHTTPException, MultiPartException, ValueError, KeyError) as error:
         raise BadRequest(parameters.NOT_A_FORM) from error
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
@@ -292,8 +292,8 @@ async def _idempotency_key(request: Request) -> IdempotencyKey | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    if not key or len(key) > MOST_KEY_CHARACTERS:
-        raise BadRequest(f"Idempotency-Key must have 1 to {MOST_KEY_CHARACTERS} characters.")
+    if not key or len(key) > MAX_KEY_CHARACTERS:
+        raise BadRequest(f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters.")
     return IdempotencyKey(key, await _digest(request))
 
 
@@ -333,7 +333,7 @@ def _was_never_run(result: ExecutionResult) -> bool:
     )
 
 
-def _errors(request: Request, admitted: Admitted) -> Response:
+def _errors(request: Request, admitted: AdmittedOperation) -> Response:
     """Of a document that is not valid; with `application/json` that is a well-formed request."""
     data = {"errors": [error.formatted for error in admitted.prepared.errors]}
     return json_response(data, request.headers.get("accept", ""), 400)

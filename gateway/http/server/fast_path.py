@@ -5,7 +5,7 @@ way does, in the same order and by the same functions: origin, budgets, session,
 It knows no other answer than the operation's: whatever is refused before, and whatever is not
 as plain as that, goes the whole way with its body unread.
 
-`LaneProtocol` brings requests as they come from the socket; `by_asgi` those that reach the
+`FastPathProtocol` brings requests as they come from the socket; `by_asgi` those that reach the
 application otherwise.
 """
 
@@ -22,11 +22,11 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
-from core.cards import ASKS, Expected
+from core.cards import ASKS, Prefetch
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language
 from gateway.compiled import KEPT_PLANS, Plan, Plans
-from gateway.http.admission import Gate, Standing, parameters
+from gateway.http.admission import Gate, RateLimitStatus, parameters
 from gateway.http.edge import (
     CHANNEL_HEADER,
     DEVICE_HEADER,
@@ -38,16 +38,16 @@ from gateway.http.edge import (
     RawHeaders,
     authenticate,
     bearer_token,
-    crossing_headers,
+    cors_headers,
     device_key,
     preferred_language,
 )
 from gateway.http.graphql import GraphQLView
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
-LONGEST_BODY = 65_536
+MAX_BODY_BYTES = 65_536
 KEPT_BODIES = 512
-LONGEST_KEPT_BODY = 4_096
+MAX_CACHED_BODY_BYTES = 4_096
 _MORE_THAN_PLAIN = frozenset({b"idempotency-key", b"transfer-encoding", b"expect"})
 """Headers of requests that are remembered or read in more ways than here."""
 _DEVICE, _CHANNEL = DEVICE_HEADER.encode(), CHANNEL_HEADER.encode()
@@ -64,20 +64,20 @@ class Asked(Struct, frozen=True):
     variables: dict[str, Any] | None
     extensions: dict[str, Any] | None
     cost: int
-    expected: Expected | None
+    expected: Prefetch | None
 
 
-class Admitted(Struct):
+class FastPathRequest(Struct):
     """A plain request that may run."""
 
     headers: Mapping[bytes, bytes]
     asked: Asked
     context: Context
     token: str | None
-    standing: Standing
+    standing: RateLimitStatus
 
 
-class Answer(Struct):
+class FastPathResponse(Struct):
     """Of its headers `always` are the same for many; whoever wants them as lines makes them once."""
 
     status: int
@@ -86,7 +86,7 @@ class Answer(Struct):
     body: bytes
 
 
-class FastLane:
+class FastPath:
     """Beside `whole_way`, the ASGI application. `headers` go with every answer of data; `shown`
     makes of an error what a client may read."""
 
@@ -106,14 +106,16 @@ class FastLane:
         self._origins = origins
         self._plans = plans
         self._view = view
-        self._whole_way = whole_way
+        self._asgi_path = whole_way
         self._shown = shown
         self._asked: dict[bytes, Asked] = {}
         self._always = tuple(headers)
         self._json = ((b"content-type", _JSON), *headers)
         self._graphql_json = ((b"content-type", _GRAPHQL_JSON), *headers)
 
-    def admit(self, headers: Mapping[bytes, bytes], address: str, body: bytes) -> Admitted | None:
+    def admit(
+        self, headers: Mapping[bytes, bytes], address: str, body: bytes
+    ) -> FastPathRequest | None:
         """None for what goes the whole way; then nothing was done or counted."""
         try:
             asked = self._asked.get(body) or self._read(body)
@@ -133,7 +135,7 @@ class FastLane:
             standing = self._gate.budgets.charge(address, token, asked.cost)
         except BadRequest:
             return None
-        return Admitted(headers, asked, context, token, standing)
+        return FastPathRequest(headers, asked, context, token, standing)
 
     def _read(self, body: bytes) -> Asked | None:
         """A body without variables asks for the same every time, and is kept with what it asks."""
@@ -145,14 +147,14 @@ class FastLane:
         plan = self._plans.plan(prepared.document, given.operation_name or None, _EXECUTOR)
         if plan is None:
             return None
-        asked = Asked(plan, given.variables, given.extensions, operation.cost, expected_of(plan))
-        if not (given.variables or given.extensions) and len(body) <= LONGEST_KEPT_BODY:
+        asked = Asked(plan, given.variables, given.extensions, operation.cost, prefetch_of(plan))
+        if not (given.variables or given.extensions) and len(body) <= MAX_CACHED_BODY_BYTES:
             if len(self._asked) >= KEPT_BODIES:
                 self._asked.clear()
             self._asked[body] = asked
         return asked
 
-    async def run(self, admitted: Admitted) -> Answer:
+    async def run(self, admitted: FastPathRequest) -> FastPathResponse:
         headers, context, asked = admitted.headers, admitted.context, admitted.asked
         if admitted.token is not None:
             claimed = _text(headers, _CHANNEL) if _CHANNEL in headers else None
@@ -169,7 +171,7 @@ class FastLane:
             result = await result
         return self._answer(admitted, result)
 
-    def _answer(self, admitted: Admitted, result: ExecutionResult) -> Answer:
+    def _answer(self, admitted: FastPathRequest, result: ExecutionResult) -> FastPathResponse:
         answer: dict[str, Any] = {"data": result.data}
         if result.errors:
             language = admitted.context.language
@@ -187,18 +189,20 @@ class FastLane:
             (b"ratelimit", standing.left.encode()),
         ]
         if b"origin" in admitted.headers:
-            headers += crossing_headers(self._origins.crosses(admitted.headers))
+            headers += cors_headers(self._origins.crosses(admitted.headers))
         status = 400 if is_newer and "data" not in answer else 200
-        return Answer(status, headers, self._graphql_json if is_newer else self._json, body)
+        return FastPathResponse(
+            status, headers, self._graphql_json if is_newer else self._json, body
+        )
 
     def _failed(
         self, headers: Mapping[bytes, bytes], error: Unauthenticated | DatabaseUnavailable
-    ) -> Answer:
+    ) -> FastPathResponse:
         """The session could not be looked up, or is not one for this request."""
         request = Request({"type": "http", "headers": list(headers.items())})
         response = self._view.failure(request, error)
-        more = crossing_headers(self._origins.crosses(headers))
-        return Answer(
+        more = cors_headers(self._origins.crosses(headers))
+        return FastPathResponse(
             response.status_code,
             [*response.raw_headers, *more],
             self._always,
@@ -208,14 +212,14 @@ class FastLane:
     async def by_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if not is_plain(headers):
-            return await self._whole_way(scope, receive, send)
+            return await self._asgi_path(scope, receive, send)
         messages, client = await _messages(receive), scope["client"]
         admitted = None
         if messages[-1]["type"] == "http.request":
             body = b"".join([message["body"] for message in messages])
             admitted = self.admit(headers, client[0] if client else "", body)
         if admitted is None:
-            return await self._whole_way(scope, _again(messages, receive), send)
+            return await self._asgi_path(scope, _again(messages, receive), send)
         answer = await self.run(admitted)
         all_headers = [*answer.headers, *answer.always]
         start = {"type": "http.response.start", "status": answer.status, "headers": all_headers}
@@ -224,7 +228,7 @@ class FastLane:
 
 
 @lru_cache(maxsize=KEPT_PLANS)
-def expected_of(plan: Plan) -> Expected | None:
+def prefetch_of(plan: Plan) -> Prefetch | None:
     """What the first field of a query asks that says so."""
     query = plan.schema.query_type
     if query is None or plan.operation.operation is not OperationType.QUERY:
@@ -233,7 +237,7 @@ def expected_of(plan: Plan) -> Expected | None:
         definition = query.fields.get(node.name.value) if isinstance(node, FieldNode) else None
         given = definition.extensions.get(_BACKREF) if definition else None
         if isinstance(given, StrawberryField) and ASKS in given.metadata:
-            expected: Expected = given.metadata[ASKS]
+            expected: Prefetch = given.metadata[ASKS]
             return expected
     return None
 
@@ -250,7 +254,7 @@ def is_plain(headers: Mapping[bytes, bytes]) -> bool:
         headers.get(b"content-type") in _JSON_TYPES
         and length.isdigit()
         and len(length) < 6
-        and int(length) <= LONGEST_BODY
+        and int(length) <= MAX_BODY_BYTES
         and _MORE_THAN_PLAIN.isdisjoint(headers)
         and (accept is None or not (b"event-stream" in accept or b"multipart" in accept))
     )

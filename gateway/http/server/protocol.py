@@ -16,10 +16,10 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.http.edge import ENDPOINT
-from gateway.http.server.fast_path import Admitted, Answer, FastLane, is_plain
+from gateway.http.server.fast_path import FastPath, FastPathRequest, FastPathResponse, is_plain
 from gateway.http.server.read_timeouts import PatientProtocol
 
-LANE_KEY = "fast_lane"
+FAST_PATH_KEY = "fast_path"
 """In the state that the application's lifespan hands to the server."""
 _URL = ENDPOINT.encode()
 _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
@@ -27,7 +27,7 @@ _FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
 LEAVING_SECONDS = 0.5
 """For which a server that stops still takes requests on open connections: what was sent before
 the other side could know is answered, and told to come again elsewhere."""
-_FAILED = Answer(
+_FAILED = FastPathResponse(
     500, [(b"content-length", b"21"), (b"connection", b"close")], (), b"Internal Server Error"
 )
 
@@ -39,7 +39,7 @@ class _Nothing:
         pass
 
 
-class Turn:
+class RequestSlot:
     """Stands where uvicorn has a cycle: what it and its connections ask of one."""
 
     __slots__ = ("disconnected", "keep_alive", "response_complete")
@@ -51,10 +51,10 @@ class Turn:
         self.response_complete = False
 
 
-class LaneProtocol(PatientProtocol):
+class FastPathProtocol(PatientProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._lane: FastLane | None = self.app_state.get(LANE_KEY)
+        self._lane: FastPath | None = self.app_state.get(FAST_PATH_KEY)
         self._head: Mapping[bytes, bytes] | None = None
         """Of a plain request that is being read."""
         self._body = b""
@@ -70,7 +70,7 @@ class LaneProtocol(PatientProtocol):
         if head is None:
             self._begin()
             super().on_headers_complete()
-            self._say_goodbye()
+            self._disable_keep_alive()
         else:
             self._head, self._body = head, b""
             self.begin_body()
@@ -91,16 +91,16 @@ class LaneProtocol(PatientProtocol):
         if admitted is None:
             self._begin()
             HttpToolsProtocol.on_headers_complete(self)
-            self._say_goodbye()
+            self._disable_keep_alive()
             HttpToolsProtocol.on_body(self, self._body)
             super().on_message_complete()
             return
         self.end_body()
-        turn = Turn(keep_alive=self.parser.should_keep_alive())
-        self.cycle = turn  # type: ignore[assignment]
+        slot = RequestSlot(keep_alive=self.parser.should_keep_alive())
+        self.cycle = slot  # type: ignore[assignment]
         if self._is_leaving:
-            self._say_goodbye()
-        task = self.loop.create_task(self._serve(self._lane, turn, admitted))
+            self._disable_keep_alive()
+        task = self.loop.create_task(self._serve(self._lane, slot, admitted))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
@@ -142,10 +142,10 @@ class LaneProtocol(PatientProtocol):
     def shutdown(self) -> None:
         """Closes after the answer that is on its way or the next one, and at last without one."""
         self._is_leaving = True
-        self._say_goodbye()
+        self._disable_keep_alive()
         self.loop.call_later(LEAVING_SECONDS, self._leave)
 
-    def _say_goodbye(self) -> None:
+    def _disable_keep_alive(self) -> None:
         if self._is_leaving and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -176,34 +176,36 @@ class LaneProtocol(PatientProtocol):
         self.url, self.expect_100_continue = url, expected
         self.headers.extend(headers)
 
-    async def _serve(self, lane: FastLane, turn: Turn, admitted: Admitted) -> None:
+    async def _serve(
+        self, fast_path: FastPath, slot: RequestSlot, admitted: FastPathRequest
+    ) -> None:
         try:
-            answer = await lane.run(admitted)
+            answer = await fast_path.run(admitted)
         except asyncio.CancelledError:
             self.transport.abort()
             raise
         except Exception as error:
             self.logger.error("Exception in the fast lane", exc_info=error)
-            answer, turn.keep_alive = _FAILED, False
-        if self.flow.write_paused and not turn.disconnected:
+            answer, slot.keep_alive = _FAILED, False
+        if self.flow.write_paused and not slot.disconnected:
             await self.flow.drain()
-        self.loop.call_soon(self._send, turn, answer)
+        self.loop.call_soon(self._send, slot, answer)
 
-    def _send(self, turn: Turn, answer: Answer) -> None:
+    def _send(self, slot: RequestSlot, answer: FastPathResponse) -> None:
         """At the end of the loop's turn."""
-        if turn.disconnected:
+        if slot.disconnected:
             return
         lines = [
             STATUS_LINE[answer.status],
             _lines(tuple(self.server_state.default_headers)),
             *[b"%b: %b\r\n" % pair for pair in answer.headers],
             _lines(answer.always),
-            b"\r\n" if turn.keep_alive else b"connection: close\r\n\r\n",
+            b"\r\n" if slot.keep_alive else b"connection: close\r\n\r\n",
             answer.body,
         ]
         self.transport.write(b"".join(lines))
-        turn.response_complete = True
-        if not turn.keep_alive:
+        slot.response_complete = True
+        if not slot.keep_alive:
             self.transport.close()
         self.on_response_complete()
 

@@ -1,7 +1,7 @@
 """How long the server waits for a request, and how many connections it holds.
 
 uvicorn has no read deadline: whoever sends a byte now and then holds a socket for ever. Here
-a request's head must be whole within `seconds`, and its body must come at `least_rate` after
+a request's head must be whole within `seconds`, and its body must come at `min_rate` after
 a grace of as long. When all places are taken, the connection that has been reading for the
 longest gives way to a new one, so that slow ones cannot shut others out.
 
@@ -21,7 +21,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 SWEEP_SECONDS = 1.0
 CLOSING_SECONDS = 2.0
 """For the other side of a WebSocket to agree to its end."""
-MOST_HEAD_BYTES = 65_536
+MAX_HEAD_BYTES = 65_536
 FILES_KEPT_FREE = 256
 """Descriptors for the database, pictures and calls to partners."""
 
@@ -35,12 +35,12 @@ log = structlog.get_logger("connections")
 
 
 @dataclass(slots=True)
-class Patience:
-    """Shared by the connections of a process. `least_rate` is in bytes a second."""
+class ReadTimeouts:
+    """Shared by the connections of a process. `min_rate` is in bytes a second."""
 
     seconds: float
-    least_rate: int
-    most_connections: int
+    min_rate: int
+    max_connections: int
     _reading: "dict[PatientProtocol, None]" = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
 
@@ -70,9 +70,9 @@ class Patience:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    def __init__(self, *arguments: Any, patience: Patience, **named: Any) -> None:
+    def __init__(self, *arguments: Any, timeouts: ReadTimeouts, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._patience = patience
+        self._patience = timeouts
         self._stage = _HEAD
         self._since = 0.0
         self._received = 0
@@ -80,8 +80,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        patience = self._patience
-        if len(self.connections) > patience.most_connections and not patience.make_room():
+        timeouts = self._patience
+        if len(self.connections) > timeouts.max_connections and not timeouts.make_room():
             transport.write(_BUSY)
             transport.close()
             return
@@ -98,7 +98,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._stage == _HEAD:
             self._received += len(data)
         super().data_received(data)
-        if self._stage == _HEAD and self._received > MOST_HEAD_BYTES:
+        if self._stage == _HEAD and self._received > MAX_HEAD_BYTES:
             self._answer_and_close(_TOO_LARGE)
         if self._is_watched or self._stage != _IDLE:
             self._look()
@@ -134,7 +134,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._since += SWEEP_SECONDS
         allowed = self._patience.seconds
         if self._stage == _BODY:
-            allowed += self._received / self._patience.least_rate
+            allowed += self._received / self._patience.min_rate
         return now - self._since > allowed
 
     def give_up(self) -> None:
@@ -159,7 +159,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._is_watched = is_reading
 
 
-class PatientSockets(WebSocketsSansIOProtocol):
+class TimedWebSockets(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.close_timeout = CLOSING_SECONDS

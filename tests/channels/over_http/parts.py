@@ -70,7 +70,7 @@ async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def settings_of(world: World) -> Settings:
-    return world.application.tools.settings
+    return world.application.dependencies.settings
 
 
 def with_changes(world: World, changed: dict[str, Any]) -> Settings:

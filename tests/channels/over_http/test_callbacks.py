@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 from core.db import Query
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Secret
-from core.messaging import EffectKind, channel_messages, outbox
-from core.unit_of_work import Unit
+from core.messaging import MessageKind, channel_messages, outbox
+from core.unit_of_work import UnitOfWork
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form
@@ -209,7 +209,7 @@ async def test_the_reply_is_encrypted_and_goes_back_to_the_sender(world: World) 
 async def test_who_leaves_takes_their_data_along(world: World) -> None:
     citizen = await world.enter("active", "WECHAT")
     elsewhere = await world.enter("active", "UNIONPAY")
-    account = world.application.tools.vault.index(f"WECHAT|{OPEN_ID}", "account")
+    account = world.application.dependencies.vault.index(f"WECHAT|{OPEN_ID}", "account")
     held = await world.rows("sessions", "bindings")
 
     answer = await door(world, "wechat/unfollow")
@@ -238,13 +238,13 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
 
     await door(world, "wechat/unfollow")
 
-    held = await world.rows("channel_messages", "sign_in_answers", "outbox")
+    held = await world.rows("channel_messages", "code_exchanges", "outbox")
     of_person = await person_id(world, citizen.person)
     assert sent_before == {"WECHAT", "UNIONPAY"}
     assert [row[2] for row in held["channel_messages"] if row[1] == of_person] == ["UNIONPAY"]
     of_neighbour = [row[3] for row in held["channel_messages"] if row[1] != of_person]
     assert sorted(of_neighbour) == ["NEW_BINDING", "PASSWORD_CHANGED"]
-    assert len(held["sign_in_answers"]) == 1
+    assert len(held["code_exchanges"]) == 1
     payloads = {row[0]: row[4] for row in held["outbox"]}
     assert [payloads[effect] is None for effect in waiting] == [True, False]
 
@@ -263,10 +263,12 @@ async def _put_messages(world: World, citizen: FrontEnd) -> list[int]:
     person = await person_id(world, citizen.person)
 
     async def job(db: Any) -> list[int]:
-        unit = Unit(db, now + 86_400_000, None, application.tools)
+        unit = UnitOfWork(db, now + 86_400_000, None, application.dependencies)
         for channel in ("WECHAT", "UNIONPAY"):
             payload = {"channel": channel, "account": "a", "template": "T", "text": "t"}
-            await outbox.put(unit, person=person, kind=EffectKind.CHANNEL_MESSAGE, payload=payload)
+            await outbox.put(
+                unit, subject_id=person, kind=MessageKind.CHANNEL_MESSAGE, payload=payload
+            )
         rows = await db.fetch(Query(outbox.outbox_table.select()))
         return sorted(row["id"] for row in rows if row["created_at"] == now + 86_400_000)
 

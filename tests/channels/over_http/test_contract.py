@@ -25,7 +25,7 @@ from tests.services.parts import history, later
 
 from .parts import everything, seconds, settings_of
 
-WRITTEN = ("sessions", "bindings", "citizens", "nonces", "sign_in_answers", "channel_messages")
+WRITTEN = ("sessions", "bindings", "citizens", "nonces", "code_exchanges", "channel_messages")
 CALLING = [kind for kind in CHANNELS if samples_of(kind).callbacks]
 SILENT = [kind for kind in CHANNELS if not samples_of(kind).callbacks]
 AUTHORIZE = (

@@ -18,7 +18,7 @@ from core.services.channel_events import ChannelEventType
 from gateway.app import create_app
 from gateway.channels import CHANNELS
 from gateway.channels.contract import (
-    Answer,
+    CallbackResponse,
     Channel,
     EntryStep,
     ForgedCallback,
@@ -26,7 +26,7 @@ from gateway.channels.contract import (
     Notification,
 )
 from gateway.channels.platform_client import (
-    Connection,
+    PlatformClient,
     PlatformRefused,
     Reply,
     ReplyPart,
@@ -61,7 +61,7 @@ class Kiosk(Channel):
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
-        self._platform = Connection(http, ADDRESS, self.app_name)
+        self._platform = PlatformClient(http, ADDRESS, self.app_name)
 
     def authorize_url(self, redirect_uri: str, state: str) -> None:
         return None
@@ -79,7 +79,9 @@ class Kiosk(Channel):
             raise PlatformRefused(str(reply["error"]))
         return part(Swiped, reply)
 
-    def genuine(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
+    def verify_callback_signature(
+        self, query: Mapping[str, str], body: bytes, now: Instant
+    ) -> dict[str, str]:
         if not hmac.compare_digest(mark(body), query.get("mark", "")):
             raise ForgedCallback
         sent = dict(parse_qsl(body.decode()))
@@ -87,15 +89,15 @@ class Kiosk(Channel):
             raise ForgedCallback
         return sent
 
-    def account_of(self, sent: Mapping[str, str]) -> str:
+    def identify_sender(self, sent: Mapping[str, str]) -> str:
         return sent["number"]
 
     def notification(self, sent: Mapping[str, str], account: str) -> Notification:
         left = ChannelEventType.LEFT if sent["what"] == "erased" else ChannelEventType.OTHER
         return Notification(sent["what"], account, sent["id"], sent["id"], sent, left)
 
-    def reply(self, told: Notification, now: Instant) -> Answer:
-        return Answer(b"thank you")
+    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
+        return CallbackResponse(b"thank you")
 
 
 def mark(body: bytes) -> str:

@@ -272,7 +272,7 @@ async def test_a_first_answer_lies_sealed(world: World) -> None:
     code, state = await _code(citizen), await _state(citizen)
     await _sign_in(citizen, code, state)
 
-    rows = (await world.rows("sign_in_answers"))["sign_in_answers"]
+    rows = (await world.rows("code_exchanges"))["code_exchanges"]
 
     assert len(rows) == 1
     assert not [text for text in (code, state, OPEN_ID) if text in str(rows)]

@@ -23,12 +23,12 @@ from tests.soak.faults.citizens import Citizen
 
 _DUE_NOW = Query(
     update(outbox_table)
-    .where(outbox_table.c.settled_at.is_(None), outbox_table.c.parked_at.is_(None))
+    .where(outbox_table.c.settled_at.is_(None), outbox_table.c.dead_at.is_(None))
     .values(due_at=0)
     .returning(outbox_table.c.id)
 )
 _OUTBOX = Query(select(outbox_table))
-_ENTRIES = Query(select(audit_entries_table.c.person, audit_entries_table.c.action))
+_ENTRIES = Query(select(audit_entries_table.c.subject_id, audit_entries_table.c.action))
 _CARDS = Query(select(cards_table))
 _ORDERS = Query(select(production_orders_table))
 _APPLICATIONS = Query(select(applications_table.c.citizen_id, applications_table.c.number))
@@ -131,7 +131,7 @@ def _counted(what: str, counts: Iterable[int]) -> list[str]:
 
 async def _acknowledged(database: Database, people: Iterable[Citizen]) -> list[str]:
     entries: Counter[tuple[int, str]] = Counter(
-        (row["person"], row["action"]) for row in await database.fetch(_ENTRIES)
+        (row["subject_id"], row["action"]) for row in await database.fetch(_ENTRIES)
     )
     lost = doubled = 0
     for citizen in people:

@@ -8,11 +8,11 @@ from typing import Any
 from core.db import database
 from core.kernel.clock import DAY
 from core.kernel.ids import new_id
-from core.messaging import EffectKind, delivery, outbox
-from core.messaging.outbox import Effect
+from core.messaging import MessageKind, delivery, outbox
+from core.messaging.outbox import OutboxMessage
 from core.partners import PartnerFailed
 from core.partners.base import Connection
-from core.unit_of_work import Signal, Unit
+from core.unit_of_work import Signal, UnitOfWork
 
 NO_OUTBOX = "no-outbox"
 NO_KEY = "no-key"
@@ -46,29 +46,31 @@ def _draw_a_key_for_each_call() -> None:
 
 def _tell_partners_at_once() -> None:
     """An effect is kept in memory alone, and told three times before it is given up."""
-    kept: list[Effect] = []
+    kept: list[OutboxMessage] = []
 
     async def put(
-        unit: Unit,
+        unit: UnitOfWork,
         *,
-        person: int,
-        kind: EffectKind,
+        subject_id: int,
+        kind: MessageKind,
         payload: Mapping[str, Any],
         expires_at: int = 0,
     ) -> None:
         key = secrets.token_hex(16)
         kept.append(
-            Effect(new_id(unit.now), person, kind, key, payload, 1, unit.now, unit.now + DAY, 0)
+            OutboxMessage(
+                new_id(unit.now), subject_id, kind, key, payload, 1, unit.now, unit.now + DAY, 0
+            )
         )
         unit.signals.add(Signal.OUTBOX)
 
-    async def run(self: delivery.Worker) -> None:
+    async def run(self: delivery.OutboxWorker) -> None:
         while True:
             await asyncio.sleep(0.01)
             effects, kept[:] = list(kept), []
             await asyncio.gather(*(tell(self, effect) for effect in effects))
 
-    async def tell(worker: delivery.Worker, effect: Effect) -> None:
+    async def tell(worker: delivery.OutboxWorker, effect: OutboxMessage) -> None:
         for _ in range(3):
             try:
                 await worker._tell_partner(effect)
@@ -77,4 +79,4 @@ def _tell_partners_at_once() -> None:
             return
 
     outbox.put = put
-    delivery.Worker._run = run  # type: ignore[method-assign]
+    delivery.OutboxWorker._run = run  # type: ignore[method-assign]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from core.kernel.refusals import ChannelUnavailable, Text
-from gateway.channels.platform_client import Connection, Reply
-from gateway.channels.platform_client.connection import SLOTS
+from gateway.channels.platform_client import PlatformClient, Reply
+from gateway.channels.platform_client.client import SLOTS
 
 from .conftest import TLS
 from .parts import NOW
@@ -60,7 +60,7 @@ async def test_a_hanging_platform_leaves_connections_for_the_others() -> None:
         server(REPLY) as sound,
         httpx.AsyncClient(limits=limits, verify=TLS) as http,
     ):
-        hanging, working = Connection(http, silent, APP), Connection(http, sound, APP)
+        hanging, working = PlatformClient(http, silent, APP), PlatformClient(http, sound, APP)
         waiting = [
             asyncio.create_task(hanging.get("/", {}, NOW, whole, repeatable=True))
             for _ in range(4 * SLOTS)
@@ -78,10 +78,10 @@ async def test_a_hanging_platform_leaves_connections_for_the_others() -> None:
 
 async def test_cancelled_calls_give_their_share_back() -> None:
     async with server(b"") as silent, httpx.AsyncClient(verify=TLS) as http:
-        connection = Connection(http, silent, APP)
+        client = PlatformClient(http, silent, APP)
         for _ in range(3):
             waiting = [
-                asyncio.create_task(connection.get("/", {}, NOW, whole, repeatable=True))
+                asyncio.create_task(client.get("/", {}, NOW, whole, repeatable=True))
                 for _ in range(2 * SLOTS)
             ]
             await asyncio.sleep(0.05)
@@ -89,7 +89,7 @@ async def test_cancelled_calls_give_their_share_back() -> None:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-        assert connection._slots._value == SLOTS
+        assert client._slots._value == SLOTS
 
 
 async def test_an_address_where_nobody_listens_is_unavailable() -> None:
@@ -97,13 +97,13 @@ async def test_an_address_where_nobody_listens_is_unavailable() -> None:
         pass
     async with httpx.AsyncClient(verify=TLS) as http:
         with pytest.raises(ChannelUnavailable):
-            await Connection(http, address, APP).get("/", {}, NOW, whole, repeatable=False)
+            await PlatformClient(http, address, APP).get("/", {}, NOW, whole, repeatable=False)
 
 
 async def test_an_address_that_is_not_configured_is_unavailable() -> None:
     async with httpx.AsyncClient(verify=TLS) as http:
         with pytest.raises(ChannelUnavailable):
-            await Connection(http, "", APP).get("/path", {}, NOW, whole, repeatable=False)
+            await PlatformClient(http, "", APP).get("/path", {}, NOW, whole, repeatable=False)
 
 
 async def test_logs_addresses_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,7 +111,7 @@ async def test_logs_addresses_without_their_query(caplog: pytest.LogCaptureFixtu
 
     async with server(REPLY) as address, httpx.AsyncClient(verify=TLS) as http:
         query = {"secret": "hidden-secret"}
-        await Connection(http, address, APP).get("/path", query, NOW, whole, repeatable=True)
+        await PlatformClient(http, address, APP).get("/path", query, NOW, whole, repeatable=True)
 
     assert f"{address}/path" in caplog.text
     assert "hidden-secret" not in caplog.text

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Whoever asks for a key under way waits for that work, and shares its answer or its failure.
 
     The work belongs to none of those who wait: it goes on when one of them is cancelled.

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from core.audit import access_log as kept
-from core.audit import audit_entries_table, audit_heads_table, audit_views_table
+from core.audit import access_log_table, audit_entries_table, audit_heads_table
 from core.audit.access_log import EVERYBODY
 from core.audit.verify import BrokenChain
 from core.db import Query
@@ -15,11 +15,14 @@ from tests.front_end import FrontEnd, World
 
 CHANGED = "the views that it vouches for were changed"
 UNVOUCHED = "views have no entry that vouches for them"
-BATCH = audit_views_table.c.batch == bindparam("of")
-ENTRY = audit_entries_table.c.person == EVERYBODY, audit_entries_table.c.number == bindparam("of")
-REMOVE = Query(delete(audit_views_table).where(BATCH))
+BATCH = access_log_table.c.batch == bindparam("of")
+ENTRY = (
+    audit_entries_table.c.subject_id == EVERYBODY,
+    audit_entries_table.c.number == bindparam("of"),
+)
+REMOVE = Query(delete(access_log_table).where(BATCH))
 REMOVE_ENTRY = Query(delete(audit_entries_table).where(*ENTRY))
-WRITE = Query(update(audit_views_table).where(BATCH).values(views=bindparam("new")))
+WRITE = Query(update(access_log_table).where(BATCH).values(views=bindparam("new")))
 LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
@@ -30,8 +33,8 @@ async def looked(world: World, citizen: FrontEnd) -> tuple[int, str]:
         "sessions { id } viewer { bound } cardStatus { __typename }",
     ):
         await citizen.post(f"{{ {fields} }}")
-        await world.application.audit.flush()
-    number, views = max((await world.rows("audit_views"))["audit_views"])
+        await world.application.access_log.flush()
+    number, views = max((await world.rows("access_log"))["access_log"])
     return number, views
 
 
@@ -101,7 +104,7 @@ async def test_finds_a_batch_that_vanished(world: World, active: FrontEnd) -> No
 async def test_finds_a_batch_that_was_slipped_in(world: World, active: FrontEnd) -> None:
     batch, _ = await looked(world, active)
 
-    await change(world, Query(insert(audit_views_table).values(batch=batch + 9, views=LOOK)))
+    await change(world, Query(insert(access_log_table).values(batch=batch + 9, views=LOOK)))
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch + 9, UNVOUCHED)]
 
@@ -120,20 +123,20 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
 ) -> None:
     """What is left fits; the anchor knows better."""
     batch, _ = await looked(world, active)
-    await world.application.audit.anchor()
+    await world.application.access_log.anchor()
     before = await world.application.database.fetch_one(
-        Query(select(audit_entries_table.c.mark).where(*ENTRY)), of=batch - 1
+        Query(select(audit_entries_table.c.mac).where(*ENTRY)), of=batch - 1
     )
     assert before is not None
 
     await change(world, REMOVE, of=batch)
     await change(world, REMOVE_ENTRY, of=batch)
-    set_back = update(audit_heads_table).where(audit_heads_table.c.person == EVERYBODY)
-    values = {"number": batch - 1, "mark": bytes(before["mark"]), "anchored_number": batch - 1}
+    set_back = update(audit_heads_table).where(audit_heads_table.c.subject_id == EVERYBODY)
+    values = {"number": batch - 1, "mac": bytes(before["mac"]), "anchored_number": batch - 1}
     await change(world, Query(set_back.values(values)))
 
     broken = await found(world)
-    assert [(one.person, one.number) for one in broken if isinstance(one, BrokenChain)] == [
+    assert [(one.subject_id, one.number) for one in broken if isinstance(one, BrokenChain)] == [
         (EVERYBODY, batch)
     ]
 
@@ -146,15 +149,15 @@ async def test_the_history_lists_looks_and_changes_in_the_order_of_time(
     other = await world.enter("lost")
     await active.ask("{ cardStatus { __typename } }")
     await other.ask("{ notificationSettings { __typename } }")
-    await world.application.audit.flush()
+    await world.application.access_log.flush()
     if filed == "some":
-        await world.application.audit.file()
+        await world.application.access_log.file()
     await active.send_code("REPORT_LOSS")
     await active.ask("{ viewer { bound } }")
     await other.ask("{ notificationSettings { __typename } }")
-    await world.application.audit.flush()
+    await world.application.access_log.flush()
     if filed == "all":
-        await world.application.audit.file()
+        await world.application.access_log.file()
     whole = (await _page(active, 100, None))[0]
 
     pages: list[str] = []
@@ -174,12 +177,12 @@ async def test_filing_again_changes_nothing(world: World, active: FrontEnd) -> N
     database = world.application.database
 
     assert await kept.file(database) > 0
-    first = await world.rows("audit_views_of", "audit_views_filed")
+    first = await world.rows("access_log_subjects", "access_log_indexed")
     assert await kept.file(database) == 0
-    await change(world, Query(update(kept.audit_views_filed_table).values(batch=0)))
+    await change(world, Query(update(kept.access_log_indexed_table).values(batch=0)))
     assert await kept.file(database) > 0
 
-    assert await world.rows("audit_views_of", "audit_views_filed") == first
+    assert await world.rows("access_log_subjects", "access_log_indexed") == first
 
 
 async def _page(

@@ -93,7 +93,7 @@ async def test_without_the_check_a_picture_would_run_a_query(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: nothing else stops it."""
-    monkeypatch.setattr(edge, "must_be_sent_on_purpose", lambda *_: None)
+    monkeypatch.setattr(edge, "require_csrf_safe_request", lambda *_: None)
 
     response = await http.send(raw(http, *SIMPLE["script"]))
 
@@ -355,7 +355,7 @@ async def test_secure_transport_is_asked_for_where_there_is_one(
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     for url in ("https://card.example", "http://127.0.0.1"):
-        door = edge.FrontDoor(app, settings.__class__(public_url=url))
+        door = edge.EdgeMiddleware(app, settings.__class__(public_url=url))
         await door(dict(scope), None, send)  # type: ignore[arg-type]
 
     names = [[name for name, _ in message["headers"]] for message in sent]

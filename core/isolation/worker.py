@@ -3,7 +3,7 @@
 A message is its length (8 bytes, big-endian) and msgpack. A first argument of bytes, which is a
 citizen's file, follows its message as it is: packed, it would be copied on either side. The worker
 starts as
-`python -m core.imaging.worker`, with a socket as its standard input and nowhere to print to:
+`python -m core.isolation.worker`, with a socket as its standard input and nowhere to print to:
 native libraries like to complain, and may quote a file when they do.
 """
 
@@ -30,7 +30,7 @@ from core.kernel import memory
 T = TypeVar("T")
 
 MEGABYTE = 1_048_576
-_MOST_ANSWER = 64 * MEGABYTE
+_MAX_ANSWER = 64 * MEGABYTE
 _NICE = 10
 _SECRETS = "CARD_GATEWAY_"
 _ENVIRONMENT = {
@@ -126,7 +126,7 @@ class Worker:
 
     async def _receive(self) -> bytearray:
         length = int.from_bytes(await self._exactly(8))
-        if length > _MOST_ANSWER:
+        if length > _MAX_ANSWER:
             raise WorkerFailed("an answer too long")
         return await self._exactly(length)
 
@@ -164,7 +164,7 @@ def main() -> None:
     with contextlib.suppress(EOFError, OSError), parent.makefile("rwb") as stream:
         while True:
             if not select.select([parent], [], [], _REST_SECONDS)[0]:
-                memory.give_back()
+                memory.release()
             call = msgspec.msgpack.decode(_read(stream.read), type=_Call)
             file = [] if call.file is None else [stream.read(call.file)]
             # The system's own alarm: ends native code that hangs, even when the parent is gone.

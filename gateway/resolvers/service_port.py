@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.kernel.clock import Instant
-from core.unit_of_work import Errand, Tools, Unit
+from core.unit_of_work import Dependencies, Preparation, UnitOfWork
 from gateway.resolvers.context import Context
 from gateway.resolvers.run import read, run
 
@@ -14,18 +14,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelDoor:
+class ChannelServicePort:
     context: Context
 
     @property
-    def tools(self) -> Tools:
-        return self.context.tools
+    def dependencies(self) -> Dependencies:
+        return self.context.dependencies
 
     def now(self) -> Instant:
         return self.context.now()
 
-    async def run(self, service: Callable[[Unit, C], Awaitable[T]], command: C) -> T:
+    async def run(self, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C) -> T:
         return await run(self.context, service, command)
 
-    async def read(self, service: Callable[[Errand, C], Awaitable[T]], command: C) -> T:
-        return await read(self.context, service, command, noted=None)
+    async def read(self, service: Callable[[Preparation, C], Awaitable[T]], command: C) -> T:
+        return await read(self.context, service, command, action=None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.audit import VIEWS, Action, writer
+from core.audit import ACCESSES, Action, writer
 from core.audit.access_log import FILED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
@@ -34,9 +34,9 @@ PUBLIC = {"channels", "channel", "outlets"}
 
 async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
-    batches = sorted((await world.rows("audit_views"))["audit_views"])
+    batches = sorted((await world.rows("access_log"))["access_log"])
     looks = [line.split("\t") for _, views in batches for line in views.splitlines()]
-    assert all(look[2] in VIEWS for look in looks)
+    assert all(look[2] in ACCESSES for look in looks)
     return [(look[2], look[3]) for look in looks]
 
 
@@ -116,13 +116,13 @@ async def test_a_read_costs_no_write_of_its_own(world: World, active: FrontEnd) 
 
 
 async def test_noting_takes_microseconds(world: World, active: FrontEnd) -> None:
-    keeper, caller = world.application.audit, await _caller(world, active)
+    keeper, caller = world.application.access_log, await _caller(world, active)
     took = []
 
     for _ in range(10):
         began = time.thread_time()
         for _ in range(1_000):
-            keeper.note(caller, 1, Action.CARD_STATUS)
+            keeper.record(caller, 1, Action.CARD_STATUS)
         took.append((time.thread_time() - began) / 1_000)
         keeper._waiting.clear()
 
@@ -133,7 +133,7 @@ async def test_what_waits_is_written_at_the_stop(world: World, active: FrontEnd)
     await active.ask(VIEWING["cardStatus"])
     await active.ask(VIEWING["viewer"])
 
-    await world.application.audit.stop()
+    await world.application.access_log.stop()
 
     assert {action for action, _ in await views(world)} == {"CARD_STATUS", "VIEWER"}
 
@@ -142,12 +142,12 @@ async def test_what_is_looked_at_while_others_are_filed_is_written(
     world: World, active: FrontEnd
 ) -> None:
     """Filing takes seconds where much was looked at: nothing may pile up behind it."""
-    keeper, caller = world.application.audit, await _caller(world, active)
+    keeper, caller = world.application.access_log, await _caller(world, active)
     await keeper.stop()
     for _ in range(FILED_AT_ONCE):
-        keeper.note(caller, 1, Action.CARD_STATUS)
+        keeper.record(caller, 1, Action.CARD_STATUS)
         await keeper.flush()
-    keeper.note(caller, 1, Action.VIEWER)
+    keeper.record(caller, 1, Action.VIEWER)
 
     await keeper.file()
 
@@ -159,14 +159,14 @@ async def test_what_cannot_be_written_waits_and_at_last_refuses_to_be_read(
     world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table is gone for a while: nobody sees anything that the log would not know of."""
-    monkeypatch.setattr(writer, "MOST_WAITING", 3)
-    await change(world, "ALTER TABLE audit_views RENAME TO away")
+    monkeypatch.setattr(writer, "MAX_WAITING", 3)
+    await change(world, "ALTER TABLE access_log RENAME TO away")
 
     answers = [await active.ask(STATUS) for _ in range(6)]
 
     assert [answer["__typename"] for answer in answers] == ["CardStatus"] * 3 + ["Refusal"] * 3
     assert answers[-1]["code"] == "TRY_AGAIN_LATER"
-    await change(world, "ALTER TABLE away RENAME TO audit_views")
+    await change(world, "ALTER TABLE away RENAME TO access_log")
     assert await settled(world, 3) == [("CARD_STATUS", "DONE")] * 3
     assert (await active.ask(STATUS))["__typename"] == "CardStatus"
 

@@ -20,9 +20,9 @@ from core.kernel.refusals import ChannelUnavailable, Refusal, Text
 from gateway.channels.platform_client.breaker import (
     Breaker,
     CircuitOpen,
-    NothingDone,
     PlatformFailed,
     PlatformRefused,
+    SafeToRetry,
 )
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ QUEUE_SECONDS = 1.0
 """The longest wait for a slot: those turned away leave one by one, not all at the time-out."""
 SLOTS = 24
 ATTEMPTS = 2
-MOST_BYTES = 1_048_576
+MAX_BYTES = 1_048_576
 WAIT_SECONDS = 5
 """What a citizen is asked to wait after a single failure."""
 
@@ -58,7 +58,7 @@ def _bare(arg: object) -> object:
 logging.getLogger("httpx").addFilter(_WithoutQuery())
 
 
-class Connection:
+class PlatformClient:
     def __init__(self, http: httpx.AsyncClient, base_url: str, app_name: Text) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
@@ -138,7 +138,7 @@ class Connection:
             try:
                 return read(await self._once(request))
             except PlatformFailed as failure:
-                if not (repeatable or isinstance(failure, NothingDone)):
+                if not (repeatable or isinstance(failure, SafeToRetry)):
                     raise
             await asyncio.sleep(0.05 + secrets.randbelow(200) / 1000)
         return read(await self._once(request))
@@ -151,7 +151,7 @@ class Connection:
             finally:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout) as cause:
-            raise NothingDone(type(cause).__name__) from cause
+            raise SafeToRetry(type(cause).__name__) from cause
         except httpx.HTTPError as cause:
             raise PlatformFailed(type(cause).__name__) from cause
 
@@ -181,7 +181,7 @@ async def _body(response: httpx.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             raise PlatformFailed("reply too large")
     return bytes(body)
 

@@ -5,13 +5,13 @@ from typing import Generic, TypeVar
 
 from core.kernel.clock import Instant
 
-MOST = 4096
+MAX_ENTRIES = 4096
 
 T = TypeVar("T")
 
 
-class FirstAnswers(Generic[T]):
-    """Each answer is kept for `lifetime` milliseconds; beyond `MOST` the oldest go first."""
+class FirstAnswerCache(Generic[T]):
+    """Each answer is kept for `lifetime` milliseconds; beyond `MAX_ENTRIES` the oldest go first."""
 
     def __init__(self, lifetime: int) -> None:
         self._lifetime = lifetime
@@ -26,7 +26,7 @@ class FirstAnswers(Generic[T]):
 
     def keep(self, key: str, answer: T, now: Instant) -> None:
         self._kept[key] = (now + self._lifetime, answer)
-        while len(self._kept) > MOST or self._oldest_ends() <= now:
+        while len(self._kept) > MAX_ENTRIES or self._oldest_ends() <= now:
             self._kept.popitem(last=False)
 
     def _oldest_ends(self) -> Instant:

@@ -9,26 +9,26 @@ from typing import Any, TypeAlias
 
 from graphql import FieldNode
 
-from gateway.compiled.runs import Run, Where, is_awaitable
+from gateway.compiled.runs import Path, Run, is_awaitable
 
-Part: TypeAlias = Callable[[Run, Any, Any], Any]
-"""Makes a part of the answer, or an awaitable of it, from the run, a value and a place (`Where`;
+CompleteFn: TypeAlias = Callable[[Run, Any, Any], Any]
+"""Makes a part of the answer, or an awaitable of it, from the run, a value and a place (`Path`;
 None for the root). Raises what went wrong."""
 
 NEVER = object()
 
 
-class Slot:
+class Completer:
     __slots__ = ("absent", "complete", "direct", "exact", "names", "nodes", "non_null")
 
     def __init__(
         self,
         nodes: list[FieldNode],
-        complete: Part,
+        complete: CompleteFn,
         *,
         non_null: bool,
         exact: type | None = None,
-        direct: dict[type, Part],
+        direct: dict[type, CompleteFn],
         names: dict[int, Any],
     ) -> None:
         """A value of the class `exact` is finished as it is; what `direct` makes of a value of
@@ -42,38 +42,38 @@ class Slot:
         self.direct = direct
         self.names = names
 
-    def finish(self, run: Run, value: Any, where: Where) -> Any:
+    def finish(self, run: Run, value: Any, path: Path) -> Any:
         part = self.direct.get(value.__class__)
         if part is None:
             if is_awaitable(value):
-                return run.later(self.finish_awaited(run, value, where))
+                return run.later(self.finish_awaited(run, value, path))
             part = self.complete
         waiting = run.waiting
-        done = part(run, value, where)
-        return done if run.waiting == waiting else self.caught(run, done, where)
+        done = part(run, value, path)
+        return done if run.waiting == waiting else self.caught(run, done, path)
 
-    async def finish_awaited(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
+    async def finish_awaited(self, run: Run, awaitable: Awaitable[Any], path: Path) -> Any:
         try:
             value = await awaitable
             waiting = run.waiting
-            done = self.direct.get(value.__class__, self.complete)(run, value, where)
+            done = self.direct.get(value.__class__, self.complete)(run, value, path)
             if run.waiting != waiting and is_awaitable(done):
                 done = await done
         except Exception as error:
-            self.fail(run, error, where)
+            self.fail(run, error, path)
             return None
         return done
 
-    def caught(self, run: Run, done: Any, where: Where) -> Any:
+    def caught(self, run: Run, done: Any, path: Path) -> Any:
         """What a part has made, with its errors caught here where it must be awaited."""
-        return self._caught(run, done, where) if is_awaitable(done) else done
+        return self._caught(run, done, path) if is_awaitable(done) else done
 
-    async def _caught(self, run: Run, awaitable: Awaitable[Any], where: Where) -> Any:
+    async def _caught(self, run: Run, awaitable: Awaitable[Any], path: Path) -> Any:
         try:
             return await awaitable
         except Exception as error:
-            self.fail(run, error, where)
+            self.fail(run, error, path)
             return None
 
-    def fail(self, run: Run, error: Exception, where: Where) -> None:
-        run.fail(error, self.nodes, where, non_null=self.non_null)
+    def fail(self, run: Run, error: Exception, path: Path) -> None:
+        run.fail(error, self.nodes, path, non_null=self.non_null)

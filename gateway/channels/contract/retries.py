@@ -7,14 +7,14 @@ import structlog
 from core.kernel.callers import ChannelId
 from core.kernel.refusals import Refusal
 from core.services.channel_events import ChannelEvent, take_channel_event
-from gateway.channels.contract.shapes import Door, Notification
+from gateway.channels.contract.shapes import Notification, ServicePort
 
 WAITS_SECONDS = (0.2, 1.0, 5.0)
 
 log = structlog.get_logger("callbacks")
 
 
-async def take(channel: ChannelId, told: Notification, door: Door) -> None:
+async def take(channel: ChannelId, told: Notification, door: ServicePort) -> None:
     event = ChannelEvent(
         channel=channel,
         type=told.type,
@@ -28,7 +28,7 @@ async def take(channel: ChannelId, told: Notification, door: Door) -> None:
     log.info("callback.taken", channel=channel.value, type=event.type.value, new=new)
 
 
-async def take_patiently(channel: ChannelId, told: Notification, door: Door) -> None:
+async def handle_with_retries(channel: ChannelId, told: Notification, door: ServicePort) -> None:
     """The platform will not repeat: what fails is tried again here."""
     for wait in WAITS_SECONDS:
         try:

@@ -10,7 +10,7 @@ from core.db.database import Query, Reader, Row
 _AT_ONCE = 500
 
 
-def any_of(column: Any) -> ColumnElement[bool]:
+def in_batch(column: Any) -> ColumnElement[bool]:
     """The condition to build such a statement with."""
     condition: ColumnElement[bool] = column.in_(
         [bindparam(f"any{number}") for number in range(_AT_ONCE)]
@@ -18,7 +18,7 @@ def any_of(column: Any) -> ColumnElement[bool]:
     return condition
 
 
-async def fetch_any(
+async def fetch_in(
     db: Reader, query: Query, values: Iterable[bytes | int | str], **others: str | int
 ) -> list[Row]:
     """The rows that match any of the values."""

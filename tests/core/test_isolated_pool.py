@@ -10,27 +10,27 @@ from typing import Any
 import pytest
 import structlog
 
-from core.imaging import MEGABYTE, Bounds, PictureTrouble, Studio, StudioBusy
+from core.isolation import MEGABYTE, Bounds, IsolatedPool, PoolBusy, ProcessingFailed
 from tests.core import faulty_work
 
 MEMORY = 256 * MEGABYTE
 
 
 @pytest.fixture
-async def studio() -> AsyncIterator[Studio]:
-    studio = Studio(Bounds(workers=1, memory_bytes=MEMORY, seconds=5))
+async def studio() -> AsyncIterator[IsolatedPool]:
+    studio = IsolatedPool(Bounds(workers=1, memory_bytes=MEMORY, seconds=5))
     yield studio
     studio.close()
 
 
-async def test_answers_large_files_from_one_lasting_process(studio: Studio) -> None:
+async def test_answers_large_files_from_one_lasting_process(studio: IsolatedPool) -> None:
     seen = [await studio.run(faulty_work.measure, bytes(size)) for size in (0, 1, 11 * MEGABYTE)]
 
     assert [answer.size for answer in seen] == [0, 1, 11 * MEGABYTE]
     assert len({answer.process for answer in seen} - {os.getpid()}) == 1
 
 
-async def test_hands_no_secret_down(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hands_no_secret_down(studio: IsolatedPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARD_GATEWAY_SMS_TOKEN", "secret")
 
     assert (await studio.run(faulty_work.measure, b"")).secrets == []
@@ -47,11 +47,11 @@ async def test_hands_no_secret_down(studio: Studio, monkeypatch: pytest.MonkeyPa
     ],
 )
 async def test_a_worker_that_fails_is_replaced(
-    studio: Studio, work: Callable[..., Any], argument: object
+    studio: IsolatedPool, work: Callable[..., Any], argument: object
 ) -> None:
     before = await studio.run(faulty_work.measure, b"")
 
-    with structlog.testing.capture_logs() as logs, pytest.raises(PictureTrouble):
+    with structlog.testing.capture_logs() as logs, pytest.raises(ProcessingFailed):
         await studio.run(work, argument)
 
     after = await studio.run(faulty_work.measure, b"")
@@ -61,18 +61,20 @@ async def test_a_worker_that_fails_is_replaced(
     assert "510107" not in str(logs)
 
 
-async def test_the_log_says_where_a_function_failed(studio: Studio) -> None:
-    with structlog.testing.capture_logs() as logs, pytest.raises(PictureTrouble):
+async def test_the_log_says_where_a_function_failed(studio: IsolatedPool) -> None:
+    with structlog.testing.capture_logs() as logs, pytest.raises(ProcessingFailed):
         await studio.run(faulty_work.fail, b"510107")
 
     assert logs[0]["reason"].startswith("ValueError at faulty_work.py:")
 
 
-async def test_memory_within_the_bound_is_granted(studio: Studio) -> None:
+async def test_memory_within_the_bound_is_granted(studio: IsolatedPool) -> None:
     assert await studio.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
 
 
-async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(studio: Studio) -> None:
+async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(
+    studio: IsolatedPool,
+) -> None:
     process = (await studio.run(faulty_work.measure, b"")).process
     idle = _resident_mb(process)
 
@@ -91,10 +93,10 @@ async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(studio: S
 
 @pytest.mark.parametrize("work", [faulty_work.hang, faulty_work.hang_in_native_code])
 async def test_a_worker_that_hangs_is_ended_in_time(work: Callable[[bytes], int]) -> None:
-    studio = Studio(Bounds(workers=1, seconds=1))
+    studio = IsolatedPool(Bounds(workers=1, seconds=1))
     started = time.monotonic()
 
-    with pytest.raises(PictureTrouble):
+    with pytest.raises(ProcessingFailed):
         await studio.run(work, b"")
 
     assert time.monotonic() - started < 4
@@ -102,7 +104,7 @@ async def test_a_worker_that_hangs_is_ended_in_time(work: Callable[[bytes], int]
     studio.close()
 
 
-async def test_writes_no_file(studio: Studio, tmp_path: Path) -> None:
+async def test_writes_no_file(studio: IsolatedPool, tmp_path: Path) -> None:
     target = str(tmp_path / "taken")
 
     assert await studio.run(faulty_work.write_a_file, target) is False
@@ -110,24 +112,24 @@ async def test_writes_no_file(studio: Studio, tmp_path: Path) -> None:
 
 
 async def test_one_that_hangs_does_not_hold_up_the_others() -> None:
-    studio = Studio(Bounds(workers=2, seconds=3))
+    studio = IsolatedPool(Bounds(workers=2, seconds=3))
     hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
 
     answers = [await studio.run(faulty_work.measure, b"x") for _ in range(5)]
 
     assert not hanging.done()
     assert {answer.size for answer in answers} == {1}
-    with pytest.raises(PictureTrouble):
+    with pytest.raises(ProcessingFailed):
         await hanging
     studio.close()
 
 
-async def test_says_when_too_many_wait(studio: Studio) -> None:
-    crowded = Studio(Bounds(workers=1, waiting=2))
+async def test_says_when_too_many_wait(studio: IsolatedPool) -> None:
+    crowded = IsolatedPool(Bounds(workers=1, waiting=2))
     waiting = [asyncio.create_task(crowded.run(faulty_work.measure, b"x")) for _ in range(3)]
     await asyncio.sleep(0)
 
-    with pytest.raises(StudioBusy):
+    with pytest.raises(PoolBusy):
         await crowded.run(faulty_work.measure, b"x")
 
     assert [answer.size for answer in await asyncio.gather(*waiting)] == [1, 1, 1]
@@ -135,7 +137,7 @@ async def test_says_when_too_many_wait(studio: Studio) -> None:
 
 
 async def test_a_worker_ends_after_its_share_and_when_idle() -> None:
-    studio = Studio(Bounds(workers=1, files_per_worker=2, idle_seconds=0.2))
+    studio = IsolatedPool(Bounds(workers=1, files_per_worker=2, idle_seconds=0.2))
 
     first, second, third = [await studio.run(faulty_work.measure, b"") for _ in range(3)]
     for _ in range(100):
@@ -149,13 +151,13 @@ async def test_a_worker_ends_after_its_share_and_when_idle() -> None:
     studio.close()
 
 
-async def test_closing_ends_a_worker_at_work(studio: Studio) -> None:
+async def test_closing_ends_a_worker_at_work(studio: IsolatedPool) -> None:
     hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
     await asyncio.sleep(0.3)
 
     studio.close()
 
-    with pytest.raises(PictureTrouble):
+    with pytest.raises(ProcessingFailed):
         await hanging
 
 

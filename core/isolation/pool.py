@@ -14,20 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import structlog
-
-from core.imaging.worker import MEGABYTE, Worker, WorkerFailed
+from core.isolation.worker import MEGABYTE, Worker, WorkerFailed
 
 T = TypeVar("T")
 
-log = structlog.get_logger("studio")
 
-
-class PictureTrouble(Exception):
+class ProcessingFailed(Exception):
     """The worker died over the file, took too long or ran out of memory."""
 
 
-class StudioBusy(Exception):
+class PoolBusy(Exception):
     """More files are waiting than will be worked off soon."""
 
 
@@ -43,7 +39,7 @@ class Bounds:
     idle_seconds: float = 120
 
 
-class Studio:
+class IsolatedPool:
     def __init__(self, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
         self._turn = asyncio.Semaphore(self._bounds.workers)
@@ -52,9 +48,9 @@ class Studio:
         self._busy: set[Worker] = set()
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Raises `PictureTrouble` or `StudioBusy`."""
+        """Raises `ProcessingFailed` or `PoolBusy`."""
         if self._waiting >= self._bounds.waiting:
-            raise StudioBusy
+            raise PoolBusy
         self._waiting += 1
         try:
             await self._turn.acquire()
@@ -81,12 +77,15 @@ class Studio:
                     await worker.start(self._bounds.memory_bytes, self._bounds.seconds)
                 answer = await worker.answer(function, *arguments)
         except (WorkerFailed, OSError, TimeoutError) as error:
-            log.warning(
+            # Here, because worker processes import this package too: 7 MB less in each.
+            import structlog
+
+            structlog.get_logger("isolation").warning(
                 "worker ended over a file",
                 function=function.__name__,
                 reason=str(error) or type(error).__name__,
             )
-            raise PictureTrouble from error
+            raise ProcessingFailed from error
         else:
             self._rest(worker)
             return answer
