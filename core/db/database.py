@@ -7,7 +7,7 @@ effects are durable; if the job raises, nothing of it remains.
 SQLite has one writer: all jobs that wait share one commit, each in a savepoint of its own,
 and run wholly in the driver's thread. A job may therefore await nothing but its
 transaction; PostgreSQL jobs keep the same rule, because they hold row locks.
-See docs/adr/0002-one-hop-and-group-commit.md.
+See docs/adr/0002-batched-reads-and-group-commit.md.
 """
 
 import asyncio
