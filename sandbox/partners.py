@@ -173,11 +173,11 @@ class _StandIn:
             if not self._knows(request):
                 return _refusal(401, "UNKNOWN_TOKEN")
             fault = faults.next_of(self._world, self._name, path)
-            if fault in faults.INSTEAD:
-                return faults.INSTEAD[fault]()
+            if fault is not None and fault.instead is not None:
+                return fault.instead
             try:
                 answer = respond(request, msgspec.json.decode(await request.body(), type=shape))
-                return faults.lost() if fault is faults.Fault.LOST_ANSWER else answer
+                return answer if fault is None else faults.lost()
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return _refusal(400, "BAD_REQUEST")
             except _Rejected as rejection:

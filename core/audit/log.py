@@ -30,6 +30,7 @@ from sqlalchemy import Text as LongText
 
 from core.crypto import Seals
 from core.db import Id, Query, Row, Transaction, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
 from core.kernel.refusals import Text
@@ -42,8 +43,8 @@ audit_entries_table = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("action", String(32), nullable=False),
-    Column("result", String(32), nullable=False),
-    Column("channel", String(16), nullable=False),
+    Column("result", String(lengths.PARTNER_CODE), nullable=False),
+    Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("session_id", BigInteger, nullable=False),
     Column("details", LongText, nullable=False),
     Column("mac", LargeBinary, nullable=False),

@@ -35,6 +35,7 @@ from sqlalchemy import (
 
 from core.crypto import Sealed, Vault
 from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.clock import DAY, Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
@@ -51,10 +52,10 @@ cards_table = Table(
     Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
     Column("number", LargeBinary, nullable=False),
     Column("number_index", LargeBinary, nullable=False),
-    Column("region_code", String(6), nullable=False),
-    Column("bank_code", String(32), nullable=False),
-    Column("batch_number", String(64)),
-    Column("issue_date", String(10), nullable=False),
+    Column("region_code", String(lengths.REGION_CODE), nullable=False),
+    Column("bank_code", String(lengths.REFERENCE_CODE), nullable=False),
+    Column("batch_number", String(lengths.BATCH_NUMBER)),
+    Column("issue_date", String(lengths.DAY), nullable=False),
     Column("state", String(1), nullable=False),
     Column("state_since", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),

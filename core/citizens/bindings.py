@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from core.crypto import index_is, index_params
 from core.db import Id, Query, Reader, Transaction, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
@@ -31,7 +32,7 @@ bindings_table = Table(
     "bindings",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("channel", String(16), nullable=False),
+    Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("account_index", LargeBinary, nullable=False),
     Column("account", LargeBinary, nullable=False),
     Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),

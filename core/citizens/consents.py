@@ -3,13 +3,14 @@
 from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam, select
 
 from core.db import Id, Query, Reader, Transaction, metadata
+from core.kernel import lengths
 from core.kernel.clock import Instant
 
 consents_table = Table(
     "consents",
     metadata,
     Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
-    Column("notice_version", String(32), primary_key=True),
+    Column("notice_version", String(lengths.NOTICE_VERSION), primary_key=True),
     Column("given_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

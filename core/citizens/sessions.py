@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from core.crypto import index_is, index_params
 from core.db import Id, Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.callers import CHANNELS, LEVELS, Caller, ChannelId, RealNameLevel
 from core.kernel.clock import CLOCK_SKEW, Instant
 from core.kernel.ids import new_id
@@ -34,7 +35,7 @@ sessions_table = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("token_hash", LargeBinary, nullable=False),
-    Column("channel", String(16), nullable=False),
+    Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("account_index", LargeBinary, nullable=False),
     Column("account", LargeBinary, nullable=False),
     Column("citizen_id", BigInteger),

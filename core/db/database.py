@@ -21,7 +21,17 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import aiosqlite
 import asyncpg
 from msgspec import Struct
-from sqlalchemy import BigInteger, Integer, MetaData, Table, bindparam, insert
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    event,
+    insert,
+)
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -39,6 +49,21 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+@event.listens_for(Table, "after_parent_attach")
+def _check_lengths(table: Table, parent: MetaData) -> None:
+    """SQLite takes a text of any length for a VARCHAR(n): a CHECK refuses it there as well."""
+    if parent is not metadata:
+        return
+    for column in table.columns:
+        if isinstance(column.type, String) and column.type.length is not None:
+            check = CheckConstraint(
+                f"length({column.name}) <= {column.type.length}",
+                name=f"ck_{table.name}_{column.name}_length",
+            )
+            table.append_constraint(check.ddl_if(dialect="sqlite"))
+
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 """A row id. SQLite keeps a table by its key only where that is called INTEGER."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from core.cards import CHENGDU, CardState
+from core.kernel import lengths
 from core.kernel.refusals import Language
 from core.reference import Form, Reference, parse_date
 
@@ -21,7 +22,6 @@ COLUMNS = (
     "region_code",
 )
 OPTIONAL = ("region_code",)
-MAX_BATCH_NUMBER = 64
 
 _COLUMN_OF = {
     "name": "name",
@@ -103,8 +103,8 @@ class LineReader:
             problems.append(("bank_code", "is not the code of a known bank"))
         if (reason := self._wrong_day(issue_date)) is not None:
             problems.append(("issue_date", reason))
-        if len(batch_number) > MAX_BATCH_NUMBER or not batch_number.isprintable():
-            reason = f"must be at most {MAX_BATCH_NUMBER} printable characters"
+        if len(batch_number) > lengths.BATCH_NUMBER or not batch_number.isprintable():
+            reason = f"must be at most {lengths.BATCH_NUMBER} printable characters"
             problems.append(("batch_number", reason))
         if region_code and self._reference.regions.get(region_code) is None:
             problems.append(("region_code", "is not the code of a city of Sichuan"))

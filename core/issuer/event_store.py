@@ -25,13 +25,14 @@ from sqlalchemy import (
 
 from core.crypto import Vault
 from core.db import Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.clock import MINUTE, Instant
 from core.production import NodeResult, ProductionNode
 
 issuer_events_table = Table(
     "issuer_events",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", String(lengths.ISSUER_TEXT), primary_key=True),
     Column("type", String(24), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("outcome", String(24), nullable=False),

@@ -6,7 +6,9 @@ from typing import Self
 
 from msgspec import Struct
 
-_ID = re.compile(r"[A-Z][A-Z_]{0,15}")
+from core.kernel.lengths import CHANNEL_ID
+
+_ID = re.compile(rf"[A-Z][A-Z_]{{0,{CHANNEL_ID - 1}}}")
 
 
 class ChannelId(StrEnum):
@@ -20,7 +22,7 @@ class ChannelId(StrEnum):
     def further(cls, value: str) -> Self:
         """The id of a channel that the guide does not have; its adapter names it so."""
         if _ID.fullmatch(value) is None:
-            raise ValueError(f"a channel's id is 1 to 16 capital letters, not {value!r}")
+            raise ValueError(f"a channel's id is 1 to {CHANNEL_ID} capital letters, not {value!r}")
         if value in cls.__members__:
             raise ValueError(f"{value} is the id of another channel")
         member = str.__new__(cls, value)

@@ -9,6 +9,7 @@ import secrets
 from core.kernel.clock import Instant
 
 _SEQUENCE_BITS = 22
+_LARGEST = 2**63 - 1
 _sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
 
 
@@ -25,3 +26,11 @@ def new_id(now: Instant) -> int:
 def first_id_at(at: Instant) -> int:
     """The ids made before that moment are below it."""
     return at << _SEQUENCE_BITS
+
+
+def id_from(text: str) -> int:
+    """An id that we gave out, as it comes back; 0, which no row has, for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST))):
+        return 0
+    number = int(text)
+    return number if number <= _LARGEST else 0

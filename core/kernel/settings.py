@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_type_hints
 import msgspec
 
 from core.crypto import MAX_KEYS, KeyRing, Suite
+from core.kernel.lengths import NOTICE_VERSION
 
 PREFIX = "CARD_GATEWAY_"
 KEY_BYTES = 32
@@ -255,6 +256,10 @@ class Settings:
             if entry.name.endswith("_templates"):
                 for part in split(getattr(self, entry.name)):
                     Template.parse(part)
+        if not 0 < len(self.privacy_notice_version) <= NOTICE_VERSION:
+            raise SettingsError(
+                f"{variable('privacy_notice_version')} must have 1 to {NOTICE_VERSION} characters."
+            )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -1,11 +1,13 @@
 """Messages into a channel: which went to whom, and what the platform said became of them."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, delete, update
 
 from core.db import Id, Query, Transaction, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
@@ -15,11 +17,11 @@ channel_messages_table = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("citizen_id", BigInteger, nullable=False),
-    Column("channel", String(16), nullable=False),
+    Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("template", String(32), nullable=False),
-    Column("number", String(64), nullable=False),
+    Column("number", String(lengths.PLATFORM_TEXT), nullable=False),
     Column("sent_at", BigInteger, nullable=False),
-    Column("delivery", String(64)),
+    Column("delivery", String(lengths.PLATFORM_TEXT)),
     Column("delivered_at", BigInteger),
     Index("ix_channel_messages_number", "channel", "number"),
 )
@@ -69,7 +71,7 @@ async def note_sent(
         citizen_id=citizen_id,
         channel=channel.value,
         template=template,
-        number=number,
+        number=_kept(number),
         sent_at=now,
         delivery=None,
         delivered_at=None,
@@ -81,10 +83,21 @@ async def note_delivery(
 ) -> bool:
     """False where no message of that number was noted as sent."""
     noted = await db.fetch(
-        _NOTE, of_channel=channel.value, of_number=number, result=result[:64], at=now
+        _NOTE,
+        of_channel=channel.value,
+        of_number=_kept(number),
+        result=result[: lengths.PLATFORM_TEXT],
+        at=now,
     )
     return bool(noted)
 
 
 async def erase(db: Transaction, citizen_id: int, channel: ChannelId) -> None:
     await db.fetch(_ERASE, of_citizen=citizen_id, of_channel=channel.value)
+
+
+def _kept(number: str) -> str:
+    """No platform says how long its numbers are: a longer one is kept as its SHA-256."""
+    if len(number) <= lengths.PLATFORM_TEXT:
+        return number
+    return hashlib.sha256(number.encode()).hexdigest()

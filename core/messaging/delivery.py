@@ -153,6 +153,18 @@ class OutboxWorker:
         return await self._database.write(job)
 
     async def _deliver(self, message: OutboxMessage) -> None:
+        """What nobody foresaw is dead_letter_of: tried again, it would fail again."""
+        try:
+            await self._try(message)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            log.exception("outbox.unexpected", message=message.id, kind=message.kind.value)
+            await self._dead_letter(
+                message, f"unexpected: {type(error).__name__}", message.unknown_since
+            )
+
+    async def _try(self, message: OutboxMessage) -> None:
         try:
             if message.unknown_since is not None and await self._was_taken(message):
                 await self._taken(message)
@@ -173,13 +185,6 @@ class OutboxWorker:
             await self._postpone(message, error.reason, None)
         except ObjectsUnavailable:
             await self._postpone(message, "the portrait cannot be read now", None)
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            log.exception("outbox.unexpected", message=message.id, kind=message.kind.value)
-            await self._dead_letter(
-                message, f"unexpected: {type(error).__name__}", message.unknown_since
-            )
 
     async def _was_taken(self, message: OutboxMessage) -> bool:
         """Raises `OutcomeUnknown` while the partner cannot say, and `Unreachable` for a channel."""
@@ -300,7 +305,7 @@ class OutboxWorker:
         now = self._clock()
 
         async def job(db: Transaction) -> None:
-            await outbox.dead_letter(db, message, now, why[:200], unknown_since)
+            await outbox.dead_letter(db, message, now, why, unknown_since)
 
         await self._database.write(job)
         log.error("outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=why)

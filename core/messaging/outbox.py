@@ -36,6 +36,7 @@ from sqlalchemy import (
 
 from core.crypto import CannotOpen, Vault
 from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.kernel import lengths
 from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.ids import new_id
 from core.unit_of_work import Signal, UnitOfWork
@@ -46,7 +47,7 @@ outbox_table = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("subject_id", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("idempotency_key", String(64), nullable=False),
+    Column("idempotency_key", String(lengths.EFFECT_KEY), nullable=False),
     Column("payload", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
@@ -55,7 +56,7 @@ outbox_table = Table(
     Column("claimed_until", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
     Column("dead_at", BigInteger),
-    Column("failure", String(200)),
+    Column("failure", String(lengths.FAILURE)),
     Column("unknown_since", BigInteger),
     Index("uq_outbox_idempotency_key", "idempotency_key", unique=True),
     Index(
@@ -339,7 +340,7 @@ async def postpone(
         message_id=message.id,
         claim=message.claimed_until,
         next_due=due_at,
-        why=why,
+        why=why[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
@@ -377,7 +378,7 @@ async def _dead_letter(
         message_id=row["id"],
         claim=row["claimed_until"],
         at=now,
-        why=why,
+        why=why[: lengths.FAILURE],
         unknown=unknown_since,
     )
 

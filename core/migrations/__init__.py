@@ -12,7 +12,7 @@ from core.db import DatabaseUnavailable, Query, connect
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0010"
+HEAD = "0001"
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
 

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import structlog
 
+from core.kernel import lengths
 from core.kernel.breaker import Breaker, CircuitOpen
 from core.kernel.clock import SECOND
 from core.kernel.refusals import Text
@@ -83,7 +84,7 @@ class Taken(msgspec.Struct):
 
 
 class _Rejection(msgspec.Struct):
-    code: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9_]{1,40}$")]
+    code: Annotated[str, msgspec.Meta(pattern=rf"^[A-Z0-9_]{{1,{lengths.PARTNER_CODE}}}\Z")]
 
 
 class _Breaker(Breaker):

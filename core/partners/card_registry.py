@@ -7,15 +7,19 @@ import httpx
 import msgspec
 
 from core.cards import CHENGDU, CardState
+from core.kernel import lengths
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
 from core.partners.base import Accountable, Connection
 
 NAME = Text("省社保卡管理系统", "The provincial card registry")
 
-_CardNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{8}[0-9X]$")]
-_RegionCode = Annotated[str, msgspec.Meta(pattern="^[0-9]{6}$")]
-_Day = Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+_CardNumber = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{8}[0-9X]\Z")]
+_RegionCode = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
+_BankCode = Annotated[
+    str, msgspec.Meta(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{lengths.REFERENCE_CODE - 1}}}\Z")
+]
+_Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class _Card(msgspec.Struct, rename="camel"):
     region_code: _RegionCode
     region_name: str
     state: CardState
-    bank_code: str
+    bank_code: _BankCode
     bank_name: str
     issue_date: _Day
 

@@ -42,6 +42,7 @@ from core.db import (
     json_arrays,
     metadata,
 )
+from core.kernel import lengths
 from core.kernel.clock import Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
@@ -54,9 +55,9 @@ production_orders_table = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
     Column("application_id", BigInteger, ForeignKey("applications.id"), nullable=False),
-    Column("bank_code", String(32), nullable=False),
-    Column("outlet_code", String(32), nullable=False),
-    Column("batch_number", String(64)),
+    Column("bank_code", String(lengths.REFERENCE_CODE), nullable=False),
+    Column("outlet_code", String(lengths.REFERENCE_CODE), nullable=False),
+    Column("batch_number", String(lengths.BATCH_NUMBER)),
     Column("card_number", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
@@ -73,7 +74,7 @@ production_nodes_table = Table(
     Column("node", SmallInteger, primary_key=True, nullable=False, autoincrement=False),
     Column("result", String(12), nullable=False),
     Column("at", BigInteger),
-    Column("reason", String(200)),
+    Column("reason", String(lengths.NODE_REASON)),
     Column("revision", Integer, nullable=False, server_default="0"),
     Index(
         "ix_production_nodes_ready",
@@ -94,7 +95,7 @@ production_changes_table = Table(
     Column("node", SmallInteger, nullable=False),
     Column("result", String(12), nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("reason", String(200)),
+    Column("reason", String(lengths.NODE_REASON)),
     sqlite_with_rowid=False,
 )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from core.kernel.lengths import REFERENCE_CODE
 from core.reference.tables import Option, Table
 
 OUTLET_COLUMNS = ("code", "name", "address", "district_code", "bank_codes")
@@ -17,7 +18,7 @@ BANK_COLUMNS = ("code", "name")
 MAX_NAME = 100
 MAX_ADDRESS = 200
 
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_CODE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{REFERENCE_CODE - 1}}}")
 _CodedT = TypeVar("_CodedT", "Outlet", Option)
 _Line: TypeAlias = Mapping[str, str]
 
@@ -118,7 +119,7 @@ def _bank_codes(line: _Line, banks: Table) -> tuple[str, ...]:
 
 def _code(line: _Line) -> str:
     if not _CODE.fullmatch(line["code"]):
-        raise _Bad("code must be 1 to 32 ASCII letters, digits, - or _")
+        raise _Bad(f"code must be 1 to {REFERENCE_CODE} ASCII letters, digits, - or _")
     return line["code"]
 
 

@@ -105,9 +105,7 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
         account=account,
         citizen_id=citizen_id,
         level=level,
-        lifetime=min(
-            command.lifetime_seconds * SECOND, unit.dependencies.settings.session_hours * HOUR
-        ),
+        lifetime=_lifetime_seconds(unit, command) * SECOND,
         device_mac=sessions.device_mac(command.device_key),
     )
     caller = Caller(command.channel, session.id, citizen_id, accounts[0], level, command.address)
@@ -133,8 +131,13 @@ async def _keep_answer(
     if command.state_nonce is None or not command.may_come_twice:
         return
     pair = _pair_mac(unit.dependencies.vault, command.state_nonce, command.credential)
-    answer = CodeExchange(account, command.lifetime_seconds)
+    answer = CodeExchange(account, _lifetime_seconds(unit, command))
     await code_exchanges.keep(unit.db, pair, account_index, answer, unit.now)
+
+
+def _lifetime_seconds(unit: UnitOfWork, command: SignIn) -> int:
+    """Of the session: a platform may say any number for its token."""
+    return min(command.lifetime_seconds, unit.dependencies.settings.session_hours * HOUR // SECOND)
 
 
 def _pair_mac(vault: Vault, state_nonce: str, credential: str) -> str:

@@ -3,6 +3,7 @@
 from starlette.datastructures import UploadFile
 from strawberry.file_uploads import Upload
 
+from core.kernel.ids import id_from
 from core.kernel.refusals import FileTooLarge, UnreadableImage
 from core.services.request_upload import ReadUpload
 from core.services.request_upload import read_upload as read_whole
@@ -21,5 +22,4 @@ async def read_upload(context: Context, file: Upload) -> bytes:
 
 
 async def read_uploaded(context: Context, upload_id: str) -> bytes:
-    number = int(upload_id) if upload_id.isascii() and upload_id.isdigit() else 0
-    return await read(context, read_whole, ReadUpload(number), action=None)
+    return await read(context, read_whole, ReadUpload(id_from(upload_id)), action=None)

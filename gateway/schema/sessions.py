@@ -9,6 +9,7 @@ from core.audit import Action
 from core.citizens import OpenSession
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
+from core.kernel.ids import id_from
 from core.services.own_sessions import EndSession, end_session, own_sessions
 from gateway.resolvers.run import read, run
 from gateway.schema.errors import RefusalPayload
@@ -76,5 +77,5 @@ class EndSessionMutation:
         id: Annotated[strawberry.ID, strawberry.argument(description="会话编号 · Of `sessions`.")],
     ) -> EndSessionResult:
         info.context.must_be_signed_in()
-        number = int(id) if id.isascii() and id.isdigit() else 0
-        return SessionEnded(at=moment(await run(info.context, end_session, EndSession(number))))
+        command = EndSession(id_from(id))
+        return SessionEnded(at=moment(await run(info.context, end_session, command)))

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.file_uploads import Upload
 
 from core.imaging import PORTRAIT_CHECK_NAMES, Check, CheckCode, Geometry, portrait_advice
+from core.kernel.ids import id_from
 from core.kernel.refusals import Language
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
@@ -157,8 +158,8 @@ class PortraitMutation:
         ],
     ) -> ConfirmPortraitResult:
         info.context.must_be_known()
-        number = int(portrait_id) if portrait_id.isascii() and portrait_id.isdigit() else 0
-        confirmed = await run(info.context, confirm_portrait, ConfirmPortrait(portrait_id=number))
+        command = ConfirmPortrait(portrait_id=id_from(portrait_id))
+        confirmed = await run(info.context, confirm_portrait, command)
         return PortraitConfirmed(portrait_id=strawberry.ID(str(confirmed)))
 
 

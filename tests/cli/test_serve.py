@@ -77,6 +77,15 @@ def test_names_a_setting_that_is_not_valid(command: Command) -> None:
     assert done.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("version", ["v" * 33, "告" * 33])
+def test_names_a_version_of_the_notice_that_no_consent_could_bear(
+    command: Command, version: str
+) -> None:
+    done = command("serve", privacy_notice_version=version)
+
+    assert_one_sentence(done, "CARD_GATEWAY_PRIVACY_NOTICE_VERSION must have 1 to 32 characters.")
+
+
 def test_names_a_database_that_is_none(command: Command) -> None:
     done = command("migrate", database_url="mysql://somewhere/else")
 

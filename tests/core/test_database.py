@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select, text, update
 
 from core.citizens import quotas_table
 from core.db import (
@@ -21,9 +22,16 @@ from core.db import (
     insert_into,
 )
 from core.db.database import SqliteDatabase
+from core.jobs import scheduled_jobs_table
 
 INSERT = insert_into(quotas_table)
 ALL = Query(select(quotas_table.c.key).order_by(quotas_table.c.key))
+INSERT_JOB = insert_into(scheduled_jobs_table)
+RENAME_JOB = Query(
+    update(scheduled_jobs_table)
+    .where(scheduled_jobs_table.c.name == "a")
+    .values(name=bindparam("new_name"))
+)
 ONE = Query(select(quotas_table).where(quotas_table.c.key == bindparam("key")))
 
 
@@ -65,6 +73,48 @@ async def test_a_job_that_raises_leaves_nothing(db: Database) -> None:
         raise Refused
 
     with pytest.raises(Refused):
+        await db.write(job)
+
+    assert await keys(db) == []
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(32, True), (33, False)])
+async def test_a_text_longer_than_its_column_is_a_fault_of_ours(
+    db: Database, length: int, is_kept: bool
+) -> None:
+    """No other try would help: it is neither a key that is taken nor a database that is busy."""
+
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        name = "名" * length
+        await transaction.fetch(INSERT_JOB, name=name, due_at=1, leased_until=0)
+
+    if is_kept:
+        await db.write(job)
+    else:
+        with pytest.raises((sqlite3.IntegrityError, asyncpg.StringDataRightTruncationError)):
+            await db.write(job)
+
+    assert await keys(db) == (["a"] if is_kept else [])
+
+
+async def test_a_text_is_not_prolonged_beyond_its_column(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(INSERT_JOB, name="a", due_at=1, leased_until=0)
+        await transaction.fetch(RENAME_JOB, new_name="a" * 33)
+
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.StringDataRightTruncationError)):
+        await db.write(job)
+
+
+async def test_many_rows_with_one_text_that_is_too_long_are_not_kept(db: Database) -> None:
+    rows = [{"name": name, "due_at": 1, "leased_until": 0} for name in ("a", "b" * 33)]
+
+    async def job(transaction: Transaction) -> None:
+        await put(transaction, "a")
+        await transaction.execute_many(INSERT_JOB, rows)
+
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.StringDataRightTruncationError)):
         await db.write(job)
 
     assert await keys(db) == []

@@ -243,6 +243,22 @@ async def test_what_a_partner_will_never_take_is_dead_lettered(
     assert next_one["settled_at"] == START
 
 
+async def test_of_a_long_reason_the_beginning_is_kept(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    await put(db, dependencies, "x")
+    await put(db, dependencies, "y", person=2)
+    later, dead = await claim(db, dependencies, START)
+
+    async def job(transaction: Transaction) -> None:
+        await outbox.postpone(transaction, later, START + SECOND, "w" * 300, None)
+        await outbox.dead_letter(transaction, dead, START, "p" * 300)
+
+    await db.write(job)
+
+    assert [row["failure"] for row in await db.fetch(ROWS)] == ["w" * 200, "p" * 200]
+
+
 async def test_what_is_too_late_is_dead_lettered_and_not_sent(
     db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:

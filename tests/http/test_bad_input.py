@@ -165,7 +165,38 @@ async def test_a_card_number_of_the_wrong_shape_is_refused(world: World, typed: 
     assert (await world.rows(), await world.rows("verification_codes")) == before
 
 
-@pytest.mark.parametrize("portrait_id", ["", "x", "-1", "0", "9" * 40, "１２", "1e3", "\u0000"])
+NO_IDS = ["", "x", "-1", "0", str(2**63), "9" * 40, "9" * 5000, "１２", "1e3", "\u0000"]
+
+
+@pytest.mark.parametrize("session_id", NO_IDS)
+async def test_a_session_that_is_none_is_refused(
+    world: World, active: FrontEnd, session_id: str
+) -> None:
+    before = await world.rows(), await world.rows("sessions")
+
+    answer = await active.ask(
+        f"mutation($id: ID!) {{ endSession(id: $id) {{ {REFUSAL} }} }}", id=session_id
+    )
+
+    assert answer["code"] == "NO_SUCH_SESSION"
+    assert (await world.rows(), await world.rows("sessions")) == before
+
+
+@pytest.mark.parametrize("upload_id", NO_IDS)
+async def test_an_upload_that_is_none_is_refused(
+    world: World, active: FrontEnd, upload_id: str
+) -> None:
+    before = await world.rows()
+
+    answer = await active.ask(
+        f"mutation($id: ID!) {{ uploadPortraitFrom(uploadId: $id) {{ {REFUSAL} }} }}", id=upload_id
+    )
+
+    assert answer["code"] == "NO_SUCH_UPLOAD"
+    assert await world.rows() == before
+
+
+@pytest.mark.parametrize("portrait_id", NO_IDS)
 async def test_an_id_that_is_none_is_refused(
     world: World, active: FrontEnd, portrait_id: str
 ) -> None:

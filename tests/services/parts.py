@@ -152,7 +152,7 @@ def reissue_of(person: Persona, **changes: str) -> dict[str, str]:
 
 
 def give_card_elsewhere(
-    world: World, person: Persona, *, state: CardState = CardState.ACTIVE
+    world: World, person: Persona, *, state: CardState = CardState.ACTIVE, **changes: str
 ) -> None:
     """A card of 绵阳, numbered SAMPLE888, of which only the provincial registry knows."""
     with _sandbox_world(world) as things:
@@ -168,7 +168,8 @@ def give_card_elsewhere(
                 "bankCode": "SAMPLE-CCB",
                 "bankName": "中国建设银行",
                 "issueDate": "2020-07-01",
-            },
+            }
+            | changes,
         )
 
 

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from starlette.applications import Starlette
 
+from core.db import Query, Transaction
 from core.kernel.clock import SECOND
+from core.messaging import outbox
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import (
@@ -22,6 +25,7 @@ from tests.services.parts import (
 from tests.sockets import socket
 
 _NUMBER = PERSONAS["other-city"].card_number or ""
+_LONGEST_CODE = "R" * 40
 _CARD = (
     "{ cardStatus { __typename ... on CardStatus { state homeRegion confirmation confirmationName }"
     " ... on Refusal { code } } }"
@@ -36,8 +40,10 @@ _WATCHED = (
 )
 
 
-async def break_partner(world: World, partner: str, path: str, kind: str, times: int = 1) -> None:
-    given = {"partner": partner, "path": path, "fault": kind, "times": times}
+async def break_partner(
+    world: World, partner: str, path: str, kind: str, times: int = 1, **more: str
+) -> None:
+    given = {"partner": partner, "path": path, "fault": kind, "times": times, **more}
     response = await world.http.post("/sandbox/partners/fault", json=given)
     assert response.status_code == 200, response.text
 
@@ -51,6 +57,20 @@ async def transfer(citizen: FrontEnd) -> dict[str, Any]:
         phone=citizen.person.phone,
         code=await citizen.code("TRANSFER_IN"),
     )
+
+
+async def run(world: World, sql: str) -> None:
+    async def job(db: Transaction) -> None:
+        await db.fetch(Query(text(sql)))
+
+    await world.application.database.write(job)
+
+
+async def take_up(world: World, message_id: int) -> bool:
+    async def job(db: Transaction) -> bool:
+        return await outbox.retry(db, message_id, world.application.clock())
+
+    return await world.application.database.write(job)
 
 
 async def deliver(world: World) -> int:
@@ -211,6 +231,75 @@ async def test_a_refused_order_closes_the_application_and_is_told(world: World) 
             "applyCard", **(given | {"code": await citizen.code("APPLY_CARD")})
         )
         assert again["__typename"] == "CardApplied"
+
+
+async def test_the_longest_code_that_a_partner_may_give_undoes_a_transfer(world: World) -> None:
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "REJECTED", code=_LONGEST_CODE)
+
+    await transfer(citizen)
+    told = await notices(citizen)
+
+    assert await citizen.ask(_CARD) == {"__typename": "Refusal", "code": "NO_CARD"}
+    assert "未获受理" in told[0]
+    assert (await history(world, citizen.person))[-1] == f"TRANSFER_REFUSED {_LONGEST_CODE}"
+
+
+async def test_the_longest_code_that_a_partner_may_give_undoes_an_order(world: World) -> None:
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "REJECTED", code=_LONGEST_CODE)
+    code = await citizen.code("REISSUE_CARD")
+
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    told = await notices(citizen)
+
+    assert (await citizen.ask(_PROGRESS))["confirmation"] == "REJECTED"
+    assert "未获制卡中心受理" in told[0]
+    assert (await history(world, citizen.person))[-1] == f"ORDER_REFUSED {_LONGEST_CODE}"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_refusal_that_cannot_be_carried_out_is_dead_lettered_for_an_operator(
+    world: World,
+) -> None:
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "REJECTED")
+    code = await citizen.code("REISSUE_CARD")
+    await run(
+        world,
+        "CREATE TRIGGER no_entry BEFORE INSERT ON audit_entries WHEN NEW.action = 'ORDER_REFUSED'"
+        " BEGIN SELECT RAISE(ABORT, 'no entry'); END",
+    )
+
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    await citizen.inbox()
+    meanwhile = await citizen.ask(_PROGRESS)
+    [message] = await outbox.open_messages(world.application.database, 10)
+    await run(world, "DROP TRIGGER no_entry")
+    await break_partner(world, "issuer", "/orders", "REJECTED")
+    with later(seconds=1):
+        assert await take_up(world, message.id) is True
+        await deliver(world)
+        settled = await citizen.ask(_PROGRESS)
+
+    assert (message.state, message.failure) == ("dead", "unexpected: IntegrityError")
+    assert meanwhile["confirmation"] == "BEING_CONFIRMED"
+    assert settled["confirmation"] == "REJECTED"
+
+
+async def test_a_longer_code_is_no_word_of_the_partner(world: World) -> None:
+    citizen = await world.enter("other-city")
+    await break_partner(world, "card-registry", "/moves", "REJECTED", code=_LONGEST_CODE + "X")
+
+    await transfer(citizen)
+    await citizen.inbox()
+    meanwhile = await citizen.ask(_CARD)
+    with later(seconds=3):
+        await deliver(world)
+        settled = await citizen.ask(_CARD)
+
+    assert meanwhile["confirmation"] == "BEING_CONFIRMED"
+    assert settled["confirmation"] == "CONFIRMED"
 
 
 async def test_a_refused_reissue_gives_the_loss_back(world: World) -> None:

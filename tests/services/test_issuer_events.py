@@ -398,6 +398,22 @@ async def test_takes_no_event_for_a_card_of_somebody_else(world: World) -> None:
     assert await world.rows("cards", "audit_entries") == before
 
 
+async def test_takes_the_longest_texts_that_its_document_promises(world: World) -> None:
+    citizen = await world.enter("in-production")
+    failed_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+
+    answered = await outcomes(
+        world,
+        node_result(
+            "MANUFACTURE", id="长" * 64, result="FAILED", reason="照片不合格" * 50, at=failed_at
+        ),
+        node_result("MANUFACTURE", id="e" * 64, batchNumber="B" * 64, cardNumber="SAMPLE77X"),
+    )
+
+    assert answered == ["TAKEN", "TAKEN"]
+    assert (await citizen.progress())["batchNumber"] == "B" * 64
+
+
 async def test_refuses_what_the_issuer_did_not_sign(world: World) -> None:
     body = body_of(card_event("CANCEL", "active"))
     good = headers_of(world, body)
@@ -435,12 +451,16 @@ async def test_refuses_what_cannot_be_read(world: World) -> None:
         b'{"events": [{"id": "1", "type": "RAIN", "at": "2025-01-20T09:00:00Z"}]}',
         b'{"events": [{"id": "1", "type": "LOCK", "at": "2025-01-20T09:00:00"}]}',
         b'{"events": [{"id": "' + b"1" * 65 + b'", "type": "LOCK", "at": "2025-01-20T09:00:00Z"}]}',
+        body_of(node_result("MANUFACTURE", id="a\0b")),
+        body_of(node_result("MANUFACTURE", orderNumber="a\0b")),
+        body_of(node_result("MANUFACTURE", batchNumber="a\0b")),
+        body_of(node_result("MANUFACTURE", batchNumber="B" * 65)),
     ]
     before = await world.rows()
 
     refused = [await send(world, body, headers_of(world, body)) for body in unreadable]
 
-    assert [response.status_code for response in refused] == [400] * 6
+    assert [response.status_code for response in refused] == [400] * len(unreadable)
     assert await world.rows() == before
 
 

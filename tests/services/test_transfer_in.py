@@ -191,6 +191,33 @@ async def test_refuses_a_second_card_in_chengdu(
     assert await world.rows() == before
 
 
+async def test_takes_the_longest_bank_code_that_the_registry_may_give(world: World) -> None:
+    citizen = await world.enter("no-card")
+    give_card_elsewhere(world, citizen.person, bankCode="B" * 32)
+
+    answer = await _transfer(
+        citizen,
+        cardNumber="SAMPLE888",
+        insurances=["PENSION"],
+        code=await citizen.code("TRANSFER_IN"),
+    )
+
+    assert answer["__typename"] == "TransferredIn"
+    assert (await citizen.status())["bankCode"] == "B" * 32
+
+
+async def test_does_not_understand_a_registry_that_gives_a_longer_one(world: World) -> None:
+    citizen = await world.enter("no-card")
+    give_card_elsewhere(world, citizen.person, bankCode="B" * 33)
+    code = await citizen.code("TRANSFER_IN")
+    before = await world.rows()
+
+    answer = await _transfer(citizen, cardNumber="SAMPLE888", insurances=["PENSION"], code=code)
+
+    assert fault(answer) == ("PARTNER_UNAVAILABLE", None)
+    assert await world.rows() == before
+
+
 @pytest.mark.parametrize("state", [CardState.LOST, CardState.SEALED, CardState.CANCELLED])
 async def test_refuses_a_card_of_another_city_that_is_not_active(
     world: World, state: CardState

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from core.issuer import SIGNERS, IssuerEvent, IssuerEventType, Outcome, is_signed
+from core.kernel import lengths
 from core.kernel.clock import MINUTE, SECOND, Instant, instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
@@ -24,8 +25,6 @@ from gateway.resolvers.run import run
 
 MAX_EVENTS = 1_000
 PERMITTED_SKEW = 5 * MINUTE
-_MAX_REASON_LENGTH = 200
-_MAX_TEXT_LENGTH = 64
 
 log = structlog.get_logger("issuer")
 
@@ -51,8 +50,10 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
         texts = (self.id, self.order_number, self.batch_number, self.card_number)
         if self.at.tzinfo is None or not self.id:
             raise UnreadableEvent("An event needs an id, and an offset in `at`.")
-        if any(len(text or "") > _MAX_TEXT_LENGTH for text in texts):
-            raise UnreadableEvent(f"An id or number has at most {_MAX_TEXT_LENGTH} characters.")
+        if any(len(text or "") > lengths.ISSUER_TEXT for text in texts):
+            raise UnreadableEvent(f"An id or number has at most {lengths.ISSUER_TEXT} characters.")
+        if not all((text or "").isprintable() for text in texts):
+            raise UnreadableEvent("An id or number has printable characters only.")
         return IssuerEvent(
             id=self.id,
             type=self.type,
@@ -60,7 +61,7 @@ class EventIn(msgspec.Struct, rename="camel", kw_only=True):
             order_number=self.order_number,
             node=self.node,
             result=self.result,
-            reason=self.reason and self.reason[:_MAX_REASON_LENGTH],
+            reason=self.reason and self.reason[: lengths.NODE_REASON],
             batch_number=self.batch_number,
             card_number=self.card_number,
             social_security_number=self.social_security_number,

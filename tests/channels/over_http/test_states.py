@@ -232,6 +232,27 @@ async def test_both_calls_at_once_at_two_workers_are_one_sign_in(
     assert {answer["__typename"] for answer in answers} == {"SignedIn"}
 
 
+async def test_a_platform_may_say_any_lifetime_of_its_token(
+    world: World, elsewhere: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More seconds than an INTEGER of PostgreSQL holds; the session ends when ours do."""
+    monkeypatch.setattr("sandbox.platforms.wechat.TOKEN_SECONDS", 2**31)
+    here = world.front_end("active", "WECHAT")
+    there = FrontEnd(elsewhere, "WECHAT", here.person)
+    code, state = await _code(here), await _state(here)
+
+    first = await _sign_in(here, code, state)
+    second = await _sign_in(there, code, state)
+
+    assert [first["__typename"], second["__typename"]] == ["SignedIn", "SignedIn"]
+    for citizen, answer in ((here, first), (there, second)):
+        citizen.headers = {"Authorization": f"Bearer {answer['token']}"}
+        assert await citizen.ask("{ sessions { current } }")
+        with later(hours=2, seconds=1):
+            late = (await citizen.post("{ sessions { current } }")).json()
+        assert late["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
 async def test_a_first_answer_is_kept_for_the_lifetime_of_a_code(
     world: World, elsewhere: httpx.AsyncClient
 ) -> None:

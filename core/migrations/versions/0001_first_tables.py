@@ -1,0 +1,510 @@
+"""The first tables"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def where(condition: str) -> dict[str, Any]:
+    """The condition of a partial index."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
+def create_table(name: str, *items: sa.schema.SchemaItem, **options: Any) -> None:
+    """With a CHECK for each length: SQLite takes a text of any length for a VARCHAR(n)."""
+    checks = [
+        sa.CheckConstraint(
+            f"length({item.name}) <= {item.type.length}", name=f"ck_{name}_{item.name}_length"
+        ).ddl_if(dialect="sqlite")
+        for item in items
+        if isinstance(item, sa.Column) and isinstance(item.type, sa.String) and item.type.length
+    ]
+    op.create_table(name, *items, *checks, **options)
+
+
+def upgrade() -> None:
+    create_table(
+        "audit_anchored_heads",
+        sa.Column("anchor", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("anchor", "subject_id", name="pk_audit_anchored_heads"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_audit_anchored_heads_subject_id", "audit_anchored_heads", ["subject_id", "number"]
+    )
+    create_table(
+        "audit_anchors",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("heads", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_audit_anchors"),
+    )
+    create_table(
+        "audit_entries",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("action", sa.String(32), nullable=False),
+        sa.Column("result", sa.String(40), nullable=False),
+        sa.Column("channel", sa.String(16), nullable=False),
+        sa.Column("session_id", sa.BigInteger(), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("subject_id", "number", name="pk_audit_entries"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "audit_heads",
+        sa.Column("subject_id", ID, autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.Column("anchored_number", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("subject_id", name="pk_audit_heads"),
+    )
+    op.create_index(
+        "ix_audit_heads_not_anchored",
+        "audit_heads",
+        ["subject_id"],
+        **where("number > anchored_number"),
+    )
+    create_table(
+        "access_log",
+        sa.Column("batch", ID, autoincrement=False, nullable=False),
+        sa.Column("views", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("batch", name="pk_access_log"),
+    )
+    create_table(
+        "access_log_indexed",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("batch", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_access_log_indexed"),
+    )
+    create_table(
+        "access_log_subjects",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("batch", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("subject_id", "batch", name="pk_access_log_subjects"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "channel_messages",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.String(16), nullable=False),
+        sa.Column("template", sa.String(32), nullable=False),
+        sa.Column("number", sa.String(64), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.Column("delivery", sa.String(64), nullable=True),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_channel_messages"),
+    )
+    op.create_index("ix_channel_messages_number", "channel_messages", ["channel", "number"])
+    create_table(
+        "citizens",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("social_security_number", sa.LargeBinary(), nullable=False),
+        sa.Column("social_security_number_index", sa.LargeBinary(), nullable=False),
+        sa.Column("phone", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_index", sa.LargeBinary(), nullable=True),
+        sa.Column("social_insurance_number", sa.LargeBinary(), nullable=True),
+        sa.Column("landline", sa.LargeBinary(), nullable=True),
+        sa.Column("registered_address", sa.LargeBinary(), nullable=True),
+        sa.Column("residential_address", sa.LargeBinary(), nullable=True),
+        sa.Column("residential_postal_code", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_citizens"),
+    )
+    op.create_index("uq_citizens_phone_index", "citizens", ["phone_index"], unique=True)
+    op.create_index(
+        "uq_citizens_social_security_number_index",
+        "citizens",
+        ["social_security_number_index"],
+        unique=True,
+    )
+    create_table(
+        "idempotency_keys",
+        sa.Column("session_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("outcome", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", "key_hash", name="pk_idempotency_keys"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "issuer_events",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("type", sa.String(24), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.String(24), nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_issuer_events"),
+    )
+    op.create_index("ix_issuer_events_citizen_id", "issuer_events", ["citizen_id"])
+    op.create_index(
+        "ix_issuer_events_open", "issuer_events", ["received_at"], **where("outcome <> 'TAKEN'")
+    )
+    create_table(
+        "nonces",
+        sa.Column("scope", sa.String(32), nullable=False),
+        sa.Column("nonce", sa.String(128), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "nonce", name="pk_nonces"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "outbox",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("idempotency_key", sa.String(64), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=False),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.Column("dead_at", sa.BigInteger(), nullable=True),
+        sa.Column("failure", sa.String(200), nullable=True),
+        sa.Column("unknown_since", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_outbox"),
+    )
+    op.create_index(
+        "ix_outbox_due",
+        "outbox",
+        ["kind", "due_at"],
+        **where("settled_at IS NULL AND dead_at IS NULL"),
+    )
+    op.create_index(
+        "ix_outbox_waiting",
+        "outbox",
+        ["subject_id", "kind", "id"],
+        **where("settled_at IS NULL AND dead_at IS NULL"),
+    )
+    op.create_index("uq_outbox_idempotency_key", "outbox", ["idempotency_key"], unique=True)
+    create_table(
+        "quotas",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("times", sa.Text(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_quotas"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "scheduled_jobs",
+        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("leased_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_scheduled_jobs"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "sessions",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("channel", sa.String(16), nullable=False),
+        sa.Column("account_index", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=True),
+        sa.Column("level", sa.String(16), nullable=False),
+        sa.Column("device_mac", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+    )
+    op.create_index("ix_sessions_account_index", "sessions", ["account_index"])
+    op.create_index("ix_sessions_citizen_id", "sessions", ["citizen_id"])
+    op.create_index("uq_sessions_token_hash", "sessions", ["token_hash"], unique=True)
+    create_table(
+        "code_exchanges",
+        sa.Column("pair_mac", sa.String(128), nullable=False),
+        sa.Column("account_index", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("lifetime_seconds", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pair_mac", name="pk_code_exchanges"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_code_exchanges_account_index", "code_exchanges", ["account_index"])
+    create_table(
+        "verification_codes",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("session_id", sa.BigInteger(), nullable=False),
+        sa.Column("phone_index", sa.LargeBinary(), nullable=False),
+        sa.Column("purpose", sa.String(16), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), nullable=False),
+        sa.Column("consumed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_verification_codes"),
+    )
+    op.create_index(
+        "ix_verification_codes_session",
+        "verification_codes",
+        ["session_id", "purpose", "phone_index"],
+    )
+    create_table(
+        "application_drafts",
+        sa.Column("citizen_id", ID, autoincrement=False, nullable=False),
+        sa.Column("form", sa.LargeBinary(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["citizen_id"], ["citizens.id"], name="fk_application_drafts_citizen_id"
+        ),
+        sa.PrimaryKeyConstraint("citizen_id", name="pk_application_drafts"),
+    )
+    create_table(
+        "bindings",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("channel", sa.String(16), nullable=False),
+        sa.Column("account_index", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_bindings_citizen_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_bindings"),
+    )
+    op.create_index(
+        "uq_bindings_account",
+        "bindings",
+        ["channel", "account_index"],
+        unique=True,
+        **where("ended_at IS NULL"),
+    )
+    op.create_index(
+        "uq_bindings_citizen",
+        "bindings",
+        ["citizen_id", "channel"],
+        unique=True,
+        **where("ended_at IS NULL"),
+    )
+    create_table(
+        "cards",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.LargeBinary(), nullable=False),
+        sa.Column("number_index", sa.LargeBinary(), nullable=False),
+        sa.Column("region_code", sa.String(6), nullable=False),
+        sa.Column("bank_code", sa.String(32), nullable=False),
+        sa.Column("batch_number", sa.String(64), nullable=True),
+        sa.Column("issue_date", sa.String(10), nullable=False),
+        sa.Column("state", sa.String(1), nullable=False),
+        sa.Column("state_since", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
+        sa.Column("snapshot_state", sa.String(1), nullable=True),
+        sa.Column("snapshot_state_since", sa.BigInteger(), nullable=True),
+        sa.Column("snapshot_since", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_cards_citizen_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_cards"),
+    )
+    op.create_index("ix_cards_citizen_id", "cards", ["citizen_id"])
+    op.create_index("ix_cards_temporarily_lost", "cards", ["state_since"], **where("state = '4'"))
+    op.create_index(
+        "uq_cards_one_active", "cards", ["citizen_id"], unique=True, **where("state = '1'")
+    )
+    op.create_index(
+        "uq_cards_region_code_number_index", "cards", ["region_code", "number_index"], unique=True
+    )
+    create_table(
+        "consents",
+        sa.Column("citizen_id", ID, autoincrement=False, nullable=False),
+        sa.Column("notice_version", sa.String(32), nullable=False),
+        sa.Column("given_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_consents_citizen_id"),
+        sa.PrimaryKeyConstraint("citizen_id", "notice_version", name="pk_consents"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "notification_settings",
+        sa.Column("citizen_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("notice", sa.String(32), nullable=False),
+        sa.Column("sms", sa.Boolean(), nullable=False),
+        sa.Column("channel", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["citizen_id"], ["citizens.id"], name="fk_notification_settings_citizen_id"
+        ),
+        sa.PrimaryKeyConstraint("citizen_id", "notice", name="pk_notification_settings"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "pictures",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("object_name", sa.String(64), nullable=False),
+        sa.Column("bytes", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_pictures_citizen_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_pictures"),
+    )
+    op.create_index("ix_pictures_citizen_id", "pictures", ["citizen_id", "kind"])
+    create_table(
+        "prefills",
+        sa.Column("citizen_id", ID, autoincrement=False, nullable=False),
+        sa.Column("fields", sa.LargeBinary(), nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_prefills_citizen_id"),
+        sa.PrimaryKeyConstraint("citizen_id", name="pk_prefills"),
+    )
+    create_table(
+        "resumable_uploads",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("received", sa.Integer(), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["citizen_id"], ["citizens.id"], name="fk_resumable_uploads_citizen_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_resumable_uploads"),
+    )
+    create_table(
+        "service_passwords",
+        sa.Column("citizen_id", ID, autoincrement=False, nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), nullable=False),
+        sa.Column("locked_until", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["citizen_id"], ["citizens.id"], name="fk_service_passwords_citizen_id"
+        ),
+        sa.PrimaryKeyConstraint("citizen_id", name="pk_service_passwords"),
+    )
+    create_table(
+        "applications",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.String(24), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("old_card_id", sa.BigInteger(), nullable=True),
+        sa.Column("form", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["citizen_id"], ["citizens.id"], name="fk_applications_citizen_id"),
+        sa.ForeignKeyConstraint(["old_card_id"], ["cards.id"], name="fk_applications_old_card_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_applications"),
+    )
+    op.create_index("uq_applications_number", "applications", ["number"], unique=True)
+    op.create_index(
+        "uq_applications_one_open",
+        "applications",
+        ["citizen_id"],
+        unique=True,
+        **where("closed_at IS NULL"),
+    )
+    create_table(
+        "production_orders",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("application_id", sa.BigInteger(), nullable=False),
+        sa.Column("bank_code", sa.String(32), nullable=False),
+        sa.Column("outlet_code", sa.String(32), nullable=False),
+        sa.Column("batch_number", sa.String(64), nullable=True),
+        sa.Column("card_number", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["application_id"], ["applications.id"], name="fk_production_orders_application_id"
+        ),
+        sa.ForeignKeyConstraint(
+            ["citizen_id"], ["citizens.id"], name="fk_production_orders_citizen_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_production_orders"),
+    )
+    op.create_index("ix_production_orders_citizen_id", "production_orders", ["citizen_id"])
+    op.create_index(
+        "uq_production_orders_application_id", "production_orders", ["application_id"], unique=True
+    )
+    create_table(
+        "production_changes",
+        sa.Column("order_id", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("node", sa.SmallInteger(), nullable=False),
+        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["order_id"], ["production_orders.id"], name="fk_production_changes_order_id"
+        ),
+        sa.PrimaryKeyConstraint("order_id", "revision", name="pk_production_changes"),
+        sqlite_with_rowid=False,
+    )
+    create_table(
+        "production_nodes",
+        sa.Column("order_id", sa.BigInteger(), nullable=False),
+        sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["order_id"], ["production_orders.id"], name="fk_production_nodes_order_id"
+        ),
+        sa.PrimaryKeyConstraint("order_id", "node", name="pk_production_nodes"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_production_nodes_ready",
+        "production_nodes",
+        ["at"],
+        **where("node = 6 AND result = 'DONE'"),
+    )
+
+
+def downgrade() -> None:
+    for table in (
+        "production_nodes",
+        "production_changes",
+        "production_orders",
+        "applications",
+        "service_passwords",
+        "resumable_uploads",
+        "prefills",
+        "pictures",
+        "notification_settings",
+        "consents",
+        "cards",
+        "bindings",
+        "application_drafts",
+        "verification_codes",
+        "code_exchanges",
+        "sessions",
+        "scheduled_jobs",
+        "quotas",
+        "outbox",
+        "nonces",
+        "issuer_events",
+        "idempotency_keys",
+        "citizens",
+        "channel_messages",
+        "access_log_subjects",
+        "access_log_indexed",
+        "access_log",
+        "audit_heads",
+        "audit_entries",
+        "audit_anchors",
+        "audit_anchored_heads",
+    ):
+        op.drop_table(table)
