@@ -1,19 +1,33 @@
-# The two commands of the README: `make run` and `make test`. Both install what is missing.
+# The two commands of the README: `make run` and `make test`. Both install what is missing:
+# the first what running needs, the second what tests and checks need besides.
 
 PYTHON ?= python3
 BIN := .venv/bin
-WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
+# Into .venv, which has no pip of its own; of what is installed, Python compiles what it imports.
+PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-compile
+WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
+# Else every start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format install install-ocr schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events
+.NOTPARALLEL:
+.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
 	@exec $(BIN)/card-gateway serve --sandbox
 
-test: install
+# As `run`; a changed page is built anew, and a changed .py file starts the server anew.
+dev: install
+	@node web/build.mjs --watch & trap "kill $$! 2>/dev/null" EXIT INT TERM; $(BIN)/card-gateway serve --sandbox --reload
+
+test: install-dev
 	$(BIN)/pytest -n 2 --dist worksteal
 
-check: install
+# A minute: what needs no server beside the tests, no browser, and not long.
+test-quick: install-dev
+	$(BIN)/pytest -n 2 --dist worksteal -m "not server and not browser and not slow"
+
+check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -22,25 +36,25 @@ check: install
 	$(BIN)/card-gateway schema | diff schema.graphql - || (echo "schema.graphql is out of date: make schema"; exit 1)
 	$(BIN)/python -m tests.schema.schema_lint
 
-bench: install
+bench: install-dev
 	$(BIN)/python -m bench.compare
 
 # A hundred thousand generated operations, by compiled plans and by graphql-core.
-prove-plans: install
+prove-plans: install-dev
 	$(BIN)/python -m tests.compiled.prove
 
 # 1,500 slow sockets against a server, while honest clients are served; and its control.
-soak-slow-sockets: install
+soak-slow-sockets: install-dev
 	$(BIN)/python -m tests.soak.slow_sockets
 	$(BIN)/python -m tests.soak.slow_sockets --control
 
 # Kills the server 500 times while its partners fail; then 200 power cuts (needs FUSE).
-faults: install
+faults: install-dev
 	$(BIN)/python -m tests.soak.faults --rounds 500
 	$(BIN)/python -m tests.soak.faults --rounds 200 --power-cut --fault-rate 0.1
 
 # A million inputs for the request decoder, its control, and 5,000 examples of the schema.
-fuzz: install .venv-fuzz/installed
+fuzz: install-dev .venv-fuzz/installed
 	$(BIN)/python -m tests.soak.fuzz_decoder
 	$(BIN)/python -m tests.soak.fuzz_decoder --control
 	$(BIN)/python -m tests.soak.fuzz_schema
@@ -51,11 +65,11 @@ fuzz: install .venv-fuzz/installed
 	@touch $@
 
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
-soak-issuer-events: install
+soak-issuer-events: install-dev
 	$(BIN)/python -m tests.soak.issuer_events
 
 # 10,000 hostile files as portraits and ID documents; and a control for each of its bounds.
-soak-hostile-files: install
+soak-hostile-files: install-dev
 	$(BIN)/python -m tests.soak.hostile_files
 	$(BIN)/python -m tests.soak.hostile_files --files 360 --control loop
 	$(BIN)/python -m tests.soak.hostile_files --files 360 --control memory
@@ -63,10 +77,10 @@ soak-hostile-files: install
 	$(BIN)/python -m tests.soak.hostile_files --files 360 --control crash
 
 # Five 12-megapixel portraits a second, and what becomes of `cardStatus` meanwhile.
-bench-portraits: install
+bench-portraits: install-dev
 	$(BIN)/python -m bench.portraits
 
-format: install
+format: install-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -77,22 +91,51 @@ schema: install
 release-schema: schema
 	cp schema.graphql docs/schema/released.graphql
 
+# What running needs; and what tests, lint and types need besides.
 install: .venv/installed web/node_modules/.built
 
-.venv/installed: requirements.lock pyproject.toml
+install-dev: .venv/installed-dev web/node_modules/.installed-dev web/node_modules/.built
+
+# Before anything is downloaded.
+tools:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1)
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing the Python packages…"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import pip' 2>/dev/null || (echo "pip is needed: apt-get install python3-pip"; exit 1)
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || (echo "Node 20 or newer is needed: apt-get install nodejs npm"; exit 1)
+	@command -v npm >/dev/null || (echo "npm is needed: apt-get install npm"; exit 1)
+
+.venv/installed: requirements.lock pyproject.toml | tools
+	@echo "Installing the Python packages that running needs…"
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	@echo "Installing the Python packages of tests, lint and types…"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+web/node_modules/.installed: web/package-lock.json | tools
+	@echo "Installing the npm packages that the two pages need…"
+	@cd web && npm ci --omit=dev --silent --no-fund --no-audit
+	@touch $@
+
+web/node_modules/.installed-dev: web/package-lock.json | tools
+	@echo "Installing the npm packages of the pages and their tests…"
+	@cd web && npm ci --silent --no-fund --no-audit
+	@touch web/node_modules/.installed $@
+
+web/node_modules/.built: $(WEB_SOURCES) web/node_modules/.installed
+	@echo "Building the playground and the sandbox page…"
+	@node web/build.mjs
 	@touch $@
 
 # Precision and recall of each check of a portrait, over drawn heads whose truth is known.
-portraits-report: install
+portraits-report: install-dev
 	$(BIN)/python -m tests.portraits.report --seed 1
 	$(BIN)/python -m tests.portraits.report --seed 2
 
-documents-report: install
+documents-report: install-dev
 	$(BIN)/python -m tests.id_documents.report
 
 # Reads the fields of ID documents, to prefill the form: 130 MB more. Everything else works without.
@@ -100,22 +143,18 @@ install-ocr: .venv/installed-ocr
 
 .venv/installed-ocr: .venv/installed requirements-ocr.lock
 	@echo "Installing the packages that read ID documents…"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ocr.lock
+	@$(PIP) --require-hashes -r requirements-ocr.lock
 	@touch $@
 
-web/node_modules/.built: $(WEB_SOURCES)
-	@echo "Building the playground and the sandbox page…"
-	@cd web && npm ci --silent --no-fund --no-audit && npm run --silent build
-	@touch $@
-
-# Needs `uv`; writes names, versions and hashes only. The extra `ocr` has a lock of its own, so that
-# `make install` stays lean; both pin what they share alike.
+# Needs `uv`; writes names, versions and hashes only. What tests need and the extra `ocr` have locks
+# of their own, so that `make install` stays light; all pin what they share alike.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate
 
 lock:
-	$(LOCK) --extra dev --upgrade -o requirements.lock
-	$(LOCK) --extra ocr -c requirements.lock --upgrade -o requirements-ocr.lock
+	$(LOCK) --extra checkout --upgrade -o requirements.lock
+	$(LOCK) --extra checkout --extra dev -c requirements.lock --upgrade -o requirements-dev.lock
+	$(LOCK) --extra ocr -c requirements-dev.lock --upgrade -o requirements-ocr.lock
 	uv pip compile requirements-fuzz.in --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements-fuzz.lock
 

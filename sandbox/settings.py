@@ -52,7 +52,12 @@ def world_file(settings: Settings) -> Path:
 
 def unionpay_key(settings: Settings) -> RSAPrivateKey:
     """With which the sandbox signs UnionPay's notifications: drawn at the first start and kept."""
-    pem = _kept_key(_var_dir(settings) / "sandbox-unionpay-key.pem")
+    return _loaded(_kept_key(_var_dir(settings) / "sandbox-unionpay-key.pem"))
+
+
+@cache
+def _loaded(pem: bytes) -> RSAPrivateKey:
+    """OpenSSL proves a key's primes whenever one is loaded, and takes a twentieth of a second."""
     key = load_pem_private_key(pem, password=None)
     assert isinstance(key, RSAPrivateKey)
     return key

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -83,6 +83,33 @@ def process_as_before() -> Iterator[None]:
     for name in os.environ.keys() - environment.keys():
         del os.environ[name]
     os.environ.update(environment)
+
+
+# --- what a test needs ---------------------------------------------------------------------
+
+
+_SERVER_FIXTURES = {"live_server", "postgres_template", "postgres_url"}
+_SERVER_PARAMETERS = {"postgres", "postgresql", "redis", "bucket"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make test-quick` leaves out; what starts a server by itself says so in its file."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        names = {value for value in given if isinstance(value, str)}
+        if names & _SERVER_PARAMETERS or _SERVER_FIXTURES & set(item.fixturenames):
+            item.add_marker(pytest.mark.server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI everything that a test needs is installed: one that is skipped has failed."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"In CI no test is skipped. {report.longreprtext}"
+    return report
 
 
 # --- databases -----------------------------------------------------------------------------

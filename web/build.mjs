@@ -1,8 +1,10 @@
-import { build } from 'esbuild';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+/** Builds the two pages; with `--watch`, again whenever one of their files changes. */
+import { build, context } from 'esbuild';
+import { mkdir, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const watching = process.argv.includes('--watch');
 
 const pages = [
   { source: 'src/playground', entry: 'main.tsx', target: '../gateway/http/graphql/static/playground' },
@@ -13,8 +15,8 @@ async function buildPage({ source, entry, target }) {
   const outdir = here(target);
   await rm(outdir, { recursive: true, force: true });
   await mkdir(outdir, { recursive: true });
-  await build({
-    entryPoints: { main: here(`${source}/${entry}`) },
+  const options = {
+    entryPoints: { main: here(`${source}/${entry}`), index: here(`${source}/index.html`) },
     outdir,
     bundle: true,
     splitting: true,
@@ -22,11 +24,12 @@ async function buildPage({ source, entry, target }) {
     target: 'es2022',
     minify: true,
     jsx: 'automatic',
+    loader: { '.html': 'copy' },
     define: { 'process.env.NODE_ENV': '"production"' },
     legalComments: 'linked',
-    logLevel: 'warning',
-  });
-  await copyFile(here(`${source}/index.html`), `${outdir}/index.html`);
+    logLevel: watching ? 'info' : 'warning',
+  };
+  await (watching ? (await context(options)).watch() : build(options));
 }
 
 await Promise.all(pages.map(buildPage));

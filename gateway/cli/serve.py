@@ -32,6 +32,9 @@ def serve(
             help="Deliver the outbox and do scheduled work in the server. [on]",
         ),
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: starts anew when a .py file changes.")
+    ] = False,
 ) -> None:
     """Serves the gateway."""
     given = {
@@ -50,7 +53,7 @@ def serve(
     _prepare_database(settings)
     if settings.sandbox:
         _greet(settings)
-    _run_server(settings)
+    _run_server(settings, reload)
 
 
 def app_from_environment() -> Starlette:
@@ -123,7 +126,10 @@ def _must_be_writable(found: Settings) -> None:
             raise SettingsError(f"The folder {folder} cannot be written to.")
 
 
-def _run_server(found: Settings) -> None:
+_SOURCES = [str(Path(__file__).parents[2] / name) for name in ("core", "gateway", "sandbox")]
+
+
+def _run_server(found: Settings, reload: bool) -> None:
     import uvicorn
 
     from gateway.app import configure_logs
@@ -141,12 +147,14 @@ def _run_server(found: Settings) -> None:
         max_connections=room_for_connections(found.max_connections),
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
-    if found.workers == 1:
+    if found.workers == 1 and not reload:
         app = app_from_environment()
     uvicorn.run(
         app,
         factory=isinstance(app, str),
         workers=found.workers,
+        reload=reload,
+        reload_dirs=_SOURCES if reload else None,
         host=found.host,
         port=found.port,
         http=cast("type[asyncio.Protocol]", partial(FastPathProtocol, timeouts=timeouts)),

@@ -1,7 +1,8 @@
 """The schema: one file per service, merged here."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from copy import copy
+from functools import cache, cached_property
 from typing import Any
 
 import strawberry
@@ -118,6 +119,14 @@ def build_schema(
     *extensions: Callable[[], SchemaExtension], channels: Sequence[type[Channel]] = CHANNELS
 ) -> Schema:
     """The schema with error masking; `extensions` are factories, one instance a request."""
+    schema = copy(_types(tuple(channels)))
+    schema.extensions = (*extensions, MaskUnexpected)
+    return schema
+
+
+@cache
+def _types(channels: tuple[type[Channel], ...]) -> Schema:
+    """The same for every application of a process: converting them takes longer than most tests."""
     publish_channels(channels)
     check_levels(Query, Mutation, Subscription)
     return Schema(
@@ -125,6 +134,5 @@ def build_schema(
         mutation=Mutation,
         subscription=Subscription,
         config=StrawberryConfig(disable_field_suggestions=True),
-        extensions=[*extensions, MaskUnexpected],
         exception_handlers=[RefusalHandler()],
     )

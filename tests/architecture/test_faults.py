@@ -8,6 +8,8 @@ import pytest
 
 from tests.soak.faults.power import is_possible
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).parents[2]
 needs_fuse = pytest.mark.skipif(not is_possible(), reason="no FUSE, or no C compiler")
 

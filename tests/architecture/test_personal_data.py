@@ -20,6 +20,8 @@ from gateway.schema import build_schema
 from sandbox.personas import PERSONAS
 from tests.live import read_code, serving, sign_in
 
+pytestmark = pytest.mark.server
+
 ADDRESS = "成都市锦江区标记路七十七号"
 LANDLINE = "028-86677665"
 WRONG_PASSWORD, NEW_PASSWORD = "93716482", "61528307"

@@ -153,6 +153,7 @@ async def test_a_failing_platform_is_unavailable(
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "call"), EVERY_CALL)
 async def test_a_reply_with_any_field_missing_or_of_another_kind_never_escapes_as_an_error(
     kind: type[Channel], call: Call, http: httpx.AsyncClient, wire: respx.Router
@@ -233,6 +234,7 @@ PATIENCE = {CHANNELS[0]: 5.0} | dict.fromkeys(CHANNELS[1:], 2.0)
 """Five seconds for real with the first one; less with the others, to save time."""
 
 
+@pytest.mark.slow
 async def test_gives_up_a_hanging_platform_in_time_and_serves_the_others_meanwhile(
     kind: type[Channel],
     wire: respx.Router,

@@ -171,6 +171,7 @@ def test_no_changed_address_check_of_wechat_is_accepted(wechat: WeChat) -> None:
     assert is_accepted(lambda: wechat.check_url(genuine, NOW))
 
 
+@pytest.mark.slow
 def test_no_changed_notification_of_unionpay_is_accepted(unionpay: UnionPay) -> None:
     genuine = notice()
 

@@ -25,6 +25,8 @@ from gateway.channels.platform_client.token_stores import NoStore
 from .conftest import samples_of
 from .parts import NOW, settings
 
+pytestmark = pytest.mark.server
+
 URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 NO_REDIS = f"NO REDIS AT {URL}: tokens shared between workers are not tested. Set TEST_REDIS_URL."
 NOWHERE = "redis://127.0.0.1:1/0"

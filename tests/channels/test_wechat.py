@@ -126,6 +126,7 @@ async def test_forgets_an_answer_when_its_code_is_over(wechat: WeChat, wire: res
         await wechat.identify("code1", NOW + CODE_LIFETIME)
 
 
+@pytest.mark.slow
 async def test_keeps_no_more_answers_than_agreed(wechat: WeChat, wire: respx.Router) -> None:
     wire.get(url__startswith=EXCHANGE).respond(json=EXCHANGED)
 

@@ -311,6 +311,7 @@ def test_never_shows_a_personal_value(command: Command, tmp_path: Path) -> None:
     assert not [value for value in wrong if value in done.out + done.err]
 
 
+@pytest.mark.server
 def test_goes_on_after_a_kill_in_the_middle(command: Command, keys: str, tmp_path: Path) -> None:
     total = 6000
     people, held = count(keys, citizens_table), count(keys, cards_table)

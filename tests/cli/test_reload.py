@@ -14,6 +14,8 @@ import pytest
 
 from tests.live import LiveServer, serving
 
+pytestmark = pytest.mark.server
+
 QUERY = {"query": "{ channels { id } }"}
 CLIENTS = 8
 

@@ -66,6 +66,7 @@ def test_says_when_a_key_is_missing(command: Command, keys: str) -> None:
     assert "0 rows and pictures made anew" in done.out
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_goes_on_after_it_was_killed(
     command: Command, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

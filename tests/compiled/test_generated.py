@@ -11,6 +11,8 @@ from gateway.compiled import completing
 from gateway.compiled.runs import Run
 from tests.compiled import prove
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("name", ["museum", "zoo"])

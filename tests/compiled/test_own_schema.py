@@ -22,6 +22,8 @@ from tests.compiled.documents import Case, cases
 from tests.compiled.proof import prove
 from tests.front_end import FrontEnd
 
+pytestmark = pytest.mark.slow
+
 CASES = 60
 _GROWS = "serviceHistory"
 """The history of what was looked at is longer each time it is looked at."""

@@ -401,6 +401,7 @@ SLOW = Query(
 )
 
 
+@pytest.mark.slow
 async def test_a_slow_read_holds_no_other_up(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
     slow = asyncio.ensure_future(sqlite.fetch(SLOW))
@@ -414,6 +415,7 @@ async def test_a_slow_read_holds_no_other_up(sqlite: SqliteDatabase) -> None:
     await slow
 
 
+@pytest.mark.slow
 async def test_reads_keep_coming_back_after_a_slow_one(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
 

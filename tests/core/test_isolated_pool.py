@@ -111,6 +111,7 @@ async def test_writes_no_file(studio: IsolatedPool, tmp_path: Path) -> None:
     assert faulty_work.write_a_file(target) is True
 
 
+@pytest.mark.slow
 async def test_one_that_hangs_does_not_hold_up_the_others() -> None:
     studio = IsolatedPool(Bounds(workers=2, seconds=3))
     hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))

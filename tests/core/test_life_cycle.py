@@ -38,6 +38,8 @@ from core.db import Transaction
 from tests.conftest import ADDRESS, POSTGRES_URL, _postgres, running, settings_for
 from tests.front_end import FrontEnd, World
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 START = datetime(2035, 1, 15, 4, 0, tzinfo=UTC)

@@ -199,6 +199,7 @@ async def test_a_document_that_is_not_known_goes_the_whole_way_once(
     assert ways.went_on == 1
 
 
+@pytest.mark.slow
 async def test_both_ways_take_from_the_same_budget(
     ways: Ways, application: Application, token: str
 ) -> None:

@@ -3,7 +3,11 @@
 from argparse import Namespace
 from pathlib import Path
 
+import pytest
+
 from tests.soak.code_guessing import guess_all
+
+pytestmark = pytest.mark.server
 
 FEW = Namespace(workers=2, guesses=180, codes=1, at_once=60, database_url=None)
 

@@ -19,6 +19,8 @@ import pytest
 from core.kernel.settings import PREFIX
 from tests.live import serving, sign_in
 
+pytestmark = pytest.mark.server
+
 MAX_SECONDS = 0.2
 CODES = 20
 TRIES = 3

@@ -28,6 +28,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 # Of a form that breaks off within a file, starlette leaves the file to be collected.
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <function SpooledTemporaryFile:pytest.PytestUnraisableExceptionWarning"
 )

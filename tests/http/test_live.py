@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -358,10 +359,10 @@ def watching(http: httpx.Client) -> int:
     return int(found[1])
 
 
-def test_the_server_tells_what_it_is_not(http: httpx.Client) -> None:
+def test_operators_are_told_the_version_and_no_header_names_the_server(http: httpx.Client) -> None:
     response = http.get("/healthz")
 
-    assert response.text == "ok\n"
+    assert response.text == f"ok {version('card-gateway')}\n"
     assert "server" not in response.headers
 
 

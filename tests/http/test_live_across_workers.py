@@ -30,6 +30,8 @@ from tests.http.test_live import (
 )
 from tests.live import LiveServer, serving, sign_in
 
+pytestmark = pytest.mark.server
+
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.live import LiveServer, serving, sign_in
+
+pytestmark = pytest.mark.server
 
 _CHANGE = """mutation { changePassword(input: {oldPassword: "40917259", newPassword: "58203716",
   confirmPassword: "58203716"}) { __typename } }"""

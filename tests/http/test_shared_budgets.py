@@ -14,6 +14,8 @@ from gateway.http.admission import Budgets, SharedBudgets
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import system_clock
 
+pytestmark = pytest.mark.server
+
 URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 NO_REDIS = f"NO REDIS AT {URL}: budgets shared between workers are not tested. Set TEST_REDIS_URL."
 NOWHERE = "redis://127.0.0.1:1/0"

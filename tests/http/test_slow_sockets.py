@@ -14,6 +14,8 @@ import pytest
 
 from tests.live import LiveServer, serving
 
+pytestmark = pytest.mark.server
+
 SECONDS = 1.0
 MAX_CONNECTIONS = 40
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"

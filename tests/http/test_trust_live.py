@@ -5,6 +5,8 @@ import resource
 import time
 from pathlib import Path
 
+import pytest
+
 from bench.server import Server
 from core.citizens import Hasher
 from core.citizens.passwords import MAX_WAITING
@@ -12,6 +14,8 @@ from core.kernel.refusals import TryAgainLater
 from tests.live import serving
 from tests.soak import ws_load
 from tests.soak.ws_load import bearer, mutation, verdict
+
+pytestmark = pytest.mark.server
 
 _VIEWER = "{ viewer { bound } }"
 _STATUS = "{ cardStatus { __typename ... on CardStatus { state } } }"

@@ -7,6 +7,8 @@ import pytest
 
 from core.imaging import ReadField, Side, can_read, read_document
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2026, 1, 1)
 NO_OCR = "THE EXTRA `ocr` IS NOT INSTALLED: no ID document is read in these tests. Run `make install-ocr`."
 

@@ -22,6 +22,8 @@ from core.kernel.refusals import Language
 from tests.id_documents.parts import as_png, failed, measured, other_card, reviewed, taken
 from tests.id_documents.photographs import Scene, photograph
 
+pytestmark = pytest.mark.slow
+
 P, E = Side.PORTRAIT_SIDE, Side.EMBLEM_SIDE
 C = DocumentCheckCode
 STEADY = Scene(table="wood", light=0.95, blur=0.5, tilt=8, pan=-7, roll=5)

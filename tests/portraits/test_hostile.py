@@ -18,6 +18,8 @@ from tests.core import faulty_work
 from tests.portraits import hostile
 from tests.portraits.guards import megabytes_used_for
 
+pytestmark = pytest.mark.slow
+
 FILES = 3 * len(hostile.MAKERS)
 
 

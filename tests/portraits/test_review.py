@@ -13,6 +13,8 @@ from core.kernel.refusals import Language
 from tests.portraits import scenes
 from tests.portraits.heads import Pose
 
+pytestmark = pytest.mark.slow
+
 LIMITS = (14 * 1024, 40 * 1024)
 
 

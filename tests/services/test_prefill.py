@@ -15,6 +15,8 @@ from tests.front_end import REFUSAL, FrontEnd, World
 from tests.id_documents.test_reading import NO_OCR
 from tests.services.parts import application_of, fault, keep_pictures, person_id, problems
 
+pytestmark = pytest.mark.slow
+
 _UPLOAD = (
     "mutation($side: IdDocumentSide!, $file: Upload!) {"
     " uploadIdDocument(side: $side, file: $file) { __typename ... on IdDocumentUploaded {"

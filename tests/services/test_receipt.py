@@ -14,10 +14,9 @@ from core.production.receipts import ApplicationReceipt, Line
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, fault, keep_pictures, later, reissue_of
 
-_RECEIPT = (
-    "{ receipt { __typename ... on ApplicationReceipt { number appliedAt pdfUrl }"
-    + f" {REFUSAL} }} }}"
-)
+pytestmark = pytest.mark.slow
+
+_RECEIPT = "{ receipt { __typename ... on Receipt { number appliedAt pdfUrl }" + f" {REFUSAL} }} }}"
 PROGRESS_PAGE = "http://127.0.0.1:8000/sandbox/#PRODUCTION_PROGRESS"
 
 

@@ -10,6 +10,8 @@ from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import english, fault, history, later, problems
 
+pytestmark = pytest.mark.slow
+
 _DOCUMENT = (
     "mutation($side: IdDocumentSide!, $file: Upload!) {"
     " uploadIdDocument(side: $side, file: $file) { __typename ... on IdDocumentUploaded {"

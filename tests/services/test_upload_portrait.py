@@ -13,6 +13,8 @@ from tests.front_end import REFUSAL, FrontEnd, World
 from tests.portraits import scenes
 from tests.services.parts import english, fault, history, later, problems
 
+pytestmark = pytest.mark.slow
+
 _UPLOAD = (
     "mutation($file: Upload!) { uploadPortrait(file: $file) { __typename"
     " ... on PortraitPreview { portraitId url overlayUrl accepted"

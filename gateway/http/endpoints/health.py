@@ -1,4 +1,4 @@
-"""For operators: alive, ready, and what there is to watch in the Prometheus text format.
+"""For operators: alive and in which version, ready, and what there is to watch in the Prometheus text format.
 
 Ready means that citizens can be served: a partner that is down shows here, but takes no server
 out of service, since another would not reach it either. What is counted of partners is this
@@ -6,6 +6,7 @@ process's own; with several workers each scrape meets one of them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from importlib.metadata import version
 
 from sqlalchemy import func, select
 from starlette.requests import Request
@@ -37,8 +38,11 @@ _EVENTS = Query(
 )
 
 
+_ALIVE = f"ok {version('card-gateway')}\n"
+
+
 async def healthz(_: Request) -> Response:
-    return PlainTextResponse("ok\n")
+    return PlainTextResponse(_ALIVE)
 
 
 def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:

@@ -361,6 +361,7 @@ async def test_what_is_acknowledged_is_written(world: World, app: Starlette) -> 
     assert bound_at_the_answer == [[]]
 
 
+@pytest.mark.slow
 async def test_answers_in_time_even_when_the_database_is_busy(
     world: World, app: Starlette, database_url: str
 ) -> None:
@@ -503,6 +504,7 @@ async def test_refuses_what_unionpay_did_not_send(world: World, forgery: str) ->
     assert await everything(world) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_does_not_acknowledge_what_it_could_not_write(
     world: World, database_url: str
