@@ -105,7 +105,7 @@ async def test_refuses_the_card_of_somebody_else(world: World) -> None:
 
 async def test_without_the_extra_a_card_is_kept_all_the_same(world: World) -> None:
     citizen = await world.enter("no-card")
-    object.__setattr__(world.application.dependencies, "reader", None)
+    object.__setattr__(world.application.dependencies, "reading_pool", None)
 
     answer = await _upload(citizen, "PORTRAIT_SIDE")
 

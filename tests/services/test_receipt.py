@@ -155,7 +155,7 @@ async def test_a_long_value_takes_several_lines_of_one_page(printer: IsolatedPoo
 
 def _receipt(*lines: Line) -> ApplicationReceipt:
     return ApplicationReceipt(
-        "SBK202601010123456789", "回执", "ApplicationReceipt", lines, PROGRESS_PAGE
+        "SBK202601010123456789", "回执", "Receipt", lines, PROGRESS_PAGE
     )
 
 

@@ -31,7 +31,7 @@ CARD = {side: photograph_of(PERSONAS["no-card"], side) for side in ("PORTRAIT_SI
 @pytest.fixture
 async def applicant(world: World) -> FrontEnd:
     """Nothing is read here, which takes seconds: `test_prefill.py` does."""
-    object.__setattr__(world.application.dependencies, "reader", None)
+    object.__setattr__(world.application.dependencies, "reading_pool", None)
     return await world.enter("no-card")
 
 
