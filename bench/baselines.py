@@ -32,7 +32,7 @@ from core.cards.holders import find
 from core.citizens import citizens as people
 from core.citizens import citizens_table, sessions
 from core.db import Database, Query, Row, connect
-from core.db.database import Job, T
+from core.db.query import Job, T
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.kernel.masking import mask_name, mask_number, mask_phone

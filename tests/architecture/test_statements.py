@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from core.db.database import PostgresDatabase, SqliteDatabase
+from core.db.postgres import PostgresDatabase
+from core.db.sqlite import SqliteDatabase
 from tests.front_end import World
 
 MAX_STATEMENTS = 1

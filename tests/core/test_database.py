@@ -21,7 +21,7 @@ from core.db import (
     connect,
     insert_into,
 )
-from core.db.database import SqliteDatabase
+from core.db.sqlite import SqliteDatabase
 from core.jobs import scheduled_jobs_table
 
 INSERT = insert_into(quotas_table)
