@@ -361,7 +361,7 @@ async def save_state(db: Transaction, card: Card) -> None:
         since=card.state_since,
     )
     if not moved:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
 
 
 async def save_projection(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:

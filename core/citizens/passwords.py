@@ -147,7 +147,7 @@ class Hasher:
     async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
         """Refuses `TryAgainLater` when too many wait already: a second of hashing at most."""
         if self._waiting >= MAX_WAITING:
-            raise TryAgainLater(wait=2, retry_after=2)
+            raise TryAgainLater(retry_after=2)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)

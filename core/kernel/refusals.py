@@ -40,6 +40,23 @@ class Text:
 Fact: TypeAlias = str | int | Text
 
 
+def waiting_time(seconds: int) -> Text:
+    """`45 秒`, `5 分钟`, `1 小时 30 分钟`: from a minute on rounded up to whole minutes."""
+    if seconds < 60:
+        return Text(f"{seconds} 秒", _counted(seconds, "second"))
+    hours, minutes = divmod(-(-seconds // 60), 60)
+    parts = [
+        Text(f"{number} {unit}", _counted(number, english))
+        for number, unit, english in ((hours, "小时", "hour"), (minutes, "分钟", "minute"))
+        if number
+    ]
+    return Text(" ".join(part.zh for part in parts), " ".join(part.en for part in parts))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class RefusalCode(StrEnum):
     """Why something was refused. Owned by the core, exposed unchanged."""
 
@@ -130,7 +147,7 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Exception):
-    """`field` is the form field at fault; `retry_after` is in whole seconds."""
+    """`field` is the form field at fault; `retry_after` is in whole seconds, `{wait}` in its text."""
 
     code: ClassVar[RefusalCode]
     text: ClassVar[Text]
@@ -149,6 +166,8 @@ class Refusal(Exception):
             name: fact.in_language(language) if isinstance(fact, Text) else fact
             for name, fact in self.facts.items()
         }
+        if self.retry_after is not None:
+            facts["wait"] = waiting_time(self.retry_after).in_language(language)
         return self.text.in_language(language).format(**facts).rstrip()
 
     def without_counting(self) -> Self:
@@ -321,8 +340,8 @@ class SignInStateInvalid(Refusal):
 class ChannelUnavailable(Refusal):
     code = RefusalCode.CHANNEL_UNAVAILABLE
     text = Text(
-        "{app}暂时没有响应，请 {wait} 秒后重试，或改用其他渠道。",
-        "{app} is not answering; please try again in {wait} seconds or use another channel.",
+        "{app}暂时没有响应，请 {wait}后重试，或改用其他渠道。",
+        "{app} is not answering; please try again in {wait} or use another channel.",
     )
 
 
@@ -404,8 +423,8 @@ class IdentityNotConfirmed(Refusal):
 class TooManyTries(Refusal):
     code = RefusalCode.TOO_MANY_TRIES
     text = Text(
-        "尝试次数过多，请 {wait} 秒后再试；如需帮助请拨打 028-12333。",
-        "Too many tries; please wait {wait} seconds, or call 028-12333 for help.",
+        "尝试次数过多，请 {wait}后再试；如需帮助请拨打 028-12333。",
+        "Too many tries; please wait {wait}, or call 028-12333 for help.",
     )
 
 
@@ -442,8 +461,8 @@ class CodeNotSent(Refusal):
 class TooManyCodes(Refusal):
     code = RefusalCode.TOO_MANY_CODES
     text = Text(
-        "获取验证码过于频繁，请 {wait} 秒后再试。",
-        "Codes were requested too often; please wait {wait} seconds.",
+        "获取验证码过于频繁，请 {wait}后再试。",
+        "Codes were requested too often; please wait {wait}.",
     )
 
 
@@ -600,8 +619,8 @@ class FileEmpty(Refusal):
 class TooManyUploads(Refusal):
     code = RefusalCode.TOO_MANY_UPLOADS
     text = Text(
-        "上传次数过多，请 {wait} 秒后再试。",
-        "Too many uploads; please try again in {wait} seconds.",
+        "上传次数过多，请 {wait}后再试。",
+        "Too many uploads; please try again in {wait}.",
     )
 
 
@@ -668,8 +687,8 @@ class PasswordWrong(Refusal):
 class PasswordLocked(Refusal):
     code = RefusalCode.PASSWORD_LOCKED
     text = Text(
-        "原密码输错次数过多，密码变更已锁定，请 {hours} 小时后再试。",
-        "Too many wrong passwords: changing it is locked; please try again in {hours} hours.",
+        "原密码输错次数过多，密码变更已锁定，请 {wait}后再试。",
+        "Too many wrong passwords: changing it is locked; please try again in {wait}.",
     )
     commits = True
 
@@ -753,16 +772,16 @@ class InsuranceNotEnrolled(Refusal):
 class PartnerUnavailable(Refusal):
     code = RefusalCode.PARTNER_UNAVAILABLE
     text = Text(
-        "{partner}暂时没有响应，请 {wait} 秒后重试；您填写的内容没有丢失。",
-        "{partner} is not answering; please try again in {wait} seconds. Nothing you entered is lost.",
+        "{partner}暂时没有响应，请 {wait}后重试；您填写的内容没有丢失。",
+        "{partner} is not answering; please try again in {wait}. Nothing you entered is lost.",
     )
 
 
 class TryAgainLater(Refusal):
     code = RefusalCode.TRY_AGAIN_LATER
     text = Text(
-        "系统繁忙，本次操作没有生效，请 {wait} 秒后重试。",
-        "The system is busy and nothing was changed; please try again in {wait} seconds.",
+        "系统繁忙，本次操作没有生效，请 {wait}后重试。",
+        "The system is busy and nothing was changed; please try again in {wait}.",
     )
 
 

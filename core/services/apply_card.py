@@ -61,7 +61,7 @@ async def find_card_elsewhere(preparation: Preparation, _: ApplyCard) -> HeldEls
     try:
         found = await registry.cards_of(citizen.social_security_number.reveal())
     except PartnerFailed as error:
-        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+        raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
     held = next((card for card in found if card.is_held_elsewhere), None)
     return HeldElsewhere(None if held is None else held.region_name)
 

@@ -61,7 +61,7 @@ async def confirm_identity(preparation: Preparation, command: BindCard) -> Ident
             name, number
         )
     except PartnerFailed as error:
-        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+        raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
     return IdentityCheck(name, number, phone, code, confirmed)
 
 
@@ -84,8 +84,7 @@ async def _limit_tries(unit: UnitOfWork) -> None:
     keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
     free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
     if free_at:
-        wait = seconds_until(free_at, unit.now)
-        raise TooManyTries(wait=wait, retry_after=wait)
+        raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
 async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:

@@ -6,7 +6,7 @@ from core import audit
 from core.audit import Action
 from core.cards import Holder
 from core.citizens import Notice, citizens, passwords
-from core.kernel.clock import HOUR, Instant
+from core.kernel.clock import Instant, seconds_until
 from core.kernel.refusals import (
     PasswordLocked,
     PasswordNotSet,
@@ -78,7 +78,7 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
     if stored.version != judged.version:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
     if not judged.matches:
         left = await passwords.count_wrong_try(unit.db, stored, unit.now)
         if not left:
@@ -98,6 +98,4 @@ def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
 
 
 def _locked(remaining: int) -> PasswordLocked:
-    return PasswordLocked(
-        field="oldPassword", hours=-(-remaining // HOUR), retry_after=-(-remaining // 1000)
-    )
+    return PasswordLocked(field="oldPassword", retry_after=seconds_until(remaining, 0))
