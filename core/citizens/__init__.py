@@ -20,7 +20,7 @@ from core.citizens.citizens import (
     Citizen,
     Person,
     citizens_table,
-    find,
+    get,
     lock,
 )
 from core.citizens.code_exchanges import CodeExchange, code_exchanges_table
@@ -69,7 +69,7 @@ __all__ = [
     "code_exchanges_table",
     "consents",
     "consents_table",
-    "find",
+    "get",
     "lock",
     "nonces",
     "nonces_table",

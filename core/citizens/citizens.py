@@ -197,9 +197,12 @@ async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> di
     return {indexes[bytes(row["social_security_number_index"])]: row["id"] for row in rows}
 
 
-async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:
+async def get(db: Reader, vault: Vault, citizen_id: int) -> Citizen:
+    """The citizen of an id that a row or a session holds; citizens are never deleted."""
     row = await db.fetch_one(_BY_ID, id=citizen_id)
-    return None if row is None else Citizen.from_row(row, vault)
+    if row is None:
+        raise LookupError(f"no citizen {citizen_id}")
+    return Citizen.from_row(row, vault)
 
 
 async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:

@@ -16,7 +16,6 @@ from core.kernel.callers import ChannelId
 from core.kernel.clock import MINUTE, Instant
 
 LIFETIME = 10 * MINUTE
-CHALLENGE_CHARACTERS = 43
 _TIME, _NONCE, _MAC = 12, 16, 32
 
 

@@ -13,18 +13,13 @@ _LARGEST = 2**63 - 1
 _sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
 
 
-def least_id(at: Instant) -> int:
-    """Ids below it were made before that moment."""
-    return at << _SEQUENCE_BITS
-
-
 def new_id(now: Instant) -> int:
     """41 bits of milliseconds, 22 bits of a sequence with a random start in each process."""
     return (now << _SEQUENCE_BITS) | (next(_sequence) & ((1 << _SEQUENCE_BITS) - 1))
 
 
 def first_id_at(at: Instant) -> int:
-    """The ids made before that moment are below it."""
+    """The lowest id of a moment: ids made earlier are below it."""
     return at << _SEQUENCE_BITS
 
 

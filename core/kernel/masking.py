@@ -25,9 +25,7 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:3]}****{phone[-4:]}"
 
 
-def without_numbers(reason: str) -> str:
-    """The issuer's words on one line, with nothing in them that could be somebody's number."""
-    visible = "".join(
-        character for character in reason if unicodedata.category(character)[0] != "C"
-    )
+def redact_numbers(text: str) -> str:
+    """The text on one line, with everything that may be a personal number replaced by `***`."""
+    visible = "".join(character for character in text if unicodedata.category(character)[0] != "C")
     return _NUMBER.sub("***", visible).strip().rstrip("。.")

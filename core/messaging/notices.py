@@ -66,8 +66,7 @@ async def tell_of_binding(
     unit: UnitOfWork, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
 ) -> None:
     """The account that the person had in this channel before is told as well."""
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
     await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
 

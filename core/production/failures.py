@@ -1,12 +1,11 @@
-"""Why a node failed, in a sentence for the citizen. The issuer's reason may say anything."""
+"""Why a node failed, in a sentence for the citizen."""
 
-from core.kernel.masking import without_numbers
 from core.kernel.refusals import Text
 from core.production.orders import NODE_NAMES, ProductionNode
 
 
 def sentence(node: ProductionNode, reason: str | None) -> Text:
-    name, why = NODE_NAMES[node], without_numbers(reason or "")
+    name, why = NODE_NAMES[node], reason or ""
     return Text(
         f"「{name.zh}」未通过{f'：{why}' if why else ''}。"
         "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。",

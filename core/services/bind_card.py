@@ -147,6 +147,5 @@ async def _bind(unit: UnitOfWork, citizen_id: int) -> None:
 async def _tell_who_was_bound(unit: UnitOfWork, person: int) -> None:
     """The account stood for somebody else, whose binding has ended."""
     await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, person)
-    if citizen is not None:
-        await notices.send(unit, citizen, Notice.BINDING_ENDED)
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, person)
+    await notices.send(unit, citizen, Notice.BINDING_ENDED)

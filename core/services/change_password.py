@@ -45,10 +45,9 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def judge_passwords(preparation: Preparation, command: ChangePassword) -> Judged:
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     form = Form()
     old = form.password("oldPassword", command.old_password)
     new = form.password("newPassword", command.new_password)
@@ -86,8 +85,7 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -
         raise PasswordWrong(field="oldPassword", left=left)
     await passwords.store(unit.db, unit.dependencies.seals, citizen_id, judged.new_hash)
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
 

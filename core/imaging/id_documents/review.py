@@ -108,10 +108,10 @@ def _verdict(
         Verdict.ACCEPTED,
         data,
         checks,
-        card.recognised.side if card else None,
-        _shares(card, decoded) if card else (),
         decoded.width,
         decoded.height,
+        side=card.recognised.side if card else None,
+        corners=_shares(card, decoded) if card else (),
     )
 
 

@@ -82,9 +82,7 @@ def _levelling(face: Face, scale: float, shrink: float) -> Affine:
     return np.hstack([rotation, shift[:, None]])
 
 
-def choose_window(
-    crown: float, face_width: float, face_middle: float, inside: Mask, body: Mask
-) -> Window:
+def choose_window(crown: float, face_width: float, inside: Mask, body: Mask) -> Window:
     """As large a face as the standard's middle, where neither hair nor the picture's edge forbid it."""
     fits = []
     for wanted in np.linspace(FACE_WIDTH.least, FACE_WIDTH.most, 20):

@@ -63,7 +63,12 @@ def _verdict(
     decoded: Decoded, data: bytes, checks: list[Check], geometry: Geometry | None
 ) -> ProcessedPortrait:
     return ProcessedPortrait(
-        Verdict.ACCEPTED, data, tuple(checks), geometry, decoded.width, decoded.height
+        Verdict.ACCEPTED,
+        data,
+        tuple(checks),
+        decoded.width,
+        decoded.height,
+        geometry=geometry,
     )
 
 
@@ -99,7 +104,7 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
     wall = find_wall(desk, not turned.passed)
     crown = _crown(wall)
     body = desk.inside if wall is None else wall.body
-    window = choose_window(crown, shape.width, (shape.left + shape.right) / 2, desk.inside, body)
+    window = choose_window(crown, shape.width, desk.inside, body)
     finished = cut_out(desk, window)
     checks = [
         *_pose(face),
