@@ -1,4 +1,4 @@
-"""Citizens and who acts for them: sessions, channel bindings, passwords, consents, quotas."""
+"""Citizens with their sessions, channel bindings, passwords, consents, settings and quotas."""
 
 from core.citizens import (
     bindings,

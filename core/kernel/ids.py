@@ -1,6 +1,6 @@
-"""Row ids: 63-bit integers that rise with time, made without asking the database.
+"""Row ids: 63-bit integers that increase with time and are generated without the database.
 
-The id is known before the row is written, so that an encrypted column can be bound to it.
+The id is known before the row is inserted, so that encrypted columns can be bound to it.
 """
 
 import itertools
@@ -24,7 +24,7 @@ def first_id_at(at: Instant) -> int:
 
 
 def id_from(text: str) -> int:
-    """An id that we gave out, as it comes back; 0, which no row has, for anything else."""
+    """Parses an id from a client; 0, which no row has, if it is not one."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST))):
         return 0
     number = int(text)

@@ -1,13 +1,13 @@
-"""How personal data is shown: enough to recognise one's own, too little to use another's."""
+"""Masking of personal data for display, and redaction of numbers in free text."""
 
 import re
 import unicodedata
 
 _NUMBER = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{7,}"  # letters alone are a word
+    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{7,}"  # letters alone are not redacted
     r"|\d(?: ?\d){6,}[Xx]?"
 )
-"""Shorter than a card number (9), a phone (11) or a social security number (18)."""
+"""Seven or more characters: a card number has 9, a phone 11, a social security number 18."""
 
 
 def mask_name(name: str) -> str:

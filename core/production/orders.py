@@ -1,4 +1,4 @@
-"""The making of a card: an order with the guide's six nodes, reported by the card issuer."""
+"""Production orders: six nodes as in the guide, whose results the card issuer reports."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -132,7 +132,7 @@ class NodeResult(StrEnum):
 
 
 NODE_RESULTS: dict[str, NodeResult] = {result.value: result for result in NodeResult}
-"""By what stands in a row."""
+"""By stored value."""
 
 RESULT_NAMES = {
     NodeResult.PENDING: Text("未开始", "Not started"),
@@ -153,7 +153,7 @@ class NodeState(Struct, frozen=True):
 
 
 class ProgressCursor(NamedTuple):
-    """How far a watcher has seen: an order, and how many results were reported for it."""
+    """The position of a subscriber: an order, and the number of results reported for it."""
 
     order_id: int
     revision: int
@@ -164,7 +164,7 @@ class ProgressCursor(NamedTuple):
 
     @classmethod
     def from_cursor(cls, cursor: str) -> "ProgressCursor | None":
-        """None for what is not a cursor."""
+        """None if it is not a valid cursor."""
         parts = cursor.split(".")
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
             return None
@@ -172,7 +172,7 @@ class ProgressCursor(NamedTuple):
 
 
 class ProductionSnapshot(NamedTuple):
-    """All of an order whose change a watcher is told of."""
+    """The part of an order's state whose changes are sent to subscribers."""
 
     position: ProgressCursor
     confirmation: Confirmation
@@ -203,7 +203,7 @@ class ProductionOrder(Struct, frozen=True):
 
     @property
     def current(self) -> NodeState | None:
-        """The first node that is not done; None once the card is ready."""
+        """The first unfinished node; None once the card is ready."""
         return next((state for state in self.nodes if state.result is not NodeResult.DONE), None)
 
     def state_of(self, node: ProductionNode) -> NodeState:
@@ -211,7 +211,7 @@ class ProductionOrder(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """An order with the person it is for."""
+    """An order with the citizen it is for."""
 
     citizen: Person
     order: ProductionOrder
@@ -259,11 +259,11 @@ PROGRESS_COLUMNS = (
     .scalar_subquery()
     .label("nodes"),
 )
-"""The nodes come as one value: six rows would each repeat the order and the person."""
+"""The nodes are one JSON value: as six rows they would repeat the order and the citizen."""
 
 
 def newest_of(citizen_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether it is the person's newest order."""
+    """SQL condition: it is the citizen's newest order."""
     others = production_orders_table.alias("others")
     newest = select(func.max(others.c.id)).where(others.c.citizen_id == citizen_id)
     return production_orders_table.c.id == newest.scalar_subquery()
@@ -284,7 +284,7 @@ _BY_NUMBER = Query(
     .where(applications_table.c.number == bindparam("number"))
     .order_by(production_nodes_table.c.node)
 )
-_OF_PERSONS = Query(
+_OF_CITIZENS = Query(
     select(*_ORDER_COLUMNS)
     .select_from(_JOINED)
     .where(in_batch(production_orders_table.c.citizen_id))
@@ -307,7 +307,7 @@ _SET_NODE = Query(
         revision=bindparam("new_revision"),
     )
 )
-_NOTE_CHANGE = insert_into(production_changes_table)
+_INSERT_CHANGE = insert_into(production_changes_table)
 _SET_CARD = Query(
     update(production_orders_table)
     .where(production_orders_table.c.id == bindparam("order"))
@@ -384,16 +384,16 @@ async def find_order(db: Reader, vault: Vault, application_number: str) -> Produ
     return _order_from(rows, vault) if rows else None
 
 
-async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[ProductionOrder]:
-    """All orders of these persons, older ones first."""
-    rows = await fetch_in(db, _OF_PERSONS, persons)
+async def orders_of(db: Reader, vault: Vault, citizen_ids: Iterable[int]) -> list[ProductionOrder]:
+    """All orders of these citizens, oldest first."""
+    rows = await fetch_in(db, _OF_CITIZENS, citizen_ids)
     return [
         _order_from(list(own), vault) for _, own in groupby(rows, key=lambda row: row["order_id"])
     ]
 
 
-async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
-    await db.fetch(_CONFIRM, order=order_id, known=known.value)
+async def set_confirmation(db: Transaction, order_id: int, confirmation: Confirmation) -> None:
+    await db.fetch(_CONFIRM, order=order_id, known=confirmation.value)
 
 
 async def set_nodes(
@@ -403,7 +403,7 @@ async def set_nodes(
 
     A state without a time has only begun; one with a time was reported and becomes a change.
     """
-    written, noted = [], []
+    nodes, reported = [], []
     for order, states in changes:
         revision = order.position.revision
         for state in states:
@@ -411,10 +411,10 @@ async def set_nodes(
             row = {"node": state.node.position, "result": state.result.value, "at": state.at}
             if state.at is not None:
                 revision += 1
-                noted.append(
+                reported.append(
                     row | {"order_id": order.id, "revision": revision, "reason": state.reason}
                 )
-            written.append(
+            nodes.append(
                 {
                     "order": order.id,
                     "position": row["node"],
@@ -424,10 +424,10 @@ async def set_nodes(
                     "new_revision": stored.revision if state.at is None else revision,
                 }
             )
-    if written:
-        await db.execute_many(_SET_NODE, written)
-    if noted:
-        await db.execute_many(_NOTE_CHANGE, noted)
+    if nodes:
+        await db.execute_many(_SET_NODE, nodes)
+    if reported:
+        await db.execute_many(_INSERT_CHANGE, reported)
 
 
 async def set_cards(
