@@ -145,7 +145,7 @@ async def test_refuses_every_wrong_field_at_once(world: World, active: FrontEnd)
     assert [problem["message"] for problem in in_english["problems"]] == [
         "Please fill in Old password.",
         "Please fill in New password.",
-        "The two new passwords differ.",
+        "The two new passwords do not match.",
     ]
     assert await world.rows() == before
 

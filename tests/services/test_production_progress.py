@@ -103,8 +103,9 @@ async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -
         "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。"
     )
     assert in_english == (
-        "“Manufacture” did not pass. The card issuer says: 照片未能打印，制卡中心将重新制作. "
-        "It goes on once that is dealt with, and you need not apply again; for help call 028-12333."
+        "“Manufacture” did not pass. Reason given by the card issuer: 照片未能打印，制卡中心将重新制作. "
+        "Production continues once this is resolved; you do not need to apply again. "
+        "For help, call 028-12333."
     )
     assert failed[2]["at"] is not None
     assert [node["result"] for node in retried[:4]] == ["DONE", "DONE", "DONE", "IN_PROGRESS"]
@@ -212,7 +213,7 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
 
     assert fault(answer) == ("NO_APPLICATION", None)
     assert answer["message"] == "没有查到您的制卡记录。"
-    assert in_english["message"] == "No card production of yours was found."
+    assert in_english["message"] == "You have no card in production."
     assert await world.rows() == before
 
 
