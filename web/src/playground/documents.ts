@@ -116,7 +116,7 @@ query Channels {
 }
 `),
 
-  tab(
+  mutation(
     `# 2 · 登录：用 App 的凭证换取会话令牌。
 # 沙盒里用上方的人物条最省事：点「登录」，
 # 令牌就写进每个标签页的 Headers。
@@ -124,22 +124,16 @@ query Channels {
 # {"channel": "UNIONPAY", "persona": "active"}
 # Sign in with the app's credential;
 # the persona bar above does it for you.
-
-mutation SignIn($input: SignInInput!) {
-  signIn(input: $input) {
-    ... on SignedIn {
-      token
+`,
+    'signIn',
+    'SignedIn',
+    `      token
       expiresAt
       viewer {
         channel
         bound
         name
-      }
-    }
-${REFUSAL}
-  }
-}
-`,
+      }`,
     { channel: 'UNIONPAY', credential: '', state: '' },
   ),
 
