@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, select, update
 from starlette.applications import Starlette
 
+from bench.rotate_keys import RINGS, stale
 from core.audit import verify
 from core.citizens import citizens
 from core.db import Database, Query, Transaction, connect
@@ -23,7 +24,6 @@ from tests.conftest import ADDRESS, running
 from tests.front_end import World
 from tests.services.parts import keep_pictures
 
-RINGS = ("column_keys", "index_keys", "peppers", "audit_keys")
 NEW_KEY = base64.b64encode(b"n" * 32).decode()
 NOT_MADE_WITH_A_KEY = {
     ("sessions", "token_hash"),
@@ -62,14 +62,6 @@ async def rotate(settings: Settings, *, steps: int | None = None) -> rotation.Ro
     finally:
         await database.close()
     return progress
-
-
-async def stale(settings: Settings) -> int:
-    database = await connect(settings.database_url)
-    try:
-        return await rotation.count_stale(database, keys_from(settings))
-    finally:
-        await database.close()
 
 
 @pytest.fixture

@@ -17,19 +17,11 @@ from core.kernel.settings import Settings
 from core.messaging import outbox, verification_codes_table
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
+from tests.clock import START, Clock
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
 
-START = 1_800_000_000_000
 _OUTBOX = Query(outbox.outbox_table.select())
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now: Instant = START
-
-    def __call__(self) -> Instant:
-        return self.now
 
 
 @pytest.fixture

@@ -11,17 +11,9 @@ from core.db import Transaction
 from core.kernel.clock import DAY, HOUR
 from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
+from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, notices
-
-NODES = [
-    "INTAKE",
-    "BANK_ACCOUNT",
-    "MANUFACTURE",
-    "KEY_LOADING",
-    "STOCK_TRANSFER",
-    "READY_FOR_PICKUP",
-]
 
 
 @pytest.fixture
@@ -198,7 +190,7 @@ async def test_keeps_showing_a_production_that_is_over(world: World, persona: st
 
     answer = await citizen.progress()
 
-    assert [node["node"] for node in answer["nodes"]] == NODES
+    assert [node["node"] for node in answer["nodes"]] == list(NODES)
     assert {node["result"] for node in answer["nodes"]} == {"DONE"}
     assert answer["cardNumber"] == citizen.person.card_number
 

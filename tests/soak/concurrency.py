@@ -36,6 +36,7 @@ from core.storage import Objects, PictureKind, pictures
 from gateway.app import keys_from
 from gateway.resolvers.context import system_clock
 from tests.soak import ws_load
+from tests.soak.options import parser
 from tests.soak.ws_load import UNLIMITED, bearer, mutation, send_code, verdict
 
 SESSIONS = 5
@@ -329,14 +330,9 @@ async def run(given: argparse.Namespace) -> bool:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=1_000)
     options.add_argument("--racers", type=int, default=50)
-    options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--database-url")
-    options.add_argument("--control", action="store_true")
     raise SystemExit(0 if asyncio.run(run(options.parse_args())) else 1)
 
 
