@@ -206,7 +206,7 @@ def test_no_name_that_was_given_up_comes_back() -> None:
     ("text", "word"),
     [
         ("class KeptEvent: ...", "StoredEvent"),
-        ("def _hop(self): ...", "start_batch"),
+        ("def _hop(self): ...", "_start_batch"),
         ("MOST_TRIES = 3", "MAX"),
         ("settings.most_connections", "max_connections"),
         ("from core import upkeep_jobs", "maintenance"),
