@@ -188,7 +188,7 @@ async def test_readers_never_fail_while_keys_change(
     assert await stale(both) == 0
 
 
-async def test_says_which_rows_cannot_be_made_anew(lived_in: World, settings: Settings) -> None:
+async def test_says_which_rows_cannot_be_re_encrypted(lived_in: World, settings: Settings) -> None:
     row = await lived_in.application.database.fetch_one(
         Query(select(citizens.citizens_table.c.id).order_by(citizens.citizens_table.c.id).limit(1))
     )

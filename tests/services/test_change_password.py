@@ -69,7 +69,7 @@ async def test_counts_wrong_passwords_from_every_channel(world: World, active: F
     assert answer["code"] == "PASSWORD_LOCKED"
 
 
-async def test_a_right_password_begins_the_count_anew(active: FrontEnd) -> None:
+async def test_a_right_password_resets_the_count(active: FrontEnd) -> None:
     for _ in range(4):
         await _change(active, oldPassword="11112223")
     await _change(active)

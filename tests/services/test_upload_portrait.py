@@ -160,7 +160,7 @@ async def test_without_a_face_it_says_so_and_shows_what_came(
     assert Image.open(io.BytesIO((await world.http.get(preview["url"])).content)).size == (358, 441)
 
 
-async def test_a_newer_picture_must_be_confirmed_anew(
+async def test_a_newer_picture_must_be_confirmed_again(
     world: World, applicant: FrontEnd, good: bytes
 ) -> None:
     older = await applicant.upload(_UPLOAD, good)
