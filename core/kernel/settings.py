@@ -123,13 +123,13 @@ class Settings:
     )
     redis_url: Secret = setting(
         Secret(""),
-        "redis://host:port/number where workers share the platforms' tokens and the wake-ups of "
-        "live subscriptions; optional",
+        "redis://host:port/number where workers share the platforms' tokens and the rate limits; "
+        "optional",
     )
-    live_relay: Literal["auto", "redis", "postgresql", "none"] = setting(
+    live_relay: Literal["auto", "none"] = setting(
         "auto",
-        "how workers tell each other that a card has moved on; auto: by redis_url where it is "
-        "given, otherwise by the PostgreSQL that holds the data; none, and SQLite: by looking",
+        "how workers notify each other of changes for live subscriptions; auto: LISTEN/NOTIFY on "
+        "PostgreSQL, polling on SQLite; none: polling only",
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
     objects_s3_bucket: str = setting(
