@@ -80,7 +80,7 @@ async def _undo_order(unit: UnitOfWork, message: OutboxMessage, code: str) -> No
         return
     await orders.set_confirmation(unit.db, order.id, Confirmation.REJECTED)
     intake = NodeState(ProductionNode.INTAKE, NodeResult.FAILED, unit.now, NOT_ACCEPTED)
-    await orders.set_node(unit.db, order.id, intake)
+    await orders.set_nodes(unit.db, [(order, [intake])])
     await applications.close(unit.db, message.subject_id, unit.now)
     await audit.record(
         unit,

@@ -289,19 +289,8 @@ _OF_PERSONS = Query(
     .where(in_batch(production_orders_table.c.citizen_id))
     .order_by(production_orders_table.c.id, production_nodes_table.c.node)
 )
-_OWNER = Query(
-    select(applications_table.c.citizen_id).where(
-        applications_table.c.number == bindparam("number")
-    )
-)
 _INSERT_ORDER = insert_into(production_orders_table)
 _INSERT_NODE = insert_into(production_nodes_table)
-_siblings = production_nodes_table.alias("siblings")
-_next_revision = (
-    select(func.max(_siblings.c.revision) + 1)
-    .where(_siblings.c.order_id == bindparam("order"))
-    .scalar_subquery()
-)
 _SET_NODE = Query(
     update(production_nodes_table)
     .where(
@@ -314,21 +303,10 @@ _SET_NODE = Query(
         result=bindparam("new_result"),
         at=bindparam("finished_at"),
         reason=bindparam("why"),
-        revision=_next_revision,
+        revision=bindparam("new_revision"),
     )
-    .returning(production_nodes_table.c.revision)
 )
-_START_NODE = Query(
-    update(production_nodes_table)
-    .where(
-        and_(
-            production_nodes_table.c.order_id == bindparam("order"),
-            production_nodes_table.c.node == bindparam("position"),
-        )
-    )
-    .values(result=bindparam("new_result"))
-)
-_NOTE_CHANGE = insert_into(production_changes_table)
+_ADD_CHANGE = insert_into(production_changes_table)
 _SET_CARD = Query(
     update(production_orders_table)
     .where(production_orders_table.c.id == bindparam("order"))
@@ -413,60 +391,19 @@ async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[Pr
     ]
 
 
-async def owner_of(db: Reader, application_number: str) -> int | None:
-    row = await db.fetch_one(_OWNER, number=application_number)
-    return None if row is None else int(row["citizen_id"])
-
-
 async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
     await db.fetch(_CONFIRM, order=order_id, known=known.value)
-
-
-async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
-    """Without a time the node has only begun. What has one was reported: it is kept as a change.
-
-    A reason is kept without anything that could be somebody's number.
-    """
-    key = {"order": order_id, "position": state.node.position, "new_result": state.result.value}
-    if state.at is None:
-        await db.fetch(_START_NODE, **key)
-        return
-    reason = None if state.reason is None else without_numbers(state.reason)
-    row = await db.fetch_one(_SET_NODE, **key, finished_at=state.at, why=reason)
-    assert row is not None
-    await db.fetch(
-        _NOTE_CHANGE,
-        order_id=order_id,
-        revision=row["revision"],
-        node=state.node.position,
-        result=state.result.value,
-        at=state.at,
-        reason=reason,
-    )
-
-
-_WRITE_NODE = Query(
-    update(production_nodes_table)
-    .where(
-        and_(
-            production_nodes_table.c.order_id == bindparam("order"),
-            production_nodes_table.c.node == bindparam("position"),
-        )
-    )
-    .values(
-        result=bindparam("new_result"),
-        at=bindparam("finished_at"),
-        reason=bindparam("why"),
-        revision=bindparam("new_revision"),
-    )
-)
 
 
 async def set_nodes(
     db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
 ) -> None:
-    """As `set_node` for many orders at once, as they were read under their owners' locks."""
-    written, noted = [], []
+    """Writes new node states of orders that were read in this transaction, under their citizens' locks.
+
+    A state with a time was reported and becomes a numbered change; without one, the node has only
+    begun. Digits that could be a personal number are removed from a reason.
+    """
+    written, reported = [], []
     for order, states in changes:
         revision = order.position.revision
         for state in states:
@@ -475,7 +412,9 @@ async def set_nodes(
             row = {"node": state.node.position, "result": state.result.value, "at": state.at}
             if state.at is not None:
                 revision += 1
-                noted.append(row | {"order_id": order.id, "revision": revision, "reason": reason})
+                reported.append(
+                    row | {"order_id": order.id, "revision": revision, "reason": reason}
+                )
             written.append(
                 {
                     "order": order.id,
@@ -487,15 +426,15 @@ async def set_nodes(
                 }
             )
     if written:
-        await db.execute_many(_WRITE_NODE, written)
-    if noted:
-        await db.execute_many(_NOTE_CHANGE, noted)
+        await db.execute_many(_SET_NODE, written)
+    if reported:
+        await db.execute_many(_ADD_CHANGE, reported)
 
 
 async def set_cards(
     db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
 ) -> None:
-    """Order, batch number and card number of many at once."""
+    """Writes tuples of order id, batch number and card number."""
     rows = [
         {
             "order": order,
@@ -506,13 +445,6 @@ async def set_cards(
     ]
     if rows:
         await db.execute_many(_SET_CARD, rows)
-
-
-async def set_card(
-    db: Transaction, vault: Vault, order_id: int, batch_number: str | None, number: str | None
-) -> None:
-    sealed = vault.seal(number, "production_orders.card_number", order_id) if number else None
-    await db.fetch(_SET_CARD, order=order_id, batch=batch_number, number=sealed)
 
 
 def _first_result(node: ProductionNode) -> NodeResult:

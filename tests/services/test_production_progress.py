@@ -261,8 +261,12 @@ async def complete_orders(world: World, count: int, first: int) -> None:
                 bank_code="SAMPLE-ICBC",
                 outlet_code="SAMPLE-510104-1",
             )
-            for node in orders.NODES:
-                at = begun + node.position * (DAY + number * HOUR)
-                await orders.set_node(db, order.id, NodeState(node, NodeResult.DONE, at, None))
+            states = [
+                NodeState(
+                    node, NodeResult.DONE, begun + node.position * (DAY + number * HOUR), None
+                )
+                for node in orders.NODES
+            ]
+            await orders.set_nodes(db, [(order, states)])
 
     await world.application.database.write(job)
