@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.audit import ACCESSES, Action, writer
+from core.audit import Action, writer
 from core.audit.access_log import FILED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
@@ -36,7 +36,7 @@ async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
     batches = sorted((await world.rows("access_log"))["access_log"])
     looks = [line.split("\t") for _, views in batches for line in views.splitlines()]
-    assert all(look[2] in ACCESSES for look in looks)
+    assert all(Action(look[2]).is_access for look in looks)
     return [(look[2], look[3]) for look in looks]
 
 
