@@ -42,7 +42,7 @@ from core.production import NODES, production_nodes_table, production_orders_tab
 from core.production.orders import newest_of
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from core.services.card_status import card_status
-from core.services.catalogue import SERVICES
+from core.services.catalogue import CardService
 from core.services.report_loss import ReportLoss, report_loss
 from core.unit_of_work import Preparation, UnitOfWork
 from gateway.app import assemble
@@ -231,13 +231,13 @@ class ByHand:
         self._noted(preparation, Action.VIEWER)
         citizen = holder.citizen
         services = []
-        for entry in SERVICES:
-            refusal = entry.eligibility(holder)
+        for service in CardService:
+            refusal = service.eligibility(holder)
             reason = None if refusal is None else {"message": refusal.message(Language.ZH)}
             services.append(
                 {
-                    "service": entry.id.value,
-                    "title": entry.title.zh,
+                    "service": service.value,
+                    "title": service.text.zh,
                     "available": refusal is None,
                     "reason": reason,
                 }

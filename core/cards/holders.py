@@ -12,7 +12,6 @@ from core.cards.cards import (
     Card,
     CardState,
     CardSummary,
-    card_summary,
     cards_table,
     summary_columns,
 )
@@ -128,7 +127,7 @@ async def find_with_cards(
     if not rows:
         raise TryAgainLater(retry_after=1)
     person = people.person_of(rows[0], vault, "citizen_")
-    return CardHolder(person, _cards(rows, card_summary, vault, now))
+    return CardHolder(person, _cards(rows, CardSummary.from_row, vault, now))
 
 
 def _cards(

@@ -122,13 +122,13 @@ class Settings:
     )
     redis_url: Secret = setting(
         Secret(""),
-        "redis://host:port/number, shared by workers for platform tokens and change notifications; "
+        "redis://host:port/number where workers share the platforms' tokens and the rate limits; "
         "optional",
     )
-    live_relay: Literal["auto", "redis", "postgresql", "none"] = setting(
+    live_relay: Literal["auto", "none"] = setting(
         "auto",
-        "relay for change notifications between workers; auto: redis_url if it is set, otherwise "
-        "PostgreSQL; none, and on SQLite: workers poll the database",
+        "how workers notify each other of changes for live subscriptions; auto: LISTEN/NOTIFY on "
+        "PostgreSQL, polling on SQLite; none: polling only",
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
     objects_s3_bucket: str = setting(

@@ -127,7 +127,9 @@ class NotificationSettingsMutation:
         command = ChangeNotificationSettings(
             [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
         )
-        choices = await run(info.context, change_notification_settings, command)
+        choices = await run(
+            info.context, change_notification_settings, command, action=Action.CHANGE_NOTIFICATIONS
+        )
         return NotificationSettingsChanged(
             at=moment(info.context.now()), settings=_settings(choices)
         )
