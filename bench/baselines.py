@@ -121,7 +121,7 @@ def open_engine(url: str) -> AsyncEngine:
 
 _ORDER = Query(
     select(
-        *people.person_columns("citizen_"),
+        *people.identity_columns("citizen_"),
         *(
             production_orders_table.c[name]
             for name in ("id", "bank_code", "batch_number", "card_number")
@@ -199,7 +199,7 @@ class ByHand:
             nodes = await preparation.db.fetch(_NODES, order_id=order["id"])
         self._noted(preparation, Action.PRODUCTION_PROGRESS)
         vault, number = preparation.dependencies.vault, order["card_number"]
-        citizen = people.person_of(order, vault, "citizen_")
+        citizen = people.identity_of(order, vault, "citizen_")
         bank = self._application.dependencies.reference.bank(order["bank_code"])
         answer = {
             "__typename": "ProductionProgress",

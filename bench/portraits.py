@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.portraits [--rate 5] [--seconds 20] [--rounds 3]
 
-A server process with its studio, on whatever cores there are. In each round `cardStatus` is
+A server process with its isolated pool, on whatever cores there are. In each round `cardStatus` is
 asked 100 times a second on its own; then while portraits are sent at `--rate` a second over
 HTTP; and then while four are always under way, which is as many as it can take. Senders and
 asker have processes of their own on the same cores. A question's time runs from the moment

@@ -6,12 +6,12 @@ goes first and its row after: a sweep that is cut off is repeated by the next on
 
 from sqlalchemy import and_, bindparam, delete, or_, select
 
-from core.applications import KEPT_FOR as DRAFT_KEPT_FOR
+from core.applications import RETENTION as DRAFT_RETENTION
 from core.applications import application_drafts_table, applications_table
 from core.db import Database, Query, Row, Transaction
 from core.kernel.clock import DAY, Instant, china_date
 from core.kernel.ids import first_id_at
-from core.storage import KEPT_FOR, Objects, PictureKind, pictures_table, resumable_uploads_table
+from core.storage import RETENTION, Objects, PictureKind, pictures_table, resumable_uploads_table
 
 _AT_ONCE = 200
 _DAYS_LOOKED_BACK = 7
@@ -70,10 +70,10 @@ _PARTS_FROM = Query(
 async def remove(database: Database, objects: Objects, now: Instant) -> int:
     """Returns how many objects were removed. Raises `ObjectsUnavailable`."""
     removed = 0
-    before = first_id_at(now - KEPT_FOR)
+    before = first_id_at(now - RETENTION)
     while rows := await database.fetch(_ABANDONED, before=before):
         removed += await _remove(database, objects, rows, "parts", _FORGET_UPLOAD)
-    lapsed = first_id_at(now - DRAFT_KEPT_FOR)
+    lapsed = first_id_at(now - DRAFT_RETENTION)
     while rows := await database.fetch(_LEFT_BEHIND, before=before, draft_before=lapsed):
         removed += await _remove(database, objects, rows, "object_name", _FORGET_PICTURE)
     return removed + await _remove_unnamed(database, objects, now)
@@ -97,7 +97,7 @@ async def _remove_unnamed(database: Database, objects: Objects, now: Instant) ->
     removed = 0
     for days in range(1, _DAYS_LOOKED_BACK + 1):
         at = now - days * DAY
-        found = await objects.list_day(china_date(at), before=now - KEPT_FOR)
+        found = await objects.list_day(china_date(at), before=now - RETENTION)
         if not found:
             continue
         span = {"first": first_id_at(at - 2 * DAY), "last": first_id_at(at + 2 * DAY)}

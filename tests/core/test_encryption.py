@@ -1,4 +1,4 @@
-"""Personal data at rest: what opens a sealed value, and what does not."""
+"""Column encryption: which keys, columns and owners decrypt a value."""
 
 import os
 
@@ -166,7 +166,7 @@ def test_sm4_gcm_agrees_with_rfc_8998() -> None:
 
 
 def test_the_chinese_suite_is_sm4_gcm_with_the_first_half_of_the_key() -> None:
-    """Opened here by the primitive alone, so that another implementation could read the data."""
+    """Decrypts with the primitives alone, which documents the format for other implementations."""
     key = os.urandom(32)
     keys = Vault(Suite.CHINESE, KeyRing({"k": key}), KeyRing({"k": key}))
 

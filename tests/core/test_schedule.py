@@ -8,7 +8,7 @@ import pytest
 
 from core.cards.cards import TEMPORARY_LOSS_LASTS
 from core.citizens import Limit, nonces, quotas_table, sessions_table
-from core.citizens.quotas import take
+from core.citizens.quotas import consume
 from core.db import Database, DatabaseUnavailable, Query, Transaction
 from core.jobs import JOBS, Scheduler
 from core.jobs.schedule import LEASE, JobContext, ScheduledJob
@@ -177,7 +177,7 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     async def job(db: Transaction) -> None:
         await nonces.use(db, "test", "over", now + DAY)
         await nonces.use(db, "test", "lasting", now + 1000 * DAY)
-        await take(db, [b"key"], [Limit(1, DAY)], now)
+        await consume(db, [b"key"], [Limit(1, DAY)], now)
         unit = UnitOfWork(db, now, None, application.dependencies)
         await outbox.put(unit, subject_id=1, kind=outbox.MessageKind.ISSUER_ORDER, payload={})
         await db.fetch(

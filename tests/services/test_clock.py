@@ -126,7 +126,7 @@ async def test_nobody_is_locked_out_for_a_day_by_a_clock_that_was_ahead(world: W
 
     async def take(at: int) -> int:
         async def job(db: Transaction) -> int:
-            return await quotas.take(db, [b"key"], limits, at)
+            return await quotas.consume(db, [b"key"], limits, at)
 
         return await world.application.database.write(job)
 
@@ -141,7 +141,7 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
 
     async def take(*keys: bytes) -> int:
         async def job(db: Transaction) -> int:
-            return await quotas.take(db, keys, [Limit(2, HOUR)], now)
+            return await quotas.consume(db, keys, [Limit(2, HOUR)], now)
 
         return await world.application.database.write(job)
 
@@ -156,7 +156,7 @@ async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> N
 
     async def job(db: Transaction) -> tuple[bool, bool]:
         first = await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
-        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.KEPT_AFTER)
+        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.RETENTION)
         return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
 
     assert await world.application.database.write(job) == (True, False)

@@ -119,7 +119,7 @@ async def _read_before(world: World, citizen: FrontEnd) -> None:
 
     async def job(db: Transaction) -> None:
         vault, now = application.dependencies.vault, application.clock()
-        await prefills.keep(db, vault, owner, Side.PORTRAIT_SIDE, read, now)
+        await prefills.save(db, vault, owner, Side.PORTRAIT_SIDE, read, now)
 
     await application.database.write(job)
 
