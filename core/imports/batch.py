@@ -1,7 +1,7 @@
-"""One batch of lines against the database: what is new, what is there already, what conflicts.
+"""Imports one batch of lines: finds new, existing and conflicting cards, and writes the new ones.
 
-Runs inside one write job, so that what was looked up still holds when it is written. A
-person who is new gets one citizen, however many cards the batch has for them.
+Reads and writes in one transaction. A new citizen is added once, however many of their cards the batch
+contains.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from core.kernel.ids import new_id
 Indexes: TypeAlias = Sequence[bytes]
 
 IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST})
-"""The states of a card that is active or can become active again: a person has one at most."""
+"""States of a card that is active or can become active again; a citizen has at most one such card."""
 
 _PEOPLE = Query(
     select(
@@ -88,7 +88,7 @@ _MOVE_HEAD = Query(
 
 @dataclass(slots=True)
 class KeyedLine:
-    """A line with its keyed indexes, under each index key in use."""
+    """A line with its blind indexes, under each index key in use."""
 
     line: CardLine
     number: Indexes
@@ -106,13 +106,13 @@ class KeyedLine:
 
     @property
     def card_key(self) -> bytes:
-        """Names the card among all regions' cards."""
+        """Identifies the card in the journal, across regions."""
         return self.line.region_code.encode() + self.card[0][-16:]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`last_card` is the id of the last card that was added, 0 where there is none."""
+    """`last_card` is the id of the last card that was added, 0 if none was."""
 
     added: int
     already: int
@@ -134,7 +134,7 @@ class _Person:
 
 @dataclass(slots=True)
 class _Plan:
-    """What the database holds of the batch's people and cards, and what is to be added."""
+    """What the database has of the batch's citizens and cards, and what is to be added."""
 
     vault: Vault
     now: Instant
@@ -145,7 +145,7 @@ class _Plan:
     bad: list[BadLine] = field(default_factory=list)
     already: int = 0
 
-    def take(self, keyed: KeyedLine) -> None:
+    def add_line(self, keyed: KeyedLine) -> None:
         line = keyed.line
         person = _first(self.people, keyed.number)
         owner_of_card = _first(self.cards, [(line.region_code, index) for index in keyed.card])
@@ -196,7 +196,7 @@ async def write_batch(
 ) -> Written:
     plan = await _look_up(db, vault, now, lines)
     for keyed in lines:
-        plan.take(keyed)
+        plan.add_line(keyed)
     changed = list({person.id: person for _, person in plan.adds}.values())
     await db.execute_many(
         _ADD_PERSON, [_person_row(vault, now, p, p.new) for p in changed if p.new is not None]
@@ -250,7 +250,7 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
 
 
 def _person_row(vault: Vault, now: Instant, person: _Person, keyed: KeyedLine) -> dict[str, Any]:
-    """As `citizens.new_row`, with the indexes that are known already."""
+    """As `citizens.new_row`, with the indexes computed before."""
     number, phone = keyed.line.social_security_number, person.new_phone
     return {
         "id": person.id,
@@ -283,7 +283,7 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
 
 
 def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dict[str, Any]:
-    """The next entry of the person's chain, made as `audit.record` makes it."""
+    """The next entry of the citizen's audit chain, as `audit.record` writes it."""
     details = f'{{"card": {card_id}}}'
     before, person.entry = person.mac, person.entry + 1
     person.mac = seals.audit(

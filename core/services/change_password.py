@@ -1,4 +1,4 @@
-"""服务密码变更 change password: five wrong old passwords lock it for 24 hours."""
+"""服务密码变更 change password: five wrong old passwords lock the service for 24 hours."""
 
 from dataclasses import dataclass, field
 
@@ -29,8 +29,8 @@ class ChangePassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The old password compared with the stored one of `version`, and the new one's hash where it fits."""
+class PasswordCheck:
+    """Whether the old password matched the stored hash of `version`; if so, the new password's hash."""
 
     version: int
     matches: bool
@@ -44,7 +44,7 @@ def check_eligibility(holder: Holder) -> None:
         raise _locked(holder.password_locked_for)
 
 
-async def judge_passwords(preparation: Preparation, command: ChangePassword) -> Judged:
+async def check_passwords(preparation: Preparation, command: ChangePassword) -> PasswordCheck:
     citizen = await citizens.find(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
@@ -67,10 +67,10 @@ async def judge_passwords(preparation: Preparation, command: ChangePassword) -> 
     _must_not_be_locked(stored.locked_until, preparation.now)
     hasher = preparation.dependencies.hasher
     matches = await hasher.matches(stored.hash, old)
-    return Judged(stored.version, matches, await hasher.hash(new) if matches else "")
+    return PasswordCheck(stored.version, matches, await hasher.hash(new) if matches else "")
 
 
-async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -> Instant:
+async def change_password(unit: UnitOfWork, _: ChangePassword, judged: PasswordCheck) -> Instant:
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
     stored = await passwords.find(unit.db, unit.dependencies.seals, citizen_id)

@@ -13,8 +13,8 @@ from core.db import Query
 from tests.core.test_audit import change, found
 from tests.front_end import FrontEnd, World
 
-CHANGED = "the views that it vouches for were changed"
-UNVOUCHED = "views have no entry that vouches for them"
+CHANGED = "its batch of the access log was changed"
+UNVOUCHED = "a batch of the access log has no entry"
 BATCH = access_log_table.c.batch == bindparam("of")
 ENTRY = (
     audit_entries_table.c.subject_id == EVERYBODY,
@@ -151,13 +151,13 @@ async def test_the_history_lists_looks_and_changes_in_the_order_of_time(
     await other.ask("{ notificationSettings { __typename } }")
     await world.application.access_log.flush()
     if filed == "some":
-        await world.application.access_log.file()
+        await world.application.access_log.index()
     await active.send_code("REPORT_LOSS")
     await active.ask("{ viewer { bound } }")
     await other.ask("{ notificationSettings { __typename } }")
     await world.application.access_log.flush()
     if filed == "all":
-        await world.application.access_log.file()
+        await world.application.access_log.index()
     whole = (await _page(active, 100, None))[0]
 
     pages: list[str] = []
@@ -176,11 +176,11 @@ async def test_filing_again_changes_nothing(world: World, active: FrontEnd) -> N
     await looked(world, active)
     database = world.application.database
 
-    assert await kept.file(database) > 0
+    assert await kept.index_batches(database) > 0
     first = await world.rows("access_log_subjects", "access_log_indexed")
-    assert await kept.file(database) == 0
+    assert await kept.index_batches(database) == 0
     await change(world, Query(update(kept.access_log_indexed_table).values(batch=0)))
-    assert await kept.file(database) > 0
+    assert await kept.index_batches(database) > 0
 
     assert await world.rows("access_log_subjects", "access_log_indexed") == first
 

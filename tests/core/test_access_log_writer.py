@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from core.audit import Action, writer
-from core.audit.access_log import FILED_AT_ONCE
+from core.audit.access_log import INDEXED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
 from tests.architecture.test_statements import counted
@@ -36,7 +36,7 @@ async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
     batches = sorted((await world.rows("access_log"))["access_log"])
     looks = [line.split("\t") for _, views in batches for line in views.splitlines()]
-    assert all(Action(look[2]).is_access for look in looks)
+    assert all(Action[look[2]].is_access for look in looks)
     return [(look[2], look[3]) for look in looks]
 
 
@@ -144,12 +144,12 @@ async def test_what_is_looked_at_while_others_are_filed_is_written(
     """Filing takes seconds where much was looked at: nothing may pile up behind it."""
     keeper, caller = world.application.access_log, await _caller(world, active)
     await keeper.stop()
-    for _ in range(FILED_AT_ONCE):
+    for _ in range(INDEXED_AT_ONCE):
         keeper.record(caller, 1, Action.CARD_STATUS)
         await keeper.flush()
     keeper.record(caller, 1, Action.VIEWER)
 
-    await keeper.file()
+    await keeper.index()
 
     assert (await views(world))[-1] == ("VIEWER", "DONE")
 

@@ -19,7 +19,7 @@ from core.kernel.refusals import Text
 from core.kernel.settings import Secret, Settings
 from core.partners import (
     IssuerOrder,
-    NotTaken,
+    NotAccepted,
     OutcomeUnknown,
     PartnerFailed,
     Partners,
@@ -272,7 +272,7 @@ async def test_a_call_that_never_left_is_not_taken(
 ) -> None:
     wire.post(url).mock(side_effect=error)
 
-    with pytest.raises(NotTaken) as raised:
+    with pytest.raises(NotAccepted) as raised:
         await CALLS[url](partners)
 
     assert isinstance(raised.value.__cause__, error)
@@ -286,7 +286,7 @@ async def test_a_partner_that_is_busy_or_knows_us_not_has_not_taken_it(
 ) -> None:
     wire.post(url).respond(status, json={"code": "BUSY"})
 
-    with pytest.raises(NotTaken, match=f"HTTP {status}$"):
+    with pytest.raises(NotAccepted, match=f"HTTP {status}$"):
         await CALLS[url](partners)
 
 
@@ -418,7 +418,7 @@ async def test_an_effect_that_the_partner_says_it_did_not_take_may_be_repeated(
 ) -> None:
     wire.post(url).respond(json={"taken": False})
 
-    with pytest.raises(NotTaken):
+    with pytest.raises(NotAccepted):
         await EFFECTS[url](partners)
 
 

@@ -17,7 +17,7 @@ def where(condition: str) -> dict[str, Any]:
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem, **options: Any) -> None:
-    """With a CHECK for each length: SQLite takes a text of any length for a VARCHAR(n)."""
+    """With a CHECK constraint for each length: SQLite does not enforce the length of VARCHAR(n)."""
     checks = [
         sa.CheckConstraint(
             f"length({item.name}) <= {item.type.length}", name=f"ck_{name}_{item.name}_length"
