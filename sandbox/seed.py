@@ -206,11 +206,8 @@ async def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -
         bank_code=persona.bank_code or "",
         outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
     )
-    await orders.set_cards(
-        unit.db,
-        unit.dependencies.vault,
-        [(order.id, persona.batch_number, persona.card_number)],
-    )
+    numbers = [(order.id, persona.batch_number, persona.card_number)]
+    await orders.set_cards(unit.db, unit.dependencies.vault, numbers)
     await _report_nodes(unit, persona, order)
     if persona.card_state not in (None, CardState.SEALED):
         await applications.close(unit.db, citizen_id, unit.now)

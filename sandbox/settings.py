@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from core.citizens import Notice
-from core.kernel.settings import Secret, Settings, kept_secrets
+from core.kernel.settings import Secret, Settings, stored_secrets
 
 MOUNT = "/sandbox"
 _PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
@@ -106,7 +106,7 @@ def _addresses(settings: Settings) -> dict[str, Any]:
 
 
 def _keys(settings: Settings) -> dict[str, Any]:
-    drawn = kept_secrets(_var_dir(settings) / "sandbox-keys.json")
+    drawn = stored_secrets(_var_dir(settings) / "sandbox-keys.json")
     return {name: Secret(value) for name, value in drawn.items()}
 
 

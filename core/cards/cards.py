@@ -355,7 +355,7 @@ async def save_state(db: Transaction, card: Card) -> None:
         since=card.state_since,
     )
     if not saved:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
 
 
 async def save_projection(db: Transaction, projected: Iterable[tuple[Card, Card]]) -> None:

@@ -19,7 +19,7 @@ from core.issuer.event_store import (
 )
 from core.kernel import lengths
 from core.kernel.clock import Instant
-from core.kernel.masking import without_numbers
+from core.kernel.masking import redact_numbers
 from core.kernel.refusals import Refusal
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
 from core.reference import normal_card_number
@@ -125,7 +125,7 @@ def _project_unfinished(
     if own and own[-1].event.at >= (stored.at or 0):
         event = own[-1].event
         assert event.result is not None
-        reason = event.reason and without_numbers(event.reason)[: lengths.NODE_REASON]
+        reason = event.reason and redact_numbers(event.reason)[: lengths.NODE_REASON]
         return NodeState(stored.node, event.result, event.at, reason, stored.revision)
     if stored.result is NodeResult.PENDING:
         return NodeState(stored.node, NodeResult.IN_PROGRESS, None, None, stored.revision)

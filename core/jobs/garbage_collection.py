@@ -10,7 +10,7 @@ from core.applications import KEPT_FOR as DRAFT_KEPT_FOR
 from core.applications import application_drafts_table, applications_table
 from core.db import Database, Query, Row, Transaction
 from core.kernel.clock import DAY, Instant, china_date
-from core.kernel.ids import least_id
+from core.kernel.ids import first_id_at
 from core.storage import KEPT_FOR, Objects, PictureKind, pictures_table, resumable_uploads_table
 
 _AT_ONCE = 200
@@ -72,10 +72,10 @@ _NAMES_IN_UPLOADS = Query(
 async def remove(database: Database, objects: Objects, now: Instant) -> int:
     """Returns how many objects were removed. Raises `ObjectsUnavailable`."""
     removed = 0
-    before = least_id(now - KEPT_FOR)
+    before = first_id_at(now - KEPT_FOR)
     while rows := await database.fetch(_ABANDONED_UPLOADS, before=before):
         removed += await _remove(database, objects, rows, "parts", _DELETE_UPLOAD)
-    draft_before = least_id(now - DRAFT_KEPT_FOR)
+    draft_before = first_id_at(now - DRAFT_KEPT_FOR)
     while rows := await database.fetch(_UNUSED_PICTURES, before=before, draft_before=draft_before):
         removed += await _remove(database, objects, rows, "object_name", _DELETE_PICTURE)
     return removed + await _remove_unreferenced(database, objects, now)
@@ -102,7 +102,7 @@ async def _remove_unreferenced(database: Database, objects: Objects, now: Instan
         found = await objects.list_day(china_date(at), before=now - KEPT_FOR)
         if not found:
             continue
-        span = {"first": least_id(at - 2 * DAY), "last": least_id(at + 2 * DAY)}
+        span = {"first": first_id_at(at - 2 * DAY), "last": first_id_at(at + 2 * DAY)}
         referenced = {
             row["object_name"] for row in await database.fetch(_NAMES_IN_PICTURES, **span)
         }

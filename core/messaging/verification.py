@@ -208,5 +208,4 @@ async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpo
     for key, limits in counted:
         free_at = await quotas.take(unit.db, indexes(key, "quota"), limits, unit.now)
         if free_at:
-            wait = seconds_until(free_at, unit.now)
-            raise TooManyCodes(wait=wait, retry_after=wait)
+            raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))

@@ -36,10 +36,9 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def generate_password(preparation: Preparation, _: ActivateCard) -> GeneratedPassword:
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     number = citizen.social_security_number.reveal()
     password = passwords.generate()
     while passwords.is_too_simple(password, number, birth_date_of(number)):

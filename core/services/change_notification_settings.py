@@ -54,7 +54,7 @@ async def change_notification_settings(
 def _check(command: ChangeNotificationSettings) -> None:
     form = Form()
     for number, wanted in enumerate(command.settings):
-        if wanted.notice.is_of_safety and wanted.sms is False:
+        if wanted.notice.is_security and wanted.sms is False:
             form.refuse(
                 SmsRequired(field=f"settings.{number}.sms", notice=NOTICE_NAMES[wanted.notice])
             )

@@ -125,10 +125,9 @@ async def _must_be_own(preparation: Preparation, read: tuple[ReadField, ...]) ->
     found = {entry.name: entry.value for entry in read}
     if "name" not in found or "id_number" not in found:
         return
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     if (
         found["id_number"] != citizen.social_security_number.reveal()
         and found["name"] != citizen.name.reveal()

@@ -75,7 +75,7 @@ async def run(
     try:
         outcome = await context.application.database.write(job)
     except (DatabaseUnavailable, UniqueViolation) as error:
-        raise TryAgainLater(wait=5, retry_after=5) from error
+        raise TryAgainLater(retry_after=5) from error
     _dispatch(context, signals, progress_of)
     return _answer(outcome)
 
@@ -92,7 +92,7 @@ async def read(
     try:
         found = await service(preparation, command)
     except DatabaseUnavailable as error:
-        raise TryAgainLater(wait=5, retry_after=5) from error
+        raise TryAgainLater(retry_after=5) from error
     except Refusal as refusal:
         record_access(context, action, refusal.code.value)
         raise

@@ -1,4 +1,4 @@
-"""The fast lane answers as the whole way does: each request is sent both ways and compared."""
+"""the fast path answers as the ASGI path does: each request is sent both ways and compared."""
 
 import re
 from typing import Any
@@ -29,11 +29,11 @@ class Ways:
         self._lane = app.fast_path
         self._http = http
         self.went_on = 0
-        whole_way = app.by_asgi_path
+        asgi_path = app.by_asgi_path
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             self.went_on += 1
-            await whole_way(scope, receive, send)
+            await asgi_path(scope, receive, send)
 
         self._lane._asgi_path = counted
 
@@ -47,12 +47,12 @@ class Ways:
         return database
 
     def back(self) -> None:
-        """To the fast lane alone."""
+        """To the fast path alone."""
         self.went_on = 0
         self._app.fast_path = self._lane
 
     async def send(self, content: Any, **headers: str) -> tuple[httpx.Response, httpx.Response]:
-        """By the whole way, and then by the fast lane."""
+        """by the ASGI path, and then by the fast path."""
         self.went_on = 0
         headers = {"Content-Type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
@@ -188,7 +188,7 @@ async def test_hands_on_all_else(
     assert ways.went_on == 1
 
 
-async def test_a_document_that_is_not_known_goes_the_whole_way_once(
+async def test_a_document_that_is_not_known_takes_the_asgi_path_once(
     ways: Ways, http: httpx.AsyncClient
 ) -> None:
     ways.back()

@@ -10,11 +10,12 @@ import '@graphiql/plugin-explorer/dist/style.css';
 import 'graphiql/src/style.css';
 import './playground.css';
 
+import type { Persona } from '../sandbox/world';
 import { keepAccessible } from './accessibility';
 import { TABS } from './documents';
 import { guidePlugin } from './guide';
 import { PersonaBar } from './persona-bar';
-import { personas, type Persona } from './sandbox';
+import { personas } from './sandbox';
 
 const endpoint = new URL('/graphql', location.href);
 const liveEndpoint = new URL(endpoint);

@@ -2,9 +2,11 @@ import { useEditorContext } from '@graphiql/react';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { flushSync } from 'react-dom';
 
+import type { ChannelId } from '../sandbox/documents';
+import type { Persona } from '../sandbox/world';
 import { SIGN_IN_AS } from './guide';
 import { operationIn } from './operation';
-import { latestCode, sendCode, signInAs, type ChannelId, type Persona, type Session } from './sandbox';
+import { latestCode, sendCode, signInAs, type Session } from './sandbox';
 
 const CHANNELS: [ChannelId, string][] = [
   ['WECHAT', '微信公众号「成都人社局」'],

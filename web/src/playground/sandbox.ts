@@ -1,16 +1,6 @@
+import type { ChannelId } from '../sandbox/documents';
+import type { Persona } from '../sandbox/world';
 import { BIND_CARD, SEND_CODE, SIGN_IN } from './documents';
-
-export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
-
-export interface Persona {
-  id: string;
-  name: string;
-  socialSecurityNumber: string;
-  phone: string;
-  cardNumber: string | null;
-  servicePassword: string | null;
-  description: string;
-}
 
 export interface Session {
   token: string;
