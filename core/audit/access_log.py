@@ -121,7 +121,7 @@ _BATCHES_OF = (
         access_log_subjects_table.c.batch <= bindparam("up_to"),
     )
     .order_by(access_log_subjects_table.c.batch.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _OF_SUBJECT = Query(
     select(access_log_table)
@@ -213,11 +213,11 @@ def _subjects_in(row: Row) -> list[tuple[int, int]]:
     return sorted({(int(line.partition("\t")[0]), batch) for line in row["views"].splitlines()})
 
 
-async def of_subject(db: Reader, subject_id: int, up_to: int, most: int) -> list[AccessRecord]:
-    """The subject's records, newest first, from the newest `most` indexed batches up to `up_to` and
+async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> list[AccessRecord]:
+    """The subject's records, newest first, from the newest `limit` indexed batches up to `up_to` and
     from all batches that are not indexed yet."""
     rows = await db.fetch(
-        _OF_SUBJECT, subject_id=subject_id, up_to=up_to, most=most, pattern=f"%{subject_id}\t%"
+        _OF_SUBJECT, subject_id=subject_id, up_to=up_to, limit=limit, pattern=f"%{subject_id}\t%"
     )
     return [view for row in rows for view in _records_of(subject_id, row["batch"], row["views"])]
 

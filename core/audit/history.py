@@ -43,22 +43,22 @@ _BEFORE = Query(
         audit_entries_table.c.number < bindparam("before"),
     )
     .order_by(audit_entries_table.c.number.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 
 
-async def before(db: Reader, subject_id: int, place: Place, most: int) -> list[Entry]:
-    """At most `most` entries before a place, newest first; each list keeps its own order."""
-    entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, most=most))
+async def before(db: Reader, subject_id: int, place: Place, limit: int) -> list[Entry]:
+    """At most `limit` entries before a place, newest first; each list keeps its own order."""
+    entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, limit=limit))
     accesses = [
         access
-        for access in await access_log.of_subject(db, subject_id, place.batch, most + 1)
+        for access in await access_log.of_subject(db, subject_id, place.batch, limit + 1)
         if access[:2] < place[1:]
     ]
     found: list[Entry] = []
     entries.reverse()
     accesses.reverse()
-    while len(found) < most and (entries or accesses):
+    while len(found) < limit and (entries or accesses):
         if not accesses or (entries and entries[-1]["at"] >= accesses[-1].at):
             place, entry = _after_entry(place, entries.pop())
         else:

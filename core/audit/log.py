@@ -224,9 +224,9 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
         by_subject[record.subject_id].append(record)
     heads = await _heads_of(db, sorted(by_subject))
     rows, moved = [], []
-    for subject_id, theirs in sorted(by_subject.items()):
+    for subject_id, own_records in sorted(by_subject.items()):
         number, mac = heads.get(subject_id, (0, b""))
-        for record in theirs:
+        for record in own_records:
             number += 1
             row = _entry(seals, record, number, mac)
             mac = row["mac"]

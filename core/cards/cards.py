@@ -435,6 +435,6 @@ async def confirm(db: Transaction, card_id: int) -> None:
     await db.fetch(_CONFIRM, card_id=card_id)
 
 
-async def withdraw(db: Transaction, card_id: int) -> bool:
+async def remove_unconfirmed(db: Transaction, card_id: int) -> bool:
     """Removes a card whose move was rejected. False if it is confirmed or already removed."""
     return await db.fetch_one(_REMOVE_UNCONFIRMED, card_id=card_id) is not None

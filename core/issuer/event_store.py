@@ -151,7 +151,7 @@ _OPEN = Query(
     )
     .where(issuer_events_table.c.outcome != Outcome.TAKEN.value)
     .order_by(issuer_events_table.c.received_at)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _DROP = Query(
     delete(issuer_events_table)
@@ -221,9 +221,9 @@ async def settle(db: Transaction, outcomes: Sequence[tuple[str, Outcome, int]]) 
     )
 
 
-async def open_events(db: Reader, most: int) -> list[Row]:
+async def open_events(db: Reader, limit: int) -> list[Row]:
     """Events that are not applied, oldest first: id, type, at, received_at, outcome."""
-    return await db.fetch(_OPEN, most=most)
+    return await db.fetch(_OPEN, limit=limit)
 
 
 async def drop(db: Transaction, event_id: str) -> bool:

@@ -53,13 +53,15 @@ def project_order(
     )
     is_open = True
     for node in NODES:
-        mine = [entry for entry in events if entry.event.node is node]
+        own_events = [entry for entry in events if entry.event.node is node]
         if not is_open:
             projection.nodes[node] = order.state_of(node)
-            projection.outcomes |= dict.fromkeys((entry.id for entry in mine), Outcome.WAITING)
+            projection.outcomes |= dict.fromkeys(
+                (entry.id for entry in own_events), Outcome.WAITING
+            )
         else:
             projection.nodes[node] = _project_node(
-                order, projection, order.state_of(node), mine, used_numbers
+                order, projection, order.state_of(node), own_events, used_numbers
             )
             is_open = projection.nodes[node].result is NodeResult.DONE
     return projection

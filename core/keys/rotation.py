@@ -81,14 +81,14 @@ async def _with_retries(
     database: Database,
     table: "_TableRotation",
     after: tuple[Any, ...] | None,
-    most: int,
+    limit: int,
     progress: RotationProgress,
 ) -> tuple[Any, ...] | None:
     for _ in range(_ATTEMPTS):
         try:
-            batch = await database.write(lambda db: table.reencrypt_batch(db, after, most))
+            batch = await database.write(lambda db: table.reencrypt_batch(db, after, limit))
         except UniqueViolation:
-            if most > 1:
+            if limit > 1:
                 return await _with_retries(database, table, after, 1, progress)
             return await _skip_conflict(database, table, after, progress)
         except DatabaseUnavailable:
@@ -128,7 +128,7 @@ class _TableRotation:
             select(*(plan.table.c[name] for name in names))
             .where(plan.is_stale(keys))
             .order_by(*plan.key)
-            .limit(bindparam("most"))
+            .limit(bindparam("limit"))
             .with_for_update()
         )
         following = tuple_(*plan.key) > tuple_(
@@ -142,9 +142,9 @@ class _TableRotation:
         )
 
     async def reencrypt_batch(
-        self, db: Transaction, after: tuple[Any, ...] | None, most: int
+        self, db: Transaction, after: tuple[Any, ...] | None, limit: int
     ) -> _Batch:
-        rows, failed, reencrypted = await self.stale(db, after, most), set[str](), []
+        rows, failed, reencrypted = await self.stale(db, after, limit), set[str](), []
         for row in rows:
             try:
                 values = self._plan.reencrypt(self._keys, row)
@@ -157,12 +157,12 @@ class _TableRotation:
         return _Batch(len(reencrypted), failed, self.key_of(rows[-1]) if rows else None)
 
     async def stale(
-        self, db: Transaction | Database, after: tuple[Any, ...] | None, most: int
+        self, db: Transaction | Database, after: tuple[Any, ...] | None, limit: int
     ) -> Sequence[Row]:
         if after is None:
-            return await db.fetch(self._first, most=most)
+            return await db.fetch(self._first, limit=limit)
         names = (f"after_{column.name}" for column in self._plan.key)
-        return await db.fetch(self._next, most=most, **dict(zip(names, after, strict=True)))
+        return await db.fetch(self._next, limit=limit, **dict(zip(names, after, strict=True)))
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[column.name] for column in self._plan.key)

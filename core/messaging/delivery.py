@@ -145,11 +145,11 @@ class OutboxWorker:
         except Exception:
             log.exception("outbox.failed", message=message.id, kind=message.kind.value)
 
-    async def _claim(self, kind: MessageKind, most: int) -> list[OutboxMessage]:
+    async def _claim(self, kind: MessageKind, limit: int) -> list[OutboxMessage]:
         now, vault = self._clock(), self._dependencies.vault
 
         async def job(db: Transaction) -> list[OutboxMessage]:
-            return await outbox.claim(db, vault, now, kind, most)
+            return await outbox.claim(db, vault, now, kind, limit)
 
         return await self._database.write(job)
 
@@ -288,32 +288,34 @@ class OutboxWorker:
             self._publish(citizen_id)
 
     async def _postpone(
-        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+        self, message: OutboxMessage, reason: str, unknown_since: Instant | None
     ) -> None:
         due_at = self._clock() + _wait(message)
 
         async def job(db: Transaction) -> None:
-            await outbox.postpone(db, message, due_at, why, unknown_since)
+            await outbox.postpone(db, message, due_at, reason, unknown_since)
 
         await self._database.write(job)
         log.warning(
             "outbox.postponed",
             message=message.id,
             kind=message.kind.value,
-            reason=why,
+            reason=reason,
             unknown=unknown_since is not None,
         )
 
     async def _dead_letter(
-        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+        self, message: OutboxMessage, reason: str, unknown_since: Instant | None
     ) -> None:
         now = self._clock()
 
         async def job(db: Transaction) -> None:
-            await outbox.dead_letter(db, message, now, why, unknown_since)
+            await outbox.dead_letter(db, message, now, reason, unknown_since)
 
         await self._database.write(job)
-        log.error("outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=why)
+        log.error(
+            "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
+        )
 
 
 def _sms(message: OutboxMessage) -> SmsMessage:

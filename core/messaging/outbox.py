@@ -115,7 +115,7 @@ _free = (
         .exists(),
     )
     .order_by(outbox_table.c.due_at, outbox_table.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
     .cte("free")
 )
@@ -156,7 +156,7 @@ _SETTLE = Query(
         settled_at=bindparam("at"),
         dead_at=None,
         payload=None,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=None,
     )
     .returning(outbox_table.c.id)
@@ -167,7 +167,7 @@ _POSTPONE = Query(
     .values(
         due_at=bindparam("next_due"),
         claimed_until=0,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=bindparam("unknown"),
     )
 )
@@ -181,7 +181,7 @@ _WITH_PAYLOAD = Query(
 _CANCEL = Query(
     update(outbox_table)
     .where(outbox_table.c.id == bindparam("message_id"))
-    .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
+    .values(settled_at=bindparam("at"), payload=None, failure="cancelled")
 )
 _DEAD_LETTER = Query(
     update(outbox_table)
@@ -189,7 +189,7 @@ _DEAD_LETTER = Query(
     .values(
         dead_at=bindparam("at"),
         claimed_until=0,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=bindparam("unknown"),
     )
 )
@@ -199,7 +199,7 @@ _OPEN = Query(
     select(*(column for column in outbox_table.c if column.name != "payload"))
     .where(outbox_table.c.settled_at.is_(None))
     .order_by(outbox_table.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
 _dead = and_(
     outbox_table.c.id == bindparam("message_id"),
@@ -302,7 +302,7 @@ async def due_kinds(db: Reader, now: Instant) -> set[MessageKind]:
 
 
 async def claim(
-    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, most: int
+    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, limit: int
 ) -> list[OutboxMessage]:
     """Leases due messages for `LEASE`; if the worker dies, the lease expires.
 
@@ -311,7 +311,7 @@ async def claim(
     messages = []
     until = now + LEASE
     for row in await db.fetch(
-        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, most=most
+        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, limit=limit
     ):
         try:
             messages.append(message_from(row, vault))
@@ -321,11 +321,11 @@ async def claim(
 
 
 async def settle(
-    db: Transaction, message: OutboxMessage, now: Instant, why: str | None = None
+    db: Transaction, message: OutboxMessage, now: Instant, reason: str | None = None
 ) -> bool:
-    """Settles a message; `why` if it will never be delivered. False if another worker has leased it."""
+    """Settles a message; `reason` if it will never be delivered. False if another worker has leased it."""
     settled = await db.fetch(
-        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, why=why
+        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, reason=reason
     )
     return bool(settled)
 
@@ -334,7 +334,7 @@ async def postpone(
     db: Transaction,
     message: OutboxMessage,
     due_at: Instant,
-    why: str,
+    reason: str,
     unknown_since: Instant | None,
 ) -> None:
     await db.fetch(
@@ -342,7 +342,7 @@ async def postpone(
         message_id=message.id,
         claim=message.claimed_until,
         next_due=due_at,
-        why=why[: lengths.FAILURE],
+        reason=reason[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
@@ -351,11 +351,11 @@ async def dead_letter(
     db: Transaction,
     message: OutboxMessage,
     now: Instant,
-    why: str,
+    reason: str,
     unknown_since: Instant | None = None,
 ) -> None:
     row = {"id": message.id, "claimed_until": message.claimed_until}
-    await _dead_letter(db, row, now, why, unknown_since)
+    await _dead_letter(db, row, now, reason, unknown_since)
 
 
 async def cancel(
@@ -373,14 +373,14 @@ async def cancel(
 
 
 async def _dead_letter(
-    db: Transaction, row: Row, now: Instant, why: str, unknown_since: Instant | None
+    db: Transaction, row: Row, now: Instant, reason: str, unknown_since: Instant | None
 ) -> None:
     await db.fetch(
         _DEAD_LETTER,
         message_id=row["id"],
         claim=row["claimed_until"],
         at=now,
-        why=why[: lengths.FAILURE],
+        reason=reason[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
@@ -425,12 +425,12 @@ class OpenMessage:
         return "waiting" if self.unknown_since is None else "unknown"
 
 
-async def open_messages(db: Reader, most: int) -> list[OpenMessage]:
+async def open_messages(db: Reader, limit: int) -> list[OpenMessage]:
     """Oldest first."""
     names = [entry.name for entry in fields(OpenMessage)]
     return [
         OpenMessage(**{name: row[name] for name in names})
-        for row in await db.fetch(_OPEN, most=most)
+        for row in await db.fetch(_OPEN, limit=limit)
     ]
 
 

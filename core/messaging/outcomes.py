@@ -50,7 +50,7 @@ async def _undo_move(unit: UnitOfWork, message: OutboxMessage, code: str) -> Non
     """Removes the card: its home region has not moved."""
     card_id = message.payload["cardId"]
     holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, message.subject_id)
-    if not await cards.withdraw(unit.db, card_id):
+    if not await cards.remove_unconfirmed(unit.db, card_id):
         return
     await audit.record(
         unit, message.subject_id, Action.TRANSFER_REFUSED, code, actor=audit.WORKER, card=card_id

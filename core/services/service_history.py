@@ -33,6 +33,6 @@ async def service_history(preparation: Preparation, command: ServiceHistory) -> 
             rule=Text(f"1 至 {MAX_PAGE} 的整数", f"a whole number from 1 to {MAX_PAGE}"),
         )
     caller = preparation.session
-    person = caller.citizen_id or caller.session_id
-    found = await history.before(preparation.db, person, command.before, command.first + 1)
+    subject_id = caller.citizen_id or caller.session_id
+    found = await history.before(preparation.db, subject_id, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

@@ -230,12 +230,12 @@ def conflicts() -> Iterator[tuple[str, str, str]]:
     yield (
         "phone",
         line(1, card_number="OTHER0000", state="9", phone="13900000000"),
-        ("another phone is on file for this person"),
+        ("another phone is on file for this citizen"),
     )
     yield (
         "state",
         line(1, card_number="OTHER0000"),
-        ("the person has another card that is active or can be again"),
+        ("the citizen has another card that is active or can be again"),
     )
 
 
