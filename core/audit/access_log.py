@@ -36,13 +36,13 @@ from core.kernel.clock import Instant
 
 EVERYBODY = 0
 """Subject of the chain that covers the batches; no citizen or session has this id."""
-BATCH = "VIEWS"
+BATCH = "ACCESS_LOG"
 
 access_log_table = Table(
     "access_log",
     metadata,
     Column("batch", Id, primary_key=True, autoincrement=False),
-    Column("views", LongText, nullable=False),
+    Column("records", LongText, nullable=False),
 )
 
 access_log_subjects_table = Table(
@@ -77,8 +77,8 @@ _ENTRIES_AFTER = Query(
     .order_by(audit_entries_table.c.number)
     .limit(100)
 )
-_VIEWS = Query(
-    select(access_log_table.c.views).where(access_log_table.c.batch == bindparam("of_batch"))
+_RECORDS = Query(
+    select(access_log_table.c.records).where(access_log_table.c.batch == bindparam("of_batch"))
 )
 _WITHOUT_ENTRY = Query(
     select(func.min(access_log_table.c.batch).label("batch")).where(
@@ -130,7 +130,7 @@ _OF_SUBJECT = Query(
         | (
             (access_log_table.c.batch > _indexed_batch)
             & (access_log_table.c.batch <= bindparam("up_to"))
-            & access_log_table.c.views.like(bindparam("pattern"))
+            & access_log_table.c.records.like(bindparam("pattern"))
         )
     )
     .order_by(access_log_table.c.batch.desc())
@@ -152,7 +152,7 @@ async def append(
     db: Transaction, seals: Seals, now: Instant, records: Sequence[AuditRecord]
 ) -> None:
     """Writes one batch of records of any subjects, in the given order."""
-    views = "".join(
+    lines = "".join(
         [
             _LINE
             % (
@@ -166,11 +166,11 @@ async def append(
             for record in records
         ]
     )
-    details = json.dumps({"digest": _digest(views), "views": len(records)})
+    details = json.dumps({"digest": _digest(lines), "records": len(records)})
     batch = await log.extend(
         db, seals, AuditRecord(EVERYBODY, now, BATCH, DONE, WORKER, 0, details)
     )
-    await db.fetch(_INSERT, batch=batch, views=views)
+    await db.fetch(_INSERT, batch=batch, records=lines)
 
 
 _LINE = "%d\t%d\t%s\t%s\t%s\t%d\n"
@@ -210,7 +210,7 @@ async def index_batches(database: Database) -> int:
 def _subjects_in(row: Row) -> list[tuple[int, int]]:
     """Distinct pairs of subject and batch, ordered by subject."""
     batch = row["batch"]
-    return sorted({(int(line.partition("\t")[0]), batch) for line in row["views"].splitlines()})
+    return sorted({(int(line.partition("\t")[0]), batch) for line in row["records"].splitlines()})
 
 
 async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> list[AccessRecord]:
@@ -219,12 +219,14 @@ async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> lis
     rows = await db.fetch(
         _OF_SUBJECT, subject_id=subject_id, up_to=up_to, limit=limit, pattern=f"%{subject_id}\t%"
     )
-    return [view for row in rows for view in _records_of(subject_id, row["batch"], row["views"])]
+    return [
+        record for row in rows for record in _records_of(subject_id, row["batch"], row["records"])
+    ]
 
 
-def _records_of(subject_id: int, batch: int, views: str) -> Iterator[AccessRecord]:
+def _records_of(subject_id: int, batch: int, text: str) -> Iterator[AccessRecord]:
     """The subject's records of one batch, last line first."""
-    lines = views.splitlines()
+    lines = text.splitlines()
     for position in range(len(lines) - 1, -1, -1):
         owner, at, action, result, channel, _ = lines[position].split("\t")
         if int(owner) == subject_id:
@@ -236,8 +238,8 @@ async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
     after = 0
     while entries := await db.fetch(_ENTRIES_AFTER, after=after):
         for entry in entries:
-            row = await db.fetch_one(_VIEWS, of_batch=entry["number"])
-            if row is None or not _matches(entry["details"], row["views"]):
+            row = await db.fetch_one(_RECORDS, of_batch=entry["number"])
+            if row is None or not _matches(entry["details"], row["records"]):
                 yield entry["number"], "its batch of the access log was changed"
         after = entries[-1]["number"]
     row = await db.fetch_one(_WITHOUT_ENTRY)
@@ -245,13 +247,13 @@ async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
         yield row["batch"], "a batch of the access log has no entry"
 
 
-def _matches(details: str, views: str) -> bool:
+def _matches(details: str, lines: str) -> bool:
     try:
         expected = json.loads(details)
     except ValueError:
         return False
-    return bool(expected == {"digest": _digest(views), "views": views.count("\n")})
+    return bool(expected == {"digest": _digest(lines), "records": lines.count("\n")})
 
 
-def _digest(views: str) -> str:
-    return hashlib.sha256(views.encode()).hexdigest()
+def _digest(lines: str) -> str:
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -25,7 +25,7 @@ from core.db import Query, Reader, Row, Transaction, metadata
 from core.kernel.clock import DAY, Instant
 from core.kernel.refusals import IdempotencyKeyReused
 
-KEPT_FOR = DAY
+RETENTION = DAY
 
 idempotency_keys_table = Table(
     "idempotency_keys",
@@ -67,7 +67,7 @@ _STORE = Query(
         request_hash=bindparam("request"), outcome=bindparam("first"), created_at=bindparam("at")
     )
 )
-FORGET_OLD = Query(
+DELETE_OLD = Query(
     delete(idempotency_keys_table).where(idempotency_keys_table.c.created_at < bindparam("before"))
 )
 
@@ -124,7 +124,7 @@ async def store_outcome(
 def _outcome_of(
     row: Row | None, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
 ) -> bytes | None:
-    if row is None or not row["outcome"] or row["created_at"] + KEPT_FOR <= now:
+    if row is None or not row["outcome"] or row["created_at"] + RETENTION <= now:
         return None
     if bytes(row["request_hash"]) != key.request:
         raise IdempotencyKeyReused

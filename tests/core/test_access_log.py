@@ -22,7 +22,7 @@ ENTRY = (
 )
 REMOVE = Query(delete(access_log_table).where(BATCH))
 REMOVE_ENTRY = Query(delete(audit_entries_table).where(*ENTRY))
-WRITE = Query(update(access_log_table).where(BATCH).values(views=bindparam("new")))
+WRITE = Query(update(access_log_table).where(BATCH).values(records=bindparam("new")))
 LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
@@ -104,7 +104,7 @@ async def test_finds_a_batch_that_vanished(world: World, active: FrontEnd) -> No
 async def test_finds_a_batch_that_was_slipped_in(world: World, active: FrontEnd) -> None:
     batch, _ = await looked(world, active)
 
-    await change(world, Query(insert(access_log_table).values(batch=batch + 9, views=LOOK)))
+    await change(world, Query(insert(access_log_table).values(batch=batch + 9, records=LOOK)))
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch + 9, UNVOUCHED)]
 

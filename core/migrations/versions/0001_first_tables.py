@@ -81,7 +81,7 @@ def upgrade() -> None:
     create_table(
         "access_log",
         sa.Column("batch", ID, autoincrement=False, nullable=False),
-        sa.Column("views", sa.Text(), nullable=False),
+        sa.Column("records", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("batch", name="pk_access_log"),
     )
     create_table(
