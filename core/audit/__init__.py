@@ -9,6 +9,7 @@ from core.audit.access_log import (
 from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
 from core.audit.log import (
+    ACTIONS,
     DONE,
     ISSUER,
     OPERATOR,
@@ -23,6 +24,7 @@ from core.audit.log import (
 from core.audit.writer import AccessLogWriter
 
 __all__ = [
+    "ACTIONS",
     "DONE",
     "ISSUER",
     "NEWEST",

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 
 from core.audit import access_log
 from core.audit.access_log import AccessRecord
-from core.audit.log import Action, audit_entries_table
+from core.audit.log import ACTIONS, Action, audit_entries_table
 from core.db import Query, Reader, Row
 from core.kernel.clock import Instant
 
@@ -69,9 +69,9 @@ async def before(db: Reader, subject_id: int, place: Place, limit: int) -> list[
 
 def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
     place = place._replace(number=row["number"])
-    return place, Entry(place, row["at"], Action[row["action"]], row["result"], row["channel"])
+    return place, Entry(place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"])
 
 
 def _after_access(place: Place, access: AccessRecord) -> tuple[Place, Entry]:
     place = Place(place.number, access.batch, access.position)
-    return place, Entry(place, access.at, Action[access.action], access.result, access.channel)
+    return place, Entry(place, access.at, ACTIONS[access.action], access.result, access.channel)

@@ -132,6 +132,9 @@ class Action(StrEnum):
     SERVICE_HISTORY = "SERVICE_HISTORY", Text("查看办理记录", "service history viewed"), True
 
 
+ACTIONS: dict[str, Action] = {action.value: action for action in Action}
+"""By the value in a row."""
+
 DONE = "DONE"
 ISSUER = "ISSUER"
 OPERATOR = "OPERATOR"

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.audit import Action
+from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
 from core.crypto import index_is, index_params
 from core.db import Id, Query, insert_into, metadata
@@ -63,7 +63,7 @@ class VerificationPurpose(StrEnum):
     REISSUE_CARD = "REISSUE_CARD"
 
 
-PURPOSE_NAMES = {purpose: Action[purpose.name].text for purpose in VerificationPurpose}
+PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in VerificationPurpose}
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)

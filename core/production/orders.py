@@ -307,7 +307,7 @@ _SET_NODE = Query(
         revision=bindparam("new_revision"),
     )
 )
-_INSERT_CHANGE = insert_into(production_changes_table)
+_ADD_CHANGE = insert_into(production_changes_table)
 _SET_CARD = Query(
     update(production_orders_table)
     .where(production_orders_table.c.id == bindparam("order"))
@@ -392,18 +392,19 @@ async def orders_of(db: Reader, vault: Vault, citizen_ids: Iterable[int]) -> lis
     ]
 
 
-async def set_confirmation(db: Transaction, order_id: int, confirmation: Confirmation) -> None:
-    await db.fetch(_CONFIRM, order=order_id, known=confirmation.value)
+async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
+    await db.fetch(_CONFIRM, order=order_id, known=known.value)
 
 
 async def set_nodes(
     db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
 ) -> None:
-    """The orders must have been read under their owners' locks.
+    """Writes new node states of orders that were read in this transaction, under their citizens' locks.
 
-    A state without a time has only begun; one with a time was reported and becomes a change.
+    A state with a time was reported and becomes a numbered change; without one, the node has only
+    begun.
     """
-    nodes, reported = [], []
+    written, reported = [], []
     for order, states in changes:
         revision = order.position.revision
         for state in states:
@@ -414,7 +415,7 @@ async def set_nodes(
                 reported.append(
                     row | {"order_id": order.id, "revision": revision, "reason": state.reason}
                 )
-            nodes.append(
+            written.append(
                 {
                     "order": order.id,
                     "position": row["node"],
@@ -424,16 +425,16 @@ async def set_nodes(
                     "new_revision": stored.revision if state.at is None else revision,
                 }
             )
-    if nodes:
-        await db.execute_many(_SET_NODE, nodes)
+    if written:
+        await db.execute_many(_SET_NODE, written)
     if reported:
-        await db.execute_many(_INSERT_CHANGE, reported)
+        await db.execute_many(_ADD_CHANGE, reported)
 
 
 async def set_cards(
     db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
 ) -> None:
-    """`numbers` are order id, batch number and card number."""
+    """Writes tuples of order id, batch number and card number."""
     rows = [
         {
             "order": order,

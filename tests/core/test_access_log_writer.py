@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.audit import Action, writer
+from core.audit import ACTIONS, Action, writer
 from core.audit.access_log import INDEXED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
@@ -36,7 +36,7 @@ async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
     batches = sorted((await world.rows("access_log"))["access_log"])
     records = [line.split("\t") for _, views in batches for line in views.splitlines()]
-    assert all(Action[record[2]].is_access for record in records)
+    assert all(ACTIONS[record[2]].is_access for record in records)
     return [(record[2], record[3]) for record in records]
 
 
