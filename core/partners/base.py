@@ -161,7 +161,7 @@ class PartnerClient:
         except PartnerFailed as failure:
             result = _result(failure)
             _log.warning(
-                "partner failed", partner=self._partner.en, call=path, reason=failure.reason
+                "partner.failed", partner=self._partner.en, call=path, reason=failure.reason
             )
             raise
         finally:

@@ -455,7 +455,7 @@ async def test_neither_log_nor_exception_tells_anything_personal(
 
     told = f"{log.entries} {caplog.text} {raised.value!r} {raised.value.__cause__!r}"
     assert [part for part in PERSONAL if part in told] == []
-    assert log.entries[0]["event"] == "partner failed"
+    assert log.entries[0]["event"] == "partner.failed"
 
 
 def test_what_is_sent_shows_nothing_personal() -> None:
