@@ -24,7 +24,7 @@ from bench.limit import BODY
 from bench.load import line, run
 from bench.server import Server
 from core.audit import AccessLogWriter
-from core.audit.writer import FILE_SECONDS
+from core.audit.writer import INDEX_SECONDS
 from core.citizens import sessions
 from gateway.cli import main as cli
 from gateway.http.admission import RateLimitStatus
@@ -122,7 +122,7 @@ def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitSta
             if not number:
                 continue
             if step in _WITH_REST:
-                time.sleep(FILE_SECONDS + _SECONDS_TO_FILE)
+                time.sleep(INDEX_SECONDS + _SECONDS_TO_FILE)
             found[step].append((server.cpu_seconds() - before) / load.requests * 1e6)
         print(f"  round {number} of {given.rounds}", flush=True)
     print(f"\n{'up to and with':38}{'CPU µs':>8}{'adds':>8}")

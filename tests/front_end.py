@@ -190,7 +190,7 @@ class World:
         The audit log without its batches of looks: they are written within a second, at any moment.
         """
         if not tables:
-            await self.application.worker.caught_up()
+            await self.application.worker.drained()
         found = {}
         for table in TABLES:
             if table.name in tables or (not tables and table.name not in _TRACES):

@@ -1,4 +1,4 @@
-"""A holder: one citizen with all their cards and the open application, in one statement."""
+"""A holder: one citizen with all their cards and the open application, read in one statement."""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -37,12 +37,12 @@ COLUMNS = (
 
 
 def join_cards(citizen: FromClause) -> FromClause:
-    """`citizen`, in which `citizens` stands, with their cards beside it."""
+    """Joins the cards to a FROM clause that contains `citizens`."""
     return citizen.outerjoin(cards_table, cards_table.c.citizen_id == citizens_table.c.id)
 
 
 def join_holder_tables(citizen: FromClause) -> FromClause:
-    """As `join_cards`, with all else that a holder is made of."""
+    """Joins cards, open application and service password."""
     return (
         join_cards(citizen)
         .outerjoin(
@@ -68,7 +68,7 @@ CARDS_OF_CITIZEN = Query(
     .select_from(join_cards(citizens_table))
     .where(citizens_table.c.id == bindparam("citizen_id"))
 )
-"""The order of cards is made here: the database would sort even one."""
+"""Without ORDER BY: `_cards` sorts, which costs nothing for the usual single card."""
 
 C = TypeVar("C", bound=CardSummary)
 
@@ -81,7 +81,7 @@ class CardHolder(Struct, Generic[C], frozen=True):
 
     @property
     def card(self) -> C:
-        """The card to show and to act on: the newest that is not cancelled, else the newest."""
+        """The current card, or the newest cancelled one. Raises `NoCard`."""
         found = self.current or (self.cards[0] if self.cards else None)
         if found is None:
             raise NoCard
@@ -103,10 +103,9 @@ class CardHolder(Struct, Generic[C], frozen=True):
 
 
 class Holder(CardHolder[Card], frozen=True):
-    """With what decides which services they can use.
+    """A holder with everything that eligibility for the services depends on.
 
-    Changing the password is locked for `password_locked_for` milliseconds;
-    `password_locked_until` is None where there is no password.
+    `password_locked_for` is in milliseconds; `password_locked_until` is None without a password.
     """
 
     citizen: Citizen
@@ -160,6 +159,6 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
 
 
 async def lock(db: Transaction, vault: Vault, now: Instant, citizen_id: int) -> Holder:
-    """Reads the holder for a change: other changes of the same person wait."""
+    """Locks the citizen's row, then reads the holder: changes of one citizen run one at a time."""
     await people.lock(db, citizen_id)
     return await find(db, vault, now, citizen_id)

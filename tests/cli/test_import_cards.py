@@ -230,12 +230,12 @@ def conflicts() -> Iterator[tuple[str, str, str]]:
     yield (
         "phone",
         line(1, card_number="OTHER0000", state="9", phone="13900000000"),
-        ("another phone is on file for this person"),
+        ("another phone is on file for this citizen"),
     )
     yield (
         "state",
         line(1, card_number="OTHER0000"),
-        ("the person has another card that is active or can be again"),
+        ("the citizen has another card that is active or can be again"),
     )
 
 
@@ -273,7 +273,7 @@ def test_tells_a_card_that_stands_twice_in_the_file(
     done = command("import-cards", file, "--batch", batch)
 
     assert (done.code, done.out) == (1, "2 cards added, 0 already there, 1 bad lines.\n")
-    assert "line 4: card_number: the card stands on line 2 already\n" in done.err
+    assert "line 4: card_number: the card is already on line 2\n" in done.err
 
 
 def test_takes_columns_in_any_order_with_the_region_and_a_byte_order_mark(
@@ -334,7 +334,7 @@ def test_goes_on_after_a_kill_in_the_middle(command: Command, keys: str, tmp_pat
     assert (added + already, already in (0, 200)) == (total, True)
     assert (count(keys, citizens_table), count(keys, cards_table)) == (people + total, held + total)
     assert (tmp_path / "bad.csv").read_text() == (
-        "line,column,reason\n6002,card_number,the card stands on line 3 already\n"
+        "line,column,reason\n6002,card_number,the card is already on line 3\n"
     )
     assert command("verify-audit").code == 0
 

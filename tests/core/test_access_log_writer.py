@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from core.audit import ACTIONS, Action, writer
-from core.audit.access_log import FILED_AT_ONCE
+from core.audit.access_log import INDEXED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
 from tests.architecture.test_statements import counted
@@ -144,12 +144,12 @@ async def test_what_is_looked_at_while_others_are_filed_is_written(
     """Filing takes seconds where much was looked at: nothing may pile up behind it."""
     writer, caller = world.application.access_log, await _caller(world, active)
     await writer.stop()
-    for _ in range(FILED_AT_ONCE):
+    for _ in range(INDEXED_AT_ONCE):
         writer.record(caller, 1, Action.CARD_STATUS)
         await writer.flush()
     writer.record(caller, 1, Action.VIEWER)
 
-    await writer.file()
+    await writer.index()
 
     assert (await views(world))[-1] == ("VIEWER", "DONE")
 

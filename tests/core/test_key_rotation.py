@@ -83,7 +83,7 @@ async def lived_in(world: World) -> World:
         {"i": {"residentialPostalCode": "610000"}},
         **{"Idempotency-Key": "k"},
     )
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     return world
 
 

@@ -145,7 +145,7 @@ async def test_a_delivery_repeated_after_a_death_has_the_same_key(
         sms.post("/outcome").respond(json={"taken": False})
         dying = OutboxWorker(db, dependencies, {}, clock)
         effects = await dying._claim(MessageKind.SMS, 1)
-        await dying._tell_partner(effects[0])
+        await dying._call_partner(effects[0])
 
         clock.now += LEASE
         await OutboxWorker(db, dependencies, {}, clock).deliver_due()
@@ -290,7 +290,7 @@ def answers(route: respx.Route, *given: httpx.Response | Exception) -> None:
 
 
 TAKEN = httpx.Response(200, json={"taken": True})
-NOT_TAKEN = httpx.Response(200, json={"taken": False})
+NOT_ACCEPTED = httpx.Response(200, json={"taken": False})
 
 
 async def until_due(db: Database, clock: Clock) -> None:
@@ -330,7 +330,7 @@ async def test_what_was_not_taken_is_told_again_under_the_same_key(
     with respx.mock(base_url=SMS) as sms:
         told, asked = sms.post("/messages"), sms.post("/outcome")
         answers(told, httpx.ReadTimeout("late"), TAKEN)
-        answers(asked, NOT_TAKEN)
+        answers(asked, NOT_ACCEPTED)
         await worker.deliver_due()
         await until_due(db, clock)
         await worker.deliver_due()
@@ -424,7 +424,7 @@ async def test_a_slow_partner_delays_no_code(
 
     for person in range(20):
         await put(db, dependencies, "notice", person)
-    worker = OutboxWorker(db, dependencies, {}, clock, look_every=0.02)
+    worker = OutboxWorker(db, dependencies, {}, clock, poll_seconds=0.02)
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         batch = None if lanes else asyncio.create_task(worker.deliver_due())
@@ -435,7 +435,7 @@ async def test_a_slow_partner_delays_no_code(
         worker.wake()
         in_time = await _within(seen, 0.5)
         release.set()
-        await (batch or worker.caught_up())
+        await (batch or worker.drained())
         await worker.stop()
 
     assert in_time is lanes
@@ -467,7 +467,7 @@ async def test_many_workers_deliver_each_row_once_and_in_order(
         for person in range(40):
             await put(db, dependencies, f"{person} {number}", person)
     clock = Clock()
-    workers = [OutboxWorker(db, dependencies, {}, clock, look_every=0.01) for _ in range(8)]
+    workers = [OutboxWorker(db, dependencies, {}, clock, poll_seconds=0.01) for _ in range(8)]
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         for worker in workers:

@@ -157,7 +157,7 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     still = (await world.rows("cards"))["cards"]
     in_time = await run_jobs(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
 
-    assert (early["lapse-losses"], in_time["lapse-losses"]) == (0, 2), "that persona's too"
+    assert (early["expire-losses"], in_time["expire-losses"]) == (0, 2), "that persona's too"
     number = await person_id(world, active.person)
     assert [row[8] for row in still if row[1] == number] == ["4"]
     assert [row[8] for row in (await world.rows("cards"))["cards"] if row[1] == number] == ["1"]
@@ -165,7 +165,7 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     with later(days=7, minutes=2):
         await application.worker.deliver_due()
         assert "临时挂失已满七天" in (await notices(active))[0]
-    assert (await run_jobs(world, now + 2 * TEMPORARY_LOSS_LASTS))["lapse-losses"] == 0
+    assert (await run_jobs(world, now + 2 * TEMPORARY_LOSS_LASTS))["expire-losses"] == 0
 
 
 async def test_forgets_what_is_over_and_nothing_else(world: World, active: FrontEnd) -> None:

@@ -345,7 +345,7 @@ async def test_refuses_who_has_a_card_or_an_application(
 async def test_refuses_a_second_application(world: World, applicant: FrontEnd) -> None:
     code = await applicant.code("APPLY_CARD")
     await _apply(applicant, code=code)
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     before = await world.rows()
 
     answer = await _apply(applicant, code=code)

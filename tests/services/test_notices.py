@@ -37,7 +37,7 @@ async def choose(citizen: FrontEnd, *settings: dict[str, Any]) -> dict[str, Any]
 
 async def messages(world: World, person: Persona) -> list[tuple[str, str]]:
     """Channel and notice of what the platforms delivered, newest first."""
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     listed = (await world.http.get("/sandbox/messages")).json()
     return [
         (message["channel"], message["template"].removeprefix("sandbox-").upper())
@@ -98,7 +98,7 @@ async def test_a_message_has_the_platforms_own_form(world: World) -> None:
 
     await report_loss(citizen)
 
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     message = (await world.http.get("/sandbox/messages")).json()[0]
     assert message["template"] == "sandbox-loss_reported"
     assert message["values"] | {"time": ""} == {
@@ -233,7 +233,7 @@ async def test_no_notice_holds_a_full_number(world: World) -> None:
 
     await report_loss(citizen)
     with later(hours=2):
-        await world.application.worker.caught_up()
+        await world.application.worker.drained()
 
     texts = await notices(citizen)
     texts += [str(message) for message in (await world.http.get("/sandbox/messages")).json()]

@@ -34,11 +34,11 @@ from core.kernel.refusals import (
 from core.kernel.settings import Settings, split
 from core.reference import LABELS
 from core.services.sign_in import (
-    FirstExchange,
+    CodeExchangeQuery,
     SignedIn,
     SignIn,
-    first_answer,
-    keep_virtual,
+    cache_virtual_account,
+    find_cached_exchange,
     sign_in,
 )
 from gateway.channels.contract.retries import handle_with_retries, take
@@ -233,14 +233,14 @@ class Channel(ABC):
     ) -> Identity:
         if state_nonce is None or self.code_already_used_error is None:
             return await self.identify(credential, now)
-        asked = FirstExchange(self.id, state_nonce, credential)
+        asked = CodeExchangeQuery(self.id, state_nonce, credential)
         first = await self._first_answer(asked, door)
         if first is not None:
             return first
         try:
             return await self.identify(credential, now)
         except VirtualAccount:
-            await door.run(keep_virtual, asked)
+            await door.run(cache_virtual_account, asked)
             raise
         except SignInExpired as expired:
             if not self._was_used(expired):
@@ -255,7 +255,7 @@ class Channel(ABC):
         return isinstance(cause, PlatformRefused) and cause.code == self.code_already_used_error
 
     async def _first_answer(
-        self, asked: FirstExchange, door: ServicePort, looks: int = 1
+        self, asked: CodeExchangeQuery, door: ServicePort, looks: int = 1
     ) -> Identity | None:
         """What another worker learnt when the same browser showed it the same code.
 
@@ -264,7 +264,7 @@ class Channel(ABC):
         for look in range(looks):
             if look:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
-            first = await door.read(first_answer, asked)
+            first = await door.read(find_cached_exchange, asked)
             if first is not None and not first.account:
                 raise VirtualAccount
             if first is not None:

@@ -6,7 +6,7 @@ import structlog
 
 from core.kernel.callers import ChannelId
 from core.kernel.refusals import Refusal
-from core.services.channel_events import ChannelEvent, take_channel_event
+from core.services.channel_events import ChannelEvent, handle_channel_event
 from gateway.channels.contract.shapes import Notification, ServicePort
 
 WAITS_SECONDS = (0.2, 1.0, 5.0)
@@ -24,7 +24,7 @@ async def take(channel: ChannelId, told: Notification, door: ServicePort) -> Non
         message_number=told.message_number,
         delivery=told.delivery,
     )
-    new = await door.run(take_channel_event, event)
+    new = await door.run(handle_channel_event, event)
     log.info("callback.taken", channel=channel.value, type=event.type.value, new=new)
 
 

@@ -340,7 +340,7 @@ async def _note_sent(world: World, number: str) -> None:
     now = world.application.clock()
 
     async def job(db: Any) -> None:
-        await channel_messages.note_sent(db, 1, ChannelId.WECHAT, "CARD_READY", number, now)
+        await channel_messages.record_sent(db, 1, ChannelId.WECHAT, "CARD_READY", number, now)
 
     await world.application.database.write(job)
 
