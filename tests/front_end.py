@@ -1,7 +1,7 @@
-"""Test doubles of the people outside: a citizen's front-end, and the world around it.
+"""Test clients: a citizen's front-end, and the world around it.
 
-They speak to the gateway over HTTP alone. `World.rows` looks into the database, so that a
-test of a refusal can show that nothing changed.
+They talk to the gateway over HTTP only. `World.rows` reads the database, so that a test of a
+refusal can show that nothing changed.
 """
 
 import json
@@ -161,7 +161,7 @@ class FrontEnd:
 
 
 class World:
-    """Everybody outside, and a look into the database."""
+    """All clients, the sandbox, and the rows of the database."""
 
     def __init__(self, http: httpx.AsyncClient, application: Application) -> None:
         self.http = http
@@ -182,7 +182,7 @@ class World:
         return answer
 
     async def make_card(self, persona: str) -> None:
-        """The issuer reports every node that is left."""
+        """Has the issuer report every remaining node."""
         while (await self.advance(persona))["node"] != "READY_FOR_PICKUP":
             pass
 

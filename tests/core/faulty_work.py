@@ -1,4 +1,4 @@
-"""What a worker of the studio may be made to do by a file."""
+"""What a hostile file may make a pool worker do."""
 
 import ctypes
 import os
