@@ -1,4 +1,4 @@
-"""Functions that misbehave in a worker process as a hostile file may make it."""
+"""What a hostile file may make a pool worker do."""
 
 import ctypes
 import os

@@ -45,9 +45,9 @@ async def history(world: World, citizen: FrontEnd) -> tuple[int, Sequence[Row]]:
     for purpose in ("REPORT_LOSS", "REISSUE_CARD", "CANCEL_LOSS", "TRANSFER_IN"):
         await citizen.send_code(purpose)
     person = next(
-        row[0]
+        row.subject_id
         for row in (await world.rows("audit_entries"))["audit_entries"]
-        if row[3] == "SEND_CODE"
+        if row.action == "SEND_CODE"
     )
     return person, await world.application.database.fetch(ENTRIES, subject_id=person)
 
@@ -244,5 +244,9 @@ async def test_a_wrong_code_is_a_change_and_has_its_entry(world: World, active: 
         await active.do("reportLoss", phone=active.person.phone, code=wrong)
 
     entries = (await world.rows("audit_entries"))["audit_entries"]
-    told = [(row[3], row[4]) for row in sorted(entries, key=lambda row: row[1]) if "LOSS" in row[3]]
+    told = [
+        (row.action, row.result)
+        for row in sorted(entries, key=lambda row: row.number)
+        if "LOSS" in row.action
+    ]
     assert told == [("REPORT_LOSS", "CODE_WRONG")] * 4 + [("REPORT_LOSS", "CODE_VOID")]

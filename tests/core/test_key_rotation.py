@@ -223,7 +223,7 @@ async def test_the_audit_log_stays_whole_and_is_vouched_for_by_the_new_key(
     anchors = (await lived_in.rows("audit_anchors"))["audit_anchors"]
     assert broken == []
     assert len(anchors) == 1
-    assert seals.is_current_mac(anchors[0][4])
+    assert seals.is_current_mac(anchors[0].mac)
 
 
 def client(app: Starlette) -> httpx.AsyncClient:

@@ -159,8 +159,10 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
 
     assert (early["expire-losses"], in_time["expire-losses"]) == (0, 2), "that persona's too"
     number = await person_id(world, active.person)
-    assert [row[8] for row in still if row[1] == number] == ["4"]
-    assert [row[8] for row in (await world.rows("cards"))["cards"] if row[1] == number] == ["1"]
+    assert [row.state for row in still if row.citizen_id == number] == ["4"]
+    assert [
+        row.state for row in (await world.rows("cards"))["cards"] if row.citizen_id == number
+    ] == ["1"]
     assert (await history(world, active.person))[-1] == "LOSS_LAPSED"
     with later(days=7, minutes=2):
         await application.worker.deliver_due()

@@ -65,8 +65,13 @@ async def history(world: World, person: Persona) -> list[str]:
     """What the audit log tells of a person, oldest first; a result only where it is not DONE."""
     number = await person_id(world, person)
     entries = (await world.rows("audit_entries"))["audit_entries"]
-    own = sorted((entry for entry in entries if entry[0] == number), key=lambda entry: entry[1])
-    return [entry[3] if entry[4] == "DONE" else f"{entry[3]} {entry[4]}" for entry in own]
+    own = sorted(
+        (entry for entry in entries if entry.subject_id == number), key=lambda entry: entry.number
+    )
+    return [
+        entry.action if entry.result == "DONE" else f"{entry.action} {entry.result}"
+        for entry in own
+    ]
 
 
 async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:

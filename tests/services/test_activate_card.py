@@ -48,7 +48,7 @@ async def test_closes_the_application_that_led_to_the_card(world: World) -> None
     )
 
     assert answer["__typename"] == "LossReported"
-    closed = [row[7] for row in (await world.rows("applications"))["applications"]]
+    closed = [row.closed_at for row in (await world.rows("applications"))["applications"]]
     assert sum(at is None for at in closed) == 1
 
 
@@ -173,4 +173,4 @@ async def _password_from_inbox(citizen: FrontEnd) -> str:
 async def _states_of(world: World, citizen: FrontEnd) -> list[str]:
     """Of the person's cards, oldest first."""
     owner = await person_id(world, citizen.person)
-    return [card[8] for card in (await world.rows("cards"))["cards"] if card[1] == owner]
+    return [card.state for card in (await world.rows("cards"))["cards"] if card.citizen_id == owner]

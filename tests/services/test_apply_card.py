@@ -61,9 +61,9 @@ async def test_records_the_consent_with_version_and_time(world: World, applicant
     await _apply(applicant, code=await applicant.code("APPLY_CARD"))
 
     owner = await person_id(world, applicant.person)
-    given = [row for row in (await world.rows("consents"))["consents"] if owner in row]
+    given = [row for row in (await world.rows("consents"))["consents"] if row.citizen_id == owner]
     assert len(given) == 1
-    assert world.application.dependencies.settings.privacy_notice_version in given[0]
+    assert world.application.dependencies.settings.privacy_notice_version == given[0].notice_version
 
 
 async def test_reads_what_people_type_in_their_own_way(applicant: FrontEnd) -> None:

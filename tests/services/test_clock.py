@@ -64,7 +64,7 @@ async def test_only_its_beginning_keeps_it_from_reviving(world: World, active: F
             )
         ),
     )
-    assert row[0] == 1
+    assert row.id == 1
 
     with earlier(days=1):
         assert await report(active, code) == "LossReported"

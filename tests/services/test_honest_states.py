@@ -327,9 +327,9 @@ async def test_what_is_waited_for_is_not_long(world: World) -> None:
     await citizen.inbox()
 
     rows = (await world.rows("outbox"))["outbox"]
-    moves = [row for row in rows if "REGION_MOVE" in row]
+    moves = [row for row in rows if row.kind == "REGION_MOVE"]
 
     assert len(moves) == 1
     now = world.application.clock()
-    due_at = moves[0][6]
+    due_at = moves[0].due_at
     assert now - SECOND < due_at <= now + 2 * SECOND

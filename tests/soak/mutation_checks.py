@@ -1,10 +1,10 @@
-"""Switches one check of the channels' adapters off at a time, and shows which contract test fails.
+"""Mutation testing of the channel adapters: switches off one check at a time, and shows which contract test fails.
 
     .venv/bin/python -m tests.soak.mutation_checks [--only NAME]
 
-Works on a copy of the code in a temporary folder; the code itself stays as it is. The contract
-suite is run for each check, on SQLite, until its first failure. A check that can be switched
-off unnoticed ends the command with 1. So does a suite that fails with every check on.
+Works on a copy of the code in a temporary folder. The contract suite runs for each check, on
+SQLite, until its first failure. The command ends with 1 if a check can be switched off unnoticed,
+or if the suite fails with every check on.
 """
 
 import argparse
