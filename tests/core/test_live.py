@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from urllib.parse import urlsplit
 
 import pytest
 
-from core.db import Database, connect
-from core.kernel.clock import Instant
+from core.citizens import sessions
+from core.db import Database, Transaction, connect
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import HOUR, Instant
+from core.kernel.confirmation import Confirmation
 from core.live import Live, Watcher, live
 from core.live.live import Relay
 from core.live.relays.postgres import PostgresRelay
 from core.live.relays.redis import RedisRelay
+from core.production import ProductionSnapshot, ProgressCursor
 from tests.conftest import POSTGRES_URL, _postgres_answers
 from tests.http.test_live_across_workers import REDIS_URL, redis_answers
 
@@ -170,6 +174,48 @@ async def test_a_relay_wakes_watchers_of_another_process(
                 waits.append(time.monotonic() - begin)
 
     assert max(waits) < MAX_SECONDS
+
+
+class DeafRelay:
+    """Is connected, and loses every wake-up."""
+
+    connected = True
+
+    def start(self, wake: Callable[[Collection[int]], None], wake_all: Callable[[], None]) -> None:
+        pass
+
+    def publish(self, citizen_id: int) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+
+async def test_beside_a_relay_the_sweep_finds_what_it_lost(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SWEEP_SECONDS", 0.01)
+
+    async def job(db: Transaction) -> int:
+        session = await sessions.start(
+            db,
+            clock(),
+            channel=ChannelId.UNIONPAY,
+            account_index=b"",
+            account=b"",
+            citizen_id=SOMEBODY,
+            level=RealNameLevel.PLATFORM,
+            lifetime=HOUR,
+        )
+        return session.id
+
+    session_id = await database.write(job)
+    async with started(database, DeafRelay()) as running:
+        with running.watch(SOMEBODY, session_id) as watcher:
+            assert await is_woken(watcher)
+            watcher.seen = ProductionSnapshot(ProgressCursor(1, 1), Confirmation.CONFIRMED)
+
+            assert await is_woken(watcher, 5)
 
 
 async def test_without_a_relay_nothing_crosses(database: Database) -> None:

@@ -206,6 +206,7 @@ async def test_binding_an_account_anew_makes_it_another_persons(world: World) ->
     assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
     open_bindings = [row[4] for row in (await world.rows("bindings"))["bindings"] if row[6] is None]
     assert open_bindings == [await person_id(world, PERSONAS["lost"])]
+    assert (await history(world, PERSONAS["active"]))[-1] == "UNBOUND"
 
 
 _PERSON = PERSONAS["active"]
