@@ -153,6 +153,20 @@ async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
     assert await found(world) == [BrokenChain(person, last - 1, "the end was cut off")]
 
 
+async def test_finds_an_entry_that_follows_the_end(world: World, active: FrontEnd) -> None:
+    """A head that was set back to an older entry, MAC and all, to be written over later."""
+    person, entries = await history(world, active)
+    set_back = Query(
+        update(audit_heads_table)
+        .where(audit_heads_table.c.subject_id == bindparam("of"))
+        .values(number=len(entries) - 1, mac=bindparam("older"))
+    )
+
+    await change(world, set_back, of=person, older=bytes(entries[-2]["mac"]))
+
+    assert await found(world) == [BrokenChain(person, len(entries), "an entry follows the end")]
+
+
 async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
     remove = Query(

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, select, text, update
 
-from core.citizens import quotas_table
+from core.citizens import consents_table, quotas_table
 from core.db import (
     Database,
     DatabaseUnavailable,
@@ -19,6 +19,8 @@ from core.db import (
     Transaction,
     UniqueViolation,
     connect,
+    fetch_in,
+    in_batch,
     insert_into,
 )
 from core.db.sqlite import SqliteDatabase
@@ -176,6 +178,32 @@ async def test_the_same_key_twice_is_a_unique_violation(db: Database) -> None:
     with pytest.raises(UniqueViolation):
         await db.write(job)
     assert await keys(db) == ["a"]
+
+
+async def test_a_row_of_nobody_is_refused(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(
+            insert_into(consents_table), citizen_id=4711, notice_version="1", given_at=1
+        )
+
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.ForeignKeyViolationError)):
+        await db.write(job)
+
+
+async def test_finds_each_of_more_values_than_one_statement_takes(db: Database) -> None:
+    wanted = [f"{number}".encode() for number in range(1_001)]
+
+    async def job(transaction: Transaction) -> None:
+        for key in ("0", "499", "500", "1000"):
+            await put(transaction, key)
+
+    await db.write(job)
+
+    found = await fetch_in(
+        db, Query(select(quotas_table).where(in_batch(quotas_table.c.key))), wanted
+    )
+
+    assert sorted(int(row["key"]) for row in found) == [0, 499, 500, 1000]
 
 
 async def test_of_many_that_write_the_same_key_one_wins(db: Database) -> None:

@@ -160,7 +160,7 @@ def give_card_elsewhere(
     world: World, person: Persona, *, state: CardState = CardState.ACTIVE, **changes: str
 ) -> None:
     """A card of 绵阳, numbered SAMPLE888, of which only the provincial registry knows."""
-    with _sandbox_world(world) as things:
+    with sandbox_world(world) as things:
         things.put(
             REGISTRY_CARDS,
             "SAMPLE888",
@@ -180,14 +180,14 @@ def give_card_elsewhere(
 
 def registry_card(world: World, number: str) -> Thing:
     """What the provincial registry holds under a card number."""
-    with _sandbox_world(world) as things:
+    with sandbox_world(world) as things:
         card = things.get(REGISTRY_CARDS, number)
     assert card is not None
     return card
 
 
 @contextlib.contextmanager
-def _sandbox_world(world: World) -> Iterator[SandboxWorld]:
+def sandbox_world(world: World) -> Iterator[SandboxWorld]:
     with contextlib.closing(
         SandboxWorld(world_file(world.application.dependencies.settings))
     ) as things:

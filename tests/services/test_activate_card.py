@@ -1,6 +1,7 @@
 """激活 activate, through HTTP."""
 
 import re
+import secrets
 from typing import Any
 
 import pytest
@@ -61,6 +62,22 @@ async def test_each_activation_generates_another_password(world: World) -> None:
     await _activate(second, cardNumber=number, code=await second.code("ACTIVATE_CARD"))
 
     assert await _password_from_inbox(first) != await _password_from_inbox(second)
+
+
+async def test_a_password_that_is_too_simple_is_generated_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    citizen = await world.enter("sealed")
+    code = await citizen.code("ACTIVATE_CARD")
+    born = int(f"{citizen.person.birth_date:%Y%m%d}")
+    numbers, random = iter([88888888, 12345678, born, 60318527]), secrets.randbelow
+    monkeypatch.setattr(
+        secrets, "randbelow", lambda most: next(numbers) if most == 10**8 else random(most)
+    )
+
+    await _activate(citizen, code=code)
+
+    assert await _password_from_inbox(citizen) == "60318527"
 
 
 async def test_activating_a_reissued_card_cancels_the_old_one(world: World) -> None:

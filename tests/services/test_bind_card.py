@@ -208,6 +208,7 @@ async def test_binding_an_account_again_makes_it_another_citizens(world: World) 
         row.citizen_id for row in (await world.rows("bindings"))["bindings"] if row.ended_at is None
     ]
     assert open_bindings == [await person_id(world, PERSONAS["lost"])]
+    assert (await history(world, PERSONAS["active"]))[-1] == "UNBOUND"
 
 
 _PERSON = PERSONAS["active"]

@@ -150,6 +150,22 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
     assert await take(b"old", b"new") == now + HOUR
 
 
+async def test_what_was_used_under_an_older_key_was_used(world: World) -> None:
+    until = world.application.clock() + HOUR
+
+    async def use(*indexes: bytes) -> bool:
+        async def job(db: Transaction) -> bool:
+            return await nonces.use_index(db, "test", indexes, until)
+
+        return await world.application.database.write(job)
+
+    assert [await use(b"old"), await use(b"new", b"old"), await use(b"other", b"new")] == [
+        True,
+        False,
+        True,
+    ]
+
+
 async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:
     """A replay is still one after the clock was a day ahead, swept, and was set right."""
     now = world.application.clock()
