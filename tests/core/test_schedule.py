@@ -99,7 +99,7 @@ async def test_without_the_lease_they_all_run_it(
     async def take_nothing(*_: object) -> bool:
         return True
 
-    monkeypatch.setattr(Scheduler, "_take", take_nothing)
+    monkeypatch.setattr(Scheduler, "_acquire", take_nothing)
     work = Noted()
     workers = [scheduler(db, dependencies, clock, work) for _ in range(20)]
 
@@ -163,7 +163,7 @@ async def test_a_worker_that_is_late_lets_nobody_in_beside_the_next(
     class Slow(Noted):
         async def __call__(self, context: JobContext) -> int:
             turn = len(self.times)
-            self.times.append(chore.now)
+            self.times.append(context.now)
             if turn < 2:
                 began[turn].set()
                 await go_on[turn].wait()
