@@ -190,8 +190,11 @@ async def test_beside_a_relay_polling_finds_what_was_never_notified(
     session_id = await database.write(job)
     deaf = relay()
     async with started(database, deaf) as running:
-        while not deaf.connected:
+        for _ in range(500):
+            if deaf.connected:
+                break
             await asyncio.sleep(0.01)
+        assert deaf.connected
         with running.watch(SOMEBODY, session_id) as watcher:
             assert await is_woken(watcher)
             watcher.seen = ProductionSnapshot(ProgressCursor(1, 1), Confirmation.CONFIRMED)
