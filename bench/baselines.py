@@ -72,11 +72,6 @@ class _Connection:
         statement = query.statement(self._connection.dialect)
         await self._connection.execute(statement, [dict(row) for row in rows])
 
-    @contextlib.asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        async with self._connection.begin_nested():
-            yield
-
 
 class AlchemyDatabase:
     """The core's `Database`, on SQLAlchemy's asyncio engine with its pool."""

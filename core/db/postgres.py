@@ -1,7 +1,7 @@
 """PostgreSQL: a connection pool; each job is a transaction, retried after a conflict."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -45,11 +45,6 @@ class _PostgresTransaction:
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
         sql, arguments = query.arguments_of_many(PostgresDatabase.dialect, rows)
         await self._connection.executemany(sql, arguments)
-
-    @contextlib.asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        async with self._connection.transaction():
-            yield
 
 
 async def _no_reset(_: "asyncpg.Connection[Any]") -> None:

@@ -8,7 +8,6 @@ A job may await nothing but its transaction: on SQLite it runs in the driver's t
 PostgreSQL it holds row locks. See docs/adr/0002-batched-reads-and-group-commit.md.
 """
 
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -134,9 +133,6 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
         """Executes a statement without results once per row, in one call."""
-
-    def savepoint(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Writes inside the block are rolled back when it raises."""
 
 
 Job: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]

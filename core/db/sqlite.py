@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,11 +172,10 @@ def _drive(job: Coroutine[Any, Any, T]) -> T:
 
 
 class _SqliteTransaction:
-    __slots__ = ("_connection", "_depth")
+    __slots__ = ("_connection",)
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._depth = 0
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         if isinstance(query, Lock):
@@ -201,22 +200,6 @@ class _SqliteTransaction:
             if _violates_key(error):
                 raise UniqueViolation from error
             raise
-
-    @contextlib.asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        self._depth += 1
-        name = f"inner{self._depth}"
-        self._connection.execute(f"SAVEPOINT {name}")
-        try:
-            yield
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute(f"ROLLBACK TO {name}")
-                self._connection.execute(f"RELEASE {name}")
-            raise
-        finally:
-            self._depth -= 1
-        self._connection.execute(f"RELEASE {name}")
 
 
 def _violates_key(error: sqlite3.IntegrityError) -> bool:

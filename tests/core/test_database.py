@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -120,25 +120,6 @@ async def test_of_many_rows_none_is_stored_if_one_is_too_long(db: Database) -> N
         await db.write(job)
 
     assert await keys(db) == []
-
-
-async def test_a_savepoint_rolls_back_its_writes(db: Database) -> None:
-    async def job(transaction: Transaction) -> None:
-        await put(transaction, "a")
-        with suppress(Refused):
-            async with transaction.savepoint():
-                await put(transaction, "b")
-                raise Refused
-        async with transaction.savepoint():
-            await put(transaction, "c")
-            with suppress(Refused):
-                async with transaction.savepoint():
-                    await put(transaction, "d")
-                    raise Refused
-
-    await db.write(job)
-
-    assert await keys(db) == ["a", "c"]
 
 
 async def test_a_reader_does_not_see_what_is_not_committed(db: Database) -> None:
