@@ -81,11 +81,13 @@ class AccessLogWriter:
         for first in range(0, len(waiting), _AT_ONCE):
             try:
                 await self._append(waiting[first : first + _AT_ONCE])
-            except (DatabaseUnavailable, UniqueViolation) as error:
+            except Exception as error:
+                self._waiting = waiting[first:] + self._waiting
+                if not isinstance(error, DatabaseUnavailable | UniqueViolation):
+                    raise
                 _log.warning(
                     "audit.waiting", entries=len(waiting) - first, reason=type(error).__name__
                 )
-                self._waiting = waiting[first:] + self._waiting
                 return
 
     async def index(self) -> None:

@@ -15,7 +15,7 @@ from core.cards.cards import (
     cards_table,
     summary_columns,
 )
-from core.citizens import Citizen, Person, citizens_table, service_passwords_table
+from core.citizens import Citizen, CitizenIdentity, citizens_table, service_passwords_table
 from core.citizens import citizens as people
 from core.crypto import Vault
 from core.db import Query, Reader, Row, Transaction
@@ -23,7 +23,7 @@ from core.kernel.clock import Instant
 from core.kernel.refusals import NoCard, TryAgainLater
 from core.production import production_orders_table
 
-CARD_COLUMNS = (*people.person_columns("citizen_"), *summary_columns("card_"))
+CARD_COLUMNS = (*people.identity_columns("citizen_"), *summary_columns("card_"))
 COLUMNS = (
     *people.columns("citizen_"),
     *(column.label(f"card_{column.name}") for column in cards_table.c),
@@ -76,7 +76,7 @@ C = TypeVar("C", bound=CardSummary)
 class CardHolder(Struct, Generic[C], frozen=True):
     """`cards` are newest first, the cancelled ones included."""
 
-    citizen: Person
+    citizen: CitizenIdentity
     cards: tuple[C, ...]
 
     @property
@@ -125,8 +125,8 @@ async def find_with_cards(
     rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
         raise TryAgainLater(retry_after=1)
-    person = people.person_of(rows[0], vault, "citizen_")
-    return CardHolder(person, _cards(rows, CardSummary.from_row, vault, now))
+    citizen = people.identity_of(rows[0], vault, "citizen_")
+    return CardHolder(citizen, _cards(rows, CardSummary.from_row, vault, now))
 
 
 def _cards(

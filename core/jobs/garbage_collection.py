@@ -6,12 +6,12 @@ object is deleted before its row, so that an interrupted run is repeated by the 
 
 from sqlalchemy import and_, bindparam, delete, or_, select
 
-from core.applications import KEPT_FOR as DRAFT_KEPT_FOR
+from core.applications import RETENTION as DRAFT_RETENTION
 from core.applications import application_drafts_table, applications_table
 from core.db import Database, Query, Row, Transaction
 from core.kernel.clock import DAY, Instant, china_date
 from core.kernel.ids import first_id_at
-from core.storage import KEPT_FOR, Objects, PictureKind, pictures_table, resumable_uploads_table
+from core.storage import RETENTION, Objects, PictureKind, pictures_table, resumable_uploads_table
 
 _AT_ONCE = 200
 _DAYS_LISTED = 7
@@ -72,10 +72,10 @@ _NAMES_IN_UPLOADS = Query(
 async def remove(database: Database, objects: Objects, now: Instant) -> int:
     """Returns how many objects were removed. Raises `ObjectsUnavailable`."""
     removed = 0
-    before = first_id_at(now - KEPT_FOR)
+    before = first_id_at(now - RETENTION)
     while rows := await database.fetch(_ABANDONED_UPLOADS, before=before):
         removed += await _remove(database, objects, rows, "parts", _DELETE_UPLOAD)
-    draft_before = first_id_at(now - DRAFT_KEPT_FOR)
+    draft_before = first_id_at(now - DRAFT_RETENTION)
     while rows := await database.fetch(_UNUSED_PICTURES, before=before, draft_before=draft_before):
         removed += await _remove(database, objects, rows, "object_name", _DELETE_PICTURE)
     return removed + await _remove_unreferenced(database, objects, now)
@@ -99,7 +99,7 @@ async def _remove_unreferenced(database: Database, objects: Objects, now: Instan
     removed = 0
     for days in range(1, _DAYS_LISTED + 1):
         at = now - days * DAY
-        found = await objects.list_day(china_date(at), before=now - KEPT_FOR)
+        found = await objects.list_day(china_date(at), before=now - RETENTION)
         if not found:
             continue
         span = {"first": first_id_at(at - 2 * DAY), "last": first_id_at(at + 2 * DAY)}

@@ -69,11 +69,11 @@ async def delete_expired_rows(context: JobContext) -> int:
     """Deletes expired nonces, code exchanges, idempotency keys, drafts and prefills."""
 
     async def job(db: Transaction) -> None:
-        await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.KEPT_AFTER)
+        await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.RETENTION)
         await db.fetch(code_exchanges.FORGET_OLD, before=context.now)
         await db.fetch(idempotency.DELETE_OLD, before=context.now - idempotency.RETENTION)
-        await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
-        await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
+        await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.RETENTION)
+        await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.RETENTION)
 
     await context.database.write(job)
     return 0

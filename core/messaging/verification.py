@@ -206,6 +206,6 @@ async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpo
         ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
     )
     for key, limits in counted:
-        free_at = await quotas.take(unit.db, indexes(key, "quota"), limits, unit.now)
+        free_at = await quotas.consume(unit.db, indexes(key, "quota"), limits, unit.now)
         if free_at:
             raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))

@@ -82,7 +82,7 @@ async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> i
 
 async def _limit_tries(unit: UnitOfWork) -> None:
     keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
-    free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
+    free_at = await quotas.consume(unit.db, keys, _TRIES, unit.now)
     if free_at:
         raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 

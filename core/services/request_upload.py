@@ -49,7 +49,7 @@ async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableU
     if command.size > most:
         raise FileTooLarge(field="size", most=most // 1_048_576)
     keys = unit.dependencies.vault.indexes(str(citizen_id), "upload")
-    free_at = await quotas.take(unit.db, keys, _UPLOADS, unit.now)
+    free_at = await quotas.consume(unit.db, keys, _UPLOADS, unit.now)
     if free_at:
         raise TooManyUploads(retry_after=seconds_until(free_at, unit.now))
     upload = await resumable_uploads.open_upload(

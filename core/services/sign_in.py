@@ -85,7 +85,7 @@ async def cache_virtual_account(unit: UnitOfWork, asked: CodeExchangeQuery) -> N
     pair = _pair_mac(vault, asked.state_nonce, asked.credential)
     answer = CodeExchange(seal_account(vault, ""), 0)
     index = account_indexes(vault, asked.channel, "")[0]
-    await code_exchanges.keep(unit.db, pair, index, answer, unit.now)
+    await code_exchanges.save(unit.db, pair, index, answer, unit.now)
 
 
 async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
@@ -135,7 +135,7 @@ async def _cache_exchange(
         return
     pair = _pair_mac(unit.dependencies.vault, command.state_nonce, command.credential)
     answer = CodeExchange(account, _lifetime_seconds(unit, command))
-    await code_exchanges.keep(unit.db, pair, account_index, answer, unit.now)
+    await code_exchanges.save(unit.db, pair, account_index, answer, unit.now)
 
 
 def _lifetime_seconds(unit: UnitOfWork, command: SignIn) -> int:

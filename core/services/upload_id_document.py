@@ -84,7 +84,7 @@ async def upload_id_document(
             size=stored.size,
         )
         vault = unit.dependencies.vault
-        await prefills.keep(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
+        await prefills.save(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
         await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
     return DocumentPreview(command.side, picture_id, found.checks, found.side, found.corners, read)
 

@@ -16,6 +16,7 @@ from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.settings import Settings
 from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import LEASE, OutboxMessage
+from core.partners.base import TOTAL_SECONDS
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
 from tests.clock import START, Clock
@@ -87,6 +88,10 @@ async def test_a_claim_ends_when_its_worker_dies(db: Database, dependencies: Dep
     assert within == []
     assert [effect.idempotency_key for effect in after] == [first[0].idempotency_key]
     assert after[0].attempts == 2
+
+
+def test_a_lease_outlasts_asking_a_partner_and_telling_it() -> None:
+    assert LEASE > 2 * TOTAL_SECONDS * SECOND
 
 
 async def test_a_worker_that_lost_its_claim_settles_nothing(
@@ -209,6 +214,23 @@ async def test_waits_longer_each_time_up_to_five_minutes(
 
     assert waits[0] <= 2 * SECOND
     assert all(150 * SECOND <= wait <= 300 * SECOND for wait in waits[8:])
+
+
+async def test_a_code_waits_ten_seconds_at_most_however_often_it_failed(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    await put_code(db, dependencies, 1)
+    waits = []
+    with respx.mock(base_url=SMS) as sms:
+        sms.post("/messages").mock(side_effect=httpx.ConnectError("no"))
+        for _ in range(12):
+            await OutboxWorker(db, dependencies, {}, clock).deliver_due()
+            due_at = (await db.fetch(ROWS))[0]["due_at"]
+            waits.append(due_at - clock.now)
+            clock.now = due_at
+
+    assert waits[0] <= 2 * SECOND
+    assert all(5 * SECOND <= wait <= 10 * SECOND for wait in waits[8:])
 
 
 async def test_what_a_partner_will_never_take_is_dead_lettered(

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from core.citizens import Notice
+from core.citizens import Choice, Notice, notification_settings
+from core.db import Transaction
 from sandbox.personas import Persona
 from tests.front_end import FrontEnd, World
-from tests.services.parts import english, fault, later, notices, problems
+from tests.services.parts import english, fault, later, notices, person_id, problems
 
 SETTINGS = "items { notice title sms smsRequired channel channels }"
 SAFETY = [
@@ -93,6 +94,19 @@ async def test_the_rest_goes_into_the_channel_in_use(world: World) -> None:
     assert [sent for sent in told if sent[1] == "CARD_READY"] == [("UNIONPAY", "CARD_READY")]
 
 
+async def test_who_left_the_channel_in_use_is_told_in_the_one_bound_last(world: World) -> None:
+    waiting = await world.enter("in-production", "UNIONPAY")
+    await world.enter("in-production", "PING_AN")
+    await world.enter("in-production", "WECHAT")
+    left = await world.http.post("/sandbox/wechat/unfollow", json={"persona": "in-production"})
+
+    await world.make_card("in-production")
+
+    assert left.status_code == 200, left.text
+    told = await messages(world, waiting.person)
+    assert [sent for sent in told if sent[1] == "CARD_READY"] == [("PING_AN", "CARD_READY")]
+
+
 async def test_a_message_has_the_platforms_own_form(world: World) -> None:
     citizen = await world.enter("active", "WECHAT")
 
@@ -135,6 +149,33 @@ async def test_a_message_about_safety_can_be_switched_off_but_not_its_sms(
 
     assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
     assert ("UNIONPAY", "LOSS_REPORTED") not in await messages(world, active.person)
+
+
+async def test_a_choice_for_one_notice_leaves_the_others_alone(
+    world: World, active: FrontEnd
+) -> None:
+    await choose(active, {"notice": "CARD_READY", "sms": False, "channel": False})
+
+    await report_loss(active)
+
+    assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
+    assert ("UNIONPAY", "LOSS_REPORTED") in await messages(world, active.person)
+
+
+async def test_the_sms_of_safety_goes_out_whatever_was_stored(
+    world: World, active: FrontEnd
+) -> None:
+    """The notice may have become one of safety after the person chose."""
+    owner, now = await person_id(world, active.person), world.application.clock()
+
+    async def job(db: Transaction) -> None:
+        await notification_settings.save(db, owner, {Notice.LOSS_REPORTED: Choice(sms=False)}, now)
+
+    await world.application.database.write(job)
+
+    await report_loss(active)
+
+    assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
 
 
 async def test_refuses_to_silence_what_concerns_safety(world: World, active: FrontEnd) -> None:

@@ -1,4 +1,4 @@
-"""The defences that can be taken out, to see that the check finds what follows."""
+"""Controls: defences that can be removed, to prove that the check notices."""
 
 import asyncio
 import secrets
@@ -43,7 +43,7 @@ def _draw_a_key_for_each_call() -> None:
 
 
 def _tell_partners_at_once() -> None:
-    """An effect is kept in memory alone, and told three times before it is given up."""
+    """Messages are kept in memory only, and given up after three tries."""
     kept: list[OutboxMessage] = []
 
     async def put(
