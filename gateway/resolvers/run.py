@@ -63,7 +63,7 @@ async def run(
         return _answer(repeated)
     arguments = [command]
     if first is not None:
-        arguments.append(await first(_errand(context), command))
+        arguments.append(await first(_preparation(context), command))
     now, signals, progress_of = context.now(), set[Signal](), set[int]()
 
     async def job(transaction: Transaction) -> _Outcome:
@@ -88,7 +88,7 @@ async def read(
     action: Action | None,
 ) -> T:
     """`action` is what the audit log calls it, whether it is answered or refused."""
-    preparation = _errand(context)
+    preparation = _preparation(context)
     try:
         found = await service(preparation, command)
     except DatabaseUnavailable as error:
@@ -117,7 +117,7 @@ def _answer(outcome: _Outcome) -> Any:
     return result
 
 
-def _errand(context: Context) -> Preparation:
+def _preparation(context: Context) -> Preparation:
     application = context.application
     reader = context.reader or application.database
     return Preparation(reader, context.now(), context.caller, application.dependencies)
