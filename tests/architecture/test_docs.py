@@ -150,3 +150,23 @@ def test_a_name_that_the_code_does_not_have_is_found() -> None:
 
     assert unknown_names(f"```python\nawait self.{gone}(unit)\n```") == {gone}
     assert unknown_names(f"`{gone}`") == {gone}
+
+
+def facts(text: str) -> dict[str, list[str]]:
+    """What is the same in every language: commands, links, names in backticks, sizes."""
+    return {
+        "commands": sorted(set(made(text)) | set(re.findall(r"card-gateway ([a-z-]+)", text))),
+        "links": sorted(re.findall(r"\]\(([^)\s]+)\)", text)),
+        "names": sorted(set(re.findall(r"`([^`\n]+)`", text))),
+        "sizes": sorted(re.findall(r"\d+ MB", text)),
+    }
+
+
+def test_the_two_readmes_name_the_same_things() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+
+    found, other = facts(english), facts(chinese)
+    found["links"].remove("README.zh-CN.md")
+    other["links"].remove("README.md")
+    assert found == other
+    assert facts(english.replace("make dev", "make run")) != facts(english)  # the control
