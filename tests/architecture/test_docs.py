@@ -117,3 +117,56 @@ def test_what_does_not_exist_is_found() -> None:
         "setting",
         "test",
     ]
+
+
+GUIDES = sorted(page for page in PAGES if re.match(r"docs/adding-a-(?!channel)", page))
+
+
+@cache
+def words_of_the_code() -> set[str]:
+    kinds = (".py", ".ts", ".tsx", ".graphql", ".yaml")
+    read = ((ROOT / file).read_text("utf-8") for file in files() if file.endswith(kinds))
+    return {word for text in read for word in re.findall(r"[A-Za-z_]\w+", text)}
+
+
+def unknown_names(text: str) -> set[str]:
+    """Names in a page's Python that the code does not have."""
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    spans = [span for span in re.findall(r"`([^`\n]+)`", text) if re.fullmatch(r"[\w.]+", span)]
+    code = [re.sub(r'"[^"]*"|#.*', "", block) for block in blocks] + spans
+    found = {name for part in code for name in re.findall(r"[A-Za-z_]\w+", part)}
+    variables = {name.lower() for name in settings()} | settings()
+    return found - words_of_the_code() - variables
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_the_names_in_a_guide_are_those_of_the_code(page: str) -> None:
+    assert unknown_names((ROOT / page).read_text("utf-8")) == set()
+
+
+def test_a_name_that_the_code_does_not_have_is_found() -> None:
+    """The control."""
+    gone = "bring_" + "home"
+
+    assert unknown_names(f"```python\nawait self.{gone}(unit)\n```") == {gone}
+    assert unknown_names(f"`{gone}`") == {gone}
+
+
+def facts(text: str) -> dict[str, list[str]]:
+    """What is the same in every language: commands, links, names in backticks, sizes."""
+    return {
+        "commands": sorted(set(made(text)) | set(re.findall(r"card-gateway ([a-z-]+)", text))),
+        "links": sorted(re.findall(r"\]\(([^)\s]+)\)", text)),
+        "names": sorted(set(re.findall(r"`([^`\n]+)`", text))),
+        "sizes": sorted(re.findall(r"\d+ MB", text)),
+    }
+
+
+def test_the_two_readmes_name_the_same_things() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+
+    found, other = facts(english), facts(chinese)
+    found["links"].remove("README.zh-CN.md")
+    other["links"].remove("README.md")
+    assert found == other
+    assert facts(english.replace("make dev", "make run")) != facts(english)  # the control

@@ -158,7 +158,7 @@ async def pump(given: argparse.Namespace, title: str, caps: dict[str, Any], most
                 sent = await sms_sent(http, phones)
         finally:
             server.stop()
-    # A minute may begin anew while the requests run.
+    # A new minute may begin while the requests run.
     permitted = most * (1 + int(took // 60)) if "minute" in title or "60 s" in title else most
     fine = 0 < sent <= permitted and sent == seen["VerificationCodeSent"]
     print(

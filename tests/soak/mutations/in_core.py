@@ -150,7 +150,7 @@ _AUDIT = (
         "    await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)\n",
         "",
         "an account was taken over without a trace",
-        "services/test_bind_card.py::test_binding_an_account_anew_makes_it_another_persons",
+        "services/test_bind_card.py::test_binding_an_account_again_makes_it_another_citizens",
     ),
     _fault(
         "audit: a phone changed by an application leaves no entry",
@@ -284,7 +284,7 @@ _CITIZENS = (
         '"account"),\n        bindings_table.c.ended_at.is_(None),',
         '"account"),\n        bindings_table.c.created_at > 0,',
         "an account enters as the person it was bound to before",
-        "services/test_bind_card.py::test_binding_a_person_anew_ends_the_older_account_and_its_sessions",
+        "services/test_bind_card.py::test_binding_a_citizen_again_ends_the_older_account_and_its_sessions",
     ),
     _fault(
         "citizens: a limit lets one more through at its very end",
@@ -347,8 +347,8 @@ _CITIZENS = (
         "citizens/passwords.py",
         '                "tries": 0,\n',
         '                "tries": service_passwords_table.c.tries,\n',
-        "a right password does not begin the count anew",
-        "services/test_change_password.py::test_a_right_password_begins_the_count_anew",
+        "a right password does not reset the count",
+        "services/test_change_password.py::test_a_right_password_resets_the_count",
     ),
     _fault(
         "citizens: the birth date with its month first is a password",
@@ -476,7 +476,7 @@ _DB = (
         '            self.execute("ROLLBACK TO job")\n',
         "",
         "half of a refused change stays",
-        "core/test_database.py::test_a_job_that_raises_leaves_nothing",
+        "core/test_database.py::test_a_job_that_raises_is_rolled_back",
     ),
     _fault(
         "db: commits are not synced",
@@ -883,7 +883,7 @@ _LIVE = (
         "if not relayed or sweeps",
         "if not relayed and sweeps",
         "a wake-up that was lost is never made up for",
-        "core/test_live.py::test_beside_a_relay_the_sweep_finds_what_it_lost",
+        "core/test_live.py::test_beside_a_relay_polling_finds_what_was_never_notified",
     ),
     _fault(
         "live: a watcher stays when its session has ended",
