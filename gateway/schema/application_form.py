@@ -13,8 +13,8 @@ from core.reference import Option as CoreOption
 from core.services.application_form import FormInProgress, application_form
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
-from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
+from gateway.resolvers.signed_links import picture_link
 from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, RefusalPayload, problems_from
 from gateway.schema.give_consent import PrivacyNotice

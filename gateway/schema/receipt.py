@@ -9,8 +9,8 @@ from core.applications import Application
 from core.audit import Action
 from core.kernel.clock import moment
 from core.services.receipt import receipt
-from gateway.resolvers.receipt_links import receipt_link
 from gateway.resolvers.run import read
+from gateway.resolvers.signed_links import receipt_link
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_PERSON

@@ -8,7 +8,7 @@ import strawberry
 from core.kernel.clock import moment
 from core.services.request_upload import RequestUpload, request_upload
 from gateway.resolvers.run import run
-from gateway.resolvers.upload_links import upload_link
+from gateway.resolvers.signed_links import upload_link
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON

@@ -17,8 +17,8 @@ from core.services.upload_id_document import (
     upload_id_document,
 )
 from gateway.resolvers.context import Context
-from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import run
+from gateway.resolvers.signed_links import picture_link
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish

@@ -12,8 +12,8 @@ from core.kernel.refusals import Language
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
-from gateway.resolvers.picture_links import picture_link, with_overlay
 from gateway.resolvers.run import run
+from gateway.resolvers.signed_links import picture_link, with_overlay
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish

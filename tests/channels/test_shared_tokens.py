@@ -40,7 +40,7 @@ class Platform:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def issue(self, now: int, demand_new: bool) -> Issued:
+    async def issue(self, now: int, force_new: bool) -> Issued:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(0.02)
@@ -190,7 +190,7 @@ async def test_does_not_wait_for_ever_for_a_worker_that_died_in_its_turn(
 
 
 async def test_gives_its_turn_back_when_the_platform_fails(name: str, redis: Redis) -> None:
-    async def fail(now: int, demand_new: bool) -> Issued:
+    async def fail(now: int, force_new: bool) -> Issued:
         raise PlatformRefused("down")
 
     with pytest.raises(PlatformRefused):

@@ -4,9 +4,8 @@ import asyncio
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from core.kernel.redis_client import connect_redis
 from core.live.relays.pump import PumpingRelay
 
 CHANNEL = "card-gateway:live"
@@ -20,13 +19,7 @@ class RedisRelay(PumpingRelay):
         self._url = url
 
     async def _connect_and_pump(self) -> None:
-        redis = Redis.from_url(
-            self._url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        redis = connect_redis(self._url, timeout_seconds=ANSWER_SECONDS, decode_responses=True)
         async with redis, redis.pubsub(ignore_subscribe_messages=True) as listening:
             await listening.subscribe(CHANNEL)
             self._is_connected()
