@@ -45,7 +45,6 @@ from gateway.channels.platform_client import (
 from gateway.channels.wechat.callback import Callback
 from gateway.channels.wechat.menu import check_menu
 
-
 R = TypeVar("R", bound=ReplyPart)
 
 CODE_LIFETIME = 5 * MINUTE

@@ -1,6 +1,10 @@
-import { BIND_CARD, SEND_CODE, SIGN_IN } from './documents';
+import { BIND_CARD, CHANNEL_NAMES, SEND_CODE, SIGN_IN } from './documents';
 
-export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
+export interface Channel {
+  id: string;
+  name: string;
+  bindingRequired: boolean;
+}
 
 export interface Persona {
   id: string;
@@ -14,7 +18,7 @@ export interface Persona {
 
 export interface Session {
   token: string;
-  channel: ChannelId;
+  channel: string;
   persona: Persona;
 }
 
@@ -35,8 +39,10 @@ export async function personas(): Promise<Persona[]> {
   return response.ok ? response.json() : [];
 }
 
-/** Signs in as the app would, and binds the card where the channel does not vouch for the person. */
-export async function signInAs(channel: ChannelId, persona: Persona): Promise<Session> {
+export const channels = (): Promise<Channel[]> => graphql('channels', CHANNEL_NAMES, {});
+
+/** Signs in as the app would, and binds if the channel's platform proves no identity. */
+export async function signInAs(channel: string, persona: Persona): Promise<Session> {
   const authorization = await postJson('/sandbox/authorize', { channel, persona: persona.id });
   const signedIn: SignInResult = await graphql('signIn', SIGN_IN, { input: { channel, ...authorization } });
   if (!('token' in signedIn)) throw new Error(signedIn.message);
