@@ -31,9 +31,9 @@ from gateway.app.keys import keys_from
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.contract import Channel, build_messengers
 from gateway.http.admission import (
+    Admission,
     Budgets,
     Documents,
-    Gate,
     LimitDocuments,
     PreparedDocuments,
     limit_tokens,
@@ -50,8 +50,8 @@ from gateway.http.endpoints import (
     receipt_endpoint,
     upload_endpoint,
 )
-from gateway.http.graphql import GraphQLView, SignInAgain, playground_routes
-from gateway.http.server import FAST_PATH_KEY, FastPath, leads_here
+from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
+from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_execution_error, sanitize_validation_error
@@ -72,7 +72,7 @@ class Gateway(Starlette):
     fast_path: FastPath | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.fast_path is not None and leads_here(scope):
+        if self.fast_path is not None and is_candidate(scope):
             await self.fast_path.by_asgi(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -109,9 +109,9 @@ def create_app(
         introspection=bool(settings.introspection), sanitize=sanitize_validation_error
     )
     schema = build_schema(
-        limit_tokens, lambda: LimitDocuments(prepared), SignInAgain, channels=channels
+        limit_tokens, lambda: LimitDocuments(prepared), ReauthenticateSockets, channels=channels
     )
-    gate = _gate(settings, schema, prepared, clock)
+    admission = _admission(settings, schema, prepared, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastPath]]:
@@ -120,11 +120,11 @@ def create_app(
                 assembled(settings, clock=clock, transport=transport, channels=channels)
             )
             app.state.application = application
-            view = GraphQLView(schema, application, gate)
+            view = GraphQLView(schema, application, admission)
             app.router.routes.extend(_routes(application, view))
             gateway.fast_path = FastPath(
                 application,
-                gate,
+                admission,
                 Origins.of(settings),
                 schema.plans,
                 view,
@@ -133,13 +133,13 @@ def create_app(
                 sanitize_execution_error,
             )
             if settings.sandbox:
-                app.router.routes.append(await _sandbox(application, gate.budgets))
+                app.router.routes.append(await _sandbox(application, admission.budgets))
             if settings.worker:
                 application.worker.start()
                 application.scheduler.start()
             application.live.start()
             application.access_log.start()
-            shared = _share_budgets(settings, gate.budgets, clock)
+            shared = _share_budgets(settings, admission.budgets, clock)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
@@ -148,12 +148,12 @@ def create_app(
     return gateway
 
 
-def _gate(
+def _admission(
     settings: Settings,
     schema: strawberry.Schema,
     prepared: PreparedDocuments,
     clock: Callable[[], Instant],
-) -> Gate:
+) -> Admission:
     """A manifest with a document that may not run stops the start."""
     core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
     manifest = read_manifest(settings.operation_manifest)
@@ -167,7 +167,7 @@ def _gate(
         if errors:
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
-    return Gate(core_schema, documents, prepared, Budgets(settings, clock))
+    return Admission(core_schema, documents, prepared, Budgets(settings, clock))
 
 
 def _share_budgets(

@@ -137,14 +137,14 @@ def _run_server(found: Settings, reload: bool) -> None:
         FastPathProtocol,
         ReadTimeouts,
         TimedWebSockets,
-        room_for_connections,
+        connection_limit,
     )
 
     configure_logs(found.log_level)
     timeouts = ReadTimeouts(
         seconds=found.read_seconds,
         min_rate=found.min_upload_rate,
-        max_connections=room_for_connections(found.max_connections),
+        max_connections=connection_limit(found.max_connections),
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
     if found.workers == 1 and not reload:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from core.kernel.clock import MINUTE, Instant
 from core.kernel.redis_client import connect_redis
-from gateway.http.admission.budgets import Buckets, Budgets
+from gateway.http.admission.budgets import Budgets, RateLimiter
 
 INTERVAL_SECONDS = 0.2
 TIMEOUT_SECONDS = 1.0
@@ -54,8 +54,8 @@ class SharedBudgets:
         self._prefix = prefix
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
-        for buckets in self._shared:
-            buckets.taken = {}
+        for limiter in self._shared:
+            limiter.consumed = {}
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="shared budgets")
@@ -69,28 +69,28 @@ class SharedBudgets:
 
     async def exchange(self) -> None:
         """Reports what was consumed since the last exchange, and reads the shared totals."""
-        for buckets in self._shared:
-            taken, buckets.taken = buckets.taken or {}, {}
+        for limiter in self._shared:
+            consumed, limiter.consumed = limiter.consumed or {}, {}
             try:
-                await self._exchange(buckets, taken)
+                await self._exchange(limiter, consumed)
             except RedisError as error:
-                _restore(buckets, taken)
+                _restore(limiter, consumed)
                 self._log_failure(error)
                 return
         self._is_failing = False
 
-    async def _exchange(self, buckets: Buckets, taken: dict[bytes, float]) -> None:
-        keys = list(taken)
+    async def _exchange(self, limiter: RateLimiter, consumed: dict[bytes, float]) -> None:
+        keys = list(consumed)
         for start in range(0, len(keys), MAX_KEYS):
             part = keys[start : start + MAX_KEYS]
-            names = [f"{self._prefix}:budget:{buckets.name}:".encode() + key for key in part]
-            debts = await self._add(keys=names, args=[taken[key] for key in part])
+            names = [f"{self._prefix}:budget:{limiter.name}:".encode() + key for key in part]
+            debts = await self._add(keys=names, args=[consumed[key] for key in part])
             now = self._clock()
             for key, debt in zip(part, debts, strict=True):
                 # Consumed here in the meantime, so not yet in the total.
-                since = (buckets.taken or {}).get(key, 0.0)
-                buckets.set(key, min(float(debt), 2.0 * MINUTE) + since, now)
-                del taken[key]
+                since = (limiter.consumed or {}).get(key, 0.0)
+                limiter.set(key, min(float(debt), 2.0 * MINUTE) + since, now)
+                del consumed[key]
 
     async def _run(self) -> None:
         while True:
@@ -104,8 +104,8 @@ class SharedBudgets:
         self._is_failing = True
 
 
-def _restore(buckets: Buckets, unreported: dict[bytes, float]) -> None:
-    taken = buckets.taken if buckets.taken is not None else {}
+def _restore(limiter: RateLimiter, unreported: dict[bytes, float]) -> None:
+    consumed = limiter.consumed if limiter.consumed is not None else {}
     for key, points in unreported.items():
-        taken[key] = taken.get(key, 0.0) + points
-    buckets.taken = taken
+        consumed[key] = consumed.get(key, 0.0) + points
+    limiter.consumed = consumed
