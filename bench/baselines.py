@@ -32,7 +32,7 @@ from core.cards.holders import find
 from core.citizens import citizens as people
 from core.citizens import citizens_table, sessions
 from core.db import Database, Query, Row, connect
-from core.db.database import Job, T
+from core.db.query import Job, T
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.kernel.masking import mask_name, mask_number, mask_phone
@@ -42,7 +42,7 @@ from core.production import NODES, production_nodes_table, production_orders_tab
 from core.production.orders import newest_of
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from core.services.card_status import card_status
-from core.services.catalogue import SERVICES
+from core.services.catalogue import CardService
 from core.services.report_loss import ReportLoss, report_loss
 from core.unit_of_work import Preparation, UnitOfWork
 from gateway.app import assemble
@@ -160,7 +160,7 @@ class ByHand:
         return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
 
     @contextlib.asynccontextmanager
-    async def _errand(self, request: Request) -> AsyncIterator[Preparation]:
+    async def _preparation(self, request: Request) -> AsyncIterator[Preparation]:
         application = self._application
         token = request.headers["authorization"].removeprefix("Bearer ")
         await request.json()
@@ -173,7 +173,7 @@ class ByHand:
         self._application.access_log.record(preparation.session, preparation.now, action, "DONE")
 
     async def card_status(self, request: Request) -> Response:
-        async with self._errand(request) as preparation:
+        async with self._preparation(request) as preparation:
             holder = await card_status(preparation, None)
         self._noted(preparation, Action.CARD_STATUS)
         return JSONResponse({"data": {"cardStatus": self._card(holder)}})
@@ -194,7 +194,7 @@ class ByHand:
         }
 
     async def production_progress(self, request: Request) -> Response:
-        async with self._errand(request) as preparation:
+        async with self._preparation(request) as preparation:
             (order,) = await preparation.db.fetch(_ORDER, citizen_id=preparation.citizen_id)
             nodes = await preparation.db.fetch(_NODES, order_id=order["id"])
         self._noted(preparation, Action.PRODUCTION_PROGRESS)
@@ -221,7 +221,7 @@ class ByHand:
         return JSONResponse({"data": {"productionProgress": answer}})
 
     async def viewer(self, request: Request) -> Response:
-        async with self._errand(request) as preparation:
+        async with self._preparation(request) as preparation:
             holder = await find(
                 preparation.db,
                 preparation.dependencies.vault,
@@ -231,13 +231,13 @@ class ByHand:
         self._noted(preparation, Action.VIEWER)
         citizen = holder.citizen
         services = []
-        for entry in SERVICES:
-            refusal = entry.eligibility(holder)
+        for service in CardService:
+            refusal = service.eligibility(holder)
             reason = None if refusal is None else {"message": refusal.message(Language.ZH)}
             services.append(
                 {
-                    "service": entry.id.value,
-                    "title": entry.title.zh,
+                    "service": service.value,
+                    "title": service.text.zh,
                     "available": refusal is None,
                     "reason": reason,
                 }

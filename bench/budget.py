@@ -72,12 +72,12 @@ def _http_alone() -> None:
     FastPath.admit = lambda *_: admitted  # type: ignore[method-assign]
 
 
-def _without_looks() -> None:
+def _without_access_log() -> None:
     AccessLogWriter.add = lambda *_: None  # type: ignore[method-assign]
 
 
-def _plan_without_looks() -> None:
-    _without_looks()
+def _plan_without_access_log() -> None:
+    _without_access_log()
     _stop_after(_plan)
 
 
@@ -86,8 +86,8 @@ STEPS: dict[str, Callable[[], None]] = {
     "admission: plan, budgets, context": lambda: _stop_after(_nothing),
     "session and card in one shared hop": lambda: _stop_after(_session_and_card),
     "caller of the row": lambda: _stop_after(_caller),
-    "plan: card, decrypting, masking": _plan_without_looks,
-    "the answer as JSON, headers": _without_looks,
+    "plan: card, decrypting, masking": _plan_without_access_log,
+    "the answer as JSON, headers": _without_access_log,
     "noting and filing the look": lambda: None,
 }
 _WITH_REST = list(STEPS)[-2:]

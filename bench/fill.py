@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select, text
 
+from bench import records
 from bench.people import write_people
 from bench.server import Server
-from core.applications import ApplicationKind, applications
+from core.applications import applications
 from core.cards import cards_table
-from core.citizens import citizens, sessions
+from core.citizens import citizens
 from core.db import Database, Query, Row, Transaction, connect, insert_into
-from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import HOUR
 from core.kernel.ids import new_id
 from core.messaging import VerificationPurpose, verification_codes_table
-from core.production import orders
 from gateway.app import keys_from
 
 MAX_PEOPLE = 30_000
@@ -87,27 +86,8 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
     async def one(db: Transaction, row: Row) -> Person:
         person = row["id"]
         phone = vault.open(bytes(row["phone"]), f"citizens.{citizens.PHONE}", person)
-        session = await sessions.start(
-            db,
-            now,
-            channel=ChannelId.UNIONPAY,
-            account_index=vault.index(f"bench-{person}", "account"),
-            account=vault.seal(f"bench-{person}", "sessions.account", person),
-            citizen_id=person,
-            level=RealNameLevel.PLATFORM,
-            lifetime=12 * HOUR,
-        )
-        application = await applications.accept(
-            db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
-        )
-        await orders.place(
-            db,
-            now,
-            citizen_id=person,
-            application=application,
-            bank_code=row["bank_code"],
-            outlet_code="SAMPLE",
-        )
+        session = await records.sign_in(db, vault, now, person, 12 * HOUR)
+        await records.apply(db, vault, now, person, row["bank_code"], "SAMPLE")
         await applications.close(db, person, now)
         for purpose in (VerificationPurpose.REPORT_LOSS, VerificationPurpose.CANCEL_LOSS):
             code_id = new_id(now)

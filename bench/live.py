@@ -29,15 +29,13 @@ import httpx
 from websockets.asyncio.client import connect as connect_socket
 from websockets.typing import Subprotocol
 
+from bench import records
 from bench.people import people
 from bench.server import Server
 from core import migrations
-from core.applications import ApplicationKind, applications
-from core.citizens import citizens, sessions
+from core.citizens import citizens
 from core.db import Transaction, connect
-from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import HOUR
-from core.production import orders
 from gateway.app import keys_from
 from sandbox.issuer import signed_headers
 
@@ -113,27 +111,10 @@ async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
         tokens, numbers = [], []
         for name, number, phone, *_ in people(count):
             person = await citizens.register(db, vault, now, name=name, number=number, phone=phone)
-            application = await applications.accept(
-                db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
+            application = await records.apply(
+                db, vault, now, person, "SAMPLE-ICBC", "SAMPLE-510104-1"
             )
-            await orders.place(
-                db,
-                now,
-                citizen_id=person,
-                application=application,
-                bank_code="SAMPLE-ICBC",
-                outlet_code="SAMPLE-510104-1",
-            )
-            session = await sessions.start(
-                db,
-                now,
-                channel=ChannelId.UNIONPAY,
-                account_index=vault.index(f"bench-{person}", "account"),
-                account=vault.seal(f"bench-{person}", "sessions.account", person),
-                citizen_id=person,
-                level=RealNameLevel.PLATFORM,
-                lifetime=2 * HOUR,
-            )
+            session = await records.sign_in(db, vault, now, person, 2 * HOUR)
             tokens.append(session.token)
             numbers.append(application.number)
         return tokens, numbers

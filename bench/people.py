@@ -11,17 +11,10 @@ from pathlib import Path
 
 from stdnum.iso7064 import mod_11_2
 
+from core.imports import COLUMNS
+
 BANKS = ("SAMPLE-ICBC", "SAMPLE-ABC", "SAMPLE-BOC", "SAMPLE-CCB", "SAMPLE-PSBC")
-HEADING = (
-    "name",
-    "social_security_number",
-    "phone",
-    "card_number",
-    "state",
-    "bank_code",
-    "issue_date",
-    "batch_number",
-)
+HEADING = tuple(name for name in COLUMNS if name != "region_code")
 _FAMILY = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 _GIVEN = "若溪子墨慕言思远清和一诺晓舟明川望江德宁小满安然"
 _FIRST_BIRTHDAY = date(1950, 1, 1)

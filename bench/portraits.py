@@ -159,7 +159,7 @@ class Apart:
     def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_apart, args=(theirs, function, arguments))
+        self._process = context.Process(target=_run_in_process, args=(theirs, function, arguments))
         self._process.start()
         assert self._ours.recv() == "ready"
 
@@ -172,7 +172,9 @@ class Apart:
         return found
 
 
-def _apart(ours: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _run_in_process(
+    ours: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
     ours.send("ready")
     ours.recv()
     ours.send(function(*arguments))

@@ -206,9 +206,8 @@ async def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -
         bank_code=persona.bank_code or "",
         outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
     )
-    await orders.set_card(
-        unit.db, unit.dependencies.vault, order.id, persona.batch_number, persona.card_number
-    )
+    numbers = [(order.id, persona.batch_number, persona.card_number)]
+    await orders.set_cards(unit.db, unit.dependencies.vault, numbers)
     await _report_nodes(unit, persona, order)
     if persona.card_state not in (None, CardState.SEALED):
         await applications.close(unit.db, citizen_id, unit.now)
@@ -218,13 +217,13 @@ async def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrd
     """One node a day, the last on the day of issue; the node after the last is under way."""
     done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
     first_day = _issued_at(persona, unit.now) - len(done) * DAY
-    for day, node in enumerate(done):
-        await orders.set_node(
-            unit.db, order.id, NodeState(node, NodeResult.DONE, first_day + day * DAY, None)
-        )
+    states = [
+        NodeState(node, NodeResult.DONE, first_day + day * DAY, None)
+        for day, node in enumerate(done)
+    ]
     if len(done) < len(NODES):
-        following = NodeState(NODES[len(done)], NodeResult.IN_PROGRESS, None, None)
-        await orders.set_node(unit.db, order.id, following)
+        states.append(NodeState(NODES[len(done)], NodeResult.IN_PROGRESS, None, None))
+    await orders.set_nodes(unit.db, [(order, states)])
 
 
 def _issued_at(persona: Persona, now: Instant) -> Instant:

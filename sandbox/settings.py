@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.citizens import Notice
-from core.kernel.settings import Secret, Settings, kept_secrets
+from core.kernel.settings import Secret, Settings, stored_secrets
 from sandbox.paths import MOUNT, var_dir
 from sandbox.platforms import PLATFORMS
 
@@ -52,7 +52,7 @@ def _partners(settings: Settings) -> dict[str, Any]:
 
 
 def _keys(settings: Settings) -> dict[str, Any]:
-    generated = kept_secrets(var_dir(settings) / "sandbox-keys.json")
+    generated = stored_secrets(var_dir(settings) / "sandbox-keys.json")
     return {name: Secret(value) for name, value in generated.items()}
 
 

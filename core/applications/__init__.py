@@ -1,4 +1,4 @@
-"""Applications (申办 and 补卡): the open application, its form, its draft, and what is prefilled."""
+"""Applications (申办 and 补卡): the open application, its form, draft and prefilled values."""
 
 from core.applications import application_forms, applications, drafts, prefills
 from core.applications.application_forms import SPECS, FieldSpec, FieldType, FilledForm, schema_name

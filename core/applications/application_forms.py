@@ -1,7 +1,7 @@
-"""The data collection form of 申办 (数据采集项): its fields, defaults and cross-checks.
+"""The data collection form of 申办 (数据采集项): fields, defaults and validation.
 
-One check serves the draft, where a field may still be missing, and the application, where
-none may. Field names are those of the schema.
+Draft and application share one check; a draft may have missing fields. Field names are those of
+the schema.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ from core.storage import Picture, PictureKind
 
 @dataclass(frozen=True, slots=True)
 class FilledForm:
-    """As typed; an empty text or None is a field not yet filled in."""
+    """The values as typed; an empty string or None is a field not yet filled in."""
 
     postal_code: str = field(default="", repr=False)
     social_insurance_number: str = field(default="", repr=False)
@@ -64,7 +64,7 @@ class FilledForm:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "FilledForm":
-        """Spaces around a value are nobody's intention."""
+        """Strips spaces around values."""
         known = {entry.name for entry in fields(cls)}
         typed: dict[str, Any] = {
             name: value.strip(" ") if isinstance(value, str) else value
@@ -84,8 +84,8 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """`name` is the attribute of `FilledForm`; `options` are the choices of a select,
-    given what was typed so far."""
+    """`name` is the attribute of `FilledForm`; `options` returns the choices of a select field,
+    depending on the values typed so far."""
 
     name: str
     type: FieldType
@@ -206,7 +206,7 @@ SPECS = (
 
 
 def _outlets(reference: Reference, filled: FilledForm) -> Sequence[Option]:
-    """Those of the chosen district that serve the chosen bank; none before both are chosen."""
+    """The outlets of the chosen district that serve the chosen bank; none until both are chosen."""
     if not (filled.district_code and filled.bank_code):
         return ()
     found = reference.outlets_in(filled.district_code, filled.bank_code)
@@ -227,7 +227,7 @@ def check(
     today: date,
     adult_age: int,
 ) -> None:
-    """Every field alone, then the fields against each other and against the person."""
+    """Validates each field, then the fields against each other and against the citizen."""
     form.postal_code("postalCode", filled.postal_code)
     form.social_insurance_number("socialInsuranceNumber", filled.social_insurance_number)
     form.choice("educationCode", filled.education_code, reference.educations)
@@ -260,11 +260,11 @@ def check_consent(form: Form, given_at: Instant | None) -> None:
         form.refuse(ConsentNotGiven(field="consent"))
 
 
-def check_pictures(form: Form, kept: Mapping[PictureKind, Picture]) -> None:
-    portrait = kept.get(PictureKind.PORTRAIT)
+def check_pictures(form: Form, pictures: Mapping[PictureKind, Picture]) -> None:
+    portrait = pictures.get(PictureKind.PORTRAIT)
     if portrait is None or not portrait.confirmed:
         form.refuse(PortraitNotConfirmed(field="portrait"))
-    sides = (kept.get(PictureKind.PORTRAIT_SIDE), kept.get(PictureKind.EMBLEM_SIDE))
+    sides = (pictures.get(PictureKind.PORTRAIT_SIDE), pictures.get(PictureKind.EMBLEM_SIDE))
     if not all(side is not None and side.confirmed for side in sides):
         form.refuse(IdDocumentsNotConfirmed(field="idDocuments"))
 

@@ -1,7 +1,7 @@
-"""An application: a citizen's request for a first card or for a reissue.
+"""An application: a citizen's request for a first card or a reissue.
 
-It is open from the moment it is accepted until the card that it leads to is activated, or
-until it is given up. A person has at most one open application.
+It is open from its acceptance until the resulting card is activated or the request is rejected.
+A citizen has at most one open application.
 """
 
 import secrets
@@ -85,7 +85,7 @@ class Application(Struct, frozen=True):
 
 
 def application_columns(prefix: str) -> list[Label[Any]]:
-    """What `Application.from_row` reads."""
+    """The columns for `Application.from_row`."""
     names = ("id", "number", "kind", "old_card_id", "created_at")
     return [applications_table.c[name].label(prefix + name) for name in names]
 
@@ -101,7 +101,7 @@ async def accept(
     old_card_id: int | None = None,
     number: str | None = None,
 ) -> Application:
-    """Adds an open application. `form` is its JSON, kept sealed; a number is drawn if none is given."""
+    """Inserts an open application. `form` is JSON and is encrypted; `number` is generated if None."""
     application_id = new_id(now)
     number = number or _new_number(now)
     await db.fetch(
@@ -123,5 +123,5 @@ async def close(db: Transaction, citizen_id: int, now: Instant) -> None:
 
 
 def _new_number(now: Instant) -> str:
-    """`SBK`, the day in Chengdu, and ten random digits: it tells nothing about its neighbours."""
+    """`SBK`, the date in China, and ten random digits: numbers cannot be enumerated."""
     return f"SBK{china_date(now):%Y%m%d}{secrets.randbelow(10**10):010d}"

@@ -1,4 +1,4 @@
-"""The unfinished application form of a citizen: kept thirty days, resumed from any channel."""
+"""The unfinished application form of a citizen: stored for 30 days, shared by all channels."""
 
 import json
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ DISCARD_OLD = Query(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields typed so far, by their names in the form."""
+    """The fields typed so far, by name."""
 
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -1,6 +1,6 @@
-"""What was read off a citizen's ID documents, to be offered in the form: kept as long as the draft.
+"""Values read from a citizen's ID documents, offered in the form and stored as long as the draft.
 
-It lies beside the draft and never in it: what the citizen types is theirs.
+They are separate from the draft and never overwrite what the citizen types.
 """
 
 import msgspec
@@ -47,9 +47,9 @@ _BySide = dict[Side, list[ReadField]]
 
 
 async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> dict[str, ReadField]:
-    """The fields of both sides by their names."""
-    kept = await _find(db, vault, citizen_id, now)
-    return {entry.name: entry for side in kept.values() for entry in side}
+    """The fields of both sides by name."""
+    stored = await _find(db, vault, citizen_id, now)
+    return {entry.name: entry for side in stored.values() for entry in side}
 
 
 async def keep(
@@ -60,12 +60,12 @@ async def keep(
     read: tuple[ReadField, ...],
     now: Instant,
 ) -> None:
-    """Takes the place of what an earlier picture of the side told. The citizen must be locked."""
-    kept = await _find(db, vault, citizen_id, now) | {side: list(read)}
-    if not any(kept.values()):
+    """Replaces the values from an earlier picture of the same side. The citizen must be locked."""
+    stored = await _find(db, vault, citizen_id, now) | {side: list(read)}
+    if not any(stored.values()):
         await discard(db, citizen_id)
         return
-    sealed = vault.seal(msgspec.json.encode(kept), "prefills.fields", citizen_id)
+    sealed = vault.seal(msgspec.json.encode(stored), "prefills.fields", citizen_id)
     await db.fetch(_SAVE, citizen_id=citizen_id, fields=sealed, at=now)
 
 

@@ -9,8 +9,7 @@ from core.audit.access_log import (
 from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
 from core.audit.log import (
-    ACCESSES,
-    ACTION_NAMES,
+    ACTIONS,
     DONE,
     ISSUER,
     OPERATOR,
@@ -25,8 +24,7 @@ from core.audit.log import (
 from core.audit.writer import AccessLogWriter
 
 __all__ = [
-    "ACCESSES",
-    "ACTION_NAMES",
+    "ACTIONS",
     "DONE",
     "ISSUER",
     "NEWEST",

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 
 from core.audit import access_log
 from core.audit.access_log import View
-from core.audit.log import Action, audit_entries_table
+from core.audit.log import ACTIONS, Action, audit_entries_table
 from core.db import Query, Reader, Row
 from core.kernel.clock import Instant
 
@@ -69,9 +69,9 @@ async def before(db: Reader, subject_id: int, place: Place, most: int) -> list[E
 
 def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
     place = place._replace(number=row["number"])
-    return place, Entry(place, row["at"], Action(row["action"]), row["result"], row["channel"])
+    return place, Entry(place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"])
 
 
 def _after_view(place: Place, view: View) -> tuple[Place, Entry]:
     place = Place(place.number, view.batch, view.position)
-    return place, Entry(place, view.at, Action(view.action), view.result, view.channel)
+    return place, Entry(place, view.at, ACTIONS[view.action], view.result, view.channel)

@@ -10,7 +10,7 @@ personal data stands in an entry.
 from collections import defaultdict
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from msgspec import Struct
@@ -68,107 +68,73 @@ audit_heads_table = Table(
 
 
 class Action(StrEnum):
-    """What an entry is about. Those in `ACCESSES` only looked; nothing changed."""
+    """What an entry is about: its value, its name, and whether it only read personal data."""
 
-    SIGN_IN = "SIGN_IN"
-    SIGN_OUT = "SIGN_OUT"
-    END_SESSION = "END_SESSION"
-    BIND_CARD = "BIND_CARD"
-    UNBOUND = "UNBOUND"
-    SEND_CODE = "SEND_CODE"
-    REQUEST_UPLOAD = "REQUEST_UPLOAD"
-    UPLOAD_PORTRAIT = "UPLOAD_PORTRAIT"
-    CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT"
-    UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT"
-    CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS"
-    GIVE_CONSENT = "GIVE_CONSENT"
-    SAVE_DRAFT = "SAVE_DRAFT"
-    APPLY_CARD = "APPLY_CARD"
-    ACTIVATE_CARD = "ACTIVATE_CARD"
-    REPORT_LOSS = "REPORT_LOSS"
-    CANCEL_LOSS = "CANCEL_LOSS"
-    CHANGE_PASSWORD = "CHANGE_PASSWORD"  # noqa: S105 - the name of an action
-    CHANGE_PHONE = "CHANGE_PHONE"
-    CHANGE_CONTACT = "CHANGE_CONTACT"
-    CHANGE_NOTIFICATIONS = "CHANGE_NOTIFICATIONS"
-    TRANSFER_IN = "TRANSFER_IN"
-    REISSUE_CARD = "REISSUE_CARD"
-    ISSUER_EVENT = "ISSUER_EVENT"
-    CARD_ISSUED = "CARD_ISSUED"
-    CARD_CANCELLED = "CARD_CANCELLED"
-    TRANSFER_REFUSED = "TRANSFER_REFUSED"
-    ORDER_REFUSED = "ORDER_REFUSED"
-    LOSS_LAPSED = "LOSS_LAPSED"
-    IMPORTED = "IMPORTED"
-    VIEWER = "VIEWER"
-    SESSIONS = "SESSIONS"
-    CARD_STATUS = "CARD_STATUS"
-    PRODUCTION_PROGRESS = "PRODUCTION_PROGRESS"
-    APPLICATION_FORM = "APPLICATION_FORM"
-    INSURANCES = "INSURANCES"
-    PICTURE = "PICTURE"
-    RECEIPT = "RECEIPT"
-    NOTIFICATION_SETTINGS = "NOTIFICATION_SETTINGS"
-    SERVICE_HISTORY = "SERVICE_HISTORY"
+    text: Text
+    is_access: bool
+
+    def __new__(cls, value: str, text: Text, is_access: bool = False) -> Self:
+        action = str.__new__(cls, value)
+        action._value_ = value
+        action.text = text
+        action.is_access = is_access
+        return action
+
+    SIGN_IN = "SIGN_IN", Text("登录", "sign-in")
+    SIGN_OUT = "SIGN_OUT", Text("退出登录", "sign-out")
+    END_SESSION = "END_SESSION", Text("结束其他登录", "another session ended")
+    BIND_CARD = "BIND_CARD", Text("绑卡", "binding")
+    UNBOUND = "UNBOUND", Text("解除绑定", "binding ended")
+    SEND_CODE = "SEND_CODE", Text("获取验证码", "verification code sent")
+    REQUEST_UPLOAD = "REQUEST_UPLOAD", Text("申请上传地址", "upload address requested")
+    UPLOAD_PORTRAIT = "UPLOAD_PORTRAIT", Text("上传照片", "portrait uploaded")
+    CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT", Text("确认照片", "portrait confirmed")
+    UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT", Text("上传身份证", "ID document uploaded")
+    CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS", Text("确认身份证", "ID documents confirmed")
+    GIVE_CONSENT = "GIVE_CONSENT", Text("同意个人信息处理告知", "privacy notice agreed to")
+    SAVE_DRAFT = "SAVE_DRAFT", Text("保存申办表单", "application draft saved")
+    APPLY_CARD = "APPLY_CARD", Text("申办", "application")
+    ACTIVATE_CARD = "ACTIVATE_CARD", Text("激活", "activation")
+    REPORT_LOSS = "REPORT_LOSS", Text("挂失", "loss report")
+    CANCEL_LOSS = "CANCEL_LOSS", Text("解挂", "loss cancellation")
+    CHANGE_PASSWORD = "CHANGE_PASSWORD", Text("服务密码变更", "password change")
+    CHANGE_PHONE = "CHANGE_PHONE", Text("手机号码变更", "phone change")
+    CHANGE_CONTACT = "CHANGE_CONTACT", Text("其他信息变更", "contact change")
+    CHANGE_NOTIFICATIONS = (
+        "CHANGE_NOTIFICATIONS",
+        Text("通知设置变更", "notification settings changed"),
+    )
+    TRANSFER_IN = "TRANSFER_IN", Text("卡归属地转入", "transfer in")
+    REISSUE_CARD = "REISSUE_CARD", Text("补卡", "reissue")
+    ISSUER_EVENT = "ISSUER_EVENT", Text("制卡机构通知", "report of the card issuer")
+    CARD_ISSUED = "CARD_ISSUED", Text("卡片制成", "card made")
+    CARD_CANCELLED = "CARD_CANCELLED", Text("旧卡注销", "old card cancelled")
+    TRANSFER_REFUSED = "TRANSFER_REFUSED", Text("转入未获受理", "transfer not accepted")
+    ORDER_REFUSED = "ORDER_REFUSED", Text("制卡申请未获受理", "order of a card not accepted")
+    LOSS_LAPSED = "LOSS_LAPSED", Text("临时挂失到期", "temporary loss over")
+    IMPORTED = "IMPORTED", Text("资料导入", "data imported")
+    VIEWER = "VIEWER", Text("查看个人信息", "personal data viewed"), True
+    SESSIONS = "SESSIONS", Text("查看登录会话", "sessions viewed"), True
+    CARD_STATUS = "CARD_STATUS", Text("卡状态查询", "card status viewed"), True
+    PRODUCTION_PROGRESS = (
+        "PRODUCTION_PROGRESS",
+        Text("制卡进度查询", "production progress viewed"),
+        True,
+    )
+    APPLICATION_FORM = "APPLICATION_FORM", Text("查看申办表单", "application form viewed"), True
+    INSURANCES = "INSURANCES", Text("查询险种", "insurances viewed"), True
+    PICTURE = "PICTURE", Text("查看照片", "picture viewed"), True
+    RECEIPT = "RECEIPT", Text("查看受理回执", "receipt viewed"), True
+    NOTIFICATION_SETTINGS = (
+        "NOTIFICATION_SETTINGS",
+        Text("查看通知设置", "notification settings viewed"),
+        True,
+    )
+    SERVICE_HISTORY = "SERVICE_HISTORY", Text("查看办理记录", "service history viewed"), True
 
 
-ACCESSES = frozenset(
-    {
-        Action.VIEWER,
-        Action.SESSIONS,
-        Action.CARD_STATUS,
-        Action.PRODUCTION_PROGRESS,
-        Action.APPLICATION_FORM,
-        Action.INSURANCES,
-        Action.PICTURE,
-        Action.RECEIPT,
-        Action.NOTIFICATION_SETTINGS,
-        Action.SERVICE_HISTORY,
-    }
-)
-
-ACTION_NAMES = {
-    Action.SIGN_IN: Text("登录", "sign-in"),
-    Action.SIGN_OUT: Text("退出登录", "sign-out"),
-    Action.END_SESSION: Text("结束其他登录", "another session ended"),
-    Action.BIND_CARD: Text("绑卡", "binding"),
-    Action.UNBOUND: Text("解除绑定", "binding ended"),
-    Action.SEND_CODE: Text("获取验证码", "verification code sent"),
-    Action.REQUEST_UPLOAD: Text("申请上传地址", "upload address requested"),
-    Action.UPLOAD_PORTRAIT: Text("上传照片", "portrait uploaded"),
-    Action.CONFIRM_PORTRAIT: Text("确认照片", "portrait confirmed"),
-    Action.UPLOAD_ID_DOCUMENT: Text("上传身份证", "ID document uploaded"),
-    Action.CONFIRM_ID_DOCUMENTS: Text("确认身份证", "ID documents confirmed"),
-    Action.GIVE_CONSENT: Text("同意个人信息处理告知", "privacy notice agreed to"),
-    Action.SAVE_DRAFT: Text("保存申办表单", "application draft saved"),
-    Action.APPLY_CARD: Text("申办", "application"),
-    Action.ACTIVATE_CARD: Text("激活", "activation"),
-    Action.REPORT_LOSS: Text("挂失", "loss report"),
-    Action.CANCEL_LOSS: Text("解挂", "loss cancellation"),
-    Action.CHANGE_PASSWORD: Text("服务密码变更", "password change"),
-    Action.CHANGE_PHONE: Text("手机号码变更", "phone change"),
-    Action.CHANGE_NOTIFICATIONS: Text("通知设置变更", "notification settings changed"),
-    Action.CHANGE_CONTACT: Text("其他信息变更", "contact change"),
-    Action.TRANSFER_IN: Text("卡归属地转入", "transfer in"),
-    Action.REISSUE_CARD: Text("补卡", "reissue"),
-    Action.ISSUER_EVENT: Text("制卡机构通知", "report of the card issuer"),
-    Action.CARD_ISSUED: Text("卡片制成", "card made"),
-    Action.CARD_CANCELLED: Text("旧卡注销", "old card cancelled"),
-    Action.TRANSFER_REFUSED: Text("转入未获受理", "transfer not accepted"),
-    Action.ORDER_REFUSED: Text("制卡申请未获受理", "order of a card not accepted"),
-    Action.LOSS_LAPSED: Text("临时挂失到期", "temporary loss over"),
-    Action.IMPORTED: Text("资料导入", "data imported"),
-    Action.VIEWER: Text("查看个人信息", "personal data viewed"),
-    Action.SESSIONS: Text("查看登录会话", "sessions viewed"),
-    Action.CARD_STATUS: Text("卡状态查询", "card status viewed"),
-    Action.PRODUCTION_PROGRESS: Text("制卡进度查询", "production progress viewed"),
-    Action.APPLICATION_FORM: Text("查看申办表单", "application form viewed"),
-    Action.INSURANCES: Text("查询险种", "insurances viewed"),
-    Action.PICTURE: Text("查看照片", "picture viewed"),
-    Action.RECEIPT: Text("查看受理回执", "receipt viewed"),
-    Action.NOTIFICATION_SETTINGS: Text("查看通知设置", "notification settings viewed"),
-    Action.SERVICE_HISTORY: Text("查看办理记录", "service history viewed"),
-}
+ACTIONS: dict[str, Action] = {action.value: action for action in Action}
+"""By the value that a row holds."""
 
 DONE = "DONE"
 ISSUER = "ISSUER"

@@ -57,7 +57,7 @@ class AccessLogWriter:
     def add(self, record: AuditRecord) -> None:
         """Refuses `TryAgainLater` when too many wait."""
         if len(self._waiting) >= MAX_WAITING:
-            raise TryAgainLater(wait=5, retry_after=5)
+            raise TryAgainLater(retry_after=5)
         self._waiting.append(record)
 
     def start(self) -> None:

@@ -1,6 +1,7 @@
 """Cards and their holders: the state machine of a card, and the rows that show a holder."""
 
 from core.cards import cards, holders, prefetch
+from core.cards.card_forms import CardForm
 from core.cards.cards import (
     ADD_CARD,
     CHENGDU,
@@ -26,6 +27,7 @@ __all__ = [
     "SICHUAN_PREFIX",
     "STATE_NAMES",
     "Card",
+    "CardForm",
     "CardHolder",
     "CardState",
     "CardSummary",

@@ -186,9 +186,9 @@ _WITHDRAW = Query(
 
 
 class CardSummary(Struct, frozen=True):
-    """What is shown of a card as it is now.
+    """What a citizen sees of a card.
 
-    `confirmation` tells of the region's move at the provincial registry.
+    `confirmation` is that of the home region's move by the provincial card registry.
     """
 
     id: int
@@ -201,40 +201,46 @@ class CardSummary(Struct, frozen=True):
     state_since: Instant
     confirmation: Confirmation
 
-    def lapsed(self, now: Instant) -> Self:
-        """A temporary loss whose seven days are over is none any more."""
+    @classmethod
+    def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> Self:
+        """The card as of `now`: an expired temporary loss reads as active again."""
+        return cls.from_row_raw(row, vault, prefix).as_of(now)
+
+    @classmethod
+    def from_row_raw(cls, row: Row, vault: Vault, prefix: str = "", **more: Any) -> Self:
+        """The card as stored: a temporary loss that has expired may still be in its row."""
+        card_id: int = row[prefix + "id"]
+        return cls(
+            id=card_id,
+            number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
+            region_code=row[prefix + "region_code"],
+            bank_code=row[prefix + "bank_code"],
+            batch_number=row[prefix + "batch_number"],
+            issue_date=row[prefix + "issue_date"],
+            state=STATES[row[prefix + "state"]],
+            state_since=row[prefix + "state_since"],
+            confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
+            **more,
+        )
+
+    def as_of(self, now: Instant) -> Self:
+        """A temporary loss expires after seven days; the card is then active again."""
         if self.state is not CardState.TEMPORARILY_LOST:
             return self
         ends = self.state_since + TEMPORARY_LOSS_LASTS
         return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
 
 
-def card_summary(row: Row, vault: Vault, now: Instant, prefix: str) -> CardSummary:
-    card_id: int = row[prefix + "id"]
-    card = CardSummary(
-        id=card_id,
-        number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
-        region_code=row[prefix + "region_code"],
-        bank_code=row[prefix + "bank_code"],
-        batch_number=row[prefix + "batch_number"],
-        issue_date=row[prefix + "issue_date"],
-        state=STATES[row[prefix + "state"]],
-        state_since=row[prefix + "state_since"],
-        confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
-    )
-    return card.lapsed(now)
-
-
 def summary_columns(prefix: str) -> list[Label[Any]]:
-    """What `card_summary` reads."""
+    """What `CardSummary.from_row` reads."""
     return [cards_table.c[name].label(prefix + name) for name in CardSummary.__struct_fields__]
 
 
 class Card(CardSummary, frozen=True):
-    """A card that may change. A transition returns the card as it will be, or refuses.
+    """A card that may change. A transition returns the card in its new state, or raises a refusal.
 
-    `snapshot` is the card without what the issuer's events have made of it since `snapshot_since`: as the
-    citizen left it then, or as it was issued (0).
+    `snapshot` is the card as issued (`snapshot_since` is 0) or as its citizen left it at
+    `snapshot_since`: without the changes by later events of the card issuer.
     """
 
     citizen_id: int
@@ -245,31 +251,19 @@ class Card(CardSummary, frozen=True):
     snapshot_since: Instant
 
     @classmethod
-    def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> "Card":
-        """Reads a card; a temporary loss whose seven days are over reads as active again."""
-        return cls.from_row_raw(row, vault, prefix).lapsed(now)
-
-    @classmethod
-    def from_row_raw(cls, row: Row, vault: Vault, prefix: str = "") -> "Card":
-        """As it stands in its row: a loss that lapsed may not be written back yet."""
-        card_id: int = row[prefix + "id"]
+    def from_row_raw(cls, row: Row, vault: Vault, prefix: str = "", **more: Any) -> Self:
         snapshot_state = row[prefix + "snapshot_state"]
-        return cls(
-            id=card_id,
+        return super().from_row_raw(
+            row,
+            vault,
+            prefix,
             citizen_id=row[prefix + "citizen_id"],
-            number=Sealed(vault, row[prefix + "number"], "cards.number", card_id),
             number_index=row[prefix + "number_index"],
-            region_code=row[prefix + "region_code"],
-            bank_code=row[prefix + "bank_code"],
-            batch_number=row[prefix + "batch_number"],
-            issue_date=row[prefix + "issue_date"],
-            state=STATES[row[prefix + "state"]],
-            state_since=row[prefix + "state_since"],
             version=row[prefix + "version"],
-            confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
             snapshot_state=None if snapshot_state is None else STATES[snapshot_state],
             snapshot_state_since=row[prefix + "snapshot_state_since"],
             snapshot_since=row[prefix + "snapshot_since"],
+            **more,
         )
 
     @property
@@ -361,7 +355,7 @@ async def save_state(db: Transaction, card: Card) -> None:
         since=card.state_since,
     )
     if not moved:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
 
 
 async def save_projection(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:

@@ -12,7 +12,6 @@ from core.cards.cards import (
     Card,
     CardState,
     CardSummary,
-    card_summary,
     cards_table,
     summary_columns,
 )
@@ -126,9 +125,9 @@ async def find_with_cards(
 ) -> CardHolder[CardSummary]:
     rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
     person = people.person_of(rows[0], vault, "citizen_")
-    return CardHolder(person, _cards(rows, card_summary, vault, now))
+    return CardHolder(person, _cards(rows, CardSummary.from_row, vault, now))
 
 
 def _cards(
@@ -146,7 +145,7 @@ def _cards(
 async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holder:
     rows = await db.fetch(OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
     first = rows[0]
     return Holder(
         citizen=Citizen.from_row(first, vault, "citizen_"),

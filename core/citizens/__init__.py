@@ -1,4 +1,4 @@
-"""Citizens and who acts for them: sessions, channel bindings, passwords, consents, quotas."""
+"""Citizens with their sessions, channel bindings, passwords, consents, settings and quotas."""
 
 from core.citizens import (
     bindings,
@@ -20,7 +20,7 @@ from core.citizens.citizens import (
     Citizen,
     Person,
     citizens_table,
-    find,
+    get,
     lock,
 )
 from core.citizens.code_exchanges import CodeExchange, code_exchanges_table
@@ -69,7 +69,7 @@ __all__ = [
     "code_exchanges_table",
     "consents",
     "consents_table",
-    "find",
+    "get",
     "lock",
     "nonces",
     "nonces_table",

@@ -1,6 +1,6 @@
-"""Bindings (绑卡): which citizen a channel account stands for.
+"""Bindings (绑卡): which citizen a channel account belongs to.
 
-One account is bound to one person, and a person holds at most one binding per channel.
+An account is bound to one citizen, and a citizen has at most one binding per channel.
 """
 
 from dataclasses import dataclass
@@ -94,14 +94,14 @@ _OF_CITIZEN = Query(
 
 @dataclass(frozen=True, slots=True)
 class EndedBinding:
-    """`account` is the sealed account that was bound."""
+    """`account` is the encrypted account that was bound."""
 
     account: bytes
     citizen_id: int
 
 
 async def citizen_of(db: Reader, channel: ChannelId, accounts: list[bytes]) -> int | None:
-    """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
+    """`accounts` are the account's indexes from `account_indexes`."""
     row = await db.fetch_one(
         _OF_ACCOUNT, channel=channel.value, **index_params("account", accounts)
     )
@@ -117,7 +117,7 @@ async def bind(
     account: bytes,
     citizen_id: int,
 ) -> list[EndedBinding]:
-    """Binds, and returns the older bindings of the account or the person that this one ended."""
+    """Binds, and returns the older bindings of the account or the citizen that this one ended."""
     ended = await db.fetch(
         _END_OLDER,
         of_channel=channel.value,
@@ -139,11 +139,11 @@ async def bind(
 
 
 async def erase(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
-    """Removes all that is known of an account, ended bindings included."""
+    """Deletes all bindings of an account, including ended ones."""
     await db.fetch(_ERASE, of_channel=channel.value, **index_params("account", accounts))
 
 
 async def accounts_of(db: Reader, citizen_id: int) -> list[tuple[ChannelId, bytes]]:
-    """The channels in which a person is bound, with the sealed account in each."""
+    """The channels in which a citizen is bound, with the encrypted account in each."""
     rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
     return [(ChannelId(row["channel"]), bytes(row["account"])) for row in rows]

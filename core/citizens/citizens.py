@@ -1,7 +1,7 @@
-"""A citizen: the person that cards, applications and sessions belong to.
+"""Citizens: the owners of cards, applications and sessions.
 
-Names, numbers, phones and addresses are sealed; the social security number and the phone
-are found again by their keyed index. A phone belongs to one citizen at most.
+Names, numbers, phones and addresses are encrypted; the social security number and the phone are
+searchable by blind index. A phone belongs to at most one citizen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -122,7 +122,7 @@ _SET_DETAIL = {
 
 
 class Person(Struct, frozen=True):
-    """Who a citizen is."""
+    """A citizen's identity, without contact data."""
 
     id: int
     name: Sealed
@@ -169,37 +169,40 @@ def person_of(row: Row, vault: Vault, prefix: str) -> Person:
 
 
 def person_columns(prefix: str) -> list[Label[Any]]:
-    """What `person_of` reads."""
+    """The columns for `person_of`."""
     return [citizens_table.c[name].label(prefix + name) for name in ("id", "name", SSN)]
 
 
 def columns(prefix: str) -> list[Label[Any]]:
-    """What `Citizen.from_row` reads."""
+    """The columns for `Citizen.from_row`."""
     names = ("id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER, "version")
     return [citizens_table.c[name].label(prefix + name) for name in names]
 
 
 async def lock(db: Transaction, citizen_id: int) -> None:
-    """Everything that changes a person's data takes this first: their writes run one by one."""
+    """Locks the citizen's row. Every write to a citizen's data does this first, which serialises them."""
     await db.fetch(_LOCK, id=citizen_id)
 
 
 async def lock_many(db: Transaction, vault: Vault, ids: Sequence[int]) -> dict[int, Citizen]:
-    """As `lock`, in order of the ids, so that of two that lock the same ones none waits for ever."""
+    """As `lock` for several citizens, in order of id to avoid deadlocks."""
     rows = await fetch_in(db, _LOCK_MANY, ids)
     return {row["id"]: Citizen.from_row(row, vault) for row in rows}
 
 
 async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> dict[str, int]:
-    """The known ones of these social security numbers."""
+    """Citizen ids by social security number; unknown numbers are left out."""
     indexes = {index: number for number in numbers for index in vault.indexes(number, SSN)}
     rows = await fetch_in(db, _NUMBERS, indexes)
     return {indexes[bytes(row["social_security_number_index"])]: row["id"] for row in rows}
 
 
-async def find(db: Reader, vault: Vault, citizen_id: int) -> Citizen | None:
+async def get(db: Reader, vault: Vault, citizen_id: int) -> Citizen:
+    """The citizen of an id that a row or a session holds; citizens are never deleted."""
     row = await db.fetch_one(_BY_ID, id=citizen_id)
-    return None if row is None else Citizen.from_row(row, vault)
+    if row is None:
+        raise LookupError(f"no citizen {citizen_id}")
+    return Citizen.from_row(row, vault)
 
 
 async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:
@@ -224,7 +227,7 @@ async def register(
     phone: str | None,
     citizen_id: int | None = None,
 ) -> int:
-    """Adds a citizen and returns the id."""
+    """Inserts a citizen and returns the id."""
     citizen_id = citizen_id or new_id(now)
     await db.fetch(_INSERT, **new_row(vault, now, citizen_id, name, number, phone))
     return citizen_id

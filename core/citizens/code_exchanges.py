@@ -1,8 +1,8 @@
-"""What a platform answered to a code, kept for the browser that shows the same code again.
+"""Results of OAuth code exchanges, for a browser that presents the same code again.
 
-A code is exchanged once, and WeChat's browsers call back twice: whichever worker the second
-call reaches finds the first one's answer here. It lies under the mac of code and state
-together, so nobody but the browser of that state gets it, and is kept for the code's lifetime.
+A code can be exchanged once, but WeChat's browsers may call back twice. The second call finds the
+first result here, in any worker process. The key is a MAC over code and state, so that only the
+browser with that state gets it; it is stored for the code's lifetime.
 """
 
 from dataclasses import dataclass, field
@@ -61,22 +61,22 @@ FORGET_OLD = Query(
 
 @dataclass(frozen=True, slots=True)
 class CodeExchange:
-    """`account` is sealed, as in a session; the lifetime is that of the platform's token."""
+    """`account` is encrypted, as in a session; the lifetime is that of the platform's token."""
 
     account: bytes = field(repr=False)
     lifetime_seconds: int
 
 
 async def keep(
-    db: Transaction, pair_mac: str, account_index: bytes, answer: CodeExchange, now: Instant
+    db: Transaction, pair_mac: str, account_index: bytes, exchange: CodeExchange, now: Instant
 ) -> None:
-    """The first answer stays: a later one changes nothing, and prolongs nothing."""
+    """Only the first result is stored; a later one neither replaces nor prolongs it."""
     await db.fetch(
         _KEEP,
         pair_mac=pair_mac,
         account_index=account_index,
-        account=answer.account,
-        lifetime_seconds=answer.lifetime_seconds,
+        account=exchange.account,
+        lifetime_seconds=exchange.lifetime_seconds,
         expires_at=now + KEPT_FOR,
     )
 

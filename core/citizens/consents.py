@@ -1,4 +1,4 @@
-"""Consent to processing personal data: which version of the notice, and when."""
+"""Consent to the processing of personal data: version of the privacy notice, and time."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam, select
 
@@ -42,5 +42,5 @@ async def given_at(db: Reader, citizen_id: int, version: str) -> Instant | None:
 
 
 async def give(db: Transaction, citizen_id: int, version: str, now: Instant) -> None:
-    """The first time a version is agreed to is the time that is kept."""
+    """Consenting again to the same version keeps the first time."""
     await db.fetch(_GIVE, citizen_id=citizen_id, version=version, at=now)

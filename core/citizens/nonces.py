@@ -1,4 +1,4 @@
-"""What may be used once: sign-in states, callback nonces, messages that a platform repeats."""
+"""Single-use values: sign-in states, callback nonces, ids of messages that a platform may repeat."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ nonces_table = Table(
 )
 
 KEPT_AFTER = 2 * DAY
-"""Beyond its end: a clock that was a day ahead has forgotten nothing when it is set right."""
+"""How long after expiry a nonce is kept, so that a clock that ran a day ahead deletes none early."""
 
 _USE = Query(
     lambda insert: (
@@ -36,12 +36,12 @@ FORGET_OLD = Query(delete(nonces_table).where(nonces_table.c.expires_at < bindpa
 
 
 async def use(db: Transaction, scope: str, nonce: str, until: Instant) -> bool:
-    """False when it was used before. It must be remembered for as long as it could come again."""
+    """False if it was used before. `until` is when it becomes invalid anyway."""
     return await db.fetch_one(_USE, scope=scope, nonce=nonce, until=until) is not None
 
 
 async def use_index(db: Transaction, scope: str, indexes: Sequence[bytes], until: Instant) -> bool:
-    """As `use`, of a keyed index: what was used under an older key was used."""
+    """As `use` for a keyed index; checks the indexes under older keys too."""
     current, *older = (index.hex() for index in indexes)
     for index in older:
         if await is_used(db, scope, index):

@@ -1,8 +1,7 @@
-"""通知设置: which notices a person gets, by SMS and into the channel.
+"""通知设置: which notices a citizen gets by SMS and in the channel's app.
 
-Nothing is kept of somebody who chose nothing: they get everything. What concerns the safety of
-card and account always goes out by SMS: it may be the only sign that somebody else is acting,
-and whoever has come in through a channel must not be able to silence it.
+Without a row every notice is sent. Security notices always go out by SMS: they may be the only
+sign of an account takeover, and an intruder in a channel must not be able to switch them off.
 """
 
 from collections.abc import Mapping
@@ -44,11 +43,11 @@ class Notice(StrEnum):
     CARD_READY = "CARD_READY"
 
     @property
-    def is_of_safety(self) -> bool:
-        return self in _OF_SAFETY
+    def is_security(self) -> bool:
+        return self in _SECURITY
 
 
-_OF_SAFETY = frozenset(
+_SECURITY = frozenset(
     {
         Notice.LOSS_REPORTED,
         Notice.LOSS_CANCELLED,
@@ -63,7 +62,7 @@ _OF_SAFETY = frozenset(
 NOTICE_NAMES = {
     Notice.LOSS_REPORTED: Text("挂失成功", "Loss reported"),
     Notice.LOSS_CANCELLED: Text("解挂成功", "Loss cancelled"),
-    Notice.LOSS_LAPSED: Text("临时挂失到期", "Temporary loss lapsed"),
+    Notice.LOSS_LAPSED: Text("临时挂失到期", "Temporary loss expired"),
     Notice.PASSWORD_CHANGED: Text("服务密码已修改", "Service password changed"),
     Notice.PHONE_CHANGED: Text("手机号码已变更", "Phone changed"),
     Notice.NEW_BINDING: Text("新账号绑定", "New binding"),
@@ -82,7 +81,7 @@ class Choice:
     channel: bool = True
 
 
-_EVERY_WAY = Choice()
+_DEFAULT = Choice()
 
 _OF_CITIZEN = Query(
     select(
@@ -114,17 +113,17 @@ _SAVE = Query(
 
 
 async def choices_of(db: Reader, citizen_id: int) -> dict[Notice, Choice]:
-    """For every notice, in their order."""
+    """One choice per notice, in the order of the enum."""
     rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
     chosen = {row["notice"]: Choice(bool(row["sms"]), bool(row["channel"])) for row in rows}
-    return {notice: chosen.get(notice.value, _EVERY_WAY) for notice in Notice}
+    return {notice: chosen.get(notice.value, _DEFAULT) for notice in Notice}
 
 
 async def choice_of(db: Reader, citizen_id: int, notice: Notice) -> Choice:
     for row in await db.fetch(_OF_CITIZEN, citizen_id=citizen_id):
         if row["notice"] == notice.value:
             return Choice(bool(row["sms"]), bool(row["channel"]))
-    return _EVERY_WAY
+    return _DEFAULT
 
 
 async def save(

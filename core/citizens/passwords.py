@@ -1,9 +1,9 @@
-"""The service password: eight digits, kept as an Argon2id hash that is sealed with the pepper.
+"""The service password: eight digits, stored as an Argon2id hash encrypted with the pepper.
 
-Eight digits alone could be tried out from a stolen database, so the pepper lies outside it;
-a seal, unlike a hash, can be renewed under another pepper without the password. Hashing takes about 20 ms and 19 MiB (OWASP's Argon2id parameters): it runs in
-threads, a few at a time, and never inside a transaction. Wrong tries are counted in the
-database: the fifth locks changing the password for 24 hours.
+Eight digits could be brute-forced from a stolen database, so the pepper is stored outside it.
+Encryption, unlike hashing, allows the pepper to be rotated without the password. Hashing takes
+about 20 ms and 19 MiB (OWASP's Argon2id parameters): it runs in a few threads and never inside a
+transaction. The fifth wrong attempt locks password changes for 24 hours.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ _COUNT = Query(
 
 @dataclass(frozen=True, slots=True)
 class StoredPassword:
-    """`hash` is the opened Argon2id hash."""
+    """`hash` is the decrypted Argon2id hash."""
 
     citizen_id: int
     hash: str = field(repr=False)
@@ -114,7 +114,7 @@ async def store(db: Transaction, seals: Seals, citizen_id: int, password_hash: s
 
 
 async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instant) -> int:
-    """Returns how many tries are left; with none left the change is locked."""
+    """Returns the number of attempts left; at 0 password changes are locked."""
     tries = password.tries + 1
     locked = tries >= MAX_TRIES
     await db.fetch(
@@ -127,7 +127,7 @@ async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instan
 
 
 class Hasher:
-    """Argon2id in a bounded pool of threads (the library releases the interpreter lock)."""
+    """Argon2id in a bounded thread pool (the library releases the GIL)."""
 
     def __init__(self) -> None:
         self._argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -135,19 +135,19 @@ class Hasher:
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
-        return await self._in_turn(self.hash_now, password)
+        return await self._in_pool(self.hash_now, password)
 
     async def matches(self, password_hash: str, password: str) -> bool:
-        return await self._in_turn(self._matches, password_hash, password)
+        return await self._in_pool(self._matches, password_hash, password)
 
     def hash_now(self, password: str) -> str:
         """As `hash`, in the calling thread."""
         return self._argon2.hash(password)
 
-    async def _in_turn(self, work: Callable[..., T], *arguments: str) -> T:
-        """Refuses `TryAgainLater` when too many wait already: a second of hashing at most."""
+    async def _in_pool(self, work: Callable[..., T], *arguments: str) -> T:
+        """Raises `TryAgainLater` if the queue is full (about a second of hashing)."""
         if self._waiting >= MAX_WAITING:
-            raise TryAgainLater(wait=2, retry_after=2)
+            raise TryAgainLater(retry_after=2)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
@@ -165,12 +165,12 @@ class Hasher:
 
 
 def generate() -> str:
-    """A fresh random password. Birth dates and ID numbers are checked by `is_too_simple`."""
+    """A random password. The caller must check it with `is_too_simple`."""
     return f"{secrets.randbelow(10**8):08d}"
 
 
 def is_too_simple(password: str, social_security_number: str, birth: date) -> bool:
-    """One repeated digit, a run, the birth date, or a part of the ID number."""
+    """One repeated digit, an ascending or descending run, the birth date, or part of the ID number."""
     return (
         len(set(password)) == 1
         or _is_run(password)

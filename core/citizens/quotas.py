@@ -1,4 +1,4 @@
-"""Sliding limits: at most so many in so long, for one key. One row a key, locked while it is judged."""
+"""Sliding-window rate limits in the database: one row per key, locked while it is checked."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _OPEN = Query(
         .returning(quotas_table.c.times)
     )
 )
-_KEEP = Query(
+_SAVE = Query(
     update(quotas_table)
     .where(quotas_table.c.key == bindparam("of_key"))
     .values(times=bindparam("new_times"))
@@ -41,7 +41,7 @@ CLEAR = Query(delete(quotas_table))
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `most` within `window` milliseconds."""
+    """At most `most` uses within `window` milliseconds."""
 
     most: int
     window: int
@@ -50,24 +50,24 @@ class Limit:
 async def take(
     db: Transaction, keys: Sequence[bytes], limits: Sequence[Limit], now: Instant
 ) -> Instant:
-    """Counts one use. Returns 0, or, when a limit is reached, the moment it allows the next.
+    """Counts one use. Returns 0, or the time of the next allowed use if a limit is reached.
 
-    `keys` are the indexes of one key, the current one first: uses under older ones count too.
-    Uses that lie ahead do not: a clock that was set right would lock people out for as long.
+    `keys` are the indexes of one key, the current one first; uses under older ones count too.
+    Uses in the future do not count: otherwise correcting a fast clock would lock citizens out.
     """
     current, *older = keys
     row = await db.fetch_one(_OPEN, key=current, at=now)
     assert row is not None
-    kept = json.loads(row["times"])
+    stored = json.loads(row["times"])
     for key in older:
         before = await db.fetch_one(_TAKE_OVER, of_key=key)
-        kept += json.loads(before["times"]) if before else []
+        stored += json.loads(before["times"]) if before else []
     longest = max(limit.window for limit in limits)
-    times = sorted(at for at in kept if now - longest < at <= now + CLOCK_SKEW)
+    times = sorted(at for at in stored if now - longest < at <= now + CLOCK_SKEW)
     free_at = max(_free_at(times, limit, now) for limit in limits)
     if free_at > now:
         return free_at
-    await db.fetch(_KEEP, of_key=current, new_times=json.dumps([*times, now]))
+    await db.fetch(_SAVE, of_key=current, new_times=json.dumps([*times, now]))
     return 0
 
 

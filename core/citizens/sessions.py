@@ -1,7 +1,7 @@
-"""Sessions: what a signed-in front-end shows with every request.
+"""Sessions of signed-in front-ends.
 
-The token is 256 random bits and is stored only as its SHA-256: it needs no key, because it
-cannot be guessed. A session belongs to one channel and one account there.
+The token has 256 random bits and is stored as an unkeyed SHA-256, because it cannot be guessed. A
+session belongs to one channel and one account there.
 """
 
 import hashlib
@@ -150,13 +150,13 @@ class NewSession:
 
 
 def by_token(token: str, now: Instant) -> dict[str, Any]:
-    """The values for `IS_OF_TOKEN`."""
+    """Parameters for `IS_OF_TOKEN`."""
     digest = hashlib.sha256(token.encode()).digest()
     return {"token_hash": digest, "now": now, "latest": now + CLOCK_SKEW}
 
 
 def caller_of(row: Row, address: str, device_key: str | None) -> Caller | None:
-    """None where the session was begun with another device key."""
+    """None if the session was started with another device key."""
     mac, channel = row["session_device_mac"], row["session_channel"]
     if mac is not None and not _is_of_device(mac, device_key):
         return None
@@ -173,7 +173,7 @@ def caller_of(row: Row, address: str, device_key: str | None) -> Caller | None:
 async def find_caller(
     db: Reader, token: str, now: Instant, address: str, device_key: str | None = None
 ) -> Caller | None:
-    """None as well where the session was begun with another device key."""
+    """None if there is no valid session, or it was started with another device key."""
     row = await db.fetch_one(OF_TOKEN, **by_token(token, now))
     return None if row is None else caller_of(row, address, device_key)
 
@@ -183,12 +183,12 @@ async def is_open(db: Reader, session_id: int, now: Instant) -> bool:
 
 
 async def open_among(db: Reader, session_ids: Iterable[int], now: Instant) -> set[int]:
-    """Those that have not ended."""
+    """The ids of those that are still open."""
     return {row["id"] for row in await fetch_in(db, _OPEN_AMONG, session_ids, now=now)}
 
 
 async def last_channel(db: Reader, citizen_id: int) -> ChannelId | None:
-    """Where the person signed in last, if any session of theirs is remembered."""
+    """The channel of the citizen's latest stored session."""
     row = await db.fetch_one(_LAST_OF_CITIZEN, citizen_id=citizen_id)
     return None if row is None else ChannelId(row["channel"])
 
@@ -205,7 +205,7 @@ async def start(
     lifetime: int,
     device_mac: bytes | None = None,
 ) -> NewSession:
-    """`lifetime` is in milliseconds; `account` is the sealed platform user key."""
+    """`lifetime` is in milliseconds; `account` is the encrypted platform user id."""
     token = secrets.token_urlsafe(32)
     session = NewSession(new_id(now), token, now + lifetime)
     await db.fetch(
@@ -237,7 +237,7 @@ async def end_all_of_account(
     *,
     keep: int = 0,
 ) -> None:
-    """`accounts` are the account's indexes, as `lookups.account_indexes` gives them."""
+    """`accounts` are the account's indexes from `account_indexes`."""
     await db.fetch(
         _END_OTHERS,
         of_channel=channel.value,
@@ -273,12 +273,12 @@ async def belongs_to(db: Reader, session_id: int, citizen_id: int, now: Instant)
 
 
 async def erase_account(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
-    """Forgets which account the sessions were of."""
+    """Removes the account from its sessions."""
     await db.fetch(_ERASE_ACCOUNT, of_channel=channel.value, **index_params("account", accounts))
 
 
 def device_mac(device_key: str | None) -> bytes | None:
-    """A device key is as random as a token, and kept like one."""
+    """A device key is as random as a token and is stored in the same way."""
     return None if device_key is None else _hash(device_key)
 
 

@@ -1,8 +1,9 @@
-"""The OAuth `state`: issued by us, alphanumeric, valid ten minutes, redeemed once.
+"""The OAuth `state`: alphanumeric, valid for ten minutes, redeemed once.
 
-Issuing writes nothing: the state is its time, a nonce and a mac. A front-end may bind it to
-its browser: it draws a verifier, gives the SHA-256 of it as challenge when it asks for the
-state, and shows the verifier when it signs in. RFC 6749 section 10.12, RFC 7636 section 4.
+Issuing writes nothing to the database: a state consists of time, nonce and MAC. A front-end may
+bind it to its browser as in PKCE: it generates a verifier, sends its SHA-256 as challenge when it
+requests the state, and presents the verifier at sign-in. RFC 6749 section 10.12, RFC 7636
+section 4.
 """
 
 import base64
@@ -16,7 +17,6 @@ from core.kernel.callers import ChannelId
 from core.kernel.clock import MINUTE, Instant
 
 LIFETIME = 10 * MINUTE
-CHALLENGE_CHARACTERS = 43
 _TIME, _NONCE, _MAC = 12, 16, 32
 
 
@@ -29,7 +29,7 @@ def issue(seals: Seals, channel: ChannelId, now: Instant, challenge: str = "") -
 def nonce_of(
     seals: Seals, channel: ChannelId, state: str, now: Instant, verifier: str = ""
 ) -> str | None:
-    """The nonce of a state that we issued for this channel and browser and that is still valid."""
+    """The nonce of a valid state that was issued for this channel and verifier, otherwise None."""
     if len(state) != _TIME + _NONCE + _MAC or not state.isascii():
         return None
     time, nonce, mac = state[:_TIME], state[_TIME:-_MAC], state[-_MAC:]
@@ -44,7 +44,7 @@ def nonce_of(
 
 
 def challenge_of(verifier: str) -> str:
-    """base64url of the SHA-256, without padding (`S256` of RFC 7636)."""
+    """base64url of the SHA-256 without padding (`S256` of RFC 7636)."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -52,11 +52,10 @@ def challenge_of(verifier: str) -> str:
 async def redeem(
     db: Transaction, nonce: str, credential_mac: str, pair_mac: str, now: Instant
 ) -> bool:
-    """False when either was redeemed before with another partner.
+    """False if the state or the credential was redeemed before in another combination.
 
-    WeChat's browsers call back twice with the same code and state; both calls are one sign-in.
-    A code that somebody overheard must not work with a state of their own. `pair_mac` stands
-    for both together.
+    WeChat's browsers may call back twice with the same code and state, which is one sign-in. An
+    intercepted code must not work with another state. `pair_mac` is the MAC of both.
     """
     until = now + LIFETIME
     if not await nonces.use(db, "state", nonce, until):

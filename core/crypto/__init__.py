@@ -1,4 +1,4 @@
-"""Encryption of personal columns, blind indexes to find them by, and seals for tokens."""
+"""Column encryption, blind indexes for searching encrypted columns, and MACs."""
 
 from core.crypto.blind_index import (
     account_indexes,

@@ -1,4 +1,4 @@
-"""Finding a row by a keyed index while keys are changed: any of the keys in use may have made it."""
+"""Searching by blind index during key rotation: a row's index may be under any key in use."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from core.crypto.encryption import MAX_KEYS, Vault
 
 
 def index_is(column: Any, name: str) -> ColumnElement[bool]:
-    """In a statement: the column holds one of the indexes that `named` gives under this name."""
+    """SQL condition: the column equals one of the indexes bound by `index_params` of the same name."""
     found: ColumnElement[bool] = column.in_(
         [bindparam(f"{name}_{number}") for number in range(MAX_KEYS)]
     )
@@ -16,13 +16,13 @@ def index_is(column: Any, name: str) -> ColumnElement[bool]:
 
 
 def index_params(name: str, indexes: list[bytes]) -> dict[str, bytes]:
-    """The values for `index_is`, one for each key in use."""
+    """Parameters for `index_is`, one per key in use."""
     padded = [*indexes, *indexes[-1:] * (MAX_KEYS - len(indexes))]
     return {f"{name}_{number}": index for number, index in enumerate(padded)}
 
 
 def account_indexes(vault: Vault, channel: str, account: str) -> list[bytes]:
-    """Of a channel's account, under each key in use, the current one first."""
+    """Indexes of a channel account under each key in use, the current key first."""
     return vault.indexes(f"{channel}|{account}", "account")
 
 

@@ -1,8 +1,8 @@
-"""Personal data at rest: sealed under a column key, found again by a keyed index.
+"""Column encryption and blind indexes for personal data at rest.
 
-A sealed value is `key id length (1 byte) | key id | nonce (12) | ciphertext and tag`. It is
-bound to its column and its person: a value moved to another row or column does not open.
-An index is `key id length | key id | MAC`, so that keys can be changed one row at a time.
+A sealed value is `key id length (1 byte) | key id | nonce (12) | ciphertext and tag`. Column and
+owner are associated data: a value moved to another row or column does not decrypt. An index is
+`key id length | key id | MAC`, so that keys can be rotated row by row.
 
 Source: NIST SP 800-38D (AES-GCM), RFC 8998 (SM4-GCM), RFC 2104 (HMAC), GB/T 32905 (SM3).
 """
@@ -20,18 +20,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 MAX_KEYS = 4
-"""In a ring: the current one, and those that are still being replaced."""
+"""Maximum keys in a ring: the current one and those still being replaced."""
 
 
 class Suite(StrEnum):
-    """Which algorithms protect personal columns."""
+    """Algorithms for column encryption and blind indexes."""
 
     INTERNATIONAL = "aes-256-gcm+hmac-sha256"
     CHINESE = "sm4-gcm+hmac-sm3"
 
 
 class CannotOpen(Exception):
-    """A sealed value was altered, moved, or its key is missing."""
+    """A sealed value was altered or moved, or its key is missing."""
 
 
 class _Aead(Protocol):
@@ -40,7 +40,7 @@ class _Aead(Protocol):
 
 
 class _Sm4Gcm:
-    """SM4-GCM with the interface of `AESGCM`. SM4 keys have 128 bits: the key's first 16 bytes."""
+    """SM4-GCM with the interface of `AESGCM`. Uses the key's first 16 bytes: SM4 has 128-bit keys."""
 
     _TAG = 16
 
@@ -61,7 +61,7 @@ class _Sm4Gcm:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """Keys by id; the first is used for new values, all of them for old ones."""
+    """Keys by id. New values use the first; existing values may use any of them."""
 
     keys: Mapping[str, bytes] = field(repr=False)
 
@@ -71,9 +71,9 @@ class KeyRing:
 
 
 class Vault:
-    """Seals and opens personal values, and computes their keyed indexes.
+    """Encrypts and decrypts personal values, and computes their blind indexes.
 
-    What is made under the current keys begins with `column_prefix` or `index_prefix`.
+    Values and indexes under the current keys begin with `column_prefix` and `index_prefix`.
     """
 
     _NONCE = 12
@@ -113,15 +113,15 @@ class Vault:
         return self.open_bytes(sealed, column, owner).decode()
 
     def is_current_key(self, sealed: bytes) -> bool:
-        """Whether the value is sealed under the current key."""
+        """Whether the value is encrypted under the current key."""
         return sealed.startswith(self.column_prefix)
 
     def index(self, value: str, kind: str) -> bytes:
-        """The keyed index of a value. `kind` keeps equal values of different columns apart."""
+        """The blind index of a value. `kind` separates equal values of different columns."""
         return self._mac(self.index_prefix, value, kind)
 
     def indexes(self, value: str, kind: str) -> list[bytes]:
-        """The value's index under each key in use, the current one first."""
+        """The value's index under each key in use, the current key first."""
         return [self._mac(prefix, value, kind) for prefix in self._macs]
 
     def _mac(self, prefix: bytes, value: str, kind: str) -> bytes:
@@ -131,7 +131,7 @@ class Vault:
 
 
 class Sealed(Struct, frozen=True):
-    """A personal value as it lies in its row; opened only where it is asked for."""
+    """An encrypted value as stored in its row; `reveal()` decrypts it."""
 
     vault: Vault
     data: bytes

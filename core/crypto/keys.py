@@ -1,4 +1,4 @@
-"""All that is under key: the vault of the columns and the seals of the tokens."""
+"""The vault and the seals, which are always passed together."""
 
 from typing import NamedTuple
 

@@ -1,8 +1,8 @@
-"""Keyed macs for what is never read back: verification codes, states, links, audit entries.
+"""MACs for verification codes, states, links and audit records, and encryption of password hashes.
 
-Two key rings: the peppers guard codes and passwords, the audit keys guard the history.
-A mac is `key id length | key id | HMAC-SHA-256`. A password's hash is sealed rather than
-marked, with AES-256-GCM under a key of its own derived from the pepper.
+Two key rings: the peppers for codes and passwords, the audit keys for the audit log. A MAC is
+`key id length | key id | HMAC-SHA-256`. A password hash is encrypted with AES-256-GCM under a key
+derived from the pepper.
 """
 
 import base64
@@ -31,7 +31,7 @@ class Seals:
         return _matches(self.peppers, mac, "code", parts)
 
     def link(self, *parts: str | int) -> str:
-        """A short mac in hex for what travels in a URL."""
+        """A short MAC in hexadecimal, for URLs."""
         return _keyed_mac(self.peppers, "link", parts)[-32:][:16].hex()
 
     def matches_link(self, mac: str, *parts: str | int) -> bool:
@@ -47,18 +47,18 @@ class Seals:
         return _matches(self.audit_keys, mac, "audit", parts)
 
     def hash(self, owner: int, encoded: str) -> str:
-        """A password's hash, sealed for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
+        """Encrypts a password hash for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
         key_id, nonce = self.peppers.current, os.urandom(_NONCE)
         sealed = self._cipher(key_id).encrypt(nonce, encoded.encode(), _owner(owner))
         return f"{key_id}${base64.b64encode(nonce + sealed).decode()}"
 
     @property
     def hash_prefix(self) -> str:
-        """With what a hash begins that is sealed under the current pepper."""
+        """The first characters of a hash that is encrypted under the current pepper."""
         return f"{self.peppers.current}$"
 
     def is_current_mac(self, mac: bytes) -> bool:
-        """Whether an audit mac is of the current audit key."""
+        """Whether an audit MAC was computed with the current audit key."""
         return mac.startswith(_prefix(self.audit_keys.current))
 
     def open_hash(self, owner: int, stored: str) -> str:
@@ -98,12 +98,12 @@ def _prefix(key_id: str) -> bytes:
 
 def _mac(key: bytes, kind: str, parts: tuple[str | int, ...]) -> bytes:
     message = "\0".join([kind, *[f"{len(text)}:{text}" for text in map(str, parts)]])
-    mac = _begun(key).copy()
+    mac = _keyed_hmac(key).copy()
     mac.update(message.encode())
     return mac.digest()
 
 
 @lru_cache(maxsize=32)
-def _begun(key: bytes) -> hmac.HMAC:
-    """To be copied: beginning anew costs several times the message."""
+def _keyed_hmac(key: bytes) -> hmac.HMAC:
+    """Copied for each message: the key setup costs several times as much as the message."""
     return hmac.new(key, digestmod="sha256")

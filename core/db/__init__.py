@@ -2,7 +2,8 @@
 
 from core.db.arrays import json_arrays
 from core.db.batches import fetch_in, in_batch
-from core.db.database import (
+from core.db.connecting import connect
+from core.db.query import (
     Database,
     DatabaseUnavailable,
     Id,
@@ -12,7 +13,6 @@ from core.db.database import (
     Row,
     Transaction,
     UniqueViolation,
-    connect,
     insert_into,
     metadata,
 )

@@ -1,4 +1,4 @@
-"""Rows as one JSON value, in the words of both databases."""
+"""An SQL function that aggregates rows into one JSON value, for both dialects."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class json_arrays(FunctionElement[str]):  # noqa: N801 - an SQL function
-    """Rows as one JSON text: an array of an array for each row, in any order."""
+    """Aggregates rows into a JSON text: an array with one array per row, in no defined order."""
 
     inherit_cache = True
     type = String()

@@ -1,6 +1,7 @@
-"""Pictures: portraits and ID documents, processed in isolated worker processes.
+"""Processing of portraits and ID documents, in isolated worker processes.
 
-Importing this package loads neither OpenCV nor a model; only a worker process does."""
+Importing this package loads neither OpenCV nor a model; the `process_…` functions do.
+"""
 
 from core.imaging.checks import Unit
 from core.imaging.id_documents import can_read, process_document, read_document

@@ -1,6 +1,7 @@
-"""Opening a picture that a stranger sent, and writing one that carries nothing of it but pixels.
+"""Decodes untrusted pictures, and encodes pictures without metadata.
 
-Runs in a worker of the studio only: a decoder may be made to crash, hang or grow.
+Runs only in a worker process of the isolated pool: a hostile file may make a decoder crash, hang
+or exhaust memory.
 """
 
 import contextlib
@@ -14,14 +15,14 @@ from PIL import Image, ImageCms
 
 from core.kernel import memory
 
-# Pillow's own limit is a warning, and an error without the size; ours says what may be sent.
+# Pillow's own limit raises an error without the size; `_MAX_PIXELS` replaces it.
 Image.MAX_IMAGE_PIXELS = None
 
 DPI = 350
 MEGAPIXEL = 1_000_000
-# JPEG is decoded at a fraction of its size; the others take 7 (HEIF), 10 (PNG) or 16 (WebP) bytes
-# a pixel, a progressive JPEG 6. Phones write HEIF of 24 megapixels, and no PNG or WebP larger
-# than their screens.
+# JPEG is decoded at reduced size; the others need 7 (HEIF), 10 (PNG) or 16 (WebP) bytes per pixel,
+# progressive JPEG 6. Phones take HEIF pictures of 24 megapixels; their PNG and WebP files are
+# screenshots.
 _MAX_PIXELS = {
     "JPEG": 64 * MEGAPIXEL,
     "HEIF": 25 * MEGAPIXEL,
@@ -33,7 +34,7 @@ _MAX_ASPECT_RATIO = 5
 _MAX_SHORT_EDGES_SQUARED = 6
 _FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
 _MAX_PROFILE_BYTES = 1_000_000
-# Each scan of a progressive JPEG goes over the whole picture again; cameras write about ten.
+# Each scan of a progressive JPEG decodes the whole picture again; cameras write about ten.
 _SCAN = b"\xff\xda"
 _MAX_SCANS = 100
 _ORIENTATION_TAG = 0x0112
@@ -49,11 +50,11 @@ _UPRIGHT = {
 
 
 class Undecodable(Exception):
-    """No picture, a broken one, or one of a kind that is not taken."""
+    """Not a picture, corrupt, or of an unsupported format."""
 
 
 class TooSmall(Exception):
-    """So small or so narrow that nothing can be looked for in it."""
+    """Too small or too narrow to be analysed."""
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
@@ -61,7 +62,7 @@ class TooSmall(Exception):
 
 
 class TooManyPixels(Exception):
-    """More than are decoded; nothing was."""
+    """Exceeds the limit of its format; it was not decoded."""
 
     def __init__(self, width: int, height: int, most: int) -> None:
         super().__init__(width, height)
@@ -70,7 +71,8 @@ class TooManyPixels(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """`picture` is upright sRGB without metadata, `fraction` of the size that was sent."""
+    """`picture` is upright, sRGB and without metadata, scaled by `fraction`; `width` and `height` are
+    those of the file."""
 
     picture: Image.Image
     width: int
@@ -80,22 +82,22 @@ class Decoded:
 
 
 def decode(data: bytes, short_edge: int) -> Decoded:
-    """No smaller than `short_edge` where the file is not, unless it is very long; no larger than
-    six squares of that edge.
+    """Decodes at reduced size: the short edge stays at least `short_edge` pixels if it was, unless
+    the picture is very long; the area is at most six squares of that edge.
 
-    Raises `Undecodable`, `TooManyPixels`, or `TooSmall` for what is so narrow that it shows nothing.
+    Raises `Undecodable`, `TooManyPixels`, or `TooSmall` if the picture is too narrow.
     """
     try:
         return _decode(data, short_edge)
     except (TooManyPixels, TooSmall, MemoryError):
         raise
     except Exception as error:
-        # The libraries raise whatever a broken file makes them stumble over.
+        # The libraries raise arbitrary exceptions for corrupt files.
         raise Undecodable from error
 
 
 def encode(picture: Image.Image, quality: int, subsampling: int = 2) -> bytes:
-    """`subsampling` as libjpeg counts it: 2 is 4:2:0, 0 is 4:4:4."""
+    """`subsampling` as in Pillow: 2 is 4:2:0, 0 is 4:4:4."""
     buffer = io.BytesIO()
     picture.save(
         buffer, "JPEG", quality=quality, subsampling=subsampling, dpi=(DPI, DPI), optimize=True
@@ -113,9 +115,9 @@ def _decode(data: bytes, short_edge: int) -> Decoded:
         if kind == "JPEG" and data.count(_SCAN) > _MAX_SCANS:
             raise Undecodable
         opened.draft("RGB", (short_edge, short_edge))
-        with _alone(4 * opened.width * opened.height > most):
+        with _exclusive(4 * opened.width * opened.height > most):
             opened.load()
-            picture = _reduced(_plain(opened), short_edge)
+            picture = _reduced(_in_basic_mode(opened), short_edge)
         orientation = _orientation(opened)
         profile = opened.info.get("icc_profile")
     picture = _flattened(picture)
@@ -136,7 +138,7 @@ def _accept_heif() -> None:
 
 
 def _most_pixels(opened: Image.Image, kind: str) -> int:
-    """A progressive JPEG keeps every coefficient in memory, whatever the size asked for."""
+    """A progressive JPEG keeps all coefficients in memory, also when decoded at reduced size."""
     if opened.info.get("progressive"):
         return _MAX_PIXELS_PROGRESSIVE
     return _MAX_PIXELS[kind]
@@ -150,10 +152,11 @@ def _check_size(opened: Image.Image, most: int) -> None:
 
 
 @contextlib.contextmanager
-def _alone(is_large: bool) -> Iterator[None]:
-    """Only one worker of the machine at a time opens what takes much memory.
+def _exclusive(is_large: bool) -> Iterator[None]:
+    """Lets only one worker of the machine at a time decode a large picture.
 
-    The lock is on this very file: workers write none. The system lifts it from a worker that dies.
+    The lock is on this source file, because workers cannot write files. It is released if the
+    worker dies.
     """
     if not is_large:
         yield
@@ -164,8 +167,8 @@ def _alone(is_large: bool) -> Iterator[None]:
         yield
 
 
-def _plain(opened: Image.Image) -> Image.Image:
-    """Grey or colours, with or without transparency."""
+def _in_basic_mode(opened: Image.Image) -> Image.Image:
+    """Converts to L, LA, RGB or RGBA."""
     if opened.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in opened.info:
         return opened
     transparent = "A" in opened.getbands() or "transparency" in opened.info
@@ -182,13 +185,13 @@ def _orientation(opened: Image.Image) -> int:
     try:
         found = opened.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:
-        # EXIF that cannot be read says nothing about the picture.
+        # Unreadable EXIF data is ignored.
         return 1
     return found if isinstance(found, int) else 1
 
 
 def _flattened(picture: Image.Image) -> Image.Image:
-    """On white, in fresh pixels: nothing that hung on the file hangs on them."""
+    """Composites on white in a new image, which carries no metadata of the file."""
     canvas = Image.new("RGB", picture.size, "white")
     mask = picture.getchannel("A") if "A" in picture.getbands() else None
     canvas.paste(picture.convert("RGB"), mask=mask)
@@ -196,7 +199,7 @@ def _flattened(picture: Image.Image) -> Image.Image:
 
 
 def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
-    """Phones write Display P3; a profile that makes no sense is passed over."""
+    """Converts from the embedded profile (phones use Display P3); an invalid profile is ignored."""
     if len(profile) > _MAX_PROFILE_BYTES or b"sRGB" in profile:
         return picture
     try:

@@ -1,4 +1,4 @@
-"""Isolated pool: hostile files are opened in a few worker processes of bounded memory and time."""
+"""Isolated pool: worker processes of bounded memory and time, in which hostile files are decoded."""
 
 from core.isolation.pool import Bounds, IsolatedPool, PoolBusy, ProcessingFailed
 from core.isolation.worker import MEGABYTE

@@ -1,12 +1,11 @@
-"""Where hostile files are opened: a few worker processes of bounded memory and time.
+"""A pool of worker processes in which hostile files are decoded.
 
-    answer = await studio.run(process_portrait, data, 14_336, 40_960)
+    result = await pool.run(process_portrait, data, 14_336, 40_960)
 
-The function is a public one of an importable module, with type hints: its arguments and its
-answer cross a socket as msgpack and are checked against the hints, so that a worker that a
-file has taken over can hand back nothing but a wrong answer of the right shape. A worker that
-dies, hangs or runs out of memory is killed, and the next picture gets a fresh one. Workers
-start with the first picture, end when none comes for a while, and inherit no secrets.
+The function must be public, importable and have type hints: arguments and result cross a socket
+as msgpack and are validated against the hints, so that a compromised worker can return nothing
+but a wrong value of the right type. A worker that crashes, hangs or runs out of memory is killed
+and replaced. Workers start with the first file, exit when idle, and inherit no secrets.
 """
 
 import asyncio
@@ -20,16 +19,16 @@ T = TypeVar("T")
 
 
 class ProcessingFailed(Exception):
-    """The worker died over the file, took too long or ran out of memory."""
+    """The worker crashed, timed out or ran out of memory."""
 
 
 class PoolBusy(Exception):
-    """More files are waiting than will be worked off soon."""
+    """The queue is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`memory_bytes` a worker may allocate; `seconds` it may take over one file, its start included."""
+    """`memory_bytes` per worker; `seconds` per file, including the worker's start."""
 
     workers: int = 2
     memory_bytes: int = 768 * MEGABYTE
@@ -77,7 +76,7 @@ class IsolatedPool:
                     await worker.start(self._bounds.memory_bytes, self._bounds.seconds)
                 answer = await worker.answer(function, *arguments)
         except (WorkerFailed, OSError, TimeoutError) as error:
-            # Here, because worker processes import this package too: 7 MB less in each.
+            # Not at module level: worker processes import this package too, and it takes 7 MB in each.
             import structlog
 
             structlog.get_logger("isolation").warning(

@@ -1,10 +1,9 @@
-"""One worker process of the studio: the parent's end of it, and what runs inside.
+"""One worker process: the parent's side, and the main function of the child.
 
-A message is its length (8 bytes, big-endian) and msgpack. A first argument of bytes, which is a
-citizen's file, follows its message as it is: packed, it would be copied on either side. The worker
-starts as
-`python -m core.isolation.worker`, with a socket as its standard input and nowhere to print to:
-native libraries like to complain, and may quote a file when they do.
+A message is a length (8 bytes, big-endian) and msgpack. If the first argument is bytes (the file),
+it follows the message unpacked, which avoids copies. The child is started as
+`python -m core.isolation.worker` with a socket as standard input; its output is discarded,
+because native libraries may print parts of a file.
 """
 
 import asyncio
@@ -37,18 +36,18 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc keeps what one picture needs, and uses it again within the picture and for the next one
-    # (mallopt(3)): taking it from the system anew each time costs as much as two thirds of the work.
+    # glibc caches and reuses the memory of a picture (mallopt(3)): allocating it from the system
+    # each time would cost two thirds as much as the processing.
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(4 * MEGABYTE),
     "MALLOC_TRIM_THRESHOLD_": str(64 * MEGABYTE),
 }
-_REST_SECONDS = 1
-"""With no picture for so long, a worker gives its free memory back to the system."""
+_IDLE_SECONDS = 1
+"""After so long without a file, a worker returns cached memory to the system."""
 
 
 class WorkerFailed(Exception):
-    """The worker died or its function raised; the text says where, and quotes no value."""
+    """The worker died or its function raised. The text names the place and quotes no value."""
 
 
 class _Call(msgspec.Struct):
@@ -56,7 +55,7 @@ class _Call(msgspec.Struct):
     function: str
     arguments: list[msgspec.Raw]
     file: int | None
-    """Bytes of the first argument, which follows."""
+    """Length in bytes of the first argument, which follows the message."""
 
 
 class _Answer(msgspec.Struct):
@@ -65,7 +64,7 @@ class _Answer(msgspec.Struct):
 
 
 class Worker:
-    """The parent's end. `files` counts what it has answered."""
+    """The parent's side. `files` counts the files processed."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -103,17 +102,17 @@ class Worker:
                 raise WorkerFailed(answer.failure)
             value: T = msgspec.msgpack.decode(answer.value, type=get_type_hints(function)["return"])
         except msgspec.MsgspecError as error:
-            raise WorkerFailed("no answer of the right shape") from error
+            raise WorkerFailed("invalid answer") from error
         self.files += 1
         return value
 
     def kill(self) -> None:
-        """For a worker that is being waited for: the waiting ends with `WorkerFailed`."""
+        """Kills the process; a pending `answer` then raises `WorkerFailed`."""
         if self._process is not None:
             self._process.kill()
 
     def end(self) -> None:
-        """Blocks for a moment, until the system has taken the memory back."""
+        """Blocks until the process has exited and its memory is free."""
         if self._socket is not None:
             self._socket.close()
         if self._process is not None:
@@ -127,7 +126,7 @@ class Worker:
     async def _receive(self) -> bytearray:
         length = int.from_bytes(await self._exactly(8))
         if length > _MAX_ANSWER:
-            raise WorkerFailed("an answer too long")
+            raise WorkerFailed("answer too long")
         return await self._exactly(length)
 
     async def _exactly(self, length: int) -> bytearray:
@@ -163,11 +162,11 @@ def main() -> None:
     parent = socket.socket(fileno=os.dup(0))
     with contextlib.suppress(EOFError, OSError), parent.makefile("rwb") as stream:
         while True:
-            if not select.select([parent], [], [], _REST_SECONDS)[0]:
+            if not select.select([parent], [], [], _IDLE_SECONDS)[0]:
                 memory.release()
             call = msgspec.msgpack.decode(_read(stream.read), type=_Call)
             file = [] if call.file is None else [stream.read(call.file)]
-            # The system's own alarm: ends native code that hangs, even when the parent is gone.
+            # SIGALRM ends native code that hangs, even if the parent is gone.
             signal.alarm(seconds + 1)
             answer = msgspec.msgpack.encode(_answer(call, file))
             del file
@@ -177,7 +176,7 @@ def main() -> None:
 
 
 def _bound(memory_bytes: int) -> None:
-    """What the worker allocates is bounded; it writes no file and leaves no core dump."""
+    """Limits memory, and forbids writing files and core dumps."""
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -6,7 +6,9 @@ to can be told anew from all of them whenever another one arrives, whatever the 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 from sqlalchemy import (
@@ -26,7 +28,7 @@ from sqlalchemy import (
 from core.crypto import Vault
 from core.db import Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
-from core.kernel.clock import MINUTE, Instant
+from core.kernel.clock import MINUTE, Instant, instant
 from core.production import NodeResult, ProductionNode
 
 issuer_events_table = Table(
@@ -71,19 +73,35 @@ class Outcome(StrEnum):
     UNKNOWN_SUBJECT = "UNKNOWN_SUBJECT"
 
 
-class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` is when it happened. Node results name an order, the others a card and its person."""
+_Text = Annotated[str, msgspec.Meta(max_length=lengths.ISSUER_TEXT)]
 
-    id: str
+
+class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One event as the card issuer sends it (`docs/partners/`) and as it is stored.
+
+    `happened_at` is `at` on the wire. Node results name an order; the other types name a card and
+    the social security number of its holder.
+    """
+
+    id: Annotated[_Text, msgspec.Meta(min_length=1)]
     type: IssuerEventType
-    at: Instant
-    order_number: str | None = None
+    happened_at: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="at")
+    order_number: _Text | None = None
     node: ProductionNode | None = None
     result: NodeResult | None = None
     reason: str | None = None
-    batch_number: str | None = None
-    card_number: str | None = None
+    batch_number: _Text | None = None
+    card_number: _Text | None = None
     social_security_number: str | None = None
+
+    def __post_init__(self) -> None:
+        texts = (self.id, self.order_number, self.batch_number, self.card_number)
+        if not all((text or "").isprintable() for text in texts):
+            raise ValueError("an id or number must consist of printable characters")
+
+    @property
+    def at(self) -> Instant:
+        return instant(self.happened_at)
 
     def __repr__(self) -> str:
         return f"IssuerEvent(id={self.id!r}, type={self.type.value})"

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from core.cards import Card
 from core.issuer.event_store import CLOCK_SKEW, IssuerEvent, IssuerEventType, Outcome, StoredEvent
+from core.kernel import lengths
 from core.kernel.clock import Instant
-from core.kernel.masking import without_numbers
+from core.kernel.masking import redact_numbers
 from core.kernel.refusals import Refusal
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
 from core.reference import normal_card_number
@@ -107,7 +108,7 @@ def _tell_unfinished(
     if own and own[-1].event.at >= (stored.at or 0):
         event = own[-1].event
         assert event.result is not None
-        reason = None if event.reason is None else without_numbers(event.reason)
+        reason = event.reason and redact_numbers(event.reason)[: lengths.NODE_REASON]
         return NodeState(stored.node, event.result, event.at, reason, stored.revision)
     if stored.result is NodeResult.PENDING:
         return NodeState(stored.node, NodeResult.IN_PROGRESS, None, None, stored.revision)
@@ -155,7 +156,7 @@ def project_card(base: Card, events: Sequence[StoredEvent], now: Instant) -> Car
         if kept.event.at < oldest or kept.is_in_future_of(now):
             continue
         try:
-            card = _moved(card.lapsed(kept.event.at), kept.event)
+            card = _moved(card.as_of(kept.event.at), kept.event)
         except Refusal:
             continue
         outcomes[kept.id] = Outcome.TAKEN

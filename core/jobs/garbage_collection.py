@@ -10,7 +10,7 @@ from core.applications import KEPT_FOR as DRAFT_KEPT_FOR
 from core.applications import application_drafts_table, applications_table
 from core.db import Database, Query, Row, Transaction
 from core.kernel.clock import DAY, Instant, china_date
-from core.kernel.ids import least_id
+from core.kernel.ids import first_id_at
 from core.storage import KEPT_FOR, Objects, PictureKind, pictures_table, resumable_uploads_table
 
 _AT_ONCE = 200
@@ -70,10 +70,10 @@ _PARTS_FROM = Query(
 async def remove(database: Database, objects: Objects, now: Instant) -> int:
     """Returns how many objects were removed. Raises `ObjectsUnavailable`."""
     removed = 0
-    before = least_id(now - KEPT_FOR)
+    before = first_id_at(now - KEPT_FOR)
     while rows := await database.fetch(_ABANDONED, before=before):
         removed += await _remove(database, objects, rows, "parts", _FORGET_UPLOAD)
-    lapsed = least_id(now - DRAFT_KEPT_FOR)
+    lapsed = first_id_at(now - DRAFT_KEPT_FOR)
     while rows := await database.fetch(_LEFT_BEHIND, before=before, draft_before=lapsed):
         removed += await _remove(database, objects, rows, "object_name", _FORGET_PICTURE)
     return removed + await _remove_unnamed(database, objects, now)
@@ -100,7 +100,7 @@ async def _remove_unnamed(database: Database, objects: Objects, now: Instant) ->
         found = await objects.list_day(china_date(at), before=now - KEPT_FOR)
         if not found:
             continue
-        span = {"first": least_id(at - 2 * DAY), "last": least_id(at + 2 * DAY)}
+        span = {"first": first_id_at(at - 2 * DAY), "last": first_id_at(at + 2 * DAY)}
         named = {row["object_name"] for row in await database.fetch(_PICTURES_FROM, **span)}
         for row in await database.fetch(_PARTS_FROM, **span):
             named.update(row["parts"].split())

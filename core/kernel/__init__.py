@@ -1,1 +1,1 @@
-"""Plain types that everything rests on: time, ids, callers, refusals, settings. Each file is its own face."""
+"""Basic types used everywhere: time, ids, callers, refusals, settings. Import from the modules directly."""

@@ -1,4 +1,4 @@
-"""Stops asking an outside system that has stopped answering, and finds out when it is back."""
+"""Circuit breaker: stops calling an outside system that fails, and probes whether it has recovered."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ from core.kernel.clock import SECOND, Instant
 
 FAILURES_TO_OPEN = 5
 REST = 15 * SECOND
-"""From the start of the call that failed, so longer than the five seconds a call may take."""
+"""Counted from the start of the failed call, so it must exceed the call timeout of five seconds."""
 
 
 class CircuitOpen(Exception):
-    """The system is left alone until `until`, or until a probe under way has come back."""
+    """No calls before `until`, nor while a probe is running."""
 
     def __init__(self, until: Instant) -> None:
         super().__init__("circuit open")
@@ -20,9 +20,10 @@ class CircuitOpen(Exception):
 
 
 class Breaker:
-    """Opens after consecutive failures; after a rest, one probe decides whether it closes.
+    """Opens after consecutive failures; after `rest` milliseconds one probe decides whether it closes.
 
-    A subclass says which exceptions are a `failure`, and which are an `answer` all the same.
+    A subclass defines which exceptions are a `failure`, and which show that the system works
+    (`answer`).
     """
 
     failure: ClassVar[type[Exception]]
@@ -40,16 +41,13 @@ class Breaker:
         return self._open_until is not None
 
     def check(self, now: Instant) -> None:
-        """Raises `CircuitOpen` where `passage` would."""
+        """Raises `CircuitOpen` if `passage` would."""
         if self._open_until is not None and (self._probing or now < self._open_until):
             raise CircuitOpen(self._open_until)
 
     @contextmanager
     def passage(self, now: Instant) -> Iterator[None]:
-        """One call. Raises `CircuitOpen`.
-
-        A call that is cancelled says nothing about the system.
-        """
+        """Wraps one call. Raises `CircuitOpen`. A cancelled call does not count."""
         probe = self._admit(now)
         try:
             yield
@@ -66,7 +64,7 @@ class Breaker:
                 self._probing = False
 
     def _admit(self, now: Instant) -> bool:
-        """Whether the admitted call is the probe."""
+        """Returns whether the call is the probe."""
         self.check(now)
         self._probing = self._open_until is not None
         return self._probing

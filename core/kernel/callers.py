@@ -1,4 +1,4 @@
-"""Who is calling: the channel, the session, and the person behind it once known."""
+"""The caller: channel, session and, once known, citizen."""
 
 import re
 from enum import StrEnum
@@ -12,7 +12,7 @@ _ID = re.compile(rf"[A-Z][A-Z_]{{0,{CHANNEL_ID - 1}}}")
 
 
 class ChannelId(StrEnum):
-    """The app through which a citizen came: one of the guide's three, or a further one."""
+    """The app through which a citizen enters: one of the three in the guide, or an additional one."""
 
     WECHAT = "WECHAT"
     UNIONPAY = "UNIONPAY"
@@ -20,7 +20,7 @@ class ChannelId(StrEnum):
 
     @classmethod
     def further(cls, value: str) -> Self:
-        """The id of a channel that the guide does not have; its adapter names it so."""
+        """Registers the id of a channel that is not in the guide; called by its adapter."""
         if _ID.fullmatch(value) is None:
             raise ValueError(f"a channel's id is 1 to {CHANNEL_ID} capital letters, not {value!r}")
         if value in cls.__members__:
@@ -36,11 +36,11 @@ class ChannelId(StrEnum):
 
 _further: dict[str, ChannelId] = {}
 CHANNELS: dict[str, ChannelId] = {channel.value: channel for channel in ChannelId}
-"""The guide's, by what stands in a row."""
+"""The three channels of the guide by their stored value."""
 
 
 class RealNameLevel(StrEnum):
-    """How the person behind a session became known. In this order, the lowest first."""
+    """How the citizen behind a session was identified, from the lowest level to the highest."""
 
     NONE = "NONE"
     BOUND = "BOUND"
@@ -48,11 +48,11 @@ class RealNameLevel(StrEnum):
 
 
 LEVELS: dict[str, RealNameLevel] = {level.value: level for level in RealNameLevel}
-"""By what stands in a row."""
+"""By stored value."""
 
 
 class Caller(Struct, frozen=True):
-    """`address` is the network address; `citizen_id` is None until the person is known."""
+    """`address` is the network address; `citizen_id` is None until the citizen is known."""
 
     channel: ChannelId
     session_id: int
@@ -62,5 +62,5 @@ class Caller(Struct, frozen=True):
     address: str = ""
 
     def __repr__(self) -> str:
-        """Without account and address."""
+        """Omits account and address."""
         return f"Caller({self.channel}, session_id={self.session_id}, citizen_id={self.citizen_id})"

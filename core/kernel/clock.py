@@ -1,8 +1,7 @@
-"""Time as the core keeps it: whole milliseconds since 1970-01-01T00:00Z.
+"""Time in the core: integer milliseconds since 1970-01-01T00:00Z.
 
-One integer is stored, compared and added alike on SQLite and PostgreSQL, and never
-meets a time zone. It becomes a date and hour only where a person reads it.
-Nothing below the request context reads the clock: time is passed in.
+Integers behave the same on SQLite and PostgreSQL and have no time zone. They are converted to
+dates only for display. Nothing below the request context reads the clock: time is passed in.
 """
 
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -16,11 +15,11 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 CLOCK_SKEW = MINUTE
-"""How far the clocks of two servers may lie apart. What began later than that from now began
-before a clock was set back: it is not valid again."""
+"""How far the clocks of two servers may differ. A start time further in the future means that a
+clock was set back; what began then is not valid."""
 
 CHINA = timezone(timedelta(hours=8), "UTC+08:00")
-"""China has one time zone and no summer time; citizens read every date in it."""
+"""China has one time zone and no daylight saving time; all dates are shown in it."""
 
 
 def instant(moment: datetime) -> Instant:
@@ -41,5 +40,5 @@ def seconds_until(at: Instant, now: Instant) -> int:
 
 
 def is_within(ends_at: Instant, lifetime: int, now: Instant) -> bool:
-    """Whether it has begun and not ended; a clock that was set back makes nothing valid again."""
+    """Whether it has begun and not ended. Setting a clock back revalidates nothing."""
     return ends_at - lifetime - CLOCK_SKEW <= now < ends_at

@@ -1,8 +1,7 @@
-"""What is known of an effect at a partner: shown to the citizen as it is, never guessed.
+"""Whether a partner has confirmed an order or a transfer.
 
-An order or a move is written here and told to the partner by the outbox. Until the partner
-has confirmed it, whether its answer is on the way, stayed out or cannot be had, the citizen
-sees 正在确认.
+It is stored here first and sent to the partner through the outbox. The citizen sees 正在确认
+until the partner has confirmed, also while the outcome of the call is unknown.
 """
 
 from enum import StrEnum
@@ -16,8 +15,8 @@ class Confirmation(StrEnum):
     REJECTED = "REJECTED"
 
 
-CONFIRMATIONS: dict[str, Confirmation] = {known.value: known for known in Confirmation}
-"""By what stands in a row."""
+CONFIRMATIONS: dict[str, Confirmation] = {status.value: status for status in Confirmation}
+"""By stored value."""
 
 CONFIRMATION_NAMES = {
     Confirmation.CONFIRMED: Text("已确认", "confirmed"),

@@ -1,6 +1,6 @@
-"""Row ids: 63-bit integers that rise with time, made without asking the database.
+"""Row ids: 63-bit integers that increase with time and are generated without the database.
 
-The id is known before the row is written, so that an encrypted column can be bound to it.
+The id is known before the row is inserted, so that encrypted columns can be bound to it.
 """
 
 import itertools
@@ -13,23 +13,18 @@ _LARGEST = 2**63 - 1
 _sequence = itertools.count(secrets.randbits(_SEQUENCE_BITS))
 
 
-def least_id(at: Instant) -> int:
-    """Ids below it were made before that moment."""
-    return at << _SEQUENCE_BITS
-
-
 def new_id(now: Instant) -> int:
     """41 bits of milliseconds, 22 bits of a sequence with a random start in each process."""
     return (now << _SEQUENCE_BITS) | (next(_sequence) & ((1 << _SEQUENCE_BITS) - 1))
 
 
 def first_id_at(at: Instant) -> int:
-    """The ids made before that moment are below it."""
+    """The lowest id of a moment: ids made earlier are below it."""
     return at << _SEQUENCE_BITS
 
 
 def id_from(text: str) -> int:
-    """An id that we gave out, as it comes back; 0, which no row has, for anything else."""
+    """Parses an id from a client; 0, which no row has, if it is not one."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_LARGEST))):
         return 0
     number = int(text)

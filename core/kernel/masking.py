@@ -1,13 +1,13 @@
-"""How personal data is shown: enough to recognise one's own, too little to use another's."""
+"""Masking of personal data for display, and redaction of numbers in free text."""
 
 import re
 import unicodedata
 
 _NUMBER = re.compile(
-    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{7,}"  # letters alone are a word
+    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]*[0-9])[0-9A-Za-z]{7,}"  # letters alone are not redacted
     r"|\d(?: ?\d){6,}[Xx]?"
 )
-"""Shorter than a card number (9), a phone (11) or a social security number (18)."""
+"""Seven or more characters: a card number has 9, a phone 11, a social security number 18."""
 
 
 def mask_name(name: str) -> str:
@@ -25,9 +25,7 @@ def mask_phone(phone: str) -> str:
     return f"{phone[:3]}****{phone[-4:]}"
 
 
-def without_numbers(reason: str) -> str:
-    """The issuer's words on one line, with nothing in them that could be somebody's number."""
-    visible = "".join(
-        character for character in reason if unicodedata.category(character)[0] != "C"
-    )
+def redact_numbers(text: str) -> str:
+    """The text on one line, with everything that may be a personal number replaced by `***`."""
+    visible = "".join(character for character in text if unicodedata.category(character)[0] != "C")
     return _NUMBER.sub("***", visible).strip().rstrip("。.")

@@ -1,4 +1,4 @@
-"""Memory that was freed, and that the C library keeps to hand it out again."""
+"""Returns freed memory from glibc's allocator to the operating system."""
 
 import contextlib
 import ctypes
@@ -6,20 +6,22 @@ import ctypes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
-def keep_no_large_blocks() -> None:
-    """Blocks of a megabyte and more go back to the system when they are freed: mallopt(3).
+def return_large_blocks() -> None:
+    """Returns blocks of 1 MiB and more to the system as soon as they are freed: mallopt(3).
 
-    By itself glibc keeps them, in each thread apart, once the first was freed: a hash of Argon2id
-    takes 19 MB.
+    By default glibc raises that threshold after the first such free and caches blocks per
+    thread; one Argon2id hash uses 19 MiB.
     """
-    with contextlib.suppress(OSError, AttributeError):  # Another C library has its own ways.
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 1_048_576)
         mallopt(_M_TRIM_THRESHOLD, 4_194_304)
 
 
 def release() -> None:
-    """What is kept goes back to the system now: malloc_trim(3). Taking it anew costs much, so only
-    before a rest or where far more will be needed."""
+    """Returns all cached memory to the system now: malloc_trim(3).
+
+    Allocating it again is expensive: call it only before an idle period or a large allocation.
+    """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

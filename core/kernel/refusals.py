@@ -1,7 +1,7 @@
-"""Refusals: everything that the core may answer instead of doing what was asked.
+"""Refusals: all reasons for which the core declines a request.
 
     Refusal
-    ├── InvalidFields      one or more form fields are wrong, all of them named
+    ├── InvalidFields      several form fields are invalid
     ├── sign-in            SignInExpired, SignInStateInvalid, ChannelUnavailable, …
     ├── binding            NotBound, AlreadyBound, IdentityNotConfirmed, …
     ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes
@@ -10,9 +10,9 @@
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
     └── system             PartnerUnavailable, TryAgainLater, IdempotencyKeyReused
 
-A refusal says what a citizen can act on, in Chinese and in English. It never holds a
-personal number. One that is `commits` has written something that must last (a wrong
-try that was counted): it is committed before it is raised.
+A refusal tells the citizen what to do, in Chinese and in English. It never contains a personal
+number. If `commits` is true, the transaction is committed before the refusal is raised, because
+it must persist something (a counted wrong attempt).
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One sentence or word in both languages."""
+    """A text in both languages."""
 
     zh: str
     en: str
@@ -40,8 +40,25 @@ class Text:
 Fact: TypeAlias = str | int | Text
 
 
+def waiting_time(seconds: int) -> Text:
+    """`45 秒`, `5 分钟`, `1 小时 30 分钟`: from a minute on rounded up to whole minutes."""
+    if seconds < 60:
+        return Text(f"{seconds} 秒", _counted(seconds, "second"))
+    hours, minutes = divmod(-(-seconds // 60), 60)
+    parts = [
+        Text(f"{number} {unit}", _counted(number, english))
+        for number, unit, english in ((hours, "小时", "hour"), (minutes, "分钟", "minute"))
+        if number
+    ]
+    return Text(" ".join(part.zh for part in parts), " ".join(part.en for part in parts))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class RefusalCode(StrEnum):
-    """Why something was refused. Owned by the core, exposed unchanged."""
+    """The code of a refusal, exposed unchanged in the schema."""
 
     REQUIRED = "REQUIRED"
     INVALID_FORMAT = "INVALID_FORMAT"
@@ -130,7 +147,7 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Exception):
-    """`field` is the form field at fault; `retry_after` is in whole seconds."""
+    """`field` is the form field at fault; `retry_after` is in whole seconds, `{wait}` in its text."""
 
     code: ClassVar[RefusalCode]
     text: ClassVar[Text]
@@ -149,21 +166,23 @@ class Refusal(Exception):
             name: fact.in_language(language) if isinstance(fact, Text) else fact
             for name, fact in self.facts.items()
         }
+        if self.retry_after is not None:
+            facts["wait"] = waiting_time(self.retry_after).in_language(language)
         return self.text.in_language(language).format(**facts).rstrip()
 
     def without_counting(self) -> Self:
-        """In the same words, where there was nothing to count."""
+        """The same refusal without a commit, because nothing was counted."""
         self.commits = False
         return self
 
     @property
     def problems(self) -> "tuple[Refusal, ...]":
-        """Every wrong field, each as a refusal of its own."""
+        """One refusal for each invalid field."""
         return (self,) if self.field else ()
 
 
 class InvalidFields(Refusal):
-    """Several refusals of one form. It speaks with the first one's voice and lists them all."""
+    """Several refusals of one form. Code and message are those of the first."""
 
     def __init__(self, problems: Iterable[Refusal]) -> None:
         self._problems = tuple(problems)
@@ -189,27 +208,27 @@ class Required(Refusal):
 
 class InvalidFormat(Refusal):
     code = RefusalCode.INVALID_FORMAT
-    text = Text("{label}格式不正确：{rule}。", "{label} is not in the right form: {rule}.")
+    text = Text("{label}格式不正确：{rule}。", "{label} is not in a valid format: {rule}.")
 
 
 class InvalidCharacters(Refusal):
     code = RefusalCode.INVALID_CHARACTERS
     text = Text(
         "{label}含有不能使用的字符，请重新输入。",
-        "{label} contains characters that cannot be used; please type it again.",
+        "{label} contains invalid characters; please enter it again.",
     )
 
 
 class TooLong(Refusal):
     code = RefusalCode.TOO_LONG
-    text = Text("{label}不能超过 {most} 个字。", "{label} may have at most {most} characters.")
+    text = Text("{label}不能超过 {most} 个字。", "{label} must have at most {most} characters.")
 
 
 class InvalidDate(Refusal):
     code = RefusalCode.INVALID_DATE
     text = Text(
         "{label}不是有效的日期，请按 {example} 填写。",
-        "{label} is not a real date; write it like {example}.",
+        "{label} is not a valid date; please enter it like {example}.",
     )
 
 
@@ -217,7 +236,7 @@ class InvalidIdNumber(Refusal):
     code = RefusalCode.INVALID_ID_NUMBER
     text = Text(
         "{label}不正确，请核对 18 位号码（最后一位可为 X）。",
-        "{label} is not valid; please check its 18 characters (the last may be X).",
+        "{label} is not valid; please check the 18 characters (the last may be X).",
     )
 
 
@@ -233,7 +252,7 @@ class NotYours(Refusal):
     code = RefusalCode.NOT_YOURS
     text = Text(
         "{label}与您的实名信息不一致，请核对。",
-        "{label} differs from your verified identity; please check it.",
+        "{label} does not match your verified identity; please check it.",
     )
 
 
@@ -241,7 +260,7 @@ class BirthDateMismatch(Refusal):
     code = RefusalCode.BIRTH_DATE_MISMATCH
     text = Text(
         "出生日期与证件号码不一致，请核对。",
-        "The birth date does not agree with the ID number; please check it.",
+        "The birth date does not match the ID number; please check it.",
     )
 
 
@@ -249,7 +268,7 @@ class GenderMismatch(Refusal):
     code = RefusalCode.GENDER_MISMATCH
     text = Text(
         "性别与证件号码不一致，请核对。",
-        "The gender does not agree with the ID number; please check it.",
+        "The gender does not match the ID number; please check it.",
     )
 
 
@@ -257,7 +276,7 @@ class DocumentExpired(Refusal):
     code = RefusalCode.DOCUMENT_EXPIRED
     text = Text(
         "证件已过有效期，请先到公安机关换领新证。",
-        "The document has expired; please renew it with the police first.",
+        "The document has expired; please renew it at a public security office first.",
     )
 
 
@@ -281,7 +300,7 @@ class GuardianNeeded(Refusal):
     code = RefusalCode.GUARDIAN_NEEDED
     text = Text(
         "未满 {age} 周岁不能在线开通金融代扣，请选择「否」，由监护人陪同到银行网点办理。",
-        "Under {age}, financial withholding cannot be opened online; choose no, and visit the bank with a guardian.",
+        "Under the age of {age}, financial withholding cannot be opened online; please choose No and visit a bank branch with a guardian.",
     )
 
 
@@ -294,8 +313,8 @@ class SmsRequired(Refusal):
     code = RefusalCode.SMS_REQUIRED
     text = Text(
         "「{notice}」关系到您的卡和账户安全，短信提醒不能关闭；渠道消息可以关闭。",
-        "The SMS of “{notice}” concerns the safety of your card and cannot be switched off; "
-        "its message in the app can.",
+        "SMS for “{notice}” protects your card and account and cannot be switched off; "
+        "messages in the app can.",
     )
 
 
@@ -306,7 +325,7 @@ class SignInExpired(Refusal):
     code = RefusalCode.SIGN_IN_EXPIRED
     text = Text(
         "登录凭证已失效，请退出后从{app}重新进入。",
-        "The sign-in has expired; please leave and enter again from {app}.",
+        "Your sign-in has expired; please exit and open the service again from {app}.",
     )
 
 
@@ -314,15 +333,15 @@ class SignInStateInvalid(Refusal):
     code = RefusalCode.SIGN_IN_STATE_INVALID
     text = Text(
         "登录请求已失效或已使用，请从{app}重新进入。",
-        "The sign-in request has expired or was used; please enter again from {app}.",
+        "The sign-in request has expired or was already used; please open the service again from {app}.",
     )
 
 
 class ChannelUnavailable(Refusal):
     code = RefusalCode.CHANNEL_UNAVAILABLE
     text = Text(
-        "{app}暂时没有响应，请 {wait} 秒后重试，或改用其他渠道。",
-        "{app} is not answering; please try again in {wait} seconds or use another channel.",
+        "{app}暂时没有响应，请 {wait}后重试，或改用其他渠道。",
+        "{app} is not responding; please try again in {wait} or use another channel.",
     )
 
 
@@ -330,7 +349,7 @@ class ChannelOff(Refusal):
     code = RefusalCode.CHANNEL_OFF
     text = Text(
         "{app}渠道暂未开放，请改用其他渠道。",
-        "{app} is switched off for now; please use another channel.",
+        "{app} is temporarily unavailable as a channel; please use another one.",
     )
 
 
@@ -346,7 +365,7 @@ class AuthorizationRequired(Refusal):
     code = RefusalCode.AUTHORIZATION_REQUIRED
     text = Text(
         "您未授权我们查看姓名和证件号码，请从{app}重新进入并同意授权。",
-        "We were not permitted to see your name and ID number; please enter again from {app} and agree.",
+        "You did not allow us to read your name and ID number; please open the service again from {app} and agree.",
     )
 
 
@@ -354,7 +373,7 @@ class VirtualAccount(Refusal):
     code = RefusalCode.VIRTUAL_ACCOUNT
     text = Text(
         "当前是临时访问的虚拟账号，请用本人微信账号进入。",
-        "This is a temporary virtual account; please enter with your own WeChat account.",
+        "This is a temporary virtual account; please sign in with your own WeChat account.",
     )
 
 
@@ -362,15 +381,15 @@ class NotOfferedHere(Refusal):
     code = RefusalCode.NOT_OFFERED_HERE
     text = Text(
         "本渠道不办理此项服务，请改用其他渠道。",
-        "This channel does not offer the service; please use another channel.",
+        "This service is not available in this channel; please use another one.",
     )
 
 
 class NoSuchSession(Refusal):
-    """The same answer for one that is unknown and for one of somebody else."""
+    """Also for another citizen's, so that its existence is not disclosed."""
 
     code = RefusalCode.NO_SUCH_SESSION
-    text = Text("没有找到这个登录会话，或已结束。", "There is no such session, or it has ended.")
+    text = Text("没有找到这个登录会话，或已结束。", "This session was not found, or it has ended.")
 
 
 # --- binding -------------------------------------------------------------------------------
@@ -388,7 +407,7 @@ class BindingNotNeeded(Refusal):
     code = RefusalCode.BINDING_NOT_NEEDED
     text = Text(
         "本渠道已由平台实名认证，无需绑卡。",
-        "This channel has verified who you are; no binding is needed.",
+        "This channel has already verified your identity; you do not need to bind a card.",
     )
 
 
@@ -396,7 +415,7 @@ class IdentityNotConfirmed(Refusal):
     code = RefusalCode.IDENTITY_NOT_CONFIRMED
     text = Text(
         "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码；如有疑问请拨打 028-12333。",
-        "Name, social security number and phone could not be confirmed together. Please check them; the phone must be the one on file. For help call 028-12333.",
+        "Name, social security number and phone number do not match our records. Please check them; the phone number must be the one on file. For help, call 028-12333.",
     )
     commits = True
 
@@ -404,8 +423,8 @@ class IdentityNotConfirmed(Refusal):
 class TooManyTries(Refusal):
     code = RefusalCode.TOO_MANY_TRIES
     text = Text(
-        "尝试次数过多，请 {wait} 秒后再试；如需帮助请拨打 028-12333。",
-        "Too many tries; please wait {wait} seconds, or call 028-12333 for help.",
+        "尝试次数过多，请 {wait}后再试；如需帮助请拨打 028-12333。",
+        "Too many attempts; please try again in {wait}, or call 028-12333 for help.",
     )
 
 
@@ -414,9 +433,7 @@ class TooManyTries(Refusal):
 
 class CodeWrong(Refusal):
     code = RefusalCode.CODE_WRONG
-    text = Text(
-        "验证码不正确，还可以再试 {left} 次。", "The code is wrong; {left} more tries are left."
-    )
+    text = Text("验证码不正确，还可以再试 {left} 次。", "The code is wrong; attempts left: {left}.")
     commits = True
 
 
@@ -429,7 +446,7 @@ class CodeVoid(Refusal):
     code = RefusalCode.CODE_VOID
     text = Text(
         "验证码输错次数过多，已作废，请重新获取。",
-        "Too many wrong tries: the code is void; please request a new one.",
+        "Too many wrong attempts: the code is no longer valid; please request a new one.",
     )
     commits = True
 
@@ -442,8 +459,8 @@ class CodeNotSent(Refusal):
 class TooManyCodes(Refusal):
     code = RefusalCode.TOO_MANY_CODES
     text = Text(
-        "获取验证码过于频繁，请 {wait} 秒后再试。",
-        "Codes were requested too often; please wait {wait} seconds.",
+        "获取验证码过于频繁，请 {wait}后再试。",
+        "Too many codes were requested; please try again in {wait}.",
     )
 
 
@@ -451,20 +468,22 @@ class PhoneNotBound(Refusal):
     code = RefusalCode.PHONE_NOT_BOUND
     text = Text(
         "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。",
-        "This is not the phone bound to you; please enter the bound phone number.",
+        "This is not your registered phone number; please enter the registered one.",
     )
 
 
 class PhoneUnchanged(Refusal):
     code = RefusalCode.PHONE_UNCHANGED
-    text = Text("新手机号码与现有号码相同。", "The new phone number is the one you have already.")
+    text = Text(
+        "新手机号码与现有号码相同。", "The new phone number is the same as the current one."
+    )
 
 
 class PhoneTaken(Refusal):
     code = RefusalCode.PHONE_TAKEN
     text = Text(
         "该手机号码不能用于您的账户，请换一个本人的号码。",
-        "This phone number cannot be used for you; please give another of your own.",
+        "This phone number cannot be used for your account; please enter another number of your own.",
     )
 
 
@@ -475,7 +494,7 @@ class NoCard(Refusal):
     code = RefusalCode.NO_CARD
     text = Text(
         "没有查到您在成都的社会保障卡。可先申办；如在省内其他市（州）已办卡，请使用「卡归属地转入」。",
-        "You have no card in Chengdu. You may apply for one, or transfer in a card of another city of Sichuan.",
+        "You have no card in Chengdu. You can apply for one, or transfer in a card of another city of Sichuan.",
     )
 
 
@@ -483,7 +502,7 @@ class CardNumberMismatch(Refusal):
     code = RefusalCode.CARD_NUMBER_MISMATCH
     text = Text(
         "社会保障卡号与您的卡不一致，卡号在卡片头像面。",
-        "This is not your card's number; it stands on the portrait side of the card.",
+        "The card number does not match your card; it is printed on the portrait side.",
     )
 
 
@@ -499,7 +518,7 @@ class CardHeld(Refusal):
     code = RefusalCode.CARD_HELD
     text = Text(
         "您已持有社会保障卡，不能重复申办；如已遗失，请先挂失再补卡。",
-        "You already hold a card; if it is lost, report the loss and request a reissue.",
+        "You already have a card; if it is lost, report the loss and request a reissue.",
     )
 
 
@@ -507,7 +526,7 @@ class CardHeldElsewhere(Refusal):
     code = RefusalCode.CARD_HELD_ELSEWHERE
     text = Text(
         "您在{region}已有社会保障卡，无需再办；省内其他市（州）的卡请使用「卡归属地转入」。",
-        "You hold a card of {region} already; a card of another city of Sichuan can be transferred in.",
+        "You already have a card in {region}; a card of another city of Sichuan can be transferred in.",
     )
 
 
@@ -515,7 +534,7 @@ class ApplicationOpen(Refusal):
     code = RefusalCode.APPLICATION_OPEN
     text = Text(
         "您有一笔正在办理的申请，请在「制卡进度查询」中查看。",
-        "You have an application under way; see it under production progress.",
+        "You already have an open application; see its production progress.",
     )
 
 
@@ -523,7 +542,7 @@ class ReissueOpen(Refusal):
     code = RefusalCode.REISSUE_OPEN
     text = Text(
         "补卡已受理，原卡不能再解挂，请等待领取新卡。",
-        "A reissue was accepted, so the old card cannot be restored; please wait for the new one.",
+        "A reissue was accepted, so the old card cannot be reactivated; please wait for the new one.",
     )
 
 
@@ -531,13 +550,14 @@ class CardBeingConfirmed(Refusal):
     code = RefusalCode.CARD_BEING_CONFIRMED
     text = Text(
         "卡归属地转入正在确认，确认后才能办理此业务，结果将短信告知。",
-        "The transfer of the card is being confirmed; this can be done after it, and a message will tell.",
+        "The transfer of your card is being confirmed. You can do this once it is confirmed; "
+        "we will send you a message.",
     )
 
 
 class NoApplication(Refusal):
     code = RefusalCode.NO_APPLICATION
-    text = Text("没有查到您的制卡记录。", "No card production of yours was found.")
+    text = Text("没有查到您的制卡记录。", "You have no card in production.")
 
 
 class PortraitNotConfirmed(Refusal):
@@ -559,7 +579,7 @@ class IdDocumentsNotConfirmed(Refusal):
 class NoSuchPortrait(Refusal):
     code = RefusalCode.NO_SUCH_PORTRAIT
     text = Text(
-        "没有找到这张照片，请重新上传。", "This portrait was not found; please upload it again."
+        "没有找到这张照片，请重新上传。", "The portrait was not found; please upload it again."
     )
 
 
@@ -567,13 +587,13 @@ class PortraitNotAccepted(Refusal):
     code = RefusalCode.PORTRAIT_NOT_ACCEPTED
     text = Text(
         "这张照片没有通过预审，请按提示重新拍摄后上传。",
-        "This portrait did not pass the review; please photograph again as it says and upload that.",
+        "This portrait did not pass the review; please follow the advice and upload a new one.",
     )
 
 
 class FileTooLarge(Refusal):
     code = RefusalCode.FILE_TOO_LARGE
-    text = Text("文件不能超过 {most} MB。", "The file may have at most {most} MB.")
+    text = Text("文件不能超过 {most} MB。", "The file must not exceed {most} MB.")
 
 
 class NoticeChanged(Refusal):
@@ -600,13 +620,13 @@ class FileEmpty(Refusal):
 class TooManyUploads(Refusal):
     code = RefusalCode.TOO_MANY_UPLOADS
     text = Text(
-        "上传次数过多，请 {wait} 秒后再试。",
-        "Too many uploads; please try again in {wait} seconds.",
+        "上传次数过多，请 {wait}后再试。",
+        "Too many uploads; please try again in {wait}.",
     )
 
 
 class NoSuchUpload(Refusal):
-    """The same answer for one that is unknown, over, or somebody else's."""
+    """Unknown, expired or another citizen's: which one is not disclosed."""
 
     code = RefusalCode.NO_SUCH_UPLOAD
     text = Text("上传已失效，请重新上传。", "The upload has expired; please upload the file again.")
@@ -616,7 +636,7 @@ class UploadIncomplete(Refusal):
     code = RefusalCode.UPLOAD_INCOMPLETE
     text = Text(
         "文件尚未传完（已收到 {received} / {size} 字节），请继续上传。",
-        "The file is incomplete ({received} of {size} bytes have come); please go on uploading.",
+        "The file is incomplete ({received} of {size} bytes received); please continue the upload.",
     )
 
 
@@ -624,7 +644,7 @@ class UploadOutOfStep(Refusal):
     code = RefusalCode.UPLOAD_OUT_OF_STEP
     text = Text(
         "上传位置不符，请从 Upload-Offset 所示位置继续。",
-        "The part does not follow what has come; go on from where Upload-Offset says.",
+        "The offset does not match; please continue from the value of Upload-Offset.",
     )
 
 
@@ -648,8 +668,8 @@ class ImageTooLarge(Refusal):
     code = RefusalCode.IMAGE_TOO_LARGE
     text = Text(
         "照片像素过高（{width}×{height}），最多 {most} 百万像素；请关闭相机的高像素模式后重新拍摄。",
-        "The picture has too many pixels ({width}×{height}), at most {most} megapixels are taken; "
-        "please switch off the camera's high-resolution mode and photograph again.",
+        "The picture has too many pixels ({width}×{height}, at most {most} megapixels); "
+        "please switch off the camera's high-resolution mode and take the photo again.",
     )
 
 
@@ -660,7 +680,7 @@ class PasswordWrong(Refusal):
     code = RefusalCode.PASSWORD_WRONG
     text = Text(
         "原密码不正确，还可以再试 {left} 次。",
-        "The old password is wrong; {left} more tries are left.",
+        "The old password is wrong; attempts left: {left}.",
     )
     commits = True
 
@@ -668,8 +688,8 @@ class PasswordWrong(Refusal):
 class PasswordLocked(Refusal):
     code = RefusalCode.PASSWORD_LOCKED
     text = Text(
-        "原密码输错次数过多，密码变更已锁定，请 {hours} 小时后再试。",
-        "Too many wrong passwords: changing it is locked; please try again in {hours} hours.",
+        "原密码输错次数过多，密码变更已锁定，请 {wait}后再试。",
+        "Too many wrong passwords: password changes are locked; please try again in {wait}.",
     )
     commits = True
 
@@ -678,13 +698,13 @@ class PasswordTooSimple(Refusal):
     code = RefusalCode.PASSWORD_TOO_SIMPLE
     text = Text(
         "新密码过于简单：不能是同一数字、连续数字、出生日期或证件号码的一部分。",
-        "The new password is too simple: no single digit, run, birth date or part of the ID number.",
+        "The new password is too simple: do not use one repeated digit, a sequence, your birth date or part of your ID number.",
     )
 
 
 class PasswordsDiffer(Refusal):
     code = RefusalCode.PASSWORDS_DIFFER
-    text = Text("两次输入的新密码不一致。", "The two new passwords differ.")
+    text = Text("两次输入的新密码不一致。", "The two new passwords do not match.")
 
 
 class PasswordUnchanged(Refusal):
@@ -696,7 +716,7 @@ class PasswordNotSet(Refusal):
     code = RefusalCode.PASSWORD_NOT_SET
     text = Text(
         "您还没有服务密码：激活社会保障卡时会以短信下发；如卡已激活，请到服务网点办理。",
-        "You have no service password yet: it is sent by SMS on activation; with an active card, visit an outlet.",
+        "You have no service password yet: it is sent by SMS when the card is activated; if it is active already, please visit an outlet.",
     )
 
 
@@ -709,7 +729,7 @@ class TransferCardNotFound(Refusal):
     code = RefusalCode.TRANSFER_CARD_NOT_FOUND
     text = Text(
         "没有查到您名下的这张卡，请核对卡片头像面的卡号。",
-        "No card of yours has this number; please check the portrait side of the card.",
+        "You have no card with this number; please check the number on the portrait side.",
     )
 
 
@@ -731,12 +751,17 @@ class CardOutsideProvince(Refusal):
 
 class CardAlreadyHere(Refusal):
     code = RefusalCode.CARD_ALREADY_HERE
-    text = Text("该卡归属地已是成都，无需转入。", "The card belongs to Chengdu already.")
+    text = Text(
+        "该卡归属地已是成都，无需转入。", "The home region of this card is already Chengdu."
+    )
 
 
 class NoInsuranceChosen(Refusal):
     code = RefusalCode.NO_INSURANCE_CHOSEN
-    text = Text("请至少选择一项已在成都参保的险种。", "Please choose at least one insurance.")
+    text = Text(
+        "请至少选择一项已在成都参保的险种。",
+        "Please choose at least one insurance in which you are enrolled in Chengdu.",
+    )
 
 
 class InsuranceNotEnrolled(Refusal):
@@ -753,16 +778,16 @@ class InsuranceNotEnrolled(Refusal):
 class PartnerUnavailable(Refusal):
     code = RefusalCode.PARTNER_UNAVAILABLE
     text = Text(
-        "{partner}暂时没有响应，请 {wait} 秒后重试；您填写的内容没有丢失。",
-        "{partner} is not answering; please try again in {wait} seconds. Nothing you entered is lost.",
+        "{partner}暂时没有响应，请 {wait}后重试；您填写的内容没有丢失。",
+        "{partner} is not responding; please try again in {wait}. Nothing you entered is lost.",
     )
 
 
 class TryAgainLater(Refusal):
     code = RefusalCode.TRY_AGAIN_LATER
     text = Text(
-        "系统繁忙，本次操作没有生效，请 {wait} 秒后重试。",
-        "The system is busy and nothing was changed; please try again in {wait} seconds.",
+        "系统繁忙，本次操作没有生效，请 {wait}后重试。",
+        "The system is busy and nothing was changed; please try again in {wait}.",
     )
 
 

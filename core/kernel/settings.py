@@ -1,7 +1,7 @@
-"""Every setting of the gateway: read once where the application is put together, then frozen.
+"""All settings of the gateway: read once when the application is composed, then immutable.
 
-Each comes from an environment variable `CARD_GATEWAY_<NAME>`, or from a file of that name
-(in lower case) in the folder that `CARD_GATEWAY_SECRETS_DIR` names.
+Each is read from the environment variable `CARD_GATEWAY_<NAME>`, or from a file of that name in
+the directory `CARD_GATEWAY_SECRETS_DIR`.
 """
 
 import base64
@@ -28,7 +28,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A text that shows itself only when asked to."""
+    """A string that is hidden in `repr` and logs; `reveal()` returns it."""
 
     value: str = field(repr=False)
 
@@ -41,7 +41,7 @@ TEMPLATE_VALUES = ("content", "event", "text", "time", "advice")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A platform's message template: `fields` are its own names, each with what fills it."""
+    """A platform's message template: `fields` maps its field names to one of `TEMPLATE_VALUES`."""
 
     id: str
     fields: Mapping[str, str]
@@ -72,45 +72,44 @@ class Settings:
     port: int = setting(8000, "port to listen on")
     workers: int = setting(1, "server processes")
     worker: bool = setting(
-        True, "deliver the outbox in the server; off where `card-gateway work` runs apart"
+        True, "deliver the outbox in the server process; off if `card-gateway work` runs separately"
     )
-    sandbox: bool = setting(False, "stand in for the outside world; never in production")
+    sandbox: bool = setting(False, "simulate platforms and partners; never in production")
     public_url: str = setting(
         "", "address under which clients reach the gateway, without a slash at the end"
     )
     progress_url: str = setting(
         "",
-        "page that shows the progress, where the QR code of a receipt leads; "
-        "{number} stands for the application number",
+        "page that shows the progress, target of the QR code on a receipt; "
+        "{number} is replaced by the application number",
     )
     introspection: bool | None = setting(
-        None, "answer introspection and serve the playground; by default only in the sandbox"
+        None, "allow introspection and serve the playground; by default only in the sandbox"
     )
-    allowed_origins: str = setting(
-        "", "web origins that may call for every channel, separated by commas"
-    )
-    wechat_origins: str = setting("", "web origins of WeChat's front-end, separated by commas")
+    allowed_origins: str = setting("", "web origins allowed for every channel, separated by commas")
+    wechat_origins: str = setting("", "web origins of the WeChat front-end, separated by commas")
     unionpay_origins: str = setting("", "as wechat_origins, for UnionPay")
     ping_an_origins: str = setting("", "as wechat_origins, for Ping An")
     operation_manifest: Path | None = setting(
-        None, "JSON file of trusted documents: identifier and document, or Apollo's manifest"
+        None, "JSON file of trusted documents: identifier to document, or an Apollo manifest"
     )
     only_trusted_documents: bool = setting(
-        False, "run the operation manifest's documents and no others"
+        False, "execute only documents of the operation manifest"
     )
-    session_budget: int = setting(1_200, "points a minute for a session; see extensions.cost")
+    session_budget: int = setting(1_200, "points per minute for a session; see extensions.cost")
     address_budget: int = setting(
-        60_000, "points a minute for an address (many citizens may share one)"
+        60_000, "points per minute for a network address (many citizens may share one)"
     )
-    total_budget: int = setting(600_000, "points a minute for everybody together")
+    total_budget: int = setting(600_000, "points per minute for all callers together")
     read_seconds: float = setting(
-        10, "seconds within which a request's head must be whole, and grace for its body"
+        10,
+        "seconds within which a request's headers must be complete; also the grace period of its body",
     )
     min_upload_rate: int = setting(
-        16_384, "bytes a second at which a body must come after that grace"
+        16_384, "bytes per second at which a body must arrive after the grace period"
     )
     max_connections: int = setting(
-        4_000, "connections of a server process, as far as the system's limit allows"
+        4_000, "connections per server process, capped by the system's limit on open files"
     )
     max_body_bytes: int = setting(1_048_576, "largest request body without files")
     max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
@@ -123,33 +122,33 @@ class Settings:
     )
     redis_url: Secret = setting(
         Secret(""),
-        "redis://host:port/number where workers share the platforms' tokens and the wake-ups of "
-        "live subscriptions; optional",
+        "redis://host:port/number where workers share the platforms' tokens and the rate limits; "
+        "optional",
     )
-    live_relay: Literal["auto", "redis", "postgresql", "none"] = setting(
+    live_relay: Literal["auto", "none"] = setting(
         "auto",
-        "how workers tell each other that a card has moved on; auto: by redis_url where it is "
-        "given, otherwise by the PostgreSQL that holds the data; none, and SQLite: by looking",
+        "how workers notify each other of changes for live subscriptions; auto: LISTEN/NOTIFY on "
+        "PostgreSQL, polling on SQLite; none: polling only",
     )
     objects_dir: Path = setting(Path("var/objects"), "folder of the encrypted pictures")
     objects_s3_bucket: str = setting(
-        "", "bucket of an S3-compatible store, where pictures lie there and not in the folder"
+        "", "bucket of an S3-compatible store that replaces objects_dir"
     )
     objects_s3_endpoint: str = setting("", "its address, as https://host:port")
     objects_s3_region: str = setting("us-east-1", "its region")
     objects_s3_access_key_id: str = setting("", "the access key's id")
     objects_s3_secret_access_key: Secret = setting(Secret(""), "the access key")
     outlets_csv: Path | None = setting(
-        None, "outlets and banks of the operator; the built-in ones are samples"
+        None, "CSV file of pickup outlets, with banks.csv beside it; the built-in ones are samples"
     )
     cipher_suite: Suite = setting(
-        Suite.INTERNATIONAL, "algorithms of personal columns: " + ", ".join(Suite)
+        Suite.INTERNATIONAL, "encryption algorithms of personal columns: " + ", ".join(Suite)
     )
     column_keys: Secret = setting(
         Secret(""),
         "id:base64 of 32 bytes, separated by commas, the current key first",
     )
-    index_keys: Secret = setting(Secret(""), "as column_keys, for the keyed indexes")
+    index_keys: Secret = setting(Secret(""), "as column_keys, for the blind indexes")
     peppers: Secret = setting(Secret(""), "as column_keys, for codes and service passwords")
     audit_keys: Secret = setting(Secret(""), "as column_keys, for the audit chains")
 
@@ -159,26 +158,30 @@ class Settings:
         "verify the card number's last character as MOD 11-2 (no published rule found)",
     )
     reissue_fee_fen: int = setting(0, "fee of a reissue in fen (sample)")
-    adult_age: int = setting(16, "years from which financial withholding can be opened online")
-    privacy_notice_version: str = setting("1", "version of the notice citizens consent to")
-    privacy_notice_url: str = setting("", "where that notice stands, for front-ends to show")
-    consent_required: bool = setting(
-        False, "refuse an application before `giveConsent`; otherwise applying is the consent"
+    adult_age: int = setting(
+        16, "age in years from which financial withholding can be opened online"
     )
-    code_lifetime_seconds: int = setting(300, "how long a verification code is valid")
-    code_resend_seconds: int = setting(60, "wait before a code is sent again")
-    codes_per_phone_hour: int = setting(5, "codes an hour for a phone, all purposes")
-    codes_per_phone_day: int = setting(10, "codes a day for a phone, all purposes")
-    codes_per_session_hour: int = setting(10, "codes an hour for a session")
-    codes_per_address_hour: int = setting(60, "codes an hour for a network address")
-    codes_in_all_minute: int = setting(600, "codes a minute for everybody together")
+    privacy_notice_version: str = setting(
+        "1", "version of the privacy notice that citizens consent to"
+    )
+    privacy_notice_url: str = setting("", "URL of the privacy notice, shown by front-ends")
+    consent_required: bool = setting(
+        False, "refuse an application before `giveConsent`; otherwise applying counts as consent"
+    )
+    code_lifetime_seconds: int = setting(300, "seconds that a verification code is valid")
+    code_resend_seconds: int = setting(60, "seconds before a code may be sent again")
+    codes_per_phone_hour: int = setting(5, "codes per hour for a phone, all purposes")
+    codes_per_phone_day: int = setting(10, "codes per day for a phone, all purposes")
+    codes_per_session_hour: int = setting(10, "codes per hour for a session")
+    codes_per_address_hour: int = setting(60, "codes per hour for a network address")
+    codes_in_all_minute: int = setting(600, "codes per minute for all callers together")
     portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
     portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
     retention_days: int = setting(
-        180, "days that delivered effects, messages, issuer events and ended sessions are kept"
+        180, "days to keep delivered messages, issuer events and ended sessions"
     )
-    session_hours: int = setting(2, "longest lifetime of a session")
-    audit_anchor_seconds: int = setting(60, "how often the audit chains are anchored together")
+    session_hours: int = setting(2, "maximum lifetime of a session in hours")
+    audit_anchor_seconds: int = setting(60, "seconds between two anchors of the audit chains")
 
     # --- partners -------------------------------------------------------------------------
     sms_url: str = setting("", "SMS gateway")
@@ -199,8 +202,8 @@ class Settings:
     # --- channels -------------------------------------------------------------------------
     bind_browsers: bool | None = setting(
         None,
-        "give a sign-in state only to a browser that keeps a verifier for it (`challenge`); "
-        "by default everywhere but in the sandbox",
+        "require a `challenge` (PKCE-like) for a sign-in state, so that it works in one browser only; "
+        "on by default, except in the sandbox",
     )
     channels_off: str = setting("", "channels switched off, separated by commas")
     wechat_url: str = setting("https://api.weixin.qq.com", "WeChat API")
@@ -216,13 +219,13 @@ class Settings:
     )
     wechat_templates: str = setting(
         "",
-        "notice:template id, separated by commas: CARD_READY:…, LOSS_REPORTED:…; behind a second "
-        "colon what fills the template's own fields, out of content, event, text, time and "
+        "notice:template id, separated by commas: CARD_READY:…, LOSS_REPORTED:…; after a second "
+        "colon the values of the template's fields, out of content, event, text, time and "
         "advice: CARD_READY:…:thing1=event;time2=time",
     )
     wechat_query_url: str = setting("", "page that the menu's 社保查询 opens, for 绑卡")
     wechat_card_url: str = setting("", "page that the menu's 新社保卡 opens")
-    unionpay_mini_program_id: str = setting("", "mini-program in whose name messages are sent")
+    unionpay_mini_program_id: str = setting("", "mini-program that sends the messages")
     unionpay_templates: str = setting("", "as wechat_templates")
     unionpay_url: str = setting("https://open.95516.com", "UnionPay open platform")
     unionpay_authorize_url: str = setting(
@@ -263,7 +266,7 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """From the environment, and from the secrets folder where the environment is silent."""
+        """Environment variables take precedence over files in the secrets directory."""
         environment = os.environ if environment is None else environment
         given = _secrets_in(environment.get(PREFIX + "SECRETS_DIR")) | {
             name: value for name, value in environment.items() if value
@@ -282,7 +285,7 @@ class Settings:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     def template(self, channel: str, notice: str) -> "Template | None":
-        """The platform's template for a notice; None where that channel does not tell it."""
+        """The platform's template for a notice; None if the channel does not send it."""
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
         found = (part for part in split(templates) if part.partition(":")[0] == notice)
         return next((Template.parse(part) for part in found), None)
@@ -292,7 +295,7 @@ class Settings:
         return not self.sandbox if self.bind_browsers is None else self.bind_browsers
 
     def missing(self) -> list[str]:
-        """The variables without which the real outside world cannot be reached."""
+        """Names of unset variables that are required outside the sandbox."""
         off = tuple(f"{channel}_" for channel in split(self.channels_off.lower()))
         return [
             variable(entry.name)
@@ -383,8 +386,8 @@ def key_ring(ring: Secret, name: str) -> KeyRing:
     return KeyRing(keys)
 
 
-def kept_secrets(file: Path) -> dict[str, str]:
-    """The sandbox's own keys: drawn at its first start and kept, so that its data stays readable."""
+def stored_secrets(file: Path) -> dict[str, str]:
+    """The sandbox's keys: generated at its first start and stored, so that its data stays readable."""
     if file.exists():
         return dict(json.loads(file.read_text()))
     generated = {

@@ -1,10 +1,11 @@
-"""Live updates: tells subscribers that production has moved on, across workers and hosts."""
+"""Live updates: wakes the subscribers of a citizen's production progress, across processes and hosts."""
 
 from core.live.live import Live, Watcher
-from core.live.relays import build_relay
+from core.live.relay import PostgresRelay, build_relay
 
 __all__ = [
     "Live",
+    "PostgresRelay",
     "Watcher",
     "build_relay",
 ]

@@ -49,7 +49,7 @@ async def send(
     """By SMS to the phone that `citizen` holds. `also_to` are accounts that were bound until now,
     sealed."""
     choice = await choice_of(unit.db, citizen.id, notice)
-    if citizen.phone is not None and (choice.sms or notice.is_of_safety):
+    if citizen.phone is not None and (choice.sms or notice.is_security):
         await outbox.put_sms(
             unit,
             subject_id=citizen.id,
@@ -66,15 +66,14 @@ async def tell_of_binding(
     unit: UnitOfWork, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
 ) -> None:
     """The account that the person had in this channel before is told as well."""
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
     await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
 
 
 async def _accounts(unit: UnitOfWork, citizen_id: int, notice: Notice) -> list[Account]:
     bound = await bindings.accounts_of(unit.db, citizen_id)
-    if notice.is_of_safety:
+    if notice.is_security:
         return bound
     used = await _channel_in_use(unit, citizen_id)
     return [account for account in bound if account[0] == used] or bound[-1:]

@@ -9,7 +9,7 @@ from core.applications import applications
 from core.audit import Action
 from core.cards import cards, holders
 from core.citizens import Notice, lock
-from core.citizens import find as find_citizen
+from core.citizens import get as get_citizen
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices, outbox
 from core.messaging.outbox import MessageKind, OutboxMessage
@@ -42,8 +42,7 @@ async def compensate(unit: UnitOfWork, message: OutboxMessage, code: str) -> Non
 async def _confirm_move(unit: UnitOfWork, message: OutboxMessage) -> None:
     await lock(unit.db, message.subject_id)
     await cards.confirm(unit.db, message.payload["cardId"])
-    citizen = await find_citizen(unit.db, unit.dependencies.vault, message.subject_id)
-    assert citizen is not None
+    citizen = await get_citizen(unit.db, unit.dependencies.vault, message.subject_id)
     await notices.send(unit, citizen, Notice.TRANSFERRED_IN)
 
 
@@ -80,7 +79,7 @@ async def _undo_order(unit: UnitOfWork, message: OutboxMessage, code: str) -> No
         return
     await orders.set_confirmation(unit.db, order.id, Confirmation.REJECTED)
     intake = NodeState(ProductionNode.INTAKE, NodeResult.FAILED, unit.now, NOT_ACCEPTED)
-    await orders.set_node(unit.db, order.id, intake)
+    await orders.set_nodes(unit.db, [(order, [intake])])
     await applications.close(unit.db, message.subject_id, unit.now)
     await audit.record(
         unit,

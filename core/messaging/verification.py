@@ -25,12 +25,13 @@ from sqlalchemy import (
     update,
 )
 
+from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
 from core.crypto import index_is, index_params
 from core.db import Id, Query, insert_into, metadata
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
-from core.kernel.refusals import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, Text, TooManyCodes
+from core.kernel.refusals import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, TooManyCodes
 from core.messaging import outbox
 from core.unit_of_work import UnitOfWork
 
@@ -62,16 +63,8 @@ class VerificationPurpose(StrEnum):
     REISSUE_CARD = "REISSUE_CARD"
 
 
-PURPOSE_NAMES = {
-    VerificationPurpose.BIND_CARD: Text("绑卡", "binding"),
-    VerificationPurpose.APPLY_CARD: Text("申办", "application"),
-    VerificationPurpose.ACTIVATE_CARD: Text("激活", "activation"),
-    VerificationPurpose.REPORT_LOSS: Text("挂失", "loss report"),
-    VerificationPurpose.CANCEL_LOSS: Text("解挂", "loss cancellation"),
-    VerificationPurpose.CHANGE_PHONE: Text("手机号码变更", "phone change"),
-    VerificationPurpose.TRANSFER_IN: Text("卡归属地转入", "transfer in"),
-    VerificationPurpose.REISSUE_CARD: Text("补卡", "reissue"),
-}
+PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in VerificationPurpose}
+"""A code's purpose is an audited action and has its name."""
 
 _INSERT = insert_into(verification_codes_table)
 _newest = (
@@ -212,5 +205,4 @@ async def _respect_limits(unit: UnitOfWork, phone: str, purpose: VerificationPur
     for key, limits in counted:
         free_at = await quotas.take(unit.db, indexes(key, "quota"), limits, unit.now)
         if free_at:
-            wait = seconds_until(free_at, unit.now)
-            raise TooManyCodes(wait=wait, retry_after=wait)
+            raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))

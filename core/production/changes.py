@@ -1,4 +1,4 @@
-"""What moved in the making of a card: for watchers that missed something, and to find who did."""
+"""The history of an order's nodes, for live subscriptions that missed changes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _last = (
     .where(production_changes_table.c.order_id == production_orders_table.c.id)
     .scalar_subquery()
 )
-_STANDINGS = Query(
+_SNAPSHOTS = Query(
     select(
         production_orders_table.c.citizen_id,
         production_orders_table.c.id,
@@ -47,7 +47,7 @@ _STANDINGS = Query(
 
 @dataclass(frozen=True, slots=True)
 class ProductionChange:
-    """The issuer reported a result of a node."""
+    """A result of a node that the card issuer reported."""
 
     position: ProgressCursor
     node: ProductionNode
@@ -59,7 +59,7 @@ class ProductionChange:
 async def changes_since(
     db: Reader, order: ProductionOrder, seen: ProgressCursor | None
 ) -> list[ProductionChange]:
-    """Those of this order after what was seen, up to what `order` shows; all of another order."""
+    """The changes after `seen` up to the state of `order`; all of them if `seen` is of another order."""
     after = seen.revision if seen is not None and seen.order_id == order.id else 0
     rows = await db.fetch(_SINCE, order=order.id, after=after, until=order.position.revision)
     return [
@@ -75,10 +75,10 @@ async def changes_since(
 
 
 async def snapshots(db: Reader, citizen_ids: Iterable[int]) -> dict[int, ProductionSnapshot]:
-    """How far each person's newest order is."""
+    """The state of each citizen's newest order."""
     return {
         row["citizen_id"]: ProductionSnapshot(
             ProgressCursor(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
         )
-        for row in await fetch_in(db, _STANDINGS, citizen_ids)
+        for row in await fetch_in(db, _SNAPSHOTS, citizen_ids)
     }

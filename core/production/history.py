@@ -1,4 +1,4 @@
-"""How long cards took: measured on the newest completed orders, for an estimate of what is left."""
+"""Estimates the remaining production time from the newest completed orders."""
 
 import asyncio
 from collections import defaultdict
@@ -19,13 +19,13 @@ from core.production.orders import (
 
 MAX_ORDERS = 1_000
 MIN_ORDERS = 20
-"""With fewer that waited as long as this one, nothing is said."""
+"""With fewer comparable orders there is no estimate."""
 KEPT_FOR = HOUR
 
 _ready = production_nodes_table.alias("ready")
 _newest = (
     select(_ready.c.order_id)
-    # As the partial index `ix_production_nodes_ready` says it, which SQLite compares literally.
+    # Literally as in the partial index `ix_production_nodes_ready`, otherwise SQLite ignores it.
     .where(text("ready.node = 6 AND ready.result = 'DONE'"))
     .order_by(_ready.c.at.desc())
     .limit(MAX_ORDERS)
@@ -53,8 +53,8 @@ _COMPLETED = Query(
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of the orders that had waited as long at the same node, half were ready by `around`, nine
-    in ten by `by`."""
+    """Among orders that waited at least as long at the same node, the median was ready at `around`
+    and 90 % by `by`."""
 
     around: Instant
     by: Instant
@@ -63,7 +63,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """For each node, sorted: milliseconds from its beginning until the card was ready."""
+    """Sorted durations per node, in milliseconds from its start until the card was ready."""
 
     until_ready: Sequence[Sequence[int]] = field(default_factory=lambda: [[] for _ in NODES])
 
@@ -73,33 +73,33 @@ class Waits:
         for row in rows:
             times.setdefault(row["id"], [row["created_at"]]).append(row["at"])
         waits: Mapping[int, list[int]] = defaultdict(list)
-        for begun, *done in times.values():
-            # Orders that were taken over from elsewhere began before they were entered here.
-            if len(done) == len(NODES) and begun <= min(done):
+        for started, *done in times.values():
+            # Imported orders may have nodes older than the order itself.
+            if len(done) == len(NODES) and started <= min(done):
                 for position in range(len(NODES)):
-                    waits[position].append(max(done) - max([begun, *done[:position]]))
+                    waits[position].append(max(done) - max([started, *done[:position]]))
         return cls([sorted(waits[position]) for position in range(len(NODES))])
 
     def estimate(self, order: ProductionOrder, now: Instant) -> Estimate | None:
-        """None for a card that is ready, for a node that failed, and while too little is known."""
+        """None if the card is ready, a node failed, or there is too little data."""
         current = order.current
         if current is None or current.result is NodeResult.FAILED:
             return None
         earlier = order.nodes[: current.node.position - 1]
-        begun = max([order.created_at, *(state.at or 0 for state in earlier)])
-        waited = now - begun
+        started = max([order.created_at, *(state.at or 0 for state in earlier)])
+        waited = now - started
         longer = [wait for wait in self.until_ready[current.node.position - 1] if wait > waited]
         if len(longer) < MIN_ORDERS:
             return None
         return Estimate(
-            around=begun + longer[len(longer) // 2],
-            by=begun + longer[len(longer) * 9 // 10],
+            around=started + longer[len(longer) // 2],
+            by=started + longer[len(longer) * 9 // 10],
             based_on=len(longer),
         )
 
 
 class ProductionHistory:
-    """Reads the history once an hour, when somebody asks."""
+    """Caches the history for an hour; it is read on demand."""
 
     def __init__(self, database: Database, clock: Callable[[], Instant]) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""The making of a card: an order with the guide's six nodes, reported by the card issuer."""
+"""Production orders: six nodes as in the guide, whose results the card issuer reports."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from core.applications import Application, ApplicationKind, application_columns, applications_table
+from core.applications import Application, application_columns, applications_table
 from core.citizens import Person, citizens_table
 from core.citizens import citizens as people
 from core.crypto import Sealed, Vault
@@ -46,7 +46,6 @@ from core.kernel import lengths
 from core.kernel.clock import Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.masking import without_numbers
 from core.kernel.refusals import Text
 
 production_orders_table = Table(
@@ -133,7 +132,7 @@ class NodeResult(StrEnum):
 
 
 NODE_RESULTS: dict[str, NodeResult] = {result.value: result for result in NodeResult}
-"""By what stands in a row."""
+"""By stored value."""
 
 RESULT_NAMES = {
     NodeResult.PENDING: Text("未开始", "Not started"),
@@ -144,6 +143,8 @@ RESULT_NAMES = {
 
 
 class NodeState(Struct, frozen=True):
+    """`reason` is the card issuer's, with every number redacted."""
+
     node: ProductionNode
     result: NodeResult
     at: Instant | None
@@ -152,7 +153,7 @@ class NodeState(Struct, frozen=True):
 
 
 class ProgressCursor(NamedTuple):
-    """How far a watcher has seen: an order, and how many results were reported for it."""
+    """The position of a subscriber: an order, and the number of results reported for it."""
 
     order_id: int
     revision: int
@@ -163,7 +164,7 @@ class ProgressCursor(NamedTuple):
 
     @classmethod
     def from_cursor(cls, cursor: str) -> "ProgressCursor | None":
-        """None for what is not a cursor."""
+        """None if it is not a valid cursor."""
         parts = cursor.split(".")
         if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
             return None
@@ -171,7 +172,7 @@ class ProgressCursor(NamedTuple):
 
 
 class ProductionSnapshot(NamedTuple):
-    """All of an order whose change a watcher is told of."""
+    """The part of an order's state whose changes are sent to subscribers."""
 
     position: ProgressCursor
     confirmation: Confirmation
@@ -202,7 +203,7 @@ class ProductionOrder(Struct, frozen=True):
 
     @property
     def current(self) -> NodeState | None:
-        """The first node that is not done; None once the card is ready."""
+        """The first unfinished node; None once the card is ready."""
         return next((state for state in self.nodes if state.result is not NodeResult.DONE), None)
 
     def state_of(self, node: ProductionNode) -> NodeState:
@@ -210,7 +211,7 @@ class ProductionOrder(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """An order with the person it is for."""
+    """An order with the citizen it is for."""
 
     citizen: Person
     order: ProductionOrder
@@ -258,11 +259,11 @@ PROGRESS_COLUMNS = (
     .scalar_subquery()
     .label("nodes"),
 )
-"""The nodes come as one value: six rows would each repeat the order and the person."""
+"""The nodes are one JSON value: as six rows they would repeat the order and the citizen."""
 
 
 def newest_of(citizen_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether it is the person's newest order."""
+    """SQL condition: it is the citizen's newest order."""
     others = production_orders_table.alias("others")
     newest = select(func.max(others.c.id)).where(others.c.citizen_id == citizen_id)
     return production_orders_table.c.id == newest.scalar_subquery()
@@ -283,25 +284,14 @@ _BY_NUMBER = Query(
     .where(applications_table.c.number == bindparam("number"))
     .order_by(production_nodes_table.c.node)
 )
-_OF_PERSONS = Query(
+_OF_CITIZENS = Query(
     select(*_ORDER_COLUMNS)
     .select_from(_JOINED)
     .where(in_batch(production_orders_table.c.citizen_id))
     .order_by(production_orders_table.c.id, production_nodes_table.c.node)
 )
-_OWNER = Query(
-    select(applications_table.c.citizen_id).where(
-        applications_table.c.number == bindparam("number")
-    )
-)
 _INSERT_ORDER = insert_into(production_orders_table)
 _INSERT_NODE = insert_into(production_nodes_table)
-_siblings = production_nodes_table.alias("siblings")
-_next_revision = (
-    select(func.max(_siblings.c.revision) + 1)
-    .where(_siblings.c.order_id == bindparam("order"))
-    .scalar_subquery()
-)
 _SET_NODE = Query(
     update(production_nodes_table)
     .where(
@@ -314,21 +304,10 @@ _SET_NODE = Query(
         result=bindparam("new_result"),
         at=bindparam("finished_at"),
         reason=bindparam("why"),
-        revision=_next_revision,
+        revision=bindparam("new_revision"),
     )
-    .returning(production_nodes_table.c.revision)
 )
-_START_NODE = Query(
-    update(production_nodes_table)
-    .where(
-        and_(
-            production_nodes_table.c.order_id == bindparam("order"),
-            production_nodes_table.c.node == bindparam("position"),
-        )
-    )
-    .values(result=bindparam("new_result"))
-)
-_NOTE_CHANGE = insert_into(production_changes_table)
+_ADD_CHANGE = insert_into(production_changes_table)
 _SET_CARD = Query(
     update(production_orders_table)
     .where(production_orders_table.c.id == bindparam("order"))
@@ -405,97 +384,57 @@ async def find_order(db: Reader, vault: Vault, application_number: str) -> Produ
     return _order_from(rows, vault) if rows else None
 
 
-async def orders_of(db: Reader, vault: Vault, persons: Iterable[int]) -> list[ProductionOrder]:
-    """All orders of these persons, older ones first."""
-    rows = await fetch_in(db, _OF_PERSONS, persons)
+async def orders_of(db: Reader, vault: Vault, citizen_ids: Iterable[int]) -> list[ProductionOrder]:
+    """All orders of these citizens, oldest first."""
+    rows = await fetch_in(db, _OF_CITIZENS, citizen_ids)
     return [
         _order_from(list(own), vault) for _, own in groupby(rows, key=lambda row: row["order_id"])
     ]
-
-
-async def owner_of(db: Reader, application_number: str) -> int | None:
-    row = await db.fetch_one(_OWNER, number=application_number)
-    return None if row is None else int(row["citizen_id"])
 
 
 async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
     await db.fetch(_CONFIRM, order=order_id, known=known.value)
 
 
-async def set_node(db: Transaction, order_id: int, state: NodeState) -> None:
-    """Without a time the node has only begun. What has one was reported: it is kept as a change.
-
-    A reason is kept without anything that could be somebody's number.
-    """
-    key = {"order": order_id, "position": state.node.position, "new_result": state.result.value}
-    if state.at is None:
-        await db.fetch(_START_NODE, **key)
-        return
-    reason = None if state.reason is None else without_numbers(state.reason)
-    row = await db.fetch_one(_SET_NODE, **key, finished_at=state.at, why=reason)
-    assert row is not None
-    await db.fetch(
-        _NOTE_CHANGE,
-        order_id=order_id,
-        revision=row["revision"],
-        node=state.node.position,
-        result=state.result.value,
-        at=state.at,
-        reason=reason,
-    )
-
-
-_WRITE_NODE = Query(
-    update(production_nodes_table)
-    .where(
-        and_(
-            production_nodes_table.c.order_id == bindparam("order"),
-            production_nodes_table.c.node == bindparam("position"),
-        )
-    )
-    .values(
-        result=bindparam("new_result"),
-        at=bindparam("finished_at"),
-        reason=bindparam("why"),
-        revision=bindparam("new_revision"),
-    )
-)
-
-
 async def set_nodes(
     db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
 ) -> None:
-    """As `set_node` for many orders at once, as they were read under their owners' locks."""
-    written, noted = [], []
+    """Writes new node states of orders that were read in this transaction, under their citizens' locks.
+
+    A state with a time was reported and becomes a numbered change; without one, the node has only
+    begun.
+    """
+    written, reported = [], []
     for order, states in changes:
         revision = order.position.revision
         for state in states:
-            stored, reason = order.state_of(state.node), state.reason
-            reason = None if reason is None else without_numbers(reason)
+            stored = order.state_of(state.node)
             row = {"node": state.node.position, "result": state.result.value, "at": state.at}
             if state.at is not None:
                 revision += 1
-                noted.append(row | {"order_id": order.id, "revision": revision, "reason": reason})
+                reported.append(
+                    row | {"order_id": order.id, "revision": revision, "reason": state.reason}
+                )
             written.append(
                 {
                     "order": order.id,
                     "position": row["node"],
                     "new_result": row["result"],
                     "finished_at": state.at,
-                    "why": reason,
+                    "why": state.reason,
                     "new_revision": stored.revision if state.at is None else revision,
                 }
             )
     if written:
-        await db.execute_many(_WRITE_NODE, written)
-    if noted:
-        await db.execute_many(_NOTE_CHANGE, noted)
+        await db.execute_many(_SET_NODE, written)
+    if reported:
+        await db.execute_many(_ADD_CHANGE, reported)
 
 
 async def set_cards(
     db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
 ) -> None:
-    """Order, batch number and card number of many at once."""
+    """Writes tuples of order id, batch number and card number."""
     rows = [
         {
             "order": order,
@@ -506,13 +445,6 @@ async def set_cards(
     ]
     if rows:
         await db.execute_many(_SET_CARD, rows)
-
-
-async def set_card(
-    db: Transaction, vault: Vault, order_id: int, batch_number: str | None, number: str | None
-) -> None:
-    sealed = vault.seal(number, "production_orders.card_number", order_id) if number else None
-    await db.fetch(_SET_CARD, order=order_id, batch=batch_number, number=sealed)
 
 
 def _first_result(node: ProductionNode) -> NodeResult:
@@ -552,9 +484,3 @@ def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOr
         nodes=tuple(nodes),
         confirmation=CONFIRMATIONS[first["order_confirmation"]],
     )
-
-
-KIND_NAMES = {
-    ApplicationKind.APPLY: Text("申办", "first card"),
-    ApplicationKind.REISSUE: Text("补卡", "reissue"),
-}

@@ -1,7 +1,7 @@
-"""A receipt on one A4 page: PDF with the used characters of its font, and a QR code as vectors.
+"""The receipt as a one-page A4 PDF with an embedded font subset and a vector QR code.
 
-Runs in a worker process of its own (`Dependencies.printer`), apart from the ones that open what
-citizens send. Its libraries are imported there only: they cost the server 40 MB.
+Runs in a worker process of its own pool (`Dependencies.printer`), separate from those that decode
+uploads. Its libraries are imported only there, because they take 40 MB.
 Font: Noto Sans SC, SIL Open Font License 1.1, from the package `pylopdf-fonts-zh-cn`.
 """
 
@@ -19,26 +19,26 @@ _LINE_HEIGHT = 10.5
 _QR_SIZE = 38.0
 _INK, _GREY, _RULE, _ACCENT = (28, 32, 40), (110, 118, 130), (214, 219, 226), (176, 32, 38)
 _MISSING_GLYPH = "〓"
-"""The mark with which Chinese and Japanese printing stands in for a character that a font lacks."""
+"""The geta mark, the typographic substitute for a character missing from a font."""
 
 _NOTES = (
     (
         "扫码查询制卡进度；领卡后请凭上述手机号码激活。",
-        "Scan to follow the making of the card; activate it with the phone above.",
+        "Scan to see the production progress; activate the card with the phone number above.",
     ),
     (
         "如非本人操作，请立即拨打 028-12333。",
-        "If this was not you, call 028-12333 at once.",
+        "If you did not apply, call 028-12333 immediately.",
     ),
     (
         "为保护个人信息，姓名、号码已部分隐去。",
-        "Name and numbers are partly hidden to protect personal data.",
+        "Names and numbers are partly masked to protect personal information.",
     ),
 )
 
 
 def print_receipt(receipt: ApplicationReceipt) -> bytes:
-    """Every character that the font lacks is printed as 〓."""
+    """Characters missing from the font are printed as 〓."""
     from fpdf import FPDF
     from pylopdf_fonts_zh_cn import sans_path
 
@@ -64,7 +64,7 @@ def _heading(pdf: "FPDF", receipt: ApplicationReceipt) -> None:
 
 
 def _table(pdf: "FPDF", lines: tuple[Line, ...], top: float) -> float:
-    """Rows between rules; a long value takes several lines. Returns the lower edge in mm."""
+    """Rows between rules; long values wrap. Returns the lower edge in mm."""
     pdf.set_draw_color(*_RULE)
     pdf.set_line_width(0.25)
     pdf.line(_MARGIN, top, _MARGIN + _WIDTH, top)
@@ -94,7 +94,7 @@ def _notes(pdf: "FPDF", top: float) -> None:
 def _text(
     pdf: "FPDF", x: float, y: float, text: str, size: float, colour: tuple[int, int, int]
 ) -> None:
-    """`x`, `y` in mm: the upper left corner of the line."""
+    """`x` and `y` are the upper left corner of the line, in mm."""
     pdf.set_xy(x, y)
     pdf.set_font(_FONT, size=size)
     pdf.set_text_color(*colour)
@@ -102,7 +102,7 @@ def _text(
 
 
 def _printable(pdf: "FPDF", text: str) -> str:
-    """fpdf2 would log the characters that the font lacks, and they may be of a name."""
+    """Replaces missing characters: fpdf2 would log them, and they may be part of a name."""
     from fpdf.fonts import TTFFont
 
     font = pdf.current_font
@@ -112,7 +112,7 @@ def _printable(pdf: "FPDF", text: str) -> str:
 
 
 def _qr_code(pdf: "FPDF", content: str, x: float, y: float) -> None:
-    """Error correction M: readable with 15 % of it soiled (ISO/IEC 18004)."""
+    """Error correction level M restores 15 % of damaged data (ISO/IEC 18004)."""
     import segno
 
     rows = [list(row) for row in segno.make(content, error="m", micro=False).matrix_iter(border=4)]

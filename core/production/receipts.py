@@ -1,6 +1,6 @@
-"""The receipt (受理回执) of an application: what it says, with every number masked.
+"""The receipt (受理回执) of an application, with all numbers masked.
 
-It is put together anew whenever it is asked for, from the application as it was accepted.
+It is not stored, but built on each request from the accepted application.
 """
 
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationReceipt:
-    """As printed. `progress_url` is what the QR code leads to, `owner` the citizen's id."""
+    """The printed content. `progress_url` is the target of the QR code, `owner` the citizen's id."""
 
     number: str
     title: str
@@ -79,7 +79,7 @@ async def newest_application(db: Reader, citizen_id: int) -> Application | None:
 async def receipt_of(
     db: Reader, vault: Vault, reference: Reference, application_id: int, progress_url: str
 ) -> ApplicationReceipt | None:
-    """`{number}` in the address stands for the application number."""
+    """`{number}` in `progress_url` is replaced by the application number."""
     row = await db.fetch_one(_BY_ID, application_id=application_id)
     if row is None:
         return None
@@ -114,7 +114,7 @@ def _person(citizen: Citizen) -> tuple[Line, ...]:
 
 
 def _pickup(reference: Reference, bank_code: str, outlet_code: str) -> tuple[Line, ...]:
-    """Codes stand for themselves once the reference data no longer holds them."""
+    """Codes that are no longer in the reference data are shown as they are."""
     bank, outlet = reference.bank(bank_code), reference.outlet(outlet_code)
     bank_line = Line("开户银行", "Bank", bank_code if bank is None else bank.name)
     if outlet is None:

@@ -1,4 +1,4 @@
-"""Reference data: the code tables of the forms, banks and outlets, and what is valid in a form field."""
+"""Reference data (code tables, banks, outlets) and validation of form fields."""
 
 from core.reference.forms import (
     LABELS,

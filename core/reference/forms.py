@@ -1,7 +1,7 @@
-"""What a citizen may type into a form: each field's label, shape and normal form.
+"""Form validation: label, format and normalisation of each field.
 
-A `Form` collects every wrong field and refuses once, so that nobody corrects a form field
-by field. Digits and letters are ASCII: full-width ones look alike and are refused.
+A `Form` collects the problems of all fields and refuses once. Digits and letters must be ASCII:
+full-width ones are refused.
 """
 
 import re
@@ -63,11 +63,11 @@ LABELS = {
     "residentialPostalCode": Text("常住地邮政编码", "Residential postal code"),
     "insurances": Text("险种", "Insurances"),
     "credential": Text("登录凭证", "Credential"),
-    "challenge": Text("浏览器校验", "The browser's challenge"),
+    "challenge": Text("浏览器校验", "Browser challenge"),
     "redirectUri": Text("回跳地址", "Redirect address"),
     "file": Text("图片", "Picture"),
-    "first": Text("条数", "The number of entries"),
-    "after": Text("游标", "The cursor"),
+    "first": Text("条数", "Number of entries"),
+    "after": Text("游标", "Cursor"),
 }
 
 LONG_TERM = "LONG_TERM"
@@ -88,7 +88,7 @@ _HYPHENATED_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _RULES = {
     "mobile": Text("应为 11 位手机号码（半角数字）", "11 ASCII digits"),
-    "landline": Text("如 028-12345678", "like 028-12345678"),
+    "landline": Text("如 028-12345678", "for example 028-12345678"),
     "postal_code": Text("应为 6 位数字", "6 digits"),
     "code": Text("应为 6 位数字", "6 digits"),
     "password": Text("应为八位纯数字", "exactly 8 digits"),
@@ -101,13 +101,13 @@ _DOT = "·"
 
 
 class Form:
-    """Reads the fields of one form; `finish` refuses with every problem found."""
+    """Validates the fields of one form; `finish` raises all problems found."""
 
     def __init__(self) -> None:
         self._problems: list[Refusal] = []
 
     def refuse(self, problem: Refusal) -> None:
-        """The first problem of a field stands: a later one only follows from it."""
+        """Keeps only the first problem of a field; later ones are consequences of it."""
         if not self.has_refused(problem.field):
             self._problems.append(problem)
 
@@ -164,7 +164,7 @@ class Form:
             self._refuse(Required, field)
         elif len(name) > MAX_NAME:
             self._refuse(TooLong, field, most=MAX_NAME)
-        elif not all(_may_stand_in_a_name(character) for character in name):
+        elif not all(_is_name_character(character) for character in name):
             self._refuse(InvalidCharacters, field)
         return name
 
@@ -188,7 +188,7 @@ class Form:
     def outlet(
         self, outlet_code: str, district_code: str, bank_code: str, reference: Reference
     ) -> None:
-        """An outlet that lies in the district and serves the bank, where these are known."""
+        """The outlet must be in the district and serve the bank, if these are known."""
         if not outlet_code:
             self._refuse(Required, "outletCode")
             return
@@ -204,7 +204,7 @@ class Form:
         return self._date(field, value, "19900131")
 
     def valid_until(self, field: str, value: str) -> date | None:
-        """None for 长期, which the citizen may also type as the word."""
+        """None for 长期 (unlimited), which may also be typed as that word."""
         if value.strip() in (LONG_TERM, "长期"):
             return None
         return self._date(field, value, "20281021")
@@ -234,22 +234,22 @@ class Form:
 
 
 def normal_card_number(value: str) -> str:
-    """Upper case without the spaces and hyphens that people type between groups.
+    """Upper case without spaces and hyphens between groups.
 
-    Letters beyond ASCII stay as they are: `ı` in upper case would pass for `I`.
+    Non-ASCII input is not upper-cased: `ı` would become `I`.
     """
     joined = re.sub(r"[ -]", "", value)
     return joined.upper() if joined.isascii() else joined
 
 
 def normal_name(value: str) -> str:
-    """NFC, with the one middle dot (U+00B7) that the ID card prints."""
+    """NFC, with all dots replaced by the middle dot of ID cards (U+00B7)."""
     name = unicodedata.normalize("NFC", value).strip(" ")
     return "".join(_DOT if character in _NAME_MARKS else character for character in name)
 
 
 def parse_date(text: str) -> date | None:
-    """`YYYYMMDD` or `YYYY-MM-DD` in ASCII digits, and a day that exists."""
+    """Parses `YYYYMMDD` or `YYYY-MM-DD` in ASCII digits; None if there is no such day."""
     if not (_DATE.fullmatch(text) or _HYPHENATED_DATE.fullmatch(text)):
         return None
     try:
@@ -259,7 +259,7 @@ def parse_date(text: str) -> date | None:
 
 
 def is_id_number(number: str, today: date) -> bool:
-    """GB 11643: 17 digits and an ISO 7064 MOD 11-2 check character, born on a day before today."""
+    """GB 11643: 17 digits and an ISO 7064 MOD 11-2 check character, with a birth date until today."""
     if not _ID_NUMBER.fullmatch(number) or not mod_11_2.is_valid(number):
         return False
     born = parse_date(number[6:14])
@@ -276,16 +276,16 @@ def gender_code_of(id_number: str) -> str:
 
 
 def age_on(born: date, day: date) -> int:
-    """Full years."""
+    """Age in completed years."""
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def is_printable(character: str) -> bool:
-    """No control, format (bidi, zero-width), surrogate, private or unassigned character."""
+    """Excludes control, format (bidi, zero-width), surrogate, private-use and unassigned characters."""
     return unicodedata.category(character)[0] != "C" and character not in "\u2028\u2029"
 
 
-def _may_stand_in_a_name(character: str) -> bool:
+def _is_name_character(character: str) -> bool:
     return (
         unicodedata.category(character)[0] in "LM" or character in (_DOT, " ", "-", "'", ".")
     ) and not _is_full_width_ascii(character)
@@ -296,6 +296,6 @@ def _is_full_width_ascii(character: str) -> bool:
 
 
 def _passes_check_character(number: str) -> bool:
-    """MOD 11-2 over the base-36 values; a setting, because no published rule was found."""
+    """MOD 11-2 over base-36 values. Enabled by a setting, because no published rule was found."""
     digits = "".join(str(int(character, 36)) for character in number[:-1])
     return mod_11_2.calc_check_digit(digits) == number[-1]

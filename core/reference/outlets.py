@@ -1,7 +1,7 @@
-"""Pickup outlets and banks: the operator's from CSV, or the samples of the package.
+"""Pickup outlets and banks, from the operator's CSV files or from the built-in samples.
 
-Outlets have the columns `code,name,address,district_code,bank_codes`, banks `code,name`, in
-UTF-8 with a heading line. Bank codes within an outlet are separated by `;`.
+Outlets have the columns `code,name,address,district_code,bank_codes`, banks `code,name`; UTF-8
+with a header row. The bank codes of an outlet are separated by `;`.
 """
 
 import csv
@@ -25,7 +25,7 @@ _Line: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """领卡网点 pickup outlet: a bank branch that hands out cards of certain banks."""
+    """领卡网点 pickup outlet: a bank branch where cards of certain banks are picked up."""
 
     code: str
     name: str
@@ -36,20 +36,20 @@ class Outlet:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """`line` counts from 1, the heading included."""
+    """`line` counts from 1, including the header."""
 
     line: int
     reason: str
 
 
 class _Bad(Exception):
-    """Why a line cannot be used."""
+    """A line is invalid; the text is the reason."""
 
 
 def read_outlets(
     lines: Iterable[str], districts: Table, banks: Table
 ) -> tuple[list[Outlet], list[BadLine]]:
-    """The good lines as outlets, and every bad one with its reason."""
+    """The outlets of valid lines, and the invalid lines with reasons."""
     return _read(lines, OUTLET_COLUMNS, lambda line: _outlet(line, districts, banks))
 
 

@@ -1,8 +1,7 @@
 """Reference data: the code tables of the forms, the banks and the pickup outlets.
 
-Loaded once, where the application is put together. Each table's file says in its `meta`
-where it comes from and how sure that is; banks' codes and outlets are samples until the
-operator gives their own.
+Loaded once, when the application is composed. Each table's file names its source and how reliable
+it is in `meta`; bank codes and outlets are samples until the operator provides real ones.
 """
 
 import io
@@ -36,7 +35,7 @@ _T = TypeVar("_T")
 
 
 class Reference:
-    """Every table by its name; `get` of a table answers None for an unknown code."""
+    """All tables; `get` of a table returns None for an unknown code."""
 
     def __init__(self, banks: Table, outlets: Iterable[Outlet]) -> None:
         self.educations = read_table("educations")
@@ -60,9 +59,9 @@ class Reference:
 
     @classmethod
     def load(cls, outlets_csv: Path | None = None) -> Self:
-        """The operator's outlets, with `banks.csv` beside them; the samples where None.
+        """Reads the operator's outlets, with `banks.csv` beside them; if None, the samples.
 
-        Raises `SettingsError` where a file cannot be read or has a bad line.
+        Raises `SettingsError` if a file cannot be read or has an invalid line.
         """
         banks = read_bank_file(_banks_beside(outlets_csv))
         return cls(banks, read_outlet_file(outlets_csv or DATA / "outlets.sample.csv", banks))
@@ -74,7 +73,7 @@ class Reference:
         return self._outlets.get(code)
 
     def outlets_in(self, district_code: str, bank_code: str | None = None) -> list[Outlet]:
-        """The outlets of a district; with a bank, those that hand out its cards."""
+        """The outlets of a district; with a bank, only those that serve it."""
         return [
             outlet
             for outlet in self._outlets_in.get(district_code, ())

@@ -1,4 +1,4 @@
-"""Code tables: what the selects of a form offer."""
+"""Code tables: the options of select fields."""
 
 import json
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class Option:
 
 
 class Table:
-    """Options by their code, in the order in which they are offered."""
+    """Options by code, in display order."""
 
     def __init__(self, options: Iterable[Option]) -> None:
         self.options = tuple(options)
@@ -26,6 +26,6 @@ class Table:
 
 
 def read_table(name: str) -> Table:
-    """A table of the package's data; its `meta` tells where it comes from."""
+    """Reads a built-in table; its `meta` names the source."""
     rows = json.loads((DATA / f"{name}.json").read_text("utf-8"))["rows"]
     return Table(Option(row["code"], row["name"]) for row in rows)

@@ -11,11 +11,10 @@ from msgspec.structs import replace
 from core import audit
 from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardState, Holder, cards, holders
+from core.cards import Card, CardForm, CardState, Holder, cards, holders
 from core.citizens import citizens, passwords
-from core.kernel.refusals import CardNumberMismatch, PhoneNotBound
 from core.messaging import VerificationPurpose, outbox, verification
-from core.reference import Form, birth_date_of
+from core.reference import birth_date_of
 from core.unit_of_work import Preparation, UnitOfWork
 
 
@@ -37,10 +36,9 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def generate_password(preparation: Preparation, _: ActivateCard) -> GeneratedPassword:
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     number = citizen.social_security_number.reveal()
     password = passwords.generate()
     while passwords.is_too_simple(password, number, birth_date_of(number)):
@@ -52,21 +50,16 @@ async def activate_card(
     unit: UnitOfWork, command: ActivateCard, generated: GeneratedPassword
 ) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
-    form = Form()
-    phone = form.phone("phone", command.phone)
-    number = form.card_number(
-        "cardNumber", command.card_number, check_character=settings.card_check_character
+    form = CardForm.read(
+        phone=command.phone,
+        card_number=command.card_number,
+        code=command.code,
+        check_character=settings.card_check_character,
     )
-    code = form.verification_code("code", command.code)
-    form.finish()
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
     card = _card(holder).activate(unit.now)
-    if not holder.citizen.has_phone(phone, vault):
-        form.refuse(PhoneNotBound(field="phone"))
-    if not card.has_number(number, vault):
-        form.refuse(CardNumberMismatch(field="cardNumber"))
-    form.finish()
-    await verification.check(unit, phone, VerificationPurpose.ACTIVATE_CARD, code)
+    form.check_holder(holder, card, vault)
+    await verification.check(unit, form.phone, VerificationPurpose.ACTIVATE_CARD, form.code)
     await _cancel_replaced_card(unit, holder)
     await cards.save_state(unit.db, card)
     await applications.close(unit.db, holder.citizen.id, unit.now)
@@ -75,7 +68,7 @@ async def activate_card(
     await outbox.put_sms(
         unit,
         subject_id=holder.citizen.id,
-        phone=phone,
+        phone=form.phone,
         template="SERVICE_PASSWORD",
         text=f"【成都人社】您的社会保障卡人社功能已激活，初始服务密码为 {generated.password}，"
         "请尽快修改，勿告知他人。金融功能请到开户银行激活。",

@@ -35,8 +35,7 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
         preparation.dependencies.settings,
     )
     citizen_id = preparation.citizen_id
-    citizen = await citizens.find(db, vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(db, vault, citizen_id)
     filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
     kept = await pictures.latest(db, citizen_id)
     agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)

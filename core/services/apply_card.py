@@ -53,15 +53,14 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def find_card_elsewhere(preparation: Preparation, _: ApplyCard) -> HeldElsewhere:
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     registry = preparation.dependencies.partners.card_registry
     try:
         found = await registry.cards_of(citizen.social_security_number.reveal())
     except PartnerFailed as error:
-        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+        raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
     held = next((card for card in found if card.is_held_elsewhere), None)
     return HeldElsewhere(None if held is None else held.region_name)
 
@@ -125,6 +124,4 @@ async def _take_phone(unit: UnitOfWork, citizen: Citizen, phone: str) -> Citizen
     if citizen.phone is not None:
         await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
         await notices.send(unit, citizen, Notice.PHONE_CHANGED)
-    changed = await citizens.find(db, vault, citizen.id)
-    assert changed is not None
-    return changed
+    return await citizens.get(db, vault, citizen.id)

@@ -61,7 +61,7 @@ async def confirm_identity(preparation: Preparation, command: BindCard) -> Ident
             name, number
         )
     except PartnerFailed as error:
-        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+        raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
     return IdentityCheck(name, number, phone, code, confirmed)
 
 
@@ -84,8 +84,7 @@ async def _limit_tries(unit: UnitOfWork) -> None:
     keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
     free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
     if free_at:
-        wait = seconds_until(free_at, unit.now)
-        raise TooManyTries(wait=wait, retry_after=wait)
+        raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
 async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:
@@ -148,6 +147,5 @@ async def _bind(unit: UnitOfWork, citizen_id: int) -> None:
 async def _tell_who_was_bound(unit: UnitOfWork, person: int) -> None:
     """The account stood for somebody else, whose binding has ended."""
     await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, person)
-    if citizen is not None:
-        await notices.send(unit, citizen, Notice.BINDING_ENDED)
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, person)
+    await notices.send(unit, citizen, Notice.BINDING_ENDED)

@@ -1,6 +1,6 @@
 """通知设置: which notices go out by SMS and into the channel, as the person chooses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core import audit
@@ -9,8 +9,6 @@ from core.citizens import NOTICE_NAMES, Choice, Notice, citizens, notification_s
 from core.kernel.refusals import NothingToChange, SmsRequired
 from core.reference import Form
 from core.unit_of_work import Preparation, UnitOfWork
-
-Choices = Mapping[Notice, Choice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ async def change_notification_settings(
 def _check(command: ChangeNotificationSettings) -> None:
     form = Form()
     for number, wanted in enumerate(command.settings):
-        if wanted.notice.is_of_safety and wanted.sms is False:
+        if wanted.notice.is_security and wanted.sms is False:
             form.refuse(
                 SmsRequired(field=f"settings.{number}.sms", notice=NOTICE_NAMES[wanted.notice])
             )

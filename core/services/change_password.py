@@ -6,7 +6,7 @@ from core import audit
 from core.audit import Action
 from core.cards import Holder
 from core.citizens import Notice, citizens, passwords
-from core.kernel.clock import HOUR, Instant
+from core.kernel.clock import Instant, seconds_until
 from core.kernel.refusals import (
     PasswordLocked,
     PasswordNotSet,
@@ -45,10 +45,9 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def judge_passwords(preparation: Preparation, command: ChangePassword) -> Judged:
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     form = Form()
     old = form.password("oldPassword", command.old_password)
     new = form.password("newPassword", command.new_password)
@@ -78,7 +77,7 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
     if stored.version != judged.version:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
     if not judged.matches:
         left = await passwords.count_wrong_try(unit.db, stored, unit.now)
         if not left:
@@ -86,8 +85,7 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -
         raise PasswordWrong(field="oldPassword", left=left)
     await passwords.store(unit.db, unit.dependencies.seals, citizen_id, judged.new_hash)
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
 
@@ -98,6 +96,4 @@ def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
 
 
 def _locked(remaining: int) -> PasswordLocked:
-    return PasswordLocked(
-        field="oldPassword", hours=-(-remaining // HOUR), retry_after=-(-remaining // 1000)
-    )
+    return PasswordLocked(field="oldPassword", retry_after=seconds_until(remaining, 0))

@@ -26,8 +26,7 @@ async def change_phone(unit: UnitOfWork, command: ChangePhone) -> Instant:
     form.finish()
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
-    citizen = await citizens.find(unit.db, vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, vault, citizen_id)
     if citizen.has_phone(phone, vault):
         raise PhoneUnchanged(field="newPhone")
     await verification.check(unit, phone, VerificationPurpose.CHANGE_PHONE, code)

@@ -67,7 +67,7 @@ async def _note_delivery(unit: UnitOfWork, event: ChannelEvent) -> None:
         unit.db, event.channel, event.message_number, event.delivery, unit.now
     )
     if not noted:
-        raise TryAgainLater(wait=1, retry_after=1)
+        raise TryAgainLater(retry_after=1)
 
 
 async def _forget(unit: UnitOfWork, event: ChannelEvent) -> None:

@@ -240,7 +240,7 @@ async def _tell_card(
 ) -> None:
     told = project_card(card.snapshot, events, unit.now)
     person.outcomes |= told.outcomes
-    before, after = card.lapsed(unit.now), told.card.lapsed(unit.now)
+    before, after = card.as_of(unit.now), told.card.as_of(unit.now)
     if (after.state, after.state_since) == (before.state, before.state_since):
         return
     if before.state is CardState.CANCELLED:

@@ -51,8 +51,7 @@ async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableU
     keys = unit.dependencies.vault.indexes(str(citizen_id), "upload")
     free_at = await quotas.take(unit.db, keys, _UPLOADS, unit.now)
     if free_at:
-        wait = seconds_until(free_at, unit.now)
-        raise TooManyUploads(wait=wait, retry_after=wait)
+        raise TooManyUploads(retry_after=seconds_until(free_at, unit.now))
     upload = await resumable_uploads.open_upload(
         unit.db, unit.now, citizen_id=citizen_id, size=command.size
     )
@@ -66,7 +65,7 @@ async def keep_part(preparation: Preparation, command: ReceivePart) -> str:
             command.data, command.upload.citizen_id, preparation.now
         )
     except ObjectsUnavailable as error:
-        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+        raise TryAgainLater(retry_after=_BUSY_SECONDS) from error
 
 
 async def receive_part(unit: UnitOfWork, command: ReceivePart, part: str) -> ResumableUpload:
@@ -99,4 +98,4 @@ async def read_upload(preparation: Preparation, command: ReadUpload) -> bytes:
     try:
         return b"".join([await objects.get(part, upload.citizen_id) for part in upload.parts])
     except ObjectsUnavailable as error:
-        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+        raise TryAgainLater(retry_after=_BUSY_SECONDS) from error

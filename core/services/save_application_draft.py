@@ -35,8 +35,7 @@ async def save_application_draft(unit: UnitOfWork, command: SaveApplicationDraft
     _must_be_short(command.fields)
     db, vault, citizen_id = unit.db, unit.dependencies.vault, unit.citizen_id
     await citizens.lock(db, citizen_id)
-    citizen = await citizens.find(db, vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(db, vault, citizen_id)
     draft = await drafts.find(db, vault, citizen_id, unit.now)
     merged = {
         name: value

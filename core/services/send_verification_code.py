@@ -45,8 +45,7 @@ async def _must_be_permitted(unit: UnitOfWork, phone: str, purpose: Verification
     if purpose in _TO_ANY_PHONE:
         return
     await citizens.lock(unit.db, citizen_id)
-    citizen = await citizens.find(unit.db, unit.dependencies.vault, citizen_id)
-    assert citizen is not None
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     is_bound = citizen.has_phone(phone, unit.dependencies.vault)
     if purpose is VerificationPurpose.CHANGE_PHONE:
         if is_bound:

@@ -154,7 +154,7 @@ async def _ask_registries(preparation: Preparation, number: str) -> Transferable
         card = _transferable(number, own)
         return Transferable(number, card, await partners.insurance_registry.enrolled(ssn))
     except PartnerFailed as error:
-        raise PartnerUnavailable(partner=error.partner, wait=30, retry_after=30) from error
+        raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
 
 
 def _transferable(number: str, own: Iterable[RegistryCard]) -> RegistryCard:

@@ -126,10 +126,9 @@ async def _must_be_own(preparation: Preparation, read: tuple[ReadField, ...]) ->
     told = {entry.name: entry.value for entry in read}
     if "name" not in told or "id_number" not in told:
         return
-    citizen = await citizens.find(
+    citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    assert citizen is not None
     if (
         told["id_number"] != citizen.social_security_number.reveal()
         and told["name"] != citizen.name.reveal()

@@ -1,7 +1,7 @@
-"""Sealed objects: pictures, and the parts of uploads under way.
+"""Encrypted object storage: pictures, and parts of unfinished uploads.
 
-They lie in a folder, or in any S3-compatible store where a bucket is set. A name says
-the day and nothing more; the bytes are sealed before they leave the process.
+Objects are stored in a directory or, if a bucket is configured, in an S3-compatible store. A name
+reveals only the day; the content is encrypted before it leaves the process.
 """
 
 import asyncio
@@ -23,60 +23,60 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SEALED_AS = "pictures.object"
-_BEGINNING = 64
+_COLUMN = "pictures.object"
+_PREFIX_BYTES = 64
 
 
 class ObjectsUnavailable(Exception):
-    """The store does not answer, or refuses: nothing can be kept or read now."""
+    """The store does not respond or returns an error."""
 
 
 class Store(Protocol):
-    """Where sealed bytes lie, by name. Its methods block."""
+    """A blocking store of encrypted bytes by name."""
 
-    def put(self, name: str, sealed: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Returns once the object is durable."""
 
     def get(self, name: str) -> bytes: ...
 
     def read_prefix(self, name: str) -> bytes:
-        """Its first bytes: enough to tell the key that sealed it."""
+        """The first bytes, which include the key id."""
 
     def remove(self, name: str) -> None:
-        """A name that is gone already is no error."""
+        """Removing a missing object is not an error."""
 
     def list_day(self, day: str, before: Instant) -> Iterator[str]: ...
 
 
 class Objects:
-    """`owner` is the person whose object it is; it opens as nobody else's."""
+    """`owner` is the citizen's id; an object decrypts only with the same owner."""
 
     def __init__(self, settings: Settings, vault: Vault) -> None:
         self._settings = settings
         self._vault = vault
 
     async def put(self, data: bytes, owner: int, now: Instant) -> str:
-        """Returns the object's name: its day, and 32 random digits."""
+        """Returns the object's name: the day, and 32 random hexadecimal digits."""
         name = f"{china_date(now):%Y%m%d}/{secrets.token_hex(16)}"
-        await _in_thread(lambda: self._store.put(name, self._vault.seal(data, _SEALED_AS, owner)))
+        await _in_thread(lambda: self._store.put(name, self._vault.seal(data, _COLUMN, owner)))
         return name
 
     async def get(self, name: str, owner: int) -> bytes:
         return await _in_thread(
-            lambda: self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
+            lambda: self._vault.open_bytes(self._store.get(name), _COLUMN, owner)
         )
 
     async def reencrypt(self, name: str, owner: int) -> bool:
-        """Seals an object anew under the current key; False where it is so already, or gone."""
+        """Re-encrypts an object under the current key. False if it is already, or was removed."""
 
         def work() -> bool:
             try:
                 if self._vault.is_current_key(self._store.read_prefix(name)):
                     return False
-                data = self._vault.open_bytes(self._store.get(name), _SEALED_AS, owner)
+                data = self._vault.open_bytes(self._store.get(name), _COLUMN, owner)
             except FileNotFoundError:
                 return False
-            self._store.put(name, self._vault.seal(data, _SEALED_AS, owner))
+            self._store.put(name, self._vault.seal(data, _COLUMN, owner))
             return True
 
         return await _in_thread(work)
@@ -89,7 +89,7 @@ class Objects:
         await _in_thread(remove_all)
 
     async def list_day(self, day: date, before: Instant) -> list[str]:
-        """Names of a day's objects that were written before the moment."""
+        """Names of a day's objects that were written before `before`."""
         return await _in_thread(lambda: list(self._store.list_day(f"{day:%Y%m%d}", before)))
 
     @cached_property
@@ -103,12 +103,12 @@ class Folder:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.objects_dir
 
-    def put(self, name: str, sealed: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         file_name = self._folder / name
         file_name.parent.mkdir(parents=True, exist_ok=True)
         part = file_name.with_suffix(".part")
         with part.open("wb") as file:
-            file.write(sealed)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.rename(file_name)
@@ -119,7 +119,7 @@ class Folder:
 
     def read_prefix(self, name: str) -> bytes:
         with (self._folder / name).open("rb") as file:
-            return file.read(_BEGINNING)
+            return file.read(_PREFIX_BYTES)
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
@@ -134,14 +134,14 @@ class Folder:
 
 
 class Bucket:
-    """Any store that speaks the S3 protocol."""
+    """An S3-compatible store."""
 
     def __init__(self, settings: Settings) -> None:
         self._bucket = _open_bucket(settings)
 
-    def put(self, name: str, sealed: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         with _translated():
-            self._bucket.put(name, sealed)
+            self._bucket.put(name, data)
 
     def get(self, name: str) -> bytes:
         with _translated():
@@ -149,7 +149,7 @@ class Bucket:
 
     def read_prefix(self, name: str) -> bytes:
         with _translated():
-            return bytes(self._bucket.get_range(name, start=0, length=_BEGINNING))
+            return bytes(self._bucket.get_range(name, start=0, length=_PREFIX_BYTES))
 
     def remove(self, name: str) -> None:
         with _translated(), contextlib.suppress(FileNotFoundError):
@@ -164,7 +164,7 @@ class Bucket:
 
 
 def _open_bucket(settings: Settings) -> "S3Store":
-    """Imported with the first object: the library costs 5 MB that others need not hold."""
+    """The library is imported on first use, because it takes 5 MB of memory."""
     from datetime import timedelta
 
     from obstore.store import S3Store
@@ -197,7 +197,7 @@ def _translated() -> Iterator[None]:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """In a thread; the S3 library's own coroutines can abort a process that is ending."""
+    """Runs in a thread: the S3 library's own coroutines can abort a process during shutdown."""
     try:
         return await asyncio.to_thread(work)
     except FileNotFoundError:

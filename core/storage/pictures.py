@@ -1,6 +1,6 @@
 """The pictures of an application: the portrait and both sides of the ID card.
 
-Rows say whose they are and whether they were confirmed; the bytes lie sealed in `core/storage/objects.py`.
+A row holds the owner and the confirmation; the content is in object storage (`objects.py`).
 """
 
 from dataclasses import dataclass
@@ -114,13 +114,13 @@ async def find(db: Reader, picture_id: int, citizen_id: int) -> Picture | None:
 
 
 async def find_by_id(db: Reader, picture_id: int) -> Picture | None:
-    """For links that carry their own permission."""
+    """For signed links, which carry their own authorisation."""
     row = await db.fetch_one(_BY_ID, picture_id=picture_id)
     return None if row is None else _picture_from(row)
 
 
 async def after(db: Reader, picture_id: int, most: int) -> list[Picture]:
-    """Everybody's, in the order of their ids."""
+    """Pages through the pictures of all citizens, in order of id."""
     return [_picture_from(row) for row in await db.fetch(_AFTER, after=picture_id, most=most)]
 
 

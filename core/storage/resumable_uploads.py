@@ -1,7 +1,7 @@
-"""Uploads that go on where a bad network cut them off: received in parts, at an address of their own.
+"""Resumable uploads: received in parts, each upload at its own URL.
 
-A row says whose the upload is, how large it will be and how much has come; the parts lie
-sealed in `core/storage/objects.py`. What is not used within a day is removed (`core/jobs/garbage_collection.py`).
+A row holds owner, total size and bytes received; the parts are in object storage (`objects.py`).
+Unused uploads are removed after a day (`core/jobs/garbage_collection.py`).
 """
 
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ from core.kernel.clock import DAY, HOUR, Instant
 from core.kernel.ids import new_id
 
 OPEN_FOR = HOUR
-"""How long the address takes parts."""
+"""How long the URL accepts parts."""
 KEPT_FOR = DAY
 PART_BYTES = 524_288
-"""What is kept at once: a connection that breaks loses less than this."""
+"""Size of a stored part: a broken connection loses less than this."""
 
 resumable_uploads_table = Table(
     "resumable_uploads",
@@ -97,7 +97,7 @@ async def find(db: Reader, upload_id: int) -> ResumableUpload | None:
 async def add_part(
     db: Transaction, upload_id: int, offset: int, length: int, part: str
 ) -> ResumableUpload | None:
-    """None where the upload is at another offset: somebody else sent this part first."""
+    """None if the upload is at another offset, because the part was received before."""
     row = await db.fetch_one(
         _ADD_PART, upload_id=upload_id, offset=offset, length=length, part=part
     )

@@ -57,7 +57,7 @@ async def process(
     except ProcessingFailed as error:
         raise UnreadableImage(field="file") from error
     except PoolBusy as error:
-        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+        raise TryAgainLater(retry_after=_BUSY_SECONDS) from error
     if processed.verdict is not Verdict.ACCEPTED:
         raise _refusal(processed)
     return processed
@@ -69,7 +69,7 @@ async def store(preparation: Preparation, data: bytes) -> KeptPicture:
             data, preparation.citizen_id, preparation.now
         )
     except ObjectsUnavailable as error:
-        raise TryAgainLater(wait=_BUSY_SECONDS, retry_after=_BUSY_SECONDS) from error
+        raise TryAgainLater(retry_after=_BUSY_SECONDS) from error
     return KeptPicture(name, len(data))
 
 

@@ -62,7 +62,7 @@ def app_from_environment() -> Starlette:
 
     found = read_settings()
     configure_logs(found.log_level)
-    memory.keep_no_large_blocks()
+    memory.return_large_blocks()
     app = create_app(found)
     gc.collect()
     gc.freeze()

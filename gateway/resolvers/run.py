@@ -26,7 +26,11 @@ T = TypeVar("T")
 
 @overload
 async def run(
-    context: Context, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C
+    context: Context,
+    service: Callable[[UnitOfWork, C], Awaitable[T]],
+    command: C,
+    *,
+    action: Action | None,
 ) -> T: ...
 
 
@@ -36,6 +40,7 @@ async def run(
     service: Callable[[UnitOfWork, C, E], Awaitable[T]],
     command: C,
     *,
+    action: Action | None,
     first: Callable[[Preparation, C], Awaitable[E]],
 ) -> T: ...
 
@@ -45,9 +50,14 @@ async def run(
     service: Callable[..., Awaitable[Any]],
     command: Any,
     *,
+    action: Action | None,
     first: Callable[[Preparation, Any], Awaitable[Any]] | None = None,
 ) -> Any:
-    """`first` asks partners or hashes before the transaction; its answer goes to the service."""
+    """Runs `service` in one transaction and commits it.
+
+    `first` runs before the transaction (partner calls, password hashing); the service gets its
+    result. `action` names a refusal that commits in the audit log; None for services without one.
+    """
     repeated = await _repeated(context, service)
     if repeated is not None:
         return _answer(repeated)
@@ -60,12 +70,12 @@ async def run(
         unit = UnitOfWork(
             transaction, now, context.caller, context.dependencies, signals, progress_of
         )
-        return await _once(context, unit, service, arguments)
+        return await _once(context, unit, service, arguments, action)
 
     try:
         outcome = await context.application.database.write(job)
     except (DatabaseUnavailable, UniqueViolation) as error:
-        raise TryAgainLater(wait=5, retry_after=5) from error
+        raise TryAgainLater(retry_after=5) from error
     _dispatch(context, signals, progress_of)
     return _answer(outcome)
 
@@ -82,7 +92,7 @@ async def read(
     try:
         found = await service(preparation, command)
     except DatabaseUnavailable as error:
-        raise TryAgainLater(wait=5, retry_after=5) from error
+        raise TryAgainLater(retry_after=5) from error
     except Refusal as refusal:
         record_access(context, action, refusal.code.value)
         raise
@@ -121,45 +131,47 @@ def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> 
 
 
 async def _once(
-    context: Context, unit: UnitOfWork, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+    context: Context,
+    unit: UnitOfWork,
+    service: Callable[..., Awaitable[Any]],
+    arguments: list[Any],
+    action: Action | None,
 ) -> _Outcome:
     """The service's outcome; under an idempotency key the first one, stored with the effect."""
     key, caller, vault = context.idempotency, context.caller, unit.dependencies.vault
     if key is None or caller is None:
-        return await _attempt(unit, service, arguments)
+        return await _attempt(unit, service, arguments, action)
     stored = await idempotency.take(unit.db, vault, key, caller.session_id, unit.now)
     if stored is not None:
         return _decode(stored, service, vault)
-    outcome = await _attempt(unit, service, arguments)
+    outcome = await _attempt(unit, service, arguments, action)
     await idempotency.remember(unit.db, vault, key, caller.session_id, _encode(outcome), unit.now)
     return outcome
 
 
 async def _attempt(
-    unit: UnitOfWork, service: Callable[..., Awaitable[Any]], arguments: list[Any]
+    unit: UnitOfWork,
+    service: Callable[..., Awaitable[Any]],
+    arguments: list[Any],
+    action: Action | None,
 ) -> _Outcome:
     try:
         return await service(unit, *arguments), None
     except Refusal as refusal:
         if not refusal.commits:
             raise
-        await _record_refused(unit, service, refusal)
+        await _record_refused(unit, action, refusal)
         return None, refusal
 
 
-async def _record_refused(
-    unit: UnitOfWork, service: Callable[..., Awaitable[Any]], refusal: Refusal
-) -> None:
-    """A try that counts is a change: it has its entry, under the name of what was tried."""
+async def _record_refused(unit: UnitOfWork, action: Action | None, refusal: Refusal) -> None:
+    """A refusal that commits (a counted attempt) is a change and has its own audit entry."""
     caller = unit.caller
     if caller is None:
         return
-    await audit.record(
-        unit,
-        caller.citizen_id or caller.session_id,
-        Action(service.__name__.upper()),
-        refusal.code.value,
-    )
+    assert action is not None, "a service whose refusals commit is run with its action"
+    subject_id = caller.citizen_id or caller.session_id
+    await audit.record(unit, subject_id, action, refusal.code.value)
 
 
 async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:

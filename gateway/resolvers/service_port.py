@@ -25,7 +25,7 @@ class ChannelServicePort:
         return self.context.now()
 
     async def run(self, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C) -> T:
-        return await run(self.context, service, command)
+        return await run(self.context, service, command, action=None)
 
     async def read(self, service: Callable[[Preparation, C], Awaitable[T]], command: C) -> T:
         return await read(self.context, service, command, action=None)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.services.activate_card import ActivateCard, activate_card, generate_password
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -48,5 +49,11 @@ class ActivateCardMutation:
     ) -> ActivateCardResult:
         info.context.must_be_known()
         command = ActivateCard(phone=input.phone, card_number=input.card_number, code=input.code)
-        holder = await run(info.context, activate_card, command, first=generate_password)
+        holder = await run(
+            info.context,
+            activate_card,
+            command,
+            action=Action.ACTIVATE_CARD,
+            first=generate_password,
+        )
         return CardActivated(card=CardStatus.of(holder))

@@ -294,7 +294,7 @@ class ApplicationDraftMutation:
     ) -> SaveApplicationDraftResult:
         info.context.must_be_known()
         command = SaveApplicationDraft(fields=input.given())
-        saved = await run(info.context, save_application_draft, command)
+        saved = await run(info.context, save_application_draft, command, action=Action.SAVE_DRAFT)
         return ApplicationDraftSaved(
             missing=list(saved.missing),
             problems=problems_from(saved.problems, info.context.language),

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from core.applications import SPECS, FilledForm
+from core.audit import Action
 from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -75,7 +76,9 @@ class ApplyCardMutation:
     ) -> ApplyCardResult:
         info.context.must_be_known()
         command = ApplyCard(form=input.filled(), code=input.code)
-        progress = await run(info.context, apply_card, command, first=find_card_elsewhere)
+        progress = await run(
+            info.context, apply_card, command, action=Action.APPLY_CARD, first=find_card_elsewhere
+        )
         return CardApplied(
             application_number=progress.order.application.number,
             progress=ProductionProgress(progress=progress),

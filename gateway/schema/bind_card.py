@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 from msgspec.structs import replace
 
+from core.audit import Action
 from core.kernel.callers import RealNameLevel
 from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
@@ -49,6 +50,8 @@ class BindCardMutation:
             phone=input.phone,
             code=input.code,
         )
-        citizen_id = await run(info.context, bind_card, command, first=confirm_identity)
+        citizen_id = await run(
+            info.context, bind_card, command, action=Action.BIND_CARD, first=confirm_identity
+        )
         bound = replace(caller, citizen_id=citizen_id, level=RealNameLevel.BOUND)
         return CardBound(viewer=await viewer_of(info, bound))

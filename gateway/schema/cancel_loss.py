@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -41,4 +42,8 @@ class CancelLossMutation:
     ) -> CancelLossResult:
         info.context.must_be_known()
         command = CancelLoss(phone=input.phone, card_number=input.card_number, code=input.code)
-        return LossCancelled(card=CardStatus.of(await run(info.context, cancel_loss, command)))
+        return LossCancelled(
+            card=CardStatus.of(
+                await run(info.context, cancel_loss, command, action=Action.CANCEL_LOSS)
+            )
+        )

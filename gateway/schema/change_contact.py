@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.change_contact import ChangeContact, change_contact
 from gateway.resolvers.run import run
@@ -55,4 +56,8 @@ class ChangeContactMutation:
             residential_address=input.residential_address,
             residential_postal_code=input.residential_postal_code,
         )
-        return ContactChanged(at=moment(await run(info.context, change_contact, command)))
+        return ContactChanged(
+            at=moment(
+                await run(info.context, change_contact, command, action=Action.CHANGE_CONTACT)
+            )
+        )

@@ -35,14 +35,14 @@ class NotificationSetting:
 
     @strawberry.field(description="短信提醒 · Whether it comes by SMS to the bound phone.")
     def sms(self) -> bool:
-        return self.choice.sms or self.notice.is_of_safety
+        return self.choice.sms or self.notice.is_security
 
     @strawberry.field(
         description="短信必发 · True for what concerns the safety of card and account: whoever "
         "has come in through a channel must not be able to silence it."
     )
     def sms_required(self) -> bool:
-        return self.notice.is_of_safety
+        return self.notice.is_security
 
     @strawberry.field(
         description="渠道消息 · Whether it comes as the app's own message: what concerns safety in "
@@ -127,7 +127,9 @@ class NotificationSettingsMutation:
         command = ChangeNotificationSettings(
             [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
         )
-        choices = await run(info.context, change_notification_settings, command)
+        choices = await run(
+            info.context, change_notification_settings, command, action=Action.CHANGE_NOTIFICATIONS
+        )
         return NotificationSettingsChanged(
             at=moment(info.context.now()), settings=_settings(choices)
         )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.change_password import ChangePassword, change_password, judge_passwords
 from gateway.resolvers.run import run
@@ -48,5 +49,11 @@ class ChangePasswordMutation:
             new_password=input.new_password,
             confirm_password=input.confirm_password,
         )
-        changed_at = await run(info.context, change_password, command, first=judge_passwords)
+        changed_at = await run(
+            info.context,
+            change_password,
+            command,
+            action=Action.CHANGE_PASSWORD,
+            first=judge_passwords,
+        )
         return PasswordChanged(at=moment(changed_at))

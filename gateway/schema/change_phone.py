@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
@@ -40,4 +41,6 @@ class ChangePhoneMutation:
     ) -> ChangePhoneResult:
         info.context.must_be_known()
         command = ChangePhone(new_phone=input.new_phone, code=input.code)
-        return PhoneChanged(at=moment(await run(info.context, change_phone, command)))
+        return PhoneChanged(
+            at=moment(await run(info.context, change_phone, command, action=Action.CHANGE_PHONE))
+        )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.give_consent import GiveConsent, give_consent
 from gateway.resolvers.run import run
@@ -59,5 +60,5 @@ class ConsentMutation:
     ) -> GiveConsentResult:
         info.context.must_be_known()
         command = GiveConsent(notice_version=input.notice_version)
-        at = await run(info.context, give_consent, command)
+        at = await run(info.context, give_consent, command, action=Action.GIVE_CONSENT)
         return ConsentGiven(notice_version=input.notice_version, at=moment(at))

@@ -74,7 +74,7 @@ class ProductionProgressSubscription:
         seen = _position(context.last_event_id or after, context.language)
         live = context.application.live
         with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:
-            while await watcher.moved():
+            while await watcher.changed():
                 is_open, progress = await _look(context, caller, watcher)
                 if not is_open:
                     return

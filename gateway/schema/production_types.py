@@ -168,7 +168,7 @@ class ProductionProgress:
         try:
             estimate = await info.context.application.history.estimate(self.progress.order)
         except DatabaseUnavailable as error:
-            raise TryAgainLater(wait=5, retry_after=5) from error
+            raise TryAgainLater(retry_after=5) from error
         return None if estimate is None else ProductionEstimate(estimate=estimate)
 
     @strawberry.field(
@@ -187,7 +187,7 @@ class ProductionProgress:
         try:
             changes = await changes_since(database, self.progress.order, self.seen)
         except DatabaseUnavailable as error:
-            raise TryAgainLater(wait=5, retry_after=5) from error
+            raise TryAgainLater(retry_after=5) from error
         return [ProductionChange(change=change) for change in changes]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.refusals import Text
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
@@ -73,7 +74,7 @@ class ReissueCardMutation:
             phone=input.phone,
             code=input.code,
         )
-        progress = await run(info.context, reissue_card, command)
+        progress = await run(info.context, reissue_card, command, action=Action.REISSUE_CARD)
         return CardReissued(
             application_number=progress.order.application.number,
             fee_fen=info.context.dependencies.settings.reissue_fee_fen,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.services.report_loss import ReportLoss, report_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -40,4 +41,8 @@ class ReportLossMutation:
     ) -> ReportLossResult:
         info.context.must_be_known()
         command = ReportLoss(phone=input.phone, code=input.code)
-        return LossReported(card=CardStatus.of(await run(info.context, report_loss, command)))
+        return LossReported(
+            card=CardStatus.of(
+                await run(info.context, report_loss, command, action=Action.REPORT_LOSS)
+            )
+        )

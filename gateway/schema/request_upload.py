@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.request_upload import RequestUpload, request_upload
 from gateway.resolvers.run import run
@@ -50,7 +51,12 @@ class UploadMutation:
         self, info: Info, input: Annotated[RequestUploadInput, FORM]
     ) -> RequestUploadResult:
         info.context.must_be_known()
-        upload = await run(info.context, request_upload, RequestUpload(size=input.size))
+        upload = await run(
+            info.context,
+            request_upload,
+            RequestUpload(size=input.size),
+            action=Action.REQUEST_UPLOAD,
+        )
         return UploadRequested(
             upload_id=strawberry.ID(str(upload.id)),
             url=upload_link(info.context.dependencies.seals, upload),

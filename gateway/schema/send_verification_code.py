@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.kernel.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
@@ -52,7 +53,7 @@ class SendVerificationCodeMutation:
     ) -> SendVerificationCodeResult:
         info.context.must_be_signed_in()
         command = SendVerificationCode(purpose=input.purpose, phone=input.phone)
-        sent = await run(info.context, send_verification_code, command)
+        sent = await run(info.context, send_verification_code, command, action=Action.SEND_CODE)
         return VerificationCodeSent(
             masked_phone=mask_phone(sent.phone),
             expires_at=moment(sent.expires_at),

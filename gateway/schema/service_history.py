@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import ACCESSES, ACTION_NAMES, DONE, NEWEST, Action, Entry, Place
+from core.audit import DONE, NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.kernel.refusals import BY_CODE, InvalidFormat, RefusalCode, Text
@@ -21,7 +21,12 @@ from gateway.schema.levels import NEEDS_SESSION
 
 DEFAULT_FIRST = 20
 
-publish(Action, "办理事项 · What was done or viewed.", ACTION_NAMES, name="ServiceAction")
+publish(
+    Action,
+    "办理事项 · What was done or viewed.",
+    {action: action.text for action in Action},
+    name="ServiceAction",
+)
 
 _CURSOR = re.compile(r"entry:([0-9]{1,10}):([0-9]{1,10}):([0-9]{1,10})", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
@@ -51,11 +56,11 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="事项名称 · What, in words.")
     def title(self, info: Info) -> str:
-        return ACTION_NAMES[self.entry.action].in_language(info.context.language)
+        return self.entry.action.text.in_language(info.context.language)
 
     @strawberry.field(description="是否仅查询 · Whether nothing was changed by it.")
     def viewed_only(self) -> bool:
-        return self.entry.action in ACCESSES
+        return self.entry.action.is_access
 
     @strawberry.field(
         description="结果代码 · `DONE`, the code of a refusal, or what the card issuer reported."

@@ -78,4 +78,6 @@ class EndSessionMutation:
     ) -> EndSessionResult:
         info.context.must_be_signed_in()
         command = EndSession(id_from(id))
-        return SessionEnded(at=moment(await run(info.context, end_session, command)))
+        return SessionEnded(
+            at=moment(await run(info.context, end_session, command, action=Action.END_SESSION))
+        )

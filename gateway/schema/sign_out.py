@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from core.audit import Action
 from core.kernel.clock import moment
 from core.services.sign_out import sign_out
 from gateway.resolvers.run import run
@@ -29,4 +30,4 @@ class SignOutMutation:
     @strawberry.mutation(directives=[NEEDS_SESSION], description="退出 · Ends the session at once.")
     async def sign_out(self, info: Info) -> SignOutResult:
         info.context.must_be_signed_in()
-        return SignedOut(at=moment(await run(info.context, sign_out, None)))
+        return SignedOut(at=moment(await run(info.context, sign_out, None, action=Action.SIGN_OUT)))

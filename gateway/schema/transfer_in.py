@@ -114,5 +114,7 @@ class TransferInMutation:
             phone=input.phone,
             code=input.code,
         )
-        holder = await run(info.context, transfer_in, command, first=find_transferable)
+        holder = await run(
+            info.context, transfer_in, command, action=Action.TRANSFER_IN, first=find_transferable
+        )
         return TransferredIn(card=CardStatus.of(holder))

@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 from strawberry.file_uploads import Upload
 
+from core.audit import Action
 from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheck, DocumentCheckCode, document_advice
 from core.kernel.clock import moment
 from core.kernel.refusals import Language
@@ -154,12 +155,24 @@ class IdDocumentMutation:
     )
     async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
         info.context.must_be_known()
-        return IdDocumentsConfirmed(at=moment(await run(info.context, confirm_id_documents, None)))
+        return IdDocumentsConfirmed(
+            at=moment(
+                await run(
+                    info.context, confirm_id_documents, None, action=Action.CONFIRM_ID_DOCUMENTS
+                )
+            )
+        )
 
 
 async def _keep(context: Context, side: IdDocumentSide, data: bytes) -> IdDocumentUploaded:
     command = UploadIdDocument(side=side, data=data)
-    preview = await run(context, upload_id_document, command, first=review_id_document)
+    preview = await run(
+        context,
+        upload_id_document,
+        command,
+        action=Action.UPLOAD_ID_DOCUMENT,
+        first=review_id_document,
+    )
     kept = preview.picture_id
     return IdDocumentUploaded(
         side=preview.side,

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 from strawberry.file_uploads import Upload
 
+from core.audit import Action
 from core.imaging import PORTRAIT_CHECK_NAMES, Check, CheckCode, Geometry, portrait_advice
 from core.kernel.ids import id_from
 from core.kernel.refusals import Language
@@ -159,13 +160,17 @@ class PortraitMutation:
     ) -> ConfirmPortraitResult:
         info.context.must_be_known()
         command = ConfirmPortrait(portrait_id=id_from(portrait_id))
-        confirmed = await run(info.context, confirm_portrait, command)
+        confirmed = await run(
+            info.context, confirm_portrait, command, action=Action.CONFIRM_PORTRAIT
+        )
         return PortraitConfirmed(portrait_id=strawberry.ID(str(confirmed)))
 
 
 async def _preview(context: Context, data: bytes) -> PortraitPreview:
     command = UploadPortrait(data=data)
-    preview = await run(context, upload_portrait, command, first=review_portrait)
+    preview = await run(
+        context, upload_portrait, command, action=Action.UPLOAD_PORTRAIT, first=review_portrait
+    )
     url, geometry = picture_link(context, preview.portrait_id), preview.geometry
     return PortraitPreview(
         portrait_id=strawberry.ID(str(preview.portrait_id)),

@@ -8,7 +8,7 @@ from core.kernel import refusals
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.kernel.refusals import NotBound
-from core.services.catalogue import SERVICES, CardService, ServiceEntry
+from core.services.catalogue import CardService
 from core.unit_of_work import Preparation
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
@@ -18,22 +18,22 @@ from gateway.schema.info import Info
 publish(
     CardService,
     "服务事项 · The ten services of the guide.",
-    {entry.id: entry.title for entry in SERVICES},
+    {service: service.text for service in CardService},
 )
 
 
 @strawberry.type(description="服务可用性 · Whether the viewer can use a service now.")
 class ServiceAvailability:
-    entry: strawberry.Private[ServiceEntry]
+    card_service: strawberry.Private[CardService]
     refusal: strawberry.Private[refusals.Refusal | None]
 
     @strawberry.field(description="服务事项 · Which service.")
     def service(self) -> CardService:
-        return self.entry.id
+        return self.card_service
 
     @strawberry.field(description="服务名称 · Its name in the guide.")
     def title(self, info: Info) -> str:
-        return self.entry.title.in_language(info.context.language)
+        return self.card_service.text.in_language(info.context.language)
 
     @strawberry.field(description="是否可用 · Whether it can be used now.")
     def available(self) -> bool:
@@ -106,9 +106,10 @@ class Viewer:
         holder = self.holder
         return [
             ServiceAvailability(
-                entry=entry, refusal=NotBound() if holder is None else entry.eligibility(holder)
+                card_service=service,
+                refusal=NotBound() if holder is None else service.eligibility(holder),
             )
-            for entry in SERVICES
+            for service in CardService
         ]
 
 

@@ -19,6 +19,7 @@ from gateway.app.logging import _without_exception_text
 from gateway.schema import build_schema
 from sandbox.personas import PERSONAS
 from tests.live import read_code, serving, sign_in
+from tests.services.parts import application_of
 
 pytestmark = pytest.mark.server
 
@@ -30,28 +31,13 @@ REFUSAL = "... on Refusal { code message field problems { field message } }"
 
 INPUT = {"saveApplicationDraft": "ApplicationDraft"}
 
-FORM = {
-    "postalCode": "610000",
-    "socialInsuranceNumber": "MARKED77665544",
-    "educationCode": "21",
-    "occupationCode": "1",
-    "bankCode": "SAMPLE-ICBC",
-    "financialWithholding": False,
-    "pickupMethod": "OUTLET",
-    "districtCode": "510104",
-    "outletCode": "SAMPLE-510104-1",
-    "phone": "19900001008",
-    "code": "123456",
-    "nationalityCode": "CHN",
-    "idDocumentType": "01",
-    "idIssuer": "标记市公安局",
-    "idNumber": "510107200209241451",
-    "idValidUntil": "20281021",
-    "name": "唐晓舟",
-    "genderCode": "1",
-    "ethnicityCode": "01",
-    "birthDate": "20020924",
-}
+FORM = application_of(
+    PERSONAS["no-card"],
+    socialInsuranceNumber="MARKED77665544",
+    code="123456",
+    idIssuer="标记市公安局",
+    idValidUntil="20281021",
+)
 
 
 class Citizen:

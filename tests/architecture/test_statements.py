@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from core.db import Database
-from core.db.database import PostgresDatabase, SqliteDatabase
+from core.db.postgres import PostgresDatabase
+from core.db.sqlite import SqliteDatabase
 from tests.front_end import World
 
 MAX_STATEMENTS = 1
 NOISE = ("outbox", "scheduled_jobs", "production_changes", "INTO audit_", "FROM audit_heads")
-"""The worker, the scheduler, the watch and the keeper of the audit log work by themselves."""
+"""The worker, the scheduler, the watch and the writer of the access log work by themselves."""
 FRAME = ("BEGIN", "SAVEPOINT", "RELEASE", "COMMIT")
 
 

@@ -150,16 +150,16 @@ BAD = {
     "name": ({"name": ""}, "Please fill in Name"),
     "name ": (
         {"name": "李<b>"},
-        "Name contains characters that cannot be used; please type it again",
+        "Name contains invalid characters; please enter it again",
     ),
     "social_security_number": (
         {"social_security_number": "510104199001010001"},
-        "Social security number is not valid; please check its 18 characters (the last may be X)",
+        "Social security number is not valid; please check the 18 characters (the last may be X)",
     ),
-    "phone": ({"phone": "1380000"}, "Phone is not in the right form: 11 ASCII digits"),
+    "phone": ({"phone": "1380000"}, "Phone is not in a valid format: 11 ASCII digits"),
     "card_number": (
         {"card_number": "SHORT"},
-        "Card number is not in the right form: 9 letters or digits",
+        "Card number is not in a valid format: 9 letters or digits",
     ),
     "state": (
         {"state": "LIVELY"},

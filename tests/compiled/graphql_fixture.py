@@ -45,7 +45,7 @@ class Animal:
         return f"<{self.kind}>"
 
 
-def build_zoo() -> GraphQLSchema:
+def build_graphql_fixture() -> GraphQLSchema:
     schema = build_schema(SDL)
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):

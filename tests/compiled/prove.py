@@ -14,19 +14,19 @@ from graphql import GraphQLSchema, print_schema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.compiled.documents import Case, cases
-from tests.compiled.graphql_fixture import SDL, build_zoo
+from tests.compiled.graphql_fixture import SDL, build_graphql_fixture
 from tests.compiled.proof import Root, prove
-from tests.compiled.strawberry_fixture import build_museum
+from tests.compiled.strawberry_fixture import build_strawberry_fixture
 
 WORLDS = 4
 """Each document is run in so many worlds: its resolvers do other things in each."""
 
 
 def schemas() -> dict[str, tuple[GraphQLSchema, str, bool]]:
-    museum = build_museum()._schema
+    schema = build_strawberry_fixture()._schema
     return {
-        "museum": (museum, print_schema(museum), True),
-        "zoo": (build_zoo(), SDL, False),
+        "strawberry": (schema, print_schema(schema), True),
+        "graphql": (build_graphql_fixture(), SDL, False),
     }
 
 

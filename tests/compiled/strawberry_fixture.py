@@ -243,7 +243,7 @@ class Mutation:
         return behave(f"{self.seed}/scrub/{info.path.key}", lambda: "clean")  # type: ignore[attr-defined]
 
 
-def build_museum(**options: Any) -> strawberry.Schema:
+def build_strawberry_fixture(**options: Any) -> strawberry.Schema:
     return strawberry.Schema(
         query=Room,
         mutation=Mutation,

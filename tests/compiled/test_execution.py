@@ -195,7 +195,7 @@ async def test_refuses_wrong_variables_before_anything_runs(
     assert errors(result) == [(message, None)]
 
 
-async def test_a_literal_list_is_made_anew_for_each_run() -> None:
+async def test_each_run_gets_its_own_copy_of_a_literal_list() -> None:
     schema = build_schema(ECHO)
     plan = make_plan(schema, parse('{ echo(l: ["a"]) }'), None, IncrementalExecutor)
     assert plan is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.db import Database, connect
-from core.db.database import SqliteDatabase
+from core.db.sqlite import SqliteDatabase
 
 
 @pytest.fixture

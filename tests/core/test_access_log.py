@@ -27,7 +27,7 @@ LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
 async def looked(world: World, citizen: FrontEnd) -> tuple[int, str]:
-    """The number of a batch of three looks or more, and it; another one stands before it."""
+    """The number of a batch of three records or more, and it; another one stands before it."""
     for fields in (
         "viewer { bound }",
         "sessions { id } viewer { bound } cardStatus { __typename }",
@@ -83,7 +83,7 @@ def with_field(number: int, value: str) -> Callable[[list[str]], list[str]]:
         "emptied",
     ],
 )
-async def test_finds_looks_that_were_tampered_with(
+async def test_finds_access_records_that_were_tampered_with(
     world: World, active: FrontEnd, changed: Callable[[list[str]], list[str]]
 ) -> None:
     batch, views = await looked(world, active)
@@ -142,10 +142,10 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
 
 
 @pytest.mark.parametrize("filed", ["nothing", "some", "all"])
-async def test_the_history_lists_looks_and_changes_in_the_order_of_time(
+async def test_the_history_lists_views_and_changes_in_order_of_time(
     world: World, active: FrontEnd, filed: str
 ) -> None:
-    """Page by page it is the same list, and others' looks are not in it."""
+    """Page by page it is the same list, and the records of others are not in it."""
     other = await world.enter("lost")
     await active.ask("{ cardStatus { __typename } }")
     await other.ask("{ notificationSettings { __typename } }")

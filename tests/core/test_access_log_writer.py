@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.audit import ACCESSES, Action, writer
+from core.audit import ACTIONS, Action, writer
 from core.audit.access_log import FILED_AT_ONCE
 from core.db import Query, Transaction
 from gateway.schema import build_schema
@@ -35,9 +35,9 @@ PUBLIC = {"channels", "channel", "outlets"}
 async def views(world: World) -> list[tuple[str, str]]:
     """What was viewed and with which result, in the order of the log."""
     batches = sorted((await world.rows("access_log"))["access_log"])
-    looks = [line.split("\t") for _, views in batches for line in views.splitlines()]
-    assert all(look[2] in ACCESSES for look in looks)
-    return [(look[2], look[3]) for look in looks]
+    records = [line.split("\t") for _, views in batches for line in views.splitlines()]
+    assert all(ACTIONS[record[2]].is_access for record in records)
+    return [(record[2], record[3]) for record in records]
 
 
 async def settled(world: World, count: int) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ async def test_each_of_many_reads_has_its_entry(world: World, active: FrontEnd) 
 
 
 async def test_a_read_costs_no_write_of_its_own(world: World, active: FrontEnd) -> None:
-    """The request's own statements are reads; a hundred of them share the keeper's commit."""
+    """The request's own statements are reads; a hundred of them share the writer's commit."""
     await active.inbox()
 
     async with counted(world.application.database) as statements:
@@ -116,15 +116,15 @@ async def test_a_read_costs_no_write_of_its_own(world: World, active: FrontEnd) 
 
 
 async def test_noting_takes_microseconds(world: World, active: FrontEnd) -> None:
-    keeper, caller = world.application.access_log, await _caller(world, active)
+    writer, caller = world.application.access_log, await _caller(world, active)
     took = []
 
     for _ in range(10):
         began = time.thread_time()
         for _ in range(1_000):
-            keeper.record(caller, 1, Action.CARD_STATUS)
+            writer.record(caller, 1, Action.CARD_STATUS)
         took.append((time.thread_time() - began) / 1_000)
-        keeper._waiting.clear()
+        writer._waiting.clear()
 
     assert min(took) < 20e-6
 
@@ -142,14 +142,14 @@ async def test_what_is_looked_at_while_others_are_filed_is_written(
     world: World, active: FrontEnd
 ) -> None:
     """Filing takes seconds where much was looked at: nothing may pile up behind it."""
-    keeper, caller = world.application.access_log, await _caller(world, active)
-    await keeper.stop()
+    writer, caller = world.application.access_log, await _caller(world, active)
+    await writer.stop()
     for _ in range(FILED_AT_ONCE):
-        keeper.record(caller, 1, Action.CARD_STATUS)
-        await keeper.flush()
-    keeper.record(caller, 1, Action.VIEWER)
+        writer.record(caller, 1, Action.CARD_STATUS)
+        await writer.flush()
+    writer.record(caller, 1, Action.VIEWER)
 
-    await keeper.file()
+    await writer.file()
 
     assert (await views(world))[-1] == ("VIEWER", "DONE")
 

@@ -125,15 +125,15 @@ def test_a_temporary_loss_lapses_after_seven_days_to_the_millisecond() -> None:
     ends = SINCE + 7 * DAY
 
     assert TEMPORARY_LOSS_LASTS == 7 * DAY
-    assert lost.lapsed(ends - 1) == lost
-    assert (lost.lapsed(ends).state, lost.lapsed(ends).state_since) == (A, ends)
+    assert lost.as_of(ends - 1) == lost
+    assert (lost.as_of(ends).state, lost.as_of(ends).state_since) == (A, ends)
 
 
 @pytest.mark.parametrize("state", [S, A, L, K, C], ids=lambda state: state.name)
 def test_no_other_state_lapses(state: CardState) -> None:
     before = card(state)
 
-    assert before.lapsed(SINCE + 1000 * DAY) == before
+    assert before.as_of(SINCE + 1000 * DAY) == before
 
 
 def test_a_card_is_known_by_its_number_alone() -> None:

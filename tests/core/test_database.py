@@ -21,7 +21,7 @@ from core.db import (
     connect,
     insert_into,
 )
-from core.db.database import SqliteDatabase
+from core.db.sqlite import SqliteDatabase
 from core.jobs import scheduled_jobs_table
 
 INSERT = insert_into(quotas_table)
@@ -236,7 +236,7 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
     await last
     await database.close()
 
-    assert await read_anew(database_url) == ["a"]
+    assert await read_after_reopening(database_url) == ["a"]
 
 
 # --- SQLite --------------------------------------------------------------------------------
@@ -357,10 +357,10 @@ async def test_a_damaged_file_is_unavailable_not_a_surprise(
         file.write(b"garbage" * 10_000)
 
     with pytest.raises(DatabaseUnavailable):
-        await read_anew(sqlite_url)
+        await read_after_reopening(sqlite_url)
 
 
-async def read_anew(database_url: str) -> list[str]:
+async def read_after_reopening(database_url: str) -> list[str]:
     database = await connect(database_url)
     try:
         return await keys(database)

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 from core.imaging import decoding
 from core.imaging.decoding import MEGAPIXEL, TooManyPixels, TooSmall, Undecodable, decode, encode
+from tests.portraits.scenes import UNDO
 
 pillow_heif.register_heif_opener()
 
@@ -47,18 +48,9 @@ def test_reads_what_phones_write(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_every_orientation_upright(kind: str, orientation: int) -> None:
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
     exif = Image.Exif()
     exif[0x0112] = orientation
-    lying = drawn().transpose(undo[orientation]) if orientation in undo else drawn()
+    lying = drawn().transpose(UNDO[orientation]) if orientation in UNDO else drawn()
 
     found = decode(stored(lying, kind, exif=exif), 1000)
 

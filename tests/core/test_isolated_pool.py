@@ -1,4 +1,4 @@
-"""The studio: a worker that dies, hangs or grows takes nothing with it."""
+"""The isolated pool: a worker that dies, hangs or grows takes nothing with it."""
 
 import asyncio
 import os
@@ -17,23 +17,23 @@ MEMORY = 256 * MEGABYTE
 
 
 @pytest.fixture
-async def studio() -> AsyncIterator[IsolatedPool]:
-    studio = IsolatedPool(Bounds(workers=1, memory_bytes=MEMORY, seconds=5))
-    yield studio
-    studio.close()
+async def pool() -> AsyncIterator[IsolatedPool]:
+    pool = IsolatedPool(Bounds(workers=1, memory_bytes=MEMORY, seconds=5))
+    yield pool
+    pool.close()
 
 
-async def test_answers_large_files_from_one_lasting_process(studio: IsolatedPool) -> None:
-    seen = [await studio.run(faulty_work.measure, bytes(size)) for size in (0, 1, 11 * MEGABYTE)]
+async def test_answers_large_files_from_one_lasting_process(pool: IsolatedPool) -> None:
+    seen = [await pool.run(faulty_work.measure, bytes(size)) for size in (0, 1, 11 * MEGABYTE)]
 
     assert [answer.size for answer in seen] == [0, 1, 11 * MEGABYTE]
     assert len({answer.process for answer in seen} - {os.getpid()}) == 1
 
 
-async def test_hands_no_secret_down(studio: IsolatedPool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hands_no_secret_down(pool: IsolatedPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARD_GATEWAY_SMS_TOKEN", "secret")
 
-    assert (await studio.run(faulty_work.measure, b"")).secrets == []
+    assert (await pool.run(faulty_work.measure, b"")).secrets == []
     assert "CARD_GATEWAY_SMS_TOKEN" in faulty_work.measure(b"").secrets
 
 
@@ -47,38 +47,38 @@ async def test_hands_no_secret_down(studio: IsolatedPool, monkeypatch: pytest.Mo
     ],
 )
 async def test_a_worker_that_fails_is_replaced(
-    studio: IsolatedPool, work: Callable[..., Any], argument: object
+    pool: IsolatedPool, work: Callable[..., Any], argument: object
 ) -> None:
-    before = await studio.run(faulty_work.measure, b"")
+    before = await pool.run(faulty_work.measure, b"")
 
     with structlog.testing.capture_logs() as logs, pytest.raises(ProcessingFailed):
-        await studio.run(work, argument)
+        await pool.run(work, argument)
 
-    after = await studio.run(faulty_work.measure, b"")
+    after = await pool.run(faulty_work.measure, b"")
     assert after.process != before.process
     assert not _is_running(before.process)
     assert [entry["function"] for entry in logs] == [work.__name__]
     assert "510107" not in str(logs)
 
 
-async def test_the_log_says_where_a_function_failed(studio: IsolatedPool) -> None:
+async def test_the_log_says_where_a_function_failed(pool: IsolatedPool) -> None:
     with structlog.testing.capture_logs() as logs, pytest.raises(ProcessingFailed):
-        await studio.run(faulty_work.fail, b"510107")
+        await pool.run(faulty_work.fail, b"510107")
 
     assert logs[0]["reason"].startswith("ValueError at faulty_work.py:")
 
 
-async def test_memory_within_the_bound_is_granted(studio: IsolatedPool) -> None:
-    assert await studio.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
+async def test_memory_within_the_bound_is_granted(pool: IsolatedPool) -> None:
+    assert await pool.run(faulty_work.use_up_memory, MEMORY // 2) == MEMORY // 2
 
 
 async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(
-    studio: IsolatedPool,
+    pool: IsolatedPool,
 ) -> None:
-    process = (await studio.run(faulty_work.measure, b"")).process
+    process = (await pool.run(faulty_work.measure, b"")).process
     idle = _resident_mb(process)
 
-    pages = [await studio.run(faulty_work.use_memory, 40) for _ in range(3)]
+    pages = [await pool.run(faulty_work.use_memory, 40) for _ in range(3)]
     at_work = _resident_mb(process)
     for _ in range(100):
         if _resident_mb(process) < idle + 10:
@@ -93,39 +93,39 @@ async def test_memory_is_kept_for_the_next_file_and_given_back_at_rest(
 
 @pytest.mark.parametrize("work", [faulty_work.hang, faulty_work.hang_in_native_code])
 async def test_a_worker_that_hangs_is_ended_in_time(work: Callable[[bytes], int]) -> None:
-    studio = IsolatedPool(Bounds(workers=1, seconds=1))
+    pool = IsolatedPool(Bounds(workers=1, seconds=1))
     started = time.monotonic()
 
     with pytest.raises(ProcessingFailed):
-        await studio.run(work, b"")
+        await pool.run(work, b"")
 
     assert time.monotonic() - started < 4
-    assert (await studio.run(faulty_work.measure, b"x")).size == 1
-    studio.close()
+    assert (await pool.run(faulty_work.measure, b"x")).size == 1
+    pool.close()
 
 
-async def test_writes_no_file(studio: IsolatedPool, tmp_path: Path) -> None:
+async def test_writes_no_file(pool: IsolatedPool, tmp_path: Path) -> None:
     target = str(tmp_path / "taken")
 
-    assert await studio.run(faulty_work.write_a_file, target) is False
+    assert await pool.run(faulty_work.write_a_file, target) is False
     assert faulty_work.write_a_file(target) is True
 
 
 @pytest.mark.slow
 async def test_one_that_hangs_does_not_hold_up_the_others() -> None:
-    studio = IsolatedPool(Bounds(workers=2, seconds=3))
-    hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
+    pool = IsolatedPool(Bounds(workers=2, seconds=3))
+    hanging = asyncio.create_task(pool.run(faulty_work.hang, b""))
 
-    answers = [await studio.run(faulty_work.measure, b"x") for _ in range(5)]
+    answers = [await pool.run(faulty_work.measure, b"x") for _ in range(5)]
 
     assert not hanging.done()
     assert {answer.size for answer in answers} == {1}
     with pytest.raises(ProcessingFailed):
         await hanging
-    studio.close()
+    pool.close()
 
 
-async def test_says_when_too_many_wait(studio: IsolatedPool) -> None:
+async def test_says_when_too_many_wait(pool: IsolatedPool) -> None:
     crowded = IsolatedPool(Bounds(workers=1, waiting=2))
     waiting = [asyncio.create_task(crowded.run(faulty_work.measure, b"x")) for _ in range(3)]
     await asyncio.sleep(0)
@@ -138,9 +138,9 @@ async def test_says_when_too_many_wait(studio: IsolatedPool) -> None:
 
 
 async def test_a_worker_ends_after_its_share_and_when_idle() -> None:
-    studio = IsolatedPool(Bounds(workers=1, files_per_worker=2, idle_seconds=0.2))
+    pool = IsolatedPool(Bounds(workers=1, files_per_worker=2, idle_seconds=0.2))
 
-    first, second, third = [await studio.run(faulty_work.measure, b"") for _ in range(3)]
+    first, second, third = [await pool.run(faulty_work.measure, b"") for _ in range(3)]
     for _ in range(100):
         if not _is_running(third.process):
             break
@@ -148,15 +148,15 @@ async def test_a_worker_ends_after_its_share_and_when_idle() -> None:
 
     assert first.process == second.process != third.process
     assert not _is_running(third.process)
-    assert (await studio.run(faulty_work.measure, b"")).process != third.process
-    studio.close()
+    assert (await pool.run(faulty_work.measure, b"")).process != third.process
+    pool.close()
 
 
-async def test_closing_ends_a_worker_at_work(studio: IsolatedPool) -> None:
-    hanging = asyncio.create_task(studio.run(faulty_work.hang, b""))
+async def test_closing_ends_a_worker_at_work(pool: IsolatedPool) -> None:
+    hanging = asyncio.create_task(pool.run(faulty_work.hang, b""))
     await asyncio.sleep(0.3)
 
-    studio.close()
+    pool.close()
 
     with pytest.raises(ProcessingFailed):
         await hanging

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, select, update
 from starlette.applications import Starlette
 
+from bench.rotate_keys import RINGS, stale
 from core.audit import verify
 from core.citizens import citizens
 from core.db import Database, Query, Transaction, connect
@@ -23,7 +24,6 @@ from tests.conftest import ADDRESS, running
 from tests.front_end import World
 from tests.services.parts import keep_pictures
 
-RINGS = ("column_keys", "index_keys", "peppers", "audit_keys")
 NEW_KEY = base64.b64encode(b"n" * 32).decode()
 NOT_MADE_WITH_A_KEY = {
     ("sessions", "token_hash"),
@@ -62,14 +62,6 @@ async def rotate(settings: Settings, *, steps: int | None = None) -> rotation.Ro
     finally:
         await database.close()
     return progress
-
-
-async def stale(settings: Settings) -> int:
-    database = await connect(settings.database_url)
-    try:
-        return await rotation.count_stale(database, keys_from(settings))
-    finally:
-        await database.close()
 
 
 @pytest.fixture
@@ -196,7 +188,7 @@ async def test_readers_never_fail_while_keys_change(
     assert await stale(both) == 0
 
 
-async def test_says_which_rows_cannot_be_made_anew(lived_in: World, settings: Settings) -> None:
+async def test_says_which_rows_cannot_be_re_encrypted(lived_in: World, settings: Settings) -> None:
     row = await lived_in.application.database.fetch_one(
         Query(select(citizens.citizens_table.c.id).order_by(citizens.citizens_table.c.id).limit(1))
     )

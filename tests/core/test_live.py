@@ -1,4 +1,4 @@
-"""Wake-ups within a process, between processes, and without either."""
+"""Wake-ups within a process, between processes, and without a relay."""
 
 import asyncio
 import contextlib
@@ -11,11 +11,8 @@ import pytest
 from core.db import Database, connect
 from core.kernel.clock import Instant
 from core.live import Live, Watcher, live
-from core.live.live import Relay
-from core.live.relays.postgres import PostgresRelay
-from core.live.relays.redis import RedisRelay
+from core.live.relay import PostgresRelay
 from tests.conftest import POSTGRES_URL, _postgres_answers
-from tests.http.test_live_across_workers import REDIS_URL, redis_answers
 
 SOMEBODY = 4711
 MAX_SECONDS = 0.5
@@ -29,23 +26,19 @@ async def database(sqlite_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(autouse=True)
-def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep would find what a relay lost."""
-    monkeypatch.setattr(live, "SWEEP_SECONDS", 3600)
+def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poll would find what a relay lost."""
+    monkeypatch.setattr(live, "POLL_SECONDS", 3600)
 
 
-@pytest.fixture(params=["postgresql", "redis"])
-def relay(request: pytest.FixtureRequest) -> Callable[..., Relay]:
-    """Makes a relay; with a port, one that reaches its server through there."""
+@pytest.fixture
+def relay() -> Callable[..., PostgresRelay]:
+    """Makes a relay; with a port, one that reaches PostgreSQL through that port."""
 
-    def make(port: int | None = None) -> Relay:
-        if request.param == "redis":
-            return RedisRelay(through(REDIS_URL, port))
+    def make(port: int | None = None) -> PostgresRelay:
         return PostgresRelay(through(f"{POSTGRES_URL}/postgres", port))
 
-    if request.param == "redis" and not redis_answers():
-        pytest.skip(f"NO REDIS AT {REDIS_URL}")
-    if request.param == "postgresql" and not _postgres_answers():
+    if not _postgres_answers():
         pytest.skip(f"NO POSTGRESQL AT {POSTGRES_URL}")
     return make
 
@@ -92,7 +85,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @contextlib.asynccontextmanager
-async def started(database: Database, relay: Relay | None) -> AsyncIterator[Live]:
+async def started(database: Database, relay: PostgresRelay | None) -> AsyncIterator[Live]:
     running = Live(database, clock, relay)
     running.start()
     try:
@@ -107,7 +100,7 @@ def clock() -> Instant:
 
 async def is_woken(watcher: Watcher, seconds: float = MAX_SECONDS) -> bool:
     try:
-        return await asyncio.wait_for(watcher.moved(), seconds)
+        return await asyncio.wait_for(watcher.changed(), seconds)
     except TimeoutError:
         return False
 
@@ -115,7 +108,7 @@ async def is_woken(watcher: Watcher, seconds: float = MAX_SECONDS) -> bool:
 async def connected(one: Live, other: Live) -> None:
     """Until a wake-up goes through: the relays connect in the background."""
     with other.watch(1, 0) as probe:
-        await probe.moved()
+        await probe.changed()
         for _ in range(100):
             one.publish(1)
             if await is_woken(probe, 0.05):
@@ -143,25 +136,25 @@ async def test_a_session_that_watches_too_often_loses_its_oldest_watcher(
         with contextlib.ExitStack() as watched:
             watchers = [
                 watched.enter_context(running.watch(SOMEBODY, 1))
-                for _ in range(live.MAX_OF_A_SESSION)
+                for _ in range(live.MAX_WATCHERS_PER_SESSION)
             ]
             of_another_session = watched.enter_context(running.watch(SOMEBODY, 2))
             watchers.append(watched.enter_context(running.watch(SOMEBODY, 1)))
 
             going_on = [await is_woken(watcher) for watcher in (*watchers, of_another_session)]
 
-            assert going_on == [False] + [True] * (live.MAX_OF_A_SESSION + 1)
-            assert running.watching == live.MAX_OF_A_SESSION + 1
+            assert going_on == [False] + [True] * (live.MAX_WATCHERS_PER_SESSION + 1)
+            assert running.watching == live.MAX_WATCHERS_PER_SESSION + 1
     assert running.watching == 0
 
 
 async def test_a_relay_wakes_watchers_of_another_process(
-    database: Database, relay: Callable[..., Relay]
+    database: Database, relay: Callable[..., PostgresRelay]
 ) -> None:
     async with started(database, relay()) as one, started(database, relay()) as other:
         await connected(one, other)
         with other.watch(SOMEBODY, 1) as watcher:
-            await watcher.moved()
+            await watcher.changed()
             waits = []
             for _ in range(20):
                 begin = time.monotonic()
@@ -173,24 +166,24 @@ async def test_a_relay_wakes_watchers_of_another_process(
 
 
 async def test_without_a_relay_nothing_crosses(database: Database) -> None:
-    """The control of the test above: the sweep is off, so only a relay can have woken them."""
+    """The control of the test above: polling is off, so only a relay can have woken them."""
     async with started(database, None) as one, started(database, None) as other:
         with other.watch(SOMEBODY, 1) as watcher:
-            await watcher.moved()
+            await watcher.changed()
             one.publish(SOMEBODY)
 
             assert not await is_woken(watcher)
 
 
 async def test_a_thousand_wake_ups_at_once_all_cross(
-    database: Database, relay: Callable[..., Relay]
+    database: Database, relay: Callable[..., PostgresRelay]
 ) -> None:
     async with started(database, relay()) as one, started(database, relay()) as other:
         await connected(one, other)
         with contextlib.ExitStack() as watched:
             watchers = [watched.enter_context(other.watch(2**60 + n, n)) for n in range(1000)]
             for watcher in watchers:
-                await watcher.moved()
+                await watcher.changed()
             for watcher in watchers:
                 one.publish(watcher.citizen_id)
 
@@ -199,20 +192,46 @@ async def test_a_thousand_wake_ups_at_once_all_cross(
     assert all(woken)
 
 
-async def test_a_lost_connection_is_renewed_and_everybody_looks(
-    database: Database, relay: Callable[..., Relay], request: pytest.FixtureRequest
+async def test_after_a_lost_connection_every_watcher_reads_again(
+    database: Database, relay: Callable[..., PostgresRelay]
 ) -> None:
-    is_redis = request.node.callspec.params["relay"] == "redis"
-    line = Line(REDIS_URL if is_redis else POSTGRES_URL)
+    line = Line(POSTGRES_URL)
     port = await line.open()
     async with started(database, relay()) as one, started(database, relay(port)) as other:
         await connected(one, other)
         with other.watch(SOMEBODY, 1) as watcher:
-            await watcher.moved()
+            await watcher.changed()
 
             line.cut()
-            # Nobody published: it is told to look, because something may have been missed.
+            # Nobody published: it must read again, because a notification may have been lost.
             assert await is_woken(watcher, 5)
 
         await connected(one, other)
     await line.close()
+
+
+async def test_a_relay_that_hears_nothing_is_not_connected(
+    database: Database, relay: Callable[..., PostgresRelay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PgBouncer in transaction mode accepts LISTEN and delivers nothing: polling must go on."""
+
+    async def accept(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("asyncpg.Connection.add_listener", accept)
+    deaf = relay()
+    async with started(database, deaf):
+        await asyncio.sleep(0.5)
+
+        assert not deaf.connected
+
+
+async def test_a_relay_that_hears_itself_is_connected(
+    database: Database, relay: Callable[..., PostgresRelay]
+) -> None:
+    """The control of the test above."""
+    hearing = relay()
+    async with started(database, hearing):
+        await asyncio.sleep(0.5)
+
+        assert hearing.connected

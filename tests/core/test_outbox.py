@@ -18,18 +18,10 @@ from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import LEASE, OutboxMessage
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
+from tests.clock import START, Clock
 
-START = 1_800_000_000_000
 SMS = "http://sms.test"
 ROWS = Query(select(outbox.outbox_table).order_by(outbox.outbox_table.c.id))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now: Instant = START
-
-    def __call__(self) -> Instant:
-        return self.now
 
 
 @pytest.fixture

@@ -17,19 +17,11 @@ from core.kernel.settings import Settings
 from core.messaging import outbox, verification_codes_table
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
+from tests.clock import START, Clock
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
 
-START = 1_800_000_000_000
 _OUTBOX = Query(outbox.outbox_table.select())
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now: Instant = START
-
-    def __call__(self) -> Instant:
-        return self.now
 
 
 @pytest.fixture
@@ -53,8 +45,8 @@ class Noted:
         self.times: list[Instant] = []
         self._fails = fails
 
-    async def __call__(self, chore: JobContext) -> int:
-        self.times.append(chore.now)
+    async def __call__(self, context: JobContext) -> int:
+        self.times.append(context.now)
         await asyncio.sleep(0)
         if self._fails:
             self._fails -= 1
@@ -134,13 +126,13 @@ async def test_a_worker_that_is_late_does_not_end_the_others_turn(
     slow_began, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Noted):
-        async def __call__(self, chore: JobContext) -> int:
+        async def __call__(self, context: JobContext) -> int:
             if not self.times:
-                self.times.append(chore.now)
+                self.times.append(context.now)
                 slow_began.set()
                 await go_on.wait()
                 return 1
-            return await super().__call__(chore)
+            return await super().__call__(context)
 
     work = Slow()
     late = asyncio.create_task(scheduler(db, dependencies, clock, work).run_due())
@@ -161,9 +153,9 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     application = world.application
     now = application.clock()
 
-    early = await upkeep(world, now + TEMPORARY_LOSS_LASTS - HOUR)
+    early = await run_jobs(world, now + TEMPORARY_LOSS_LASTS - HOUR)
     still = (await world.rows("cards"))["cards"]
-    in_time = await upkeep(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
+    in_time = await run_jobs(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
 
     assert (early["lapse-losses"], in_time["lapse-losses"]) == (0, 2), "that persona's too"
     number = await person_id(world, active.person)
@@ -173,7 +165,7 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     with later(days=7, minutes=2):
         await application.worker.deliver_due()
         assert "临时挂失已满七天" in (await notices(active))[0]
-    assert (await upkeep(world, now + 2 * TEMPORARY_LOSS_LASTS))["lapse-losses"] == 0
+    assert (await run_jobs(world, now + 2 * TEMPORARY_LOSS_LASTS))["lapse-losses"] == 0
 
 
 async def test_forgets_what_is_over_and_nothing_else(world: World, active: FrontEnd) -> None:
@@ -199,9 +191,9 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     await application.database.write(job)
     kept, before = await counts(world), await kinds(world)
 
-    await upkeep(world, now)
+    await run_jobs(world, now)
     assert await counts(world) == kept
-    await upkeep(world, now + retention + 2 * DAY)
+    await run_jobs(world, now + retention + 2 * DAY)
 
     assert before == {"SMS_CODE", "ISSUER_ORDER"}
     assert await kinds(world) == {"ISSUER_ORDER", "SMS"}, "dead letters, and a loss that lapsed"
@@ -226,18 +218,18 @@ async def counts(world: World) -> dict[str, int]:
     return found | {"nonces": sum(row["scope"] == "test" for row in rows)}
 
 
-async def upkeep(world: World, now: Instant) -> dict[str, int]:
+async def run_jobs(world: World, now: Instant) -> dict[str, int]:
     """Every job of the product, as if it were due at that moment."""
-    chore = JobContext(world.application.database, world.application.dependencies, now)
-    return {job.name: await job.work(chore) for job in JOBS}
+    context = JobContext(world.application.database, world.application.dependencies, now)
+    return {job.name: await job.work(context) for job in JOBS}
 
 
 async def test_a_database_that_is_away_leaves_the_job_due(
     db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     class Away(Noted):
-        async def __call__(self, chore: JobContext) -> int:
-            await super().__call__(chore)
+        async def __call__(self, context: JobContext) -> int:
+            await super().__call__(context)
             raise DatabaseUnavailable("gone")
 
     work = Away()

@@ -9,7 +9,9 @@ from sqlalchemy import update
 
 from core.citizens import citizens_table
 from core.db import Query, Transaction
+from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
+from tests.services.parts import application_of
 
 CARD_STATUS = f"{{ cardStatus {{ __typename ... on CardStatus {{ state }} {REFUSAL} }} }}"
 NOW = datetime(2026, 1, 15, 4, 0, tzinfo=UTC)
@@ -64,28 +66,7 @@ async def test_a_wrong_field_is_named_and_costs_no_code(
     assert (await citizen.bind(good))["__typename"] == "CardBound"
 
 
-FORM: dict[str, Any] = {
-    "postalCode": "610000",
-    "socialInsuranceNumber": "",
-    "educationCode": "21",
-    "occupationCode": "1",
-    "bankCode": "SAMPLE-ICBC",
-    "financialWithholding": False,
-    "pickupMethod": "OUTLET",
-    "districtCode": "510104",
-    "outletCode": "SAMPLE-510104-1",
-    "phone": "19900001008",
-    "code": "123456",
-    "nationalityCode": "CHN",
-    "idDocumentType": "01",
-    "idIssuer": "成都市公安局",
-    "idNumber": "510107200209241451",
-    "idValidUntil": "LONG_TERM",
-    "name": "唐晓舟",
-    "genderCode": "1",
-    "ethnicityCode": "01",
-    "birthDate": "20020924",
-}
+FORM = application_of(PERSONAS["no-card"], code="123456")
 WRONG = {
     "postalCode": ("61000", "INVALID_FORMAT"),
     "socialInsuranceNumber": ("社保" * 20, "INVALID_FORMAT"),

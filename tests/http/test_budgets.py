@@ -15,6 +15,7 @@ from gateway.http.admission.costs import LIST_SIZES, ROOT_COSTS
 from gateway.http.edge import BadRequest
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_validation_error
+from tests.clock import Clock
 from tests.conftest import running, settings_for
 from tests.front_end import FrontEnd, World
 from tests.sockets import socket
@@ -26,16 +27,6 @@ VIEWER = "{ viewer { bound } }"
 def database_url(sqlite_url: str) -> str:
     """No statement differs here: one engine is enough."""
     return sqlite_url
-
-
-class Clock:
-    """Milliseconds."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 def budgets(clock: Clock, **quotas: int) -> Budgets:

@@ -16,6 +16,6 @@ async def test_at_most_five_guesses_are_evaluated(tmp_path: Path) -> None:
     assert await guess_all(FEW, tmp_path, control=False)
 
 
-async def test_with_an_unguarded_update_more_would_be(tmp_path: Path) -> None:
+async def test_without_the_guard_of_the_update_more_are(tmp_path: Path) -> None:
     """The control: the same guesses, and the right code still works after all of them."""
     assert not await guess_all(FEW, tmp_path, control=True)

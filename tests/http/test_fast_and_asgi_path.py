@@ -29,11 +29,11 @@ class Ways:
         self._fast_path = app.fast_path
         self._http = http
         self.went_on = 0
-        whole_way = app.by_asgi_path
+        asgi_path = app.by_asgi_path
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             self.went_on += 1
-            await whole_way(scope, receive, send)
+            await asgi_path(scope, receive, send)
 
         self._fast_path._asgi_path = counted
 
@@ -188,7 +188,7 @@ async def test_hands_on_all_else(
     assert ways.went_on == 1
 
 
-async def test_a_document_that_is_not_known_goes_the_whole_way_once(
+async def test_a_document_that_is_not_known_takes_the_asgi_path_once(
     ways: Ways, http: httpx.AsyncClient
 ) -> None:
     ways.back()

@@ -1,11 +1,10 @@
 """Two server processes on the same data: what one of them takes, a watcher at the other sees.
 
-By PostgreSQL LISTEN/NOTIFY and by Redis pub/sub, against the real servers on loopback; on
-SQLite by the sweep.
+By PostgreSQL LISTEN/NOTIFY, against the real server on loopback; by polling on SQLite, and on
+PostgreSQL without a relay.
 """
 
 import asyncio
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from redis import Redis
-from redis.exceptions import RedisError
 
 from tests.conftest import POSTGRES_URL, _postgres, _postgres_answers
 from tests.http.test_live import (
@@ -32,16 +29,6 @@ from tests.live import LiveServer, serving, sign_in
 
 pytestmark = pytest.mark.server
 
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
-
-
-def redis_answers() -> bool:
-    with Redis.from_url(REDIS_URL, socket_timeout=1) as redis:
-        try:
-            return bool(redis.ping())
-        except RedisError:
-            return False
-
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
@@ -53,17 +40,15 @@ def postgres_url() -> Iterator[str]:
     asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-@pytest.fixture(params=["postgresql", "redis", "sqlite"])
+@pytest.fixture(params=["postgresql", "without relay", "sqlite"])
 def workers(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[LiveServer, LiveServer]]:
     given = {}
-    if request.param == "postgresql":
-        given = {"database_url": request.getfixturevalue("postgres_url")}
-    elif request.param == "redis":
-        if not redis_answers():
-            pytest.skip(f"NO REDIS AT {REDIS_URL}")
-        given = {"redis_url": REDIS_URL}
+    if request.param != "sqlite":
+        given["database_url"] = request.getfixturevalue("postgres_url")
+    if request.param == "without relay":
+        given["live_relay"] = "none"
     with (
         serving(tmp_path, "one", **given) as one,
         serving(tmp_path, "other", **given) as other,

@@ -6,7 +6,7 @@ from core.migrations.tables import TABLES
 from tests.front_end import World
 
 
-async def test_an_order_begins_anew(world: World) -> None:
+async def test_an_order_starts_over(world: World) -> None:
     citizen = await world.enter("in-production")
     before = results(await citizen.progress())
     await world.make_card("in-production")

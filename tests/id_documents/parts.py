@@ -18,6 +18,21 @@ def somebody(seed: int = 7) -> IdCard:
     return invented(random.Random(seed))
 
 
+def truth_of(card: IdCard, side: Side) -> dict[str, str]:
+    """What is to be read from a side, in the shape of the form."""
+    if side is Side.EMBLEM_SIDE:
+        until = f"{card.valid_until:%Y%m%d}" if card.valid_until else "LONG_TERM"
+        return {"id_issuer": card.issuer, "id_valid_until": until}
+    return {
+        "name": card.name,
+        "gender_code": "1" if card.gender == "男" else "2",
+        "ethnicity_code": card.ethnicity,
+        "birth_date": f"{card.birth_date:%Y%m%d}",
+        "registered_address": card.address,
+        "id_number": card.number,
+    }
+
+
 @cache
 def taken(side: Side, scene: Scene, seed: int = 7) -> Photograph:
     return photograph(DRAW[side](somebody(seed)), scene)

@@ -23,8 +23,7 @@ from core.imaging import (
     process_document,
     read_document,
 )
-from sandbox.id_cards import IdCard
-from tests.id_documents.parts import DRAW, failed
+from tests.id_documents.parts import DRAW, failed, truth_of
 from tests.id_documents.photographs import TABLES, Photograph, Scene, invented, photograph
 
 FAULTS = {
@@ -67,20 +66,6 @@ def corner_error(document: ProcessedDocument, taken: Photograph) -> float:
     found = np.array([(corner.x, corner.y) for corner in document.corners]) * taken.scene.frame
     sides = np.linalg.norm(np.roll(taken.corners, -1, axis=0) - taken.corners, axis=1)
     return float(100 * np.linalg.norm(found - taken.corners, axis=1).max() / sides.max())
-
-
-def truth_of(card: IdCard, side: Side) -> dict[str, str]:
-    if side is Side.EMBLEM_SIDE:
-        until = f"{card.valid_until:%Y%m%d}" if card.valid_until else "LONG_TERM"
-        return {"id_issuer": card.issuer, "id_valid_until": until}
-    return {
-        "name": card.name,
-        "gender_code": "1" if card.gender == "男" else "2",
-        "ethnicity_code": card.ethnicity,
-        "birth_date": f"{card.birth_date:%Y%m%d}",
-        "registered_address": card.address,
-        "id_number": card.number,
-    }
 
 
 def main(photographs: int) -> None:

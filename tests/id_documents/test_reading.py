@@ -91,7 +91,7 @@ def test_reads_the_validity(text: str, until: str | None) -> None:
 @pytest.mark.usefixtures("ocr")
 @pytest.mark.parametrize("seed", range(3))
 def test_reads_a_photographed_card(seed: int) -> None:
-    from tests.id_documents.parts import reviewed, somebody
+    from tests.id_documents.parts import reviewed, somebody, truth_of
     from tests.id_documents.photographs import Scene
 
     card = somebody(seed)
@@ -101,13 +101,4 @@ def test_reads_a_photographed_card(seed: int) -> None:
         document = reviewed(side, dataclasses.replace(scene, noise=3.0), seed=seed)
         found |= told(read_document(document.data, side, TODAY))
 
-    assert found == {
-        "name": card.name,
-        "gender_code": "1" if card.gender == "男" else "2",
-        "ethnicity_code": card.ethnicity,
-        "birth_date": f"{card.birth_date:%Y%m%d}",
-        "registered_address": card.address,
-        "id_number": card.number,
-        "id_issuer": card.issuer,
-        "id_valid_until": f"{card.valid_until:%Y%m%d}" if card.valid_until else "LONG_TERM",
-    }
+    assert found == truth_of(card, Side.PORTRAIT_SIDE) | truth_of(card, Side.EMBLEM_SIDE)

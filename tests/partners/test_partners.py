@@ -29,6 +29,7 @@ from core.partners import (
     build_partners,
 )
 from core.reference import InsuranceType
+from tests.partners.samples import REGISTRY_CARD
 
 NUMBER = "510104199104151236"
 NAME = "林若溪"
@@ -66,6 +67,16 @@ ORDER = IssuerOrder(
     outlet_code="SAMPLE-510104-1",
     portrait=b"\xff\xd8portrait",
 )
+
+CARD = {
+    "cardNumber": "SAMPLE079",
+    "regionCode": "510700",
+    "regionName": "绵阳市",
+    "state": "1",
+    "bankCode": "SAMPLE-CCB",
+    "bankName": "中国建设银行",
+    "issueDate": "2020-07-01",
+}
 
 LOOKUPS: dict[str, Call] = {
     "https://population.test/match": lambda p: p.population_registry.matches(NAME, NUMBER),
@@ -151,30 +162,11 @@ async def test_asks_the_insurance_registry(partners: Partners, wire: respx.MockR
 
 
 async def test_asks_the_card_registry(partners: Partners, wire: respx.MockRouter) -> None:
-    card = {
-        "cardNumber": "SAMPLE079",
-        "regionCode": "510700",
-        "regionName": "绵阳市",
-        "state": "1",
-        "bankCode": "SAMPLE-CCB",
-        "bankName": "中国建设银行",
-        "issueDate": "2020-07-01",
-    }
-    route = wire.post("https://cards.test/cards").respond(json={"cards": [card]})
+    route = wire.post("https://cards.test/cards").respond(json={"cards": [CARD]})
 
     cards = await partners.card_registry.cards_of(NUMBER)
 
-    assert cards == [
-        RegistryCard(
-            card_number="SAMPLE079",
-            region_code="510700",
-            region_name="绵阳市",
-            state=CardState.ACTIVE,
-            bank_code="SAMPLE-CCB",
-            bank_name="中国建设银行",
-            issue_date="2020-07-01",
-        )
-    ]
+    assert cards == [REGISTRY_CARD]
     assert sent(route) == {"socialSecurityNumber": NUMBER}
 
 
@@ -385,16 +377,7 @@ async def test_a_partner_that_hangs_is_given_up(
 async def test_a_card_that_makes_no_sense_is_not_understood(
     partners: Partners, wire: respx.MockRouter, card: dict[str, Any]
 ) -> None:
-    whole = {
-        "cardNumber": "SAMPLE079",
-        "regionCode": "510700",
-        "regionName": "绵阳市",
-        "state": "1",
-        "bankCode": "SAMPLE-CCB",
-        "bankName": "中国建设银行",
-        "issueDate": "2020-07-01",
-    }
-    wire.post("https://cards.test/cards").respond(json={"cards": [whole | card]})
+    wire.post("https://cards.test/cards").respond(json={"cards": [CARD | card]})
 
     with pytest.raises(OutcomeUnknown):
         await partners.card_registry.cards_of(NUMBER)

@@ -173,7 +173,7 @@ def _photographed(canvas: Canvas, scene: Scene) -> NDArray[np.uint8]:
     return np.asarray(np.clip(encoded + grain, 0, 255), np.uint8)
 
 
-_UNDO = {
+UNDO = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -182,14 +182,15 @@ _UNDO = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
+"""How a camera that was held otherwise stores an upright picture, by the orientation in its EXIF."""
 
 
 def _stored(shot: NDArray[np.uint8], scene: Scene) -> bytes:
     whole, buffer = Image.fromarray(shot), io.BytesIO()
     exif = Image.Exif()
-    if scene.kind == "JPEG" and scene.orientation in _UNDO:
+    if scene.kind == "JPEG" and scene.orientation in UNDO:
         exif[0x0112] = scene.orientation
-        whole = whole.transpose(_UNDO[scene.orientation])
+        whole = whole.transpose(UNDO[scene.orientation])
     if scene.kind == "PNG":
         whole.save(buffer, "PNG", compress_level=1)
     elif scene.kind == "HEIF":

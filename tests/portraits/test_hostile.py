@@ -35,20 +35,20 @@ async def test_each_is_refused_or_cleaned_and_no_worker_dies(
     options: tuple[object, ...],
     size: tuple[int, int],
 ) -> None:
-    studio = IsolatedPool(Bounds(workers=1))
-    first = (await studio.run(faulty_work.measure, b"")).process
+    pool = IsolatedPool(Bounds(workers=1))
+    first = (await pool.run(faulty_work.measure, b"")).process
     kept = 0
 
     for _, data in hostile.files(FILES):
-        found = await studio.run(work, data, *options)
+        found = await pool.run(work, data, *options)
         if found.data:
             kept += 1
             assert hostile.is_clean(found.data)
             assert Image.open(io.BytesIO(found.data)).size == size
 
     assert 1 <= kept < FILES
-    assert (await studio.run(faulty_work.measure, b"")).process == first
-    studio.close()
+    assert (await pool.run(faulty_work.measure, b"")).process == first
+    pool.close()
 
 
 def test_what_is_sent_does_hold_what_must_not_be_kept() -> None:
@@ -62,20 +62,20 @@ BOMB = hostile.png(12_000, 12_000, hostile.zeros(18))
 
 @pytest.mark.parametrize("guarded", [True, False])
 async def test_the_limit_on_pixels_is_what_keeps_a_bomb_small(guarded: bool) -> None:
-    studio = IsolatedPool(Bounds(workers=1))
+    pool = IsolatedPool(Bounds(workers=1))
 
-    grew = await studio.run(megabytes_used_for, BOMB, guarded)
+    grew = await pool.run(megabytes_used_for, BOMB, guarded)
 
-    studio.close()
+    pool.close()
     assert len(BOMB) < 50_000
     assert (grew < 40) if guarded else (grew > 100)
 
 
 async def test_the_bound_on_memory_ends_what_the_limit_on_pixels_let_through() -> None:
-    studio = IsolatedPool(Bounds(workers=1, memory_bytes=330 * MEGABYTE))
+    pool = IsolatedPool(Bounds(workers=1, memory_bytes=330 * MEGABYTE))
 
     with pytest.raises(ProcessingFailed):
-        await studio.run(megabytes_used_for, BOMB, False)
+        await pool.run(megabytes_used_for, BOMB, False)
 
-    assert await studio.run(megabytes_used_for, BOMB, True) < 40
-    studio.close()
+    assert await pool.run(megabytes_used_for, BOMB, True) < 40
+    pool.close()

@@ -125,7 +125,7 @@ async def test_platforms_lie_below_the_mount(
     assert response.json()["errcode"] == 40013
 
 
-async def test_reset_begins_anew(
+async def test_reset_starts_over(
     settings: Settings, sandbox: httpx.AsyncClient, gateway: respx.MockRouter, resets: list[str]
 ) -> None:
     gateway.post("/issuer/events").respond(200)

@@ -10,9 +10,10 @@ import pytest
 import respx
 
 from core.kernel.settings import Settings
-from core.partners import IssuerOrder, build_partners
+from core.partners import build_partners
 from sandbox.issuer import NODES
 from sandbox.personas import PERSONAS
+from tests.sandbox.orders import order
 
 IN_PRODUCTION = "SBK202501060000000007"
 
@@ -32,16 +33,7 @@ def reported(events: respx.Route) -> list[dict[str, Any]]:
 
 
 async def place_order(settings: Settings, sandbox: httpx.AsyncClient, number: str) -> None:
-    persona = PERSONAS["no-card"]
-    order = IssuerOrder(
-        number=number,
-        kind="APPLY",
-        name=persona.name,
-        social_security_number=persona.social_security_number,
-        bank_code="SAMPLE-ICBC",
-        outlet_code="SAMPLE-510104-1",
-    )
-    await build_partners(settings, sandbox).issuer.order(order, f"key-{number}")
+    await build_partners(settings, sandbox).issuer.order(order(number), f"key-{number}")
 
 
 async def test_reports_the_nodes_in_order(

@@ -7,19 +7,18 @@ from typing import Any
 import httpx
 import pytest
 
-from core.cards import CardState
 from core.kernel.settings import Settings
 from core.partners import (
-    IssuerOrder,
     NotTaken,
     Partners,
-    RegistryCard,
     Rejected,
     SmsMessage,
     build_partners,
 )
 from core.reference import InsuranceType
 from sandbox.personas import PERSONAS
+from tests.partners.samples import REGISTRY_CARD
+from tests.sandbox.orders import order
 
 KEY, OTHER_KEY = "0123456789abcdef", "fedcba9876543210"
 OTHER_CITY = PERSONAS["other-city"]
@@ -32,19 +31,6 @@ def partners(settings: Settings, sandbox: httpx.AsyncClient) -> Partners:
 
 def message(text: str = "验证码 483920", phone: str = "19900001001") -> SmsMessage:
     return SmsMessage(phone, text, template="CODE", purpose="BIND_CARD", code="483920")
-
-
-def order(number: str = "SBK1") -> IssuerOrder:
-    persona = PERSONAS["no-card"]
-    return IssuerOrder(
-        number=number,
-        kind="APPLY",
-        name=persona.name,
-        social_security_number=persona.social_security_number,
-        bank_code="SAMPLE-ICBC",
-        outlet_code="SAMPLE-510104-1",
-        portrait=b"portrait",
-    )
 
 
 async def move(partners: Partners, from_region: str = "510700", key: str = KEY) -> None:
@@ -81,17 +67,7 @@ async def test_the_card_registry_knows_the_cards_of_other_regions(partners: Part
 
     held = {persona: own for persona, own in cards.items() if own}
     assert list(held) == ["other-city", "other-province", "unenrolled"]
-    assert held["other-city"] == [
-        RegistryCard(
-            card_number="SAMPLE079",
-            region_code="510700",
-            region_name="绵阳市",
-            state=CardState.ACTIVE,
-            bank_code="SAMPLE-CCB",
-            bank_name="中国建设银行",
-            issue_date="2020-07-01",
-        )
-    ]
+    assert held["other-city"] == [REGISTRY_CARD]
 
 
 async def test_moves_a_card_once(partners: Partners) -> None:

@@ -52,7 +52,7 @@ async def test_closes_the_application_that_led_to_the_card(world: World) -> None
     assert sum(at is None for at in closed) == 1
 
 
-async def test_the_password_is_drawn_anew_each_time(world: World) -> None:
+async def test_each_activation_generates_another_password(world: World) -> None:
     first, second = await world.enter("sealed"), await world.enter("in-production")
     await world.make_card("in-production")
     number = (await second.progress())["cardNumber"]

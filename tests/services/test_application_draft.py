@@ -193,7 +193,7 @@ async def test_refuses_what_is_far_too_long(world: World) -> None:
         in_english = await _save(citizen, name="唐" * 201)
 
     assert problems(answer) == [("idIssuer", "TOO_LONG"), ("name", "TOO_LONG")]
-    assert in_english["message"] == "Name may have at most 200 characters."
+    assert in_english["message"] == "Name must have at most 200 characters."
     assert await world.rows() == before
 
 

@@ -133,7 +133,7 @@ async def test_refuses_every_wrong_field_at_once(world: World, unbound: FrontEnd
     assert await world.rows() == before
 
 
-async def test_refuses_a_wrong_code_before_it_looks_at_the_person(
+async def test_refuses_a_wrong_code_before_it_reads_the_citizen(
     world: World, unbound: FrontEnd
 ) -> None:
     wrong = other_than(await unbound.code("BIND_CARD"))
@@ -169,7 +169,7 @@ async def test_refuses_where_the_platform_vouches(world: World, active: FrontEnd
     assert await world.rows() == before
 
 
-async def test_binding_a_person_anew_ends_the_older_account_and_its_sessions(
+async def test_binding_a_citizen_again_ends_the_older_account_and_its_sessions(
     world: World,
 ) -> None:
     older = await world.enter("active", "WECHAT")
@@ -192,7 +192,7 @@ async def test_binding_a_person_anew_ends_the_older_account_and_its_sessions(
         assert (await older.sign_in())["viewer"]["bound"] is False
 
 
-async def test_binding_an_account_anew_makes_it_another_persons(world: World) -> None:
+async def test_binding_an_account_again_makes_it_another_citizens(world: World) -> None:
     account = await world.enter("active", "WECHAT")
     again = world.front_end("active", "WECHAT")
     await again.sign_in()

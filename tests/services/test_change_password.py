@@ -69,7 +69,7 @@ async def test_counts_wrong_passwords_from_every_channel(world: World, active: F
     assert answer["code"] == "PASSWORD_LOCKED"
 
 
-async def test_a_right_password_begins_the_count_anew(active: FrontEnd) -> None:
+async def test_a_right_password_resets_the_count(active: FrontEnd) -> None:
     for _ in range(4):
         await _change(active, oldPassword="11112223")
     await _change(active)
@@ -145,7 +145,7 @@ async def test_refuses_every_wrong_field_at_once(world: World, active: FrontEnd)
     assert [problem["message"] for problem in in_english["problems"]] == [
         "Please fill in Old password.",
         "Please fill in New password.",
-        "The two new passwords differ.",
+        "The two new passwords do not match.",
     ]
     assert await world.rows() == before
 

@@ -11,7 +11,7 @@ import pytest
 from tests import conftest
 from tests.soak.concurrency import race
 
-FEW = {"workers": 2, "racers": 50, "rounds": 1}
+FEW = {"workers": 2, "concurrency": 50, "rounds": 1}
 ENOUGH = FEW | {"rounds": 70}
 """Whether a race does damage is a matter of chance: the first that does ends the control."""
 

@@ -186,11 +186,11 @@ async def test_an_order_is_being_confirmed_until_the_issuer_says_so(world: World
     assert settled["confirmation"] == "CONFIRMED"
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "found by the sweep"])
+@pytest.mark.parametrize("told", [True, False], ids=["told", "found by polling"])
 async def test_who_watches_sees_the_order_confirmed(
     world: World, app: Starlette, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No node moves then. The sweep finds what another process's worker has settled."""
+    """No node moves then. Polling finds what another process's worker has settled."""
     citizen = await world.enter("lost")
     await break_partner(world, "issuer", "/orders", "LOST_ANSWER")
     code = await citizen.code("REISSUE_CARD")

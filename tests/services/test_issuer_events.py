@@ -284,7 +284,7 @@ async def test_a_temporary_loss_lapses_after_seven_days(world: World, active: Fr
         assert (await active.status())["state"] == "LOST"
 
 
-async def test_a_loss_that_lapsed_can_be_reported_anew_by_phone(
+async def test_a_loss_that_expired_can_be_reported_again_by_phone(
     world: World, active: FrontEnd
 ) -> None:
     await world.advance("active", event="TEMPORARY_LOSS")

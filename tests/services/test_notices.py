@@ -154,7 +154,7 @@ async def test_refuses_to_silence_what_concerns_safety(world: World, active: Fro
     assert one["message"] == (
         "「服务密码已修改」关系到您的卡和账户安全，短信提醒不能关闭；渠道消息可以关闭。"
     )
-    assert in_english["message"].startswith("The SMS of “Service password changed” concerns")
+    assert in_english["message"].startswith("SMS for “Service password changed” protects")
     assert problems(many) == [
         ("settings.1.sms", "SMS_REQUIRED"),
         ("settings.2.sms", "SMS_REQUIRED"),

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from core.citizens import sessions_table
 from core.db import Query
-from core.db.database import SqliteDatabase
+from core.db.sqlite import SqliteDatabase
 from core.migrations.tables import TABLES
 from gateway.schema import build_schema
 from sandbox.personas import PERSONAS, Persona

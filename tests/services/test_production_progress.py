@@ -11,17 +11,9 @@ from core.db import Transaction
 from core.kernel.clock import DAY, HOUR
 from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
+from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, notices
-
-NODES = [
-    "INTAKE",
-    "BANK_ACCOUNT",
-    "MANUFACTURE",
-    "KEY_LOADING",
-    "STOCK_TRANSFER",
-    "READY_FOR_PICKUP",
-]
 
 
 @pytest.fixture
@@ -103,8 +95,9 @@ async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -
         "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。"
     )
     assert in_english == (
-        "“Manufacture” did not pass. The card issuer says: 照片未能打印，制卡中心将重新制作. "
-        "It goes on once that is dealt with, and you need not apply again; for help call 028-12333."
+        "“Manufacture” did not pass. Reason given by the card issuer: 照片未能打印，制卡中心将重新制作. "
+        "Production continues once this is resolved; you do not need to apply again. "
+        "For help, call 028-12333."
     )
     assert failed[2]["at"] is not None
     assert [node["result"] for node in retried[:4]] == ["DONE", "DONE", "DONE", "IN_PROGRESS"]
@@ -197,7 +190,7 @@ async def test_keeps_showing_a_production_that_is_over(world: World, persona: st
 
     answer = await citizen.progress()
 
-    assert [node["node"] for node in answer["nodes"]] == NODES
+    assert [node["node"] for node in answer["nodes"]] == list(NODES)
     assert {node["result"] for node in answer["nodes"]} == {"DONE"}
     assert answer["cardNumber"] == citizen.person.card_number
 
@@ -212,7 +205,7 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
 
     assert fault(answer) == ("NO_APPLICATION", None)
     assert answer["message"] == "没有查到您的制卡记录。"
-    assert in_english["message"] == "No card production of yours was found."
+    assert in_english["message"] == "You have no card in production."
     assert await world.rows() == before
 
 
@@ -261,8 +254,11 @@ async def complete_orders(world: World, count: int, first: int) -> None:
                 bank_code="SAMPLE-ICBC",
                 outlet_code="SAMPLE-510104-1",
             )
-            for node in orders.NODES:
-                at = begun + node.position * (DAY + number * HOUR)
-                await orders.set_node(db, order.id, NodeState(node, NodeResult.DONE, at, None))
+            each = DAY + number * HOUR
+            states = [
+                NodeState(node, NodeResult.DONE, begun + node.position * each, None)
+                for node in orders.NODES
+            ]
+            await orders.set_nodes(db, [(order, states)])
 
     await world.application.database.write(job)

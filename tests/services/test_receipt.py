@@ -154,9 +154,7 @@ async def test_a_long_value_takes_several_lines_of_one_page(printer: IsolatedPoo
 
 
 def _receipt(*lines: Line) -> ApplicationReceipt:
-    return ApplicationReceipt(
-        "SBK202601010123456789", "回执", "Receipt", lines, PROGRESS_PAGE
-    )
+    return ApplicationReceipt("SBK202601010123456789", "回执", "Receipt", lines, PROGRESS_PAGE)
 
 
 def _read(pdf: bytes) -> tuple[str, list[str]]:

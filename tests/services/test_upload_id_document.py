@@ -105,7 +105,7 @@ async def test_refuses_what_is_no_picture(world: World, applicant: FrontEnd) -> 
     assert await world.rows() == before
 
 
-async def test_a_newer_side_must_be_confirmed_anew_but_a_refused_one_changes_nothing(
+async def test_a_newer_side_must_be_confirmed_again_but_a_refused_one_changes_nothing(
     world: World, applicant: FrontEnd
 ) -> None:
     for side, picture in CARD.items():

@@ -126,7 +126,7 @@ async def test_tells_every_problem_at_once_with_its_measure_and_limit(
     english_wall = next(
         check for check in in_english["checks"] if check["code"] == "BACKGROUND_NOT_WHITE"
     )
-    assert english_wall["message"].endswith("please stand before a white wall.")
+    assert english_wall["message"].endswith("please stand in front of a white wall.")
 
 
 async def test_one_that_is_not_accepted_is_shown_but_takes_no_place(
@@ -160,7 +160,7 @@ async def test_without_a_face_it_says_so_and_shows_what_came(
     assert Image.open(io.BytesIO((await world.http.get(preview["url"])).content)).size == (358, 441)
 
 
-async def test_a_newer_picture_must_be_confirmed_anew(
+async def test_a_newer_picture_must_be_confirmed_again(
     world: World, applicant: FrontEnd, good: bytes
 ) -> None:
     older = await applicant.upload(_UPLOAD, good)
@@ -192,7 +192,7 @@ async def test_refuses_a_portrait_of_somebody_else_or_of_nobody(
         in_english = await applicant.ask(_CONFIRM, id="1")
 
     assert {fault(answer) for answer in refused} == {("NO_SUCH_PORTRAIT", "portraitId")}
-    assert in_english["message"] == "This portrait was not found; please upload it again."
+    assert in_english["message"] == "The portrait was not found; please upload it again."
     assert await world.rows() == before
 
 

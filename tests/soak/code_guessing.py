@@ -29,6 +29,7 @@ import httpx
 
 from bench.server import Server
 from tests.soak import ws_load
+from tests.soak.options import parser
 from tests.soak.ws_load import UNLIMITED, bearer, mutation, verdict
 
 MAX_TRIES = 5
@@ -195,16 +196,11 @@ async def run(given: argparse.Namespace) -> bool:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--guesses", type=int, default=10_000)
     options.add_argument("--codes", type=int, default=4)
     options.add_argument("--requests", type=int, default=10_000)
     options.add_argument("--at-once", type=int, default=100)
-    options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--database-url")
-    options.add_argument("--control", action="store_true")
     raise SystemExit(0 if asyncio.run(run(options.parse_args())) else 1)
 
 

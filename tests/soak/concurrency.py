@@ -1,6 +1,6 @@
 """Races fifty requests for the same thing, a thousand rounds: one wins, with one outside effect.
 
-    .venv/bin/python -m tests.soak.concurrency [--rounds 1000] [--racers 50] [--workers 2]
+    .venv/bin/python -m tests.soak.concurrency [--rounds 1000] [--concurrency 50] [--workers 2]
         [--database-url postgresql://127.0.0.1:5432/name] [--control]
 
 Each round gives five sessions of one person a right code each, and sends fifty requests at once:
@@ -36,6 +36,7 @@ from core.storage import Objects, PictureKind, pictures
 from gateway.app import keys_from
 from gateway.resolvers.context import system_clock
 from tests.soak import ws_load
+from tests.soak.options import parser
 from tests.soak.ws_load import UNLIMITED, bearer, mutation, send_code, verdict
 
 SESSIONS = 5
@@ -111,10 +112,15 @@ class Track:
         server: Server,
         http: httpx.AsyncClient,
         database: Database,
-        racers: int,
+        concurrency: int,
         until_damaged: bool,
     ) -> None:
-        self.server, self.http, self.database, self.racers = server, http, database, racers
+        self.server, self.http, self.database, self.concurrency = (
+            server,
+            http,
+            database,
+            concurrency,
+        )
         self.vault = keys_from(server.settings()).vault
         self._objects = Objects(server.settings(), self.vault)
         self.tallies: dict[str, Tally] = {}
@@ -148,7 +154,7 @@ class Track:
                 )
             )
 
-        seen = Counter(await asyncio.gather(*(one(number) for number in range(self.racers))))
+        seen = Counter(await asyncio.gather(*(one(number) for number in range(self.concurrency))))
         after = await self._counts(person.id, race)
         tally = self.tallies.setdefault(race.operation, Tally())
         tally.rounds += 1
@@ -262,7 +268,7 @@ class Track:
                 )
             )
 
-        seen = Counter(await asyncio.gather(*(one(number) for number in range(self.racers))))
+        seen = Counter(await asyncio.gather(*(one(number) for number in range(self.concurrency))))
         person = await find_by_number(self.database, self.vault, victim["socialSecurityNumber"])
         assert person is not None
         row = await self.database.fetch_one(_BOUND, person=person.id)
@@ -289,7 +295,7 @@ async def race(given: argparse.Namespace, folder: Path, control: bool) -> bool:
     if control:
         program = (sys.executable, "-m", "tests.soak.no_limits_control")
         server = Server(folder, given.database_url, program=program, **options)
-        server.given["CONTROL"] = "racers"
+        server.given["CONTROL"] = "concurrency"
     else:
         server = Server(folder, given.database_url, **options)
     server.start()
@@ -297,7 +303,7 @@ async def race(given: argparse.Namespace, folder: Path, control: bool) -> bool:
     try:
         database = await connect(server.database_url)
         async with ws_load.client(server.url) as http:
-            track = Track(server, http, database, given.racers, until_damaged=control)
+            track = Track(server, http, database, given.concurrency, until_damaged=control)
             with contextlib.suppress(Damaged):
                 while sum(tally.rounds for tally in track.tallies.values()) < given.rounds:
                     personas = await track.reset()
@@ -317,7 +323,7 @@ async def race(given: argparse.Namespace, folder: Path, control: bool) -> bool:
 
 async def run(given: argparse.Namespace) -> bool:
     with tempfile.TemporaryDirectory() as name:
-        print(f"{given.racers} racers, {given.workers} workers")
+        print(f"{given.concurrency} requests at once, {given.workers} workers")
         good = await race(given, Path(name), control=False)
         print("one winner in every round" if good else "FAILED")
         if given.control:
@@ -329,14 +335,9 @@ async def run(given: argparse.Namespace) -> bool:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--rounds", type=int, default=1_000)
-    options.add_argument("--racers", type=int, default=50)
-    options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--database-url")
-    options.add_argument("--control", action="store_true")
+    options.add_argument("--concurrency", type=int, default=50)
     raise SystemExit(0 if asyncio.run(run(options.parse_args())) else 1)
 
 

@@ -61,7 +61,7 @@ class Meter:
                 late = (time.perf_counter() - asleep - _PAUSE) * 1e3
                 self._note(late, late - (waited() - before))
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         self.ticks, self.late, self.blocked, self.blocked_over_5 = 0, 0.0, 0.0, 0
 
     def _note(self, late: float, blocked: float) -> None:
@@ -75,7 +75,7 @@ def with_meter(app: Starlette) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.start_anew)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.reset)
         task = asyncio.create_task(meter.run())
         async with inner(app):
             yield

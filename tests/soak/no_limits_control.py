@@ -23,7 +23,7 @@ from gateway.cli.common import read_settings
 from gateway.cli.serve import app_from_environment
 
 
-def unguarded_tries() -> None:
+def count_tries_without_guard() -> None:
     """The try is counted after the code was judged by what was read: an unguarded UPDATE."""
     verification._COUNT_TRY = Query(
         update(verification_codes_table)
@@ -40,7 +40,7 @@ def unguarded_tries() -> None:
     )
 
 
-def unguarded_states() -> None:
+def change_states_without_guard() -> None:
     """Nobody waits for a person's row, and a card's state is written whatever it is by now."""
     citizens._LOCK = Lock(
         select(citizens.citizens_table.c.id).where(citizens.citizens_table.c.id == bindparam("id"))
@@ -76,8 +76,8 @@ _MOVE = Query(
 
 def app() -> Starlette:
     {
-        "guesses": unguarded_tries,
-        "racers": unguarded_states,
+        "guesses": count_tries_without_guard,
+        "concurrency": change_states_without_guard,
         "who_exists": work_for_those_who_exist,
     }[os.environ["CONTROL"]]()
     return app_from_environment()

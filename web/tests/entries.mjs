@@ -1,11 +1,10 @@
 /** The guide's entry flow in each app, step by step, as a citizen walks it (操作步骤 of the guide). */
-import assert from 'node:assert/strict';
-
+import { assertCurrentStep, assertTenServices, choose, install, open, press } from './phone.mjs';
 import { assertAccessible } from './support.mjs';
 
 export const entryTests = {
   async 'Entry by WeChat'(page, picture) {
-    const wechat = await open(page, 'WECHAT');
+    const wechat = await open(page, 'WECHAT', 'active');
     await step(wechat, 1, '关注"成都人社局"官方微信');
     await picture('1 account');
     await press(wechat, '关注公众号');
@@ -29,13 +28,13 @@ export const entryTests = {
     await step(wechat, 3, '新社保卡');
     await picture('6 bound');
     await choose(wechat, '新社保卡');
-    await tenServices(wechat);
+    await assertTenServices(wechat);
     await picture('7 services');
     await assertAccessible(page);
   },
 
   async 'Entry by WeChat, by the link of the greeting; then the account is left'(page, picture) {
-    const wechat = await open(page, 'WECHAT');
+    const wechat = await open(page, 'WECHAT', 'active');
     await press(wechat, '关注公众号');
     await wechat.locator('.chat .link').click();
     await wechat.getByRole('heading', { name: '绑卡' }).waitFor();
@@ -53,7 +52,7 @@ export const entryTests = {
   },
 
   async 'Entry by UnionPay'(page, picture) {
-    const unionpay = await open(page, 'UNIONPAY');
+    const unionpay = await open(page, 'UNIONPAY', 'active');
     await step(unionpay, 1, '下载"云闪付"并安装');
     await picture('1 store');
     await install(unionpay);
@@ -64,13 +63,13 @@ export const entryTests = {
     await step(unionpay, 3, '社保卡线上服务');
     await picture('3 my social security');
     await press(unionpay, '社保卡线上服务');
-    await tenServices(unionpay);
+    await assertTenServices(unionpay);
     await picture('4 services');
     await assertAccessible(page);
   },
 
   async 'Entry by Ping An'(page, picture) {
-    const pingAn = await open(page, 'PING_AN');
+    const pingAn = await open(page, 'PING_AN', 'active');
     await step(pingAn, 1, '下载"城市一账通"并安装');
     await picture('1 store');
     await install(pingAn);
@@ -78,39 +77,14 @@ export const entryTests = {
     await step(pingAn, 2, '社保卡服务');
     await picture('2 service hall');
     await press(pingAn, '社保卡服务');
-    await tenServices(pingAn);
+    await assertTenServices(pingAn);
     await picture('3 services');
     await assertAccessible(page);
   },
 };
 
-async function open(page, channel) {
-  await page.request.post('/sandbox/reset', { data: {} });
-  await page.goto('/sandbox/');
-  await page.locator('input[name=persona][value=active]').check({ force: true });
-  return page.locator(`[data-channel=${channel}]`);
-}
-
-const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
-
-async function choose(wechat, entry) {
-  await wechat.getByRole('button', { name: '微服务' }).click();
-  await press(wechat, entry);
-}
-
-async function install(phone) {
-  await press(phone, '下载并安装');
-  await press(phone, '打开');
-}
-
 /** The guide's own words stand above the phone, and the step that the citizen is at is marked. */
 async function step(phone, order, words) {
-  const current = phone.locator('.steps li[aria-current=step]');
-  await current.filter({ hasText: words }).waitFor();
-  assert.equal(await current.evaluate((item) => [...item.parentElement.children].indexOf(item) + 1), order);
-}
-
-async function tenServices(phone) {
-  await phone.locator('.services li').nth(9).waitFor();
-  assert.equal(await phone.locator('.services li').count(), 10);
+  await phone.locator('.steps li[aria-current=step]', { hasText: words }).waitFor();
+  await assertCurrentStep(phone, order);
 }

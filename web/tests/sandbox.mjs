@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { assertCurrentStep, assertTenServices, choose, install, open, press } from './phone.mjs';
 import { assertAccessible } from './support.mjs';
 
 export const sandboxTests = {
@@ -86,25 +87,6 @@ export const sandboxTests = {
   },
 };
 
-async function open(page, channel, persona, address = '/sandbox/') {
-  await page.request.post('/sandbox/reset', { data: {} });
-  await page.goto(address);
-  await page.locator(`input[name=persona][value=${persona}]`).check({ force: true });
-  return page.locator(`[data-channel=${channel}]`);
-}
-
-const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
-
-async function choose(wechat, entry) {
-  await wechat.getByRole('button', { name: '微服务' }).click();
-  await press(wechat, entry);
-}
-
-async function install(phone) {
-  await press(phone, '下载并安装');
-  await press(phone, '打开');
-}
-
 async function enterUnionpay(phone) {
   await install(phone);
   await press(phone, '我的社保');
@@ -137,14 +119,4 @@ async function fillApplication(phone) {
     await select.locator('option').nth(1).waitFor({ state: 'attached' });
     await select.selectOption({ index: 1 });
   }
-}
-
-async function assertTenServices(phone) {
-  await phone.locator('.services li').nth(9).waitFor();
-  assert.equal(await phone.locator('.services li').count(), 10);
-}
-
-async function assertCurrentStep(phone, step) {
-  const current = phone.locator('.steps li[aria-current=step]');
-  assert.equal(await current.evaluate((item) => [...item.parentElement.children].indexOf(item) + 1), step);
 }

@@ -4,28 +4,12 @@ import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createSocketClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
+import { post, signIn } from './gateway.mjs';
+
 const { values } = parseArgs({ options: { 'base-url': { type: 'string' } } });
 const base = values['base-url'];
 const PERSONA = 'in-production';
 const WATCH = 'subscription { productionProgress { nodes { node result } } }';
-
-async function post(path, body) {
-  const response = await fetch(base + path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  return response.json();
-}
-
-async function signIn() {
-  const handed = await post('/sandbox/authorize', { channel: 'UNIONPAY', persona: PERSONA });
-  const reply = await post('/graphql', {
-    query: 'mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { token } } }',
-    variables: { i: { channel: 'UNIONPAY', ...handed } },
-  });
-  return reply.data.signIn.token;
-}
 
 function done(progress) {
   return progress.data.productionProgress.nodes.filter((node) => node.result === 'DONE').length;
@@ -36,14 +20,14 @@ async function watch(name, client) {
   for await (const progress of client.iterate({ query: WATCH })) {
     seen.push(done(progress));
     if (seen.length === 2) break;
-    await post('/sandbox/issuer/advance', { persona: PERSONA });
+    await post(`${base}/sandbox/issuer/advance`, { persona: PERSONA });
   }
   if (seen[1] !== seen[0] + 1) throw new Error(`${name} saw ${seen}`);
   console.log(`${name}: ${seen[0]} nodes done, then ${seen[1]}`);
 }
 
-await post('/sandbox/reset', {});
-const Authorization = `Bearer ${await signIn()}`;
+await post(`${base}/sandbox/reset`, {});
+const Authorization = `Bearer ${await signIn(base, PERSONA)}`;
 const socket = createSocketClient({
   url: `${base.replace('http', 'ws')}/graphql`,
   webSocketImpl: WebSocket,

@@ -5,32 +5,16 @@ import { parseArgs } from 'node:util';
 import { ApolloClient, InMemoryCache, gql } from '@apollo/client';
 import UploadHttpLink from 'apollo-upload-client/UploadHttpLink.mjs';
 
+import { signIn } from './gateway.mjs';
+
 const { values } = parseArgs({ options: { 'base-url': { type: 'string' }, portrait: { type: 'string' } } });
 const base = values['base-url'];
-
-async function post(path, body) {
-  const response = await fetch(base + path, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  return response.json();
-}
-
-async function signIn() {
-  const handed = await post('/sandbox/authorize', { channel: 'UNIONPAY', persona: 'no-card' });
-  const reply = await post('/graphql', {
-    query: 'mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { token } } }',
-    variables: { i: { channel: 'UNIONPAY', ...handed } },
-  });
-  return reply.data.signIn.token;
-}
 
 const client = new ApolloClient({
   cache: new InMemoryCache(),
   link: new UploadHttpLink({
     uri: `${base}/graphql`,
-    headers: { Authorization: `Bearer ${await signIn()}` },
+    headers: { Authorization: `Bearer ${await signIn(base, 'no-card')}` },
   }),
 });
 const file = new File([await readFile(values.portrait)], '照片.jpg', { type: 'image/jpeg' });

@@ -1,6 +1,6 @@
-"""What the citizen reads about each check of an ID document: the measure, the limit, what to do.
+"""Messages for each check of an ID document: measured value, limit and advice.
 
-`{measured}`, `{least}` and `{most}` stand for numbers.
+`{measured}`, `{least}` and `{most}` are placeholders for numbers.
 """
 
 from core.imaging.id_documents.verdict import DocumentCheck, DocumentCheckCode
@@ -12,7 +12,7 @@ DOCUMENT_CHECK_NAMES: dict[DocumentCheckCode, Text] = {
     DocumentCheckCode.CUT_OFF: Text("证件不完整", "A part of the card is outside the picture."),
     DocumentCheckCode.NOT_LANDSCAPE: Text("没有横向放置", "Not in landscape."),
     DocumentCheckCode.NOT_AN_ID_CARD: Text("不是居民身份证", "Not a resident ID card."),
-    DocumentCheckCode.WRONG_SIDE: Text("正反面放错", "The other side was asked for."),
+    DocumentCheckCode.WRONG_SIDE: Text("正反面放错", "The wrong side of the card."),
     DocumentCheckCode.TOO_SMALL: Text("像素不足", "Too few pixels."),
     DocumentCheckCode.BLURRED: Text("模糊", "Blurred."),
     DocumentCheckCode.GLARE: Text("反光", "Reflections or overexposure."),
@@ -23,15 +23,15 @@ DOCUMENT_CHECK_NAMES: dict[DocumentCheckCode, Text] = {
 _PASSED: dict[DocumentCheckCode, Text] = {
     DocumentCheckCode.NO_CARD: Text("已找到证件。", "The card was found."),
     DocumentCheckCode.EDGES_UNCLEAR: Text(
-        "证件四边清楚，已自动校正。", "Its edges are clear; it was straightened."
+        "证件四边清楚，已自动校正。", "The card's edges are clear; the picture was straightened."
     ),
     DocumentCheckCode.CUT_OFF: Text("证件完整。", "The card is complete."),
-    DocumentCheckCode.NOT_LANDSCAPE: Text("证件已转为横向。", "The card lies in landscape now."),
+    DocumentCheckCode.NOT_LANDSCAPE: Text("证件已转为横向。", "The card was rotated to landscape."),
     DocumentCheckCode.NOT_AN_ID_CARD: Text("已识别为居民身份证。", "It is a resident ID card."),
-    DocumentCheckCode.WRONG_SIDE: Text("证件面正确。", "It is the right side."),
+    DocumentCheckCode.WRONG_SIDE: Text("证件面正确。", "It is the correct side."),
     DocumentCheckCode.TOO_SMALL: Text("证件像素足够。", "The card is large enough."),
-    DocumentCheckCode.BLURRED: Text("文字清晰。", "The writing is sharp."),
-    DocumentCheckCode.GLARE: Text("没有明显反光。", "There is no disturbing reflection."),
+    DocumentCheckCode.BLURRED: Text("文字清晰。", "The text is sharp."),
+    DocumentCheckCode.GLARE: Text("没有明显反光。", "There are no strong reflections."),
     DocumentCheckCode.TOO_DARK: Text("亮度足够。", "It is bright enough."),
     DocumentCheckCode.NOT_COLOUR: Text("照片为彩色。", "The picture is in colour."),
 }
@@ -39,59 +39,59 @@ _PASSED: dict[DocumentCheckCode, Text] = {
 _FAILED: dict[DocumentCheckCode, Text] = {
     DocumentCheckCode.NO_CARD: Text(
         "没有找到身份证，请把证件平放在深色、无花纹的桌面上，让它占满大部分画面后重新拍摄。",
-        "No ID card was found; please lay it on a dark, plain table, let it fill most of the "
+        "No ID card was found; please place it on a dark, plain table, let it fill most of the "
         "picture and photograph it again.",
     ),
     DocumentCheckCode.EDGES_UNCLEAR: Text(
         "没有看清证件的四条边（清楚程度 {measured}%，至少需要 {least}%），"
         "请拍全四个角，并换一个与证件颜色不同、无花纹的桌面。",
-        "The four edges of the card were not seen clearly ({measured}%, at least {least}%); please "
+        "The four edges of the card are not clear ({measured}%, at least {least}% needed); please "
         "show all four corners, on a plain table of another colour.",
     ),
     DocumentCheckCode.CUT_OFF: Text(
         "证件约有 {measured}% 在画面之外，最多 {most}%；请离远一些，拍全四个角。",
-        "About {measured}% of the card lies outside the picture, at most {most}% may; please step "
+        "About {measured}% of the card is outside the picture (at most {most}%); please move "
         "back and show all four corners.",
     ),
     DocumentCheckCode.NOT_LANDSCAPE: Text(
         "证件竖放且无法判断方向，请横向放置后重新拍摄。",
-        "The card stands on its side and which way up could not be told; please lay it in landscape.",
+        "The card is in portrait orientation and cannot be rotated; please photograph it in landscape.",
     ),
     DocumentCheckCode.NOT_AN_ID_CARD: Text(
         "没有认出这是居民身份证（把握 {measured}%，至少需要 {least}%），"
         "请上传本人居民身份证原件的照片，不要遮挡人像或国徽。",
-        "This was not recognised as a resident ID card ({measured}% sure, at least {least}%); please "
-        "photograph the card itself, with portrait and emblem uncovered.",
+        "This was not recognised as a resident ID card (confidence {measured}%, at least {least}% "
+        "needed); please photograph the original card, with portrait and emblem uncovered.",
     ),
     DocumentCheckCode.WRONG_SIDE: Text(
         "正反面放错了：这不是所要求的一面（把握 {measured}%，至少需要 {least}%），请翻面后重新拍摄。",
-        "This is not the side that was asked for ({measured}% sure, at least {least}%); please turn "
-        "the card over.",
+        "This is the wrong side of the card (confidence {measured}%, at least {least}% needed); "
+        "please turn the card over.",
     ),
     DocumentCheckCode.TOO_SMALL: Text(
         "证件只有 {measured} 像素宽，至少需要 {least} 像素；请靠近一些拍摄，并上传原图。",
         "The card is only {measured} px wide, at least {least} px are needed; please move closer and "
-        "send the original picture.",
+        "upload the original picture.",
     ),
     DocumentCheckCode.BLURRED: Text(
         "文字模糊（模糊半径 {measured} 像素，不能超过 {most} 像素），请拿稳手机、对焦后重新拍摄。",
-        "The writing is blurred (by {measured} px, at most {most} px); please hold the phone still "
+        "The text is blurred (by {measured} px, at most {most} px); please hold the phone still "
         "and let it focus.",
     ),
     DocumentCheckCode.GLARE: Text(
         "证件有 {measured}% 反光或过曝，不能超过 {most}%；请换个角度避开灯光，并关闭闪光灯。",
-        "{measured}% of the card is covered by reflections or overexposed, at most {most}% may be; "
+        "{measured}% of the card is covered by reflections or overexposed (at most {most}%); "
         "please change the angle and switch off the flash.",
     ),
     DocumentCheckCode.TOO_DARK: Text(
         "照片太暗（亮度 {measured}，至少需要 {least}），请在光线充足处重新拍摄。",
-        "The picture is too dark (lightness {measured}, at least {least}); please photograph it in "
-        "good light.",
+        "The picture is too dark (lightness {measured}, at least {least}); please photograph it again "
+        "in good light.",
     ),
     DocumentCheckCode.NOT_COLOUR: Text(
         "照片不是彩色（色彩 {measured}，至少需要 {least}），请拍摄证件原件，不要用复印件。",
-        "The picture is not in colour (colour {measured}, at least {least}); please photograph the "
-        "card itself and no copy.",
+        "The picture is not in colour (colourfulness {measured}, at least {least}); please photograph "
+        "the original card, not a copy.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The ID card in a photograph: the outline that looks like a card and shows one of its sides."""
+"""Detects the ID card in a photograph: combines outline detection with recognition of its sides."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.imaging.id_documents.edges import Lab, Outline, judged
-from core.imaging.id_documents.fitting import fitted
+from core.imaging.id_documents.edges import Lab, Outline, score_outline
+from core.imaging.id_documents.fitting import refine_corners
 from core.imaging.id_documents.geometry import RATIO, Pixels, Points, clockwise, side_lengths
 from core.imaging.id_documents.outlines import find_outlines
 from core.imaging.id_documents.sides import Recognised, recognise
 
 _CANDIDATES = 4
-_CALM_PX = 1.2
+_SMOOTH_PX = 1.2
 _MIN_LIKENESS = 0.3
-_MIN_SURENESS = 0.4
+_MIN_CONFIDENCE = 0.4
 _MAX_MISSING = 0.45
 _UNRECOGNISED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`missing` is the share of it that lies outside the picture; `is_completed` says that sides
-    beyond the frame were put where its proportions say.
+    """`missing` is the fraction of the card outside the picture; `is_completed` is true if sides
+    outside the frame were extrapolated from the card's proportions.
     """
 
     recognised: Recognised
@@ -37,16 +37,16 @@ class Card:
 
 
 def find_card(picture: Pixels) -> Card | None:
-    """The likeliest card, an ID card or not; None where nothing looks like a card."""
-    calm = cv2.GaussianBlur(picture, (0, 0), _CALM_PX)
-    lab: Lab = cv2.cvtColor(calm, cv2.COLOR_RGB2LAB).astype(np.float32)
+    """The most likely card, whether or not it is an ID card; None if there is none."""
+    smooth = cv2.GaussianBlur(picture, (0, 0), _SMOOTH_PX)
+    lab: Lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
     found: list[tuple[float, Card]] = []
     for outline in find_outlines(picture, _CANDIDATES):
-        for corners in _completed(fitted(lab, outline), outline):
+        for corners in _completed(refine_corners(lab, outline), outline):
             missing = _missing(corners, picture.shape)
             if missing > _MAX_MISSING:
                 continue
-            exact = judged(lab, corners)
+            exact = score_outline(lab, corners)
             likeness = outline.likeness if exact.beyond else exact.likeness
             card = Card(recognise(picture, corners), likeness, missing, bool(outline.beyond))
             sure = _UNRECOGNISED + (1 - _UNRECOGNISED) * card.recognised.best
@@ -54,12 +54,12 @@ def find_card(picture: Pixels) -> Card | None:
     if not found:
         return None
     _, card = max(found, key=lambda entry: entry[0])
-    seen = card.likeness >= _MIN_LIKENESS or card.recognised.best >= _MIN_SURENESS
+    seen = card.likeness >= _MIN_LIKENESS or card.recognised.best >= _MIN_CONFIDENCE
     return card if seen else None
 
 
 def _completed(corners: Points, outline: Outline) -> Iterator[Points]:
-    """Where sides lie beyond the frame, as far on as the card's proportions say, in either way."""
+    """Extrapolates sides outside the frame from the card's proportions, in both orientations."""
     if not outline.beyond:
         yield corners
         return
@@ -72,7 +72,7 @@ def _completed(corners: Points, outline: Outline) -> Iterator[Points]:
 
 
 def _stretched(corners: Points, beyond: list[int]) -> Points | None:
-    """The first side is taken for a long one. A card that would have to shrink is none."""
+    """Takes the first side as a long one. None if the card would have to shrink."""
     sides = side_lengths(corners)
     whole = corners.copy()
     for side in beyond:

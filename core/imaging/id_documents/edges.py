@@ -1,7 +1,7 @@
-"""How well four lines match the edges of a card that lies on something else.
+"""Scores how well four lines match the edges of a card.
 
-Along a card's side the colour changes from without to within, and within it is the paper's
-all the way. A side on the frame of the picture has nothing without.
+Across a card's edge the colour changes, and along its inner side the colour is constant. A side on
+the frame of the picture has no outer side.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _UNSEEN = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """`likeness` is 0 to 1; `beyond` are the sides (0 to 3) that lie on the frame or outside."""
+    """`likeness` is a score from 0 to 1; `beyond` are the sides (0 to 3) on or outside the frame."""
 
     corners: Points
     likeness: float
@@ -33,24 +33,24 @@ class Outline:
 
     @property
     def rank(self) -> float:
-        """A bigger outline is rather the card than a part of it."""
+        """Prefers larger outlines, because smaller ones may be parts of the card."""
         return float(self.likeness * cv2.contourArea(self.corners) ** 0.25)
 
 
-def judged(lab: Lab, corners: Points) -> Outline:
-    """`lab` is CIE Lab of the picture in float32, as OpenCV scales 8 bits."""
+def score_outline(lab: Lab, corners: Points) -> Outline:
+    """`lab` is the picture in CIELAB as float32, in OpenCV's 8-bit scaling."""
     reach = max(3.0, 0.008 * float(side_lengths(corners)[0]))
     changes, unevenness, beyond = [], [], []
     for side in range(4):
         points, normal = _side(corners, side)
         outside = _on_frame(points + normal * reach, lab.shape)
         within = _strip(lab, points, normal, -reach)
-        without = _strip(lab, points, normal, reach)
+        outer = _strip(lab, points, normal, reach)
         unevenness.append(_steps(within))
         if outside.mean() > 0.5:
             beyond.append(side)
             continue
-        change = np.linalg.norm((within - without) * _WEIGHTS, axis=1)[~outside]
+        change = np.linalg.norm((within - outer) * _WEIGHTS, axis=1)[~outside]
         changes.append(float(np.clip(change / _CLEAR_EDGE, 0, 1).mean()))
     if len(changes) < 2:
         return Outline(corners, 0.0, tuple(beyond))
@@ -65,7 +65,7 @@ def _proportion(corners: Points) -> float:
 
 
 def _side(corners: Points, side: int) -> tuple[Points, Points]:
-    """Points along the side, and its normal that points outwards."""
+    """Points along the side, and its outward normal."""
     start, end = corners[side], corners[(side + 1) % 4]
     along = (end - start) / max(float(np.linalg.norm(end - start)), 1e-6)
     normal = np.array([along[1], -along[0]], np.float32)
@@ -73,7 +73,7 @@ def _side(corners: Points, side: int) -> tuple[Points, Points]:
 
 
 def _strip(lab: Lab, points: Points, normal: Points, reach: float) -> Lab:
-    """The mean colour once and twice `reach` away from each point."""
+    """The mean colour at `reach` and twice `reach` from each point."""
     near, far = points + normal * reach, points + normal * 2 * reach
     both = np.stack([near, far]).astype(np.float32)
     seen = cv2.remap(
@@ -84,7 +84,7 @@ def _strip(lab: Lab, points: Points, normal: Points, reach: float) -> Lab:
 
 
 def _steps(within: Lab) -> float:
-    """How often the paper changes its colour on the way: slow changes are the light's."""
+    """Colour variation over short distances; slow variation is caused by lighting."""
     change = np.linalg.norm(within[_LAG:] - within[:-_LAG], axis=1)
     return float(np.clip(change / _UNEVEN_PAPER, 0, 1).mean())
 

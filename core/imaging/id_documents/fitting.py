@@ -1,6 +1,6 @@
-"""Corners to the pixel: a line is fitted to each side's strongest edge, and lines cross in corners.
+"""Refines corners to the pixel: fits a line to the strongest edge of each side and intersects them.
 
-A card's corners are rounded, so that its outline cuts them off; the crossings do not.
+A card's corners are rounded, so that the contour cuts them off; the intersections do not.
 """
 
 import cv2
@@ -15,13 +15,13 @@ Lab = NDArray[np.float32]
 _ALONG = np.linspace(0.1, 0.9, 64, dtype=np.float32)
 _REACHES = (0.03, 0.012)
 _TRIES = 60
-_MIN_AGREEING = 10
+_MIN_INLIERS = 10
 _MAX_MOVED = 0.08
 _WEIGHTS = np.array([0.8, 1, 1], np.float32)
 
 
-def fitted(lab: Lab, outline: Outline) -> Points:
-    """The corners of the outline, moved to where its sides really are; sides beyond stay."""
+def refine_corners(lab: Lab, outline: Outline) -> Points:
+    """The refined corners of the outline; sides outside the frame are not moved."""
     corners = outline.corners
     size = float(side_lengths(corners)[0])
     for reach in _REACHES:
@@ -37,7 +37,7 @@ def fitted(lab: Lab, outline: Outline) -> Points:
 
 
 def _through(corners: Points, side: int) -> tuple[Points, Points]:
-    """A point of the side and its direction."""
+    """A point on the side, and its direction."""
     start, end = corners[side], corners[(side + 1) % 4]
     return start, (end - start) / max(float(np.linalg.norm(end - start)), 1e-6)
 
@@ -57,20 +57,20 @@ def _edge(lab: Lab, corners: Points, side: int, share: float) -> tuple[Points, P
     steps = np.linalg.norm(np.gradient(profile, axis=1) * _WEIGHTS, axis=2)
     strongest = steps.argmax(axis=1)
     points = grid[np.arange(len(_ALONG)), strongest]
-    agreeing = _agreeing(_ALONG, offsets[strongest], max(1.2, 0.0025 * size))
-    seen = agreeing & _is_inside(points, lab.shape)
-    if seen.sum() < _MIN_AGREEING:
+    inliers = _inliers(_ALONG, offsets[strongest], max(1.2, 0.0025 * size))
+    seen = inliers & _is_inside(points, lab.shape)
+    if seen.sum() < _MIN_INLIERS:
         return start, along
     fit = cv2.fitLine(points[seen], cv2.DIST_L2, 0, 0.01, 0.01).ravel().astype(np.float32)
     return fit[2:], fit[:2]
 
 
-def _agreeing(along: Points, offsets: Points, tolerance: float) -> NDArray[np.bool_]:
-    """The largest set of points that lie on one line: random sample consensus."""
-    chance = np.random.default_rng(0)
+def _inliers(along: Points, offsets: Points, tolerance: float) -> NDArray[np.bool_]:
+    """The largest set of points on one line (RANSAC)."""
+    rng = np.random.default_rng(0)
     best = np.zeros(len(along), bool)
     for _ in range(_TRIES):
-        one, other = chance.choice(len(along), 2, replace=False)
+        one, other = rng.choice(len(along), 2, replace=False)
         if abs(along[one] - along[other]) < 0.2:
             continue
         slope = (offsets[other] - offsets[one]) / (along[other] - along[one])

@@ -1,4 +1,4 @@
-"""Quadrangles in a picture, and the card that lies in one made straight.
+"""Quadrangles in a picture, and rectification of the card in one.
 
 Pictures are RGB arrays; points are x, y in px. The corners of a card are four points,
 clockwise, the first side a long one.
@@ -14,11 +14,11 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Points: TypeAlias = NDArray[np.float32]
 
 RATIO = 85.60 / 53.98
-"""Width by height of an ID-1 card: ISO/IEC 7810."""
+"""Aspect ratio of an ID-1 card (ISO/IEC 7810)."""
 
 
 def clockwise(points: Points) -> Points:
-    """From the upper left, so that the first side is a long one."""
+    """Sorts corners clockwise from the upper left, with a long side first."""
     middle = points.mean(axis=0)
     turned = np.arctan2(points[:, 1] - middle[1], points[:, 0] - middle[0])
     corners = points[np.argsort(turned)].astype(np.float32)
@@ -33,7 +33,7 @@ def upside_down(corners: Points) -> Points:
 
 
 def side_lengths(corners: Points) -> Points:
-    """In the order of the corners that they start from."""
+    """Lengths in the order of the corners at which the sides start."""
     lengths: Points = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return lengths
 
@@ -44,13 +44,13 @@ def ratio(corners: Points) -> float:
 
 
 def is_standing(corners: Points) -> bool:
-    """Whether the long side goes up and down in the picture."""
+    """Whether the long side is vertical in the picture."""
     across, down = np.abs(corners[1] - corners[0])
     return bool(down > across)
 
 
-def straightened(picture: Pixels, corners: Points, width: int) -> Pixels:
-    """The card alone, `width` px wide; what lies outside the picture repeats its edge."""
+def rectify(picture: Pixels, corners: Points, width: int) -> Pixels:
+    """The card without perspective, `width` px wide; areas outside the picture repeat its border."""
     height = round(width / RATIO)
     target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32) - 0.5
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target)

@@ -1,6 +1,6 @@
-"""The words on a straightened card, by the optional extra `ocr` (rapidocr with its own models).
+"""OCR of a rectified card, with the optional extra `ocr` (rapidocr and its bundled models).
 
-Runs in a worker of the reader only: the models take 400 MB while they work.
+Runs only in a worker process of the reader's pool: the models use 400 MB.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _CARD_MM = 85.6
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A piece of a line: where it lies in mm of the card, and how sure the reading is, 0 to 1."""
+    """A piece of a line: position in mm on the card, and confidence from 0 to 1."""
 
     left: float
     right: float
@@ -28,7 +28,7 @@ class Words:
 
 
 def words_on(card: bytes) -> list[Words]:
-    """`card` is the JPEG that `process_document` made."""
+    """`card` is the JPEG from `process_document`."""
     picture = cv2.imdecode(np.frombuffer(card, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None, "our own JPEG"
     px_to_mm = _CARD_MM / picture.shape[1]
@@ -49,7 +49,7 @@ def words_on(card: bytes) -> list[Words]:
 
 @cache
 def _reader() -> "RapidOCR":
-    """One thread, no orientation model: the card is upright. It downloads nothing."""
+    """One thread, and no orientation model because the card is upright. Nothing is downloaded."""
     from rapidocr import RapidOCR
 
     return RapidOCR(

@@ -1,8 +1,8 @@
-"""The most likely outlines of a card in a photograph.
+"""Finds the most likely outlines of a card in a photograph.
 
-Outlines are followed in lightness and both colour channels, because a card may differ from
-its table in one of them only. Where none is convincing, as on a patterned cloth, straight
-lines are put together to quadrangles instead.
+Contours are traced in lightness and both colour channels, because a card may differ from the
+background in only one of them. If none is convincing, as on a patterned cloth, quadrangles are
+built from straight lines.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.id_documents.edges import Outline, judged
+from core.imaging.id_documents.edges import Outline, score_outline
 from core.imaging.id_documents.geometry import RATIO, Pixels, Points, clockwise, ratio, side_lengths
 from core.imaging.id_documents.straight_lines import quadrangles_of_lines
 
@@ -28,7 +28,7 @@ _WHOLE_TOLERANCE = 0.1
 
 
 def find_outlines(picture: Pixels, most: int) -> list[Outline]:
-    """Best first. A scan that shows nothing but the card is an outline too."""
+    """Best first. The whole picture is a candidate too: it may be a scan of the card."""
     factor = min(1.0, _WORK_EDGE / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA).astype(
         np.uint8
@@ -38,9 +38,9 @@ def find_outlines(picture: Pixels, most: int) -> list[Outline]:
     found: list[Outline] = []
     for corners in _of_contours(lab):
         if not any(_same(corners, other.corners) for other in found):
-            found.append(judged(exact, corners))
+            found.append(score_outline(exact, corners))
     if not any(outline.likeness > _CONVINCING for outline in found):
-        found += [judged(exact, corners) for corners in quadrangles_of_lines(lab)]
+        found += [score_outline(exact, corners) for corners in quadrangles_of_lines(lab)]
     found = [outline for outline in found if _is_possible(outline)]
     found += _whole(small)
     found.sort(key=lambda outline: outline.rank, reverse=True)
@@ -73,7 +73,7 @@ def _masks(lab: Pixels) -> Iterator[NDArray[np.uint8]]:
             yield cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)).astype(
                 np.uint8
             )
-            # A card that leaves the picture is closed by the frame.
+            # Close the contours of cards that extend beyond the frame.
             edges[[0, -1]] = 255
             edges[:, [0, -1]] = 255
             yield cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)).astype(

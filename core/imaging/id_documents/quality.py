@@ -1,4 +1,4 @@
-"""What a straightened card tells about the photograph: focus, reflections, light and colour."""
+"""Quality of the photograph, measured on the rectified card: focus, reflections, light, colour."""
 
 import cv2
 import numpy as np
@@ -10,17 +10,16 @@ WIDTH = 1000
 _EDGE_PX = 12
 _WINDOW = 25
 _STEP_TO_SIGMA = 2.507
-"""A step of height c blurred by a Gaussian rises by c / (σ √(2π)) at its steepest."""
-_BURNT = 250
+"""√(2π): a step of height c blurred by a Gaussian has a maximum slope of c / (σ √(2π))."""
+_OVEREXPOSED = 250
 _SMALLEST_SPOT = 0.0015
 _GOOD_LIGHT, _MIN_LIGHT = 80.0, 12.0
 
 
 def blur_radius(card: Pixels) -> float | None:
-    """The blur's standard deviation in px of a card 1000 px wide, in its worse direction.
+    """Standard deviation of the blur in px of a card 1000 px wide, in the worse direction.
 
-    Where strokes end, the light changes by a contrast; how steeply, says how sharp they are.
-    None where there are no strokes.
+    It is computed from contrast and slope at the edges of strokes; None if there are no strokes.
     """
     grey = cv2.cvtColor(card, cv2.COLOR_RGB2GRAY).astype(np.float32)
     grey = cv2.GaussianBlur(grey, (0, 0), 0.7).astype(np.float32)
@@ -43,9 +42,9 @@ def _blur_along(grey: NDArray[np.float32], *, across: bool) -> float | None:
     return float(np.median(contrasts[strong] / (_STEP_TO_SIGMA * np.maximum(slopes[strong], 1e-3))))
 
 
-def burnt_share(card: Pixels) -> float:
-    """The share of the card in white spots without any detail."""
-    mask = (card.min(axis=2) >= _BURNT).astype(np.uint8)
+def overexposed_share(card: Pixels) -> float:
+    """The fraction of the card in overexposed white spots."""
+    mask = (card.min(axis=2) >= _OVEREXPOSED).astype(np.uint8)
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)).astype(np.uint8)
     _, _, spots, _ = cv2.connectedComponentsWithStats(mask)
     areas = spots[1:, cv2.CC_STAT_AREA]
@@ -58,10 +57,7 @@ def lightness(card: Pixels) -> float:
 
 
 def colourfulness(card: Pixels) -> float:
-    """The CIELAB chroma that a twentieth of the card exceeds, as it would be in good light.
-
-    0 for a copy in grey.
-    """
+    """The 95th percentile of the CIELAB chroma, normalised for lightness; 0 for a grey copy."""
     lab = _lab(card)
     chroma = np.percentile(np.linalg.norm(lab[..., 1:], axis=2), 95)
     return float(chroma * _GOOD_LIGHT / max(float(np.median(lab[..., 0])), _MIN_LIGHT))

@@ -1,7 +1,7 @@
-"""The fields of an ID card out of the words on it, each with its confidence.
+"""Extracts the fields of an ID card from its words, each with a confidence.
 
-The number checks itself (GB 11643: check character, birth date) and checks birth date and
-gender: what agrees with a valid number is as sure as the number, what disagrees is not told.
+The ID number has a check character (GB 11643) and contains birth date and gender: a value that
+agrees with a valid number has the number's confidence, a value that disagrees is dropped.
 """
 
 import re
@@ -17,7 +17,7 @@ _SAME_LINE_MM = 2.3
 _PORTRAIT_LEFT, _PORTRAIT_LOWER = 51.5, 44.0
 _MIN_CONFIDENCE = 0.6
 _VARIANTS = str.maketrans("漢", "汉")
-"""What the models take for its traditional form, though the card never prints it."""
+"""The models output the traditional form, which the card never prints."""
 _VERIFIED = 0.99
 
 _NAME = re.compile(r"姓?名?(?P<value>[^\W\d_]+(?:·[^\W\d_]+)*)")
@@ -41,7 +41,7 @@ def read(card: bytes, side: Side, today: date) -> list[ReadField]:
 
 
 def fields_in(words: Iterable[Words], side: Side, today: date) -> list[ReadField]:
-    """Ethnicity comes as the word on the card; what was not made out is left out."""
+    """Ethnicity is the word on the card, not its code. Unreadable fields are left out."""
     if side is Side.EMBLEM_SIDE:
         found = _emblem_side(_lines(words))
     else:
@@ -53,7 +53,7 @@ def fields_in(words: Iterable[Words], side: Side, today: date) -> list[ReadField
 
 
 def _lines(words: Iterable[Words]) -> list[_Line]:
-    """Words at one height, from left to right, without the spaces between them."""
+    """Groups words at the same height, from left to right, without spaces."""
     rows: list[list[Words]] = []
     for word in sorted(words, key=lambda word: word.middle):
         if rows and abs(rows[-1][-1].middle - word.middle) < _SAME_LINE_MM:
@@ -109,7 +109,7 @@ def _birth_date(lines: list[_Line]) -> ReadField | None:
 
 
 def _address(lines: list[_Line]) -> ReadField | None:
-    """From its label to the line of the number."""
+    """The text from the label to the line with the number."""
     first = next((at for at, line in enumerate(lines) if line.text.startswith("住址")), None)
     if first is None:
         return None

@@ -1,4 +1,4 @@
-"""From the photograph of one side of an ID card to the straightened card and the verdict on it."""
+"""Reviews the photograph of one side of an ID card and produces the rectified card."""
 
 import numpy as np
 from PIL import Image
@@ -6,7 +6,7 @@ from PIL import Image
 from core.imaging.decoding import Decoded, TooSmall, decode, encode
 from core.imaging.id_documents import quality
 from core.imaging.id_documents.cards import Card, find_card
-from core.imaging.id_documents.geometry import Pixels, is_standing, side_lengths, straightened
+from core.imaging.id_documents.geometry import Pixels, is_standing, rectify, side_lengths
 from core.imaging.id_documents.verdict import (
     DocumentCheck,
     DocumentCheckCode,
@@ -16,22 +16,20 @@ from core.imaging.id_documents.verdict import (
 )
 from core.imaging.processing import Verdict
 
-STRAIGHT_WIDTH = 1180
-"""85.6 mm at the 350 dpi that `encode` notes in the file."""
+RECTIFIED_WIDTH = 1180
+"""85.6 mm at 350 dpi, the resolution that `encode` writes into the file."""
 _SHORT_EDGE = 1000
-_NARROWEST = 120
-"""Less shows no card that could be told from anything else."""
+_MIN_EDGE = 120
+"""Minimum short edge in pixels: no card can be recognised in smaller pictures."""
 _QUALITY = 88
 _BLURRED_BEYOND_RECOGNITION = 4.0
-_HINDERING = (DocumentCheckCode.NOT_COLOUR, DocumentCheckCode.EDGES_UNCLEAR)
+_PREVENTING = (DocumentCheckCode.NOT_COLOUR, DocumentCheckCode.EDGES_UNCLEAR)
 
 
 def review(data: bytes, expected: Side) -> ProcessedDocument:
-    """`expected` is the side that the citizen was asked for. Raises what `decode` raises,
-    and `TooSmall`.
-    """
+    """`expected` is the side that the citizen should upload. Raises as `decode`, and `TooSmall`."""
     decoded = decode(data, _SHORT_EDGE)
-    if min(decoded.picture.size) < _NARROWEST:
+    if min(decoded.picture.size) < _MIN_EDGE:
         raise TooSmall(decoded.width, decoded.height)
     picture = np.asarray(decoded.picture)
     card = find_card(picture)
@@ -41,8 +39,8 @@ def review(data: bytes, expected: Side) -> ProcessedDocument:
     checks = (*placed, *_recognised(card, expected, [*placed, *photographed]), *photographed)
     if not all(check.passed for check in checks):
         return _verdict(decoded, checks, card)
-    straight = Image.fromarray(straightened(picture, card.corners, STRAIGHT_WIDTH))
-    return _verdict(decoded, checks, card, encode(straight, _QUALITY))
+    rectified = Image.fromarray(rectify(picture, card.corners, RECTIFIED_WIDTH))
+    return _verdict(decoded, checks, card, encode(rectified, _QUALITY))
 
 
 def _placed(card: Card) -> list[DocumentCheck]:
@@ -56,41 +54,41 @@ def _placed(card: Card) -> list[DocumentCheck]:
 
 
 def _recognised(card: Card, expected: Side, others: list[DocumentCheck]) -> list[DocumentCheck]:
-    """What is not recognised in a bad photograph may be an ID card; which side, only one tells.
+    """Checks of type, side and orientation; none if the photograph is too bad to decide.
 
-    A card that lies across is turned; only where nobody can tell which way, is it refused.
+    A card in portrait orientation is rotated; it is refused only if the direction is unknown.
     """
     found = card.recognised
     known = _check(DocumentCheckCode.NOT_AN_ID_CARD, 100 * found.best)
-    if (not known.passed or found.side is not expected) and any(map(_hinders, others)):
+    if (not known.passed or found.side is not expected) and any(map(_prevents_recognition, others)):
         return []
     if known.passed:
-        sureness = found.best if found.side is expected else found.sureness[expected]
+        confidence = found.best if found.side is expected else found.confidence[expected]
         return [
             known,
-            _check(DocumentCheckCode.WRONG_SIDE, 100 * sureness),
+            _check(DocumentCheckCode.WRONG_SIDE, 100 * confidence),
             _check(DocumentCheckCode.NOT_LANDSCAPE, 0),
         ]
     across = 90 if is_standing(card.corners) else 0
     return [known, _check(DocumentCheckCode.NOT_LANDSCAPE, across)]
 
 
-def _hinders(check: DocumentCheck) -> bool:
+def _prevents_recognition(check: DocumentCheck) -> bool:
     if check.code is DocumentCheckCode.BLURRED:
         return check.measured > _BLURRED_BEYOND_RECOGNITION
-    return check.code in _HINDERING and not check.passed
+    return check.code in _PREVENTING and not check.passed
 
 
 def _photographed(picture: Pixels, card: Card, decoded: Decoded) -> list[DocumentCheck]:
-    straight = straightened(picture, card.corners, quality.WIDTH)
+    rectified = rectify(picture, card.corners, quality.WIDTH)
     long_side = float(side_lengths(card.corners)[[0, 2]].mean())
-    blur = quality.blur_radius(straight)
+    blur = quality.blur_radius(rectified)
     return [
         _check(DocumentCheckCode.TOO_SMALL, long_side / decoded.fraction),
         *([] if blur is None else [_check(DocumentCheckCode.BLURRED, blur)]),
-        _check(DocumentCheckCode.GLARE, 100 * quality.burnt_share(straight)),
-        _check(DocumentCheckCode.TOO_DARK, quality.lightness(straight)),
-        _check(DocumentCheckCode.NOT_COLOUR, quality.colourfulness(straight)),
+        _check(DocumentCheckCode.GLARE, 100 * quality.overexposed_share(rectified)),
+        _check(DocumentCheckCode.TOO_DARK, quality.lightness(rectified)),
+        _check(DocumentCheckCode.NOT_COLOUR, quality.colourfulness(rectified)),
     ]
 
 
@@ -108,10 +106,10 @@ def _verdict(
         Verdict.ACCEPTED,
         data,
         checks,
-        card.recognised.side if card else None,
-        _shares(card, decoded) if card else (),
         decoded.width,
         decoded.height,
+        side=card.recognised.side if card else None,
+        corners=_shares(card, decoded) if card else (),
     )
 
 

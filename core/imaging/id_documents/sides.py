@@ -1,7 +1,8 @@
-"""Which side of the resident ID card this is, and which way up: told by colour and layout, without OCR.
+"""Recognises the side of a resident ID card and its orientation by colour and layout, without OCR.
 
 The emblem side has the red national emblem at the upper left and nothing red elsewhere; the
-portrait side a head at the right and the number along the lower edge. Lengths are mm of the card.
+portrait side has a head at the right and the number along the lower edge. Lengths are in mm on
+the card.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.id_documents.geometry import Pixels, Points, straightened, upside_down
+from core.imaging.id_documents.geometry import Pixels, Points, rectify, upside_down
 from core.imaging.id_documents.verdict import Side
 
 _PX = 5
@@ -31,34 +32,34 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """`sureness` of each side, 0 to 1; `corners` as they lie when the card is the right way up."""
+    """`confidence` per side, from 0 to 1; `corners` are those of the upright card."""
 
     corners: Points
-    sureness: dict[Side, float]
+    confidence: dict[Side, float]
 
     @property
     def side(self) -> Side:
-        return max(Side, key=lambda side: self.sureness[side])
+        return max(Side, key=lambda side: self.confidence[side])
 
     @property
     def best(self) -> float:
-        return self.sureness[self.side]
+        return self.confidence[self.side]
 
 
 def recognise(picture: Pixels, corners: Points) -> Recognised:
-    """The likelier of both ways up."""
+    """The more likely of the two orientations."""
     ways = [
-        Recognised(way, _sureness(straightened(picture, way, _WIDTH)))
+        Recognised(way, _confidence(rectify(picture, way, _WIDTH)))
         for way in (corners, upside_down(corners))
     ]
     return max(ways, key=lambda way: way.best)
 
 
-def _sureness(card: Pixels) -> dict[Side, float]:
+def _confidence(card: Pixels) -> dict[Side, float]:
     lab = cv2.cvtColor(cv2.GaussianBlur(card, (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(np.float32)
     inner = lab[_MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX]
     paper = np.median(inner.reshape(-1, 3), axis=0).astype(np.float32)
-    # In the dark every difference is smaller.
+    # Differences are smaller in dark pictures.
     gain = _GOOD_LIGHT / float(np.clip(paper[0], _MIN_LIGHT, _GOOD_LIGHT))
     different = (lab - paper) * np.float32(gain)
     return {
@@ -87,7 +88,7 @@ def _portrait_side(card: Pixels, different: NDArray[np.float32], gain: float) ->
 
 
 def _ink(different: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Strokes darker than the paper and than what surrounds them."""
+    """Strokes that are darker than the paper and than their surroundings."""
     light = np.ascontiguousarray(different[..., 0])
     strokes = cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, np.ones((11, 11), np.uint8))
     found: NDArray[np.bool_] = (strokes > _INK) & (light < -_INK)

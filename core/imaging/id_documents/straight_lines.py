@@ -1,4 +1,4 @@
-"""Quadrangles put together from the longest straight lines of a picture."""
+"""Builds quadrangles from the longest straight lines of a picture."""
 
 import itertools
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _segments(lab: Pixels) -> NDArray[np.float32]:
 
 
 def _longest(segments: NDArray[np.float32]) -> list[_Line]:
-    """Segments that continue one another are one line, as long as all of them."""
+    """Merges collinear segments into lines; a line's length is the sum of its segments."""
     starts, ends = segments[:, :2], segments[:, 2:]
     ways = ends - starts
     lengths = np.hypot(ways[:, 0], ways[:, 1])
@@ -93,7 +93,7 @@ def _longest(segments: NDArray[np.float32]) -> list[_Line]:
 
 
 def _between(one: _Line, other: _Line) -> float:
-    """The angle in radians, at most a right one."""
+    """The angle between two lines in radians, at most π/2."""
     return abs((one.angle - other.angle + np.pi / 2) % np.pi - np.pi / 2)
 
 
@@ -103,7 +103,7 @@ def _distance(one: _Line, other: _Line) -> float:
 
 
 def _crossings(*lines: _Line) -> Points:
-    """Where each of four lines meets the next."""
+    """The intersection of each of four lines with the next."""
     points = []
     for one, other in zip(lines, (*lines[1:], lines[0]), strict=True):
         matrix = np.array([one.along, -other.along]).T

@@ -1,13 +1,13 @@
-"""What the pre-review (预审) of a side of the ID card found: each measure beside its limit.
+"""The result of the pre-review (预审) of one side of the ID card: each check with its limit.
 
-What could not be measured, because no card was found to measure it on, is left out.
+Checks that need a card are left out if none was found.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.imaging.checks import Band, Unit
-from core.imaging.processing import Verdict
+from core.imaging.checks import Band, ImageCheck, Unit
+from core.imaging.processing import ProcessedImage
 
 
 class Side(StrEnum):
@@ -45,58 +45,33 @@ LIMITS: dict[DocumentCheckCode, tuple[Band, Unit]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentCheck:
-    code: DocumentCheckCode
-    measured: float
-
-    @property
-    def limit(self) -> Band:
-        return LIMITS[self.code][0]
-
-    @property
-    def unit(self) -> Unit:
-        return LIMITS[self.code][1]
-
-    @property
-    def passed(self) -> bool:
-        return self.limit.holds(self.measured)
+class DocumentCheck(ImageCheck[DocumentCheckCode]):
+    limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Shares of the picture's width and height, from its upper left corner."""
+    """Fractions of the picture's width and height, from its upper left corner."""
 
     x: float
     y: float
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessedDocument:
-    """`verdict` is ACCEPTED for every picture that could be read; the checks tell the rest.
+class ProcessedDocument(ProcessedImage[DocumentCheck]):
+    """`data` is the rectified card, empty unless all checks passed.
 
-    `data` is the straightened card, empty unless all checks passed. `corners` of the card in
-    the picture are its own, from its upper left clockwise; none where no card was found.
-    `width`, `height`, `least` and `most` are for refusals.
+    `corners` are the card's corners in the picture, clockwise from the card's own upper left;
+    empty if no card was found.
     """
 
-    verdict: Verdict
-    data: bytes = field(default=b"", repr=False)
-    checks: tuple[DocumentCheck, ...] = ()
     side: Side | None = None
     corners: tuple[Point, ...] = ()
-    width: int = 0
-    height: int = 0
-    least: tuple[int, int] = (0, 0)
-    most: int = 0
-
-    @property
-    def accepted(self) -> bool:
-        return self.verdict is Verdict.ACCEPTED and all(check.passed for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadField:
-    """`name` is the field's in the form or in 信息变更; `value` has the shape that it takes there.
+    """`name` and the format of `value` are those of the application form or of 信息变更.
 
     `confidence` is 0 to 1.
     """

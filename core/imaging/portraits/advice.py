@@ -1,6 +1,6 @@
-"""What the citizen reads about each check: the fact with its measure and limit, and what to do.
+"""Messages for each check of a portrait: measured value, limit and advice.
 
-`{measured}`, `{least}` and `{most}` stand for numbers.
+`{measured}`, `{least}` and `{most}` are placeholders for numbers.
 """
 
 from core.imaging.portraits.verdict import Check, CheckCode
@@ -10,11 +10,11 @@ PORTRAIT_CHECK_NAMES: dict[CheckCode, Text] = {
     CheckCode.NO_FACE: Text("没有人像", "No face."),
     CheckCode.SEVERAL_FACES: Text("多张人脸", "More than one face."),
     CheckCode.EYES_HIDDEN: Text("双眼被遮挡", "Eyes closed or hidden."),
-    CheckCode.TILTED: Text("头部倾斜", "The head leans."),
+    CheckCode.TILTED: Text("头部倾斜", "The head is tilted."),
     CheckCode.TURNED: Text("侧脸", "The face is turned aside."),
-    CheckCode.OFF_CENTRE: Text("人像偏离中间", "The face is off the middle."),
+    CheckCode.OFF_CENTRE: Text("人像偏离中间", "The face is off centre."),
     CheckCode.CUT_OFF: Text("头部或肩部不完整", "Head or shoulders are cut off."),
-    CheckCode.HEAD_SIZE: Text("头部位置不符", "The head leaves the eyes too low."),
+    CheckCode.HEAD_SIZE: Text("头部位置不符", "The eyes are too low."),
     CheckCode.TOO_SMALL: Text("像素不足", "Too few pixels."),
     CheckCode.BLURRED: Text("模糊", "Blurred."),
     CheckCode.TOO_DARK: Text("太暗", "Too dark."),
@@ -23,19 +23,19 @@ PORTRAIT_CHECK_NAMES: dict[CheckCode, Text] = {
     CheckCode.NOT_COLOUR: Text("不是彩色", "Not in colour."),
     CheckCode.BACKGROUND_NOT_WHITE: Text("背景不是白色", "The background is not white."),
     CheckCode.BACKGROUND_NOT_PLAIN: Text("背景杂乱", "The background is not plain."),
-    CheckCode.BORDER: Text("有边框", "A border."),
-    CheckCode.SCREENSHOT: Text("截屏", "A screenshot."),
+    CheckCode.BORDER: Text("有边框", "The picture has a border."),
+    CheckCode.SCREENSHOT: Text("截屏", "The picture is a screenshot."),
 }
 
 _PASSED: dict[CheckCode, Text] = {
     CheckCode.NO_FACE: Text("已识别到人像。", "A face was found."),
     CheckCode.SEVERAL_FACES: Text("照片中只有一个人。", "There is one person in the picture."),
-    CheckCode.EYES_HIDDEN: Text("双眼清晰可见。", "Both eyes can be seen."),
+    CheckCode.EYES_HIDDEN: Text("双眼清晰可见。", "Both eyes are visible."),
     CheckCode.TILTED: Text("头部端正，已自动校正。", "The head is upright and was levelled."),
     CheckCode.TURNED: Text("正面朝向镜头。", "The face looks straight ahead."),
-    CheckCode.OFF_CENTRE: Text("人像居中。", "The face is in the middle."),
+    CheckCode.OFF_CENTRE: Text("人像居中。", "The face is centred."),
     CheckCode.CUT_OFF: Text("头部和肩部完整。", "Head and shoulders are complete."),
-    CheckCode.HEAD_SIZE: Text("头部位置符合要求。", "The head lies as it should."),
+    CheckCode.HEAD_SIZE: Text("头部位置符合要求。", "The head is in the correct position."),
     CheckCode.TOO_SMALL: Text("照片像素足够。", "The picture is large enough."),
     CheckCode.BLURRED: Text("照片清晰。", "The picture is sharp."),
     CheckCode.TOO_DARK: Text("面部亮度足够。", "The face is bright enough."),
@@ -57,15 +57,15 @@ _FAILED: dict[CheckCode, Text] = {
     ),
     CheckCode.SEVERAL_FACES: Text(
         "照片中有 {measured} 张人脸，只能有 1 人，请单独拍摄。",
-        "There are {measured} faces in the picture, only 1 may be; please photograph one person alone.",
+        "There are {measured} faces in the picture, only 1 is allowed; please photograph one person alone.",
     ),
     CheckCode.EYES_HIDDEN: Text(
         "没有看清双眼，请睁开眼睛、摘下墨镜，头发不要遮住眼睛。",
-        "Both eyes were not seen; please open them, take off dark glasses and keep hair out of them.",
+        "The eyes are not visible; please open them, take off dark glasses and keep hair out of them.",
     ),
     CheckCode.TILTED: Text(
         "头部倾斜 {measured}°，不能超过 {most}°，请把头摆正。",
-        "The head leans by {measured}°, at most {most}° can be levelled; please hold it upright.",
+        "The head is tilted by {measured}° (at most {most}°); please hold it upright.",
     ),
     CheckCode.TURNED: Text(
         "面部偏向一侧（偏差 {measured}%，不能超过 {most}%），请正对镜头。",
@@ -73,21 +73,21 @@ _FAILED: dict[CheckCode, Text] = {
     ),
     CheckCode.OFF_CENTRE: Text(
         "人像偏离中间 {measured} 像素，不能超过 {most} 像素，请站在画面中间重新拍摄。",
-        "The face is {measured} px off the middle, at most {most} px; please stand in the middle.",
+        "The face is {measured} px off centre (at most {most} px); please stand in the middle.",
     ),
     CheckCode.CUT_OFF: Text(
         "头顶或肩部有 {measured} 像素在画面之外，最多 {most} 像素；请离远一些，拍到头顶和双肩。",
-        "{measured} px of head or shoulders lie outside the picture, at most {most} px; please step back.",
+        "{measured} px of head or shoulders are outside the picture (at most {most} px); please step back.",
     ),
     CheckCode.HEAD_SIZE: Text(
         "双眼位置距下边 {measured} 像素，至少需要 {least} 像素；请压低头发或摘下帽子后重新拍摄。",
-        "The eyes lie {measured} px above the lower edge, at least {least} px are needed; "
+        "The eyes are {measured} px above the lower edge, at least {least} px are needed; "
         "please flatten the hair or take off the hat.",
     ),
     CheckCode.TOO_SMALL: Text(
         "人像部分只有 {measured} 像素宽，至少需要 {least} 像素；请靠近一些拍摄，并上传原图。",
         "The portrait is only {measured} px wide, at least {least} px are needed; "
-        "please step closer and send the original picture.",
+        "please step closer and upload the original picture.",
     ),
     CheckCode.BLURRED: Text(
         "照片模糊（清晰度 {measured}%，至少需要 {least}%），请拿稳手机、对焦面部后重新拍摄。",
@@ -109,25 +109,25 @@ _FAILED: dict[CheckCode, Text] = {
     ),
     CheckCode.NOT_COLOUR: Text(
         "照片不是彩色（色彩 {measured}，至少需要 {least}），请上传彩色照片。",
-        "The picture is not in colour (colour {measured}, at least {least}); please send a colour picture.",
+        "The picture is not in colour (colourfulness {measured}, at least {least}); please upload a colour picture.",
     ),
     CheckCode.BACKGROUND_NOT_WHITE: Text(
         "背景不是白色（与白色相差 {measured}，不能超过 {most}），请在白墙前拍摄。",
         "The background is not white ({measured} from white, at most {most}); "
-        "please stand before a white wall.",
+        "please stand in front of a white wall.",
     ),
     CheckCode.BACKGROUND_NOT_PLAIN: Text(
         "背景有杂物或阴影（占 {measured}%，不能超过 {most}%），请换一面干净的白墙。",
-        "There are things or shadows in the background ({measured}%, at most {most}%); "
-        "please stand before a plain white wall.",
+        "There are objects or shadows in the background ({measured}%, at most {most}%); "
+        "please stand in front of a plain white wall.",
     ),
     CheckCode.BORDER: Text(
         "照片有边框（{measured}%，不能超过 {most}%），请上传没有边框的原图。",
-        "The picture has a border ({measured}%, at most {most}%); please send the original without one.",
+        "The picture has a border ({measured}%, at most {most}%); please upload the original without one.",
     ),
     CheckCode.SCREENSHOT: Text(
         "这是一张截屏，请上传相机拍摄的原图。",
-        "This is a screenshot; please send the picture that the camera took.",
+        "This is a screenshot; please upload the original photo from the camera.",
     ),
 }
 

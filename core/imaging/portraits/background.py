@@ -1,7 +1,7 @@
-"""The wall behind the head: what colour it is, where it ends, and making it white.
+"""Segmentation of the background (a wall), and its replacement by white.
 
-A wall that is nearly plain is modelled as a colour that changes evenly across the picture.
-Dividing by it does to hair at the edge, part hair and part wall, what it does to the wall.
+A nearly plain wall is modelled as a linear colour gradient. Dividing the picture by the model also
+corrects pixels at the edge of the hair, which are a mixture of hair and wall.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from core.imaging.portraits.faces import Pixels
 from core.imaging.portraits.framing import (
-    DESK_EYES,
-    DESK_HEIGHT,
-    DESK_WIDTH,
+    ALIGNED_EYES,
+    ALIGNED_HEIGHT,
+    ALIGNED_WIDTH,
     EYE_DISTANCE,
-    Desk,
+    AlignedPicture,
     Mask,
 )
 
@@ -28,27 +28,27 @@ _MIN_SAMPLES = 250
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """`colour` is the modelled wall as RGB for every pixel of the desk; `body` all that hides it.
+    """`colour` is the modelled wall as RGB per pixel; `nearness` how well each pixel fits it, 0 to 1;
+    `body` everything in front of it.
 
-    `from_white` and `unrest` measure it: distance in CIELAB, and percent of the wall seen that
-    is unlike the model. `share` is how much of the picture around the head is wall.
+    `from_white` is a distance in CIELAB, `clutter` the percentage of the visible wall that does
+    not fit the model.
     """
 
     colour: Floats
     nearness: Floats
     body: Mask
     from_white: float
-    unrest: float
+    clutter: float
 
 
-def find_wall(desk: Desk, turned: bool) -> Wall | None:
-    """None where so little is seen around the head that nothing can be said.
+def find_wall(aligned: AlignedPicture, turned: bool) -> Wall | None:
+    """None if too little is visible around the head.
 
-    The eyes of a face that is `turned` aside look nearer to each other than they are: the head
-    is larger than they say.
+    In a `turned` face the eyes appear closer together, so the head is larger than they suggest.
     """
-    lab = _lab(desk.picture)
-    around = _around_the_head(desk, 1.3 if turned else 1.0)
+    lab = _lab(aligned.picture)
+    around = _around_the_head(aligned, 1.3 if turned else 1.0)
     rows, columns = np.nonzero(around[::_GRID, ::_GRID])
     if len(rows) < _MIN_SAMPLES:
         return None
@@ -58,7 +58,7 @@ def find_wall(desk: Desk, turned: bool) -> Wall | None:
     modelled = _evaluated(model)
     distance = _distance(lab, modelled)
     threshold = max(9.0, min(3.5 * spread + 4, 22.0))
-    body = _body(distance, desk.inside, threshold)
+    body = _body(distance, aligned.inside, threshold)
     seen = around & ~_shoulders()
     middle = np.median(samples[close], axis=0) if close.any() else np.median(samples, axis=0)
     return Wall(
@@ -68,12 +68,12 @@ def find_wall(desk: Desk, turned: bool) -> Wall | None:
         from_white=float(
             np.hypot(max(0.0, 100 - float(middle[0])), 2 * np.hypot(middle[1], middle[2]))
         ),
-        unrest=100 * float(np.mean(distance[seen] > threshold)) if seen.any() else 100.0,
+        clutter=100 * float(np.mean(distance[seen] > threshold)) if seen.any() else 100.0,
     )
 
 
-def whitened(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: Mask) -> Pixels:
-    """The finished picture with a white wall; hair and shoulders as they were."""
+def whiten(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: Mask) -> Pixels:
+    """The finished picture with a white wall; hair and shoulders are unchanged."""
     height, width = finished.shape[:2]
     size = (width, height)
     colour = cv2.warpAffine(wall.colour, matrix, size, borderMode=cv2.BORDER_REPLICATE)
@@ -87,7 +87,7 @@ def whitened(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: 
 
 
 def _reached_from_outside(wall: Wall, inside: Mask) -> Floats:
-    """How much of each pixel is wall; none of it inside the body, however white a shirt is."""
+    """The proportion of wall in each pixel; 0 inside the body, even for a white shirt."""
     body = wall.body.astype(np.uint8)
     core = cv2.erode(body, np.ones((5, 5), np.uint8))
     near = np.where(core > 0, 0, wall.nearness)
@@ -96,7 +96,7 @@ def _reached_from_outside(wall: Wall, inside: Mask) -> Floats:
 
 
 def _lab(picture: Pixels) -> Floats:
-    """L from 0 to 100; a and b as CIELAB has them."""
+    """CIELAB with L from 0 to 100."""
     scaled = picture.astype(np.float32) / 255
     return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab), np.float32)
 
@@ -106,38 +106,40 @@ def _rgb(lab: Floats) -> Floats:
 
 
 def _distance(lab: Floats, other: Floats) -> Floats:
-    """Lightness counts less: walls have shadows."""
+    """Colour distance with reduced weight of lightness, because walls have shadows."""
     difference = lab - other
     difference[..., 0] *= 0.6
     light, red, yellow = cv2.split(difference**2)
     return np.asarray(np.sqrt(light + red + yellow), np.float32)
 
 
-def _around_the_head(desk: Desk, size: float) -> Mask:
-    """Above and beside the head, where a person is unlikely to be."""
-    rows, columns = np.ogrid[:DESK_HEIGHT, :DESK_WIDTH]
-    across = (columns - DESK_EYES[0]) / (1.75 * EYE_DISTANCE)
-    down = (rows - DESK_EYES[1] + 0.2 * EYE_DISTANCE) / (2.3 * EYE_DISTANCE)
-    beside = (across**2 + down**2 > size**2) & (rows < DESK_EYES[1] + 0.9 * EYE_DISTANCE)
-    return np.asarray(beside & desk.inside & (rows > DESK_EYES[1] - 3.0 * EYE_DISTANCE))
+def _around_the_head(aligned: AlignedPicture, size: float) -> Mask:
+    """The region above and beside the head."""
+    rows, columns = np.ogrid[:ALIGNED_HEIGHT, :ALIGNED_WIDTH]
+    across = (columns - ALIGNED_EYES[0]) / (1.75 * EYE_DISTANCE)
+    down = (rows - ALIGNED_EYES[1] + 0.2 * EYE_DISTANCE) / (2.3 * EYE_DISTANCE)
+    beside = (across**2 + down**2 > size**2) & (rows < ALIGNED_EYES[1] + 0.9 * EYE_DISTANCE)
+    return np.asarray(beside & aligned.inside & (rows > ALIGNED_EYES[1] - 3.0 * EYE_DISTANCE))
 
 
 def _shoulders() -> Mask:
-    rows = np.arange(DESK_HEIGHT)[:, None]
+    rows = np.arange(ALIGNED_HEIGHT)[:, None]
     return np.asarray(
-        np.broadcast_to(rows > DESK_EYES[1] + 0.6 * EYE_DISTANCE, (DESK_HEIGHT, DESK_WIDTH))
+        np.broadcast_to(
+            rows > ALIGNED_EYES[1] + 0.6 * EYE_DISTANCE, (ALIGNED_HEIGHT, ALIGNED_WIDTH)
+        )
     )
 
 
 def _terms(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    x, y = columns / DESK_WIDTH - 0.5, rows / DESK_HEIGHT - 0.5
+    x, y = columns / ALIGNED_WIDTH - 0.5, rows / ALIGNED_HEIGHT - 0.5
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
 
 
 def _fitted(
     rows: NDArray[np.intp], columns: NDArray[np.intp], samples: Floats
 ) -> tuple[NDArray[np.float64], Mask, float]:
-    """Coefficients for L, a, b; which samples they hold for; and how far those spread."""
+    """Coefficients for L, a and b; a mask of the inliers; and the spread of their residuals."""
     terms = _terms(rows, columns)
     terms = terms[:, :3]
     middle = np.median(samples, axis=0)
@@ -154,8 +156,8 @@ def _fitted(
 
 
 def _evaluated(model: NDArray[np.float64]) -> Floats:
-    x = np.arange(DESK_WIDTH, dtype=np.float32) / DESK_WIDTH - 0.5
-    y = np.arange(DESK_HEIGHT, dtype=np.float32) / DESK_HEIGHT - 0.5
+    x = np.arange(ALIGNED_WIDTH, dtype=np.float32) / ALIGNED_WIDTH - 0.5
+    y = np.arange(ALIGNED_HEIGHT, dtype=np.float32) / ALIGNED_HEIGHT - 0.5
     planes = [
         model[0, channel] + model[1, channel] * x[None, :] + model[2, channel] * y[:, None]
         for channel in range(3)
@@ -166,27 +168,27 @@ def _evaluated(model: NDArray[np.float64]) -> Floats:
 
 
 def _body(distance: Floats, inside: Mask, threshold: float) -> Mask:
-    """All that is not wall reached from the picture's upper edges; the middle of the chest never is."""
+    """Everything except wall that is connected to the upper edges; face and chest are always body."""
     wall = ((distance < threshold) & inside).astype(np.uint8)
     wall[_chest()] = 0
     opened = cv2.morphologyEx(wall, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels = cv2.connectedComponents(opened, connectivity=4)
-    upper = labels[: int(DESK_EYES[1] + EYE_DISTANCE)]
+    upper = labels[: int(ALIGNED_EYES[1] + EYE_DISTANCE)]
     reach = inside[: upper.shape[0]] & ~_eroded(inside)[: upper.shape[0]]
-    reach |= np.arange(upper.shape[0])[:, None] < DESK_EYES[1] - 2.2 * EYE_DISTANCE
+    reach |= np.arange(upper.shape[0])[:, None] < ALIGNED_EYES[1] - 2.2 * EYE_DISTANCE
     outside = np.unique(upper[reach])
     return np.asarray(~np.isin(labels, outside[outside > 0]) & inside)
 
 
 def _chest() -> Mask:
-    """Face, neck and sloping shoulders: what no white shirt may melt away from."""
-    down = (np.arange(DESK_HEIGHT)[:, None] - DESK_EYES[1]) / EYE_DISTANCE
+    """Face, neck and shoulders, which are body even if a white shirt resembles the wall."""
+    down = (np.arange(ALIGNED_HEIGHT)[:, None] - ALIGNED_EYES[1]) / EYE_DISTANCE
     half_width = np.interp(down, [-0.6, 1.2, 1.7, 2.4, 2.9, 4], [0.8, 0.7, 0.45, 0.55, 1.6, 2.1])
-    across = abs(np.arange(DESK_WIDTH)[None, :] - DESK_EYES[0]) / EYE_DISTANCE
+    across = abs(np.arange(ALIGNED_WIDTH)[None, :] - ALIGNED_EYES[0]) / EYE_DISTANCE
     return np.asarray((across < half_width) & (down > -0.6))
 
 
 def _eroded(inside: Mask) -> Mask:
     kernel = np.ones((9, 9), np.uint8)
-    # The desk's own edge counts as the picture's.
+    # The border of the aligned picture counts as an edge of the photograph.
     return np.asarray(cv2.erode(inside.astype(np.uint8), kernel, borderValue=0) > 0)

@@ -1,4 +1,4 @@
-"""Finding faces and their eyes, with the Haar cascades that OpenCV's wheel carries."""
+"""Detects faces and eyes with the Haar cascades bundled with OpenCV."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,7 +22,7 @@ _BRIGHTENING = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """In pixels of the picture searched; `left_eye` is the one on its left side."""
+    """Positions in pixels of the searched picture; `left_eye` is on the left side of the picture."""
 
     left_eye: Point
     right_eye: Point
@@ -31,7 +31,7 @@ class Face:
 
     @property
     def middle(self) -> Point:
-        """Between the eyes."""
+        """The midpoint between the eyes."""
         return _point((np.array(self.left_eye) + self.right_eye) / 2)
 
     @property
@@ -40,13 +40,13 @@ class Face:
 
     @property
     def tilt(self) -> float:
-        """Degrees, clockwise as seen."""
+        """Degrees, clockwise in the picture."""
         across, down = np.subtract(self.right_eye, self.left_eye)
         return float(np.degrees(np.arctan2(down, across)))
 
 
 def find_faces(picture: Pixels) -> list[Face]:
-    """The most prominent first; only those that could be the portrait's or stand beside it."""
+    """The most prominent face first; very small faces are ignored."""
     grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
     small, shrink = _shrunk(grey)
     boxes, _, weights = _detected("frontalface_default", small)
@@ -59,8 +59,8 @@ def find_faces(picture: Pixels) -> list[Face]:
     return [face for rank, face in enumerate(found) if not _covers_any(face, found[:rank])]
 
 
-def find_hardly_seen(picture: Pixels) -> list[Face]:
-    """As `find_faces`, of faces in the dark, at the picture's edge or in noise; slower to be sure."""
+def find_faint_faces(picture: Pixels) -> list[Face]:
+    """As `find_faces` for dark, cropped or noisy faces; slower, and requires visible eyes."""
     low, high = np.percentile(picture, (0.5, 90))
     levels = np.clip((np.arange(256) - low) / max(high - low, 1), 0, 1) ** _BRIGHTENING * 255
     bright = cv2.GaussianBlur(cv2.LUT(picture, levels.astype(np.uint8)), (0, 0), 1.5)
@@ -73,7 +73,7 @@ def find_hardly_seen(picture: Pixels) -> list[Face]:
 
 
 def has_profile(picture: Pixels) -> bool:
-    """Whether a face looks to one side, so far that it shows one eye only."""
+    """Whether there is a face in profile, with only one eye visible."""
     small, _ = _shrunk(np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8))
     for side in (small, np.ascontiguousarray(small[:, ::-1])):
         _, _, weights = _detected("profileface", side)
@@ -90,13 +90,13 @@ def _moved(face: Face, by: float) -> Face:
 
 
 def _shrunk(grey: Pixels) -> tuple[Pixels, float]:
-    """And by what factor."""
+    """The reduced picture and its scale factor."""
     shrink = min(1.0, _SEARCHED_EDGE / max(grey.shape))
     return shrunk(grey, shrink), shrink
 
 
 def shrunk(picture: Pixels, factor: float) -> Pixels:
-    """By averaging; halved first, which OpenCV does twenty times as fast."""
+    """Area averaging; halving first, which is twenty times as fast in OpenCV."""
     while factor <= 0.5:
         picture, factor = halved(picture), 2 * factor
     if factor > 0.999:
@@ -112,7 +112,7 @@ def halved(picture: Pixels) -> Pixels:
 
 
 def _detected(name: str, small: Pixels) -> Any:
-    """Boxes, levels, weights."""
+    """Returns boxes, reject levels and weights."""
     least = max(24, int(min(small.shape) * _MIN_SHARE))
     return _cascade(name).detectMultiScale3(
         small, 1.1, 4, minSize=(least, least), outputRejectLevels=True
@@ -120,7 +120,7 @@ def _detected(name: str, small: Pixels) -> Any:
 
 
 def _covers_any(face: Face, others: list[Face]) -> bool:
-    """The same face found twice, or a chin and collar taken for one."""
+    """True for a duplicate detection, or a false one such as chin and collar."""
     return any(np.hypot(*np.subtract(face.middle, other.middle)) < other.width for other in others)
 
 
@@ -155,7 +155,7 @@ def _eyes(part: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
 def _best_pair(
     left: list[NDArray[np.float64]], right: list[NDArray[np.float64]], width: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """The pair most like two eyes: far enough apart, and level with what the box says."""
+    """The pair whose distance and level best match two eyes in the face's box."""
     best, chosen = 0.16, None
     for one in left:
         for other in right:

@@ -1,4 +1,4 @@
-"""Measuring light, sharpness and shape; each function's docstring says in what."""
+"""Measures light, sharpness and shape of a portrait; units are in the docstrings."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.imaging.portraits.faces import Pixels, shrunk
-from core.imaging.portraits.framing import DESK_EYES, EYE_DISTANCE, Mask
+from core.imaging.portraits.framing import ALIGNED_EYES, EYE_DISTANCE, Mask
 
 Floats = NDArray[np.float32]
 
-_X, _Y = DESK_EYES
+_X, _Y = ALIGNED_EYES
 _STEP = 12
 _BLUR_REACH = 8
 PROFILE = 100.0
-"""`FaceShape.turned` of a face that shows one eye only."""
+"""`FaceShape.turned` for a face in profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaceShape:
-    """Columns of the desk between which the face lies, ears not counted."""
+    """The columns of the aligned picture that bound the face, without the ears."""
 
     left: float
     right: float
@@ -31,15 +31,15 @@ class FaceShape:
 
     @property
     def turned(self) -> float:
-        """Percent by which the eyes' middle is off the face's."""
+        """Offset of the eyes' midpoint from the face's centre, in percent of half its width."""
         return abs(_X - (self.left + self.right) / 2) / (self.width / 2) * 100
 
 
-def face_shape(desk: Pixels) -> FaceShape:
-    """Follows the skin outward from the cheeks, row by row, to where it ends."""
+def face_shape(aligned: Pixels) -> FaceShape:
+    """Follows the skin outwards from the cheeks to its end, row by row."""
     rows = [int(_Y + down * EYE_DISTANCE) for down in np.linspace(0.25, 0.85, 13)]
     first = rows[0] - _BLUR_REACH
-    blurred = cv2.GaussianBlur(desk[first : rows[-1] + _BLUR_REACH + 1], (0, 0), 1.5)
+    blurred = cv2.GaussianBlur(aligned[first : rows[-1] + _BLUR_REACH + 1], (0, 0), 1.5)
     left: list[float] = []
     right: list[float] = []
     for row in _lab(np.asarray(blurred, np.uint8)[[row - first for row in rows]]):
@@ -69,47 +69,47 @@ def _end_of_skin(row: Floats, start: int, side: int, skin: Floats) -> float:
 
 
 def crown_of(body: Mask) -> float:
-    """The desk's row where the head's hair begins."""
+    """The row of the aligned picture at the top of the hair."""
     columns = slice(int(_X - 1.2 * EYE_DISTANCE), int(_X + 1.2 * EYE_DISTANCE))
     rows = body[: int(_Y), columns].sum(axis=1) >= 0.22 * EYE_DISTANCE
     empty = np.flatnonzero(~rows)
     return float(empty[-1] + 1 if len(empty) else 0)
 
 
-def skin_of(desk: Pixels) -> Pixels:
-    """Forehead and cheeks, as a list of pixels."""
-    return np.concatenate([part.reshape(-1, 3) for part in _patches(desk)])
+def skin_of(aligned: Pixels) -> Pixels:
+    """The pixels of forehead and cheeks."""
+    return np.concatenate([part.reshape(-1, 3) for part in _patches(aligned)])
 
 
-def lightness(desk: Pixels) -> float:
+def lightness(aligned: Pixels) -> float:
     """CIELAB L of the face, 0 to 100."""
-    return float(np.median(_lab(skin_of(desk)[None])[0, :, 0]))
+    return float(np.median(_lab(skin_of(aligned)[None])[0, :, 0]))
 
 
-def burnt_out(desk: Pixels) -> float:
-    """Percent of the face without any drawing left in it."""
-    skin = skin_of(desk)
+def overexposure(aligned: Pixels) -> float:
+    """Percentage of overexposed pixels of the face."""
+    skin = skin_of(aligned)
     return 100 * float(np.mean(skin.max(axis=1) >= 253))
 
 
-def unevenness(desk: Pixels) -> float:
-    """Difference of CIELAB L between the two cheeks."""
-    _, left, right = _patches(desk)
+def unevenness(aligned: Pixels) -> float:
+    """Difference in CIELAB L between the cheeks."""
+    _, left, right = _patches(aligned)
     sides = [float(np.median(_lab(part)[..., 0])) for part in (left, right)]
     return abs(sides[0] - sides[1])
 
 
-def colourfulness(desk: Pixels) -> float:
-    """How far the face is from grey in CIELAB."""
-    lab = _lab(skin_of(desk)[None])[0]
+def colourfulness(aligned: Pixels) -> float:
+    """CIELAB chroma of the face."""
+    lab = _lab(skin_of(aligned)[None])[0]
     return float(np.median(np.hypot(lab[:, 1], lab[:, 2])))
 
 
-def sharpness(desk: Pixels) -> float:
-    """Fine detail about the eyes as a percentage of coarse; noise is taken off first."""
+def sharpness(aligned: Pixels) -> float:
+    """Fine detail around the eyes in percent of coarse detail, after subtracting noise."""
     rows = slice(int(_Y - 0.5 * EYE_DISTANCE), int(_Y + 0.4 * EYE_DISTANCE))
     columns = slice(int(_X - 0.95 * EYE_DISTANCE), int(_X + 0.95 * EYE_DISTANCE))
-    grey = cv2.cvtColor(desk[rows, columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(aligned[rows, columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, middle, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.7, 1.6, 4.0))
     detail = float(np.percentile(np.abs(fine - middle), 98))
     noise = float(np.median(np.abs(fine - middle)))
@@ -118,7 +118,7 @@ def sharpness(desk: Pixels) -> float:
 
 
 def frame_edges(picture: Pixels) -> dict[str, float]:
-    """For each side, percent of the straight line along it at which the picture jumps."""
+    """For each side, the percentage of a straight line along it where the brightness jumps."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     shrink = 640 / max(grey.shape)
     if shrink < 1:
@@ -129,22 +129,22 @@ def frame_edges(picture: Pixels) -> dict[str, float]:
 
 
 def _jump(lines: NDArray[np.int16]) -> float:
-    """The frame itself must be plain: the line above the jump hardly changes along its length."""
+    """Counts only jumps next to a plain line, as a frame has."""
     depth = max(8, int(len(lines) * 0.22))
     near, far = lines[: depth - 3], lines[3:depth]
     step = (far - near)[1:]
     plain = np.abs(np.diff(near, axis=1)) <= 3
-    calm = plain.mean(axis=1)[1:] > 0.9
-    share = np.maximum((step > _STEP).mean(axis=1), (step < -_STEP).mean(axis=1)) * calm
+    is_plain = plain.mean(axis=1)[1:] > 0.9
+    share = np.maximum((step > _STEP).mean(axis=1), (step < -_STEP).mean(axis=1)) * is_plain
     return 100 * float(share.max())
 
 
-def _patches(desk: Pixels) -> tuple[Pixels, Pixels, Pixels]:
-    """Forehead, left cheek, right cheek: clear of hair, brows, glasses and beard mostly."""
+def _patches(aligned: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Forehead, left cheek and right cheek, usually without hair, glasses or beard."""
     across, down = EYE_DISTANCE * 0.22, EYE_DISTANCE * 0.16
 
     def patch(x: float, y: float) -> Pixels:
-        return desk[int(y - down) : int(y + down), int(x - across) : int(x + across)]
+        return aligned[int(y - down) : int(y + down), int(x - across) : int(x + across)]
 
     cheek_y = _Y + 0.62 * EYE_DISTANCE
     return (

@@ -1,4 +1,4 @@
-"""The head geometry drawn over a finished portrait: what is allowed, and what was found."""
+"""Draws the allowed and the measured head geometry over a finished portrait."""
 
 import io
 
@@ -24,7 +24,7 @@ _QUALITY = 90
 
 
 def draw_overlay(picture: bytes, geometry: Geometry) -> bytes:
-    """Blue where crown, eyes and sides of the face may lie; green lines that do, red that do not."""
+    """Blue areas are the allowed ranges; lines are green inside their range and red outside."""
     with Image.open(io.BytesIO(picture), formats=("JPEG",)) as opened:
         canvas = opened.convert("RGBA")
     layer = Image.new("RGBA", canvas.size)

@@ -1,4 +1,4 @@
-"""From the bytes sent to the finished portrait and the verdict on it: the steps in their order."""
+"""Reviews an uploaded photograph and produces the finished portrait."""
 
 from bisect import bisect_left
 
@@ -7,16 +7,16 @@ from PIL import Image
 
 from core.imaging.decoding import Decoded, TooSmall, decode, encode
 from core.imaging.portraits import measures
-from core.imaging.portraits.background import Wall, find_wall, whitened
-from core.imaging.portraits.faces import Face, Pixels, find_faces, find_hardly_seen, has_profile
+from core.imaging.portraits.background import Wall, find_wall, whiten
+from core.imaging.portraits.faces import Face, Pixels, find_faces, find_faint_faces, has_profile
 from core.imaging.portraits.framing import (
-    DESK_EYES,
+    ALIGNED_EYES,
     EYE_DISTANCE,
-    Desk,
+    AlignedPicture,
     Window,
+    align_face,
     choose_window,
     cut_out,
-    lay_on_desk,
     missing_rows,
     usual_width,
 )
@@ -31,15 +31,15 @@ _CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
 
 
 def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
-    """Raises what `decode` raises, and `TooSmall`."""
+    """Raises as `decode`, and `TooSmall`."""
     decoded = decode(data, _SHORT_EDGE)
     if min(decoded.width, decoded.height) < _MIN_EDGE:
         raise TooSmall(decoded.width, decoded.height)
-    picture, faces = _searched(np.asarray(decoded.picture))
+    picture, faces = _find_faces_in_any_orientation(np.asarray(decoded.picture))
     profile = not faces and has_profile(picture)
     checks = [
         _check(CheckCode.NO_FACE, 1 if faces or profile else 0),
-        _check(CheckCode.SEVERAL_FACES, _beside(faces)),
+        _check(CheckCode.SEVERAL_FACES, _count_large_faces(faces)),
         *_frame(picture, decoded),
     ]
     if profile:
@@ -63,21 +63,26 @@ def _verdict(
     decoded: Decoded, data: bytes, checks: list[Check], geometry: Geometry | None
 ) -> ProcessedPortrait:
     return ProcessedPortrait(
-        Verdict.ACCEPTED, data, tuple(checks), geometry, decoded.width, decoded.height
+        Verdict.ACCEPTED,
+        data,
+        tuple(checks),
+        decoded.width,
+        decoded.height,
+        geometry=geometry,
     )
 
 
-def _searched(picture: Pixels) -> tuple[Pixels, list[Face]]:
-    """Also a picture that lies on its side or stands on its head, and says so nowhere."""
+def _find_faces_in_any_orientation(picture: Pixels) -> tuple[Pixels, list[Face]]:
+    """Finds faces in all four orientations, for pictures without orientation metadata."""
     for quarter_turns in (0, 1, 3, 2):
         turned = np.ascontiguousarray(np.rot90(picture, quarter_turns))
         faces = find_faces(turned)
         if faces and (quarter_turns == 0 or faces[0].eyes_found):
             return turned, faces
-    return picture, find_hardly_seen(picture)
+    return picture, find_faint_faces(picture)
 
 
-def _beside(faces: list[Face]) -> int:
+def _count_large_faces(faces: list[Face]) -> int:
     return sum(face.width > 0.4 * faces[0].width for face in faces)
 
 
@@ -93,28 +98,28 @@ def _frame(picture: Pixels, decoded: Decoded) -> list[Check]:
 
 
 def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, list[Check], Geometry]:
-    desk = lay_on_desk(picture, face)
-    shape = measures.face_shape(desk.picture)
+    aligned = align_face(picture, face)
+    shape = measures.face_shape(aligned.picture)
     turned = _check(CheckCode.TURNED, shape.turned)
-    wall = find_wall(desk, not turned.passed)
+    wall = find_wall(aligned, not turned.passed)
     crown = _crown(wall)
-    body = desk.inside if wall is None else wall.body
-    window = choose_window(crown, shape.width, (shape.left + shape.right) / 2, desk.inside, body)
-    finished = cut_out(desk, window)
+    body = aligned.inside if wall is None else wall.body
+    window = choose_window(crown, shape.width, aligned.inside, body)
+    finished = cut_out(aligned, window)
     checks = [
         *_pose(face),
         turned,
-        *_framing(desk, window, crown, shape.width, fraction),
-        *_light(desk.picture),
+        *_framing(aligned, window, crown, shape.width, fraction),
+        *_light(aligned.picture),
         *_background(wall),
     ]
     if wall is not None and all(check.passed for check in _background(wall)):
-        finished = whitened(finished, wall, window.matrix(), desk.inside)
+        finished = whiten(finished, wall, window.matrix(), aligned.inside)
     return finished, checks, _geometry(window, crown, shape)
 
 
 def _crown(wall: Wall | None) -> float:
-    usual = DESK_EYES[1] - _CROWN_ABOVE_EYES
+    usual = ALIGNED_EYES[1] - _CROWN_ABOVE_EYES
     if wall is None:
         return usual
     found = measures.crown_of(wall.body)
@@ -129,27 +134,27 @@ def _pose(face: Face) -> list[Check]:
 
 
 def _framing(
-    desk: Desk, window: Window, crown: float, face_width: float, fraction: float
+    aligned: AlignedPicture, window: Window, crown: float, face_width: float, fraction: float
 ) -> list[Check]:
-    """A window drawn in because the head is cut off makes nobody too small."""
+    """A crop narrowed because the head is cut off does not count as too small."""
     window_width = max(WIDTH / window.scale, usual_width(face_width))
-    source_width = window_width / desk.scale / fraction
-    eye_line = HEIGHT - window.scale * (DESK_EYES[1] - window.top)
+    source_width = window_width / aligned.scale / fraction
+    eye_line = HEIGHT - window.scale * (ALIGNED_EYES[1] - window.top)
     return [
         _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
-        _check(CheckCode.CUT_OFF, missing_rows(window, desk, crown)),
+        _check(CheckCode.CUT_OFF, missing_rows(window, aligned, crown)),
         _check(CheckCode.HEAD_SIZE, eye_line),
         _check(CheckCode.TOO_SMALL, source_width),
     ]
 
 
-def _light(desk: Pixels) -> list[Check]:
+def _light(aligned: Pixels) -> list[Check]:
     return [
-        _check(CheckCode.BLURRED, measures.sharpness(desk)),
-        _check(CheckCode.TOO_DARK, measures.lightness(desk)),
-        _check(CheckCode.TOO_BRIGHT, measures.burnt_out(desk)),
-        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(desk)),
-        _check(CheckCode.NOT_COLOUR, measures.colourfulness(desk)),
+        _check(CheckCode.BLURRED, measures.sharpness(aligned)),
+        _check(CheckCode.TOO_DARK, measures.lightness(aligned)),
+        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned)),
+        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned)),
+        _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned)),
     ]
 
 
@@ -158,7 +163,7 @@ def _background(wall: Wall | None) -> list[Check]:
         return [_check(CheckCode.BACKGROUND_NOT_PLAIN, 100.0)]
     return [
         _check(CheckCode.BACKGROUND_NOT_WHITE, wall.from_white),
-        _check(CheckCode.BACKGROUND_NOT_PLAIN, wall.unrest),
+        _check(CheckCode.BACKGROUND_NOT_PLAIN, wall.clutter),
     ]
 
 
@@ -168,15 +173,15 @@ def _geometry(window: Window, crown: float, shape: measures.FaceShape) -> Geomet
 
     return Geometry(
         crown=round(window.scale * (crown - window.top)),
-        eye_line=round(window.scale * (DESK_EYES[1] - window.top)),
-        eye_x=x(DESK_EYES[0]),
+        eye_line=round(window.scale * (ALIGNED_EYES[1] - window.top)),
+        eye_x=x(ALIGNED_EYES[0]),
         face_left=x(shape.left),
         face_right=x(shape.right),
     )
 
 
 def _within(picture: Image.Image, min_bytes: int, max_bytes: int) -> bytes:
-    """Quality 70 where it fits the range; else the quality nearest to it that does."""
+    """Encodes with quality 70, or with the nearest quality whose size is in the range."""
     usual = encode(picture, QUALITY)
     if len(usual) > max_bytes:
         coarser = range(QUALITY - 1, _LOWEST_QUALITY, -1)

@@ -1,7 +1,8 @@
-"""The portrait that the card prints, in pixels of the finished picture, and what is asked of one sent.
+"""Requirements on the finished portrait, in pixels.
 
-Sizes and head geometry: 社会保障卡制证用数字相片技术要求. The limits on light, sharpness and
-background are ours: found with `make portraits-report`, see `docs/portraits.md`.
+Source of sizes and head geometry: 社会保障卡制证用数字相片技术要求. The limits for light, sharpness
+and background (`verdict.py`) are our own, calibrated with `make portraits-report`: see
+`docs/portraits.md`.
 """
 
 from core.imaging.checks import Band

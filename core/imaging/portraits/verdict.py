@@ -1,13 +1,13 @@
-"""What the pre-review (预审) found: every check with its measure beside its limit.
+"""The result of the pre-review (预审) of a portrait: each check with its measured value and limit.
 
-A check that could not be made, because no face was found to make it on, is left out.
+Checks that need a face are left out if none was found.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from core.imaging.checks import Band, Unit
-from core.imaging.processing import Verdict
+from core.imaging.checks import Band, ImageCheck, Unit
+from core.imaging.processing import ProcessedImage
 
 
 class CheckCode(StrEnum):
@@ -54,26 +54,13 @@ LIMITS: dict[CheckCode, tuple[Band, Unit]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    code: CheckCode
-    measured: float
-
-    @property
-    def limit(self) -> Band:
-        return LIMITS[self.code][0]
-
-    @property
-    def unit(self) -> Unit:
-        return LIMITS[self.code][1]
-
-    @property
-    def passed(self) -> bool:
-        return self.limit.holds(self.measured)
+class Check(ImageCheck[CheckCode]):
+    limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Where the head lies in the finished picture, in pixels from its upper left corner."""
+    """Position of the head in the finished picture, in pixels from its upper left corner."""
 
     crown: int
     eye_line: int
@@ -83,21 +70,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessedPortrait:
-    """`verdict` is ACCEPTED for every picture that could be read; the checks tell the rest.
+class ProcessedPortrait(ProcessedImage[Check]):
+    """`data` is also set if a check failed; `geometry` is None if no face was found."""
 
-    `data` is the finished picture, also where a check failed; `geometry` is None without a face.
-    """
-
-    verdict: Verdict
-    data: bytes = field(default=b"", repr=False)
-    checks: tuple[Check, ...] = ()
     geometry: Geometry | None = None
-    width: int = 0
-    height: int = 0
-    least: tuple[int, int] = (0, 0)
-    most: int = 0
-
-    @property
-    def accepted(self) -> bool:
-        return self.verdict is Verdict.ACCEPTED and all(check.passed for check in self.checks)

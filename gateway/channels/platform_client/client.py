@@ -181,7 +181,7 @@ class PlatformClient:
             raise self._unavailable(WAIT_SECONDS) from cause
 
     def _unavailable(self, wait: int) -> ChannelUnavailable:
-        return ChannelUnavailable(app=self._app_name, wait=wait, retry_after=wait)
+        return ChannelUnavailable(app=self._app_name, retry_after=wait)
 
 
 async def _in_time(work: Awaitable[T], deadline: float) -> T:

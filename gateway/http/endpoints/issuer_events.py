@@ -6,19 +6,16 @@ The body is one event, or `{"events": [...]}` with at most 1,000 of them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 
 import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.issuer import SIGNERS, IssuerEvent, IssuerEventType, Outcome, is_signed
-from core.kernel import lengths
-from core.kernel.clock import MINUTE, SECOND, Instant, instant
+from core.issuer import SIGNERS, IssuerEvent, Outcome, is_signed
+from core.kernel.clock import MINUTE, SECOND, Instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
-from core.production import NodeResult, ProductionNode
 from core.services.issuer_events import MAX_AT_ONCE, take_issuer_events
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
@@ -33,43 +30,8 @@ class UnreadableEvent(Exception):
     """An invalid event. The message does not quote its values."""
 
 
-class EventIn(msgspec.Struct, rename="camel", kw_only=True):
-    id: str
-    type: IssuerEventType
-    at: datetime
-    order_number: str | None = None
-    node: ProductionNode | None = None
-    result: NodeResult | None = None
-    reason: str | None = None
-    batch_number: str | None = None
-    card_number: str | None = None
-    social_security_number: str | None = None
-
-    def to_core(self) -> IssuerEvent:
-        """Raises `UnreadableEvent`."""
-        texts = (self.id, self.order_number, self.batch_number, self.card_number)
-        if self.at.tzinfo is None or not self.id:
-            raise UnreadableEvent("An event needs an id, and an offset in `at`.")
-        if any(len(text or "") > lengths.ISSUER_TEXT for text in texts):
-            raise UnreadableEvent(f"An id or number has at most {lengths.ISSUER_TEXT} characters.")
-        if not all((text or "").isprintable() for text in texts):
-            raise UnreadableEvent("An id or number has printable characters only.")
-        return IssuerEvent(
-            id=self.id,
-            type=self.type,
-            at=instant(self.at),
-            order_number=self.order_number,
-            node=self.node,
-            result=self.result,
-            reason=self.reason and self.reason[: lengths.NODE_REASON],
-            batch_number=self.batch_number,
-            card_number=self.card_number,
-            social_security_number=self.social_security_number,
-        )
-
-
-class EventsIn(msgspec.Struct):
-    events: list[EventIn]
+class _Batch(msgspec.Struct):
+    events: list[IssuerEvent]
 
 
 class _Shape(msgspec.Struct):
@@ -113,7 +75,7 @@ async def take_all(application: Application, events: Sequence[IssuerEvent]) -> l
     outcomes: list[Outcome] = []
     for first in range(0, len(events), MAX_AT_ONCE):
         some = events[first : first + MAX_AT_ONCE]
-        outcomes += await run(context, take_issuer_events, some)
+        outcomes += await run(context, take_issuer_events, some, action=None)
     return outcomes
 
 
@@ -121,8 +83,8 @@ def read_events(body: bytes) -> list[IssuerEvent]:
     """Parses one event or a batch. Raises `UnreadableEvent`."""
     try:
         if not bytes(msgspec.json.decode(body, type=_Shape).events):
-            return [msgspec.json.decode(body, type=EventIn).to_core()]
-        return [event.to_core() for event in msgspec.json.decode(body, type=EventsIn).events]
+            return [msgspec.json.decode(body, type=IssuerEvent)]
+        return msgspec.json.decode(body, type=_Batch).events
     except msgspec.ValidationError as error:
         raise UnreadableEvent(f"The events cannot be read: {error}.") from None
     except msgspec.DecodeError:

@@ -88,7 +88,7 @@ class _Receiving:
     async def _seek(self, content_range: str | None) -> None:
         if content_range is None:
             if self.upload.received:
-                self.upload = await run(self._context, start_over, self.upload)
+                self.upload = await run(self._context, start_over, self.upload, action=None)
             return
         found = _CONTENT_RANGE.fullmatch(content_range)
         if found is None:
@@ -100,7 +100,7 @@ class _Receiving:
     async def _store(self, waiting: bytearray) -> None:
         part = ReceivePart(self.upload, bytes(waiting))
         waiting.clear()
-        self.upload = await run(self._context, receive_part, part, first=keep_part)
+        self.upload = await run(self._context, receive_part, part, action=None, first=keep_part)
 
     def _max_megabytes(self) -> int:
         return self._context.dependencies.settings.max_upload_bytes // 1_048_576

@@ -352,7 +352,7 @@ def _refusal(request: Request, error: BadRequest) -> Response:
 
 def _unavailable(request: Request) -> Response:
     """The response if the session could not be read."""
-    refusal = TryAgainLater(wait=5, retry_after=5)
+    refusal = TryAgainLater(retry_after=5)
     text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
     return _refusal(request, BadRequest(text, 503, refusal.code.value, retry_after=5))
 

@@ -466,7 +466,7 @@ async def test_a_notification_acts_for_its_user(world: World, type: str, leaves:
     assert (await neighbour.status())["__typename"] == "CardStatus"
 
 
-async def test_who_withdraws_in_unionpay_signs_in_anew(world: World) -> None:
+async def test_who_withdraws_in_unionpay_signs_in_again(world: World) -> None:
     await world.enter("active")
     await sandbox_post(world, "unionpay/notify", type="AUTH_CANCELLED")
 

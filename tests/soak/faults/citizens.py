@@ -17,17 +17,9 @@ from typing import Any
 import httpx
 import orjson
 
-from sandbox.issuer import signed_headers
+from sandbox.issuer import NODES, signed_headers
 
 OUTLET = {"pickupMethod": "OUTLET", "districtCode": "510104", "outletCode": "SAMPLE-510104-1"}
-NODES = (
-    "INTAKE",
-    "BANK_ACCOUNT",
-    "MANUFACTURE",
-    "KEY_LOADING",
-    "STOCK_TRANSFER",
-    "READY_FOR_PICKUP",
-)
 _PASSING = {"TRY_AGAIN_LATER", "PARTNER_UNAVAILABLE", "CARD_BEING_CONFIRMED"}
 _ACTIONS = {
     "sendVerificationCode": "SEND_CODE",

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from core.db import database
+from core.db import sqlite
 from core.kernel.clock import DAY
 from core.kernel.ids import new_id
 from core.messaging import MessageKind, delivery, outbox
@@ -26,9 +26,7 @@ def apply(name: str) -> None:
     elif name == NO_KEY:
         _draw_a_key_for_each_call()
     elif name == NOT_SYNCED:
-        database._PRAGMAS = tuple(
-            pragma.replace("= FULL", "= NORMAL") for pragma in database._PRAGMAS
-        )
+        sqlite._PRAGMAS = tuple(pragma.replace("= FULL", "= NORMAL") for pragma in sqlite._PRAGMAS)
 
 
 def _draw_a_key_for_each_call() -> None:

@@ -6,11 +6,11 @@ import time
 import httpx
 
 from bench import people as invented
+from bench import records
 from core import migrations
 from core.cards import CHENGDU, CardState, cards
-from core.citizens import citizens, sessions
+from core.citizens import citizens
 from core.db import Transaction, connect
-from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import DAY
 from gateway.app import keys_from
 from tests.soak.faults.citizens import Citizen
@@ -57,16 +57,7 @@ async def _register(world: World, with_card: int, movers: int) -> list[Citizen]:
                     issue_date="2024-03-15",
                     state=CardState.ACTIVE,
                 )
-            session = await sessions.start(
-                db,
-                now,
-                channel=ChannelId.UNIONPAY,
-                account_index=vault.index(f"bench-{person}", "account"),
-                account=vault.seal(f"bench-{person}", "sessions.account", person),
-                citizen_id=person,
-                level=RealNameLevel.PLATFORM,
-                lifetime=DAY,
-            )
+            session = await records.sign_in(db, vault, now, person, DAY)
             found.append(
                 Citizen(
                     person,

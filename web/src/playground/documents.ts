@@ -1,4 +1,5 @@
 /** Every GraphQL document of the playground: the default tabs, in the order a newcomer walks them. */
+import { CARD_FIELDS, PROGRESS_FIELDS, REFUSAL, VIEWER_FIELDS } from '../selections';
 
 export interface Tab {
   query: string;
@@ -62,25 +63,42 @@ export const BIND_CARD = /* GraphQL */ `
   }
 `;
 
-const REFUSAL = `    ... on Refusal {
-      code
-      message
-      field
-      retryAfter
-      problems {
-        field
-        code
-        message
-      }
-    }`;
-
 const CARD_RESULT = `      card {
         cardNumber
         stateName
       }`;
 
+const APPLICATION_RESULT = `      applicationNumber
+      receipt {
+        pdfUrl
+      }
+      progress {
+        nodes {
+          title
+          resultTitle
+        }
+      }`;
+
 function tab(query: string, input?: object): Tab {
   return input ? { query, ...variables({ input }) } : { query };
+}
+
+/** The tab of a mutation that answers with one success type or a refusal. */
+function mutation(comment: string, field: string, success: string, fields: string, input: object): Tab {
+  const name = field[0]!.toUpperCase() + field.slice(1);
+  return tab(
+    `${comment}
+mutation ${name}($input: ${name}Input!) {
+  ${field}(input: $input) {
+    ... on ${success} {
+${fields}
+    }
+${REFUSAL}
+  }
+}
+`,
+    input,
+  );
 }
 
 function variables(values: object): { variables: string } {
@@ -108,7 +126,7 @@ query Channels {
 }
 `),
 
-  tab(
+  mutation(
     `# 2 · 登录：用 App 的凭证换取会话令牌。
 # 沙盒里用上方的人物条最省事：点「登录」，
 # 令牌就写进每个标签页的 Headers。
@@ -116,22 +134,16 @@ query Channels {
 # {"channel": "UNIONPAY", "persona": "active"}
 # Sign in with the app's credential;
 # the persona bar above does it for you.
-
-mutation SignIn($input: SignInInput!) {
-  signIn(input: $input) {
-    ... on SignedIn {
-      token
+`,
+    'signIn',
+    'SignedIn',
+    `      token
       expiresAt
       viewer {
         channel
         bound
         name
-      }
-    }
-${REFUSAL}
-  }
-}
-`,
+      }`,
     { channel: 'UNIONPAY', credential: '', state: '' },
   ),
 
@@ -143,23 +155,7 @@ ${REFUSAL}
 query Viewer {
   viewer {
     channel
-    bound
-    name
-    socialSecurityNumber
-    phone
-    card {
-      name
-      cardNumber
-    }
-    services {
-      service
-      title
-      available
-      reason {
-        code
-        message
-      }
-    }
+${VIEWER_FIELDS}
   }
 }
 `),
@@ -170,12 +166,7 @@ query Viewer {
 query CardStatus {
   cardStatus {
     ... on CardStatus {
-      name
-      socialSecurityNumber
-      cardNumber
-      issueDate
-      bank
-      homeRegion
+${CARD_FIELDS}
       state
       stateName
     }
@@ -184,60 +175,42 @@ ${REFUSAL}
 }
 `),
 
-  tab(
+  mutation(
     `# 5 · 获取验证码：每个用途各要一次。
 # 各业务的标签页里点上方「获取验证码」，
 # 会自动获取并填入。
 # Verification code, one per purpose. In the
 # tab of a service, "Get code" above asks
 # for it and fills it in.
-
-mutation SendVerificationCode($input: SendVerificationCodeInput!) {
-  sendVerificationCode(input: $input) {
-    ... on VerificationCodeSent {
-      maskedPhone
-      expiresAt
-      resendAfter
-    }
-${REFUSAL}
-  }
-}
 `,
+    'sendVerificationCode',
+    'VerificationCodeSent',
+    `      maskedPhone
+      expiresAt
+      resendAfter`,
     { purpose: 'REPORT_LOSS', phone: '' },
   ),
 
-  tab(
+  mutation(
     `# 6 · 挂失：正式挂失，不会自动失效。
 # 点上方「获取验证码」，再运行。
 # Report loss: formal, it does not lapse.
 # "Get code" above, then run it.
-
-mutation ReportLoss($input: ReportLossInput!) {
-  reportLoss(input: $input) {
-    ... on LossReported {
-${CARD_RESULT}
-    }
-${REFUSAL}
-  }
-}
 `,
+    'reportLoss',
+    'LossReported',
+    CARD_RESULT,
     { phone: '', code: '' },
   ),
 
-  tab(
+  mutation(
     `# 7 · 解挂：卡找到了。申请补卡后不能解挂。
 # 验证码用途 code purpose: CANCEL_LOSS
 # Cancel loss: refused once a reissue is open.
-
-mutation CancelLoss($input: CancelLossInput!) {
-  cancelLoss(input: $input) {
-    ... on LossCancelled {
-${CARD_RESULT}
-    }
-${REFUSAL}
-  }
-}
 `,
+    'cancelLoss',
+    'LossCancelled',
+    CARD_RESULT,
     { phone: '', cardNumber: '', code: '' },
   ),
 
@@ -248,19 +221,7 @@ ${REFUSAL}
 query ProductionProgress {
   productionProgress {
     ... on ProductionProgress {
-      socialSecurityNumber
-      name
-      batchNumber
-      cardNumber
-      bank
-      nodes {
-        node
-        title
-        result
-        resultTitle
-        at
-        message
-      }
+${PROGRESS_FIELDS}
       estimate {
         message
         basedOn
@@ -335,31 +296,16 @@ ${REFUSAL}
 }
 `),
 
-  tab(
+  mutation(
     `# 11 · 申办：人物 persona: no-card
 # 先在沙盒页上传并确认照片和证件。
 # 验证码用途 code purpose: APPLY_CARD
 # Apply: upload portrait and ID document
 # on the sandbox page first.
-
-mutation ApplyCard($input: ApplyCardInput!) {
-  applyCard(input: $input) {
-    ... on CardApplied {
-      applicationNumber
-      receipt {
-        pdfUrl
-      }
-      progress {
-        nodes {
-          title
-          resultTitle
-        }
-      }
-    }
-${REFUSAL}
-  }
-}
 `,
+    'applyCard',
+    'CardApplied',
+    APPLICATION_RESULT,
     {
       postalCode: '610000',
       socialInsuranceNumber: '',
@@ -384,73 +330,49 @@ ${REFUSAL}
     },
   ),
 
-  tab(
+  mutation(
     `# 12 · 激活：人物 persona: sealed
 # 验证码用途 code purpose: ACTIVATE_CARD
 # 新的服务密码随短信发出。
 # Activate: a fresh service password
 # comes by SMS.
-
-mutation ActivateCard($input: ActivateCardInput!) {
-  activateCard(input: $input) {
-    ... on CardActivated {
-${CARD_RESULT}
-    }
-${REFUSAL}
-  }
-}
 `,
+    'activateCard',
+    'CardActivated',
+    CARD_RESULT,
     { phone: '', cardNumber: '', code: '' },
   ),
 
-  tab(
+  mutation(
     `# 13 · 服务密码变更：八位纯数字，
 # 不能太简单。
 # Change password: eight digits.
-
-mutation ChangePassword($input: ChangePasswordInput!) {
-  changePassword(input: $input) {
-    ... on PasswordChanged {
-      at
-    }
-${REFUSAL}
-  }
-}
 `,
+    'changePassword',
+    'PasswordChanged',
+    '      at',
     { oldPassword: '', newPassword: '', confirmPassword: '' },
   ),
 
-  tab(
+  mutation(
     `# 14 · 手机号码变更：验证码发到新手机。
 # 验证码用途 code purpose: CHANGE_PHONE
 # Change phone: the code goes to the new
 # phone, and the old one is told.
-
-mutation ChangePhone($input: ChangePhoneInput!) {
-  changePhone(input: $input) {
-    ... on PhoneChanged {
-      at
-    }
-${REFUSAL}
-  }
-}
 `,
+    'changePhone',
+    'PhoneChanged',
+    '      at',
     { newPhone: '', code: '' },
   ),
 
-  tab(
+  mutation(
     `# 15 · 其他信息变更：只改填写了的项。
 # Change contact: only what is given changes.
-
-mutation ChangeContact($input: ChangeContactInput!) {
-  changeContact(input: $input) {
-    ... on ContactChanged {
-      at
-    }
-${REFUSAL}
-  }
-}
 `,
+    'changeContact',
+    'ContactChanged',
+    '      at',
     { landline: '02886666666', residentialPostalCode: '610000' },
   ),
 
@@ -475,24 +397,18 @@ ${REFUSAL}
     ...variables({ cardNumber: '' }),
   },
 
-  tab(
+  mutation(
     `# 17 · 卡归属地转入：只转卡的归属地；
 # 参保关系转入请咨询 028-12333。
 # 验证码用途 code purpose: TRANSFER_IN
 # Transfer in: the card's home region only.
-
-mutation TransferIn($input: TransferInInput!) {
-  transferIn(input: $input) {
-    ... on TransferredIn {
-      card {
+`,
+    'transferIn',
+    'TransferredIn',
+    `      card {
         cardNumber
         homeRegion
-      }
-    }
-${REFUSAL}
-  }
-}
-`,
+      }`,
     { cardNumber: '', insurances: ['PENSION'], phone: '', code: '' },
   ),
 
@@ -512,31 +428,16 @@ query Outlets($districtCode: String!, $bankCode: String) {
     ...variables({ districtCode: '510104', bankCode: null }),
   },
 
-  tab(
+  mutation(
     `# 19 · 补卡：已挂失的卡。人物 persona: lost
 # 网点代码取自上一个标签页。
 # 验证码用途 code purpose: REISSUE_CARD
 # Reissue a lost card; outlet codes come
 # from the tab before.
-
-mutation ReissueCard($input: ReissueCardInput!) {
-  reissueCard(input: $input) {
-    ... on CardReissued {
-      applicationNumber
-      receipt {
-        pdfUrl
-      }
-      progress {
-        nodes {
-          title
-          resultTitle
-        }
-      }
-    }
-${REFUSAL}
-  }
-}
 `,
+    'reissueCard',
+    'CardReissued',
+    APPLICATION_RESULT,
     { pickupMethod: 'OUTLET', districtCode: '510104', outletCode: '', phone: '', code: '' },
   ),
 
@@ -559,28 +460,22 @@ ${REFUSAL}
 }
 `),
 
-  tab(
+  mutation(
     `# 21 · 通知设置变更：没写的保持原样；
 # 涉及安全的短信不能关闭。
 # Change them: what is left out stays;
 # SMS about safety cannot be switched off.
-
-mutation ChangeNotificationSettings($input: ChangeNotificationSettingsInput!) {
-  changeNotificationSettings(input: $input) {
-    ... on NotificationSettingsChanged {
-      at
+`,
+    'changeNotificationSettings',
+    'NotificationSettingsChanged',
+    `      at
       settings {
         items {
           title
           sms
           channel
         }
-      }
-    }
-${REFUSAL}
-  }
-}
-`,
+      }`,
     { settings: [{ notice: 'CARD_READY', sms: true, channel: false }] },
   ),
 

@@ -10,11 +10,12 @@ import '@graphiql/plugin-explorer/dist/style.css';
 import 'graphiql/src/style.css';
 import './playground.css';
 
+import type { Persona } from '../sandbox/world';
 import { keepAccessible } from './accessibility';
 import { TABS } from './documents';
 import { guidePlugin } from './guide';
 import { PersonaBar } from './persona-bar';
-import { channels, personas, type Channel, type Persona } from './sandbox';
+import { channels, personas, type ChannelChoice } from './sandbox';
 
 const endpoint = new URL('/graphql', location.href);
 const liveEndpoint = new URL(endpoint);
@@ -28,7 +29,7 @@ const plugins = [guide, { ...explorerPlugin(), title: '字段勾选 · Explorer'
 
 function Playground() {
   const [people, setPeople] = useState<Persona[]>([]);
-  const [apps, setApps] = useState<Channel[]>([]);
+  const [apps, setApps] = useState<ChannelChoice[]>([]);
   inSandbox = people.length > 0;
 
   useEffect(() => {

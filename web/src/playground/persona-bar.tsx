@@ -2,9 +2,10 @@ import { useEditorContext } from '@graphiql/react';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { flushSync } from 'react-dom';
 
+import type { Persona } from '../sandbox/world';
 import { SIGN_IN_AS } from './guide';
 import { operationIn } from './operation';
-import { latestCode, sendCode, signInAs, type Channel, type Persona, type Session } from './sandbox';
+import { latestCode, sendCode, signInAs, type ChannelChoice, type Session } from './sandbox';
 
 /** What a code is sent for, by the operation that uses it. */
 const PURPOSES: Record<string, string> = {
@@ -20,7 +21,7 @@ const PURPOSES: Record<string, string> = {
 type JsonObject = Record<string, unknown>;
 
 /** The language of responses, and, with a sandbox, the personas to sign in as. */
-export function PersonaBar({ personas, channels }: { personas: Persona[]; channels: Channel[] }) {
+export function PersonaBar({ personas, channels }: { personas: Persona[]; channels: ChannelChoice[] }) {
   return (
     <header className="persona-bar">
       {personas.length > 0 && <Personas personas={personas} channels={channels} />}
@@ -56,7 +57,7 @@ function LanguageSwitch() {
 }
 
 /** Signs in as a persona of the sandbox and writes the session into every tab. */
-function Personas({ personas, channels }: { personas: Persona[]; channels: Channel[] }) {
+function Personas({ personas, channels }: { personas: Persona[]; channels: ChannelChoice[] }) {
   const [channel, setChannel] = useState((channels.find((one) => !one.bindingRequired) ?? channels[0]!).id);
   const [personaId, setPersonaId] = useState(personas[0]!.id);
   const [session, setSession] = useState<Session | null>(null);

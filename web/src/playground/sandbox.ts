@@ -1,20 +1,8 @@
+import type { Channel } from '../sandbox/documents';
+import type { Persona } from '../sandbox/world';
 import { BIND_CARD, CHANNEL_NAMES, SEND_CODE, SIGN_IN } from './documents';
 
-export interface Channel {
-  id: string;
-  name: string;
-  bindingRequired: boolean;
-}
-
-export interface Persona {
-  id: string;
-  name: string;
-  socialSecurityNumber: string;
-  phone: string;
-  cardNumber: string | null;
-  servicePassword: string | null;
-  description: string;
-}
+export type ChannelChoice = Pick<Channel, 'id' | 'name' | 'bindingRequired'>;
 
 export interface Session {
   token: string;
@@ -39,7 +27,7 @@ export async function personas(): Promise<Persona[]> {
   return response.ok ? response.json() : [];
 }
 
-export const channels = (): Promise<Channel[]> => graphql('channels', CHANNEL_NAMES, {});
+export const channels = (): Promise<ChannelChoice[]> => graphql('channels', CHANNEL_NAMES, {});
 
 /** Signs in as the app would, and binds if the channel's platform proves no identity. */
 export async function signInAs(channel: string, persona: Persona): Promise<Session> {

@@ -1,4 +1,5 @@
 /** Every GraphQL document of the sandbox page, and the types of the results. */
+import { CARD_FIELDS, PROGRESS_FIELDS, REFUSAL, VIEWER_FIELDS } from '../selections';
 
 /** One of the ids that the query `channels` returns. */
 export type ChannelId = string;
@@ -146,69 +147,22 @@ export interface Done {
   card?: CardStatus;
 }
 
-const REFUSAL = /* GraphQL */ `
-  fragment RefusalParts on Refusal {
-    code
-    message
-    field
-    retryAfter
-    problems {
-      field
-      code
-      message
-    }
-  }
-`;
-
 const VIEWER = /* GraphQL */ `
   fragment ViewerParts on Viewer {
-    bound
-    name
-    socialSecurityNumber
-    phone
-    card {
-      name
-      cardNumber
-    }
-    services {
-      service
-      title
-      available
-      reason {
-        code
-        message
-      }
-    }
+${VIEWER_FIELDS}
   }
 `;
 
 const CARD = /* GraphQL */ `
   fragment CardParts on CardStatus {
-    name
-    socialSecurityNumber
-    cardNumber
-    issueDate
-    bank
-    homeRegion
+${CARD_FIELDS}
     stateName
   }
 `;
 
 const PROGRESS = /* GraphQL */ `
   fragment ProgressParts on ProductionProgress {
-    socialSecurityNumber
-    name
-    batchNumber
-    cardNumber
-    bank
-    nodes {
-      node
-      title
-      result
-      resultTitle
-      at
-      message
-    }
+${PROGRESS_FIELDS}
     estimate {
       message
     }
@@ -218,7 +172,7 @@ const PROGRESS = /* GraphQL */ `
 
 /** A field that answers with one success type or a refusal. */
 function result(operation: string, field: string, success: string, fragments = ''): string {
-  return `${operation} { ${field} { __typename ${success} ... on Refusal { ...RefusalParts } } } ${REFUSAL} ${fragments}`;
+  return `${operation} { ${field} { __typename ${success} ${REFUSAL} } } ${fragments}`;
 }
 
 function inputMutation(name: string, success: string, fragments = ''): string {

@@ -1,0 +1,367 @@
+"""SQLite: two readers and one writer, each in a thread of its own.
+
+Statements that wait for a reader are executed together in one call to its thread. Jobs that wait
+for the writer share one commit, each in a savepoint of its own.
+See docs/adr/0002-batched-reads-and-group-commit.md.
+"""
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from msgspec import Struct
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.engine import URL, Dialect
+
+from core.db.query import DatabaseUnavailable, Job, Lock, Query, Row, T, UniqueViolation
+
+BUSY_TIMEOUT_SECONDS = 5
+_MAX_JOBS_IN_A_COMMIT = 256
+_SECOND_READER_DELAY_SECONDS = 0.01
+"""How long statements wait for the busy reader before the second one starts: batches cost less."""
+_PRAGMAS: tuple[str, ...] = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class _Pending:
+    """A job that waits for the writer, later with its outcome."""
+
+    __slots__ = ("error", "future", "job", "result")
+
+    def __init__(self, job: Job[Any], future: "asyncio.Future[Any]") -> None:
+        self.job = job
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Read(Struct):
+    """A statement that waits for a reader, later with its rows."""
+
+    query: Query
+    sql: str
+    arguments: list[Any]
+    future: "asyncio.Future[Any]"
+    rows: list[Row] = []
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.rows)
+        else:
+            self.future.set_exception(self.error)
+
+
+class _Reader(sqlite3.Connection):
+    """A connection whose `commit` executes every waiting statement in one call to its thread.
+
+    Several statements share a read transaction, because acquiring and releasing the file locks
+    costs as much as a lookup; having waited together, they may see the same snapshot.
+    """
+
+    reads: "list[_Read]" = []  # noqa: RUF012 - replaced for each batch
+
+    def commit(self) -> None:
+        are_several = len(self.reads) > 1
+        if are_several:
+            self.execute("BEGIN")
+        for read in self.reads:
+            try:
+                read.rows = _rows(self.execute(read.sql, read.arguments), read.query)
+            except BaseException as error:
+                read.error = _translated(error)
+        if are_several:
+            self.execute("COMMIT")
+
+
+def _rows(cursor: sqlite3.Cursor, query: Query) -> list[Row]:
+    """As dicts: `sqlite3.Row` compares column names one by one at each access."""
+    found = cursor.fetchall()
+    if not found:
+        return found
+    if not query.columns:
+        query.columns = tuple([column[0] for column in cursor.description])
+    return [dict(zip(query.columns, values, strict=True)) for values in found]
+
+
+class _GroupCommit(sqlite3.Connection):
+    """A connection whose `commit` runs every waiting job and commits them together (group commit)."""
+
+    def __init__(
+        self, jobs: "queue.SimpleQueue[_Pending]", done: list[_Pending], *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._jobs = jobs
+        self._done = done
+
+    def commit(self) -> None:
+        batch = self._next_batch()
+        self._done.extend(batch)
+        try:
+            self.execute("BEGIN IMMEDIATE")
+            for pending in batch:
+                self._run(pending)
+            super().commit()
+        except BaseException as error:
+            if self.in_transaction:
+                super().rollback()
+            failure = _translated(error)
+            for pending in batch:
+                pending.error = pending.error or failure
+
+    def _next_batch(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < _MAX_JOBS_IN_A_COMMIT:
+                batch.append(self._jobs.get_nowait())
+        return batch
+
+    def _run(self, pending: _Pending) -> None:
+        self.execute("SAVEPOINT job")
+        try:
+            pending.result = _drive(pending.job(_SqliteTransaction(self)))
+        except BaseException as error:
+            # A full disk or an I/O error rolls back the whole transaction, not only this job.
+            if not self.in_transaction:
+                raise
+            self.execute("ROLLBACK TO job")
+            pending.error = _translated(error)
+        self.execute("RELEASE job")
+
+
+def _translated(error: BaseException) -> BaseException:
+    if not _is_unavailable(error):
+        return error
+    failure = DatabaseUnavailable(str(error))
+    failure.__cause__ = error
+    return failure
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    """Busy, full or failing; a corrupt file raises a plain `DatabaseError`."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def _drive(job: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that never suspends: SQLite calls return in the same thread."""
+    try:
+        job.send(None)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
+    job.close()
+    raise RuntimeError("a transaction awaited something outside the database")
+
+
+class _SqliteTransaction:
+    __slots__ = ("_connection", "_depth")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._depth = 0
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        if isinstance(query, Lock):
+            return []
+        sql, arguments = query.arguments(SqliteDatabase.dialect, values)
+        try:
+            return _rows(self._connection.execute(sql, arguments), query)
+        except sqlite3.IntegrityError as error:
+            if _violates_key(error):
+                raise UniqueViolation from error
+            raise
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
+        sql, arguments = query.arguments_of_many(SqliteDatabase.dialect, rows)
+        try:
+            self._connection.executemany(sql, arguments)
+        except sqlite3.IntegrityError as error:
+            if _violates_key(error):
+                raise UniqueViolation from error
+            raise
+
+    @contextlib.asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        self._depth += 1
+        name = f"inner{self._depth}"
+        self._connection.execute(f"SAVEPOINT {name}")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute(f"ROLLBACK TO {name}")
+                self._connection.execute(f"RELEASE {name}")
+            raise
+        finally:
+            self._depth -= 1
+        self._connection.execute(f"RELEASE {name}")
+
+
+def _violates_key(error: sqlite3.IntegrityError) -> bool:
+    return error.sqlite_errorcode in (
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    )
+
+
+class SqliteDatabase:
+    """WAL, `synchronous=FULL`; two readers and one writer, each in a thread of its own.
+
+    Statements issued in one iteration of the event loop, or while a reader is busy, form one
+    batch. The second reader starts when the first takes long.
+    """
+
+    dialect: Dialect = SQLiteDialect_aiosqlite(paramstyle="qmark")
+
+    def __init__(
+        self,
+        readers: list[aiosqlite.Connection],
+        writer: aiosqlite.Connection,
+        jobs: "queue.SimpleQueue[_Pending]",
+        done: list[_Pending],
+    ) -> None:
+        self._readers = readers
+        self._idle = list(readers)
+        self._waiting: list[_Read] = []
+        self._batches_running: set[asyncio.Task[None]] = set()
+        self._batches = 0
+        """How many batches have been started."""
+        self._second_reader_timer: asyncio.TimerHandle | None = None
+        self._writer = writer
+        self._jobs = jobs
+        self._done = done
+        self._pump: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, url: URL) -> "SqliteDatabase":
+        path = str(url.database)
+        await asyncio.to_thread(Path(path).parent.mkdir, parents=True, exist_ok=True)
+        jobs: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
+        done: list[_Pending] = []
+
+        def writer_connection(*args: Any, **kwargs: Any) -> _GroupCommit:
+            return _GroupCommit(jobs, done, *args, **kwargs)
+
+        writer = await _open_connection(path, factory=writer_connection)
+        readers = [await _open_connection(path, factory=_Reader) for _ in range(2)]
+        return cls(readers, writer, jobs, done)
+
+    def fetch(self, query: Query, /, **values: Any) -> Awaitable[list[Row]]:
+        sql, arguments = query.arguments(self.dialect, values)
+        read = _Read(query, sql, arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(read)
+        if len(self._idle) == len(self._readers):
+            self._start_batch()
+        else:
+            self._schedule_second_reader()
+        return read.future
+
+    def _start_batch(self) -> None:
+        task = asyncio.create_task(self._read_all(self._idle.pop()))
+        self._batches_running.add(task)
+        task.add_done_callback(self._batches_running.discard)
+
+    def _schedule_second_reader(self) -> None:
+        if self._second_reader_timer is None:
+            loop = asyncio.get_running_loop()
+            self._second_reader_timer = loop.call_later(
+                _SECOND_READER_DELAY_SECONDS, self._start_second_reader, self._batches
+            )
+
+    def _start_second_reader(self, batches: int) -> None:
+        self._second_reader_timer = None
+        if not self._waiting:
+            return
+        if self._batches == batches and self._idle:
+            self._start_batch()
+        else:
+            self._schedule_second_reader()
+
+    async def _read_all(self, reader: aiosqlite.Connection) -> None:
+        connection = reader._conn  # noqa: SLF001
+        assert isinstance(connection, _Reader)
+        try:
+            while self._waiting:
+                reads, self._waiting = self._waiting, []
+                self._batches += 1
+                connection.reads = reads
+                try:
+                    await reader.commit()
+                except Exception as error:
+                    for read in reads:
+                        read.error = error
+                for read in reads:
+                    read.settle()
+                if self._waiting and len(self._idle) < len(self._readers) - 1:
+                    break  # the other reader is running and takes the waiting statements
+        finally:
+            self._idle.append(reader)
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+    async def write(self, job: Job[T]) -> T:
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Pending(job, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._commit_all())
+        return await future
+
+    async def _commit_all(self) -> None:
+        while not self._jobs.empty():
+            try:
+                await self._writer.commit()
+            finally:
+                finished, self._done[:] = list(self._done), []
+                for pending in finished:
+                    pending.settle()
+
+    async def close(self) -> None:
+        if self._second_reader_timer is not None:
+            self._second_reader_timer.cancel()
+        if self._pump is not None:
+            await self._pump
+        await asyncio.gather(*self._batches_running)
+        for connection in (self._writer, *self._readers):
+            await connection.close()
+
+
+async def _open_connection(path: str, **options: Any) -> aiosqlite.Connection:
+    try:
+        connection = await aiosqlite.connect(path, isolation_level=None, **options)
+        await _set_up(connection)
+    except sqlite3.DatabaseError as error:
+        raise _translated(error) from error
+    return connection
+
+
+async def _set_up(connection: aiosqlite.Connection) -> None:
+    try:
+        for pragma in _PRAGMAS:
+            await connection.execute_fetchall(pragma)
+    except sqlite3.DatabaseError:
+        await connection.close()
+        raise
