@@ -77,8 +77,8 @@ def sandbox_routes(
 
 
 def _initialise(world: World) -> None:
-    partners.begin(world)
-    issuer.begin(world)
+    partners.initialise(world)
+    issuer.initialise(world)
 
 
 class _Endpoints:
@@ -95,7 +95,7 @@ class _Endpoints:
         self._world = world
         self._reset_gateway = reset_gateway
         self._delivered = delivered
-        self._desk = issuer.Desk(settings, world, http)
+        self._issuer = issuer.CardIssuer(settings, world, http)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -128,8 +128,8 @@ class _Endpoints:
         await self._delivered()
         persona = persona_of(asked.persona)
         if asked.event is not None:
-            return SandboxResponse(await self._desk.report_card(persona, asked.event))
-        return SandboxResponse(await self._desk.advance(persona, asked.result, asked.reason))
+            return SandboxResponse(await self._issuer.report_card(persona, asked.event))
+        return SandboxResponse(await self._issuer.advance(persona, asked.result, asked.reason))
 
     async def reset(self, _request: Request) -> Response:
         """Resets the gateway first, so that nothing pending reaches the new world."""

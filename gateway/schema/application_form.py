@@ -278,7 +278,7 @@ class ApplicationFormQuery:
         description="申办表单 · Everything a front-end needs to render the form without tables of its own.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return ApplicationForm(
             form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )
@@ -292,7 +292,7 @@ class ApplicationDraftMutation:
     async def save_application_draft(
         self, info: Info, input: Annotated[ApplicationDraftInput, FORM]
     ) -> SaveApplicationDraftResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = SaveApplicationDraft(fields=input.given())
         saved = await run(info.context, save_application_draft, command, action=Action.SAVE_DRAFT)
         return ApplicationDraftSaved(

@@ -43,7 +43,7 @@ class BindCardMutation:
         description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions.",
     )
     async def bind_card(self, info: Info, input: Annotated[BindCardInput, FORM]) -> BindCardResult:
-        caller = info.context.must_be_signed_in()
+        caller = info.context.require_session()
         command = BindCard(
             name=input.name,
             social_security_number=input.social_security_number,

@@ -49,7 +49,7 @@ class ChangeContactMutation:
     async def change_contact(
         self, info: Info, input: Annotated[ChangeContactInput, FORM]
     ) -> ChangeContactResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangeContact(
             landline=input.landline,
             registered_address=input.registered_address,

@@ -107,7 +107,7 @@ class NotificationSettingsQuery:
         description="通知设置 · Which notices come by SMS and which in the app. By default all do.",
     )
     async def notification_settings(self, info: Info) -> NotificationSettingsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return _settings(
             await read(
                 info.context, own_notification_settings, None, action=Action.NOTIFICATION_SETTINGS
@@ -123,7 +123,7 @@ class NotificationSettingsMutation:
     async def change_notification_settings(
         self, info: Info, input: Annotated[ChangeNotificationSettingsInput, FORM]
     ) -> ChangeNotificationSettingsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangeNotificationSettings(
             [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
         )

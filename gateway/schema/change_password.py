@@ -43,7 +43,7 @@ class ChangePasswordMutation:
     async def change_password(
         self, info: Info, input: Annotated[ChangePasswordInput, FORM]
     ) -> ChangePasswordResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangePassword(
             old_password=input.old_password,
             new_password=input.new_password,

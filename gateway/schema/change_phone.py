@@ -39,7 +39,7 @@ class ChangePhoneMutation:
     async def change_phone(
         self, info: Info, input: Annotated[ChangePhoneInput, FORM]
     ) -> ChangePhoneResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangePhone(new_phone=input.new_phone, code=input.code)
         return PhoneChanged(
             at=moment(await run(info.context, change_phone, command, action=Action.CHANGE_PHONE))

@@ -48,7 +48,7 @@ class ProductionProgressQuery:
         description="制卡进度查询 · The six nodes of the viewer's newest card.",
     )
     async def production_progress(self, info: Info) -> ProductionProgressResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return ProductionProgress(
             progress=await read(
                 info.context, production_progress, None, action=Action.PRODUCTION_PROGRESS
@@ -70,7 +70,7 @@ class ProductionProgressSubscription:
         self, info: Info, after: Annotated[str | None, AFTER] = None
     ) -> AsyncIterator[ProductionProgress]:
         context = info.context
-        caller = context.must_be_signed_in()
+        caller = context.require_session()
         seen = _position(context.last_event_id or after, context.language)
         live = context.application.live
         with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:

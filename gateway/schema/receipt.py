@@ -49,5 +49,5 @@ class ReceiptQuery:
         description="受理回执 · Receipt of the viewer's newest application.",
     )
     async def receipt(self, info: Info) -> ReceiptResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return Receipt(application=await read(info.context, receipt, None, action=Action.RECEIPT))

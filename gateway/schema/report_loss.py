@@ -39,7 +39,7 @@ class ReportLossMutation:
     async def report_loss(
         self, info: Info, input: Annotated[ReportLossInput, FORM]
     ) -> ReportLossResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ReportLoss(phone=input.phone, code=input.code)
         return LossReported(
             card=CardStatus.of(

@@ -50,7 +50,7 @@ class UploadMutation:
     async def request_upload(
         self, info: Info, input: Annotated[RequestUploadInput, FORM]
     ) -> RequestUploadResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         upload = await run(
             info.context,
             request_upload,

@@ -51,7 +51,7 @@ class SendVerificationCodeMutation:
     async def send_verification_code(
         self, info: Info, input: Annotated[SendVerificationCodeInput, FORM]
     ) -> SendVerificationCodeResult:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         command = SendVerificationCode(purpose=input.purpose, phone=input.phone)
         sent = await run(info.context, send_verification_code, command, action=Action.SEND_CODE)
         return VerificationCodeSent(

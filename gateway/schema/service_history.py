@@ -129,7 +129,7 @@ class ServiceHistoryQuery:
             strawberry.argument(description="游标 · The entries after this cursor, older ones."),
         ] = None,
     ) -> ServiceHistoryConnection:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         command = ServiceHistory(first, NEWEST if after is None else _place(after))
         page = await read(info.context, service_history, command, action=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)

@@ -67,5 +67,5 @@ class SignInMutation:
             address=context.address,
         )
         channel = context.application.channels[input.channel]
-        context.must_speak_for(input.channel)
+        context.require_channel(input.channel)
         return SignedIn(signed_in=await channel.sign_in(entry, ChannelServicePort(context)))

@@ -79,7 +79,7 @@ class TransferInQuery:
             str, strawberry.argument(description="卡号 · On the portrait side of the card.")
         ],
     ) -> InsurancesResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         found = await read(
             info.context,
             find_insurances,
@@ -107,7 +107,7 @@ class TransferInMutation:
     async def transfer_in(
         self, info: Info, input: Annotated[TransferInInput, FORM]
     ) -> TransferInResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = TransferIn(
             card_number=input.card_number,
             insurances=tuple(input.insurances),

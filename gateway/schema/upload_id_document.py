@@ -133,7 +133,7 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         file: Annotated[Upload, PICTURE],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _keep(info.context, side, await read_upload(info.context, file))
 
     @strawberry.mutation(
@@ -147,14 +147,14 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         upload_id: Annotated[strawberry.ID, UPLOAD_ID],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _keep(info.context, side, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(
         directives=[NEEDS_PERSON], description="确认身份证 · Accepts both sides as uploaded last."
     )
     async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return IdDocumentsConfirmed(
             at=moment(
                 await run(

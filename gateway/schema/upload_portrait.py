@@ -133,7 +133,7 @@ class PortraitMutation:
     async def upload_portrait(
         self, info: Info, file: Annotated[Upload, PICTURE]
     ) -> UploadPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _preview(info.context, await read_upload(info.context, file))
 
     @strawberry.mutation(
@@ -144,7 +144,7 @@ class PortraitMutation:
     async def upload_portrait_from(
         self, info: Info, upload_id: Annotated[strawberry.ID, UPLOAD_ID]
     ) -> UploadPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _preview(info.context, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(
@@ -158,7 +158,7 @@ class PortraitMutation:
             strawberry.argument(description="照片编号 · Of the newest `PortraitPreview`."),
         ],
     ) -> ConfirmPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ConfirmPortrait(portrait_id=id_from(portrait_id))
         confirmed = await run(
             info.context, confirm_portrait, command, action=Action.CONFIRM_PORTRAIT

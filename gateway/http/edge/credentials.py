@@ -32,7 +32,7 @@ async def authenticate(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
-    if context.channels is not None and not context.may_speak_for(caller.channel):
+    if context.channels is not None and not context.may_use(caller.channel):
         raise Unauthenticated(
             "The session belongs to another channel than the page that uses it.",
             "SESSION_OF_ANOTHER_CHANNEL",

@@ -54,7 +54,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         context = self.context
         admission.budgets.require_budget(context.address)
         admitted = admission.admit(
-            parsed, context.address, context.token, exempt=context.may_run_anything
+            parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
         return admitted.text, [error.formatted for error in admitted.prepared.errors]
 

@@ -183,7 +183,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         if isinstance(request, WebSocket):
             context.token = token
-            context.may_run_anything = self.is_playground(request)
+            context.may_run_untrusted = self.is_playground(request)
             return context
         if token is not None:
             context.caller = await authenticate(context, token, context.claimed_channel)
