@@ -23,7 +23,7 @@ class ChangePasswordInput:
     confirm_password: str = strawberry.field(description="确认密码 · The new password again.")
 
 
-@strawberry.type(description="密码变更成功 · The new service password holds.")
+@strawberry.type(description="密码变更成功 · The new service password is valid.")
 class PasswordChanged:
     at: datetime = strawberry.field(description="时间 · When.")
 

@@ -1,4 +1,4 @@
-"""受理回执 receipt: of an application just made, and later again."""
+"""受理回执 receipt: of the newest application."""
 
 from datetime import datetime
 from typing import Annotated

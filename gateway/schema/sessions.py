@@ -33,11 +33,11 @@ class Session:
     def started_at(self) -> datetime:
         return moment(self.session.started_at)
 
-    @strawberry.field(description="失效时间 · When it ends by itself.")
+    @strawberry.field(description="失效时间 · When it expires.")
     def expires_at(self) -> datetime:
         return moment(self.session.expires_at)
 
-    @strawberry.field(description="是否当前会话 · Whether it is the one that asks.")
+    @strawberry.field(description="是否当前会话 · Whether it is the session of this request.")
     def current(self, info: Info) -> bool:
         return self.session.id == info.context.require_session().session_id
 

@@ -52,8 +52,8 @@ class TransferInInput:
 
 
 @strawberry.type(
-    description="转入已受理 · The card is taken as Chengdu's; `card.confirmation` says whether the provincial "
-    "card registry has confirmed it yet. The insurance relation itself is moved at the bureau (028-12333)."
+    description="转入已受理 · The card counts as Chengdu's; `card.confirmation` is whether the provincial card "
+    "registry has confirmed it. The insurance relation itself is transferred at the bureau (028-12333)."
 )
 class TransferredIn:
     card: CardStatus = strawberry.field(description="卡状态信息 · The card now.")
