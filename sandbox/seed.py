@@ -71,7 +71,7 @@ _OF_PERSON = tuple(
         notification_settings_table,
         channel_messages_table,
         resumable_uploads_table,
-        # What was reported of an order is told anew with each event: the next order has its number.
+        # Stored events would be applied to the next order, which has the same number.
         issuer_events_table,
     )
 )

@@ -11,7 +11,7 @@ from gateway.cli.common import SANDBOX, read_settings, require_migrated_database
 
 def verify_audit(
     anchor: Annotated[
-        str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was kept elsewhere.")
+        str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was stored elsewhere.")
     ] = "",
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:

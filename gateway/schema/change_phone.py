@@ -22,7 +22,7 @@ class ChangePhoneInput:
     )
 
 
-@strawberry.type(description="手机号码变更成功 · The new phone is bound; the old one was told.")
+@strawberry.type(description="手机号码变更成功 · The new phone is bound; the old one was notified.")
 class PhoneChanged:
     at: datetime = strawberry.field(description="时间 · When.")
 

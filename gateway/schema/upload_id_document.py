@@ -110,7 +110,7 @@ class IdDocumentsConfirmed:
 
 UploadIdDocumentResult = Annotated[
     IdDocumentUploaded | RefusalPayload,
-    strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Kept or refusal."),
+    strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Result or refusal."),
 ]
 ConfirmIdDocumentsResult = Annotated[
     IdDocumentsConfirmed | RefusalPayload,
@@ -173,13 +173,13 @@ async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocum
         action=Action.UPLOAD_ID_DOCUMENT,
         first=review_id_document,
     )
-    kept = preview.picture_id
+    picture_id = preview.picture_id
     return IdDocumentUploaded(
         side=preview.side,
-        accepted=kept is not None,
+        accepted=picture_id is not None,
         checks=[IdDocumentCheck.from_core(check, context.language) for check in preview.checks],
         recognised_side=preview.recognised,
         corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
-        url=None if kept is None else picture_link(context, kept),
+        url=None if picture_id is None else picture_link(context, picture_id),
         read_fields=[suggestion_of(read, context) for read in preview.read],
     )
