@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events
+.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -67,6 +67,10 @@ fuzz: install-dev .venv-fuzz/installed
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install-dev
 	$(BIN)/python -m tests.soak.issuer_events
+
+# Seeds faults that fail in silence, one at a time: each must be caught by the tests that it names.
+soak-mutations: install-dev
+	$(BIN)/python -m tests.soak.mutations
 
 # 10,000 hostile files as portraits and ID documents; and a control for each of its bounds.
 soak-hostile-files: install-dev

@@ -1,12 +1,12 @@
-"""What people would write by hand, doing the same work: the rivals of `bench.compare`.
+"""Baselines of `bench.compare`: the same operations, written by hand.
 
     python -m bench.baselines starlette      a hand-written Starlette endpoint for each operation
     python -m bench.baselines strawberry     the same schema through strawberry's own view
 
 Both read and write through SQLAlchemy's asyncio (on aiosqlite, or on asyncpg), one transaction
-a change. They check the session, decrypt, mask and note the view in the audit log. B runs the very
-functions of the core that the gateway runs, and so does the hand-written one, save where it asks
-for less: what differs is what is around them.
+per mutation. They check the session, decrypt, mask and record the access. The strawberry baseline
+runs the same functions of the core as the gateway; so does the Starlette one, except where it can
+read less. What differs is everything around them.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ from sandbox.settings import sandbox_settings
 
 
 class _Connection:
-    """A transaction of the core's, on a connection of SQLAlchemy's."""
+    """The core's `Transaction`, on a SQLAlchemy connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -79,7 +79,7 @@ class _Connection:
 
 
 class AlchemyDatabase:
-    """The core's door to the data, by SQLAlchemy's asyncio engine with its pool."""
+    """The core's `Database`, on SQLAlchemy's asyncio engine with its pool."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -121,7 +121,7 @@ def open_engine(url: str) -> AsyncEngine:
 
 _ORDER = Query(
     select(
-        *people.person_columns("citizen_"),
+        *people.identity_columns("citizen_"),
         *(
             production_orders_table.c[name]
             for name in ("id", "bank_code", "batch_number", "card_number")
@@ -141,7 +141,7 @@ _NODES = Query(
     .where(production_nodes_table.c.order_id == bindparam("order_id"))
     .order_by(production_nodes_table.c.node)
 )
-"""By hand, the nodes of an order are asked for once it is known, and only what is shown."""
+"""A hand-written endpoint reads the nodes after the order, and only the columns it shows."""
 
 
 class ByHand:
@@ -199,7 +199,7 @@ class ByHand:
             nodes = await preparation.db.fetch(_NODES, order_id=order["id"])
         self._noted(preparation, Action.PRODUCTION_PROGRESS)
         vault, number = preparation.dependencies.vault, order["card_number"]
-        citizen = people.person_of(order, vault, "citizen_")
+        citizen = people.identity_of(order, vault, "citizen_")
         bank = self._application.dependencies.reference.bank(order["bank_code"])
         answer = {
             "__typename": "ProductionProgress",
@@ -267,7 +267,7 @@ class ByHand:
         return JSONResponse({"data": {"signIn": answer}})
 
     async def change_loss(self, request: Request) -> Response:
-        """One path for both, so that they can be sent in turn."""
+        """One URL for both mutations, so that the load can alternate between them."""
         given = (await request.json())["variables"]["i"]
         if "cardNumber" in given:
             command = CancelLoss(given["phone"], given["cardNumber"], given["code"])
@@ -294,7 +294,7 @@ class ByHand:
 
 @contextlib.asynccontextmanager
 async def _change(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """As the core asks of a change on SQLite: the lock is taken at once."""
+    """As the core does on SQLite: the write lock is taken at the start."""
     async with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -1,11 +1,12 @@
-"""Where the CPU of a `cardStatus` goes: the gateway's own server, stopped after one step and the next.
+"""CPU budget of `cardStatus`: the real server, cut off after each step of a request in turn.
 
     .venv/bin/python -m bench.budget [--cards 200000] [--seconds 4] [--rounds 3]
 
-Each variant goes one step further than the one before it and then answers with fixed bytes, as
-long as the real answer; the last one is the gateway. They serve one database, each on one core,
-with wrk on the other and 32 connections, in turn. Prints medians of CPU µs a request and what
-each step adds. Of the last two, all CPU until the looks of the window have been filed counts.
+Each variant executes one step more than the one before and then sends fixed bytes of the same
+length as the real response; the last one is the complete gateway. They take turns on the same
+database, each on one core, with wrk on the other and 32 connections. Prints the median CPU time
+per request in µs and what each step adds. For the last two, CPU time is counted until the access
+records of the measured window have been written.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from bench.limit import BODY
 from bench.load import line, run
 from bench.server import Server
 from core.audit import AccessLogWriter
-from core.audit.writer import FILE_SECONDS
+from core.audit.writer import INDEX_SECONDS
 from core.citizens import sessions
 from gateway.cli import main as cli
 from gateway.http.admission import RateLimitStatus
@@ -91,7 +92,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "noting and filing the look": lambda: None,
 }
 _WITH_REST = list(STEPS)[-2:]
-"""Looks are filed later: idle CPU meanwhile is in both, and falls out of the difference."""
+"""Access records are written later. The idle CPU until then is in both, and cancels out."""
 
 
 def serve(step: str) -> None:
@@ -112,7 +113,7 @@ def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitSta
         server.start(core=core)
         running.callback(server.stop)
     found: dict[str, list[float]] = {step: [] for step in STEPS}
-    for number in range(given.rounds + 1):  # the first one only warms up
+    for number in range(given.rounds + 1):  # the first round only warms up
         for step, server in servers.items():
             before = server.cpu_seconds()
             seconds = given.seconds if number else 1
@@ -122,7 +123,7 @@ def measure(given: argparse.Namespace, folder: Path, running: contextlib.ExitSta
             if not number:
                 continue
             if step in _WITH_REST:
-                time.sleep(FILE_SECONDS + _SECONDS_TO_FILE)
+                time.sleep(INDEX_SECONDS + _SECONDS_TO_FILE)
             found[step].append((server.cpu_seconds() - before) / load.requests * 1e6)
         print(f"  round {number} of {given.rounds}", flush=True)
     print(f"\n{'up to and with':38}{'CPU µs':>8}{'adds':>8}")

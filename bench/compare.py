@@ -1,4 +1,4 @@
-"""The gateway beside what people would write by hand, all in one run.
+"""Benchmark: the gateway against hand-written baselines, all in one run.
 
     .venv/bin/python -m bench.compare [--cards 1000 200000] [--seconds 5] [--rounds 3]
         [--workers 1 2] [--database postgresql://…] [--only cardStatus …] [--minutes 10]
@@ -6,13 +6,13 @@
 Variants: the gateway; the gateway with more workers; (A) Starlette by hand with SQLAlchemy's
 asyncio; (B) the same schema through strawberry's own view and graphql-core, with strawberry's
 caches, on SQLAlchemy's asyncio. They serve the same database at the same time, each on one core;
-wrk is on the other. All databases are filled first. In each round every operation is asked of
-every variant on every database in turn; printed are medians over the rounds. Sessions are of many
-people, drawn at random; columns are encrypted and answers masked; changes are durable
-(`synchronous=FULL`), one person after another. For sign-in another server stands in for the
-platform, on wrk's core. Several workers are not pinned and have as many connections each; what
-counts of them is CPU a request.
-`--minutes` loads the gateway alone for so long at the end and prints its memory meanwhile.
+wrk runs on the other. All databases are filled first. In each round, every operation is sent to
+every variant on every database in turn; the medians over the rounds are printed. Sessions are
+chosen at random among many citizens; columns are encrypted and answers masked; mutations are
+durable (`synchronous=FULL`). For sign-in, another server stands in for
+the platform, on wrk's core. Several workers are not pinned to a core and have as many connections
+each; for them, CPU time per request is what counts.
+`--minutes` loads the gateway alone for that long at the end and prints its memory use.
 
 Results are appended to var/bench.jsonl with date and versions.
 """
@@ -74,19 +74,19 @@ _CANCEL = (
     " ... on LossCancelled { card { state cardNumber } } ... on Refusal { code message } } }"
 )
 _BLOCK = 128
-"""So many people report before the first of them cancels: more than are in flight."""
+"""How many citizens report a loss before the first one cancels: more than are in flight."""
 _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "sqlalchemy")
 GATEWAY = "gateway"
 _FILE = Path("var/bench.jsonl")
 _CHANGING_SECONDS = 2
-"""A code works once: more would use up everybody's."""
+"""A code works once: more requests would use up all codes."""
 _MANY = 10_000
 _SIGN_INS = 500
-"""Credentials for each variant in a round: more than a second uses up."""
+"""Credentials per variant and round: more than a second uses up."""
 
 
 def two_cores() -> tuple[int | None, int | None]:
-    """For the server and for the load; none where there is one alone."""
+    """One for the server and one for the load; empty on a machine with a single core."""
     cores = sorted(os.sched_getaffinity(0))
     return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
 
@@ -106,7 +106,7 @@ class Measured:
 
 
 class Site:
-    """One database and the servers on it, all running."""
+    """One database with its running servers."""
 
     def __init__(
         self, given: argparse.Namespace, folder: Path, cards: int, running: contextlib.ExitStack
@@ -115,9 +115,9 @@ class Site:
         self.folder = folder
         self.cards = cards
         self.changed = 0
-        """So many changes of `_changes` have been asked for."""
+        """How many requests of `_changes` have been sent."""
         self.platform = Server(folder, given.database, worker="false")
-        """Another server of the gateway's: it stands in for UnionPay."""
+        """Another gateway process, which stands in for UnionPay."""
         print(f"{cards:,} cards", flush=True)
         self.people = fill(self.platform, cards)
         unionpay = {PREFIX + "UNIONPAY_URL": f"{self.platform.url}/sandbox/platforms/unionpay"}
@@ -140,7 +140,7 @@ class Site:
         running.callback(server.stop)
 
     def _core(self, variant: str) -> int | None:
-        """Several workers need all of them."""
+        """Several workers need all cores."""
         return None if self.workers[variant] > 1 else self.core
 
     def ask(self, variant: str, operation: Operation, seconds: int) -> Measured:
@@ -163,13 +163,13 @@ class Site:
         )
         cpu = server.cpu_seconds() - before
         if operation.in_turn and operation.name != "signIn":
-            # What was in flight at the end counts as used: a whole block is left out.
+            # What was in flight at the end counts as used: skip a whole block.
             self.changed += (load.requests // (2 * _BLOCK) + 2) * 2 * _BLOCK
         cpu_us = cpu / max(load.requests, 1) * 1e6
         return Measured(variant, operation.name, self.cards, workers, load, cpu_us)
 
     def _sign_ins(self, document: str) -> list[str]:
-        """Requests to sign in, each with a credential of its own."""
+        """Sign-in requests, each with its own credential."""
         lines = []
         with httpx.Client(base_url=self.platform.url, trust_env=False, timeout=30) as http:
             for number in range(_SIGN_INS):
@@ -180,7 +180,7 @@ class Site:
         return lines
 
     def can(self, operation: Operation) -> bool:
-        """A code works once: few people, or many rounds, use them up."""
+        """A code works once: with few citizens, or many rounds, they run out."""
         if operation.name == "signIn" or not operation.in_turn:
             return True
         return len(self.people) >= _MANY and self.changed < 2 * len(self.people)
@@ -231,7 +231,7 @@ def _memory(site: Site) -> str:
 
 
 def keep_on(minutes: int, site: Site) -> None:
-    """Reads and nothing else, for so many minutes: memory has to stay what it was."""
+    """Sends queries only, for that many minutes: memory use must not grow."""
     reads = [operation for operation in OPERATIONS if not operation.in_turn]
     for minute in range(minutes):
         for operation in reads:
@@ -240,7 +240,7 @@ def keep_on(minutes: int, site: Site) -> None:
 
 
 def median(found: list[Measured]) -> Measured:
-    """Of each figure by itself."""
+    """The median of each figure."""
     load = found[0].load
     return replace(
         found[0],

@@ -1,7 +1,7 @@
-"""A database for the benchmark: cards by import, and for some of the people what they ask about.
+"""Fills a database for the benchmark: imported cards, and sessions for some of their holders.
 
-They get a session, an application with its order and nodes, and a code for reporting and one
-for cancelling a loss, as many as one run can use up.
+These holders also get an application with its order and nodes, and verification codes for
+reporting and for cancelling a loss, as many as one run can use up.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _INSERT_CODE = insert_into(verification_codes_table)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What a front-end of theirs knows."""
+    """What a citizen's front-end knows."""
 
     token: str
     phone: str
@@ -55,7 +55,7 @@ class Person:
 
 
 def fill(server: Server, count: int) -> list[Person]:
-    """Of people spread over the whole table."""
+    """For citizens spread over the whole table."""
     server.command("migrate")
     file = write_people(server.folder / "cards.csv", count)
     print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
@@ -72,7 +72,7 @@ async def _prepare(server: Server) -> list[Person]:
         for first in range(0, len(chosen), _AT_ONCE):
             people += await _write(server, database, chosen[first : first + _AT_ONCE])
         if database.dialect.name == "postgresql":
-            await database.fetch(_ANALYZE)  # its own housekeeping would come in the middle
+            await database.fetch(_ANALYZE)  # its maintenance jobs would disturb the measurement
         return people
     finally:
         await database.close()

@@ -1,12 +1,12 @@
-"""People's way through the guide's 申办, steps 1 to 3, over HTTP: times, bytes and acceptance.
+"""申办 from portrait to receipt over HTTP, steps 1 to 3 of the guide: times, bytes, acceptance.
 
     .venv/bin/python -m bench.intake [--people 10] [--seed 1] [--keep FOLDER]
 
-Each person has a drawn head, photographed with 12 megapixels, and both sides of a drawn ID
-card, photographed on a table with 12. They consent, upload and confirm the portrait (1) and
+Each citizen has a generated portrait and both sides of a generated ID card photographed on a
+table, all with 12 megapixels. They consent, upload and confirm the portrait (1) and
 the ID card (2) in one app, fill in the form field by field in another (3), taking what was read
-off the card, and apply; then the receipt is printed, its QR code read and the address opened.
-The next person tries the same after the sandbox was reset. `--keep` stores the pictures.
+off the card, and apply; then the receipt PDF is fetched, its QR code read and the address opened.
+The sandbox is reset before the next citizen. `--keep` stores the pictures.
 """
 
 import argparse
@@ -69,7 +69,7 @@ _APPLY = (
 
 @dataclass(slots=True)
 class Stage:
-    """Seconds and bytes of each person."""
+    """Seconds and bytes per citizen."""
 
     took: list[float] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
@@ -103,7 +103,7 @@ class FrontEnd:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """What is asked within is counted to it."""
+        """Requests sent inside the block are counted for this step."""
         self._stage = stage = self._measured.stages[name]
         stage.sent.append(0)
         stage.received.append(0)
@@ -170,7 +170,7 @@ def walk(http: httpx.Client, number: int, seed: int, measured: Measured, keep: P
 
 
 def _photographs(seed: int, number: int) -> dict[str, bytes]:
-    """As a careful person takes them."""
+    """Photographs as a careful person takes them."""
     chance = np.random.default_rng([seed, 7, number])
     scene = Scene(
         frame=FRAME,
@@ -207,7 +207,7 @@ def _portrait(
 
 
 def _documents(front_end: FrontEnd, sent: dict[str, bytes], measured: Measured) -> dict[str, str]:
-    """What was read off them, by the fields of the form."""
+    """What was read off the ID card, by form field."""
     read: dict[str, str] = {}
     for side in (side.value for side in Side):
         with front_end.stage("2 one side: upload, review, read"):
@@ -225,7 +225,7 @@ def _documents(front_end: FrontEnd, sent: dict[str, bytes], measured: Measured) 
 def _fill_in(
     front_end: FrontEnd, read: dict[str, str], measured: Measured
 ) -> dict[str, Any] | None:
-    """Field by field; what was read off the card is taken as it was read."""
+    """Saves field by field; what was read off the card is taken over unchanged."""
     with front_end.stage("3 form: fetch"):
         form = front_end.ask(_FORM)
     offered = {

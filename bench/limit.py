@@ -1,10 +1,11 @@
-"""What answering costs when there is nothing to do: the floor under `bench.compare`.
+"""The cost of a response with no work behind it: the lower bound for `bench.compare`.
 
     .venv/bin/python -m bench.limit [--seconds 3] [--rounds 3]
 
-Fixed bytes for every request, as long as a `cardStatus` with its headers, on one core with wrk on
-the other and 32 connections: from a protocol that parses HTTP by httptools as uvicorn does, and
-from an ASGI application of three lines over uvicorn. Prints medians of CPU µs a request.
+Sends fixed bytes for every request, as many as a `cardStatus` response with its headers, on one
+core with wrk on the other and 32 connections: once from a bare protocol that parses HTTP with
+httptools, as uvicorn does, and once from a three-line ASGI application on uvicorn. Prints the
+median CPU time per request in µs.
 """
 
 import argparse
@@ -35,7 +36,7 @@ _TOKEN = "t" * 43
 
 
 class FixedBytes(asyncio.Protocol):
-    """Answers as soon as a request is whole."""
+    """Answers as soon as a request is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's are no subclass

@@ -2,13 +2,12 @@
 
     .venv/bin/python -m bench.live [--subscribers 1000] [--rate 50] [--seconds 20]
 
-A fresh database gets as many people with a card being made. All of them subscribe to a server
-process of its own, first over WebSocket, then over SSE. The issuer posts signed events: one by
-one at a steady rate, each for somebody else, and then in batches. A change's latency runs from
-the moment its event is sent until its subscriber has the message; for a batch from the moment
-the batch is sent, so that it holds the time in which the batch is taken. 500 ms are allowed at
-p99 one by one; a batch is a different question (how many can be taken a second), and is shown
-beside it. Printed too: what the server's processor does while nothing moves, and its memory.
+A fresh database gets as many citizens with a card in production. All of them subscribe to one
+server process, first over WebSocket, then over SSE. The issuer posts signed events: one at a time
+at a steady rate, each for another citizen, and then in batches. Latency is measured from sending
+an event until its subscriber has the message; for a batch, from sending the batch, so that it
+includes the time to process it. The limit for single events is 500 ms at p99; batches measure
+throughput and are printed for comparison. Idle CPU and memory of the server are printed too.
 """
 
 import argparse
@@ -50,7 +49,7 @@ QUERY = (
 
 @dataclass
 class Subscribers:
-    """`sent` holds when the events of each order were sent that nobody has seen yet."""
+    """`sent` holds, per order, when the events were sent that the subscriber has not seen yet."""
 
     sent: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     took: list[float] = field(default_factory=list)
@@ -102,7 +101,7 @@ async def watch_by_events(server: Server, token: str, subscribers: Subscribers) 
 
 
 async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
-    """Tokens of sessions, and the orders' numbers."""
+    """Session tokens and order numbers."""
     settings = server.settings()
     vault, now = keys_from(settings).vault, time.time_ns() // 1_000_000
     database = await connect(settings.database_url)
@@ -126,7 +125,7 @@ async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
 
 
 class Issuer:
-    """Reports failures of the first node: a node may fail as often as wanted."""
+    """Reports failures of the first node: a node may fail any number of times."""
 
     def __init__(self, server: Server, http: httpx.AsyncClient, subscribers: Subscribers) -> None:
         self._key = server.settings().issuer_event_key.reveal().encode()
@@ -186,7 +185,7 @@ async def subscribed(server: Server, tokens: list[str], watch: Watch) -> AsyncIt
 
 
 async def settled(subscribers: Subscribers) -> list[float]:
-    """The latencies since the last time, once every change was seen."""
+    """Latencies since the last call, once every change has been seen."""
     for _ in range(600):
         if subscribers.all_seen():
             took, subscribers.took = sorted(subscribers.took), [-1.0]
@@ -252,7 +251,7 @@ def main() -> None:
     parser.add_argument("--database-url", help="an empty PostgreSQL database instead of SQLite")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        # Everybody comes from one address here, which no thousand citizens do.
+        # All subscribers share one address here, unlike real citizens.
         server = Server(Path(folder), options.database_url, address_budget=10**9)
         Path(folder, "var").mkdir()
         migrations.migrate(server.database_url)

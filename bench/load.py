@@ -1,5 +1,5 @@
 """Load from wrk, or from Python where wrk is absent (`bench/python_load.py`): 32 keep-alive
-connections a worker, a request of somebody else each time."""
+connections per worker, each request for another citizen."""
 
 import json
 import os
@@ -45,7 +45,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`right` stands in every right answer. In turn: each line of the requests is sent once."""
+    """Every correct response contains `right`. `in_turn`: each line of the requests is sent once."""
 
     name: str
     document: str

@@ -1,7 +1,7 @@
-"""Invented people with cards, as many as wanted: the same ones for the same numbers.
+"""Fictitious card holders, any number of them: the same ones for the same numbers.
 
-Social security numbers have a right check character, and phones and card numbers are
-distinct. Nobody is meant by them.
+Social security numbers have a valid check character; phone and card numbers are distinct.
+They belong to no real person.
 """
 
 import csv
@@ -20,7 +20,7 @@ _GIVEN = "若溪子墨慕言思远清和一诺晓舟明川望江德宁小满安�
 _FIRST_BIRTHDAY = date(1950, 1, 1)
 _BIRTHDAYS = 18_000
 _NOBODYS = "510106"
-"""The district that none of the sandbox's people is registered in."""
+"""A district in which no sandbox persona is registered."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

@@ -1,16 +1,16 @@
-"""How many 12-megapixel portraits a second the gateway takes, and what `cardStatus` makes of it.
+"""How many 12-megapixel portraits a second the gateway takes, and how `cardStatus` responds meanwhile.
 
     .venv/bin/python -m bench.portraits [--rate 5] [--seconds 20] [--rounds 3]
 
-A server process with its studio, on whatever cores there are. In each round `cardStatus` is
-asked 100 times a second on its own; then while portraits are sent at `--rate` a second over
-HTTP; and then while four are always under way, which is as many as it can take. Senders and
-asker have processes of their own on the same cores. A question's time runs from the moment
-that it was due, so that one that held up the next ones counts for all of them.
+One server process with its isolated pool, on all cores. In each round `cardStatus` is sent 100
+times a second alone; then while portraits are uploaded at `--rate` a second over HTTP; and then
+while four uploads are always in progress, which is the maximum. The clients are separate
+processes on the same cores. A response time is measured from the moment the request was due, so
+that a delay also counts for the requests behind it.
 
-Passes when every portrait was answered with a verdict at the rate asked for, and the p99 of
-`cardStatus` over all rounds is at most twice that of the idle server. The pictures are drawn
-heads of 3000 × 4000 pixels, as JPEG of phone-like quality and noise.
+Passes when every portrait got a verdict at the requested rate, and the p99 of `cardStatus` over
+all rounds is at most twice that of the idle server. The pictures are generated heads of
+3000 × 4000 pixels, as JPEG with the quality and noise of a phone camera.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _BOUNDARY = "a-boundary-of-the-benchmark"
 
 @dataclass(slots=True)
 class Sent:
-    """Of one load of portraits; times in seconds."""
+    """Result of one run of uploads; times in seconds."""
 
     seconds: float = 0.0
     took: list[float] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Sent:
 
 
 def big_portraits(count: int, seed: Sequence[int] = (2026,)) -> list[bytes]:
-    """The files of a phone's camera, each turned another way."""
+    """Files as a phone camera writes them, each with another orientation."""
     found = []
     for number in range(count):
         scene = scenes.good_scene(np.random.default_rng([*seed, number]))
@@ -93,7 +93,7 @@ def form(picture: bytes) -> bytes:
 
 
 def ask(port: int, token: str, seconds: float) -> list[float]:
-    """Milliseconds that each question took."""
+    """Response times in milliseconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps({"query": _STATUS})
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
@@ -112,7 +112,7 @@ def ask(port: int, token: str, seconds: float) -> list[float]:
 def send(
     port: int, tokens: Sequence[str], pictures: Sequence[bytes], seconds: float, rate: float
 ) -> Sent:
-    """At a rate a second, however long they take; at 0, `AT_ONCE` always under way."""
+    """Sends at a fixed rate, however long each takes; at rate 0, keeps `AT_ONCE` in progress."""
     forms, sent = [form(picture) for picture in pictures], Sent()
     began = time.perf_counter()
 
@@ -154,7 +154,7 @@ def _post(port: int, token: str, body: bytes) -> Any:
 
 
 class Apart:
-    """A function at work in another process."""
+    """A function running in another process."""
 
     def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
@@ -185,7 +185,7 @@ def _run_in_process(
 
 @dataclass(slots=True)
 class Load:
-    """What `cardStatus` took, in milliseconds, beside which portraits, over all rounds."""
+    """Response times of `cardStatus` in milliseconds, by load of portraits, over all rounds."""
 
     name: str
     took: list[float] = field(default_factory=list)

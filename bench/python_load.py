@@ -2,7 +2,7 @@
 
     python -m bench.python_load URL CONNECTIONS SECONDS START IN_TURN RIGHT
 
-The requests stand in requests.txt, a token and a body in a line.
+The requests are in requests.txt, one token and body per line.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import uvloop
 
 
 class Tally:
-    """What all connections have seen. `over` ends them after the answer that each waits for."""
+    """What all connections have seen. `over` ends each after its pending response."""
 
     def __init__(self, requests: Iterator[bytes], right: bytes) -> None:
         self.requests = requests
@@ -39,7 +39,7 @@ class Tally:
 
 
 class Connection(asyncio.Protocol):
-    """Sends a request as soon as the one before it is answered."""
+    """Sends a request as soon as the previous one is answered."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally

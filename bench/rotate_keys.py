@@ -1,13 +1,14 @@
-"""Changes every key under load: 100,000 people, killed again and again, and no read may fail.
+"""Rotates every key under load, with 100,000 citizens and repeated kills; no read may fail.
 
     .venv/bin/python -m bench.rotate_keys [--people 100000] [--kills 20] [--clients 8]
         [--database-url postgresql://127.0.0.1:5432/name] [--control]
 
-The data is made under the old keys alone. Then, in the order of docs/keys.md, a server with the
-new keys first and the old ones behind answers reads, changes and sign-ins all the while;
-`card-gateway rotate-keys` is killed at random moments and started again. Then no row may be left under the old keys, everybody must be found and opened
-with the new keys alone, and the audit chains must be whole. `--control` first looks everybody up
-with the new keys alone before the change, and has to find nobody.
+The data is created under the old keys. Then, in the order of docs/keys.md, a server with the new
+keys first and the old ones behind them serves queries, mutations and sign-ins, while
+`card-gateway rotate-keys` is killed at random moments and restarted. Afterwards no row may be
+left under the old keys, every citizen must be found and decrypted with the new keys alone, and
+the audit chains must be intact. `--control` looks every citizen up with the new keys alone
+before the rotation, and must find none.
 """
 
 import argparse
@@ -67,7 +68,7 @@ class Load:
             await self._note("change", "ContactChanged", job)
 
     async def visitor(self, http: httpx.AsyncClient) -> None:
-        """Found by the index of their number, and of their account."""
+        """Looked up by the index of their number, and of their account."""
         while not self.stopping:
             token = await ws_load.sign_in(http, "active")
             await self._note(
@@ -85,7 +86,7 @@ class Load:
 
 
 async def rotate(server: Server, kills: int) -> tuple[int, float]:
-    """Returns how often it was killed, and the seconds that it ran."""
+    """Returns the number of kills and the seconds that it ran."""
     began, killed = time.monotonic(), 0
     command = (Path(sys.executable).with_name("card-gateway"), "rotate-keys")
     while True:
@@ -120,7 +121,7 @@ async def stale(settings: Settings) -> int:
 
 
 async def found(settings: Settings, count: int) -> int:
-    """How many of the people are found by their number and open, with these keys."""
+    """How many citizens are found by their number and decrypted, with these keys."""
     keys, database = keys_from(settings), await connect(settings.database_url)
     try:
         return sum([await _is_whole(database, keys.vault, row) for row in people(count)])

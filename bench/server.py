@@ -1,4 +1,4 @@
-"""The real server as a process of its own, on a free port and in a folder of its own."""
+"""The real server as a separate process, on a free port and in its own folder."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
-    """`settings` are set besides; `program` runs instead of `card-gateway serve`."""
+    """`settings` are added to the defaults; `program` runs instead of `card-gateway serve`."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Server:
         return done.stdout.strip()
 
     def start(self, within: float = 60, core: int | None = None) -> float:
-        """On one core, if one is named. Returns how many seconds it took until it was ready."""
+        """On one core, if one is given. Returns the seconds until it was ready."""
         began = time.monotonic()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
@@ -102,14 +102,14 @@ class Server:
             self._process = None
 
     def cpu_seconds(self, pid: int | None = None) -> float:
-        """Of the server and its workers, the ended ones included, or of one process alone."""
+        """CPU seconds of the server and its workers, ended ones included, or of one process alone."""
         if pid is not None:
             return sum(_cpu_seconds(pid)[:2])
         assert self._process is not None
         return sum(sum(_cpu_seconds(one)) for one in _family(self._process.pid))
 
     def memories_mb(self) -> list[float]:
-        """Of the server and each of its workers."""
+        """The server and each of its workers."""
         assert self._process is not None
         return list(map(_memory_mb, _family(self._process.pid)))
 
@@ -123,7 +123,7 @@ class Server:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and those that its threads started."""
+    """A process and its descendants."""
     found = [pid]
     with contextlib.suppress(OSError):
         for thread in Path(f"/proc/{pid}/task").iterdir():

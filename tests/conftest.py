@@ -1,7 +1,7 @@
-"""What every test stands on: the real application over ASGI, on SQLite and on PostgreSQL.
+"""Shared fixtures: the real application over ASGI, on SQLite and on PostgreSQL.
 
 The sandbox answers the gateway's calls to platforms and partners, over the same transport.
-Nothing of ours is mocked; `time_machine` moves the clock of the whole process.
+The project's own code is never mocked; `time_machine` moves the clock of the whole process.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def settings_for(database_url: str, folder: Path, **given: object) -> Settings:
 
 
 class LateTransport(httpx.AsyncBaseTransport):
-    """Leads the application's outgoing calls back into the application."""
+    """Sends the application's outgoing calls back into the application."""
 
     def __init__(self) -> None:
         self.app: Starlette | None = None
@@ -72,7 +72,7 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 @pytest.fixture(autouse=True)
 def process_as_before() -> Iterator[None]:
-    """What a command sets up in the tests' process, its logs and environment, is undone."""
+    """Restores logging and environment, which commands change in the tests' process."""
     environment = dict(os.environ)
     root = logging.getLogger()
     level, handlers, config = root.level, root.handlers[:], structlog.get_config()
@@ -163,7 +163,7 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres_template: str) -> Iterator[str]:
-    """One database a process, whose rows are put back before each test: a new one takes ten times as long."""
+    """One database per process, whose rows are restored before each test: a new one takes ten times as long."""
     name = f"card_gateway_test_{uuid.uuid4().hex[:12]}"
     asyncio.run(_postgres(f"CREATE DATABASE {name} TEMPLATE {postgres_template}"))
     asyncio.run(_postgres(_KEEP_ROWS, name))
@@ -232,7 +232,7 @@ async def app(settings: Settings) -> AsyncIterator[Starlette]:
 
 @pytest.fixture
 def application(app: Starlette) -> Application:
-    """The parts inside, for looking at rows and counting statements."""
+    """The objects inside, for reading rows and counting statements."""
     found = app.state.application
     assert isinstance(found, Application)
     return found

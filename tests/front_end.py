@@ -1,10 +1,11 @@
-"""Test doubles of the people outside: a citizen's front-end, and the world around it.
+"""Test clients: a citizen's front-end, and the world around it.
 
-They speak to the gateway over HTTP alone. `World.rows` looks into the database, so that a
-test of a refusal can show that nothing changed.
+They talk to the gateway over HTTP only. `World.rows` reads the database, so that a test of a
+refusal can show that nothing changed.
 """
 
 import json
+from collections import namedtuple
 from typing import Any
 
 import httpx
@@ -17,10 +18,12 @@ from sandbox.personas import PERSONAS, Persona
 
 REFUSAL = "... on Refusal { code message field retryAfter problems { field code message } }"
 
-# What a refused try may leave behind: the try itself, told to nobody else.
+# What a refused request may leave behind, and what scheduled jobs write at any moment.
 _TRACES = {
     "audit_entries",
     "audit_heads",
+    "audit_anchors",
+    "audit_anchored_heads",
     "access_log",
     "access_log_indexed",
     "access_log_subjects",
@@ -158,7 +161,7 @@ class FrontEnd:
 
 
 class World:
-    """Everybody outside, and a look into the database."""
+    """All clients, the sandbox, and the rows of the database."""
 
     def __init__(self, http: httpx.AsyncClient, application: Application) -> None:
         self.http = http
@@ -179,26 +182,28 @@ class World:
         return answer
 
     async def make_card(self, persona: str) -> None:
-        """The issuer reports every node that is left."""
+        """Has the issuer report every remaining node."""
         while (await self.advance(persona))["node"] != "READY_FOR_PICKUP":
             pass
 
-    async def rows(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
-        """The named tables whole; without names all that a refused try must leave alone, once
-        what was sent before has arrived.
+    async def rows(self, *tables: str) -> dict[str, list[Any]]:
+        """Every row of the named tables, with its columns as attributes.
 
-        The audit log without its batches of looks: they are written within a second, at any moment.
+        Without names: every table that a refused request must not change, once what was sent
+        before has been delivered. Audit entries of access log batches are left out, because they
+        are written at any moment within a second.
         """
         if not tables:
-            await self.application.worker.caught_up()
+            await self.application.worker.drained()
         found = {}
         for table in TABLES:
             if table.name in tables or (not tables and table.name not in _TRACES):
                 rows = await self.application.database.fetch(Query(table.select()))
                 names = table.columns.keys()
+                kind = namedtuple("Row", names)  # type: ignore[misc]
                 found[table.name] = sorted(
                     (
-                        tuple(row[name] for name in names)
+                        kind(*(row[name] for name in names))
                         for row in rows
                         if "action" not in names or row["action"] != BATCH
                     ),

@@ -1,4 +1,4 @@
-"""The real server in a process of its own, with its sandbox, on a free port."""
+"""The real server in a separate process, with its sandbox, on a free port."""
 
 import os
 import re
@@ -19,7 +19,7 @@ import pytest
 from core.kernel.settings import PREFIX
 
 _PATIENCE_SECONDS = 120
-"""A start takes two, and thirty where others have the machine."""
+"""A start takes two seconds, and up to thirty on a busy machine."""
 _SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { token } } }"
 
 
@@ -70,7 +70,7 @@ def serving(folder: Path, name: str = "server", **settings: str) -> Iterator[Liv
 
 
 def sign_in(http: httpx.Client, persona: str, channel: str = "UNIONPAY") -> str:
-    """A session's token, by the sandbox's own way in."""
+    """Signs in through the sandbox and returns the session's token."""
     handed: dict[str, Any] = http.post(
         "/sandbox/authorize", json={"channel": channel, "persona": persona}
     ).json()

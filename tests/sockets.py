@@ -1,4 +1,4 @@
-"""A `graphql-transport-ws` client inside the test's process: messages over ASGI, no network."""
+"""A `graphql-transport-ws` client in the test's process: messages over ASGI, no network."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ class Line:
         assert (await self.hear())["type"] == "connection_ack"
 
     async def ask(self, query: str, id_: str, **more: Any) -> Any:
-        """One answer; where it is a result, its completion is awaited."""
+        """One response; for a result, waits for its completion too."""
         payload = {"query": query, **more}
         await self.send({"type": "subscribe", "id": id_, "payload": payload})
         answer = await self.hear()
@@ -67,7 +67,7 @@ class Line:
 
 @asynccontextmanager
 async def socket(app: ASGIApp, **parameters: str) -> AsyncIterator[Line]:
-    """After its handshake."""
+    """Connects and completes the handshake."""
     line = Line(app, {"Host": "127.0.0.1:8000"})
     await line.begin(parameters)
     yield line

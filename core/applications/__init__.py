@@ -8,11 +8,11 @@ from core.applications.applications import (
     application_columns,
     applications_table,
 )
-from core.applications.drafts import KEPT_FOR, application_drafts_table
+from core.applications.drafts import RETENTION, application_drafts_table
 from core.applications.prefills import prefills_table
 
 __all__ = [
-    "KEPT_FOR",
+    "RETENTION",
     "SPECS",
     "Application",
     "ApplicationKind",

@@ -250,7 +250,7 @@ def check(
     _check_validity(form, filled, today)
     if filled.id_document_type == RESIDENT_ID_CARD and is_id_number(number, today):
         _check_against_number(form, filled, number, born)
-    _check_person(form, citizen, name, number)
+    _check_identity(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:
         form.refuse(GuardianNeeded(field="financialWithholding", age=adult_age))
 
@@ -282,7 +282,7 @@ def _check_against_number(form: Form, filled: FilledForm, number: str, born: dat
         form.refuse(GenderMismatch(field="genderCode"))
 
 
-def _check_person(form: Form, citizen: Citizen, name: str, number: str) -> None:
+def _check_identity(form: Form, citizen: Citizen, name: str, number: str) -> None:
     if name and name != citizen.name.reveal():
         form.refuse(NotYours(field="name", label=LABELS["name"]))
     if number and number != citizen.social_security_number.reveal():

@@ -11,7 +11,7 @@ from core.crypto import Vault
 from core.db import Id, Query, Reader, Transaction, metadata
 from core.kernel.clock import DAY, Instant
 
-KEPT_FOR = 30 * DAY
+RETENTION = 30 * DAY
 
 application_drafts_table = Table(
     "application_drafts",
@@ -59,7 +59,7 @@ class Draft:
 
 
 async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> Draft:
-    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - KEPT_FOR)
+    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - RETENTION)
     if row is None:
         return Draft()
     return Draft(json.loads(vault.open(bytes(row["form"]), "application_drafts.form", citizen_id)))

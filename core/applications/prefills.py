@@ -6,7 +6,7 @@ They are separate from the draft and never overwrite what the citizen types.
 import msgspec
 from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, bindparam, delete, select
 
-from core.applications.drafts import KEPT_FOR
+from core.applications.drafts import RETENTION
 from core.crypto import Vault
 from core.db import Id, Query, Reader, Transaction, metadata
 from core.imaging import ReadField, Side
@@ -52,7 +52,7 @@ async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> dict[
     return {entry.name: entry for side in stored.values() for entry in side}
 
 
-async def keep(
+async def save(
     db: Transaction,
     vault: Vault,
     citizen_id: int,
@@ -74,7 +74,7 @@ async def discard(db: Transaction, citizen_id: int) -> None:
 
 
 async def _find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> _BySide:
-    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - KEPT_FOR)
+    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - RETENTION)
     if row is None:
         return {}
     opened = vault.open_bytes(bytes(row["fields"]), "prefills.fields", citizen_id)

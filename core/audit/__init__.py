@@ -1,4 +1,4 @@
-"""Audit: hash-chained records of what was changed, and the access log of what was viewed."""
+"""Audit: a MAC chain per subject of what was changed, and the access log of what was viewed."""
 
 from core.audit import anchors, history, verify
 from core.audit.access_log import (

@@ -1,12 +1,11 @@
-"""Looks: what was only viewed, kept in the order of time, a batch at a time.
+"""Access log: who viewed which personal data. Records are stored in time order, one row per batch.
 
-A look at one's own data changes nothing, and there are many. So the looks of everybody within a
-second are written together, as lines of one text, and one entry in a chain of their own (that of
-person `EVERYBODY`) vouches for the batch by its number and digest. That chain has a head and is
-anchored as every other; `audit_check` finds what was tampered with.
+Reads are frequent, so the records of all subjects within a second are written together, as
+tab-separated lines of one text. An audit entry per batch, in the chain of the reserved subject
+`EVERYBODY`, holds its number and SHA-256; that chain is anchored and verified like any other.
 
-Whose looks a batch holds is filed later, for many batches at once (`file`): in the order of
-persons, so that a page of the index is written once for many. What is not filed yet is searched.
+Which subjects a batch contains is indexed later, for many batches at once and in the order of
+subjects, so that each index page is written once. Batches that are not indexed yet are searched.
 """
 
 import asyncio
@@ -36,14 +35,14 @@ from core.db import Database, Id, Query, Reader, Row, Transaction, insert_into, 
 from core.kernel.clock import Instant
 
 EVERYBODY = 0
-"""The person whose chain vouches for the batches; no citizen and no session has this id."""
-BATCH = "VIEWS"
+"""Subject of the chain that covers the batches; no citizen or session has this id."""
+BATCH = "ACCESS_LOG"
 
 access_log_table = Table(
     "access_log",
     metadata,
     Column("batch", Id, primary_key=True, autoincrement=False),
-    Column("views", LongText, nullable=False),
+    Column("records", LongText, nullable=False),
 )
 
 access_log_subjects_table = Table(
@@ -60,13 +59,13 @@ access_log_indexed_table = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("batch", Integer, nullable=False),
 )
-"""One row: the last batch that `access_log_subjects` knows of."""
+"""One row: the last batch that is in `access_log_subjects`."""
 
-FILED_AT_ONCE = 50
+INDEXED_AT_ONCE = 50
 _ROWS_AT_ONCE = 150
-"""In one transaction: whoever changes something hardly waits for it."""
+"""Index rows per transaction, so that it blocks other writers only briefly."""
 _PAUSE_SECONDS = 0.004
-"""Between two of them: others have the processor and the disk."""
+"""Pause between two transactions, for other tasks and writers."""
 
 _INSERT = insert_into(access_log_table)
 _ENTRIES_AFTER = Query(
@@ -78,8 +77,8 @@ _ENTRIES_AFTER = Query(
     .order_by(audit_entries_table.c.number)
     .limit(100)
 )
-_VIEWS = Query(
-    select(access_log_table.c.views).where(access_log_table.c.batch == bindparam("of_batch"))
+_RECORDS = Query(
+    select(access_log_table.c.records).where(access_log_table.c.batch == bindparam("of_batch"))
 )
 _WITHOUT_ENTRY = Query(
     select(func.min(access_log_table.c.batch).label("batch")).where(
@@ -91,24 +90,26 @@ _WITHOUT_ENTRY = Query(
         .exists()
     )
 )
-_filed = select(func.coalesce(func.max(access_log_indexed_table.c.batch), 0)).scalar_subquery()
-_NOT_FILED = Query(
+_indexed_batch = select(
+    func.coalesce(func.max(access_log_indexed_table.c.batch), 0)
+).scalar_subquery()
+_NOT_INDEXED = Query(
     select(access_log_table)
-    .where(access_log_table.c.batch > _filed)
+    .where(access_log_table.c.batch > _indexed_batch)
     .order_by(access_log_table.c.batch)
-    .limit(FILED_AT_ONCE)
+    .limit(INDEXED_AT_ONCE)
 )
-_FILE = Query(
+_ADD_TO_INDEX = Query(
     lambda insert: (
         insert(access_log_subjects_table)
         .values(subject_id=bindparam("subject_id"), batch=bindparam("batch"))
         .on_conflict_do_nothing()
     )
 )
-_BEGIN = Query(
+_ADD_INDEX_POSITION = Query(
     lambda insert: insert(access_log_indexed_table).values(id=1, batch=0).on_conflict_do_nothing()
 )
-_MOVE = Query(
+_ADVANCE_INDEX_POSITION = Query(
     update(access_log_indexed_table)
     .where(access_log_indexed_table.c.batch < bindparam("last"))
     .values(batch=bindparam("last"))
@@ -120,24 +121,24 @@ _BATCHES_OF = (
         access_log_subjects_table.c.batch <= bindparam("up_to"),
     )
     .order_by(access_log_subjects_table.c.batch.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _OF_SUBJECT = Query(
     select(access_log_table)
     .where(
         access_log_table.c.batch.in_(select(_BATCHES_OF.subquery().c.batch))
         | (
-            (access_log_table.c.batch > _filed)
+            (access_log_table.c.batch > _indexed_batch)
             & (access_log_table.c.batch <= bindparam("up_to"))
-            & access_log_table.c.views.like(bindparam("pattern"))
+            & access_log_table.c.records.like(bindparam("pattern"))
         )
     )
     .order_by(access_log_table.c.batch.desc())
 )
 
 
-class View(NamedTuple):
-    """One look, with its place in the log."""
+class AccessRecord(NamedTuple):
+    """One access, with its place in the log."""
 
     batch: int
     position: int
@@ -150,8 +151,8 @@ class View(NamedTuple):
 async def append(
     db: Transaction, seals: Seals, now: Instant, records: Sequence[AuditRecord]
 ) -> None:
-    """Keeps the looks of anybody, in the order given."""
-    views = "".join(
+    """Writes one batch of records of any subjects, in the given order."""
+    lines = "".join(
         [
             _LINE
             % (
@@ -165,91 +166,94 @@ async def append(
             for record in records
         ]
     )
-    details = json.dumps({"digest": _digest(views), "views": len(records)})
+    details = json.dumps({"digest": _digest(lines), "records": len(records)})
     batch = await log.extend(
         db, seals, AuditRecord(EVERYBODY, now, BATCH, DONE, WORKER, 0, details)
     )
-    await db.fetch(_INSERT, batch=batch, views=views)
+    await db.fetch(_INSERT, batch=batch, records=lines)
 
 
 _LINE = "%d\t%d\t%s\t%s\t%s\t%d\n"
-"""The person comes first."""
+"""Subject, time, action, result, channel, session."""
 
 
-async def file(database: Database) -> int:
-    """Files what was not filed yet, at most `FILED_AT_ONCE` batches, and returns how many.
+async def index_batches(database: Database) -> int:
+    """Indexes at most `INDEXED_AT_ONCE` batches and returns how many.
 
-    Interrupted, or done by several processes at once, it files the same again, to no effect.
+    Idempotent: it may be interrupted, or run in several processes at once.
     """
-    batches = await database.fetch(_NOT_FILED)
+    batches = await database.fetch(_NOT_INDEXED)
     if not batches:
         return 0
     of_batches = []
     for row in batches:
-        of_batches.append(_pairs(row))
-        await asyncio.sleep(0)  # others' turn: a thread would keep the interpreter for longer
+        of_batches.append(_subjects_in(row))
+        await asyncio.sleep(0)  # let other tasks run; a thread would hold the GIL for longer
     pairs = heapq.merge(*of_batches)
     while some := list(itertools.islice(pairs, _ROWS_AT_ONCE)):
 
         async def job(db: Transaction, some: list[tuple[int, int]] = some) -> None:
             rows = [{"subject_id": subject_id, "batch": batch} for subject_id, batch in some]
-            await db.execute_many(_FILE, rows)
+            await db.execute_many(_ADD_TO_INDEX, rows)
 
         await database.write(job)
         await asyncio.sleep(_PAUSE_SECONDS)
 
     async def finish(db: Transaction) -> None:
-        await db.fetch(_BEGIN)
-        await db.fetch(_MOVE, last=batches[-1]["batch"])
+        await db.fetch(_ADD_INDEX_POSITION)
+        await db.fetch(_ADVANCE_INDEX_POSITION, last=batches[-1]["batch"])
 
     await database.write(finish)
     return len(batches)
 
 
-def _pairs(row: Row) -> list[tuple[int, int]]:
-    """Who is in a batch, in the order of persons."""
+def _subjects_in(row: Row) -> list[tuple[int, int]]:
+    """Distinct pairs of subject and batch, ordered by subject."""
     batch = row["batch"]
-    return sorted({(int(line.partition("\t")[0]), batch) for line in row["views"].splitlines()})
+    return sorted({(int(line.partition("\t")[0]), batch) for line in row["records"].splitlines()})
 
 
-async def of_subject(db: Reader, subject_id: int, up_to: int, most: int) -> list[View]:
-    """Theirs, newest first, of the newest `most` batches up to one, and of all that are not filed."""
+async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> list[AccessRecord]:
+    """The subject's records, newest first, from the newest `limit` indexed batches up to `up_to` and
+    from all batches that are not indexed yet."""
     rows = await db.fetch(
-        _OF_SUBJECT, subject_id=subject_id, up_to=up_to, most=most, pattern=f"%{subject_id}\t%"
+        _OF_SUBJECT, subject_id=subject_id, up_to=up_to, limit=limit, pattern=f"%{subject_id}\t%"
     )
-    return [view for row in rows for view in _own(subject_id, row["batch"], row["views"])]
+    return [
+        record for row in rows for record in _records_of(subject_id, row["batch"], row["records"])
+    ]
 
 
-def _own(subject_id: int, batch: int, views: str) -> Iterator[View]:
-    """From the last line to the first."""
-    lines = views.splitlines()
+def _records_of(subject_id: int, batch: int, text: str) -> Iterator[AccessRecord]:
+    """The subject's records of one batch, last line first."""
+    lines = text.splitlines()
     for position in range(len(lines) - 1, -1, -1):
-        whose, at, action, result, channel, _ = lines[position].split("\t")
-        if int(whose) == subject_id:
-            yield View(batch, position, int(at), action, result, channel)
+        owner, at, action, result, channel, _ = lines[position].split("\t")
+        if int(owner) == subject_id:
+            yield AccessRecord(batch, position, int(at), action, result, channel)
 
 
 async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
-    """Batches that are not what their entries say. The entries themselves: as every chain's."""
+    """Batches that do not match their audit entries. The entries are verified with their chain."""
     after = 0
     while entries := await db.fetch(_ENTRIES_AFTER, after=after):
         for entry in entries:
-            row = await db.fetch_one(_VIEWS, of_batch=entry["number"])
-            if row is None or not _fits(entry["details"], row["views"]):
-                yield entry["number"], "the views that it vouches for were changed"
+            row = await db.fetch_one(_RECORDS, of_batch=entry["number"])
+            if row is None or not _matches(entry["details"], row["records"]):
+                yield entry["number"], "its batch of the access log was changed"
         after = entries[-1]["number"]
     row = await db.fetch_one(_WITHOUT_ENTRY)
     if row is not None and row["batch"] is not None:
-        yield row["batch"], "views have no entry that vouches for them"
+        yield row["batch"], "a batch of the access log has no entry"
 
 
-def _fits(details: str, views: str) -> bool:
+def _matches(details: str, lines: str) -> bool:
     try:
-        said = json.loads(details)
+        expected = json.loads(details)
     except ValueError:
         return False
-    return bool(said == {"digest": _digest(views), "views": views.count("\n")})
+    return bool(expected == {"digest": _digest(lines), "records": lines.count("\n")})
 
 
-def _digest(views: str) -> str:
-    return hashlib.sha256(views.encode()).hexdigest()
+def _digest(lines: str) -> str:
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""Anchors: now and then all heads that moved are sealed together, each anchor on the one before.
+"""Anchors: periodic MACs over the heads of all chains, themselves chained.
 
-An anchor keeps the heads that moved since the last one, and its mac covers them and the
-mac of that last one. So a chain that is cut off and its head set back, or that vanished
-whole, no longer fits an anchor. An anchor that an operator keeps elsewhere (the log, a
-printout) vouches for all anchors before it, and so for every head in them.
+An anchor stores the heads that changed since the previous anchor; its MAC covers them and the previous
+anchor's MAC. Truncating a chain and resetting its head, or deleting a whole chain, therefore breaks an
+anchor. One anchor stored elsewhere (application log, printout) proves all anchors before it, and so
+every head in them.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from core.db import Database, Query, Reader, Row, Transaction, insert_into, meta
 from core.kernel.clock import Instant
 
 MAX_HEADS = 1_000
-"""In one anchor: its transaction is short, and persons hardly wait for it."""
+"""Heads per anchor, so that its transaction blocks other writers only briefly."""
 
 audit_anchors_table = Table(
     "audit_anchors",
@@ -67,7 +67,7 @@ _MOVED = Query(
 )
 _ADD_ANCHOR = insert_into(audit_anchors_table)
 _ADD_HEAD = insert_into(audit_anchored_heads_table)
-_NOTE_HEAD = Query(
+_SET_ANCHORED_NUMBER = Query(
     update(audit_heads_table)
     .where(audit_heads_table.c.subject_id == bindparam("of_subject"))
     .values(anchored_number=bindparam("anchored"))
@@ -76,7 +76,7 @@ _NOTE_HEAD = Query(
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """`str(anchor)` is what an operator keeps elsewhere."""
+    """`str(anchor)` is what an operator stores elsewhere."""
 
     number: int
     at: Instant
@@ -101,7 +101,7 @@ async def last(db: Reader) -> Anchor | None:
 
 
 async def anchor_under_current_key(database: Database, seals: Seals, now: Instant) -> None:
-    """After a change of audit keys: what older keys marked is vouched for by the current one."""
+    """After a rotation of audit keys: anchors every MAC of older keys under the current one."""
 
     async def job(db: Transaction) -> None:
         newest = await last(db)
@@ -115,7 +115,7 @@ async def anchor_under_current_key(database: Database, seals: Seals, now: Instan
 async def anchor_all(
     database: Database, seals: Seals, now: Instant, interval: int = 0
 ) -> list[Anchor]:
-    """Anchors every head that moved, unless another process did within `interval` milliseconds."""
+    """Anchors all changed heads, unless another process did so within `interval` milliseconds."""
     anchored: list[Anchor] = []
 
     async def job(db: Transaction) -> Anchor | None:
@@ -158,11 +158,11 @@ async def _add(
         digest=anchor.digest,
         mac=mac,
     )
-    await _keep_heads(db, number, moved)
+    await _add_heads(db, number, moved)
     return anchor
 
 
-async def _keep_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> None:
+async def _add_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> None:
     await db.execute_many(
         _ADD_HEAD,
         [
@@ -176,12 +176,13 @@ async def _keep_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> Non
         ],
     )
     await db.execute_many(
-        _NOTE_HEAD, [{"of_subject": row["subject_id"], "anchored": row["number"]} for row in moved]
+        _SET_ANCHORED_NUMBER,
+        [{"of_subject": row["subject_id"], "anchored": row["number"]} for row in moved],
     )
 
 
 def digest_of(heads: Iterable[Row]) -> bytes:
-    """Of heads in the order of their persons."""
+    """SHA-256 of heads in the order of their subjects."""
     digest = hashlib.sha256()
     for row in heads:
         mac = bytes(row["mac"])

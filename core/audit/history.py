@@ -1,4 +1,4 @@
-"""A person's history: their own entries of the audit log and their looks, as one list."""
+"""A subject's history: audit entries and access records, merged by time."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from core.audit import access_log
-from core.audit.access_log import View
+from core.audit.access_log import AccessRecord
 from core.audit.log import ACTIONS, Action, audit_entries_table
 from core.db import Query, Reader, Row
 from core.kernel.clock import Instant
@@ -15,7 +15,7 @@ _NEVER = 2**31 - 1
 
 
 class Place(NamedTuple):
-    """How far both lists have been read, newest first: the entry and the look that came last."""
+    """A cursor into both lists, newest first: the last entry and the last access record read."""
 
     number: int
     batch: int
@@ -27,7 +27,7 @@ NEWEST = Place(_NEVER, _NEVER, _NEVER)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`channel` is a ChannelId, or who else did it: ISSUER or OPERATOR."""
+    """`channel` is a `ChannelId`, or ISSUER, OPERATOR, WORKER or LINK."""
 
     place: Place
     at: Instant
@@ -43,26 +43,26 @@ _BEFORE = Query(
         audit_entries_table.c.number < bindparam("before"),
     )
     .order_by(audit_entries_table.c.number.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 
 
-async def before(db: Reader, subject_id: int, place: Place, most: int) -> list[Entry]:
-    """The person's entries and looks before a place, newest first; each list keeps its own order."""
-    entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, most=most))
-    views = [
-        view
-        for view in await access_log.of_subject(db, subject_id, place.batch, most + 1)
-        if view[:2] < place[1:]
+async def before(db: Reader, subject_id: int, place: Place, limit: int) -> list[Entry]:
+    """At most `limit` entries before a place, newest first; each list keeps its own order."""
+    entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, limit=limit))
+    accesses = [
+        access
+        for access in await access_log.of_subject(db, subject_id, place.batch, limit + 1)
+        if access[:2] < place[1:]
     ]
     found: list[Entry] = []
     entries.reverse()
-    views.reverse()
-    while len(found) < most and (entries or views):
-        if not views or (entries and entries[-1]["at"] >= views[-1].at):
+    accesses.reverse()
+    while len(found) < limit and (entries or accesses):
+        if not accesses or (entries and entries[-1]["at"] >= accesses[-1].at):
             place, entry = _after_entry(place, entries.pop())
         else:
-            place, entry = _after_view(place, views.pop())
+            place, entry = _after_access(place, accesses.pop())
         found.append(entry)
     return found
 
@@ -72,6 +72,6 @@ def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
     return place, Entry(place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"])
 
 
-def _after_view(place: Place, view: View) -> tuple[Place, Entry]:
-    place = Place(place.number, view.batch, view.position)
-    return place, Entry(place, view.at, ACTIONS[view.action], view.result, view.channel)
+def _after_access(place: Place, access: AccessRecord) -> tuple[Place, Entry]:
+    place = Place(place.number, access.batch, access.position)
+    return place, Entry(place, access.at, ACTIONS[access.action], access.result, access.channel)

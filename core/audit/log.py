@@ -1,10 +1,9 @@
-"""The audit log: who did or saw what, when and through which channel, in a keyed chain per person.
+"""The audit log: who changed what, when and through which channel, as a MAC chain per subject.
 
-Each entry's mac covers its content and the mac before it, and each person's head keeps
-the last number and mac. A change records its entry in its own transaction; what was only
-looked at is kept in batches (`access_log`). Persons never wait for each other. The heads are
-anchored together (`audit_anchors`), and `audit_check` finds what was tampered with. No
-personal data stands in an entry.
+Each entry's MAC covers its content and the previous MAC; each subject's head stores the last number
+and MAC. A change writes its entry in its own transaction; reads are logged in batches
+(`access_log.py`). Chains of different subjects never lock each other. The heads are anchored together
+(`anchors.py`), and `verify.py` detects tampering. An entry holds no personal data.
 """
 
 from collections import defaultdict
@@ -134,13 +133,13 @@ class Action(StrEnum):
 
 
 ACTIONS: dict[str, Action] = {action.value: action for action in Action}
-"""By the value that a row holds."""
+"""By the value in a row."""
 
 DONE = "DONE"
 ISSUER = "ISSUER"
 OPERATOR = "OPERATOR"
 LINK = "LINK"
-"""The channel of what a link shows: no session asks for it."""
+"""Channel of an access through a signed link, without a session."""
 WORKER = "WORKER"
 
 _AT_ONCE = 200
@@ -174,7 +173,7 @@ _MOVE_HEAD = Query(
 
 
 class AuditRecord(Struct, frozen=True):
-    """What becomes an entry. `subject_id` is a citizen's id, or a session's while nobody is known."""
+    """An entry to be written. `subject_id` is a citizen's id, or a session's before a citizen is known."""
 
     subject_id: int
     at: Instant
@@ -194,9 +193,9 @@ async def record(
     actor: str = ISSUER,
     **details: str | int,
 ) -> None:
-    """Adds an entry to a person's chain, in the transaction of what it tells of.
+    """Adds an entry to a subject's chain, in the transaction of the change that it describes.
 
-    `actor` says who it was where no caller did it.
+    `actor` stands for the channel if there is no caller.
     """
     channel, session_id = _origin(unit.caller, actor)
     record = AuditRecord(
@@ -222,15 +221,15 @@ async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> int:
 
 
 async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) -> None:
-    """Adds entries to the chains of at most 200 persons, each person's in the order given."""
+    """Adds entries to the chains of at most 200 subjects, per subject in the given order."""
     by_subject: defaultdict[int, list[AuditRecord]] = defaultdict(list)
     for record in records:
         by_subject[record.subject_id].append(record)
     heads = await _heads_of(db, sorted(by_subject))
     rows, moved = [], []
-    for subject_id, theirs in sorted(by_subject.items()):
+    for subject_id, own_records in sorted(by_subject.items()):
         number, mac = heads.get(subject_id, (0, b""))
-        for record in theirs:
+        for record in own_records:
             number += 1
             row = _entry(seals, record, number, mac)
             mac = row["mac"]
@@ -241,7 +240,7 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
-    """Whether an entry is as it was written, and follows the one with `mac_before`."""
+    """Whether an entry is unchanged and follows the one with `mac_before`."""
     values = (row[name] for name in _MAC_INPUT)
     return seals.matches_audit(bytes(row["mac"]), *values, mac_before.hex())
 

@@ -1,6 +1,6 @@
-"""Checks the audit log: every chain, what was viewed, the chain of anchors, and that they fit.
+"""Verifies the audit log: every chain, the access log, the chain of anchors, and their consistency.
 
-Reads page by page and may run beside the gateway: what is added meanwhile is left out.
+Reads in pages and may run while the gateway writes: entries added meanwhile are not checked.
 """
 
 from collections.abc import AsyncIterator
@@ -100,7 +100,7 @@ class BrokenChain:
     what: str
 
     def __str__(self) -> str:
-        return f"person {self.subject_id}, entry {self.number}: {self.what}"
+        return f"subject {self.subject_id}, entry {self.number}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ class BrokenAnchor:
 Broken: TypeAlias = BrokenChain | BrokenAnchor
 
 
-async def verify(db: Reader, seals: Seals, kept: str = "") -> AsyncIterator[Broken | int]:
-    """Yields every break found, and after each batch of persons the count read so far.
+async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[Broken | int]:
+    """Yields every break, and after each batch the number of chains read so far.
 
-    `kept` is an anchor that an operator kept elsewhere, as `number:mac in hex`.
+    `external` is an anchor that an operator stored elsewhere, as `number:mac`, the MAC in hex.
     """
     reported: set[int] = set()
     async for step in _verify_chains(db, seals):
@@ -127,7 +127,7 @@ async def verify(db: Reader, seals: Seals, kept: str = "") -> AsyncIterator[Brok
         yield step
     async for number, what in broken_batches(db):
         yield BrokenChain(EVERYBODY, number, what)
-    async for broken in _verify_anchors(db, seals, kept):
+    async for broken in _verify_anchors(db, seals, external):
         yield broken
     async for chain in _compare(db):
         if chain.subject_id not in reported:
@@ -149,7 +149,7 @@ async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain 
     for row in await db.fetch(_HEADLESS):
         yield BrokenChain(row["subject_id"], 0, "the chain has no head")
     for row in await db.fetch(_BEYOND):
-        yield BrokenChain(row["subject_id"], row["number"], "an entry follows the end")
+        yield BrokenChain(row["subject_id"], row["number"], "an entry follows the head")
 
 
 async def _verify_chain(
@@ -169,12 +169,12 @@ async def _verify_chain(
     return None
 
 
-async def _verify_anchors(db: Reader, seals: Seals, kept: str) -> AsyncIterator[BrokenAnchor]:
-    before, expected, kept_is_there = b"", 0, not kept
+async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncIterator[BrokenAnchor]:
+    before, expected, is_external_found = b"", 0, not external
     while rows := await db.fetch(_ANCHORS_AFTER, after=expected):
         for row in rows:
             anchor, expected = Anchor.from_row(row), expected + 1
-            kept_is_there = kept_is_there or str(anchor) == kept
+            is_external_found = is_external_found or str(anchor) == external
             if anchor.number != expected:
                 yield BrokenAnchor(expected, "an anchor is missing")
                 expected = anchor.number
@@ -183,18 +183,14 @@ async def _verify_anchors(db: Reader, seals: Seals, kept: str) -> AsyncIterator[
             elif digest_of(await db.fetch(_HEADS_OF, anchor=expected)) != anchor.digest:
                 yield BrokenAnchor(expected, "the heads that it holds were changed")
             before = anchor.mac
-    if not kept_is_there:
-        number = kept.partition(":")[0]
-        yield BrokenAnchor(
-            int(number) if number.isdigit() else 0, "the anchor that was kept is not there"
-        )
+    if not is_external_found:
+        number = external.partition(":")[0]
+        yield BrokenAnchor(int(number) if number.isdigit() else 0, "the external anchor is missing")
 
 
 async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:
     for row in await db.fetch(_NOT_REACHED):
-        yield BrokenChain(
-            row["subject_id"], row["number"], "an entry that was anchored is not there"
-        )
+        yield BrokenChain(row["subject_id"], row["number"], "an anchored entry is missing")
     for row in await db.fetch(_NOT_ANCHORED):
         yield BrokenChain(
             row["subject_id"], row["anchored_number"], "the head and its anchors do not agree"

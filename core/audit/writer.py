@@ -1,8 +1,8 @@
-"""Keeps the audit log while the gateway runs: what was looked at, and the anchors.
+"""Background writer of the access log and the anchors.
 
-A sensitive read notes itself here, in memory; within a second the notes of everybody are
-kept together, so that a read costs no durable write of its own. Where they cannot be
-written for long, reading is refused rather than done unseen.
+A read of personal data is recorded in memory; within a second the records of all subjects are
+written in one transaction, so that a read costs no durable write of its own. If writing fails for so
+long that `MAX_WAITING` records wait, reads are refused rather than served without a record.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from core.kernel.clock import SECOND, Instant
 from core.kernel.refusals import TryAgainLater
 
 FLUSH_SECONDS = 0.5
-FILE_SECONDS = 30
+INDEX_SECONDS = 30
 MAX_WAITING = 50_000
 _AT_ONCE = 500
-"""A transaction is short: whoever changes something hardly waits for it."""
+"""Records per transaction, so that it blocks other writers only briefly."""
 _TRIES_AT_STOP = 3
 
 _log = structlog.get_logger("audit")
@@ -46,25 +46,25 @@ class AccessLogWriter:
         self._task: asyncio.Task[None] | None = None
 
     def record(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
-        """Notes that the caller looked at their own data; call it before the data goes out."""
+        """Records that the caller viewed their own data. Call it before the data is sent."""
         subject_id = caller.citizen_id or caller.session_id
         self.add(AuditRecord(subject_id, now, action, result, caller.channel, caller.session_id))
 
-    def note_link(self, subject_id: int, now: Instant, action: Action) -> None:
-        """As `record`, for what a link of theirs shows."""
+    def record_link(self, subject_id: int, now: Instant, action: Action) -> None:
+        """As `record`, for an access through a signed link."""
         self.add(AuditRecord(subject_id, now, action, log.DONE, log.LINK, 0))
 
     def add(self, record: AuditRecord) -> None:
-        """Refuses `TryAgainLater` when too many wait."""
+        """Raises `TryAgainLater` if too many records wait."""
         if len(self._waiting) >= MAX_WAITING:
             raise TryAgainLater(retry_after=5)
         self._waiting.append(record)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="audit-keeper")
+        self._task = asyncio.create_task(self._run(), name="access-log-writer")
 
     async def stop(self) -> None:
-        """Writes what still waits."""
+        """Writes the remaining records."""
         self._stopping.set()
         if self._task is not None:
             await self._task
@@ -76,21 +76,23 @@ class AccessLogWriter:
             _log.error("audit.lost", entries=len(self._waiting))
 
     async def flush(self) -> None:
-        """Keeps what waits now; what cannot be written waits on."""
+        """Writes the waiting records; those that cannot be written keep waiting."""
         waiting, self._waiting = self._waiting, []
         for first in range(0, len(waiting), _AT_ONCE):
             try:
                 await self._append(waiting[first : first + _AT_ONCE])
-            except (DatabaseUnavailable, UniqueViolation) as error:
+            except Exception as error:
+                self._waiting = waiting[first:] + self._waiting
+                if not isinstance(error, DatabaseUnavailable | UniqueViolation):
+                    raise
                 _log.warning(
                     "audit.waiting", entries=len(waiting) - first, reason=type(error).__name__
                 )
-                self._waiting = waiting[first:] + self._waiting
                 return
 
-    async def file(self) -> None:
-        """What is looked at meanwhile is written in between."""
-        while await access_log.file(self._database) == access_log.FILED_AT_ONCE:
+    async def index(self) -> None:
+        """Indexes the written batches, and flushes new records in between."""
+        while await access_log.index_batches(self._database) == access_log.INDEXED_AT_ONCE:
             await self.flush()
 
     async def anchor(self) -> None:
@@ -98,7 +100,7 @@ class AccessLogWriter:
             self._database, self._seals, self._clock(), self._anchor_every
         )
         for anchor in anchored:
-            # The log leaves this machine: a copy of the anchor out of the database's reach.
+            # The application log leaves this machine: a copy of the anchor outside the database.
             _log.info(
                 "audit.anchored", number=anchor.number, heads=anchor.heads, anchor=str(anchor)
             )
@@ -110,13 +112,13 @@ class AccessLogWriter:
         await self._database.write(job)
 
     async def _run(self) -> None:
-        anchor_at = file_at = self._clock()
+        anchor_at = index_at = self._clock()
         while not self._stopping.is_set():
             try:
                 await self.flush()
-                if not 0 <= self._clock() - file_at < FILE_SECONDS * SECOND:
-                    file_at = self._clock()
-                    await self.file()
+                if not 0 <= self._clock() - index_at < INDEX_SECONDS * SECOND:
+                    index_at = self._clock()
+                    await self.index()
                 if not 0 <= self._clock() - anchor_at < self._anchor_every:
                     anchor_at = self._clock()
                     await self.anchor()

@@ -1,4 +1,4 @@
-"""Cards and their holders: the state machine of a card, and the rows that show a holder."""
+"""Cards and their holders: the state machine of a card, and reading a citizen with their cards."""
 
 from core.cards import cards, holders, prefetch
 from core.cards.card_forms import CardForm

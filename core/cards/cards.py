@@ -2,12 +2,12 @@
 
       –  ──issued──▶ SEALED ──activate──▶ ACTIVE ──report_loss──▶ LOST ──reissued──▶ CANCELLED
                                           │  ▲  ◀──cancel_loss───┘ ▲
-                       temporary_loss     ▼  │ lapses after 7 days │ report_loss
+                       temporary_loss     ▼  │ expires after 7 days│ report_loss
                                      TEMPORARILY_LOST ─────────────┘
                        lock / unlock: ACTIVE ◀──▶ LOCKED        cancel: any ──▶ CANCELLED
 
-A person has at most one active card, and a cancelled card never comes back. State codes
-are AAZ502.
+A citizen has at most one active card, and a cancelled card never changes again. The state codes
+are those of AAZ502.
 """
 
 from collections.abc import Iterable
@@ -93,7 +93,7 @@ class CardState(StrEnum):
 
 
 STATES: dict[str, CardState] = {state.value: state for state in CardState}
-"""By what stands in a row."""
+"""By the code in a row."""
 
 STATE_NAMES = {
     CardState.SEALED: Text("封存（未激活）", "not activated yet"),
@@ -104,7 +104,7 @@ STATE_NAMES = {
     CardState.CANCELLED: Text("注销", "cancelled"),
 }
 
-_WAYS_OUT = {
+_ADVICE = {
     CardState.SEALED: Text("请先激活。", "Please activate it first."),
     CardState.ACTIVE: Text("", ""),
     CardState.LOST: Text(
@@ -121,7 +121,7 @@ ADD_CARD = insert_into(
     cards_table,
     *(column.name for column in cards_table.c if not column.name.startswith("snapshot_")),
 )
-_MOVE = Query(
+_SAVE_STATE = Query(
     update(cards_table)
     .where(
         cards_table.c.id == bindparam("card_id"), cards_table.c.version == bindparam("seen_version")
@@ -147,7 +147,7 @@ _SAVE_PROJECTION = Query(
         version=cards_table.c.version + bindparam("one"),
     )
 )
-_LAPSE = Query(
+_SAVE_EXPIRY = Query(
     update(cards_table)
     .where(
         cards_table.c.id == bindparam("card_id"),
@@ -161,7 +161,7 @@ _LAPSE = Query(
     )
     .returning(cards_table.c.id)
 )
-_LAPSED = Query(
+_EXPIRED_LOSSES = Query(
     select(cards_table.c.id, cards_table.c.citizen_id)
     .where(
         cards_table.c.state == CardState.TEMPORARILY_LOST.value,
@@ -175,7 +175,7 @@ _CONFIRM = Query(
     .where(cards_table.c.id == bindparam("card_id"))
     .values(confirmation=Confirmation.CONFIRMED.value)
 )
-_WITHDRAW = Query(
+_REMOVE_UNCONFIRMED = Query(
     delete(cards_table)
     .where(
         cards_table.c.id == bindparam("card_id"),
@@ -297,7 +297,7 @@ class Card(CardSummary, frozen=True):
         return self._move(CardState.CANCELLED, now, Text("补卡", "a reissue"), CardState.LOST)
 
     def temporary_loss(self, now: Instant) -> "Card":
-        """By the 12333 phone line."""
+        """Reported through the 12333 phone line."""
         return self._move(
             CardState.TEMPORARILY_LOST, now, Text("临时挂失", "a temporary loss"), CardState.ACTIVE
         )
@@ -319,20 +319,20 @@ class Card(CardSummary, frozen=True):
     def has_number(self, number: str, vault: Vault) -> bool:
         return self.number_index in vault.indexes(number, NUMBER)
 
-    def must_be_lost_for(self, service: Text) -> None:
+    def require_lost_for(self, service: Text) -> None:
         if self.state is not CardState.LOST:
             raise self.wrong_state_refusal(
                 service,
                 Text("请先挂失。", "Please report the loss first.")
                 if self.state in (CardState.ACTIVE, CardState.TEMPORARILY_LOST)
-                else _WAYS_OUT[self.state],
+                else _ADVICE[self.state],
             )
 
     def wrong_state_refusal(self, service: Text, way_out: Text | None = None) -> WrongCardState:
         return WrongCardState(
             state=STATE_NAMES[self.state],
             service=service,
-            way_out=_WAYS_OUT[self.state] if way_out is None else way_out,
+            way_out=_ADVICE[self.state] if way_out is None else way_out,
         )
 
     def must_be_confirmed(self) -> None:
@@ -346,22 +346,22 @@ class Card(CardSummary, frozen=True):
 
 
 async def save_state(db: Transaction, card: Card) -> None:
-    """Writes a transition, guarded by the version that was read."""
-    moved = await db.fetch(
-        _MOVE,
+    """Writes a transition. Raises `TryAgainLater` if the card has changed since it was read."""
+    saved = await db.fetch(
+        _SAVE_STATE,
         card_id=card.id,
         seen_version=card.version,
         new_state=card.state.value,
         since=card.state_since,
     )
-    if not moved:
+    if not saved:
         raise TryAgainLater(retry_after=1)
 
 
-async def save_projection(db: Transaction, told: Iterable[tuple[Card, Card]]) -> None:
-    """Writes what events have made of cards (as stored, as told), read under their owners' locks.
+async def save_projection(db: Transaction, projected: Iterable[tuple[Card, Card]]) -> None:
+    """Writes projections, as pairs of the stored and the projected card, without changing snapshots.
 
-    Their snapshots stay what they were.
+    The cards must have been read in this transaction, under the locks of their citizens.
     """
     rows = [
         {
@@ -372,27 +372,27 @@ async def save_projection(db: Transaction, told: Iterable[tuple[Card, Card]]) ->
             "snapshot_at": stored.snapshot.state_since,
             "one": 1,
         }
-        for stored, card in told
+        for stored, card in projected
     ]
     if rows:
         await db.execute_many(_SAVE_PROJECTION, rows)
 
 
 async def save_expiry(db: Transaction, card: Card) -> bool:
-    """As `save_state` for what no citizen did; False where somebody was faster."""
-    moved = await db.fetch(
-        _LAPSE,
+    """Writes the expiry of a temporary loss. False if the card has changed since it was read."""
+    saved = await db.fetch(
+        _SAVE_EXPIRY,
         card_id=card.id,
         seen_version=card.version,
         new_state=card.state.value,
         since=card.state_since,
     )
-    return bool(moved)
+    return bool(saved)
 
 
 async def find_expired_losses(db: Reader, now: Instant) -> list[tuple[int, int]]:
-    """Card and citizen of temporary losses that are over but still stand in their rows."""
-    rows = await db.fetch(_LAPSED, until=now - TEMPORARY_LOSS_LASTS)
+    """Card and citizen ids of temporary losses that have expired but are still in their rows."""
+    rows = await db.fetch(_EXPIRED_LOSSES, until=now - TEMPORARY_LOSS_LASTS)
     return [(row["id"], row["citizen_id"]) for row in rows]
 
 
@@ -431,10 +431,10 @@ async def issue(
 
 
 async def confirm(db: Transaction, card_id: int) -> None:
-    """The provincial registry has the card in Chengdu."""
+    """The provincial card registry has moved the card's home region to Chengdu."""
     await db.fetch(_CONFIRM, card_id=card_id)
 
 
-async def withdraw(db: Transaction, card_id: int) -> bool:
-    """Removes a card that turned out not to be Chengdu's; False where it is confirmed or gone."""
-    return await db.fetch_one(_WITHDRAW, card_id=card_id) is not None
+async def remove_unconfirmed(db: Transaction, card_id: int) -> bool:
+    """Removes a card whose move was rejected. False if it is confirmed or already removed."""
+    return await db.fetch_one(_REMOVE_UNCONFIRMED, card_id=card_id) is not None

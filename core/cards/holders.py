@@ -1,4 +1,4 @@
-"""A holder: one citizen with all their cards and the open application, in one statement."""
+"""A holder: one citizen with all their cards and the open application, read in one statement."""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -15,7 +15,7 @@ from core.cards.cards import (
     cards_table,
     summary_columns,
 )
-from core.citizens import Citizen, Person, citizens_table, service_passwords_table
+from core.citizens import Citizen, CitizenIdentity, citizens_table, service_passwords_table
 from core.citizens import citizens as people
 from core.crypto import Vault
 from core.db import Query, Reader, Row, Transaction
@@ -23,7 +23,7 @@ from core.kernel.clock import Instant
 from core.kernel.refusals import NoCard, TryAgainLater
 from core.production import production_orders_table
 
-CARD_COLUMNS = (*people.person_columns("citizen_"), *summary_columns("card_"))
+CARD_COLUMNS = (*people.identity_columns("citizen_"), *summary_columns("card_"))
 COLUMNS = (
     *people.columns("citizen_"),
     *(column.label(f"card_{column.name}") for column in cards_table.c),
@@ -37,12 +37,12 @@ COLUMNS = (
 
 
 def join_cards(citizen: FromClause) -> FromClause:
-    """`citizen`, in which `citizens` stands, with their cards beside it."""
+    """Joins the cards to a FROM clause that contains `citizens`."""
     return citizen.outerjoin(cards_table, cards_table.c.citizen_id == citizens_table.c.id)
 
 
 def join_holder_tables(citizen: FromClause) -> FromClause:
-    """As `join_cards`, with all else that a holder is made of."""
+    """Joins cards, open application and service password."""
     return (
         join_cards(citizen)
         .outerjoin(
@@ -68,7 +68,7 @@ CARDS_OF_CITIZEN = Query(
     .select_from(join_cards(citizens_table))
     .where(citizens_table.c.id == bindparam("citizen_id"))
 )
-"""The order of cards is made here: the database would sort even one."""
+"""Without ORDER BY: `_cards` sorts, which costs nothing for the usual single card."""
 
 C = TypeVar("C", bound=CardSummary)
 
@@ -76,12 +76,12 @@ C = TypeVar("C", bound=CardSummary)
 class CardHolder(Struct, Generic[C], frozen=True):
     """`cards` are newest first, the cancelled ones included."""
 
-    citizen: Person
+    citizen: CitizenIdentity
     cards: tuple[C, ...]
 
     @property
     def card(self) -> C:
-        """The card to show and to act on: the newest that is not cancelled, else the newest."""
+        """The current card, or the newest cancelled one. Raises `NoCard`."""
         found = self.current or (self.cards[0] if self.cards else None)
         if found is None:
             raise NoCard
@@ -103,10 +103,9 @@ class CardHolder(Struct, Generic[C], frozen=True):
 
 
 class Holder(CardHolder[Card], frozen=True):
-    """With what decides which services they can use.
+    """A holder with everything that eligibility for the services depends on.
 
-    Changing the password is locked for `password_locked_for` milliseconds;
-    `password_locked_until` is None where there is no password.
+    `password_locked_for` is in milliseconds; `password_locked_until` is None without a password.
     """
 
     citizen: Citizen
@@ -126,8 +125,8 @@ async def find_with_cards(
     rows = await db.fetch(CARDS_OF_CITIZEN, citizen_id=citizen_id)
     if not rows:
         raise TryAgainLater(retry_after=1)
-    person = people.person_of(rows[0], vault, "citizen_")
-    return CardHolder(person, _cards(rows, CardSummary.from_row, vault, now))
+    citizen = people.identity_of(rows[0], vault, "citizen_")
+    return CardHolder(citizen, _cards(rows, CardSummary.from_row, vault, now))
 
 
 def _cards(
@@ -160,6 +159,6 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
 
 
 async def lock(db: Transaction, vault: Vault, now: Instant, citizen_id: int) -> Holder:
-    """Reads the holder for a change: other changes of the same person wait."""
+    """Locks the citizen's row, then reads the holder: changes of one citizen run one at a time."""
     await people.lock(db, citizen_id)
     return await find(db, vault, now, citizen_id)

@@ -1,7 +1,7 @@
-"""Who calls, and what they are about to ask, in one statement.
+"""Prefetch: one SQL statement loads the session and the rows that the operation reads first.
 
-Most operations look up their session and then one thing of the person's. Where it is known
-beforehand which thing, both are asked together; the service that asks then finds it read.
+Most operations read their session and then one set of rows of its citizen. An operation that
+declares which one gets both in one statement; the service's own read is answered from memory.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from core.db import Query, Reader, Row
 from core.production import orders, production_orders_table
 
 ASKS = "asks"
-"""Under this name the metadata of an operation's field says what it asks first."""
+"""Metadata key under which a GraphQL field declares its `Prefetch`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
-    """`query` asks by `citizen_id`; `with_session` asks the same of a session's citizen.
+    """`query` selects by `citizen_id`; `with_session` joins the same rows to a session's citizen.
 
-    `key` is a column that is null where there is nothing.
+    `key` is a column that is NULL if the join found nothing.
     """
 
     query: Query
@@ -82,7 +82,7 @@ PROGRESS = Prefetch(
 
 
 class PrefetchedReader:
-    """A reader that has the rows of one query already, and gives them once."""
+    """A reader that answers one query from rows already read, once, and others from the database."""
 
     __slots__ = ("_citizen_id", "_db", "_query", "_rows")
 
@@ -105,7 +105,7 @@ class PrefetchedReader:
 
 
 def prefetched_reader(db: Reader, expected: Prefetch, rows: list[Row]) -> Reader:
-    """A reader that has read what is expected, in the rows of `with_session`."""
+    """Wraps `db` with the prefetched rows of `expected.with_session`."""
     first = rows[0]
     found = [] if first[expected.key] is None else rows
     return PrefetchedReader(db, expected.query, first["session_citizen_id"], found)

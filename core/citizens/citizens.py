@@ -121,7 +121,7 @@ _SET_DETAIL = {
 }
 
 
-class Person(Struct, frozen=True):
+class CitizenIdentity(Struct, frozen=True):
     """A citizen's identity, without contact data."""
 
     id: int
@@ -129,7 +129,7 @@ class Person(Struct, frozen=True):
     social_security_number: Sealed
 
 
-class Citizen(Person, frozen=True):
+class Citizen(CitizenIdentity, frozen=True):
     phone: Sealed | None
     phone_index: bytes | None
     social_insurance_number: Sealed | None
@@ -159,17 +159,17 @@ class Citizen(Person, frozen=True):
             raise PhoneNotBound(field="phone")
 
 
-def person_of(row: Row, vault: Vault, prefix: str) -> Person:
+def identity_of(row: Row, vault: Vault, prefix: str) -> CitizenIdentity:
     owner: int = row[prefix + "id"]
-    return Person(
+    return CitizenIdentity(
         id=owner,
         name=Sealed(vault, row[prefix + "name"], "citizens.name", owner),
         social_security_number=Sealed(vault, row[prefix + SSN], f"citizens.{SSN}", owner),
     )
 
 
-def person_columns(prefix: str) -> list[Label[Any]]:
-    """The columns for `person_of`."""
+def identity_columns(prefix: str) -> list[Label[Any]]:
+    """The columns for `identity_of`."""
     return [citizens_table.c[name].label(prefix + name) for name in ("id", "name", SSN)]
 
 

@@ -24,7 +24,7 @@ from core.crypto import index_is, index_params
 from core.db import Query, Reader, Transaction, metadata
 from core.kernel.clock import MINUTE, Instant
 
-KEPT_FOR = 5 * MINUTE
+RETENTION = 5 * MINUTE
 
 code_exchanges_table = Table(
     "code_exchanges",
@@ -38,7 +38,7 @@ code_exchanges_table = Table(
     sqlite_with_rowid=False,
 )
 
-_KEEP = Query(
+_SAVE = Query(
     lambda insert: (
         insert(code_exchanges_table)
         .values({column.name: bindparam(column.name) for column in code_exchanges_table.c})
@@ -67,17 +67,17 @@ class CodeExchange:
     lifetime_seconds: int
 
 
-async def keep(
+async def save(
     db: Transaction, pair_mac: str, account_index: bytes, exchange: CodeExchange, now: Instant
 ) -> None:
     """Only the first result is stored; a later one neither replaces nor prolongs it."""
     await db.fetch(
-        _KEEP,
+        _SAVE,
         pair_mac=pair_mac,
         account_index=account_index,
         account=exchange.account,
         lifetime_seconds=exchange.lifetime_seconds,
-        expires_at=now + KEPT_FOR,
+        expires_at=now + RETENTION,
     )
 
 

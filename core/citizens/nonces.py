@@ -16,7 +16,7 @@ nonces_table = Table(
     sqlite_with_rowid=False,
 )
 
-KEPT_AFTER = 2 * DAY
+RETENTION = 2 * DAY
 """How long after expiry a nonce is kept, so that a clock that ran a day ahead deletes none early."""
 
 _USE = Query(

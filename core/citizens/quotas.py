@@ -47,7 +47,7 @@ class Limit:
     window: int
 
 
-async def take(
+async def consume(
     db: Transaction, keys: Sequence[bytes], limits: Sequence[Limit], now: Instant
 ) -> Instant:
     """Counts one use. Returns 0, or the time of the next allowed use if a limit is reached.

@@ -91,7 +91,7 @@ _END_OTHERS = Query(
     .where(
         sessions_table.c.channel == bindparam("of_channel"),
         index_is(sessions_table.c.account_index, "account"),
-        sessions_table.c.id != bindparam("kept"),
+        sessions_table.c.id != bindparam("except_id"),
         sessions_table.c.ended_at.is_(None),
     )
     .values(ended_at=bindparam("at"))
@@ -99,7 +99,7 @@ _END_OTHERS = Query(
 _ASSIGN = Query(
     update(sessions_table)
     .where(sessions_table.c.id == bindparam("session_id"))
-    .values(citizen_id=bindparam("person"), level=bindparam("new_level"))
+    .values(citizen_id=bindparam("of_citizen"), level=bindparam("new_level"))
 )
 _ERASE_ACCOUNT = Query(
     update(sessions_table)
@@ -241,14 +241,14 @@ async def end_all_of_account(
     await db.fetch(
         _END_OTHERS,
         of_channel=channel.value,
-        kept=keep,
+        except_id=keep,
         at=now,
         **index_params("account", accounts),
     )
 
 
 async def assign(db: Transaction, session_id: int, citizen_id: int, level: RealNameLevel) -> None:
-    await db.fetch(_ASSIGN, session_id=session_id, person=citizen_id, new_level=level.value)
+    await db.fetch(_ASSIGN, session_id=session_id, of_citizen=citizen_id, new_level=level.value)
 
 
 async def sealed_account(db: Reader, session_id: int) -> bytes:

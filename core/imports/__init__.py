@@ -1,8 +1,8 @@
 """Imports cards and their holders from a CSV file: streaming, in batches, resumable.
 
-A batch is one transaction. A journal beside the file says where the last committed batch
-ended; a file that was imported already changes nothing, because its cards are there.
-The columns are explained in docs/importing.md.
+A batch is one transaction. A journal beside the file stores where the last committed batch ended.
+Importing a file again changes nothing, because its cards exist already. The columns are specified in
+docs/importing.md.
 """
 
 from core.imports.journal import ImportPosition, Journal

@@ -1,7 +1,7 @@
-"""One batch of lines against the database: what is new, what is there already, what conflicts.
+"""Imports one batch of lines: finds new, existing and conflicting cards, and writes the new ones.
 
-Runs inside one write job, so that what was looked up still holds when it is written. A
-person who is new gets one citizen, however many cards the batch has for them.
+Reads and writes in one transaction. A new citizen is added once, however many of their cards the batch
+contains.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,9 +24,9 @@ from core.kernel.ids import new_id
 Indexes: TypeAlias = Sequence[bytes]
 
 IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST})
-"""The states of a card that is active or can become active again: a person has one at most."""
+"""States of a card that is active or can become active again; a citizen has at most one such card."""
 
-_PEOPLE = Query(
+_CITIZENS = Query(
     select(
         citizens_table.c.id,
         citizens_table.c.name,
@@ -60,7 +60,7 @@ _HOLDERS = Query(
         cards_table.c.state.in_([bindparam(s.name) for s in IN_USE]),
     )
 )
-_ADD_PERSON = insert_into(
+_ADD_CITIZEN = insert_into(
     citizens_table,
     "id",
     "name",
@@ -88,7 +88,7 @@ _MOVE_HEAD = Query(
 
 @dataclass(slots=True)
 class KeyedLine:
-    """A line with its keyed indexes, under each index key in use."""
+    """A line with its blind indexes, under each index key in use."""
 
     line: CardLine
     number: Indexes
@@ -106,13 +106,13 @@ class KeyedLine:
 
     @property
     def card_key(self) -> bytes:
-        """Names the card among all regions' cards."""
+        """Identifies the card in the journal, across regions."""
         return self.line.region_code.encode() + self.card[0][-16:]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`last_card` is the id of the last card that was added, 0 where there is none."""
+    """`last_card` is the id of the last card that was added, 0 if none was."""
 
     added: int
     already: int
@@ -121,7 +121,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class _Person:
+class _Citizen:
     id: int
     name: str = field(repr=False)
     phone_index: bytes | None
@@ -134,58 +134,58 @@ class _Person:
 
 @dataclass(slots=True)
 class _Plan:
-    """What the database holds of the batch's people and cards, and what is to be added."""
+    """What the database has of the batch's citizens and cards, and what is to be added."""
 
     vault: Vault
     now: Instant
-    people: dict[bytes, _Person]
+    citizens: dict[bytes, _Citizen]
     owners: dict[bytes, int]
     cards: dict[tuple[str, bytes], int]
-    adds: list[tuple[KeyedLine, _Person]] = field(default_factory=list)
+    adds: list[tuple[KeyedLine, _Citizen]] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     already: int = 0
 
-    def take(self, keyed: KeyedLine) -> None:
+    def add_line(self, keyed: KeyedLine) -> None:
         line = keyed.line
-        person = _first(self.people, keyed.number)
+        citizen = _first(self.citizens, keyed.number)
         owner_of_card = _first(self.cards, [(line.region_code, index) for index in keyed.card])
-        if person is not None and person.name != line.name:
+        if citizen is not None and citizen.name != line.name:
             self._refuse(line, "name", "another name is on file for this social_security_number")
-        elif owner_of_card is not None and (person is None or person.id != owner_of_card):
+        elif owner_of_card is not None and (citizen is None or citizen.id != owner_of_card):
             self._refuse(line, "card_number", "is the card of somebody else")
         elif owner_of_card is not None:
             self.already += 1
-        elif self._phone_fits(keyed, person) and self._state_fits(line, person):
-            self._add(keyed, person)
+        elif self._phone_fits(keyed, citizen) and self._state_fits(line, citizen):
+            self._add(keyed, citizen)
 
-    def _phone_fits(self, keyed: KeyedLine, person: _Person | None) -> bool:
+    def _phone_fits(self, keyed: KeyedLine, citizen: _Citizen | None) -> bool:
         owner = _first(self.owners, keyed.phone)
-        if owner is not None and (person is None or person.id != owner):
+        if owner is not None and (citizen is None or citizen.id != owner):
             self._refuse(keyed.line, "phone", "is the phone of somebody else")
             return False
-        on_file = person.phone_index if person else None
+        on_file = citizen.phone_index if citizen else None
         if keyed.phone and on_file is not None and on_file not in keyed.phone:
-            self._refuse(keyed.line, "phone", "another phone is on file for this person")
+            self._refuse(keyed.line, "phone", "another phone is on file for this citizen")
             return False
         return True
 
-    def _state_fits(self, line: CardLine, person: _Person | None) -> bool:
-        if person is None or not person.in_use or line.state not in IN_USE:
+    def _state_fits(self, line: CardLine, citizen: _Citizen | None) -> bool:
+        if citizen is None or not citizen.in_use or line.state not in IN_USE:
             return True
-        self._refuse(line, "state", "the person has another card that is active or can be again")
+        self._refuse(line, "state", "the citizen has another card that is active or can be again")
         return False
 
-    def _add(self, keyed: KeyedLine, person: _Person | None) -> None:
+    def _add(self, keyed: KeyedLine, citizen: _Citizen | None) -> None:
         line = keyed.line
-        if person is None:
-            person = _Person(new_id(self.now), line.name, None, new=keyed)
-            self.people[keyed.number[0]] = person
-        if line.phone and person.phone_index is None:
-            person.new_phone, person.phone_index = line.phone, keyed.phone[0]
-            self.owners[keyed.phone[0]] = person.id
-        person.in_use = person.in_use or line.state in IN_USE
-        self.cards[line.region_code, keyed.card[0]] = person.id
-        self.adds.append((keyed, person))
+        if citizen is None:
+            citizen = _Citizen(new_id(self.now), line.name, None, new=keyed)
+            self.citizens[keyed.number[0]] = citizen
+        if line.phone and citizen.phone_index is None:
+            citizen.new_phone, citizen.phone_index = line.phone, keyed.phone[0]
+            self.owners[keyed.phone[0]] = citizen.id
+        citizen.in_use = citizen.in_use or line.state in IN_USE
+        self.cards[line.region_code, keyed.card[0]] = citizen.id
+        self.adds.append((keyed, citizen))
 
     def _refuse(self, line: CardLine, column: str, reason: str) -> None:
         self.bad.append(BadLine(line.line, column, reason))
@@ -196,21 +196,21 @@ async def write_batch(
 ) -> Written:
     plan = await _look_up(db, vault, now, lines)
     for keyed in lines:
-        plan.take(keyed)
-    changed = list({person.id: person for _, person in plan.adds}.values())
+        plan.add_line(keyed)
+    changed = list({citizen.id: citizen for _, citizen in plan.adds}.values())
     await db.execute_many(
-        _ADD_PERSON, [_person_row(vault, now, p, p.new) for p in changed if p.new is not None]
+        _ADD_CITIZEN, [_citizen_row(vault, now, p, p.new) for p in changed if p.new is not None]
     )
-    for person in changed:
-        if person.new is None and person.new_phone is not None:
-            await people.set_phone(db, vault, person.id, person.new_phone)
-    rows = [_card_row(vault, now, keyed, person.id) for keyed, person in plan.adds]
+    for citizen in changed:
+        if citizen.new is None and citizen.new_phone is not None:
+            await people.set_phone(db, vault, citizen.id, citizen.new_phone)
+    rows = [_card_row(vault, now, keyed, citizen.id) for keyed, citizen in plan.adds]
     await db.execute_many(ADD_CARD, rows)
     await db.execute_many(
         _ADD_ENTRY,
         [
-            _audit_row(seals, now, person, row["id"])
-            for row, (_, person) in zip(rows, plan.adds, strict=True)
+            _audit_row(seals, now, citizen, row["id"])
+            for row, (_, citizen) in zip(rows, plan.adds, strict=True)
         ],
     )
     await db.execute_many(
@@ -221,8 +221,8 @@ async def write_batch(
 
 async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[KeyedLine]) -> _Plan:
     known = {}
-    for row in await fetch_in(db, _PEOPLE, (i for keyed in lines for i in keyed.number)):
-        known[bytes(row["social_security_number_index"])] = _Person(
+    for row in await fetch_in(db, _CITIZENS, (i for keyed in lines for i in keyed.number)):
+        known[bytes(row["social_security_number_index"])] = _Citizen(
             id=row["id"],
             name=vault.open(row["name"], "citizens.name", row["id"]),
             phone_index=row["phone_index"],
@@ -230,10 +230,10 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
             mac=bytes(row["mac"] or b""),
         )
     states = {state.name: state.value for state in IN_USE}
-    ids = (person.id for person in known.values())
+    ids = (citizen.id for citizen in known.values())
     holders = {row["citizen_id"] for row in await fetch_in(db, _HOLDERS, ids, **states)}
-    for person in known.values():
-        person.in_use = person.id in holders
+    for citizen in known.values():
+        citizen.in_use = citizen.id in holders
     phones = await fetch_in(db, _PHONES, (i for keyed in lines for i in keyed.phone))
     owners_of_cards = {}
     for region in {keyed.line.region_code for keyed in lines}:
@@ -243,22 +243,22 @@ async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[Keyed
     return _Plan(
         vault=vault,
         now=now,
-        people=known,
+        citizens=known,
         owners={bytes(row["phone_index"]): row["id"] for row in phones},
         cards=owners_of_cards,
     )
 
 
-def _person_row(vault: Vault, now: Instant, person: _Person, keyed: KeyedLine) -> dict[str, Any]:
-    """As `citizens.new_row`, with the indexes that are known already."""
-    number, phone = keyed.line.social_security_number, person.new_phone
+def _citizen_row(vault: Vault, now: Instant, citizen: _Citizen, keyed: KeyedLine) -> dict[str, Any]:
+    """As `citizens.new_row`, with the indexes computed before."""
+    number, phone = keyed.line.social_security_number, citizen.new_phone
     return {
-        "id": person.id,
-        "name": vault.seal(person.name, "citizens.name", person.id),
-        SSN: vault.seal(number, f"citizens.{SSN}", person.id),
+        "id": citizen.id,
+        "name": vault.seal(citizen.name, "citizens.name", citizen.id),
+        SSN: vault.seal(number, f"citizens.{SSN}", citizen.id),
         f"{SSN}_index": keyed.number[0],
-        PHONE: vault.seal(phone, f"citizens.{PHONE}", person.id) if phone else None,
-        f"{PHONE}_index": person.phone_index,
+        PHONE: vault.seal(phone, f"citizens.{PHONE}", citizen.id) if phone else None,
+        f"{PHONE}_index": citizen.phone_index,
         "created_at": now,
         "version": 1,
     }
@@ -282,13 +282,13 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
     }
 
 
-def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dict[str, Any]:
-    """The next entry of the person's chain, made as `audit.record` makes it."""
+def _audit_row(seals: Seals, now: Instant, citizen: _Citizen, card_id: int) -> dict[str, Any]:
+    """The next entry of the citizen's audit chain, as `audit.record` writes it."""
     details = f'{{"card": {card_id}}}'
-    before, person.entry = person.mac, person.entry + 1
-    person.mac = seals.audit(
-        person.id,
-        person.entry,
+    before, citizen.entry = citizen.mac, citizen.entry + 1
+    citizen.mac = seals.audit(
+        citizen.id,
+        citizen.entry,
         now,
         Action.IMPORTED,
         DONE,
@@ -298,15 +298,15 @@ def _audit_row(seals: Seals, now: Instant, person: _Person, card_id: int) -> dic
         before.hex(),
     )
     return {
-        "subject_id": person.id,
-        "number": person.entry,
+        "subject_id": citizen.id,
+        "number": citizen.entry,
         "at": now,
         "action": Action.IMPORTED.value,
         "result": DONE,
         "channel": OPERATOR,
         "session_id": 0,
         "details": details,
-        "mac": person.mac,
+        "mac": citizen.mac,
     }
 
 

@@ -1,8 +1,8 @@
 """The journal of one import: where the last committed batch ended, and which cards were read.
 
-A small SQLite file beside the imported one, removed when the import is finished. It is
-written after the batch was committed, so that it never runs ahead of the database; a batch
-that it missed is read again and found to be there. It holds keyed indexes, no personal data.
+A SQLite file beside the imported one, deleted when the import is complete. It is written after the
+commit of each batch, so it is never ahead of the database; a batch that is missing in it is imported
+again without effect. It contains blind indexes, no personal data.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> "Journal":
-        """Holds the file locked, so that a file is not imported twice at a time."""
+        """Opens and locks the journal, so that no two imports of one file run concurrently."""
         try:
             path.touch(mode=0o600)
             return cls(path, _connect(path))
@@ -63,7 +63,7 @@ class Journal:
             raise WrongFile(f"{path} is not a journal of an import; please remove it.") from None
 
     def position(self, of: bytes) -> ImportPosition | None:
-        """Where the import named `of` stands; None where the journal is of none or another."""
+        """Position of the import named `of`; None if the journal is new or of another import."""
         found = self._connection.execute(_READ, (of,)).fetchone()
         return None if found is None else ImportPosition(*found)
 
@@ -72,7 +72,7 @@ class Journal:
         self._connection.execute("DELETE FROM seen")
 
     def first_lines(self, cards: Sequence[tuple[bytes, int]]) -> list[int]:
-        """For each card the line on which it occurs first, and notes those that are new."""
+        """Returns for each card the line of its first occurrence; records new cards."""
         before = self._connection.total_changes
         self._connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", cards)
         if self._connection.total_changes - before == len(cards):

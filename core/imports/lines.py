@@ -1,4 +1,4 @@
-"""One line of the file: a person and a card, checked by the rules of the forms."""
+"""One line of the file: a citizen and a card, validated by the rules of the forms."""
 
 import functools
 import re
@@ -35,7 +35,7 @@ _ISSUE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """Why a line is not imported. `column` is empty where the line as a whole is wrong."""
+    """Why a line is not imported. `column` is empty if the line as a whole is invalid."""
 
     line: int
     column: str
@@ -57,17 +57,17 @@ class CardLine:
 
 
 class LineReader:
-    """Checks lines as of one day."""
+    """Validates lines; dates are compared with `today`."""
 
     def __init__(self, reference: Reference, today: date, *, card_check_character: bool) -> None:
         self._reference = reference
         self._today = today
         self._card_check_character = card_check_character
-        # Most lines of a file repeat another one's bank, day and batch.
+        # Most lines of a file share bank, date and batch with others.
         self._problems_of_card = functools.lru_cache(4096)(self._find_problems_of_card)
 
     def read(self, line: int, cells: list[str]) -> CardLine | list[BadLine]:
-        """`cells` are in the order of `COLUMNS`. Every wrong column is named at once."""
+        """`cells` are in the order of `COLUMNS`. All invalid columns are reported."""
         name, number, phone, card_number, *others = map(str.strip, cells)
         state, bank_code, issue_date, batch_number, region_code = others
         form = Form()

@@ -1,4 +1,4 @@
-"""The import as a whole: batch after batch, from where the last one ended."""
+"""Runs an import: batch by batch, from the journal's position."""
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ _FOR_BULK = (
     Query(text("PRAGMA cache_size = -65536")),
     Query(text("PRAGMA wal_autocheckpoint = 10000")),
 )
-"""Keyed indexes grow at random places: SQLite keeps 64 MB of their pages, and copies them seldom."""
+"""Blind indexes are random keys: 64 MB of page cache and rare checkpoints avoid rewriting their pages."""
 
 _BY_INDEX = Query(text("SET LOCAL enable_seqscan = off"))
 _ANALYZE = tuple(
@@ -34,15 +34,15 @@ _IS_THERE = Query(select(cards_table.c.id).where(cards_table.c.id == bindparam("
 
 
 class BadLines(Protocol):
-    """Where bad lines are told."""
+    """The report of lines that were not imported."""
 
-    def tell(self, bad: BadLine) -> None: ...
+    def report(self, bad: BadLine) -> None: ...
 
     def end(self) -> int:
-        """Where the next bad line will stand, once those told so far are written down."""
+        """Flushes the report and returns its length in bytes."""
 
-    def go_back(self, end: int) -> None:
-        """Forgets what stands from `end` on."""
+    def truncate(self, end: int) -> None:
+        """Discards the report from byte `end` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Importer:
     reader: LineReader
 
     async def prepare(self) -> None:
-        """Readies SQLite's connection for bulk writes."""
+        """Configures SQLite's connection for bulk writes."""
         if self.database.dialect.name == "sqlite":
             await self._run(_FOR_BULK)
 
-    async def look_at_growth(self, batches: int) -> None:
-        """Tells PostgreSQL's planner the tables' sizes whenever they may have doubled."""
+    async def analyze_if_grown(self, batches: int) -> None:
+        """Runs ANALYZE on PostgreSQL after 1, 2, 4, … batches, so that its planner knows the sizes."""
         if self.database.dialect.name == "postgresql" and batches.bit_count() == 1:
             await self._run(_ANALYZE)
 
@@ -91,13 +91,13 @@ async def import_cards(
     into: str,
     batch: int,
 ) -> AsyncIterator[ImportPosition]:
-    """Yields where it stands: at once, and after each batch. `into` names the database."""
+    """Yields its position before the first and after each batch. `into` identifies the database."""
     await importer.prepare()
     name = file.digest + into.encode()
     position = await _position(importer, journal, name) or ImportPosition(file.begins, 2)
     if position.line == 2:
         journal.begin()
-    bad_lines.go_back(position.errors_end)
+    bad_lines.truncate(position.errors_end)
     yield position
     raws = file.lines(position.offset, position.line)
     for batches in itertools.count(1):
@@ -107,10 +107,10 @@ async def import_cards(
         lines, bad = _checked(importer, some)
         keyed, repeated = _first_of_each(journal, lines)
         written = await importer.write(keyed)
-        await importer.look_at_growth(batches)
+        await importer.analyze_if_grown(batches)
         bad = sorted([*bad, *repeated, *written.bad], key=lambda problem: problem.line)
         for problem in bad:
-            bad_lines.tell(problem)
+            bad_lines.report(problem)
         position.offset, position.line = some[-1].ends, some[-1].line + 1
         position.added += written.added
         position.already += written.already
@@ -123,7 +123,7 @@ async def import_cards(
 
 
 async def _position(importer: Importer, journal: Journal, name: bytes) -> ImportPosition | None:
-    """None where nothing shows that this very database took in the batches of the journal."""
+    """None unless this database contains the last card of the journal."""
     found = journal.position(name)
     return found if found and await importer.has_card(found.last_card) else None
 
@@ -142,13 +142,13 @@ def _checked(importer: Importer, raws: Iterable[RawLine]) -> tuple[list[KeyedLin
 def _first_of_each(
     journal: Journal, lines: Sequence[KeyedLine]
 ) -> tuple[list[KeyedLine], list[BadLine]]:
-    """The lines whose card was not read before in this file, and the others."""
+    """Lines with the first occurrence of their card in the file, and the repeated ones."""
     firsts = journal.first_lines([(keyed.card_key, keyed.line.line) for keyed in lines])
     good, repeated = [], []
     for keyed, first in zip(lines, firsts, strict=True):
         if first == keyed.line.line:
             good.append(keyed)
         else:
-            reason = f"the card stands on line {first} already"
+            reason = f"the card is already on line {first}"
             repeated.append(BadLine(keyed.line.line, "card_number", reason))
     return good, repeated

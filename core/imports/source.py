@@ -1,6 +1,6 @@
-"""The CSV file, read line by line from any position.
+"""Reads the CSV file line by line from any byte position.
 
-A quoted value may not hold a line break: an unclosed quote then spoils one line and no more.
+A quoted value may not contain a line break, so that an unclosed quote invalidates one line only.
 """
 
 import codecs
@@ -17,12 +17,12 @@ _CHUNK = 1 << 20
 
 
 class WrongFile(Exception):
-    """One sentence for the operator about the file as a whole."""
+    """The file as a whole cannot be imported; the message is for the operator."""
 
 
 @dataclass(slots=True)
 class RawLine:
-    """`ends` is the byte after the line; `cells` are in the order of `COLUMNS`."""
+    """`ends` is the offset of the byte after the line; `cells` are in the order of `COLUMNS`."""
 
     line: int
     ends: int
@@ -32,7 +32,7 @@ class RawLine:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A file whose encoding and heading were found right. `begins` is the byte after the heading."""
+    """A file with valid encoding and header. `begins` is the offset of the byte after the header."""
 
     path: Path
     size: int
@@ -51,7 +51,7 @@ class CsvFile:
         return cls(path, path.stat().st_size, digest, _heading(path, heading), len(heading))
 
     def lines(self, start: int, line: int) -> Iterator[RawLine]:
-        """From byte `start`, which is the beginning of line number `line`. Empty lines are passed over."""
+        """Reads from byte `start`, where line number `line` begins. Empty lines are skipped."""
         order = [self.heading.index(name) if name in self.heading else None for name in COLUMNS]
         with self.path.open("rb") as file:
             file.seek(start)
@@ -82,7 +82,7 @@ class CsvFile:
 
 
 def _digest_of_text(path: Path) -> bytes:
-    """SHA-256 of the file; on the way it is found to be UTF-8."""
+    """SHA-256 of the file. Raises `WrongFile` if it is not UTF-8."""
     digest, decoder, lines = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), 1
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,7 +1,7 @@
-"""What the card issuer reported: every event by its id, sealed, with what became of it.
+"""Event store: every event of the card issuer by its id, encrypted, with its outcome.
 
-Events are kept for as long as settled effects are, so that what a person's order or card comes
-to can be told anew from all of them whenever another one arrives, whatever the order was.
+Applied events are stored for `retention_days`, so that an order's or a card's state can be
+recomputed from all its events whenever another one arrives, in whatever order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,8 +51,8 @@ issuer_events_table = Table(
 )
 
 
-CLOCK_SKEW = 5 * MINUTE
-"""By how much the issuer's clock may differ from ours."""
+ISSUER_CLOCK_SKEW = 5 * MINUTE
+"""Maximum difference between the issuer's clock and ours."""
 
 
 class IssuerEventType(StrEnum):
@@ -64,7 +64,11 @@ class IssuerEventType(StrEnum):
 
 
 class Outcome(StrEnum):
-    """WAITING: early, the node before it is not done yet. The last two are for an operator."""
+    """What became of an event; also the answer to the card issuer (`docs/partners/`).
+
+    TAKEN: applied. REPEATED: received before. WAITING: an earlier node is not done yet.
+    CONTRADICTION and UNKNOWN_SUBJECT: open for an operator.
+    """
 
     TAKEN = "TAKEN"
     REPEATED = "REPEATED"
@@ -109,7 +113,7 @@ class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event, when it came, and what has become of it so far."""
+    """An event with the time at which it was received and its outcome so far."""
 
     event: IssuerEvent = field(repr=False)
     received_at: Instant
@@ -120,22 +124,22 @@ class StoredEvent:
         return self.event.id
 
     def is_in_future_of(self, now: Instant) -> bool:
-        """It cannot have happened yet, by any clock."""
-        return self.event.at > now + CLOCK_SKEW
+        """Whether it is dated later than the clocks can differ."""
+        return self.event.at > now + ISSUER_CLOCK_SKEW
 
     @property
     def place(self) -> tuple[Instant, str]:
-        """By which events of one person are put into order."""
+        """Sort key of the events of one citizen."""
         return self.event.at, self.event.id
 
 
-_KNOWN = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.id)))
-_OF_PERSONS = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.citizen_id)))
+_BY_ID = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.id)))
+_OF_CITIZENS = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.citizen_id)))
 _ADD = insert_into(issuer_events_table)
 _SETTLE = Query(
     update(issuer_events_table)
     .where(issuer_events_table.c.id == bindparam("event_id"))
-    .values(outcome=bindparam("new_outcome"), citizen_id=bindparam("person"))
+    .values(outcome=bindparam("new_outcome"), citizen_id=bindparam("citizen_id"))
 )
 _OPEN = Query(
     select(
@@ -147,7 +151,7 @@ _OPEN = Query(
     )
     .where(issuer_events_table.c.outcome != Outcome.TAKEN.value)
     .order_by(issuer_events_table.c.received_at)
-    .limit(bindparam("most"))
+    .limit(bindparam("limit"))
 )
 _DROP = Query(
     delete(issuer_events_table)
@@ -159,23 +163,23 @@ _DROP = Query(
 )
 
 
-async def known(db: Reader, vault: Vault, ids: Iterable[str]) -> dict[str, IssuerEvent | None]:
-    """Those of the ids that came before; None for one that is so old that only its id is left."""
-    rows = await fetch_in(db, _KNOWN, ids)
+async def find(db: Reader, vault: Vault, ids: Iterable[str]) -> dict[str, IssuerEvent | None]:
+    """Stored events by id; None for an event whose content is no longer stored."""
+    rows = await fetch_in(db, _BY_ID, ids)
     return {row["id"]: row["content"] and _opened(row, vault) for row in rows}
 
 
-async def of_persons(
-    db: Reader, vault: Vault, persons: Iterable[int]
+async def of_citizens(
+    db: Reader, vault: Vault, citizen_ids: Iterable[int]
 ) -> dict[int, list[StoredEvent]]:
-    """Each person's events, in the order in which they happened."""
+    """Events by citizen id, in the order in which they happened."""
     found: dict[int, list[StoredEvent]] = {}
-    for row in await fetch_in(db, _OF_PERSONS, persons):
+    for row in await fetch_in(db, _OF_CITIZENS, citizen_ids):
         if row["content"] is not None:
-            kept = StoredEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
-            found.setdefault(row["citizen_id"], []).append(kept)
+            stored = StoredEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
+            found.setdefault(row["citizen_id"], []).append(stored)
     for events in found.values():
-        events.sort(key=lambda kept: kept.place)
+        events.sort(key=lambda stored: stored.place)
     return found
 
 
@@ -185,21 +189,24 @@ async def add(
     events: Iterable[tuple[IssuerEvent, int | None]],
     now: Instant,
 ) -> None:
-    """Each with the person it is about, where there is one. In order of their ids: of two
-    transactions that add the same ones, neither waits for what the other holds."""
+    """Adds events, each with the id of the citizen whom it is about, or None.
+
+    They are inserted in order of their ids, so that two transactions with the same events cannot
+    deadlock.
+    """
     rows = [
         {
             "id": event.id,
             "type": event.type.value,
             "received_at": now,
-            "outcome": (Outcome.UNKNOWN_SUBJECT if person is None else Outcome.WAITING).value,
-            "citizen_id": person,
+            "outcome": (Outcome.UNKNOWN_SUBJECT if citizen_id is None else Outcome.WAITING).value,
+            "citizen_id": citizen_id,
             "at": event.at,
             "content": vault.seal(
                 msgspec.json.encode(event).decode(), "issuer_events.content", event.at
             ),
         }
-        for event, person in sorted(events, key=lambda pair: pair[0].id)
+        for event, citizen_id in sorted(events, key=lambda pair: pair[0].id)
     ]
     await db.execute_many(_ADD, rows)
 
@@ -208,19 +215,19 @@ async def settle(db: Transaction, outcomes: Sequence[tuple[str, Outcome, int]]) 
     await db.execute_many(
         _SETTLE,
         [
-            {"event_id": event_id, "new_outcome": outcome.value, "person": person}
-            for event_id, outcome, person in outcomes
+            {"event_id": event_id, "new_outcome": outcome.value, "citizen_id": citizen_id}
+            for event_id, outcome, citizen_id in outcomes
         ],
     )
 
 
-async def open_events(db: Reader, most: int) -> list[Row]:
-    """What is not taken, oldest first: id, type, at, received_at, outcome."""
-    return await db.fetch(_OPEN, most=most)
+async def open_events(db: Reader, limit: int) -> list[Row]:
+    """Events that are not applied, oldest first: id, type, at, received_at, outcome."""
+    return await db.fetch(_OPEN, limit=limit)
 
 
 async def drop(db: Transaction, event_id: str) -> bool:
-    """Forgets an event that is not taken."""
+    """Deletes an event that is not applied. False if there is no such event."""
     return await db.fetch_one(_DROP, event_id=event_id) is not None
 
 

@@ -1,4 +1,4 @@
-"""Placing a production order: the row here and the order to the card issuer, in one transaction."""
+"""Places a production order: its row and the outbox message to the card issuer, in one transaction."""
 
 from core.applications import Application
 from core.citizens import Citizen
@@ -17,7 +17,7 @@ async def place(
     outlet_code: str,
     portrait_id: int | None = None,
 ) -> ProductionOrder:
-    """The portrait's bytes join the order when it is delivered."""
+    """The message names the portrait by id; its bytes are read at delivery."""
     order = await orders.place(
         unit.db,
         unit.now,

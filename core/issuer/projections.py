@@ -1,16 +1,22 @@
-"""What all events of one order, or of one card, come to: the same in whatever order they came.
+"""Pure reducers: rebuild an order's or a card's state from all its events.
 
-A node's result is told from all results of that node, and only once the node before it is done:
-what came early waits. Of what cannot all be true, nothing is guessed: the earliest result stands
-and the rest contradicts it. A card's state is told from its base (what the citizen did last, or
-how it was issued) and everything that happened since, one after the other.
+The result does not depend on arrival order. A node's result is computed from all its results, once
+the node before it is done; earlier arrivals wait. Of results that exclude each other the earliest
+is applied and the others are contradictions. A card's state is computed from its snapshot (as issued,
+or as its citizen left it) and all later events, in the order in which they happened.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.cards import Card
-from core.issuer.event_store import CLOCK_SKEW, IssuerEvent, IssuerEventType, Outcome, StoredEvent
+from core.issuer.event_store import (
+    ISSUER_CLOCK_SKEW,
+    IssuerEvent,
+    IssuerEventType,
+    Outcome,
+    StoredEvent,
+)
 from core.kernel import lengths
 from core.kernel.clock import Instant
 from core.kernel.masking import redact_numbers
@@ -23,7 +29,7 @@ from core.reference import normal_card_number
 
 @dataclass(slots=True)
 class OrderProjection:
-    """`number` and `batch` as the issuer gave them; `outcomes` by event id."""
+    """`number` is the card number, `batch` the batch number; `outcomes` are keyed by event id."""
 
     number: str | None
     batch: str | None
@@ -37,74 +43,87 @@ class OrderProjection:
 
 
 def project_order(
-    order: ProductionOrder, events: Sequence[StoredEvent], *, taken: Collection[str]
+    order: ProductionOrder, events: Sequence[StoredEvent], *, used_numbers: Collection[str]
 ) -> OrderProjection:
-    """`events` are the node results of this order; `taken` are numbers of other cards."""
+    """`events` are this order's node results; `used_numbers` are the card numbers of other cards."""
     stored = order.card_number.reveal() if order.card_number else None
-    reported = {_number(kept.event) for kept in events if kept.event.result is NodeResult.DONE}
-    told = OrderProjection(
+    reported = {_number(entry.event) for entry in events if entry.event.result is NodeResult.DONE}
+    projection = OrderProjection(
         stored if order.ready or stored not in reported else None, order.batch_number
     )
-    open_ = True
+    is_open = True
     for node in NODES:
-        mine = [kept for kept in events if kept.event.node is node]
-        if not open_:
-            told.nodes[node] = order.state_of(node)
-            told.outcomes |= dict.fromkeys((kept.id for kept in mine), Outcome.WAITING)
+        own_events = [entry for entry in events if entry.event.node is node]
+        if not is_open:
+            projection.nodes[node] = order.state_of(node)
+            projection.outcomes |= dict.fromkeys(
+                (entry.id for entry in own_events), Outcome.WAITING
+            )
         else:
-            told.nodes[node] = _tell_node(order, told, order.state_of(node), mine, taken)
-            open_ = told.nodes[node].result is NodeResult.DONE
-    return told
+            projection.nodes[node] = _project_node(
+                order, projection, order.state_of(node), own_events, used_numbers
+            )
+            is_open = projection.nodes[node].result is NodeResult.DONE
+    return projection
 
 
-def _tell_node(
+def _project_node(
     order: ProductionOrder,
-    told: OrderProjection,
+    projection: OrderProjection,
     stored: NodeState,
     events: Sequence[StoredEvent],
-    taken: Collection[str],
+    used_numbers: Collection[str],
 ) -> NodeState:
-    done = [kept for kept in events if kept.event.result is NodeResult.DONE]
+    done = [entry for entry in events if entry.event.result is NodeResult.DONE]
     was_done = stored.result is NodeResult.DONE
-    told.outcomes |= dict.fromkeys((kept.id for kept in done), Outcome.CONTRADICTION)
-    first = next((kept for kept in done if kept.event.at == stored.at), None) if was_done else None
+    projection.outcomes |= dict.fromkeys((entry.id for entry in done), Outcome.CONTRADICTION)
+    first = (
+        next((entry for entry in done if entry.event.at == stored.at), None) if was_done else None
+    )
     if was_done and (first is None or order.ready):
         done = [first] if first is not None else []
     else:
-        done = [kept for kept in done if _may_be_done(order, told, kept.event, taken)]
+        done = [
+            entry for entry in done if _may_be_done(order, projection, entry.event, used_numbers)
+        ]
     if not done and not was_done:
-        return _tell_unfinished(told, stored, events)
+        return _project_unfinished(projection, stored, events)
     at = done[0].event.at if done else stored.at
     if done:
         event = done[0].event
-        told.outcomes[event.id] = Outcome.TAKEN
-        told.number = told.number or _number(event)
-        told.batch = event.batch_number or told.batch
-    _mark_superseded_events(told, events, at or 0)
+        projection.outcomes[event.id] = Outcome.TAKEN
+        projection.number = projection.number or _number(event)
+        projection.batch = event.batch_number or projection.batch
+    _mark_superseded_events(projection, events, at or 0)
     return NodeState(stored.node, NodeResult.DONE, at, None, stored.revision)
 
 
 def _may_be_done(
-    order: ProductionOrder, told: OrderProjection, event: IssuerEvent, taken: Collection[str]
+    order: ProductionOrder,
+    projection: OrderProjection,
+    event: IssuerEvent,
+    used_numbers: Collection[str],
 ) -> bool:
-    """One card number throughout; at the end there is one, and it is no other card's."""
+    """An order has one card number; at the last node it is required and no other card may have it."""
     number = _number(event)
-    if number is not None and told.number is not None and number != told.number:
+    if number is not None and projection.number is not None and number != projection.number:
         return False
     if event.node is not NODES[-1] or order.ready:
         return True
-    number = told.number or number
-    return number is not None and number not in taken
+    number = projection.number or number
+    return number is not None and number not in used_numbers
 
 
-def _tell_unfinished(
-    told: OrderProjection, stored: NodeState, events: Sequence[StoredEvent]
+def _project_unfinished(
+    projection: OrderProjection, stored: NodeState, events: Sequence[StoredEvent]
 ) -> NodeState:
-    """The newest result stands; the node is under way where there is none."""
+    """The newest failure or progress report; IN_PROGRESS where there is none."""
     own = [
-        kept for kept in events if kept.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS)
+        entry
+        for entry in events
+        if entry.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS)
     ]
-    _mark_superseded_events(told, events, own[-1].event.at if own else 0)
+    _mark_superseded_events(projection, events, own[-1].event.at if own else 0)
     if own and own[-1].event.at >= (stored.at or 0):
         event = own[-1].event
         assert event.result is not None
@@ -116,14 +135,14 @@ def _tell_unfinished(
 
 
 def _mark_superseded_events(
-    told: OrderProjection, events: Sequence[StoredEvent], until: Instant
+    projection: OrderProjection, events: Sequence[StoredEvent], until: Instant
 ) -> None:
-    for kept in events:
-        if kept.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS):
-            fits = kept.event.at <= until
-            told.outcomes[kept.id] = Outcome.TAKEN if fits else Outcome.CONTRADICTION
-        elif kept.event.result is not NodeResult.DONE:
-            told.outcomes[kept.id] = Outcome.CONTRADICTION
+    for entry in events:
+        if entry.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS):
+            fits = entry.event.at <= until
+            projection.outcomes[entry.id] = Outcome.TAKEN if fits else Outcome.CONTRADICTION
+        elif entry.event.result is not NodeResult.DONE:
+            projection.outcomes[entry.id] = Outcome.CONTRADICTION
 
 
 def _number(event: IssuerEvent) -> str | None:
@@ -140,31 +159,32 @@ class CardProjection:
 
 
 def project_card(base: Card, events: Sequence[StoredEvent], now: Instant) -> CardProjection:
-    """`base` as the citizen left it at `snapshot_since`; `events` are those that name this card.
+    """`base` is the card's snapshot; `events` are those that name this card.
 
-    What had come by then happened before, and so did what the issuer dates before that: it changes
-    nothing any more. Of the rest the issuer's clock tells, with some leave.
+    Events that were received before `snapshot_since` are part of the snapshot, and so are events
+    that happened before the newest of them. The others are applied in order of `at`; the issuer's
+    clock may differ from ours by `ISSUER_CLOCK_SKEW`.
     """
-    settled = [kept for kept in events if kept.received_at < base.snapshot_since]
-    happened = [kept.event.at for kept in settled if not kept.is_in_future_of(kept.received_at)]
-    oldest = max([base.snapshot_since - CLOCK_SKEW, *happened])
-    card, outcomes = base, {kept.id: kept.outcome for kept in settled}
-    for kept in events:
-        if kept.id in outcomes:
+    settled = [entry for entry in events if entry.received_at < base.snapshot_since]
+    happened = [entry.event.at for entry in settled if not entry.is_in_future_of(entry.received_at)]
+    oldest = max([base.snapshot_since - ISSUER_CLOCK_SKEW, *happened])
+    card, outcomes = base, {entry.id: entry.outcome for entry in settled}
+    for entry in events:
+        if entry.id in outcomes:
             continue
-        outcomes[kept.id] = Outcome.CONTRADICTION
-        if kept.event.at < oldest or kept.is_in_future_of(now):
+        outcomes[entry.id] = Outcome.CONTRADICTION
+        if entry.event.at < oldest or entry.is_in_future_of(now):
             continue
         try:
-            card = _moved(card.as_of(kept.event.at), kept.event)
+            card = _apply(card.as_of(entry.event.at), entry.event)
         except Refusal:
             continue
-        outcomes[kept.id] = Outcome.TAKEN
+        outcomes[entry.id] = Outcome.TAKEN
     return CardProjection(card, outcomes)
 
 
-def _moved(card: Card, event: IssuerEvent) -> Card:
-    """Raises `Refusal` where the card's state does not allow it."""
+def _apply(card: Card, event: IssuerEvent) -> Card:
+    """Raises `Refusal` if the card's state does not allow the transition."""
     if event.type is IssuerEventType.TEMPORARY_LOSS:
         return card.temporary_loss(event.at)
     if event.type is IssuerEventType.LOCK:

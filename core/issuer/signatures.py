@@ -1,6 +1,6 @@
-"""How the card issuer signs its events: a code over its timestamp, a dot and the body.
+"""Signatures of the card issuer's events: a MAC over timestamp, a dot and the request body.
 
-Another way is one class and one line in `SIGNERS`.
+A further algorithm is one class and one line in `SIGNERS`.
 """
 
 import hmac

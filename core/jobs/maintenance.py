@@ -1,8 +1,8 @@
-"""The scheduled jobs: what lapses by itself, and what is kept for a time only.
+"""The maintenance jobs: expiry of temporary losses, retention, garbage collection.
 
-Rows are removed some hundreds at a time, so that no job holds the writer for long. The audit
-log is never removed. Logs go to the standard output: how long they are kept (six months at
-least) is up to whoever collects them.
+Rows are deleted in batches of 500, so that no job blocks other writers for long. The audit log is
+never deleted. Application logs go to standard output; their retention (at least six months) is up to
+the log collector.
 """
 
 import contextlib
@@ -31,17 +31,17 @@ from core.storage import ObjectsUnavailable
 from core.unit_of_work import UnitOfWork, idempotency
 
 _AT_ONCE = 500
-_CODES_KEPT = DAY
-_COUNTERS_KEPT = 2 * DAY
-"""Longer than the longest window of a limit."""
+_CODE_RETENTION = DAY
+_COUNTER_RETENTION = 2 * DAY
+"""Longer than the longest window of a rate limit."""
 
 
-async def lapse_losses(context: JobContext) -> int:
-    """Temporary losses whose seven days are over: written, noted in the audit log, and told.
+async def expire_losses(context: JobContext) -> int:
+    """Writes the expiry of temporary losses, with an audit record and a notice.
 
-    Every reader sees the lapse in time even before; see `Card.lapsed`.
+    Readers see a loss as expired on time even before this runs; see `CardSummary.as_of`.
     """
-    lapsed = 0
+    expired = 0
     for card_id, citizen_id in await cards.find_expired_losses(context.database, context.now):
 
         async def job(db: Transaction, card_id: int = card_id, owner: int = citizen_id) -> bool:
@@ -49,8 +49,8 @@ async def lapse_losses(context: JobContext) -> int:
                 UnitOfWork(db, context.now, None, context.dependencies), card_id, owner
             )
 
-        lapsed += await context.database.write(job)
-    return lapsed
+        expired += await context.database.write(job)
+    return expired
 
 
 async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
@@ -65,22 +65,22 @@ async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
     return True
 
 
-async def forget_short_lived(context: JobContext) -> int:
-    """Nonces, idempotency keys and drafts whose time is over."""
+async def delete_expired_rows(context: JobContext) -> int:
+    """Deletes expired nonces, code exchanges, idempotency keys, drafts and prefills."""
 
     async def job(db: Transaction) -> None:
-        await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.KEPT_AFTER)
+        await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.RETENTION)
         await db.fetch(code_exchanges.FORGET_OLD, before=context.now)
-        await db.fetch(idempotency.FORGET_OLD, before=context.now - idempotency.KEPT_FOR)
-        await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
-        await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.KEPT_FOR)
+        await db.fetch(idempotency.DELETE_OLD, before=context.now - idempotency.RETENTION)
+        await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.RETENTION)
+        await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.RETENTION)
 
     await context.database.write(job)
     return 0
 
 
 def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
-    """Removes some hundreds of the rows that meet the conditions; `before` is a moment."""
+    """Deletes up to `_AT_ONCE` rows that meet the conditions; the parameter `before` is an instant."""
     key = next(iter(table.primary_key))
     some = select(key).where(*conditions).limit(_AT_ONCE)
     return Query(delete(table).where(key.in_(some)).returning(key))
@@ -89,8 +89,8 @@ def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
 _before: ColumnElement[int] = bindparam("before")
 _CODES = removal(verification_codes_table, verification_codes_table.c.expires_at < _before)
 _COUNTERS = removal(quotas_table, quotas_table.c.last_at < _before)
-_SETTLED = removal(outbox_table, outbox_table.c.settled_at < _before)
-_UNSENT = removal(
+_SETTLED_MESSAGES = removal(outbox_table, outbox_table.c.settled_at < _before)
+_DEAD_MESSAGES = removal(
     outbox_table,
     outbox_table.c.dead_at < _before,
     outbox_table.c.settled_at.is_(None),
@@ -105,20 +105,22 @@ _EVENTS = removal(
 _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _before)
 
 
-async def forget_codes(context: JobContext) -> int:
-    """A day after its end a code's refusal need not say "expired" any more."""
-    removed = await _remove(context, [_CODES], context.now - _CODES_KEPT)
-    return removed + await _remove(context, [_COUNTERS], context.now - _COUNTERS_KEPT)
+async def delete_codes(context: JobContext) -> int:
+    """Deletes verification codes a day after they expired, and unused rate limit counters."""
+    removed = await _remove(context, [_CODES], context.now - _CODE_RETENTION)
+    return removed + await _remove(context, [_COUNTERS], context.now - _COUNTER_RETENTION)
 
 
-async def forget_history(context: JobContext) -> int:
-    """Settled effects, undeliverable messages, ended sessions: after `retention_days`."""
+async def delete_history(context: JobContext) -> int:
+    """Deletes settled and dead messages, ended sessions and applied events after `retention_days`."""
     before = context.now - context.dependencies.settings.retention_days * DAY
-    return await _remove(context, [_SETTLED, _UNSENT, _SESSIONS, _MESSAGES, _EVENTS], before)
+    return await _remove(
+        context, [_SETTLED_MESSAGES, _DEAD_MESSAGES, _SESSIONS, _MESSAGES, _EVENTS], before
+    )
 
 
-async def remove_orphans(context: JobContext) -> int:
-    """Uploads and pictures that nobody will ask for again; tried again where the store is away."""
+async def collect_garbage(context: JobContext) -> int:
+    """Deletes uploads and pictures that are no longer needed; skipped while the store is unavailable."""
     with contextlib.suppress(ObjectsUnavailable):
         return await garbage_collection.remove(
             context.database, context.dependencies.objects, context.now
@@ -141,9 +143,9 @@ async def _remove(context: JobContext, queries: Sequence[Query], before: Instant
 
 
 JOBS = (
-    ScheduledJob("lapse-losses", MINUTE, lapse_losses),
-    ScheduledJob("forget-short-lived", 10 * MINUTE, forget_short_lived),
-    ScheduledJob("forget-codes", HOUR, forget_codes),
-    ScheduledJob("remove-orphans", HOUR, remove_orphans),
-    ScheduledJob("forget-history", 6 * HOUR, forget_history),
+    ScheduledJob("expire-losses", MINUTE, expire_losses),
+    ScheduledJob("delete-expired-rows", 10 * MINUTE, delete_expired_rows),
+    ScheduledJob("delete-codes", HOUR, delete_codes),
+    ScheduledJob("collect-garbage", HOUR, collect_garbage),
+    ScheduledJob("delete-history", 6 * HOUR, delete_history),
 )

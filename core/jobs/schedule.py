@@ -1,7 +1,7 @@
-"""Scheduled work: each job has a row, and of many workers one runs it when it is due.
+"""Scheduler: each job has a row, and one of all workers runs it when it is due.
 
-A job is taken by a guarded update that leases it for a time; a worker that dies loses its
-lease by then, and the job is run again. What a job does must therefore bear being done twice.
+A worker leases a due job by a conditional update. If the worker dies, the lease expires and the job
+runs again; jobs must therefore be idempotent.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ scheduled_jobs_table = Table(
 )
 
 LEASE = 5 * MINUTE
-_LOOK_EVERY_SECONDS = 5.0
+_POLL_SECONDS = 5.0
 
 _ALL = Query(select(scheduled_jobs_table))
-_TAKE = Query(
+_LEASE_JOB = Query(
     lambda insert: (
         insert(scheduled_jobs_table)
         .values(name=bindparam("job"), due_at=bindparam("at"), leased_until=bindparam("until"))
@@ -45,7 +45,7 @@ _TAKE = Query(
         .returning(scheduled_jobs_table.c.name)
     )
 )
-_DONE = Query(
+_RESCHEDULE = Query(
     update(scheduled_jobs_table)
     .where(
         scheduled_jobs_table.c.name == bindparam("job"),
@@ -59,7 +59,7 @@ log = structlog.get_logger("schedule")
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a job is given: the data, the parts, and the time, which it never asks for itself."""
+    """What a job gets; `now` is the time of the run."""
 
     database: Database
     dependencies: Dependencies
@@ -67,12 +67,12 @@ class JobContext:
 
 
 Work: TypeAlias = Callable[[JobContext], Awaitable[int]]
-"""Returns how many things it dealt with."""
+"""Returns the number of items that it processed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledJob:
-    """`every` in milliseconds, from one end to the next beginning."""
+    """`every`: milliseconds from the start of a successful run to the next one."""
 
     name: str
     every: int
@@ -88,10 +88,10 @@ class Scheduler:
         clock: Callable[[], Instant],
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`wake` is called when a job dealt with something: the outbox may have work."""
+        """`wake` is called after a job that processed anything: the outbox may have new messages."""
         self._jobs = jobs
         self._database = database
-        self._tools = dependencies
+        self._dependencies = dependencies
         self._clock = clock
         self._wake = wake
         self._task: asyncio.Task[None] | None = None
@@ -107,17 +107,17 @@ class Scheduler:
             await self._task
 
     async def run_due(self) -> dict[str, int]:
-        """Runs what is due now and nobody else runs; returns what each job dealt with."""
+        """Runs the due jobs that no other worker has leased; returns each job's count."""
         now, done = self._clock(), {}
         for job in await self._due(now):
-            if await self._take(job, now):
-                done[job.name] = await self._do(job, now)
+            if await self._acquire(job, now):
+                done[job.name] = await self._execute(job, now)
         return done
 
     async def _run(self) -> None:
-        """A start has other things to do first."""
+        """Waits before the first run, so that it does not slow down the start of the process."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.run_due()
             except DatabaseUnavailable as error:
@@ -133,17 +133,17 @@ class Scheduler:
         }
         return [job for job in self._jobs if job.name not in waiting]
 
-    async def _take(self, job: ScheduledJob, now: Instant) -> bool:
-        async def take(db: Transaction) -> bool:
-            taken = await db.fetch_one(_TAKE, job=job.name, at=now, until=now + LEASE)
-            return taken is not None
+    async def _acquire(self, job: ScheduledJob, now: Instant) -> bool:
+        async def acquire(db: Transaction) -> bool:
+            leased = await db.fetch_one(_LEASE_JOB, job=job.name, at=now, until=now + LEASE)
+            return leased is not None
 
-        return await self._database.write(take)
+        return await self._database.write(acquire)
 
-    async def _do(self, job: ScheduledJob, now: Instant) -> int:
-        """A job that fails is tried again when its lease is over; it keeps no other from its turn."""
+    async def _execute(self, job: ScheduledJob, now: Instant) -> int:
+        """A job that fails runs again when its lease expires; the other jobs are not affected."""
         try:
-            count = await job.work(JobContext(self._database, self._tools, now))
+            count = await job.work(JobContext(self._database, self._dependencies, now))
         except DatabaseUnavailable:
             raise
         except Exception:
@@ -151,7 +151,7 @@ class Scheduler:
             return 0
 
         async def done(db: Transaction) -> None:
-            await db.fetch(_DONE, job=job.name, lease=now + LEASE, next_due=now + job.every)
+            await db.fetch(_RESCHEDULE, job=job.name, lease=now + LEASE, next_due=now + job.every)
 
         await self._database.write(done)
         if count:

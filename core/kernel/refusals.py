@@ -724,7 +724,7 @@ class PasswordNotSet(Refusal):
 
 
 class TransferCardNotFound(Refusal):
-    """The same answer for a number that is unknown and for one of somebody else."""
+    """Unknown or another citizen's: which one is not disclosed."""
 
     code = RefusalCode.TRANSFER_CARD_NOT_FOUND
     text = Text(

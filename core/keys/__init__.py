@@ -1,4 +1,4 @@
-"""Key rotation: which columns are encrypted under which key, and re-encrypting them."""
+"""Key rotation: which columns are encrypted, and re-encrypting them under the current keys."""
 
 from core.keys import rotation
 

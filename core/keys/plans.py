@@ -1,6 +1,6 @@
-"""Which columns hold something made with a key, and how each row is made anew.
+"""Which columns depend on a key (encrypted, indexed or hashed), and how each row is re-encrypted.
 
-A test holds this list against the tables: no column with a key in it can be forgotten.
+A test compares this list with the tables, so that no such column can be missing.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,9 +32,9 @@ Reencrypt = Callable[[Keys, Row], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """A table's sealed columns, its indexes, its hashes, and a row's new values for all of them.
+    """A table's encrypted columns, blind indexes and hashes; `reencrypt` returns their new values.
 
-    `needs` is another column that `reencrypt` reads.
+    `needs` is a further column that `reencrypt` reads.
     """
 
     table: Table
@@ -53,7 +53,7 @@ class ColumnPlan:
         return tuple(self.table.primary_key.columns)
 
     def is_stale(self, keys: Keys) -> ColumnElement[bool]:
-        """The rows in which something was made under an older key."""
+        """Matches rows with a value under an older key."""
         vault = keys.vault
         return or_(
             *(_differs(self.table.c[name], vault.column_prefix) for name in self.sealed),
@@ -73,7 +73,7 @@ def _differs(column: Column[Any], prefix: bytes | str) -> ColumnElement[bool]:
 def _sealed(
     table: Table, *columns: str, owner: str = "id", indexes: Mapping[str, tuple[str, str]] = {}
 ) -> ColumnPlan:
-    """`indexes` name, for each index, the column that it is of, and the index's kind."""
+    """`indexes` maps an index column to its source column and the kind of index."""
 
     def reencrypt(keys: Keys, row: Row) -> Mapping[str, Any]:
         values: dict[str, Any] = {}
@@ -139,4 +139,4 @@ SHORT_LIVED = {
     "nonces": ("nonce",),
     "code_exchanges": ("pair_mac", "account_index", "account"),
 }
-"""Not made anew: gone within two days by themselves, and found under any key until then."""
+"""Not re-encrypted: deleted within two days, and found under older keys until then."""

@@ -1,7 +1,7 @@
-"""Changing keys while the gateway runs: what older keys made is made anew under the current ones.
+"""Key rotation while the gateway runs: re-encrypts values of older keys under the current ones.
 
-Row by row in short transactions, so that nobody waits for long. Which key made a value stands
-at its beginning: a run that was interrupted goes on where it ended, without notes of its own.
+In batches of short transactions. Every value begins with the id of its key, so an interrupted run
+continues without a journal: it selects the rows whose key is not current.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from core.storage import Objects, Picture, pictures
 
 ROWS_AT_ONCE = 100
 _MAX_PASSES = 5
-_TRIES = 20
-_PATIENCE_SECONDS = 0.5
+_ATTEMPTS = 20
+_RETRY_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class RotationProgress:
-    """`failed` are rows, by table and key, that cannot be opened or that meet another's index."""
+    """`failed` names rows, by table and key, that cannot be decrypted or whose new index is taken."""
 
     reencrypted: int = 0
     failed: set[str] = field(default_factory=set)
 
 
 async def count_stale(database: Database, keys: Keys) -> int:
-    """How many rows hold something of an older key; objects are not counted."""
+    """Number of rows with values under an older key; objects are not counted."""
     total = 0
     for plan in COLUMN_PLANS:
         statement = select(func.count().label("rows")).where(plan.is_stale(keys))
@@ -46,7 +46,7 @@ async def count_stale(database: Database, keys: Keys) -> int:
 async def rotate(
     database: Database, keys: Keys, objects: Objects, now: Instant
 ) -> AsyncIterator[RotationProgress]:
-    """Yields how far it is, again and again. Rows written meanwhile are taken up in another pass."""
+    """Yields its progress after each batch. Rows written meanwhile are found by a further pass."""
     progress = RotationProgress()
     for _ in range(_MAX_PASSES):
         before = progress.reencrypted
@@ -68,31 +68,31 @@ async def _rotate_table(
     after: tuple[Any, ...] | None = None
     while True:
         began = time.monotonic()
-        done = await _patiently(database, table, after, ROWS_AT_ONCE, progress)
+        done = await _with_retries(database, table, after, ROWS_AT_ONCE, progress)
         if done is None:
             return
         after = done
         yield
-        # As long a rest as the work took: the gateway's own writes come in between.
+        # Pause as long as the batch took, so that half of the time is left for the gateway's writes.
         await asyncio.sleep(time.monotonic() - began)
 
 
-async def _patiently(
+async def _with_retries(
     database: Database,
     table: "_TableRotation",
     after: tuple[Any, ...] | None,
-    most: int,
+    limit: int,
     progress: RotationProgress,
 ) -> tuple[Any, ...] | None:
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         try:
-            batch = await database.write(lambda db: table.renew_some(db, after, most))
+            batch = await database.write(lambda db: table.reencrypt_batch(db, after, limit))
         except UniqueViolation:
-            if most > 1:
-                return await _patiently(database, table, after, 1, progress)
-            return await _pass_over(database, table, after, progress)
+            if limit > 1:
+                return await _with_retries(database, table, after, 1, progress)
+            return await _skip_conflict(database, table, after, progress)
         except DatabaseUnavailable:
-            await asyncio.sleep(_PATIENCE_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
             continue
         progress.reencrypted += batch.reencrypted
         progress.failed |= batch.failed
@@ -100,13 +100,13 @@ async def _patiently(
     raise DatabaseUnavailable("the database stayed busy")
 
 
-async def _pass_over(
+async def _skip_conflict(
     database: Database,
     table: "_TableRotation",
     after: tuple[Any, ...] | None,
     progress: RotationProgress,
 ) -> tuple[Any, ...]:
-    """A row whose new index is another row's: for an operator to look at."""
+    """Reports a row whose new index belongs to another row, for an operator, and skips it."""
     rows = await table.stale(database, after, 1)
     progress.failed.add(table.name_of(rows[0]))
     return table.key_of(rows[0])
@@ -128,7 +128,7 @@ class _TableRotation:
             select(*(plan.table.c[name] for name in names))
             .where(plan.is_stale(keys))
             .order_by(*plan.key)
-            .limit(bindparam("most"))
+            .limit(bindparam("limit"))
             .with_for_update()
         )
         following = tuple_(*plan.key) > tuple_(
@@ -141,8 +141,10 @@ class _TableRotation:
             .values({name: bindparam(name) for name in plan.columns})
         )
 
-    async def renew_some(self, db: Transaction, after: tuple[Any, ...] | None, most: int) -> _Batch:
-        rows, failed, reencrypted = await self.stale(db, after, most), set[str](), []
+    async def reencrypt_batch(
+        self, db: Transaction, after: tuple[Any, ...] | None, limit: int
+    ) -> _Batch:
+        rows, failed, reencrypted = await self.stale(db, after, limit), set[str](), []
         for row in rows:
             try:
                 values = self._plan.reencrypt(self._keys, row)
@@ -155,12 +157,12 @@ class _TableRotation:
         return _Batch(len(reencrypted), failed, self.key_of(rows[-1]) if rows else None)
 
     async def stale(
-        self, db: Transaction | Database, after: tuple[Any, ...] | None, most: int
+        self, db: Transaction | Database, after: tuple[Any, ...] | None, limit: int
     ) -> Sequence[Row]:
         if after is None:
-            return await db.fetch(self._first, most=most)
+            return await db.fetch(self._first, limit=limit)
         names = (f"after_{column.name}" for column in self._plan.key)
-        return await db.fetch(self._next, most=most, **dict(zip(names, after, strict=True)))
+        return await db.fetch(self._next, limit=limit, **dict(zip(names, after, strict=True)))
 
     def key_of(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[column.name] for column in self._plan.key)
@@ -192,5 +194,5 @@ async def _reencrypt_object(
         return
     progress.reencrypted += 1
     if await pictures.find_by_id(database, picture.id) is None:
-        # It was removed while it was made anew.
+        # The picture was deleted during re-encryption.
         await objects.remove(picture.object_name)

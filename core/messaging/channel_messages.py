@@ -1,4 +1,4 @@
-"""Messages into a channel: which went to whom, and what the platform said became of them."""
+"""Messages sent into a channel's app, with the platform's delivery reports."""
 
 import hashlib
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ channel_messages_table = Table(
 )
 
 _INSERT = insert_into(channel_messages_table)
-_NOTE = Query(
+_SET_DELIVERY = Query(
     update(channel_messages_table)
     .where(
         channel_messages_table.c.channel == bindparam("of_channel"),
@@ -45,19 +45,22 @@ _ERASE = Query(
 
 
 class Unreachable(Exception):
-    """The platform will not deliver to this account, or has no such message; it never will."""
+    """Permanent failure: the platform cannot deliver to this account."""
 
 
 class Messenger(Protocol):
-    """A channel that takes messages for its users."""
+    """A channel that can send messages to its users."""
 
     async def notify(
         self, account: str, template_id: str, text: str, values: Mapping[str, str], now: Instant
     ) -> str:
-        """Sends at most once and returns the platform's number. Raises `Unreachable` or a refusal."""
+        """Sends at most once and returns the platform's message number.
+
+        Raises `Unreachable` or a refusal.
+        """
 
 
-async def note_sent(
+async def record_sent(
     db: Transaction,
     citizen_id: int,
     channel: ChannelId,
@@ -71,33 +74,33 @@ async def note_sent(
         citizen_id=citizen_id,
         channel=channel.value,
         template=template,
-        number=_kept(number),
+        number=_stored_number(number),
         sent_at=now,
         delivery=None,
         delivered_at=None,
     )
 
 
-async def note_delivery(
+async def record_delivery(
     db: Transaction, channel: ChannelId, number: str, result: str, now: Instant
 ) -> bool:
-    """False where no message of that number was noted as sent."""
-    noted = await db.fetch(
-        _NOTE,
+    """False if no message with this number has been recorded as sent."""
+    updated = await db.fetch(
+        _SET_DELIVERY,
         of_channel=channel.value,
-        of_number=_kept(number),
+        of_number=_stored_number(number),
         result=result[: lengths.PLATFORM_TEXT],
         at=now,
     )
-    return bool(noted)
+    return bool(updated)
 
 
 async def erase(db: Transaction, citizen_id: int, channel: ChannelId) -> None:
     await db.fetch(_ERASE, of_citizen=citizen_id, of_channel=channel.value)
 
 
-def _kept(number: str) -> str:
-    """No platform says how long its numbers are: a longer one is kept as its SHA-256."""
+def _stored_number(number: str) -> str:
+    """Platforms specify no maximum length for their numbers: a longer one is stored as its SHA-256."""
     if len(number) <= lengths.PLATFORM_TEXT:
         return number
     return hashlib.sha256(number.encode()).hexdigest()

@@ -1,10 +1,10 @@
-"""The worker that delivers the outbox: claims what is due, tells the partner, settles the row.
+"""The delivery worker: claims due outbox messages, calls the partner, settles the row.
 
-A delivery carries the row's idempotency key, so that a repeated one has no second effect at
-the partner. An outcome that is unknown is asked for by that key before anything is repeated.
-What a partner will never take, or what has expired, is dead-lettered for an operator; an order or a
-move that it refuses is undone here. Each kind has a lane of its own, so that a partner that is
-slow or down delays no other's effects, and nothing delays a verification code.
+A delivery carries the message's idempotency key, so that a repetition has no second effect at the
+partner. An unknown outcome is queried by that key before anything is repeated. Expired and permanently
+failed messages become dead letters for an operator; a rejected order or region move is compensated.
+Each kind has its own concurrency limit, so that a slow partner delays no other's messages, and nothing
+delays verification codes.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from core.messaging import channel_messages, outbox, outcomes
 from core.messaging.channel_messages import Messenger, Unreachable
 from core.messaging.outbox import MessageKind, OutboxMessage
 from core.partners import (
-    Accountable,
+    IdempotentPartner,
     IssuerOrder,
     OutcomeUnknown,
     PartnerFailed,
@@ -33,13 +33,13 @@ from core.storage import ObjectsUnavailable, pictures
 from core.unit_of_work import Dependencies, Signal, UnitOfWork
 
 CONCURRENCY = 16
-"""Deliveries of one kind under way at the same time, in each worker."""
+"""Concurrent deliveries per kind, in each worker."""
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
 _MAX_WAIT = 300 * SECOND
-_PATIENCE_SECONDS = 2.0
-_LOOKS = 200
+_DRAIN_SECONDS = 2.0
+_DRAIN_POLLS = 200
 _SECONDS_TO_FINISH = 2.0
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 _UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER})
@@ -48,7 +48,8 @@ log = structlog.get_logger("delivery")
 
 
 class OutboxWorker:
-    """`publish` is told of each citizen whose production moved; `look_every` is in seconds."""
+    """`publish` is called for each citizen whose production progress changed. Without a wake-up the
+    outbox is polled every `poll_seconds`."""
 
     def __init__(
         self,
@@ -57,14 +58,14 @@ class OutboxWorker:
         messengers: Mapping[ChannelId, Messenger],
         clock: Callable[[], Instant],
         publish: Callable[[int], None] = lambda _: None,
-        look_every: float = 1.0,
+        poll_seconds: float = 1.0,
     ) -> None:
         self._database = database
-        self._tools = dependencies
+        self._dependencies = dependencies
         self._messengers = messengers
         self._clock = clock
         self._publish = publish
-        self._look_every = look_every
+        self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._tasks: dict[MessageKind, set[asyncio.Task[None]]] = {
@@ -78,7 +79,7 @@ class OutboxWorker:
         self._wake.set()
 
     async def stop(self) -> None:
-        """Lets what is under way arrive; the rest is taken up by the next worker."""
+        """Waits up to two seconds for running deliveries; another worker repeats the others."""
         if self._task is None:
             return
         self._task.cancel()
@@ -92,7 +93,7 @@ class OutboxWorker:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def deliver_due(self) -> int:
-        """Delivers everything that is due now; returns how many rows were tried."""
+        """Delivers everything that is due now; returns the number of attempts."""
         tried = 0
         while kinds := await outbox.due_kinds(self._database, self._clock()):
             messages = [
@@ -104,28 +105,28 @@ class OutboxWorker:
             tried += len(messages)
         return tried
 
-    async def caught_up(self) -> None:
-        """Returns when nothing waits to be delivered for the first time, or after two seconds."""
-        for _ in range(_LOOKS):
+    async def drained(self) -> None:
+        """Waits until no message awaits its first attempt, at most two seconds."""
+        for _ in range(_DRAIN_POLLS):
             if not await self._database.fetch(outbox.ANY_NEW):
                 return
-            await asyncio.sleep(_PATIENCE_SECONDS / _LOOKS)
+            await asyncio.sleep(_DRAIN_SECONDS / _DRAIN_POLLS)
 
     async def _run(self) -> None:
         while True:
             self._wake.clear()
             try:
                 for kind in await outbox.due_kinds(self._database, self._clock()):
-                    await self._send_off(kind)
+                    await self._start_deliveries(kind)
             except DatabaseUnavailable as error:
                 log.warning("outbox.unavailable", reason=type(error).__name__)
             except Exception:
                 log.exception("outbox.failed")
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._look_every):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._wake.wait()
 
-    async def _send_off(self, kind: MessageKind) -> None:
+    async def _start_deliveries(self, kind: MessageKind) -> None:
         tasks = self._tasks[kind]
         free = CONCURRENCY - len(tasks)
         if free <= 0:
@@ -144,16 +145,16 @@ class OutboxWorker:
         except Exception:
             log.exception("outbox.failed", message=message.id, kind=message.kind.value)
 
-    async def _claim(self, kind: MessageKind, most: int) -> list[OutboxMessage]:
-        now, vault = self._clock(), self._tools.vault
+    async def _claim(self, kind: MessageKind, limit: int) -> list[OutboxMessage]:
+        now, vault = self._clock(), self._dependencies.vault
 
         async def job(db: Transaction) -> list[OutboxMessage]:
-            return await outbox.claim(db, vault, now, kind, most)
+            return await outbox.claim(db, vault, now, kind, limit)
 
         return await self._database.write(job)
 
     async def _deliver(self, message: OutboxMessage) -> None:
-        """What nobody foresaw is dead_letter_of: tried again, it would fail again."""
+        """An unexpected exception makes a dead letter: a retry would fail again."""
         try:
             await self._try(message)
         except DatabaseUnavailable:
@@ -166,19 +167,19 @@ class OutboxWorker:
 
     async def _try(self, message: OutboxMessage) -> None:
         try:
-            if message.unknown_since is not None and await self._was_taken(message):
-                await self._taken(message)
+            if message.unknown_since is not None and await self._was_accepted(message):
+                await self._confirm(message)
             elif message.expires_at <= self._clock():
                 await self._dead_letter(message, "expired", None)
             else:
-                await self._tell_partner(message)
-                await self._taken(message)
+                await self._call_partner(message)
+                await self._confirm(message)
         except (Unreachable, Refusal) as error:
-            # A channel takes no idempotency key: whether a failed message went out is unknown,
-            # and a second one would be worse than none, since the SMS says the same.
-            await self._dead_letter(message, f"not taken: {error}", None)
+            # Channels accept no idempotency key: a repetition could send the message twice, which
+            # is worse than none, because the SMS says the same.
+            await self._dead_letter(message, f"not accepted: {error}", None)
         except Rejected as error:
-            await self._rejected(message, error.code)
+            await self._compensate(message, error.code)
         except OutcomeUnknown as error:
             await self._postpone(message, error.reason, message.unknown_since or self._clock())
         except PartnerFailed as error:
@@ -186,26 +187,30 @@ class OutboxWorker:
         except ObjectsUnavailable:
             await self._postpone(message, "the portrait cannot be read now", None)
 
-    async def _was_taken(self, message: OutboxMessage) -> bool:
-        """Raises `OutcomeUnknown` while the partner cannot say, and `Unreachable` for a channel."""
-        partner = self._accountable(message.kind)
+    async def _was_accepted(self, message: OutboxMessage) -> bool:
+        """Raises `OutcomeUnknown` while the partner does not answer, and `Unreachable` for a channel."""
+        partner = self._partner_of(message.kind)
         if partner is None:
-            raise Unreachable("the worker died, and a channel cannot be asked")
+            raise Unreachable("the worker died, and a channel's outcome cannot be queried")
         try:
             return await partner.outcome(message.idempotency_key)
         except PartnerFailed as error:
             raise OutcomeUnknown(error.partner, error.reason) from error
 
-    def _accountable(self, kind: MessageKind) -> Accountable | None:
-        partners = self._tools.partners
+    def _partner_of(self, kind: MessageKind) -> IdempotentPartner | None:
+        partners = self._dependencies.partners
         if kind is MessageKind.CHANNEL_MESSAGE:
             return None
         if kind is MessageKind.REGION_MOVE:
             return partners.card_registry
         return partners.issuer if kind is MessageKind.ISSUER_ORDER else partners.sms
 
-    async def _tell_partner(self, message: OutboxMessage) -> None:
-        partners, key, payload = self._tools.partners, message.idempotency_key, message.payload
+    async def _call_partner(self, message: OutboxMessage) -> None:
+        partners, key, payload = (
+            self._dependencies.partners,
+            message.idempotency_key,
+            message.payload,
+        )
         if message.kind is MessageKind.REGION_MOVE:
             await partners.card_registry.move_region(
                 payload["socialSecurityNumber"],
@@ -233,7 +238,7 @@ class OutboxWorker:
         )
 
         async def job(db: Transaction) -> None:
-            await channel_messages.note_sent(
+            await channel_messages.record_sent(
                 db, message.subject_id, channel, payload["template"], number, now
             )
 
@@ -252,18 +257,18 @@ class OutboxWorker:
         )
 
     async def _portrait(self, picture_id: int | None) -> bytes | None:
-        """None for a reissue, where the issuer has it already."""
+        """None for a reissue: the issuer already has the portrait."""
         if picture_id is None:
             return None
         picture = await pictures.find_by_id(self._database, picture_id)
         assert picture is not None
-        return await self._tools.objects.get(picture.object_name, picture.citizen_id)
+        return await self._dependencies.objects.get(picture.object_name, picture.citizen_id)
 
-    async def _taken(self, message: OutboxMessage) -> None:
+    async def _confirm(self, message: OutboxMessage) -> None:
         await self._settle(lambda unit: outcomes.confirm(unit, message))
 
-    async def _rejected(self, message: OutboxMessage, code: str) -> None:
-        """A key that is used otherwise is a fault of ours or theirs, and not a word on the effect."""
+    async def _compensate(self, message: OutboxMessage, code: str) -> None:
+        """A reused idempotency key is a defect, not a decision on the request: it is never compensated."""
         if message.kind not in _UNDONE or code == _KEY_REUSED:
             await self._dead_letter(message, f"rejected: {code}", None)
             return
@@ -274,7 +279,7 @@ class OutboxWorker:
         now, signals, progress_of = self._clock(), set[Signal](), set[int]()
 
         async def job(db: Transaction) -> None:
-            await service(UnitOfWork(db, now, None, self._tools, signals, progress_of))
+            await service(UnitOfWork(db, now, None, self._dependencies, signals, progress_of))
 
         await self._database.write(job)
         if signals:
@@ -283,32 +288,34 @@ class OutboxWorker:
             self._publish(citizen_id)
 
     async def _postpone(
-        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+        self, message: OutboxMessage, reason: str, unknown_since: Instant | None
     ) -> None:
         due_at = self._clock() + _wait(message)
 
         async def job(db: Transaction) -> None:
-            await outbox.postpone(db, message, due_at, why, unknown_since)
+            await outbox.postpone(db, message, due_at, reason, unknown_since)
 
         await self._database.write(job)
         log.warning(
             "outbox.postponed",
             message=message.id,
             kind=message.kind.value,
-            reason=why,
+            reason=reason,
             unknown=unknown_since is not None,
         )
 
     async def _dead_letter(
-        self, message: OutboxMessage, why: str, unknown_since: Instant | None
+        self, message: OutboxMessage, reason: str, unknown_since: Instant | None
     ) -> None:
         now = self._clock()
 
         async def job(db: Transaction) -> None:
-            await outbox.dead_letter(db, message, now, why, unknown_since)
+            await outbox.dead_letter(db, message, now, reason, unknown_since)
 
         await self._database.write(job)
-        log.error("outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=why)
+        log.error(
+            "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
+        )
 
 
 def _sms(message: OutboxMessage) -> SmsMessage:
@@ -323,7 +330,8 @@ def _sms(message: OutboxMessage) -> SmsMessage:
 
 
 def _wait(message: OutboxMessage) -> int:
-    """Doubles with each attempt up to five minutes, ten seconds for a code; jitter of a half."""
+    """Milliseconds to the next attempt: doubling up to five minutes (codes: ten seconds), times a
+    random factor of 0.5 to 1."""
     longest = _MAX_WAITS.get(message.kind, _MAX_WAIT)
     wait = min(_FIRST_WAIT * 2 ** min(message.attempts - 1, 20), longest)
     return int(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

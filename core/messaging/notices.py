@@ -1,8 +1,7 @@
-"""Notices: what a citizen is told after something of theirs changed. Never with a number.
+"""Notices to a citizen after a change, by SMS and as channel messages, as the citizen chose.
 
-By SMS, and into channels as a message in the platform's own form, as the person chose. What
-concerns safety goes into every channel where the person is bound, because the one in use may be
-in somebody else's hands; everything else into the channel that the person uses.
+They contain no personal number. A safety notice goes to every channel in which the citizen is bound,
+because the one in use may be in somebody else's hands; any other notice to the channel in use.
 """
 
 from collections.abc import Iterable
@@ -46,8 +45,8 @@ Account = tuple[ChannelId, bytes]
 async def send(
     unit: UnitOfWork, citizen: Citizen, notice: Notice, *, also_to: Iterable[Account] = ()
 ) -> None:
-    """By SMS to the phone that `citizen` holds. `also_to` are accounts that were bound until now,
-    sealed."""
+    """Sends the SMS to `citizen.phone`, which may be the number before a change. `also_to` are encrypted
+    accounts whose binding has just ended."""
     choice = await choice_of(unit.db, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_security):
         await outbox.put_sms(
@@ -62,10 +61,10 @@ async def send(
             await _put_message(unit, citizen.id, notice, channel, account)
 
 
-async def tell_of_binding(
+async def send_binding_notice(
     unit: UnitOfWork, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
 ) -> None:
-    """The account that the person had in this channel before is told as well."""
+    """Sends NEW_BINDING, also to the citizen's previous account in this channel."""
     citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
     await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
@@ -80,7 +79,7 @@ async def _accounts(unit: UnitOfWork, citizen_id: int, notice: Notice) -> list[A
 
 
 async def _channel_in_use(unit: UnitOfWork, citizen_id: int) -> ChannelId | None:
-    """Of the request; for what the card issuer reports, where the person signed in last."""
+    """The channel of the request; without a request, that of the citizen's last sign-in."""
     if unit.caller is not None:
         return unit.caller.channel
     return await sessions.last_channel(unit.db, citizen_id)
@@ -109,7 +108,7 @@ async def _put_message(
 
 
 def _values(notice: Notice, now: Instant) -> dict[str, str]:
-    """What the fields of a platform's template can be filled with, by the names in the settings."""
+    """Values for the fields of a platform's template, by the names used in the settings."""
     at = moment(now).astimezone(CHINA)
     return {
         "content": text_of(notice),

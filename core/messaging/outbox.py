@@ -1,11 +1,11 @@
-"""The outbox: an outside effect is a row, written in the transaction of its cause.
+"""Transactional outbox: messages to partners and citizens, written in the transaction of their cause.
 
-A worker claims what is due by a guarded update, delivers it under the row's idempotency
-key, and settles it: delivered, due again later, or dead-lettered for an operator. A person's
-rows of one kind keep their order. The sealed payload is erased once delivered.
+A worker claims due messages by a conditional update, delivers each with its idempotency key, and
+settles it: delivered, postponed, or a dead letter for an operator. Messages of one kind to one subject
+are delivered in order. The encrypted payload is erased on delivery.
 
-`unknown_since` is set while it is not known whether the partner has acted: its answer stayed
-out, or could not be understood. Such a row is never repeated before the partner was asked.
+`unknown_since` is set while the outcome of an attempt is unknown: no answer, or an unreadable one. Such
+a message is repeated only after the partner was queried for its outcome.
 """
 
 import contextlib
@@ -78,7 +78,7 @@ outbox_table = Table(
 
 
 class MessageKind(StrEnum):
-    """What waits for a citizen at the door is a kind of its own: nothing may stand before it."""
+    """SMS_CODE is separate from SMS, so that other messages cannot delay a verification code."""
 
     SMS_CODE = "SMS_CODE"
     SMS = "SMS"
@@ -88,10 +88,10 @@ class MessageKind(StrEnum):
 
 
 MESSAGES = (MessageKind.SMS_CODE, MessageKind.SMS, MessageKind.CHANNEL_MESSAGE)
-"""What a citizen is told; the others change something at a partner."""
+"""Messages to citizens; the other kinds change something at a partner."""
 
 LEASE = 15 * SECOND
-"""Longer than asking a partner for an outcome and then telling it, five seconds each."""
+"""Longer than querying a partner for an outcome and then calling it: five seconds each."""
 LIFETIME = 7 * DAY
 
 _INSERT = insert_into(outbox_table)
@@ -115,7 +115,7 @@ _free = (
         .exists(),
     )
     .order_by(outbox_table.c.due_at, outbox_table.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
     .cte("free")
 )
@@ -156,7 +156,7 @@ _SETTLE = Query(
         settled_at=bindparam("at"),
         dead_at=None,
         payload=None,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=None,
     )
     .returning(outbox_table.c.id)
@@ -167,7 +167,7 @@ _POSTPONE = Query(
     .values(
         due_at=bindparam("next_due"),
         claimed_until=0,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=bindparam("unknown"),
     )
 )
@@ -181,7 +181,7 @@ _WITH_PAYLOAD = Query(
 _CANCEL = Query(
     update(outbox_table)
     .where(outbox_table.c.id == bindparam("message_id"))
-    .values(settled_at=bindparam("at"), payload=None, failure="withdrawn")
+    .values(settled_at=bindparam("at"), payload=None, failure="cancelled")
 )
 _DEAD_LETTER = Query(
     update(outbox_table)
@@ -189,7 +189,7 @@ _DEAD_LETTER = Query(
     .values(
         dead_at=bindparam("at"),
         claimed_until=0,
-        failure=bindparam("why"),
+        failure=bindparam("reason"),
         unknown_since=bindparam("unknown"),
     )
 )
@@ -199,7 +199,7 @@ _OPEN = Query(
     select(*(column for column in outbox_table.c if column.name != "payload"))
     .where(outbox_table.c.settled_at.is_(None))
     .order_by(outbox_table.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
 _dead = and_(
     outbox_table.c.id == bindparam("message_id"),
@@ -245,7 +245,10 @@ async def put(
     payload: Mapping[str, Any],
     expires_at: Instant = 0,
 ) -> None:
-    """Adds an effect. `subject_id` is the citizen's id, or the session's while nobody is known."""
+    """Adds a message. `subject_id` is a citizen's id, or a session's before a citizen is known.
+
+    `expires_at` is by default seven days from now.
+    """
     message_id = new_id(unit.now)
     sealed = unit.dependencies.vault.seal(orjson.dumps(payload), "outbox.payload", message_id)
     await unit.db.fetch(
@@ -299,17 +302,16 @@ async def due_kinds(db: Reader, now: Instant) -> set[MessageKind]:
 
 
 async def claim(
-    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, most: int
+    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, limit: int
 ) -> list[OutboxMessage]:
-    """Takes what is due for 15 seconds; a worker that dies loses its claim by then.
+    """Leases due messages for `LEASE`; if the worker dies, the lease expires.
 
-    A claim that was not given back is that of a worker that died, perhaps after it had told
-    the partner: the outcome is unknown.
+    A message with an expired lease may have reached the partner: its outcome is unknown.
     """
     messages = []
     until = now + LEASE
     for row in await db.fetch(
-        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, most=most
+        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, limit=limit
     ):
         try:
             messages.append(message_from(row, vault))
@@ -319,11 +321,11 @@ async def claim(
 
 
 async def settle(
-    db: Transaction, message: OutboxMessage, now: Instant, why: str | None = None
+    db: Transaction, message: OutboxMessage, now: Instant, reason: str | None = None
 ) -> bool:
-    """Done with; `why` where it will never be done. False where another worker holds it now."""
+    """Settles a message; `reason` if it will never be delivered. False if another worker has leased it."""
     settled = await db.fetch(
-        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, why=why
+        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, reason=reason
     )
     return bool(settled)
 
@@ -332,7 +334,7 @@ async def postpone(
     db: Transaction,
     message: OutboxMessage,
     due_at: Instant,
-    why: str,
+    reason: str,
     unknown_since: Instant | None,
 ) -> None:
     await db.fetch(
@@ -340,7 +342,7 @@ async def postpone(
         message_id=message.id,
         claim=message.claimed_until,
         next_due=due_at,
-        why=why[: lengths.FAILURE],
+        reason=reason[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
@@ -349,19 +351,19 @@ async def dead_letter(
     db: Transaction,
     message: OutboxMessage,
     now: Instant,
-    why: str,
+    reason: str,
     unknown_since: Instant | None = None,
 ) -> None:
     row = {"id": message.id, "claimed_until": message.claimed_until}
-    await _dead_letter(db, row, now, why, unknown_since)
+    await _dead_letter(db, row, now, reason, unknown_since)
 
 
 async def cancel(
     unit: UnitOfWork, subject_id: int, kind: MessageKind, holding: Mapping[str, Any]
 ) -> None:
-    """Forgets a person's effects of a kind whose payload holds these values, dead-lettered ones too.
+    """Cancels a subject's messages of a kind whose payload contains `holding`, including dead letters.
 
-    One that a worker has claimed may still be delivered; one that cannot be opened stays.
+    A message that a worker has claimed may still be delivered; one that cannot be decrypted stays.
     """
     for row in await unit.db.fetch(_WITH_PAYLOAD, subject_id=subject_id, kind=kind.value):
         with contextlib.suppress(CannotOpen):
@@ -371,20 +373,20 @@ async def cancel(
 
 
 async def _dead_letter(
-    db: Transaction, row: Row, now: Instant, why: str, unknown_since: Instant | None
+    db: Transaction, row: Row, now: Instant, reason: str, unknown_since: Instant | None
 ) -> None:
     await db.fetch(
         _DEAD_LETTER,
         message_id=row["id"],
         claim=row["claimed_until"],
         at=now,
-        why=why[: lengths.FAILURE],
+        reason=reason[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
 
 def message_from(row: Row, vault: Vault) -> OutboxMessage:
-    """Raises `CannotOpen` where the key of the payload is gone."""
+    """Raises `CannotOpen` if the key of the payload no longer exists."""
     message_id: int = row["id"]
     return OutboxMessage(
         id=message_id,
@@ -405,7 +407,7 @@ def message_from(row: Row, vault: Vault) -> OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class OpenMessage:
-    """An effect that is not settled, without what it says."""
+    """An unsettled message without its payload."""
 
     id: int
     kind: str
@@ -423,22 +425,22 @@ class OpenMessage:
         return "waiting" if self.unknown_since is None else "unknown"
 
 
-async def open_messages(db: Reader, most: int) -> list[OpenMessage]:
+async def open_messages(db: Reader, limit: int) -> list[OpenMessage]:
     """Oldest first."""
     names = [entry.name for entry in fields(OpenMessage)]
     return [
         OpenMessage(**{name: row[name] for name in names})
-        for row in await db.fetch(_OPEN, most=most)
+        for row in await db.fetch(_OPEN, limit=limit)
     ]
 
 
 async def retry(db: Transaction, message_id: int, now: Instant) -> bool:
-    """Delivers a dead-lettered message again, for another week where its time was over."""
+    """Makes a dead letter due now; if it has expired, for another seven days."""
     later = now + LIFETIME
     return await db.fetch_one(_RETRY, message_id=message_id, at=now, later=later) is not None
 
 
 async def dead_letter_of(db: Transaction, vault: Vault, message_id: int) -> OutboxMessage | None:
-    """Raises `CannotOpen` where the key of the payload is gone."""
+    """The dead letter with this id. Raises `CannotOpen` if the key of its payload no longer exists."""
     row = await db.fetch_one(_DEAD, message_id=message_id)
     return None if row is None else message_from(row, vault)

@@ -1,7 +1,7 @@
-"""What follows here from a partner's final word about an effect, in one transaction with it.
+"""Applies a partner's final outcome of an outbox message, in the transaction that settles it.
 
-Taken: an order or a move is confirmed. Refused for good: it is undone here and the citizen
-is told, because what was promised will not happen.
+Accepted: the order or region move is confirmed. Rejected: it is undone here (compensation) and the
+citizen gets a notice.
 """
 
 from core import audit
@@ -20,7 +20,7 @@ NOT_ACCEPTED = "制卡中心未受理本次制卡，申请已关闭。请重新�
 
 
 async def confirm(unit: UnitOfWork, message: OutboxMessage) -> None:
-    """The partner has done it, now or by a late answer."""
+    """The partner accepted it, now or in an earlier attempt."""
     if not await outbox.settle(unit.db, message, unit.now):
         return
     if message.kind is MessageKind.REGION_MOVE:
@@ -30,7 +30,7 @@ async def confirm(unit: UnitOfWork, message: OutboxMessage) -> None:
 
 
 async def compensate(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
-    """The partner will never do it, or an operator gave it up; `code` says why."""
+    """The partner rejected it, or an operator gave it up; `code` is the reason."""
     if not await outbox.settle(unit.db, message, unit.now, f"refused: {code}"):
         return
     if message.kind is MessageKind.REGION_MOVE:
@@ -47,10 +47,10 @@ async def _confirm_move(unit: UnitOfWork, message: OutboxMessage) -> None:
 
 
 async def _undo_move(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
-    """The card stays where it was; it never was Chengdu's."""
+    """Removes the card: its home region has not moved."""
     card_id = message.payload["cardId"]
     holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, message.subject_id)
-    if not await cards.withdraw(unit.db, card_id):
+    if not await cards.remove_unconfirmed(unit.db, card_id):
         return
     await audit.record(
         unit, message.subject_id, Action.TRANSFER_REFUSED, code, actor=audit.WORKER, card=card_id
@@ -69,7 +69,7 @@ async def _confirm_order(unit: UnitOfWork, message: OutboxMessage) -> None:
 
 
 async def _undo_order(unit: UnitOfWork, message: OutboxMessage, code: str) -> None:
-    """The application is closed, so that the citizen can apply anew or cancel the loss."""
+    """Closes the application, so that the citizen can apply again or cancel the loss."""
     holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, message.subject_id)
     order = await orders.find_order(
         unit.db, unit.dependencies.vault, message.payload["orderNumber"]

@@ -1,8 +1,8 @@
 """Verification codes: six digits by SMS, for one purpose, one phone and one session.
 
-A code is valid for five minutes, wherever the clock is set to meanwhile, and works once; the fifth wrong try voids it, however the
-tries arrive, because each is counted by a guarded update before it is judged. Only a keyed
-hash is stored.
+A code is valid for five minutes, even if the clock is set back meanwhile, and works once. The fifth wrong
+attempt voids it; each attempt is counted by a conditional update before it is checked, so concurrent
+attempts gain nothing. Only a MAC of the code is stored.
 """
 
 import secrets
@@ -64,7 +64,7 @@ class VerificationPurpose(StrEnum):
 
 
 PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in VerificationPurpose}
-"""A code's purpose is an audited action and has its name."""
+"""A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
 _newest = (
@@ -98,7 +98,7 @@ _CONSUME = Query(
     .where(verification_codes_table.c.id == bindparam("code_id"))
     .values(consumed_at=bindparam("at"))
 )
-_GIVE_BACK = Query(
+_RESTORE = Query(
     update(verification_codes_table)
     .where(verification_codes_table.c.id == bindparam("code_id"))
     .values(consumed_at=None, tries=verification_codes_table.c.tries - 1)
@@ -115,9 +115,9 @@ class SentCode:
 
 
 async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> SentCode:
-    """Draws a code and puts its SMS into the outbox. Refuses `TooManyCodes`."""
+    """Generates a code and puts its SMS into the outbox. Raises `TooManyCodes`."""
     settings, session = unit.dependencies.settings, unit.session
-    await _respect_limits(unit, phone, purpose)
+    await _check_limits(unit, phone, purpose)
     code = f"{secrets.randbelow(10**6):06d}"
     code_id = new_id(unit.now)
     expires_at = unit.now + settings.code_lifetime_seconds * SECOND
@@ -148,7 +148,10 @@ async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Se
 
 
 async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str) -> int:
-    """Counts the try, then judges it; consumes the code when it is right and returns its id."""
+    """Counts the attempt, then checks the code; consumes a correct code and returns its id.
+
+    Raises `CodeWrong`, `CodeVoid`, `CodeExpired` or `CodeNotSent`.
+    """
     where = {
         "of_session": unit.session.session_id,
         "for_purpose": purpose.value,
@@ -158,7 +161,7 @@ async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code
         _COUNT_TRY, now=unit.now, not_yet=first_id_at(unit.now + CLOCK_SKEW), **where
     )
     if row is None:
-        raise await _why_not_judged(unit, where)
+        raise await _unusable_code(unit, where)
     if unit.dependencies.seals.matches_code(bytes(row["mac"]), row["id"], phone, code):
         await unit.db.fetch(_CONSUME, code_id=row["id"], at=unit.now)
         return int(row["id"])
@@ -168,11 +171,11 @@ async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code
 
 
 async def restore(unit: UnitOfWork, code_id: int) -> None:
-    """Makes a rightly typed code usable again, because something else was refused."""
-    await unit.db.fetch(_GIVE_BACK, code_id=code_id)
+    """Makes a consumed code usable again, after something else was refused."""
+    await unit.db.fetch(_RESTORE, code_id=code_id)
 
 
-async def _why_not_judged(
+async def _unusable_code(
     unit: UnitOfWork, where: Mapping[str, Any]
 ) -> CodeNotSent | CodeVoid | CodeExpired:
     row = await unit.db.fetch_one(_NEWEST, **where)
@@ -183,7 +186,7 @@ async def _why_not_judged(
     return CodeExpired(field="code")
 
 
-async def _respect_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
+async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
     settings, session, indexes = (
         unit.dependencies.settings,
         unit.session,
@@ -203,6 +206,6 @@ async def _respect_limits(unit: UnitOfWork, phone: str, purpose: VerificationPur
         ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
     )
     for key, limits in counted:
-        free_at = await quotas.take(unit.db, indexes(key, "quota"), limits, unit.now)
+        free_at = await quotas.consume(unit.db, indexes(key, "quota"), limits, unit.now)
         if free_at:
             raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))

@@ -1,4 +1,4 @@
-"""Alembic migrations, run by `card-gateway migrate` and, in the sandbox, at start."""
+"""Alembic migrations, run by `card-gateway migrate` and, in the sandbox, at startup."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _REVISION = Query(select(column("version_num")).select_from(table("alembic_versi
 
 
 def migrate(url: str) -> None:
-    """Brings the database to the newest revision. Raises `DatabaseUnavailable`."""
+    """Upgrades the database to the newest revision. Raises `DatabaseUnavailable`."""
     from alembic import command
 
     parsed = make_url(url)
@@ -31,9 +31,9 @@ def migrate(url: str) -> None:
 
 
 async def revision(url: str) -> str | None:
-    """The database's revision; None where it has no tables yet. Raises `DatabaseUnavailable`.
+    """The database's revision; None if it has no tables yet. Raises `DatabaseUnavailable`.
 
-    Asks without Alembic, which would double the time that a start takes.
+    Queries without Alembic, whose import would double the startup time.
     """
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     if is_sqlite and not _file(url).exists():

@@ -1,4 +1,4 @@
-"""All tables, for the migrations."""
+"""All tables of the core, for the migrations."""
 
 from core.applications import application_drafts_table, applications_table, prefills_table
 from core.audit import (

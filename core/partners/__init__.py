@@ -1,11 +1,17 @@
-"""The outside systems that the core talks to: a Protocol and its HTTP client each."""
+"""Clients of the outside systems: for each partner a Protocol and its HTTP implementation."""
 
 from dataclasses import dataclass
 
 import httpx
 
 from core.kernel.settings import Settings
-from core.partners.base import Accountable, NotTaken, OutcomeUnknown, PartnerFailed, Rejected
+from core.partners.base import (
+    IdempotentPartner,
+    NotAccepted,
+    OutcomeUnknown,
+    PartnerFailed,
+    Rejected,
+)
 from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegistryCard
 from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
@@ -14,12 +20,12 @@ from core.partners.population_registry import HttpPopulationRegistry, Population
 from core.partners.sms import HttpSms, Sms, SmsMessage
 
 __all__ = [
-    "Accountable",
     "CardRegistry",
+    "IdempotentPartner",
     "InsuranceRegistry",
     "Issuer",
     "IssuerOrder",
-    "NotTaken",
+    "NotAccepted",
     "OutcomeUnknown",
     "PartnerFailed",
     "PartnerHealth",

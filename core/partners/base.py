@@ -1,13 +1,12 @@
-"""The wire to one outside system: time-outs, repeats, and errors in our own terms.
+"""HTTP client for partners: timeouts, retries, circuit breaker, and translated errors.
 
     PartnerFailed
-    ├── NotTaken         it certainly did nothing: asking again is safe
-    ├── Rejected         it understood and will never take this, by its own `code`
-    └── OutcomeUnknown   it may have acted: its `outcome` must be asked before anything else
+    ├── NotAccepted      the request had no effect: it is safe to repeat
+    ├── Rejected         the partner rejects the request for good, with its own `code`
+    └── OutcomeUnknown   it may have had an effect: query `outcome` before repeating it
 
-Every call posts JSON under the partner's bearer token and expects a JSON object, whose shape
-is in `docs/partners/`. Names and numbers travel in bodies alone, so that no address that a
-log may show holds any.
+Every call posts JSON with the partner's bearer token and expects a JSON object, specified in
+`docs/partners/`. Personal data is sent in bodies only, never in URLs, which end up in access logs.
 """
 
 import asyncio
@@ -48,7 +47,7 @@ _log = structlog.get_logger("core.partners")
 
 
 class PartnerFailed(Exception):
-    """`reason` names what happened in a few words and holds nothing personal."""
+    """`reason` says in a few words what happened, without personal data."""
 
     def __init__(self, partner: Text, reason: str) -> None:
         super().__init__(f"{partner.en}: {reason}")
@@ -56,12 +55,12 @@ class PartnerFailed(Exception):
         self.reason = reason
 
 
-class NotTaken(PartnerFailed):
-    """Never connected, or the partner said that it was busy or did not know our token."""
+class NotAccepted(PartnerFailed):
+    """No connection, an open circuit breaker, or the partner was busy or refused our token."""
 
 
 class Rejected(PartnerFailed):
-    """The partner will not take this, however often it is asked; `code` is its own."""
+    """Permanent rejection; `code` is the partner's own."""
 
     def __init__(self, partner: Text, code: str) -> None:
         super().__init__(partner, code)
@@ -69,14 +68,14 @@ class Rejected(PartnerFailed):
 
 
 class OutcomeUnknown(PartnerFailed):
-    """No answer after the request was sent, or one that could not be understood."""
+    """No response after the request was sent, or one that cannot be parsed."""
 
 
-class Accountable(Protocol):
-    """A partner that takes effects, each under an idempotency key, and can be asked for it."""
+class IdempotentPartner(Protocol):
+    """A partner that accepts commands with an idempotency key and can be queried for the outcome."""
 
     async def outcome(self, idempotency_key: str) -> bool:
-        """Whether the partner took the effect with this key. Raises `PartnerFailed`."""
+        """Whether the command with this key was accepted. Raises `PartnerFailed`."""
 
 
 class Taken(msgspec.Struct):
@@ -92,11 +91,11 @@ class _Breaker(Breaker):
     answer = Rejected
 
 
-class Connection:
-    """One partner's address and token, and how its calls went.
+class PartnerClient:
+    """Client of one partner, with its circuit breaker and health counters.
 
-    After five calls in a row that failed, the partner is left alone for a while: a call is then
-    `NotTaken` at once.
+    After five consecutive failures the breaker opens for a while: calls then raise `NotAccepted`
+    immediately.
     """
 
     name: ClassVar[str]
@@ -110,22 +109,22 @@ class Connection:
         self._partner = partner
 
     async def look_up(self, path: str, body: Mapping[str, Any], reply: type[ReplyT]) -> ReplyT:
-        """Asks for something that asking does not change, again where that may help.
+        """Sends a query, which may be repeated safely: once more after a transient failure.
 
         Raises `PartnerFailed`.
         """
         request = self._request(path, body, {})
-        return await self._watched(path, self._attempts(request, reply))
+        return await self._measured(path, self._attempts(request, reply))
 
-    async def bring_about(self, path: str, body: Mapping[str, Any], idempotency_key: str) -> None:
-        """Has the partner do something, at most once: only the caller may repeat it, by its key.
+    async def execute(self, path: str, body: Mapping[str, Any], idempotency_key: str) -> None:
+        """Sends a command once; only the caller may repeat it, with the same key.
 
         Raises `PartnerFailed`.
         """
         request = self._request(path, body, {"Idempotency-Key": idempotency_key})
-        answer = await self._watched(path, self._once(request, Taken))
+        answer = await self._measured(path, self._once(request, Taken))
         if not answer.taken:
-            raise NotTaken(self._partner, "not taken")
+            raise NotAccepted(self._partner, "not accepted")
 
     async def outcome(self, idempotency_key: str) -> bool:
         answer = await self.look_up("/outcome", {"idempotencyKey": idempotency_key}, Taken)
@@ -147,7 +146,7 @@ class Connection:
             timeout=_TIMEOUT,
         )
 
-    async def _watched(self, path: str, work: Coroutine[Any, Any, ReplyT]) -> ReplyT:
+    async def _measured(self, path: str, work: Coroutine[Any, Any, ReplyT]) -> ReplyT:
         begin = asyncio.get_running_loop().time()
         result = CallResult.UNKNOWN
         try:
@@ -157,16 +156,16 @@ class Connection:
             return answer
         except CircuitOpen as cause:
             work.close()
-            result = CallResult.LEFT_ALONE
-            raise NotTaken(self._partner, "left alone") from cause
+            result = CallResult.CIRCUIT_OPEN
+            raise NotAccepted(self._partner, "circuit open") from cause
         except PartnerFailed as failure:
             result = _result(failure)
             _log.warning(
-                "partner failed", partner=self._partner.en, call=path, reason=failure.reason
+                "partner.failed", partner=self._partner.en, call=path, reason=failure.reason
             )
             raise
         finally:
-            self.health.note(path, result, asyncio.get_running_loop().time() - begin)
+            self.health.record(path, result, asyncio.get_running_loop().time() - begin)
 
     async def _in_time(self, work: Awaitable[ReplyT]) -> ReplyT:
         try:
@@ -179,7 +178,7 @@ class Connection:
         for _ in range(LOOKUP_ATTEMPTS - 1):
             try:
                 return await self._once(request, reply)
-            except (NotTaken, OutcomeUnknown):
+            except (NotAccepted, OutcomeUnknown):
                 await asyncio.sleep(_pause())
         return await self._once(request, reply)
 
@@ -197,7 +196,7 @@ class Connection:
             finally:
                 await response.aclose()
         except _NEVER_SENT as cause:
-            raise NotTaken(self._partner, type(cause).__name__) from cause
+            raise NotAccepted(self._partner, type(cause).__name__) from cause
         except httpx.HTTPError as cause:
             raise OutcomeUnknown(self._partner, type(cause).__name__) from cause
 
@@ -210,10 +209,10 @@ class Connection:
         return bytes(body)
 
     def _failure(self, status: int, body: bytes) -> PartnerFailed:
-        """A status alone may be a proxy's word; with the JSON object it is the partner's own."""
+        """A status without the partner's JSON object may come from a proxy: the outcome is unknown."""
         code = self._read(status, body, _Rejection).code
         if status in _BUSY or status in _OUR_FAULT:
-            return NotTaken(self._partner, f"HTTP {status}")
+            return NotAccepted(self._partner, f"HTTP {status}")
         if httpx.codes.is_client_error(status):
             return Rejected(self._partner, code)
         return OutcomeUnknown(self._partner, f"HTTP {status}")
@@ -230,9 +229,9 @@ class Connection:
 def _result(failure: PartnerFailed) -> CallResult:
     if isinstance(failure, Rejected):
         return CallResult.REJECTED
-    return CallResult.NOT_TAKEN if isinstance(failure, NotTaken) else CallResult.UNKNOWN
+    return CallResult.NOT_ACCEPTED if isinstance(failure, NotAccepted) else CallResult.UNKNOWN
 
 
 def _pause() -> float:
-    """Jitter keeps callers that failed together from coming back together."""
+    """Seconds before a retry; the jitter spreads callers that failed at the same time."""
     return MIN_PAUSE_SECONDS + secrets.randbelow(JITTER_MILLISECONDS) / 1000

@@ -1,4 +1,4 @@
-"""省社保卡管理系统 provincial card registry: cards of all regions, and their home region."""
+"""省社保卡管理系统 provincial card registry: finds cards of all regions and moves their home region."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -10,7 +10,7 @@ from core.cards import CHENGDU, CardState
 from core.kernel import lengths
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
-from core.partners.base import Accountable, Connection
+from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("省社保卡管理系统", "The provincial card registry")
 
@@ -53,9 +53,9 @@ class _Cards(msgspec.Struct):
     cards: list[_Card]
 
 
-class CardRegistry(Accountable, Protocol):
+class CardRegistry(IdempotentPartner, Protocol):
     async def cards_of(self, social_security_number: str) -> list[RegistryCard]:
-        """Every card of the person, cancelled ones too. Raises `PartnerFailed`."""
+        """All cards of the citizen, including cancelled ones. Raises `PartnerFailed`."""
 
     async def move_region(
         self,
@@ -65,10 +65,10 @@ class CardRegistry(Accountable, Protocol):
         to_region: str,
         idempotency_key: str,
     ) -> None:
-        """Raises `PartnerFailed`; `Rejected` where the card is no longer in `from_region`."""
+        """Raises `PartnerFailed`; `Rejected` if the card is no longer in `from_region`."""
 
 
-class HttpCardRegistry(Connection):
+class HttpCardRegistry(PartnerClient):
     name = "card-registry"
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
@@ -93,4 +93,4 @@ class HttpCardRegistry(Connection):
             "fromRegion": from_region,
             "toRegion": to_region,
         }
-        await self.bring_about("/moves", body, idempotency_key)
+        await self.execute("/moves", body, idempotency_key)

@@ -1,4 +1,4 @@
-"""How a partner's calls went: for operators, in each process for itself."""
+"""Call statistics of a partner, per process, for metrics and the health endpoint."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,15 +9,15 @@ from core.kernel.breaker import Breaker
 
 class CallResult(StrEnum):
     DONE = "done"
-    NOT_TAKEN = "not_taken"
+    NOT_ACCEPTED = "not_accepted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
-    LEFT_ALONE = "left_alone"
+    CIRCUIT_OPEN = "circuit_open"
 
 
 @dataclass(slots=True)
 class PartnerHealth:
-    """`seconds` is the time of all calls together; `calls` counts by path and result."""
+    """`seconds` is the total duration of all calls; `calls` counts them by path and result."""
 
     name: str
     breaker: Breaker
@@ -25,7 +25,7 @@ class PartnerHealth:
     seconds: float = 0.0
     last: CallResult | None = None
 
-    def note(self, path: str, result: CallResult, seconds: float) -> None:
+    def record(self, path: str, result: CallResult, seconds: float) -> None:
         self.calls[path, result] += 1
         self.seconds += seconds
         self.last = result
@@ -35,6 +35,6 @@ class PartnerHealth:
         """`unavailable` while the breaker is open; `failing` after a call that failed."""
         if self.breaker.is_open:
             return "unavailable"
-        if self.last in (CallResult.NOT_TAKEN, CallResult.UNKNOWN):
+        if self.last in (CallResult.NOT_ACCEPTED, CallResult.UNKNOWN):
             return "failing"
         return "ok" if self.last is not None else "not asked yet"

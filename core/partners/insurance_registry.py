@@ -1,4 +1,4 @@
-"""社保参保系统 insurance registry: the types in which a person is enrolled in Chengdu."""
+"""社保参保系统 insurance registry: the insurance types in which a citizen is enrolled in Chengdu."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ import msgspec
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
-from core.partners.base import Connection
+from core.partners.base import PartnerClient
 from core.reference import InsuranceType
 
 NAME = Text("社保参保系统", "The insurance registry")
@@ -20,10 +20,10 @@ class _Enrolments(msgspec.Struct):
 
 class InsuranceRegistry(Protocol):
     async def enrolled(self, social_security_number: str) -> frozenset[InsuranceType]:
-        """Empty where the person is unknown. Raises `PartnerFailed`."""
+        """Empty for an unknown citizen. Raises `PartnerFailed`."""
 
 
-class HttpInsuranceRegistry(Connection):
+class HttpInsuranceRegistry(PartnerClient):
     name = "insurance-registry"
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:

@@ -1,4 +1,4 @@
-"""制卡中心 card issuer: takes production orders; what becomes of them it reports by events."""
+"""制卡中心 card issuer: accepts production orders and reports their progress by events."""
 
 import base64
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import httpx
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
-from core.partners.base import Accountable, Connection
+from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("制卡中心", "The card issuer")
 
@@ -17,7 +17,7 @@ NAME = Text("制卡中心", "The card issuer")
 class IssuerOrder:
     """`number` is the application's; `kind` is APPLY or REISSUE.
 
-    `portrait` is the JPEG to be printed; None where the issuer uses that of the older card.
+    `portrait` is the JPEG to be printed; None if the issuer reuses that of the previous card.
     """
 
     number: str
@@ -29,12 +29,12 @@ class IssuerOrder:
     portrait: bytes | None = field(default=None, repr=False)
 
 
-class Issuer(Accountable, Protocol):
+class Issuer(IdempotentPartner, Protocol):
     async def order(self, order: IssuerOrder, idempotency_key: str) -> None:
         """Raises `PartnerFailed`."""
 
 
-class HttpIssuer(Connection):
+class HttpIssuer(PartnerClient):
     name = "issuer"
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
@@ -50,4 +50,4 @@ class HttpIssuer(Connection):
             "outletCode": order.outlet_code,
             "portrait": order.portrait and base64.b64encode(order.portrait).decode("ascii"),
         }
-        await self.bring_about("/orders", body, idempotency_key)
+        await self.execute("/orders", body, idempotency_key)

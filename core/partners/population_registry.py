@@ -7,7 +7,7 @@ import msgspec
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
-from core.partners.base import Connection
+from core.partners.base import PartnerClient
 
 NAME = Text("人口库", "The population registry")
 
@@ -18,10 +18,10 @@ class _Match(msgspec.Struct):
 
 class PopulationRegistry(Protocol):
     async def matches(self, name: str, social_security_number: str) -> bool:
-        """False too where the number is unknown. Raises `PartnerFailed`."""
+        """False for an unknown number as well. Raises `PartnerFailed`."""
 
 
-class HttpPopulationRegistry(Connection):
+class HttpPopulationRegistry(PartnerClient):
     name = "population-registry"
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:

@@ -1,4 +1,4 @@
-"""短信网关 SMS gateway: takes one message at a time and hands it to the phone's carrier."""
+"""短信网关 SMS gateway: sends one text message per call."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,14 +7,14 @@ import httpx
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
-from core.partners.base import Accountable, Connection
+from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("短信网关", "The SMS gateway")
 
 
 @dataclass(frozen=True, slots=True)
 class SmsMessage:
-    """`template` is the operator's name of the text; `purpose` and `code` only for a code."""
+    """`template` names the text at the SMS operator; `purpose` and `code` for verification codes only."""
 
     phone: str = field(repr=False)
     text: str = field(repr=False)
@@ -23,12 +23,12 @@ class SmsMessage:
     code: str | None = field(default=None, repr=False)
 
 
-class Sms(Accountable, Protocol):
+class Sms(IdempotentPartner, Protocol):
     async def send(self, message: SmsMessage, idempotency_key: str) -> None:
         """Raises `PartnerFailed`."""
 
 
-class HttpSms(Connection):
+class HttpSms(PartnerClient):
     name = "sms"
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: Secret) -> None:
@@ -42,4 +42,4 @@ class HttpSms(Connection):
             "purpose": message.purpose,
             "code": message.code,
         }
-        await self.bring_about("/messages", body, idempotency_key)
+        await self.execute("/messages", body, idempotency_key)

@@ -20,7 +20,7 @@ from core.production.orders import (
 MAX_ORDERS = 1_000
 MIN_ORDERS = 20
 """With fewer comparable orders there is no estimate."""
-KEPT_FOR = HOUR
+MAX_AGE = HOUR
 
 _ready = production_nodes_table.alias("ready")
 _newest = (
@@ -118,4 +118,4 @@ class ProductionHistory:
         return self._waits.estimate(order, now)
 
     def _is_fresh(self, now: Instant) -> bool:
-        return self._read_at is not None and 0 <= now - self._read_at < KEPT_FOR
+        return self._read_at is not None and 0 <= now - self._read_at < MAX_AGE

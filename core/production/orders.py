@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from core.applications import Application, application_columns, applications_table
-from core.citizens import Person, citizens_table
+from core.citizens import CitizenIdentity, citizens_table
 from core.citizens import citizens as people
 from core.crypto import Sealed, Vault
 from core.db import (
@@ -213,7 +213,7 @@ class ProductionOrder(Struct, frozen=True):
 class Progress(Struct, frozen=True):
     """An order with the citizen it is for."""
 
-    citizen: Person
+    citizen: CitizenIdentity
     order: ProductionOrder
 
 
@@ -245,7 +245,7 @@ _JOINED = production_orders_table.join(
 ).join(production_nodes_table, production_nodes_table.c.order_id == production_orders_table.c.id)
 PROGRESS_COLUMNS = (
     *_HEAD_COLUMNS,
-    *people.person_columns("citizen_"),
+    *people.identity_columns("citizen_"),
     select(
         json_arrays(
             production_nodes_table.c.node,
@@ -376,7 +376,7 @@ async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress
         for node, result, at, reason, revision in sorted(_NODES.decode(row["nodes"]))
     ]
     order = _order(row, vault, nodes)
-    return Progress(people.person_of(row, vault, "citizen_"), order)
+    return Progress(people.identity_of(row, vault, "citizen_"), order)
 
 
 async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:

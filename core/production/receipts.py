@@ -95,7 +95,7 @@ async def receipt_of(
                 "Accepted at",
                 f"{moment(application.created_at).astimezone(CHINA):%Y-%m-%d %H:%M:%S}（北京时间）",
             ),
-            *_person(Citizen.from_row(row, vault, "citizen_")),
+            *_citizen(Citizen.from_row(row, vault, "citizen_")),
             *_pickup(reference, row["bank_code"], row["outlet_code"]),
         ),
         progress_url=progress_url.replace("{number}", application.number),
@@ -103,7 +103,7 @@ async def receipt_of(
     )
 
 
-def _person(citizen: Citizen) -> tuple[Line, ...]:
+def _citizen(citizen: Citizen) -> tuple[Line, ...]:
     phone = "" if citizen.phone is None else mask_phone(citizen.phone.reveal())
     number = citizen.social_security_number.reveal()
     return (

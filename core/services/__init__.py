@@ -1,1 +1,1 @@
-"""The use cases of the guide, and the steps that lead to them: one verb phrase, one file."""
+"""The guide's ten services and the steps that lead to them: one file per use case."""

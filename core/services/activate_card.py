@@ -1,7 +1,7 @@
-"""激活 activate: opens the card's 人社 function and ends the card that it replaces.
+"""激活 activate: enables the card's social security function and cancels the card that it replaces.
 
-A fresh random service password goes to the phone; there is no fixed default. The financial
-function is opened at the bank.
+A random service password is sent by SMS; there is no default password. The financial function is
+opened at the bank.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""申办表单 application form: what was typed so far, what is missing and what is wrong now."""
+"""申办表单 application form: the draft with its missing and invalid fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from core.unit_of_work import Preparation
 
 @dataclass(frozen=True, slots=True)
 class FormInProgress:
-    """`filled` holds the draft; `problems` those of all fields, missing ones included.
+    """`filled` is the draft; `problems` are those of all fields, missing ones included.
 
-    `read` is what the ID documents told, by the names of the fields.
+    `read` holds the fields that were recognised in the ID documents, by field name.
     """
 
     filled: FilledForm = field(repr=False)
@@ -37,12 +37,12 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     citizen_id = preparation.citizen_id
     citizen = await citizens.get(db, vault, citizen_id)
     filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
-    kept = await pictures.latest(db, citizen_id)
+    stored = await pictures.latest(db, citizen_id)
     agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)
     form = Form()
     if settings.consent_required:
         application_forms.check_consent(form, agreed)
-    application_forms.check_pictures(form, kept)
+    application_forms.check_pictures(form, stored)
     application_forms.check(
         form,
         filled,
@@ -52,4 +52,4 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
         settings.adult_age,
     )
     read = await prefills.find(db, vault, citizen_id, now)
-    return FormInProgress(filled, kept, agreed, form.problems, read)
+    return FormInProgress(filled, stored, agreed, form.problems, read)

@@ -1,4 +1,4 @@
-"""申办 apply: the form of the guide, checked as a whole, becomes an application and an order."""
+"""申办 apply: turns a complete form into an application and a production order."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -40,7 +40,7 @@ class ApplyCard:
 
 @dataclass(frozen=True, slots=True)
 class HeldElsewhere:
-    """The name of the region whose card the person holds already, if any."""
+    """Name of another region whose card the citizen holds, if any."""
 
     region: str | None
 
@@ -72,12 +72,12 @@ async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewh
     if elsewhere.region is not None:
         raise CardHeldElsewhere(region=elsewhere.region)
     citizen, filled = holder.citizen, command.form
-    kept = await pictures.latest(db, citizen.id)
+    stored = await pictures.latest(db, citizen.id)
     form = Form()
     if settings.consent_required:
         agreed = await consents.given_at(db, citizen.id, settings.privacy_notice_version)
         application_forms.check_consent(form, agreed)
-    application_forms.check_pictures(form, kept)
+    application_forms.check_pictures(form, stored)
     application_forms.check(
         form, filled, citizen, unit.dependencies.reference, china_date(unit.now), settings.adult_age
     )
@@ -99,7 +99,7 @@ async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewh
         application,
         bank_code=filled.bank_code,
         outlet_code=filled.outlet_code,
-        portrait_id=kept[PictureKind.PORTRAIT].id,
+        portrait_id=stored[PictureKind.PORTRAIT].id,
     )
     if filled.social_insurance_number:
         await citizens.set_detail(
@@ -114,7 +114,7 @@ async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewh
 
 
 async def _take_phone(unit: UnitOfWork, citizen: Citizen, phone: str) -> Citizen:
-    """The phone of the form becomes the bound one; an older one is told."""
+    """Binds the form's phone number; the previous number gets a notice."""
     db, vault = unit.db, unit.dependencies.vault
     if citizen.has_phone(phone, vault):
         return citizen

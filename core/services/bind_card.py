@@ -1,7 +1,7 @@
-"""绑卡 bind card: an account of a channel that vouches for nobody becomes a person's.
+"""绑卡 bind card: connects a channel account to a citizen where the platform verifies no identities.
 
-Name and number are checked against the population registry; the code must have gone to the
-phone on file, where there is one. Whatever does not fit is refused in the same words.
+Name and ID number are checked against the population registry; the verification code must have
+been sent to the phone number on file, if there is one. Every mismatch is refused in the same words.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class BindCard:
 
 @dataclass(frozen=True, slots=True)
 class IdentityCheck:
-    """The form in normal form, and whether the registry knows the person."""
+    """The form in normal form, and whether the registry confirms name and ID number."""
 
     name: str = field(repr=False)
     number: str = field(repr=False)
@@ -82,15 +82,15 @@ async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> i
 
 async def _limit_tries(unit: UnitOfWork) -> None:
     keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
-    free_at = await quotas.take(unit.db, keys, _TRIES, unit.now)
+    free_at = await quotas.consume(unit.db, keys, _TRIES, unit.now)
     if free_at:
         raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
 async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:
-    """The citizen on file with this phone, or a new one; None where something does not fit.
+    """The citizen on file with this phone, or a new one; None on any mismatch.
 
-    Whatever does not fit, the same is looked up first: nobody learns from the time it takes.
+    The same queries run whatever does not match, so that response times reveal nothing.
     """
     db, vault = unit.db, unit.dependencies.vault
     citizen, fits = await _look_up(unit, identity)
@@ -110,7 +110,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:
 
 
 async def _look_up(unit: UnitOfWork, identity: IdentityCheck) -> tuple[Citizen | None, bool]:
-    """Who is on file, and whether name and phone fit: the phone on file, or one that is free."""
+    """The citizen on file, and whether name and phone match: the phone on file, or an unused one."""
     db, vault = unit.db, unit.dependencies.vault
     citizen = await citizens.find_by_number(db, vault, identity.number)
     owner = await citizens.owner_of_phone(db, vault, identity.phone)
@@ -139,13 +139,13 @@ async def _bind(unit: UnitOfWork, citizen_id: int) -> None:
             unit.db, caller.channel, accounts, unit.now, keep=caller.session_id
         )
     await sessions.assign(unit.db, caller.session_id, citizen_id, RealNameLevel.BOUND)
-    await notices.tell_of_binding(unit, citizen_id, caller.channel, ended)
-    for person in {older.citizen_id for older in ended} - {citizen_id}:
-        await _tell_who_was_bound(unit, person)
+    await notices.send_binding_notice(unit, citizen_id, caller.channel, ended)
+    for previous in {older.citizen_id for older in ended} - {citizen_id}:
+        await _notify_previous_citizen(unit, previous)
 
 
-async def _tell_who_was_bound(unit: UnitOfWork, person: int) -> None:
-    """The account stood for somebody else, whose binding has ended."""
-    await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)
-    citizen = await citizens.get(unit.db, unit.dependencies.vault, person)
+async def _notify_previous_citizen(unit: UnitOfWork, citizen_id: int) -> None:
+    """The account was bound to this citizen before."""
+    await audit.record(unit, citizen_id, Action.UNBOUND, channel=unit.session.channel.value)
+    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     await notices.send(unit, citizen, Notice.BINDING_ENDED)

@@ -1,4 +1,4 @@
-"""解挂 cancel loss: only while no reissue is open."""
+"""解挂 cancel loss: ends a formal or temporary loss, unless a reissue is open."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""信息变更 · 其他信息变更: only what is given changes."""
+"""信息变更 · 其他信息变更 change contact: changes the given fields and no others."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class ChangeContact:
 
 
 def check_eligibility(_: Holder) -> None:
-    """Whoever is known may change their information."""
+    """Every bound citizen is eligible."""
 
 
 async def change_contact(unit: UnitOfWork, command: ChangeContact) -> Instant:

@@ -1,4 +1,4 @@
-"""通知设置: which notices go out by SMS and into the channel, as the person chooses."""
+"""通知设置 notification settings: which notices a citizen gets by SMS and in the app."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from core.unit_of_work import Preparation, UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class ChangedChoice:
-    """None leaves as it is."""
+    """None leaves a setting unchanged."""
 
     notice: Notice
     sms: bool | None
@@ -32,7 +32,7 @@ async def own_notification_settings(preparation: Preparation, _: None) -> dict[N
 async def change_notification_settings(
     unit: UnitOfWork, command: ChangeNotificationSettings
 ) -> dict[Notice, Choice]:
-    """Returns all settings. Where a notice is named twice, the later one holds."""
+    """Returns all settings. If a notice is given twice, the later value applies."""
     citizen_id = unit.citizen_id
     _check(command)
     await citizens.lock(unit.db, citizen_id)

@@ -1,4 +1,4 @@
-"""服务密码变更 change password: five wrong old passwords lock it for 24 hours."""
+"""服务密码变更 change password: five wrong old passwords lock the service for 24 hours."""
 
 from dataclasses import dataclass, field
 
@@ -29,8 +29,8 @@ class ChangePassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The old password compared with the stored one of `version`, and the new one's hash where it fits."""
+class PasswordCheck:
+    """Whether the old password matched the stored hash of `version`; if so, the new password's hash."""
 
     version: int
     matches: bool
@@ -44,7 +44,7 @@ def check_eligibility(holder: Holder) -> None:
         raise _locked(holder.password_locked_for)
 
 
-async def judge_passwords(preparation: Preparation, command: ChangePassword) -> Judged:
+async def check_passwords(preparation: Preparation, command: ChangePassword) -> PasswordCheck:
     citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
@@ -66,24 +66,24 @@ async def judge_passwords(preparation: Preparation, command: ChangePassword) -> 
     _must_not_be_locked(stored.locked_until, preparation.now)
     hasher = preparation.dependencies.hasher
     matches = await hasher.matches(stored.hash, old)
-    return Judged(stored.version, matches, await hasher.hash(new) if matches else "")
+    return PasswordCheck(stored.version, matches, await hasher.hash(new) if matches else "")
 
 
-async def change_password(unit: UnitOfWork, _: ChangePassword, judged: Judged) -> Instant:
+async def change_password(unit: UnitOfWork, _: ChangePassword, check: PasswordCheck) -> Instant:
     citizen_id = unit.citizen_id
     await citizens.lock(unit.db, citizen_id)
     stored = await passwords.find(unit.db, unit.dependencies.seals, citizen_id)
     if stored is None:
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
-    if stored.version != judged.version:
+    if stored.version != check.version:
         raise TryAgainLater(retry_after=1)
-    if not judged.matches:
+    if not check.matches:
         left = await passwords.count_wrong_try(unit.db, stored, unit.now)
         if not left:
             raise _locked(passwords.LOCKED_FOR)
         raise PasswordWrong(field="oldPassword", left=left)
-    await passwords.store(unit.db, unit.dependencies.seals, citizen_id, judged.new_hash)
+    await passwords.store(unit.db, unit.dependencies.seals, citizen_id, check.new_hash)
     await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
     citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)

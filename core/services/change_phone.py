@@ -1,4 +1,4 @@
-"""信息变更 · 手机号码变更: the code proves the new phone, and the old one is told."""
+"""信息变更 · 手机号码变更 change phone: a code verifies the new number; the old number gets a notice."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
-"""What a platform tells us of its user: they follow, they leave, a message was delivered.
+"""Events that a platform sends about a user: unfollowed, or a message was delivered.
 
-A platform repeats what it thinks we missed, and what it sent can be replayed: each event is
-taken once by its key, each nonce once.
+Platforms repeat events that were not acknowledged, and requests can be replayed: each event key
+and each nonce is accepted once.
 """
 
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from core.kernel.refusals import TryAgainLater
 from core.messaging import MessageKind, channel_messages, outbox
 from core.unit_of_work import UnitOfWork
 
-NONCE_REMEMBERED = 10 * MINUTE
+NONCE_LIFETIME = 10 * MINUTE
 """Twice the permitted skew of a platform's clock."""
-KEY_REMEMBERED = 10 * MINUTE
+KEY_LIFETIME = 10 * MINUTE
 
 
 class ChannelEventType(StrEnum):
@@ -30,7 +30,7 @@ class ChannelEventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelEvent:
-    """`message_number` and `delivered` are of a message that we sent."""
+    """`message_number` and `delivery` (the platform's word) are about a message that we sent."""
 
     channel: ChannelId
     type: ChannelEventType
@@ -41,38 +41,38 @@ class ChannelEvent:
     delivery: str = ""
 
 
-async def take_channel_event(unit: UnitOfWork, event: ChannelEvent) -> bool:
-    """False for what was taken before. Raises `TryAgainLater` for what came too early."""
+async def handle_channel_event(unit: UnitOfWork, event: ChannelEvent) -> bool:
+    """False for a repeated event. Raises `TryAgainLater` for a delivery report that came too early."""
     if not await _is_new(unit, event):
         return False
     if event.type is ChannelEventType.LEFT:
         await _forget(unit, event)
     elif event.type is ChannelEventType.MESSAGE_DELIVERED:
-        await _note_delivery(unit, event)
+        await _record_delivery(unit, event)
     return True
 
 
 async def _is_new(unit: UnitOfWork, event: ChannelEvent) -> bool:
-    """The nonce belongs to one request, the key to one event, which the platform may repeat."""
+    """A nonce identifies one request, a key one event, which the platform may send again."""
     indexes, now = unit.dependencies.vault.indexes, unit.now
     nonce = indexes(f"{event.channel}|{event.nonce}", "nonce")
     key = indexes(f"{event.channel}|{event.key}", "callback")
-    first = await nonces.use_index(unit.db, "callback-nonce", nonce, now + NONCE_REMEMBERED)
-    return first and await nonces.use_index(unit.db, "callback", key, now + KEY_REMEMBERED)
+    first = await nonces.use_index(unit.db, "callback-nonce", nonce, now + NONCE_LIFETIME)
+    return first and await nonces.use_index(unit.db, "callback", key, now + KEY_LIFETIME)
 
 
-async def _note_delivery(unit: UnitOfWork, event: ChannelEvent) -> None:
-    """A platform may report a message before its number, which it gave us first, is committed."""
-    noted = await channel_messages.note_delivery(
+async def _record_delivery(unit: UnitOfWork, event: ChannelEvent) -> None:
+    """A platform may report a delivery before the transaction with the message's number commits."""
+    recorded = await channel_messages.record_delivery(
         unit.db, event.channel, event.message_number, event.delivery, unit.now
     )
-    if not noted:
+    if not recorded:
         raise TryAgainLater(retry_after=1)
 
 
 async def _forget(unit: UnitOfWork, event: ChannelEvent) -> None:
-    """Whoever leaves takes their channel's data along: binding, account key, sessions, the
-    platform's answers, and messages sent, waiting or dead."""
+    """Erases the data of this channel's account: binding, account key, sessions, cached code
+    exchanges, and messages whether sent, waiting or dead-lettered."""
     accounts = account_indexes(unit.dependencies.vault, event.channel, event.account)
     citizen_id = await bindings.citizen_of(unit.db, event.channel, accounts)
     await sessions.end_all_of_account(unit.db, event.channel, accounts, unit.now)

@@ -1,4 +1,4 @@
-"""确认身份证 confirm ID documents: both sides, as uploaded last."""
+"""确认身份证 confirm ID documents: the citizen confirms the latest upload of both sides."""
 
 from core import audit
 from core.audit import Action
@@ -11,8 +11,8 @@ from core.unit_of_work import UnitOfWork
 
 async def confirm_id_documents(unit: UnitOfWork, _: None) -> Instant:
     await citizens.lock(unit.db, unit.citizen_id)
-    kept = await pictures.latest(unit.db, unit.citizen_id)
-    sides = [kept.get(PictureKind.PORTRAIT_SIDE), kept.get(PictureKind.EMBLEM_SIDE)]
+    stored = await pictures.latest(unit.db, unit.citizen_id)
+    sides = [stored.get(PictureKind.PORTRAIT_SIDE), stored.get(PictureKind.EMBLEM_SIDE)]
     for side in sides:
         if side is None:
             raise IdDocumentsNotConfirmed(field="idDocuments")

@@ -1,4 +1,4 @@
-"""确认照片 confirm portrait: the citizen accepts the processed picture."""
+"""确认照片 confirm portrait: the citizen confirms the processed picture."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class ConfirmPortrait:
 async def confirm_portrait(unit: UnitOfWork, command: ConfirmPortrait) -> int:
     """Returns the portrait's id. Only the newest portrait can be confirmed."""
     await citizens.lock(unit.db, unit.citizen_id)
-    kept = await pictures.latest(unit.db, unit.citizen_id)
-    refused = kept.get(PictureKind.PORTRAIT_REFUSED)
+    stored = await pictures.latest(unit.db, unit.citizen_id)
+    refused = stored.get(PictureKind.PORTRAIT_REFUSED)
     if refused is not None and refused.id == command.portrait_id:
         raise PortraitNotAccepted(field="portraitId")
-    portrait = kept.get(PictureKind.PORTRAIT)
+    portrait = stored.get(PictureKind.PORTRAIT)
     if portrait is None or portrait.id != command.portrait_id:
         raise NoSuchPortrait(field="portraitId")
     await pictures.confirm(unit.db, portrait, unit.now)

@@ -1,4 +1,4 @@
-"""同意 give consent: to the processing of personal data, by the version of the notice that was shown."""
+"""同意 give consent: records agreement to the version of the privacy notice that was shown."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class GiveConsent:
 
 
 async def give_consent(unit: UnitOfWork, command: GiveConsent) -> Instant:
-    """When the citizen agreed; agreeing again changes nothing."""
+    """Returns the time of the first agreement to this version."""
     citizen_id, current = unit.citizen_id, unit.dependencies.settings.privacy_notice_version
     if command.notice_version != current:
         raise NoticeChanged(field="noticeVersion")

@@ -1,9 +1,8 @@
-"""Events of the card issuer: node results, card numbers, temporary losses, locks, cancellations.
+"""Applies events of the card issuer: node results, temporary losses, locks, cancellations.
 
-An event is taken once, by its id. It says what happened outside, so it is never refused to
-a citizen: what contradicts the state here is kept aside for an operator, and looked at again
-whenever another event of the same person comes. What the events come to is told by
-`core/issuer/projections.py`; this writes what is new in it.
+Each event is stored once, by its id. Events report facts, so none is refused: one that contradicts
+the state here stays open for an operator and is evaluated again with every further event of the
+same citizen. `core/issuer/projections.py` computes the states; this module writes the differences.
 """
 
 import json
@@ -37,7 +36,7 @@ from core.reference import normal_card_number
 from core.unit_of_work import UnitOfWork
 
 MAX_AT_ONCE = 200
-"""Events in one transaction: it holds the rows of their persons, and on SQLite the writer."""
+"""Events per transaction: it locks the rows of their citizens, and on SQLite the only writer."""
 
 _OWNERS = Query(
     select(application_rows.c.number, application_rows.c.citizen_id).where(
@@ -57,8 +56,8 @@ _NUMBERS = Query(
 
 
 @dataclass(slots=True)
-class _Person:
-    """Everything of one person that events may be about, and what has come of them."""
+class _CitizenEvents:
+    """A citizen with everything that events can be about, and the changes to be written."""
 
     citizen: Citizen
     events: Sequence[StoredEvent]
@@ -71,11 +70,11 @@ class _Person:
     states: list[tuple[Card, Card]] = field(default_factory=list)
 
 
-async def take_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> list[Outcome]:
-    """One outcome for each event, in their order; at most 200 at once."""
+async def apply_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> list[Outcome]:
+    """Returns one outcome per event, in the same order. At most `MAX_AT_ONCE` events."""
     assert len(events) <= MAX_AT_ONCE
     vault = unit.dependencies.vault
-    known = await event_store.known(unit.db, vault, (event.id for event in events))
+    known = await event_store.find(unit.db, vault, (event.id for event in events))
     new: dict[str, IssuerEvent] = {}
     answers: list[Outcome | None] = []
     for event in events:
@@ -86,31 +85,31 @@ async def take_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) ->
         else:
             same = before is None or before == event
             answers.append(Outcome.REPEATED if same else Outcome.CONTRADICTION)
-    outcomes = await _take(unit, list(new.values())) if new else {}
+    outcomes = await _apply_new(unit, list(new.values())) if new else {}
     return [
         outcomes[event.id] if answer is None else answer
         for event, answer in zip(events, answers, strict=True)
     ]
 
 
-async def _take(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
-    about = await _persons_of(unit, events)
-    persons = sorted({person for person in about.values() if person is not None})
-    people = await citizens.lock_many(unit.db, unit.dependencies.vault, persons)
+async def _apply_new(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
+    about = await _citizens_of(unit, events)
+    ids = sorted({subject for subject in about.values() if subject is not None})
+    people = await citizens.lock_many(unit.db, unit.dependencies.vault, ids)
     pairs = [(event, about[event.id]) for event in events]
     await event_store.add(unit.db, unit.dependencies.vault, pairs, unit.now)
     outcomes = {event.id: Outcome.UNKNOWN_SUBJECT for event in events}
-    told = await _gather(unit, people)
-    taken = await _taken_numbers(unit, told)
-    for person in told:
-        await _tell(unit, person, taken)
-        outcomes |= {id_: told for id_, told in person.outcomes.items() if id_ in outcomes}
-    await _settle(unit, told)
+    subjects = await _gather(unit, people)
+    used_numbers = await _used_numbers(unit, subjects)
+    for subject in subjects:
+        await _project(unit, subject, used_numbers)
+        outcomes |= {id_: found for id_, found in subject.outcomes.items() if id_ in outcomes}
+    await _settle(unit, subjects)
     return outcomes
 
 
-async def _persons_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
-    """By event id: the owner of the order, or whoever has the social security number."""
+async def _citizens_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
+    """Citizen ids by event id: the order's applicant, or the owner of the social security number."""
     numbers = {event.order_number for event in events if event.order_number}
     owners = {
         row["number"]: int(row["citizen_id"])
@@ -126,10 +125,12 @@ async def _persons_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[s
     }
 
 
-async def _gather(unit: UnitOfWork, people: dict[int, Citizen]) -> list[_Person]:
+async def _gather(unit: UnitOfWork, people: dict[int, Citizen]) -> list[_CitizenEvents]:
     vault = unit.dependencies.vault
-    events = await event_store.of_persons(unit.db, vault, people)
-    found = {id_: _Person(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())}
+    events = await event_store.of_citizens(unit.db, vault, people)
+    found = {
+        id_: _CitizenEvents(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())
+    }
     for order in await orders.orders_of(unit.db, vault, people):
         found[order.citizen_id].orders.append(order)
     for row in await fetch_in(unit.db, _CARDS_OF, people):
@@ -137,20 +138,22 @@ async def _gather(unit: UnitOfWork, people: dict[int, Citizen]) -> list[_Person]
     return list(found.values())
 
 
-async def _tell(unit: UnitOfWork, person: _Person, taken: set[str]) -> None:
-    """Orders first: a card that one of them makes may be what other events are about."""
-    for order in person.orders:
-        mine = [
-            kept for kept in person.events if kept.event.order_number == order.application.number
+async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[str]) -> None:
+    """Orders first: other events may be about a card that one of the orders issues."""
+    for order in subject.orders:
+        own = [
+            entry
+            for entry in subject.events
+            if entry.event.order_number == order.application.number
         ]
-        if mine:
-            await _tell_order(unit, person, order, mine, taken)
-    for card in person.cards:
-        mine = [kept for kept in person.events if _names(kept.event, card, unit)]
-        if mine:
-            await _tell_card(unit, person, card, mine)
-    for kept in person.events:
-        person.outcomes.setdefault(kept.id, _without_subject(kept))
+        if own:
+            await _project_order(unit, subject, order, own, used_numbers)
+    for card in subject.cards:
+        own = [entry for entry in subject.events if _names(entry.event, card, unit)]
+        if own:
+            await _project_card(unit, subject, card, own)
+    for entry in subject.events:
+        subject.outcomes.setdefault(entry.id, _without_subject(entry))
 
 
 def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
@@ -162,41 +165,43 @@ def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
 # --- orders --------------------------------------------------------------------------------
 
 
-async def _tell_order(
+async def _project_order(
     unit: UnitOfWork,
-    person: _Person,
+    subject: _CitizenEvents,
     order: ProductionOrder,
     events: Sequence[StoredEvent],
-    taken: set[str],
+    used_numbers: set[str],
 ) -> None:
-    readable = [kept for kept in events if kept.event.node and kept.event.result]
-    in_time = [kept for kept in readable if not kept.is_in_future_of(unit.now)]
-    told = project_order(order, in_time, taken=taken)
-    person.outcomes |= dict.fromkeys((kept.id for kept in events), Outcome.CONTRADICTION)
-    person.outcomes |= told.outcomes
+    readable = [entry for entry in events if entry.event.node and entry.event.result]
+    in_time = [entry for entry in readable if not entry.is_in_future_of(unit.now)]
+    projection = project_order(order, in_time, used_numbers=used_numbers)
+    subject.outcomes |= dict.fromkeys((entry.id for entry in events), Outcome.CONTRADICTION)
+    subject.outcomes |= projection.outcomes
     if order.confirmation is Confirmation.BEING_CONFIRMED:
         await orders.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
-    states = [told.nodes[node] for node in NODES if told.nodes[node] != order.state_of(node)]
+    states = [
+        projection.nodes[node] for node in NODES if projection.nodes[node] != order.state_of(node)
+    ]
     if states:
-        person.nodes.append((order, states))
+        subject.nodes.append((order, states))
         unit.progress_of.add(order.citizen_id)
-    stored = order.card_number.reveal() if order.card_number else None
-    if (told.batch, told.number) != (order.batch_number, stored):
-        person.numbers.append((order.id, told.batch, told.number))
+    number = order.card_number.reveal() if order.card_number else None
+    if (projection.batch, projection.number) != (order.batch_number, number):
+        subject.numbers.append((order.id, projection.batch, projection.number))
         unit.progress_of.add(order.citizen_id)
-    if told.ready_at is not None and not order.ready:
-        await _issue_card(unit, person, order, told, told.ready_at, taken)
+    if projection.ready_at is not None and not order.ready:
+        await _issue_card(unit, subject, order, projection, projection.ready_at, used_numbers)
 
 
-async def _taken_numbers(unit: UnitOfWork, people: Iterable[_Person]) -> set[str]:
-    """Of the numbers for cards that may become ready now, those that a card of Chengdu has."""
+async def _used_numbers(unit: UnitOfWork, subjects: Iterable[_CitizenEvents]) -> set[str]:
+    """Of the card numbers that may be issued now, those that a card of Chengdu already has."""
     vault = unit.dependencies.vault
     numbers = {
-        normal_card_number(kept.event.card_number)
-        for person in people
-        if any(kept.event.node is NODES[-1] for kept in person.events)
-        for kept in person.events
-        if kept.event.card_number and kept.event.result is NodeResult.DONE
+        normal_card_number(entry.event.card_number)
+        for subject in subjects
+        if any(entry.event.node is NODES[-1] for entry in subject.events)
+        for entry in subject.events
+        if entry.event.card_number and entry.event.result is NodeResult.DONE
     }
     indexes = {index: number for number in numbers for index in vault.indexes(number, NUMBER)}
     rows = await fetch_in(unit.db, _NUMBERS, indexes)
@@ -205,97 +210,99 @@ async def _taken_numbers(unit: UnitOfWork, people: Iterable[_Person]) -> set[str
 
 async def _issue_card(
     unit: UnitOfWork,
-    person: _Person,
+    subject: _CitizenEvents,
     order: ProductionOrder,
-    told: OrderProjection,
+    projection: OrderProjection,
     ready_at: Instant,
-    taken: set[str],
+    used_numbers: set[str],
 ) -> None:
-    """Production reached 可领卡: the card exists, sealed."""
-    assert told.number is not None
-    taken.add(told.number)
+    """Production reached 可领卡: adds the card in state 封存."""
+    assert projection.number is not None
+    used_numbers.add(projection.number)
     card_id = await cards.issue(
         unit.db,
         unit.dependencies.vault,
         unit.now,
         citizen_id=order.citizen_id,
-        number=told.number,
+        number=projection.number,
         region_code=CHENGDU,
         bank_code=order.bank_code,
-        batch_number=told.batch,
+        batch_number=projection.batch,
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
     rows = await fetch_in(unit.db, _CARDS_OF, [order.citizen_id])
-    person.cards = [Card.from_row_raw(row, unit.dependencies.vault) for row in rows]
-    person.records.append(_note(unit, person, Action.CARD_ISSUED, audit.DONE, card=card_id))
-    await notices.send(unit, person.citizen, Notice.CARD_READY)
+    subject.cards = [Card.from_row_raw(row, unit.dependencies.vault) for row in rows]
+    subject.records.append(
+        _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card_id)
+    )
+    await notices.send(unit, subject.citizen, Notice.CARD_READY)
 
 
 # --- cards ---------------------------------------------------------------------------------
 
 
-async def _tell_card(
-    unit: UnitOfWork, person: _Person, card: Card, events: Sequence[StoredEvent]
+async def _project_card(
+    unit: UnitOfWork, subject: _CitizenEvents, card: Card, events: Sequence[StoredEvent]
 ) -> None:
-    told = project_card(card.snapshot, events, unit.now)
-    person.outcomes |= told.outcomes
-    before, after = card.as_of(unit.now), told.card.as_of(unit.now)
+    projection = project_card(card.snapshot, events, unit.now)
+    subject.outcomes |= projection.outcomes
+    before, after = card.as_of(unit.now), projection.card.as_of(unit.now)
     if (after.state, after.state_since) == (before.state, before.state_since):
         return
     if before.state is CardState.CANCELLED:
         return
-    person.states.append((card, told.card))
-    if told.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
-        # A new card that ends before its activation ends the application that made it.
-        await applications.close(unit.db, person.citizen.id, unit.now)
+    subject.states.append((card, projection.card))
+    if projection.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
+        # A new card that is cancelled before its activation closes its application.
+        await applications.close(unit.db, subject.citizen.id, unit.now)
 
 
-# --- what became of them -------------------------------------------------------------------
+# --- writing -------------------------------------------------------------------------------
 
 
-async def _settle(unit: UnitOfWork, people: Sequence[_Person]) -> None:
-    """Writes what changed, and an audit entry for each event that is taken now."""
+async def _settle(unit: UnitOfWork, subjects: Sequence[_CitizenEvents]) -> None:
+    """Writes the changes, and an audit entry for each event whose effect is new or withdrawn."""
     db, vault = unit.db, unit.dependencies.vault
-    await orders.set_nodes(db, [change for person in people for change in person.nodes])
-    await orders.set_cards(db, vault, [row for person in people for row in person.numbers])
-    await cards.save_projection(db, [pair for person in people for pair in person.states])
+    await orders.set_nodes(db, [change for subject in subjects for change in subject.nodes])
+    await orders.set_cards(db, vault, [row for subject in subjects for row in subject.numbers])
+    await cards.save_projection(db, [pair for subject in subjects for pair in subject.states])
     changed: list[tuple[str, Outcome, int]] = []
     records: list[AuditRecord] = []
-    for person in people:
-        for kept in person.events:
-            outcome = person.outcomes[kept.id]
-            if outcome is kept.outcome:
+    for subject in subjects:
+        for entry in subject.events:
+            outcome = subject.outcomes[entry.id]
+            if outcome is entry.outcome:
                 continue
-            changed.append((kept.id, outcome, person.citizen.id))
-            if Outcome.TAKEN in (outcome, kept.outcome):
-                records.append(_note_of(unit, person, kept.event, outcome))
-        records += person.records
+            changed.append((entry.id, outcome, subject.citizen.id))
+            if Outcome.TAKEN in (outcome, entry.outcome):
+                records.append(_event_record(unit, subject, entry.event, outcome))
+        records += subject.records
     if changed:
         await event_store.settle(unit.db, changed)
     if records:
         await audit.append(unit.db, unit.dependencies.seals, records)
 
 
-def _without_subject(kept: StoredEvent) -> Outcome:
-    """Of the person, but of no card or order of theirs; what was taken of one that is gone stays."""
-    return Outcome.TAKEN if kept.outcome is Outcome.TAKEN else Outcome.UNKNOWN_SUBJECT
+def _without_subject(entry: StoredEvent) -> Outcome:
+    """The event names none of the citizen's cards or orders. One that had an effect keeps its outcome."""
+    return Outcome.TAKEN if entry.outcome is Outcome.TAKEN else Outcome.UNKNOWN_SUBJECT
 
 
-def _note_of(
-    unit: UnitOfWork, person: _Person, event: IssuerEvent, outcome: Outcome
+def _event_record(
+    unit: UnitOfWork, subject: _CitizenEvents, event: IssuerEvent, outcome: Outcome
 ) -> AuditRecord:
     what = event.result or event.type
     result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
     if event.node is not None:
-        return _note(unit, person, Action.ISSUER_EVENT, result, node=event.node.value)
+        return _audit_record(unit, subject, Action.ISSUER_EVENT, result, node=event.node.value)
     number = normal_card_number(event.card_number or "")
-    card = next(card for card in person.cards if card.has_number(number, unit.dependencies.vault))
-    return _note(unit, person, Action.ISSUER_EVENT, result, card=card.id)
+    card = next(card for card in subject.cards if card.has_number(number, unit.dependencies.vault))
+    return _audit_record(unit, subject, Action.ISSUER_EVENT, result, card=card.id)
 
 
-def _note(
-    unit: UnitOfWork, person: _Person, action: Action, result: str, **details: str | int
+def _audit_record(
+    unit: UnitOfWork, subject: _CitizenEvents, action: Action, result: str, **details: str | int
 ) -> AuditRecord:
     text = json.dumps(details, ensure_ascii=False, sort_keys=True)
-    return AuditRecord(person.citizen.id, unit.now, action, result, ISSUER, 0, text)
+    return AuditRecord(subject.citizen.id, unit.now, action, result, ISSUER, 0, text)

@@ -1,4 +1,4 @@
-"""登录会话 sessions: a person sees where they are signed in, and ends what they do not know."""
+"""登录会话 sessions: lists a citizen's open sessions and ends one of them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class EndSession:
 
 
 async def own_sessions(preparation: Preparation, _: None) -> list[OpenSession]:
-    """Newest first. Before the person is known, the one session that asks."""
+    """Newest first. Before the caller is bound to a citizen, only the caller's own session."""
     caller = preparation.session
     if caller.citizen_id is None:
         return await sessions.find_open_by_id(preparation.db, caller.session_id, preparation.now)

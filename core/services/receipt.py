@@ -1,4 +1,4 @@
-"""受理回执 receipt: of the newest application, for as long as it is on file."""
+"""受理回执 receipt: confirms the citizen's newest application."""
 
 from core.applications import Application
 from core.kernel.refusals import NoApplication

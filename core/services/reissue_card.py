@@ -29,7 +29,7 @@ def check_eligibility(holder: Holder) -> None:
     if holder.application is not None:
         raise ApplicationOpen
     card = holder.in_state(CardState.LOST) or holder.card
-    card.must_be_lost_for(Text("补卡", "a reissue"))
+    card.require_lost_for(Text("补卡", "a reissue"))
     card.must_be_confirmed()
 
 

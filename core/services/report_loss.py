@@ -1,4 +1,4 @@
-"""挂失 report loss: the formal one, which does not lapse."""
+"""挂失 report loss: the formal loss report, which does not expire."""
 
 from dataclasses import dataclass, field
 

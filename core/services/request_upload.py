@@ -1,4 +1,4 @@
-"""断点续传 resumable upload: an address is asked for, takes the file in parts, and then the file is used."""
+"""断点续传 resumable upload: request an upload, send the file in parts, then use it by its id."""
 
 from dataclasses import dataclass, field
 
@@ -24,14 +24,14 @@ _BUSY_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class RequestUpload:
-    """`size` is the whole file's, in bytes."""
+    """`size` of the complete file in bytes."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivePart:
-    """`data` follows the `offset` bytes that have come already."""
+    """`data` follows the `upload.received` bytes before it."""
 
     upload: ResumableUpload
     data: bytes = field(repr=False)
@@ -49,7 +49,7 @@ async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableU
     if command.size > most:
         raise FileTooLarge(field="size", most=most // 1_048_576)
     keys = unit.dependencies.vault.indexes(str(citizen_id), "upload")
-    free_at = await quotas.take(unit.db, keys, _UPLOADS, unit.now)
+    free_at = await quotas.consume(unit.db, keys, _UPLOADS, unit.now)
     if free_at:
         raise TooManyUploads(retry_after=seconds_until(free_at, unit.now))
     upload = await resumable_uploads.open_upload(
@@ -59,7 +59,7 @@ async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableU
     return upload
 
 
-async def keep_part(preparation: Preparation, command: ReceivePart) -> str:
+async def store_part(preparation: Preparation, command: ReceivePart) -> str:
     try:
         return await preparation.dependencies.objects.put(
             command.data, command.upload.citizen_id, preparation.now
@@ -79,7 +79,7 @@ async def receive_part(unit: UnitOfWork, command: ReceivePart, part: str) -> Res
 
 
 async def start_over(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUpload:
-    """A client that knows nothing of offsets sends the whole file again."""
+    """Discards the received parts, for a client that does not support offsets."""
     await resumable_uploads.start_over(unit.db, upload.id)
     found = await resumable_uploads.find(unit.db, upload.id)
     if found is None:
@@ -88,7 +88,7 @@ async def start_over(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUplo
 
 
 async def read_upload(preparation: Preparation, command: ReadUpload) -> bytes:
-    """The whole file; alike refused where there is no such upload and where it is another's."""
+    """The complete file. A missing upload and one of another citizen are refused alike."""
     upload = await resumable_uploads.find(preparation.db, command.upload_id)
     if upload is None or upload.citizen_id != preparation.citizen_id:
         raise NoSuchUpload(field="uploadId")

@@ -1,4 +1,4 @@
-"""保存草稿 save application draft: field by field; what is unfinished is told, never refused."""
+"""保存草稿 save application draft: saves single fields; incomplete or invalid ones are reported, not refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

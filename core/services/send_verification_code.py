@@ -1,4 +1,4 @@
-"""获取验证码: a code by SMS, to the phone that the purpose permits."""
+"""获取验证码 send verification code: by SMS, to the phone number that the purpose allows."""
 
 from dataclasses import dataclass, field
 

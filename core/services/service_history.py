@@ -1,4 +1,4 @@
-"""办理记录 service history: a person's own entries of the audit log, newest first."""
+"""办理记录 service history: a citizen's own audit and access records, newest first."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class HistoryPage:
 
 
 async def service_history(preparation: Preparation, command: ServiceHistory) -> HistoryPage:
-    """Before the person is known, the history of the session that asks."""
+    """Before the caller is bound to a citizen, the history of the caller's session."""
     if not 0 < command.first <= MAX_PAGE:
         raise InvalidFormat(
             field="first",
@@ -33,6 +33,6 @@ async def service_history(preparation: Preparation, command: ServiceHistory) -> 
             rule=Text(f"1 至 {MAX_PAGE} 的整数", f"a whole number from 1 to {MAX_PAGE}"),
         )
     caller = preparation.session
-    person = caller.citizen_id or caller.session_id
-    found = await history.before(preparation.db, person, command.before, command.first + 1)
+    subject_id = caller.citizen_id or caller.session_id
+    found = await history.before(preparation.db, subject_id, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

@@ -1,4 +1,4 @@
-"""登录 sign in: a platform's identity becomes a session, and a person where it vouches for one."""
+"""登录 sign in: starts a session for a platform's account, with its citizen where the platform verifies identities."""
 
 from dataclasses import dataclass, field
 
@@ -24,9 +24,10 @@ from core.unit_of_work import Preparation, UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What the channel's adapter learnt from the platform. `lifetime_seconds` is its token's.
+    """What the channel's adapter received from the platform.
 
-    With `may_come_twice` the answer is kept for the browser that shows the same code again.
+    `lifetime_seconds` is that of the platform's token. With `may_come_twice` the exchange is cached
+    for a browser that sends the same code again.
     """
 
     channel: ChannelId
@@ -51,8 +52,8 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstExchange:
-    """Asks what the platform answered to this code when it came with this state before."""
+class CodeExchangeQuery:
+    """Looks up the platform's answer to this code with this state."""
 
     channel: ChannelId
     state_nonce: str
@@ -60,29 +61,31 @@ class FirstExchange:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstAnswer:
-    """`account` is empty where it is one that cannot sign in: `VirtualAccount`."""
+class CachedExchange:
+    """`account` is empty for an account that cannot sign in (`VirtualAccount`)."""
 
     account: str = field(repr=False)
     lifetime_seconds: int
 
 
-async def first_answer(preparation: Preparation, asked: FirstExchange) -> FirstAnswer | None:
+async def find_cached_exchange(
+    preparation: Preparation, asked: CodeExchangeQuery
+) -> CachedExchange | None:
     vault = preparation.dependencies.vault
     pair = _pair_mac(vault, asked.state_nonce, asked.credential)
     found = await code_exchanges.find(preparation.db, pair, preparation.now)
     if found is None:
         return None
-    return FirstAnswer(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
+    return CachedExchange(vault.open(found.account, "accounts", 0), found.lifetime_seconds)
 
 
-async def keep_virtual(unit: UnitOfWork, asked: FirstExchange) -> None:
-    """For the browser that shows its code again, perhaps to another worker."""
+async def cache_virtual_account(unit: UnitOfWork, asked: CodeExchangeQuery) -> None:
+    """Caches that this code belongs to a virtual account, for a browser that sends it again."""
     vault = unit.dependencies.vault
     pair = _pair_mac(vault, asked.state_nonce, asked.credential)
     answer = CodeExchange(seal_account(vault, ""), 0)
     index = account_indexes(vault, asked.channel, "")[0]
-    await code_exchanges.keep(unit.db, pair, index, answer, unit.now)
+    await code_exchanges.save(unit.db, pair, index, answer, unit.now)
 
 
 async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
@@ -90,7 +93,7 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
     vault = unit.dependencies.vault
     accounts = account_indexes(vault, command.channel, command.account)
     account = seal_account(vault, command.account)
-    await _keep_answer(unit, command, accounts[0], account)
+    await _cache_exchange(unit, command, accounts[0], account)
     if command.level is RealNameLevel.PLATFORM:
         citizen_id: int | None = await _recognise(unit, command, accounts, account)
         level = RealNameLevel.PLATFORM
@@ -125,18 +128,18 @@ async def _redeem_state(unit: UnitOfWork, command: SignIn) -> None:
         raise SignInStateInvalid(field="state", app=command.app_name)
 
 
-async def _keep_answer(
+async def _cache_exchange(
     unit: UnitOfWork, command: SignIn, account_index: bytes, account: bytes
 ) -> None:
     if command.state_nonce is None or not command.may_come_twice:
         return
     pair = _pair_mac(unit.dependencies.vault, command.state_nonce, command.credential)
     answer = CodeExchange(account, _lifetime_seconds(unit, command))
-    await code_exchanges.keep(unit.db, pair, account_index, answer, unit.now)
+    await code_exchanges.save(unit.db, pair, account_index, answer, unit.now)
 
 
 def _lifetime_seconds(unit: UnitOfWork, command: SignIn) -> int:
-    """Of the session: a platform may say any number for its token."""
+    """Lifetime of the session: that of the platform's token, limited by `session_hours`."""
     return min(command.lifetime_seconds, unit.dependencies.settings.session_hours * HOUR // SECOND)
 
 
@@ -147,7 +150,7 @@ def _pair_mac(vault: Vault, state_nonce: str, credential: str) -> str:
 async def _recognise(
     unit: UnitOfWork, command: SignIn, accounts: list[bytes], account: bytes
 ) -> int:
-    """The citizen whom the platform names; registered at their first visit."""
+    """The citizen whom the platform identifies; registered at the first sign-in."""
     name = normal_name(command.name or "")
     number = (command.social_security_number or "").strip().upper()
     if not name or not is_id_number(number, china_date(unit.now)):
@@ -192,4 +195,4 @@ async def _bind(
         )
         await sessions.end_all_of_account(unit.db, channel, indexes, unit.now)
     if any(older.citizen_id == citizen_id for older in ended):
-        await notices.tell_of_binding(unit, citizen_id, channel, ended)
+        await notices.send_binding_notice(unit, citizen_id, channel, ended)

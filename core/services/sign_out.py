@@ -1,4 +1,4 @@
-"""退出 sign out: the session ends at once."""
+"""退出 sign out: ends the session immediately."""
 
 from core import audit
 from core.audit import Action

@@ -1,7 +1,7 @@
-"""卡归属地转入 transfer in: a card of another city of Sichuan becomes Chengdu's.
+"""卡归属地转入 transfer in: moves the home region of a card of another city of Sichuan to Chengdu.
 
-It moves the card's home region only; the insurance relation is moved at the bureau
-(028-12333).
+Only the card's home region moves; the insurance relation is transferred at the social insurance
+bureau (028-12333).
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ class AskInsurances:
 
 @dataclass(frozen=True, slots=True)
 class Transferable:
-    """What the provincial card registry and the insurance registry say of the citizen."""
+    """The card as the provincial card registry has it, and the citizen's insurance types."""
 
     number: str = field(repr=False)
     card: RegistryCard
@@ -52,7 +52,7 @@ class Transferable:
 
 @dataclass(frozen=True, slots=True)
 class ReadyToTransfer:
-    """The form in normal form, and the card that it is about."""
+    """The form in normal form, and the card to be transferred."""
 
     phone: str = field(repr=False)
     code: str = field(repr=False)
@@ -67,7 +67,7 @@ def check_eligibility(holder: Holder) -> None:
 
 
 async def find_insurances(preparation: Preparation, command: AskInsurances) -> Transferable:
-    """查询险种: the five types with whether the person is enrolled in Chengdu."""
+    """查询险种 insurances: the types in which the citizen is enrolled in Chengdu."""
     form = Form()
     number = _card_number(form, preparation, command.card_number)
     form.finish()
@@ -136,7 +136,8 @@ def _card_number(form: Form, preparation: Preparation, value: str) -> str:
 
 
 async def _ask_registries(preparation: Preparation, number: str) -> Transferable:
-    """Only the person's own cards are asked for: an unknown number and another's look alike."""
+    """Queries only the citizen's own cards, so that an unknown number and another citizen's number
+    are refused alike."""
     db, vault, partners = (
         preparation.db,
         preparation.dependencies.vault,

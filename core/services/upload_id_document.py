@@ -1,8 +1,7 @@
-"""上传身份证 upload ID document: one side at a time, judged at once and straightened.
+"""上传身份证 upload ID document: one side at a time, checked and rectified immediately.
 
-One that the review does not accept is not kept and takes the place of no other. Where the
-extra `ocr` is installed, the fields are read to be offered in the form; whether they could be
-read or not, the picture is kept.
+A picture that fails the checks is not stored and replaces no other. With the extra `ocr` installed,
+the recognised fields prefill the form; the picture is stored whether or not they are recognised.
 """
 
 import contextlib
@@ -26,7 +25,7 @@ from core.kernel.clock import china_date
 from core.kernel.refusals import NotYours, Text
 from core.reference import Reference
 from core.storage import PictureKind, pictures
-from core.unit_of_work import KeptPicture, Preparation, UnitOfWork, picture_intake
+from core.unit_of_work import Preparation, StoredPicture, UnitOfWork, picture_intake
 
 _ID_CARD = Text("身份证上的姓名和号码", "The ID card's name and number")
 
@@ -39,16 +38,16 @@ class UploadIdDocument:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedDocument:
-    """`kept` is None where the review did not accept it."""
+    """`stored` is None if the picture failed the checks."""
 
     found: ProcessedDocument
-    kept: KeptPicture | None = None
+    stored: StoredPicture | None = None
     read: tuple[ReadField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentPreview:
-    """`picture_id` is None where nothing was kept; `recognised` is the side that it shows."""
+    """`picture_id` is None if nothing was stored; `recognised` is the side that the picture shows."""
 
     side: Side
     picture_id: int | None
@@ -72,26 +71,26 @@ async def review_id_document(
 async def upload_id_document(
     unit: UnitOfWork, command: UploadIdDocument, reviewed: ReviewedDocument
 ) -> DocumentPreview:
-    found, kept, read = reviewed.found, reviewed.kept, reviewed.read
+    found, stored, read = reviewed.found, reviewed.stored, reviewed.read
     picture_id = None
-    if kept is not None:
+    if stored is not None:
         await citizens.lock(unit.db, unit.citizen_id)
         picture_id = await pictures.add(
             unit.db,
             unit.now,
             citizen_id=unit.citizen_id,
             kind=PictureKind(command.side.value),
-            object_name=kept.object_name,
-            size=kept.size,
+            object_name=stored.object_name,
+            size=stored.size,
         )
         vault = unit.dependencies.vault
-        await prefills.keep(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
+        await prefills.save(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
         await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
     return DocumentPreview(command.side, picture_id, found.checks, found.side, found.corners, read)
 
 
 async def _read(preparation: Preparation, card: bytes, side: Side) -> tuple[ReadField, ...]:
-    """Nothing where the extra is missing, or its worker is busy or fails: it only saves typing."""
+    """Recognised fields; empty without the extra, or if its worker is busy or fails."""
     reader = preparation.dependencies.reading_pool
     if reader is None:
         return ()
@@ -106,7 +105,7 @@ async def _read(preparation: Preparation, card: bytes, side: Side) -> tuple[Read
 
 
 def _in_codes(entry: ReadField, reference: Reference) -> ReadField | None:
-    """The card prints 汉 where GB/T 3304 has 01 汉族."""
+    """Translates the printed ethnicity (汉) into its GB/T 3304 code (01 汉族)."""
     if entry.name != "ethnicity_code":
         return entry
     word = entry.value.removesuffix("族")
@@ -122,15 +121,15 @@ def _in_codes(entry: ReadField, reference: Reference) -> ReadField | None:
 
 
 async def _must_be_own(preparation: Preparation, read: tuple[ReadField, ...]) -> None:
-    """Refused only where both name and a number that checks itself are somebody else's."""
-    told = {entry.name: entry.value for entry in read}
-    if "name" not in told or "id_number" not in told:
+    """Refuses only if both the name and a valid ID number differ from the citizen's."""
+    found = {entry.name: entry.value for entry in read}
+    if "name" not in found or "id_number" not in found:
         return
     citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
     if (
-        told["id_number"] != citizen.social_security_number.reveal()
-        and told["name"] != citizen.name.reveal()
+        found["id_number"] != citizen.social_security_number.reveal()
+        and found["name"] != citizen.name.reveal()
     ):
         raise NotYours(field="file", label=_ID_CARD)

@@ -1,6 +1,6 @@
-"""上传照片 upload portrait: reviewed and processed at once, and shown before it is confirmed.
+"""上传照片 upload portrait: checked and processed immediately; the citizen sees and confirms the result.
 
-One that the review does not accept is kept to be shown, but it takes the place of no other.
+A picture that fails the checks is stored so that it can be shown, but replaces no other.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from core.audit import Action
 from core.imaging import Check, Geometry, ProcessedPortrait, process_portrait
 from core.kernel.clock import Instant
 from core.storage import PictureKind, pictures
-from core.unit_of_work import KeptPicture, Preparation, UnitOfWork, picture_intake
+from core.unit_of_work import Preparation, StoredPicture, UnitOfWork, picture_intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class UploadPortrait:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    kept: KeptPicture
+    stored: StoredPicture
     found: ProcessedPortrait
 
 
@@ -48,14 +48,14 @@ async def review_portrait(preparation: Preparation, command: UploadPortrait) -> 
 async def upload_portrait(
     unit: UnitOfWork, _: UploadPortrait, reviewed: Reviewed
 ) -> PortraitPreview:
-    kept, found = reviewed.kept, reviewed.found
+    stored, found = reviewed.stored, reviewed.found
     picture_id = await pictures.add(
         unit.db,
         unit.now,
         citizen_id=unit.citizen_id,
         kind=PictureKind.PORTRAIT if found.accepted else PictureKind.PORTRAIT_REFUSED,
-        object_name=kept.object_name,
-        size=kept.size,
+        object_name=stored.object_name,
+        size=stored.size,
     )
     await audit.record(unit, unit.citizen_id, Action.UPLOAD_PORTRAIT, picture=picture_id)
     return PortraitPreview(picture_id, unit.now, found.accepted, found.checks, found.geometry)

@@ -4,15 +4,15 @@ from core.storage import pictures, resumable_uploads
 from core.storage.objects import Objects, ObjectsUnavailable
 from core.storage.pictures import Picture, PictureKind, pictures_table
 from core.storage.resumable_uploads import (
-    KEPT_FOR,
     PART_BYTES,
+    RETENTION,
     ResumableUpload,
     resumable_uploads_table,
 )
 
 __all__ = [
-    "KEPT_FOR",
     "PART_BYTES",
+    "RETENTION",
     "Objects",
     "ObjectsUnavailable",
     "Picture",

@@ -25,7 +25,7 @@ from core.kernel.ids import new_id
 
 OPEN_FOR = HOUR
 """How long the URL accepts parts."""
-KEPT_FOR = DAY
+RETENTION = DAY
 PART_BYTES = 524_288
 """Size of a stored part: a broken connection loses less than this."""
 

@@ -1,16 +1,16 @@
-"""Unit of work: one transaction with all that a service may use, run at most once per idempotency key."""
+"""Unit of work: one transaction with everything that a service may use, and idempotency keys."""
 
 from core.unit_of_work import idempotency, picture_intake
 from core.unit_of_work.idempotency import IdempotencyKey, idempotency_keys_table
-from core.unit_of_work.picture_intake import KeptPicture
+from core.unit_of_work.picture_intake import StoredPicture
 from core.unit_of_work.unit import Dependencies, Preparation, Signal, UnitOfWork, require_citizen_id
 
 __all__ = [
     "Dependencies",
     "IdempotencyKey",
-    "KeptPicture",
     "Preparation",
     "Signal",
+    "StoredPicture",
     "UnitOfWork",
     "idempotency",
     "idempotency_keys_table",

@@ -1,9 +1,8 @@
-"""Idempotency keys: the same key and request within 24 hours gets the first answer again.
+"""Idempotency keys: a repeated request with the same key within 24 hours gets the first answer.
 
-The first outcome is stored in the transaction of its effect, sealed, and bound to the
-session that sent it. The key is taken before the effect, so that of the same request sent
-several times at once one acts and the others wait for it. Another request under the same
-key is refused.
+The outcome is stored in the transaction of its effect, encrypted and bound to the session. The key
+is reserved before the effect: of several identical concurrent requests one is executed and the others
+wait for its outcome. A different request with the same key is refused.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ from core.db import Query, Reader, Row, Transaction, metadata
 from core.kernel.clock import DAY, Instant
 from core.kernel.refusals import IdempotencyKeyReused
 
-KEPT_FOR = DAY
+RETENTION = DAY
 
 idempotency_keys_table = Table(
     "idempotency_keys",
@@ -39,12 +38,12 @@ idempotency_keys_table = Table(
     sqlite_with_rowid=False,
 )
 
-_ours = and_(
+_same_key = and_(
     idempotency_keys_table.c.session_id == bindparam("of_session"),
     idempotency_keys_table.c.key_hash == bindparam("of_key"),
 )
-_FIND = Query(select(idempotency_keys_table).where(_ours))
-_TAKE = Query(
+_FIND = Query(select(idempotency_keys_table).where(_same_key))
+_RESERVE = Query(
     lambda insert: (
         insert(idempotency_keys_table)
         .values(
@@ -61,21 +60,21 @@ _TAKE = Query(
         .returning(*idempotency_keys_table.c)
     )
 )
-_REMEMBER = Query(
+_STORE = Query(
     update(idempotency_keys_table)
-    .where(_ours)
+    .where(_same_key)
     .values(
         request_hash=bindparam("request"), outcome=bindparam("first"), created_at=bindparam("at")
     )
 )
-FORGET_OLD = Query(
+DELETE_OLD = Query(
     delete(idempotency_keys_table).where(idempotency_keys_table.c.created_at < bindparam("before"))
 )
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """The client's key and a digest of the whole request that it came with."""
+    """The client's key, and a digest of the complete request."""
 
     key: str = field(repr=False)
     request: bytes = field(repr=False)
@@ -85,25 +84,25 @@ class IdempotencyKey:
         return hashlib.sha256(self.key.encode()).digest()
 
 
-async def first_outcome(
+async def find_outcome(
     db: Reader, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
 ) -> bytes | None:
-    """What is committed already."""
+    """The committed outcome of this key, if any. Raises `IdempotencyKeyReused`."""
     row = await db.fetch_one(_FIND, of_session=session_id, of_key=key.hash)
     return _outcome_of(row, vault, key, session_id, now)
 
 
-async def take(
+async def reserve(
     db: Transaction, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
 ) -> bytes | None:
-    """As `first_outcome`; where there is none, the same request waits until this one is done."""
+    """As `find_outcome`; without an outcome, it locks the key's row until the transaction ends."""
     row = await db.fetch_one(
-        _TAKE, of_session=session_id, of_key=key.hash, request=key.request, at=now
+        _RESERVE, of_session=session_id, of_key=key.hash, request=key.request, at=now
     )
     return _outcome_of(row, vault, key, session_id, now)
 
 
-async def remember(
+async def store_outcome(
     db: Transaction,
     vault: Vault,
     key: IdempotencyKey,
@@ -111,9 +110,9 @@ async def remember(
     outcome: bytes,
     now: Instant,
 ) -> None:
-    """For a key that was taken in the same transaction."""
+    """Stores the outcome of a key that was reserved in the same transaction."""
     await db.fetch(
-        _REMEMBER,
+        _STORE,
         of_session=session_id,
         of_key=key.hash,
         request=key.request,
@@ -125,7 +124,7 @@ async def remember(
 def _outcome_of(
     row: Row | None, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
 ) -> bytes | None:
-    if row is None or not row["outcome"] or row["created_at"] + KEPT_FOR <= now:
+    if row is None or not row["outcome"] or row["created_at"] + RETENTION <= now:
         return None
     if bytes(row["request_hash"]) != key.request:
         raise IdempotencyKeyReused

@@ -1,4 +1,4 @@
-"""Taking a picture in: processed apart from the server, then kept sealed, or refused with the reason."""
+"""Picture intake: processes an upload in the isolated pool, then stores it encrypted, or refuses it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _BUSY_SECONDS = 10
 
 
 class Reviewed(Protocol):
-    """A worker's answer about a picture, as in `core/imaging/processing.py`."""
+    """The result of processing a picture; see `core/imaging/processing.py`."""
 
     @property
     def verdict(self) -> Verdict: ...
@@ -39,7 +39,7 @@ P = TypeVar("P", bound=Reviewed)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPicture:
+class StoredPicture:
     object_name: str = field(repr=False)
     size: int
 
@@ -47,7 +47,7 @@ class KeptPicture:
 async def process(
     preparation: Preparation, data: bytes, work: Callable[..., P], *options: object
 ) -> P:
-    """What a worker makes of the file; refuses one that it can make nothing of."""
+    """Runs `work` on the file in the isolated pool. Refuses unreadable files and wrong dimensions."""
     _ = preparation.citizen_id
     most = preparation.dependencies.settings.max_upload_bytes
     if len(data) > most:
@@ -63,14 +63,14 @@ async def process(
     return processed
 
 
-async def store(preparation: Preparation, data: bytes) -> KeptPicture:
+async def store(preparation: Preparation, data: bytes) -> StoredPicture:
     try:
         name = await preparation.dependencies.objects.put(
             data, preparation.citizen_id, preparation.now
         )
     except ObjectsUnavailable as error:
         raise TryAgainLater(retry_after=_BUSY_SECONDS) from error
-    return KeptPicture(name, len(data))
+    return StoredPicture(name, len(data))
 
 
 def _refusal(processed: Reviewed) -> Refusal:

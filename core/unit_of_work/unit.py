@@ -1,8 +1,8 @@
-"""The unit of work: all that a service is given besides its command.
+"""The unit of work: everything that a service gets besides its command.
 
-A service runs inside one transaction and awaits nothing but `unit.db`. What must be
-fetched or computed first (a partner's answer, a password's hash) is done by its own
-preparatory function, which gets an `Preparation` and runs before the transaction.
+A service runs inside one transaction and awaits nothing but `unit.db`. Slow work (calling a partner,
+hashing a password) is done by a function of its own, which gets a `Preparation` and runs before the
+transaction.
 """
 
 from dataclasses import dataclass
@@ -25,14 +25,14 @@ from core.storage import Objects
 
 
 class Signal(StrEnum):
-    """What the rest of the process is told once a unit is committed."""
+    """What to do in this process after the commit. OUTBOX: wake the delivery worker."""
 
     OUTBOX = "OUTBOX"
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What is built once, where the application is put together."""
+    """The objects that are built once, at startup, and given to every service."""
 
     settings: Settings
     vault: Vault
@@ -46,7 +46,7 @@ class Dependencies:
     reading_pool: IsolatedPool | None
 
     def close(self) -> None:
-        """Ends the threads and processes that were started."""
+        """Stops the thread and process pools."""
         self.hasher.close()
         for pool in (self.pictures_pool, self.receipts_pool, self.reading_pool):
             if pool is not None:
@@ -54,7 +54,8 @@ class Dependencies:
 
 
 class UnitOfWork(Struct, frozen=True):
-    """`signals` are dispatched after the commit; `progress_of` names citizens whose production moved."""
+    """`signals` are dispatched after the commit; so are wake-ups for the citizens in `progress_of`,
+    whose production progress changed."""
 
     db: Transaction
     now: Instant
@@ -70,12 +71,12 @@ class UnitOfWork(Struct, frozen=True):
 
     @property
     def citizen_id(self) -> int:
-        """The person behind the session; refuses until one is known."""
+        """The session's citizen. Raises `NotBound`."""
         return require_citizen_id(self.caller)
 
 
 class Preparation(Struct, frozen=True):
-    """As a unit, but outside any transaction: it may wait for the outside world."""
+    """Like a `UnitOfWork`, but outside any transaction, so that it may wait for partners."""
 
     db: Reader
     now: Instant

@@ -284,6 +284,6 @@ async def _sandbox(application: Application, budgets: Budgets) -> BaseRoute:
         application.dependencies.settings,
         application.http,
         reset_gateway,
-        application.worker.caught_up,
+        application.worker.drained,
     )
     return Mount("/sandbox", routes=routes)

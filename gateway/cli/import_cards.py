@@ -108,14 +108,14 @@ class _ErrorFile:
         self._file = file
         self._rows = csv.writer(file, lineterminator="\n")
 
-    def tell(self, bad: BadLine) -> None:
+    def report(self, bad: BadLine) -> None:
         self._rows.writerow((bad.line, bad.column, bad.reason))
 
     def end(self) -> int:
         self._file.flush()
         return self._file.tell()
 
-    def go_back(self, end: int) -> None:
+    def truncate(self, end: int) -> None:
         self._file.seek(end)
         self._file.truncate()
         if end == 0:
@@ -125,14 +125,14 @@ class _ErrorFile:
 class _ErrorStream:
     """Prints bad lines to the terminal, above the progress bar."""
 
-    def tell(self, bad: BadLine) -> None:
+    def report(self, bad: BadLine) -> None:
         column = f"{bad.column}: " if bad.column else ""
         print(f"line {bad.line}: {column}{bad.reason}", file=sys.stderr)
 
     def end(self) -> int:
         return 0
 
-    def go_back(self, end: int) -> None:
+    def truncate(self, end: int) -> None:
         """Printed lines cannot be removed."""
 
 

@@ -59,7 +59,11 @@ def _import(settings: Settings, path: Path, banks_path: Path | None) -> int | No
 def _read_banks(given: Path | None, target: Path) -> Table | None:
     if given is None:
         installed = target.with_name("banks.csv")
-        return Table(read_banks(_lines_of(installed))[0]) if installed.is_file() else Reference.load().banks
+        return (
+            Table(read_banks(_lines_of(installed))[0])
+            if installed.is_file()
+            else Reference.load().banks
+        )
     banks, bad = read_banks(_lines_of(given))
     if _report(given, bad):
         return None

@@ -60,7 +60,7 @@ def load(
 
 
 async def _load(application: Application, file: Path, journal: Path) -> _Loaded:
-    from gateway.http.endpoints import UnreadableEvent, read_events, take_all
+    from gateway.http.endpoints import UnreadableEvent, apply_all, read_events
 
     loaded = _position(journal)
     for offset, lines in _batches(file, loaded.offset):
@@ -74,7 +74,7 @@ async def _load(application: Application, file: Path, journal: Path) -> _Loaded:
             except UnreadableEvent as error:
                 loaded.bad += 1
                 print(f"line {loaded.line}: {error}", file=sys.stderr)
-        for outcome in await take_all(application, events):
+        for outcome in await apply_all(application, events):
             loaded.outcomes[outcome] = loaded.outcomes.get(outcome, 0) + 1
         loaded.offset = offset
         _record(journal, loaded)
@@ -129,18 +129,18 @@ def list_events(
 @issuer_events.command()
 def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
     """Processes an event again, as if it had just been received."""
-    from core.services.issuer_events import take_issuer_events
+    from core.services.issuer_events import apply_issuer_events
 
     async def work(application: Application) -> Outcome | None:
         now = application.clock()
 
         async def job(db: Transaction) -> Outcome | None:
             vault = application.dependencies.vault
-            event = (await event_store.known(db, vault, [event_id])).get(event_id)
+            event = (await event_store.find(db, vault, [event_id])).get(event_id)
             if event is None or not await event_store.drop(db, event_id):
                 return None
             return (
-                await take_issuer_events(
+                await apply_issuer_events(
                     UnitOfWork(db, now, None, application.dependencies), [event]
                 )
             )[0]

@@ -23,7 +23,7 @@ def verify_audit(
     found = read_settings(sandbox=sandbox)
     require_migrated_database(found)
     read, broken, newest = asyncio.run(_verify_audit(found, anchor))
-    print(f"{read:,} persons checked, {broken:,} broken chains.")
+    print(f"{read:,} subjects checked, {broken:,} broken chains.")
     print(f"newest anchor: {newest or 'none yet'}")
     if broken:
         raise SystemExit(1)
@@ -65,7 +65,7 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
     seals = keys_from(found).seals
     read = broken = 0
     database = await connect(found.database_url)
-    shown = TextColumn("{task.completed:,} persons checked")
+    shown = TextColumn("{task.completed:,} subjects checked")
     try:
         with Progress(shown, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=None)

@@ -141,11 +141,13 @@ async def _once(
     key, caller, vault = context.idempotency, context.caller, unit.dependencies.vault
     if key is None or caller is None:
         return await _attempt(unit, service, arguments, action)
-    stored = await idempotency.take(unit.db, vault, key, caller.session_id, unit.now)
+    stored = await idempotency.reserve(unit.db, vault, key, caller.session_id, unit.now)
     if stored is not None:
         return _decode(stored, service, vault)
     outcome = await _attempt(unit, service, arguments, action)
-    await idempotency.remember(unit.db, vault, key, caller.session_id, _encode(outcome), unit.now)
+    await idempotency.store_outcome(
+        unit.db, vault, key, caller.session_id, _encode(outcome), unit.now
+    )
     return outcome
 
 
@@ -179,7 +181,7 @@ async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) ->
     key, caller, vault = context.idempotency, context.caller, context.dependencies.vault
     if key is None or caller is None:
         return None
-    stored = await idempotency.first_outcome(
+    stored = await idempotency.find_outcome(
         context.application.database, vault, key, caller.session_id, context.now()
     )
     return None if stored is None else _decode(stored, service, vault)

@@ -7,7 +7,7 @@ import strawberry
 
 from core.audit import Action
 from core.kernel.clock import moment
-from core.services.change_password import ChangePassword, change_password, judge_passwords
+from core.services.change_password import ChangePassword, change_password, check_passwords
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
@@ -54,6 +54,6 @@ class ChangePasswordMutation:
             change_password,
             command,
             action=Action.CHANGE_PASSWORD,
-            first=judge_passwords,
+            first=check_passwords,
         )
         return PasswordChanged(at=moment(changed_at))

@@ -29,12 +29,14 @@ _INPUTS = ("gateway/compiled/strawberry_inputs.py",)
 _FIELDS = ("gateway/compiled/strawberry_fields.py",)
 _RUNS = ("gateway/compiled/runs.py",)
 _ARGUMENTS = ("gateway/compiled/arguments.py",)
-_DATABASE = ("core/db/database.py",)
+_QUERY = ("core/db/query.py",)
+_SQLITE = ("core/db/sqlite.py",)
+_POSTGRES = ("core/db/postgres.py",)
 
 PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "aiosqlite": {
-        "aiosqlite:Connection._conn": _DATABASE,
-        "aiosqlite:Connection.commit": _DATABASE,
+        "aiosqlite:Connection._conn": _SQLITE,
+        "aiosqlite:Connection.commit": _SQLITE,
     },
     "graphql-core": {
         "graphql.execution:Executor": _RUNS,
@@ -52,10 +54,10 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     "sqlalchemy": {
-        "sqlalchemy.dialects.postgresql.asyncpg:PGDialect_asyncpg": _DATABASE,
-        "sqlalchemy.dialects.sqlite.aiosqlite:SQLiteDialect_aiosqlite": _DATABASE,
-        "sqlalchemy.sql.compiler:SQLCompiler.binds": _DATABASE,
-        "sqlalchemy.sql.compiler:SQLCompiler.positiontup": _DATABASE,
+        "sqlalchemy.dialects.postgresql.asyncpg:PGDialect_asyncpg": _POSTGRES,
+        "sqlalchemy.dialects.sqlite.aiosqlite:SQLiteDialect_aiosqlite": _SQLITE,
+        "sqlalchemy.sql.compiler:SQLCompiler.binds": _QUERY,
+        "sqlalchemy.sql.compiler:SQLCompiler.positiontup": _QUERY,
     },
     "strawberry-graphql": {
         "strawberry:Schema._schema": (

@@ -1,10 +1,12 @@
 """`import-cards`: good lines are written, bad ones told, and neither a kill nor a repeat does harm."""
 
 import asyncio
+import contextlib
 import re
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,12 @@ from core.cards import cards_table
 from core.citizens import citizens_table
 from core.crypto import Suite, Vault
 from core.db import Query, connect
-from core.kernel.settings import key_ring
+from core.imports import CsvFile, Importer, ImportPosition, Journal, LineReader, import_cards
+from core.kernel.clock import CHINA
+from core.kernel.settings import Settings, key_ring
+from core.reference import Reference
+from gateway.app import keys_from
+from gateway.cli.import_cards import _ErrorStream
 from tests.cli.conftest import Command, start
 from tests.conftest import settings_for
 
@@ -230,12 +237,12 @@ def conflicts() -> Iterator[tuple[str, str, str]]:
     yield (
         "phone",
         line(1, card_number="OTHER0000", state="9", phone="13900000000"),
-        ("another phone is on file for this person"),
+        ("another phone is on file for this citizen"),
     )
     yield (
         "state",
         line(1, card_number="OTHER0000"),
-        ("the person has another card that is active or can be again"),
+        ("the citizen has another card that is active or can be again"),
     )
 
 
@@ -252,6 +259,38 @@ def test_tells_a_conflict_and_writes_none_of_it(
     assert (done.code, done.out) == (1, "1 cards added, 0 already there, 1 bad lines.\n")
     assert f"line 3: {column}: {reason}\n" in done.err
     assert (count(keys, cards_table), count(keys, citizens_table)) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.mark.parametrize("batch", ["1", "100"])
+@pytest.mark.parametrize("state", ["LOST", "LOCKED", "TEMPORARILY_LOST"])
+def test_a_card_that_can_be_active_again_leaves_room_for_no_other(
+    command: Command, keys: str, tmp_path: Path, state: str, batch: str
+) -> None:
+    before = count(keys, cards_table)
+    file = write(tmp_path / "cards.csv", line(1, state=state), line(1, card_number="OTHER0000"))
+
+    done = command("import-cards", file, "--batch", batch)
+
+    assert (done.code, done.out) == (1, "1 cards added, 0 already there, 1 bad lines.\n")
+    assert "line 3: state: the person has another card that is active or can be again" in done.err
+    assert count(keys, cards_table) == before + 1
+
+
+def test_a_card_may_have_been_issued_today_but_not_tomorrow(
+    command: Command, tmp_path: Path
+) -> None:
+    today = datetime.now(CHINA).date()
+    tomorrow = today + timedelta(days=1)
+    file = write(
+        tmp_path / "cards.csv",
+        line(1, issue_date=today.isoformat()),
+        line(2, issue_date=tomorrow.isoformat()),
+    )
+
+    done = command("import-cards", file)
+
+    assert (done.code, done.out) == (1, "1 cards added, 0 already there, 1 bad lines.\n")
+    assert "line 3: issue_date: lies in the future\n" in done.err
 
 
 def test_tells_a_card_of_somebody_else(command: Command, tmp_path: Path) -> None:
@@ -273,7 +312,7 @@ def test_tells_a_card_that_stands_twice_in_the_file(
     done = command("import-cards", file, "--batch", batch)
 
     assert (done.code, done.out) == (1, "2 cards added, 0 already there, 1 bad lines.\n")
-    assert "line 4: card_number: the card stands on line 2 already\n" in done.err
+    assert "line 4: card_number: the card is already on line 2\n" in done.err
 
 
 def test_takes_columns_in_any_order_with_the_region_and_a_byte_order_mark(
@@ -334,7 +373,7 @@ def test_goes_on_after_a_kill_in_the_middle(command: Command, keys: str, tmp_pat
     assert (added + already, already in (0, 200)) == (total, True)
     assert (count(keys, citizens_table), count(keys, cards_table)) == (people + total, held + total)
     assert (tmp_path / "bad.csv").read_text() == (
-        "line,column,reason\n6002,card_number,the card stands on line 3 already\n"
+        "line,column,reason\n6002,card_number,the card is already on line 3\n"
     )
     assert command("verify-audit").code == 0
 
@@ -351,6 +390,52 @@ def test_starts_over_where_the_journal_is_of_another_file(command: Command, tmp_
     done = command("import-cards", file)
 
     assert (done.code, done.out) == (0, "1 cards added, 0 already there, 0 bad lines.\n")
+
+
+def test_starts_over_where_the_database_has_not_what_the_journal_tells_of(
+    command: Command, keys: str, tmp_path: Path
+) -> None:
+    """As after the database came back from a backup."""
+    before = count(keys, cards_table)
+    file = write(tmp_path / "cards.csv", line(1))
+    write_journal(file, keys, ImportPosition(file.stat().st_size, 3, added=9, last_card=4711))
+
+    done = command("import-cards", file)
+
+    assert (done.code, done.out) == (0, "1 cards added, 0 already there, 0 bad lines.\n")
+    assert count(keys, cards_table) == before + 1
+
+
+async def test_goes_on_after_a_batch_that_added_nothing(settings: Settings, tmp_path: Path) -> None:
+    file = CsvFile.open(write(tmp_path / "cards.csv", line(1), line(1), line(2)))
+    keys = keys_from(settings)
+    reader = LineReader(
+        Reference.load(settings.outlets_csv),
+        datetime.now(CHINA).date(),
+        card_check_character=settings.card_check_character,
+    )
+    database = await connect(settings.database_url)
+
+    async def read(batches: int) -> ImportPosition:
+        """Until so many batches were committed since the command began."""
+        importer = Importer(database, keys.vault, keys.seals, lambda: 1_800_000_000_000, reader)
+        with contextlib.closing(Journal.open(tmp_path / "journal")) as journal:
+            run = import_cards(importer, file, journal, _ErrorStream(), into="here", batch=1)
+            return [await anext(run) for _ in range(batches + 1)][-1]
+
+    stopped = await read(2)
+    added_before = stopped.added
+    gone_on = await read(1)
+    await database.close()
+
+    assert (added_before, stopped.bad) == (1, 1)
+    assert (gone_on.added, gone_on.already, gone_on.bad) == (2, 0, 1)
+
+
+def write_journal(file: Path, database_url: str, position: ImportPosition) -> None:
+    with contextlib.closing(Journal.open(Path(f"{file}.journal"))) as journal:
+        journal.begin()
+        journal.save(CsvFile.open(file).digest + database_url.encode(), position)
 
 
 def test_refuses_a_second_import_of_the_same_file(command: Command, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_says_how_many_persons_were_checked(command: Command, keys: str) -> None
 
     assert (done.code, done.out) == (
         0,
-        f"{count} persons checked, 0 broken chains.\nnewest anchor: none yet\n",
+        f"{count} subjects checked, 0 broken chains.\nnewest anchor: none yet\n",
     )
 
 
@@ -72,7 +72,7 @@ def test_names_each_broken_chain(command: Command, keys: str, what: str, query: 
     checked = count - (1 if "no head" in what else 0)
     assert (done.code, done.out) == (
         1,
-        f"person {person}, {what}\n{checked} persons checked, 1 broken chains.\nnewest anchor: none yet\n",
+        f"subject {person}, {what}\n{checked} subjects checked, 1 broken chains.\nnewest anchor: none yet\n",
     )
 
 
@@ -83,7 +83,7 @@ def test_finds_every_chain_broken_under_other_keys(command: Command, keys: str) 
 
     assert done.code == 1
     assert done.out.endswith(
-        f"{count} persons checked, {count} broken chains.\nnewest anchor: none yet\n"
+        f"{count} subjects checked, {count} broken chains.\nnewest anchor: none yet\n"
     )
 
 
@@ -108,7 +108,7 @@ def test_finds_that_a_kept_anchor_is_gone(command: Command, keys: str) -> None:
 
     assert alone.code == 0
     assert compared.code == 1
-    assert "anchor 1: the anchor that was kept is not there\n" in compared.out
+    assert "anchor 1: the external anchor is missing\n" in compared.out
 
 
 REMOVE_ANCHORS = (

@@ -1,4 +1,4 @@
-"""A bare database for tests below the services."""
+"""A database without services, on both engines."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """For what only SQLite does."""
+    """For tests of SQLite alone."""
     shutil.copy(sqlite_template, tmp_path / "gateway.sqlite3")
     return f"sqlite:///{tmp_path}/gateway.sqlite3"
 

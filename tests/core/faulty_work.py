@@ -1,4 +1,4 @@
-"""What a worker of the studio may be made to do by a file."""
+"""What a hostile file may make a pool worker do."""
 
 import ctypes
 import os
@@ -38,7 +38,7 @@ def use_up_memory(size: int) -> int:
 
 
 def use_memory(blocks: int) -> int:
-    """Of a megabyte each, all at once. Returns how many pages the system had to hand out."""
+    """Allocates blocks of 1 MiB at once. Returns the number of page faults."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for block in [bytearray(1_048_576) for _ in range(blocks)]:
         block[::4096] = b"\1" * len(block[::4096])

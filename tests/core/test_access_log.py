@@ -13,8 +13,8 @@ from core.db import Query
 from tests.core.test_audit import change, found
 from tests.front_end import FrontEnd, World
 
-CHANGED = "the views that it vouches for were changed"
-UNVOUCHED = "views have no entry that vouches for them"
+CHANGED = "its batch of the access log was changed"
+UNVOUCHED = "a batch of the access log has no entry"
 BATCH = access_log_table.c.batch == bindparam("of")
 ENTRY = (
     audit_entries_table.c.subject_id == EVERYBODY,
@@ -22,7 +22,7 @@ ENTRY = (
 )
 REMOVE = Query(delete(access_log_table).where(BATCH))
 REMOVE_ENTRY = Query(delete(audit_entries_table).where(*ENTRY))
-WRITE = Query(update(access_log_table).where(BATCH).values(views=bindparam("new")))
+WRITE = Query(update(access_log_table).where(BATCH).values(records=bindparam("new")))
 LOOK = "1\t1\tVIEWER\tDONE\tWECHAT\t1\n"
 
 
@@ -104,7 +104,7 @@ async def test_finds_a_batch_that_vanished(world: World, active: FrontEnd) -> No
 async def test_finds_a_batch_that_was_slipped_in(world: World, active: FrontEnd) -> None:
     batch, _ = await looked(world, active)
 
-    await change(world, Query(insert(access_log_table).values(batch=batch + 9, views=LOOK)))
+    await change(world, Query(insert(access_log_table).values(batch=batch + 9, records=LOOK)))
 
     assert await found(world) == [BrokenChain(EVERYBODY, batch + 9, UNVOUCHED)]
 
@@ -151,13 +151,13 @@ async def test_the_history_lists_views_and_changes_in_order_of_time(
     await other.ask("{ notificationSettings { __typename } }")
     await world.application.access_log.flush()
     if filed == "some":
-        await world.application.access_log.file()
+        await world.application.access_log.index()
     await active.send_code("REPORT_LOSS")
     await active.ask("{ viewer { bound } }")
     await other.ask("{ notificationSettings { __typename } }")
     await world.application.access_log.flush()
     if filed == "all":
-        await world.application.access_log.file()
+        await world.application.access_log.index()
     whole = (await _page(active, 100, None))[0]
 
     pages: list[str] = []
@@ -176,11 +176,11 @@ async def test_filing_again_changes_nothing(world: World, active: FrontEnd) -> N
     await looked(world, active)
     database = world.application.database
 
-    assert await kept.file(database) > 0
+    assert await kept.index_batches(database) > 0
     first = await world.rows("access_log_subjects", "access_log_indexed")
-    assert await kept.file(database) == 0
+    assert await kept.index_batches(database) == 0
     await change(world, Query(update(kept.access_log_indexed_table).values(batch=0)))
-    assert await kept.file(database) > 0
+    assert await kept.index_batches(database) > 0
 
     assert await world.rows("access_log_subjects", "access_log_indexed") == first
 

@@ -45,9 +45,9 @@ async def history(world: World, citizen: FrontEnd) -> tuple[int, Sequence[Row]]:
     for purpose in ("REPORT_LOSS", "REISSUE_CARD", "CANCEL_LOSS", "TRANSFER_IN"):
         await citizen.send_code(purpose)
     person = next(
-        row[0]
+        row.subject_id
         for row in (await world.rows("audit_entries"))["audit_entries"]
-        if row[3] == "SEND_CODE"
+        if row.action == "SEND_CODE"
     )
     return person, await world.application.database.fetch(ENTRIES, subject_id=person)
 
@@ -153,6 +153,20 @@ async def test_finds_an_end_that_was_cut_off_and_its_head_set_back(
     assert await found(world) == [BrokenChain(person, last - 1, "the end was cut off")]
 
 
+async def test_finds_an_entry_that_follows_the_end(world: World, active: FrontEnd) -> None:
+    """A head that was set back to an older entry, MAC and all, to be written over later."""
+    person, entries = await history(world, active)
+    set_back = Query(
+        update(audit_heads_table)
+        .where(audit_heads_table.c.subject_id == bindparam("of"))
+        .values(number=len(entries) - 1, mac=bindparam("older"))
+    )
+
+    await change(world, set_back, of=person, older=bytes(entries[-2]["mac"]))
+
+    assert await found(world) == [BrokenChain(person, len(entries), "an entry follows the end")]
+
+
 async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
     person, _ = await history(world, active)
     remove = Query(
@@ -244,5 +258,9 @@ async def test_a_wrong_code_is_a_change_and_has_its_entry(world: World, active: 
         await active.do("reportLoss", phone=active.person.phone, code=wrong)
 
     entries = (await world.rows("audit_entries"))["audit_entries"]
-    told = [(row[3], row[4]) for row in sorted(entries, key=lambda row: row[1]) if "LOSS" in row[3]]
+    told = [
+        (row.action, row.result)
+        for row in sorted(entries, key=lambda row: row.number)
+        if "LOSS" in row.action
+    ]
     assert told == [("REPORT_LOSS", "CODE_WRONG")] * 4 + [("REPORT_LOSS", "CODE_VOID")]

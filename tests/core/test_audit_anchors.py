@@ -79,9 +79,7 @@ async def test_finds_a_chain_that_vanished_whole(world: World, active: FrontEnd)
 
     await vanish(world, person)
 
-    assert await found(world) == [
-        BrokenChain(person, len(entries), "an entry that was anchored is not there")
-    ]
+    assert await found(world) == [BrokenChain(person, len(entries), "an anchored entry is missing")]
 
 
 async def test_finds_an_end_cut_off_with_its_head_set_back(world: World, active: FrontEnd) -> None:
@@ -90,9 +88,7 @@ async def test_finds_an_end_cut_off_with_its_head_set_back(world: World, active:
 
     await cut_off(world, person, len(entries))
 
-    assert await found(world) == [
-        BrokenChain(person, len(entries), "an entry that was anchored is not there")
-    ]
+    assert await found(world) == [BrokenChain(person, len(entries), "an anchored entry is missing")]
 
 
 async def test_without_an_anchor_neither_would_be_found(world: World, active: FrontEnd) -> None:

@@ -14,7 +14,7 @@ ROWS = Query(select(channel_messages_table).order_by(channel_messages_table.c.id
 
 async def send(db: Database, number: str) -> None:
     async def job(transaction: Transaction) -> None:
-        await channel_messages.note_sent(
+        await channel_messages.record_sent(
             transaction, 1, ChannelId.PING_AN, "CARD_READY", number, NOW
         )
 
@@ -23,7 +23,7 @@ async def send(db: Database, number: str) -> None:
 
 async def report(db: Database, number: str, result: str) -> bool:
     async def job(transaction: Transaction) -> bool:
-        return await channel_messages.note_delivery(
+        return await channel_messages.record_delivery(
             transaction, ChannelId.PING_AN, number, result, NOW
         )
 

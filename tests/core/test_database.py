@@ -1,4 +1,4 @@
-"""The one door to the data, on both engines."""
+"""Queries, transactions and group commit, on both databases."""
 
 import asyncio
 import sqlite3
@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, select, text, update
 
-from core.citizens import quotas_table
+from core.citizens import consents_table, quotas_table
 from core.db import (
     Database,
     DatabaseUnavailable,
@@ -19,6 +19,8 @@ from core.db import (
     Transaction,
     UniqueViolation,
     connect,
+    fetch_in,
+    in_batch,
     insert_into,
 )
 from core.db.sqlite import SqliteDatabase
@@ -49,7 +51,7 @@ async def keys(db: Database) -> list[str]:
 
 @asynccontextmanager
 async def statements_of(db: SqliteDatabase) -> AsyncIterator[list[str]]:
-    """What SQLite's writer is told."""
+    """The statements that SQLite's writer executes."""
     seen: list[str] = []
     await db._writer.set_trace_callback(seen.append)
     yield seen
@@ -67,7 +69,7 @@ async def test_a_job_returns_its_result_after_it_is_committed(db: Database) -> N
     assert await keys(db) == ["a"]
 
 
-async def test_a_job_that_raises_leaves_nothing(db: Database) -> None:
+async def test_a_job_that_raises_is_rolled_back(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
         raise Refused
@@ -79,10 +81,10 @@ async def test_a_job_that_raises_leaves_nothing(db: Database) -> None:
 
 
 @pytest.mark.parametrize(("length", "is_kept"), [(32, True), (33, False)])
-async def test_a_text_longer_than_its_column_is_a_fault_of_ours(
+async def test_a_text_longer_than_its_column_is_an_error(
     db: Database, length: int, is_kept: bool
 ) -> None:
-    """No other try would help: it is neither a key that is taken nor a database that is busy."""
+    """Retrying would not help: it is neither a unique violation nor an unavailable database."""
 
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
@@ -98,7 +100,7 @@ async def test_a_text_longer_than_its_column_is_a_fault_of_ours(
     assert await keys(db) == (["a"] if is_kept else [])
 
 
-async def test_a_text_is_not_prolonged_beyond_its_column(db: Database) -> None:
+async def test_a_text_cannot_be_updated_beyond_its_column(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await transaction.fetch(INSERT_JOB, name="a", due_at=1, leased_until=0)
         await transaction.fetch(RENAME_JOB, new_name="a" * 33)
@@ -107,7 +109,7 @@ async def test_a_text_is_not_prolonged_beyond_its_column(db: Database) -> None:
         await db.write(job)
 
 
-async def test_many_rows_with_one_text_that_is_too_long_are_not_kept(db: Database) -> None:
+async def test_of_many_rows_none_is_stored_if_one_is_too_long(db: Database) -> None:
     rows = [{"name": name, "due_at": 1, "leased_until": 0} for name in ("a", "b" * 33)]
 
     async def job(transaction: Transaction) -> None:
@@ -120,7 +122,7 @@ async def test_many_rows_with_one_text_that_is_too_long_are_not_kept(db: Databas
     assert await keys(db) == []
 
 
-async def test_a_savepoint_undoes_what_was_written_inside(db: Database) -> None:
+async def test_a_savepoint_rolls_back_its_writes(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
         with suppress(Refused):
@@ -153,7 +155,7 @@ async def test_a_reader_does_not_see_what_is_not_committed(db: Database) -> None
     assert await keys(db) == ["a"]
 
 
-async def test_two_hundred_writes_at_once_are_all_there(db: Database) -> None:
+async def test_two_hundred_concurrent_writes_are_all_stored(db: Database) -> None:
     async def write(number: int) -> int:
         async def job(transaction: Transaction) -> int:
             await put(transaction, f"{number:03}")
@@ -178,6 +180,32 @@ async def test_the_same_key_twice_is_a_unique_violation(db: Database) -> None:
     assert await keys(db) == ["a"]
 
 
+async def test_a_row_of_nobody_is_refused(db: Database) -> None:
+    async def job(transaction: Transaction) -> None:
+        await transaction.fetch(
+            insert_into(consents_table), citizen_id=4711, notice_version="1", given_at=1
+        )
+
+    with pytest.raises((sqlite3.IntegrityError, asyncpg.ForeignKeyViolationError)):
+        await db.write(job)
+
+
+async def test_finds_each_of_more_values_than_one_statement_takes(db: Database) -> None:
+    wanted = [f"{number}".encode() for number in range(1_001)]
+
+    async def job(transaction: Transaction) -> None:
+        for key in ("0", "499", "500", "1000"):
+            await put(transaction, key)
+
+    await db.write(job)
+
+    found = await fetch_in(
+        db, Query(select(quotas_table).where(in_batch(quotas_table.c.key))), wanted
+    )
+
+    assert sorted(int(row["key"]) for row in found) == [0, 499, 500, 1000]
+
+
 async def test_of_many_that_write_the_same_key_one_wins(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
@@ -188,7 +216,7 @@ async def test_of_many_that_write_the_same_key_one_wins(db: Database) -> None:
     assert await keys(db) == ["a"]
 
 
-async def test_a_refused_job_harms_none_beside_it(db: Database) -> None:
+async def test_a_refused_job_does_not_affect_others(db: Database) -> None:
     async def write(number: int) -> None:
         async def job(transaction: Transaction) -> None:
             await put(transaction, f"{number:02}")
@@ -207,7 +235,7 @@ async def test_a_refused_job_harms_none_beside_it(db: Database) -> None:
     assert await keys(db) == [f"{number:02}" for number in range(2, 30, 3)]
 
 
-async def test_a_write_goes_on_when_its_caller_is_gone(db: Database) -> None:
+async def test_a_write_completes_after_its_caller_is_cancelled(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
 
@@ -296,7 +324,9 @@ async def test_the_file_is_journalled_and_synced_in_full(
     }
 
 
-async def test_another_processs_lock_is_waited_for(sqlite: SqliteDatabase, sqlite_url: str) -> None:
+async def test_waits_for_the_lock_of_another_process(
+    sqlite: SqliteDatabase, sqlite_url: str
+) -> None:
     async def job(transaction: Transaction) -> None:
         await put(transaction, "a")
 
@@ -350,9 +380,7 @@ async def test_a_full_disk_does_not_acknowledge_those_in_the_same_commit(
     assert await keys(sqlite) == acknowledged
 
 
-async def test_a_damaged_file_is_unavailable_not_a_surprise(
-    sqlite: SqliteDatabase, sqlite_url: str
-) -> None:
+async def test_a_corrupt_file_is_unavailable(sqlite: SqliteDatabase, sqlite_url: str) -> None:
     with open(sqlite_url.removeprefix("sqlite:///"), "r+b") as file:  # noqa: ASYNC230
         file.write(b"garbage" * 10_000)
 
@@ -368,13 +396,13 @@ async def read_after_reopening(database_url: str) -> list[str]:
         await database.close()
 
 
-# --- reads that share a hop ----------------------------------------------------------------
+# --- reads in one batch --------------------------------------------------------------------
 
 
 WRONG = Query(text("SELECT * FROM nowhere"))
 
 
-async def test_reads_of_one_turn_share_a_hop(sqlite: SqliteDatabase) -> None:
+async def test_reads_of_one_loop_iteration_share_a_batch(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
     hops = 0
     for reader in sqlite._readers:
@@ -402,7 +430,7 @@ SLOW = Query(
 
 
 @pytest.mark.slow
-async def test_a_slow_read_holds_no_other_up(sqlite: SqliteDatabase) -> None:
+async def test_a_slow_read_does_not_delay_others(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
     slow = asyncio.ensure_future(sqlite.fetch(SLOW))
     await asyncio.sleep(0)
@@ -416,7 +444,7 @@ async def test_a_slow_read_holds_no_other_up(sqlite: SqliteDatabase) -> None:
 
 
 @pytest.mark.slow
-async def test_reads_keep_coming_back_after_a_slow_one(sqlite: SqliteDatabase) -> None:
+async def test_reads_recover_after_a_slow_one(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
 
     async def ask(times: int) -> int:
@@ -433,7 +461,7 @@ async def test_reads_keep_coming_back_after_a_slow_one(sqlite: SqliteDatabase) -
     assert found == [50] * 20
 
 
-async def test_a_read_that_fails_harms_none_beside_it(sqlite: SqliteDatabase) -> None:
+async def test_a_failing_read_does_not_affect_others(sqlite: SqliteDatabase) -> None:
     await sqlite.write(lambda db: put(db, "a"))
 
     before, wrong, after = await asyncio.gather(
@@ -447,7 +475,7 @@ async def test_a_read_that_fails_harms_none_beside_it(sqlite: SqliteDatabase) ->
     assert before == after != []
 
 
-async def test_a_reader_goes_on_when_a_caller_is_gone(sqlite: SqliteDatabase) -> None:
+async def test_a_reader_continues_after_a_caller_is_cancelled(sqlite: SqliteDatabase) -> None:
     gone = asyncio.ensure_future(sqlite.fetch(ONE, key=b"a"))
     stays = asyncio.ensure_future(sqlite.fetch(ONE, key=b"a"))
     await asyncio.sleep(0)
@@ -457,7 +485,7 @@ async def test_a_reader_goes_on_when_a_caller_is_gone(sqlite: SqliteDatabase) ->
     assert await asyncio.wait_for(sqlite.fetch(ONE, key=b"a"), 5) == []
 
 
-async def test_readings_see_what_was_written_before_them(sqlite: SqliteDatabase) -> None:
+async def test_reads_see_earlier_writes(sqlite: SqliteDatabase) -> None:
     for number in range(20):
         key = f"k{number}"
         await sqlite.write(partial(put, key=key))

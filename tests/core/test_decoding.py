@@ -1,4 +1,4 @@
-"""Decoding: every way a phone writes a picture, and nothing but pixels out of it."""
+"""Decoding: the picture formats of phones, hostile files, and no metadata in the result."""
 
 import fcntl
 import io
@@ -18,7 +18,7 @@ pillow_heif.register_heif_opener()
 
 
 def drawn(width: int = 300, height: int = 400) -> Image.Image:
-    """Red at its upper left corner."""
+    """A picture with a red upper left corner."""
     picture = Image.new("RGB", (width, height), "white")
     ImageDraw.Draw(picture).rectangle((0, 0, width // 3, height // 3), fill="red")
     return picture
@@ -36,7 +36,7 @@ def is_red(picture: Image.Image, x: int, y: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
-def test_reads_what_phones_write(kind: str) -> None:
+def test_decodes_the_formats_of_phones(kind: str) -> None:
     found = decode(stored(drawn(), kind), 100)
 
     assert (found.format, found.width, found.height) == (kind, 300, 400)
@@ -60,7 +60,7 @@ def test_turns_every_orientation_upright(kind: str, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_reads_other_pixels(mode: str) -> None:
+def test_decodes_other_pixel_modes(mode: str) -> None:
     kind = "JPEG" if mode == "CMYK" else "PNG"
     picture = (
         Image.new("I;16", (90, 120), 65535) if mode == "I;16" else drawn(90, 120).convert(mode)
@@ -72,13 +72,13 @@ def test_reads_other_pixels(mode: str) -> None:
     assert min(found.getpixel((80, 110))) > 240  # type: ignore[arg-type]
 
 
-def test_lays_transparency_on_white() -> None:
+def test_composites_transparency_on_white() -> None:
     found = decode(stored(Image.new("RGBA", (64, 64), (0, 0, 0, 0)), "PNG"), 64)
 
     assert found.picture.getpixel((9, 9)) == (255, 255, 255)
 
 
-def test_shrinks_while_it_decodes() -> None:
+def test_decodes_at_reduced_size() -> None:
     found = decode(stored(drawn(3000, 4000)), 1200)
 
     assert found.picture.size == (1500, 2000)
@@ -86,7 +86,7 @@ def test_shrinks_while_it_decodes() -> None:
     assert decode(stored(drawn(3000, 4000), "PNG"), 1200).picture.size == (1500, 2000)
 
 
-def test_brings_wide_colours_to_srgb_and_passes_over_nonsense() -> None:
+def test_converts_wide_colours_to_srgb_and_ignores_invalid_profiles() -> None:
     red_of_lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 
     for profile in (red_of_lab, b"nonsense", b"", bytes(500)):
@@ -111,13 +111,13 @@ def test_brings_wide_colours_to_srgb_and_passes_over_nonsense() -> None:
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     ],
 )
-def test_refuses_what_is_no_picture(data: bytes) -> None:
+def test_refuses_files_that_are_not_pictures(data: bytes) -> None:
     with pytest.raises(Undecodable):
         decode(data, 100)
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few kilobytes that claims, and holds, any number of black pixels."""
+    """A decompression bomb: a PNG of a few kilobytes with any number of black pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -133,7 +133,7 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-def test_opens_no_bomb() -> None:
+def test_refuses_decompression_bombs() -> None:
     with pytest.raises(TooManyPixels) as refused:
         decode(bomb(4_001, 4_000), 100)
 
@@ -159,7 +159,7 @@ def test_a_progressive_jpeg_must_be_smaller(progressive: bool, taken: bool) -> N
         decode(data, 600)
 
 
-def test_large_ones_are_opened_one_at_a_time() -> None:
+def test_large_pictures_are_decoded_one_at_a_time() -> None:
     large, small = stored(Image.new("L", (3_000, 3_000)), "PNG"), stored(drawn(), "PNG")
 
     with ThreadPoolExecutor(2) as threads, open(decoding.__file__, "rb") as file:

@@ -1,4 +1,4 @@
-"""Personal data at rest: what opens a sealed value, and what does not."""
+"""Column encryption: which keys, columns and owners decrypt a value."""
 
 import os
 
@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.crypto import CannotOpen, KeyRing, Sealed, Suite, Vault
+from core.crypto import CannotOpen, KeyRing, Sealed, Seals, Suite, Vault
 
 OLD, NEW = b"o" * 32, b"n" * 32
 
@@ -166,7 +166,7 @@ def test_sm4_gcm_agrees_with_rfc_8998() -> None:
 
 
 def test_the_chinese_suite_is_sm4_gcm_with_the_first_half_of_the_key() -> None:
-    """Opened here by the primitive alone, so that another implementation could read the data."""
+    """Decrypts with the primitives alone, which documents the format for other implementations."""
     key = os.urandom(32)
     keys = Vault(Suite.CHINESE, KeyRing({"k": key}), KeyRing({"k": key}))
 
@@ -177,3 +177,23 @@ def test_the_chinese_suite_is_sm4_gcm_with_the_first_half_of_the_key() -> None:
     decryptor.authenticate_additional_data(b"citizens.name:7")
     assert prefix == b"\x01k"
     assert (decryptor.update(body) + decryptor.finalize()).decode() == "林若溪"
+
+
+def test_a_passwords_hash_opens_for_its_owner_alone() -> None:
+    seals = Seals(KeyRing({"old": OLD}), KeyRing({"old": OLD}))
+
+    stored = seals.hash(7, "$argon2id$...")
+
+    assert seals.open_hash(7, stored) == "$argon2id$..."
+    with pytest.raises(CannotOpen):
+        seals.open_hash(8, stored)
+
+
+def test_a_mac_is_of_one_kind() -> None:
+    """Of codes, links and the audit log, under one key."""
+    seals = Seals(KeyRing({"old": OLD}), KeyRing({"old": OLD}))
+
+    assert seals.matches_code(seals.code("a", 1), "a", 1)
+    assert not seals.matches_code(seals.audit("a", 1), "a", 1)
+    assert seals.matches_link(seals.link("a", 1), "a", 1)
+    assert not seals.matches_link(seals.code("a", 1)[-32:][:16].hex(), "a", 1)

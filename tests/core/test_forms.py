@@ -1,4 +1,4 @@
-"""What a citizen may type, field by field."""
+"""Validation of each form field."""
 
 import string
 from datetime import date, timedelta

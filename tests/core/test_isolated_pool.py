@@ -1,4 +1,4 @@
-"""The isolated pool: a worker that dies, hangs or grows takes nothing with it."""
+"""Isolated pool: a worker that crashes, hangs or exhausts memory affects nothing else."""
 
 import asyncio
 import os

@@ -235,10 +235,12 @@ class LifeCycle(RuleBasedStateMachine):
         self._run(self._log_is_intact())
 
     def _changes_follow_the_table(
-        self, before: dict[int, CardRow], now: dict[int, CardRow], entries: list[tuple[Any, ...]]
+        self, before: dict[int, CardRow], now: dict[int, CardRow], entries: list[Any]
     ) -> None:
         assert before.keys() <= now.keys()
-        told = {(row[0], json.loads(row[7]).get("card"), row[3]) for row in entries}
+        told = {
+            (row.subject_id, json.loads(row.details).get("card"), row.action) for row in entries
+        }
         for card_id, row in now.items():
             old = before.get(card_id)
             if old == row:
@@ -255,7 +257,7 @@ class LifeCycle(RuleBasedStateMachine):
         active = [row.citizen for row in now.values() if row.state == ACTIVE]
         assert len(active) == len(set(active))
         rows = self._run(self.world.rows("applications"))["applications"]
-        open_ = [row[1] for row in rows if row[-1] is None]
+        open_ = [row.citizen_id for row in rows if row.closed_at is None]
         assert len(open_) == len(set(open_))
 
     async def _log_is_intact(self) -> None:
@@ -265,13 +267,15 @@ class LifeCycle(RuleBasedStateMachine):
 
     async def _cards(self) -> dict[int, CardRow]:
         rows = (await self.world.rows("cards"))["cards"]
-        return {row[0]: CardRow(row[1], row[8], row[9], row[10]) for row in rows}
+        return {
+            row.id: CardRow(row.citizen_id, row.state, row.state_since, row.version) for row in rows
+        }
 
-    async def _new_entries(self) -> list[tuple[Any, ...]]:
+    async def _new_entries(self) -> list[Any]:
         """Entries are only ever added."""
         rows = (await self.world.rows("audit_entries"))["audit_entries"]
-        numbers = {row[:2] for row in rows}
-        new = [row for row in rows if row[:2] not in self.audited]
+        numbers = {(row.subject_id, row.number) for row in rows}
+        new = [row for row in rows if (row.subject_id, row.number) not in self.audited]
         assert self.audited <= numbers
         self.audited = numbers
         return new

@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core.db import Database, connect
-from core.kernel.clock import Instant
+from core.citizens import sessions
+from core.db import Database, Transaction, connect
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import HOUR, Instant
+from core.kernel.confirmation import Confirmation
 from core.live import Live, Watcher, live
 from core.live.relay import PostgresRelay
+from core.production import ProductionSnapshot, ProgressCursor
 from tests.conftest import POSTGRES_URL, _postgres_answers
 
 SOMEBODY = 4711
@@ -163,6 +167,34 @@ async def test_a_relay_wakes_watchers_of_another_process(
                 waits.append(time.monotonic() - begin)
 
     assert max(waits) < MAX_SECONDS
+
+
+async def test_beside_a_relay_polling_finds_what_was_never_notified(
+    database: Database, relay: Callable[..., PostgresRelay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+
+    async def job(db: Transaction) -> int:
+        session = await sessions.start(
+            db,
+            clock(),
+            channel=ChannelId.UNIONPAY,
+            account_index=b"",
+            account=b"",
+            citizen_id=SOMEBODY,
+            level=RealNameLevel.PLATFORM,
+            lifetime=HOUR,
+        )
+        return session.id
+
+    session_id = await database.write(job)
+    async with started(database, relay()) as running, started(database, relay()) as other:
+        await connected(other, running)
+        with running.watch(SOMEBODY, session_id) as watcher:
+            assert await is_woken(watcher)
+            watcher.seen = ProductionSnapshot(ProgressCursor(1, 1), Confirmation.CONFIRMED)
+
+            assert await is_woken(watcher, 5)
 
 
 async def test_without_a_relay_nothing_crosses(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""How personal data is shown."""
+"""Masking of personal data."""
 
 from hypothesis import given
 from hypothesis import strategies as st

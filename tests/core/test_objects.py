@@ -1,4 +1,4 @@
-"""Sealed objects, in a folder and in a server that speaks the S3 protocol."""
+"""Object storage, in a directory and on an S3-compatible server."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class S3Server:
         } | given
 
     def kept(self) -> list[bytes]:
-        """What lies in the bucket."""
+        """The objects in the bucket."""
         bucket = _client("s3", self.address, self.key_id, self.key)
         found = bucket.list_objects_v2(Bucket="cards").get("Contents", [])
         names = [entry["Key"] for entry in found]
@@ -55,7 +55,7 @@ class S3Server:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Server]:
-    """moto's server, which checks every request's signature once its first user is there."""
+    """moto's server, which verifies request signatures once a user has been created."""
     port = free_port()
     command = Path(sys.executable).with_name("moto_server")
     with subprocess.Popen(  # noqa: S603 - of our own environment
@@ -127,7 +127,7 @@ def _vault(settings: Settings) -> Vault:
     )
 
 
-async def test_gives_back_what_was_put(objects: Objects) -> None:
+async def test_returns_a_stored_object(objects: Objects) -> None:
     first, second = await objects.put(A_PICTURE, 1, NOW), await objects.put(b"", 1, NOW)
 
     assert first != second
@@ -142,7 +142,7 @@ async def test_does_not_open_for_another_person(objects: Objects) -> None:
         await objects.get(name, 2)
 
 
-async def test_removes_and_does_not_mind_what_is_gone(objects: Objects) -> None:
+async def test_removes_objects_also_if_they_are_missing(objects: Objects) -> None:
     name = await objects.put(A_PICTURE, 1, NOW)
 
     await objects.remove(name, "0" * 32)
@@ -160,7 +160,7 @@ async def test_lists_what_is_older_than_a_moment_day_by_day(objects: Objects) ->
     assert await objects.list_day(date(2026, 11, 24), written + 60_000) == []
 
 
-async def test_nothing_lies_in_the_clear(
+async def test_nothing_is_stored_in_plain_text(
     objects: Objects, settings: Settings, request: pytest.FixtureRequest
 ) -> None:
     await objects.put(b"marked bytes of a face", 1, NOW)
@@ -173,7 +173,7 @@ async def test_nothing_lies_in_the_clear(
     assert not any(b"marked bytes" in data for data in kept)
 
 
-async def test_says_so_when_the_store_refuses_or_is_gone(s3: S3Server, tmp_path: Path) -> None:
+async def test_reports_a_store_that_refuses_or_is_down(s3: S3Server, tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     wrong_key = s3.settings(objects_s3_secret_access_key=Secret("wrong"))
     gone = s3.settings(objects_s3_endpoint=f"http://127.0.0.1:{free_port()}")

@@ -16,6 +16,7 @@ from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.settings import Settings
 from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import LEASE, OutboxMessage
+from core.partners.base import TOTAL_SECONDS
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
 from tests.clock import START, Clock
@@ -89,6 +90,10 @@ async def test_a_claim_ends_when_its_worker_dies(db: Database, dependencies: Dep
     assert after[0].attempts == 2
 
 
+def test_a_lease_outlasts_asking_a_partner_and_telling_it() -> None:
+    assert LEASE > 2 * TOTAL_SECONDS * SECOND
+
+
 async def test_a_worker_that_lost_its_claim_settles_nothing(
     db: Database, dependencies: Dependencies
 ) -> None:
@@ -145,7 +150,7 @@ async def test_a_delivery_repeated_after_a_death_has_the_same_key(
         sms.post("/outcome").respond(json={"taken": False})
         dying = OutboxWorker(db, dependencies, {}, clock)
         effects = await dying._claim(MessageKind.SMS, 1)
-        await dying._tell_partner(effects[0])
+        await dying._call_partner(effects[0])
 
         clock.now += LEASE
         await OutboxWorker(db, dependencies, {}, clock).deliver_due()
@@ -209,6 +214,23 @@ async def test_waits_longer_each_time_up_to_five_minutes(
 
     assert waits[0] <= 2 * SECOND
     assert all(150 * SECOND <= wait <= 300 * SECOND for wait in waits[8:])
+
+
+async def test_a_code_waits_ten_seconds_at_most_however_often_it_failed(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    await put_code(db, dependencies, 1)
+    waits = []
+    with respx.mock(base_url=SMS) as sms:
+        sms.post("/messages").mock(side_effect=httpx.ConnectError("no"))
+        for _ in range(12):
+            await OutboxWorker(db, dependencies, {}, clock).deliver_due()
+            due_at = (await db.fetch(ROWS))[0]["due_at"]
+            waits.append(due_at - clock.now)
+            clock.now = due_at
+
+    assert waits[0] <= 2 * SECOND
+    assert all(5 * SECOND <= wait <= 10 * SECOND for wait in waits[8:])
 
 
 async def test_what_a_partner_will_never_take_is_dead_lettered(
@@ -290,7 +312,7 @@ def answers(route: respx.Route, *given: httpx.Response | Exception) -> None:
 
 
 TAKEN = httpx.Response(200, json={"taken": True})
-NOT_TAKEN = httpx.Response(200, json={"taken": False})
+NOT_ACCEPTED = httpx.Response(200, json={"taken": False})
 
 
 async def until_due(db: Database, clock: Clock) -> None:
@@ -330,7 +352,7 @@ async def test_what_was_not_taken_is_told_again_under_the_same_key(
     with respx.mock(base_url=SMS) as sms:
         told, asked = sms.post("/messages"), sms.post("/outcome")
         answers(told, httpx.ReadTimeout("late"), TAKEN)
-        answers(asked, NOT_TAKEN)
+        answers(asked, NOT_ACCEPTED)
         await worker.deliver_due()
         await until_due(db, clock)
         await worker.deliver_due()
@@ -424,7 +446,7 @@ async def test_a_slow_partner_delays_no_code(
 
     for person in range(20):
         await put(db, dependencies, "notice", person)
-    worker = OutboxWorker(db, dependencies, {}, clock, look_every=0.02)
+    worker = OutboxWorker(db, dependencies, {}, clock, poll_seconds=0.02)
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         batch = None if lanes else asyncio.create_task(worker.deliver_due())
@@ -435,7 +457,7 @@ async def test_a_slow_partner_delays_no_code(
         worker.wake()
         in_time = await _within(seen, 0.5)
         release.set()
-        await (batch or worker.caught_up())
+        await (batch or worker.drained())
         await worker.stop()
 
     assert in_time is lanes
@@ -467,7 +489,7 @@ async def test_many_workers_deliver_each_row_once_and_in_order(
         for person in range(40):
             await put(db, dependencies, f"{person} {number}", person)
     clock = Clock()
-    workers = [OutboxWorker(db, dependencies, {}, clock, look_every=0.01) for _ in range(8)]
+    workers = [OutboxWorker(db, dependencies, {}, clock, poll_seconds=0.01) for _ in range(8)]
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=answer)
         for worker in workers:

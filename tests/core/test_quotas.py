@@ -1,4 +1,4 @@
-"""Sliding limits."""
+"""Sliding-window rate limits."""
 
 import asyncio
 
@@ -13,52 +13,52 @@ START = 1_700_000_000_000
 PHONE = [Limit(5, HOUR), Limit(10, DAY)]
 
 
-async def take(db: Database, now: Instant, limits: list[Limit], key: bytes = b"k") -> Instant:
+async def consume(db: Database, now: Instant, limits: list[Limit], key: bytes = b"k") -> Instant:
     async def job(transaction: Transaction) -> Instant:
-        return await quotas.take(transaction, [key], limits, now)
+        return await quotas.consume(transaction, [key], limits, now)
 
     return await db.write(job)
 
 
 async def test_allows_as_many_as_the_limit_and_then_says_when(db: Database) -> None:
-    answers = [await take(db, START + n * MINUTE, PHONE) for n in range(6)]
+    answers = [await consume(db, START + n * MINUTE, PHONE) for n in range(6)]
 
     assert answers == [0, 0, 0, 0, 0, START + HOUR]
 
 
 async def test_the_window_slides(db: Database) -> None:
     for n in range(5):
-        await take(db, START + n * MINUTE, PHONE)
+        await consume(db, START + n * MINUTE, PHONE)
 
-    assert await take(db, START + HOUR - 1, PHONE) == START + HOUR
-    assert await take(db, START + HOUR, PHONE) == 0
-    assert await take(db, START + HOUR, PHONE) == START + HOUR + MINUTE
+    assert await consume(db, START + HOUR - 1, PHONE) == START + HOUR
+    assert await consume(db, START + HOUR, PHONE) == 0
+    assert await consume(db, START + HOUR, PHONE) == START + HOUR + MINUTE
 
 
 async def test_the_longer_window_counts_beside_the_shorter(db: Database) -> None:
     for n in range(10):
-        assert await take(db, START + n * 20 * MINUTE, PHONE) == 0
+        assert await consume(db, START + n * 20 * MINUTE, PHONE) == 0
 
-    assert await take(db, START + 4 * HOUR, PHONE) == START + DAY
-    assert await take(db, START + DAY, PHONE) == 0
+    assert await consume(db, START + 4 * HOUR, PHONE) == START + DAY
+    assert await consume(db, START + DAY, PHONE) == 0
 
 
 async def test_what_was_refused_is_not_counted(db: Database) -> None:
     for n in range(5):
-        await take(db, START + n, PHONE)
+        await consume(db, START + n, PHONE)
     for n in range(100):
-        await take(db, START + MINUTE + n, PHONE)
+        await consume(db, START + MINUTE + n, PHONE)
 
-    assert await take(db, START + HOUR, PHONE) == 0
+    assert await consume(db, START + HOUR, PHONE) == 0
 
 
 async def test_keys_do_not_count_for_each_other(db: Database) -> None:
-    assert await take(db, START, [Limit(1, HOUR)], b"a") == 0
-    assert await take(db, START, [Limit(1, HOUR)], b"b") == 0
+    assert await consume(db, START, [Limit(1, HOUR)], b"a") == 0
+    assert await consume(db, START, [Limit(1, HOUR)], b"b") == 0
 
 
 async def test_of_many_at_once_no_more_than_the_limit_pass(db: Database) -> None:
-    answers = await asyncio.gather(*(take(db, START, PHONE) for _ in range(50)))
+    answers = await asyncio.gather(*(consume(db, START, PHONE) for _ in range(50)))
 
     assert sorted(answers) == [0] * 5 + [START + HOUR] * 45
 
@@ -75,7 +75,7 @@ async def test_no_window_ever_holds_more_than_its_limit(
     allowed, now = [], START
     for step in steps:
         now += step
-        if await take(db, now, PHONE, key) == 0:
+        if await consume(db, now, PHONE, key) == 0:
             allowed.append(now)
 
     for limit in PHONE:

@@ -1,4 +1,4 @@
-"""What a refusal says about waiting."""
+"""Waiting times in refusals."""
 
 import pytest
 

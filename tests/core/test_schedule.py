@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from core.applications import prefills
 from core.cards.cards import TEMPORARY_LOSS_LASTS
 from core.citizens import Limit, nonces, quotas_table, sessions_table
-from core.citizens.quotas import take
+from core.citizens.quotas import consume
 from core.db import Database, DatabaseUnavailable, Query, Transaction
+from core.imaging import ReadField, Side
+from core.issuer import IssuerEvent, IssuerEventType, event_store
 from core.jobs import JOBS, Scheduler
 from core.jobs.schedule import LEASE, JobContext, ScheduledJob
-from core.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant
+from core.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, moment
 from core.kernel.settings import Settings
 from core.messaging import outbox, verification_codes_table
 from core.unit_of_work import Dependencies, UnitOfWork
@@ -21,6 +24,10 @@ from tests.clock import START, Clock
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
 
+_SAVE_DRAFT = (
+    "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename } }"
+)
+_CHANGE = "mutation($i: ChangeContactInput!) { changeContact(input: $i) { __typename } }"
 _OUTBOX = Query(outbox.outbox_table.select())
 
 
@@ -148,6 +155,37 @@ async def test_a_worker_that_is_late_does_not_end_the_others_turn(
     assert await scheduler(db, dependencies, clock, work).run_due() == {"job0": 1}
 
 
+async def test_a_worker_that_is_late_lets_nobody_in_beside_the_next(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    began, go_on = (asyncio.Event(), asyncio.Event()), (asyncio.Event(), asyncio.Event())
+
+    class Slow(Noted):
+        async def __call__(self, context: JobContext) -> int:
+            turn = len(self.times)
+            self.times.append(chore.now)
+            if turn < 2:
+                began[turn].set()
+                await go_on[turn].wait()
+            return 1
+
+    work = Slow()
+    late = asyncio.create_task(scheduler(db, dependencies, clock, work).run_due())
+    await began[0].wait()
+    clock.now = START + LEASE + MINUTE
+    next_one = asyncio.create_task(scheduler(db, dependencies, clock, work).run_due())
+    await began[1].wait()
+    go_on[0].set()
+    await late
+
+    beside = await scheduler(db, dependencies, clock, work).run_due()
+
+    go_on[1].set()
+    await next_one
+    assert beside == {}
+    assert work.times == [START, START + LEASE + MINUTE]
+
+
 async def test_a_temporary_loss_is_written_back_and_told(world: World, active: FrontEnd) -> None:
     await world.advance("active", event="TEMPORARY_LOSS")
     application = world.application
@@ -157,15 +195,17 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
     still = (await world.rows("cards"))["cards"]
     in_time = await run_jobs(world, now + TEMPORARY_LOSS_LASTS + MINUTE)
 
-    assert (early["lapse-losses"], in_time["lapse-losses"]) == (0, 2), "that persona's too"
+    assert (early["expire-losses"], in_time["expire-losses"]) == (0, 2), "that persona's too"
     number = await person_id(world, active.person)
-    assert [row[8] for row in still if row[1] == number] == ["4"]
-    assert [row[8] for row in (await world.rows("cards"))["cards"] if row[1] == number] == ["1"]
+    assert [row.state for row in still if row.citizen_id == number] == ["4"]
+    assert [
+        row.state for row in (await world.rows("cards"))["cards"] if row.citizen_id == number
+    ] == ["1"]
     assert (await history(world, active.person))[-1] == "LOSS_LAPSED"
     with later(days=7, minutes=2):
         await application.worker.deliver_due()
         assert "临时挂失已满七天" in (await notices(active))[0]
-    assert (await run_jobs(world, now + 2 * TEMPORARY_LOSS_LASTS))["lapse-losses"] == 0
+    assert (await run_jobs(world, now + 2 * TEMPORARY_LOSS_LASTS))["expire-losses"] == 0
 
 
 async def test_forgets_what_is_over_and_nothing_else(world: World, active: FrontEnd) -> None:
@@ -177,7 +217,7 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     async def job(db: Transaction) -> None:
         await nonces.use(db, "test", "over", now + DAY)
         await nonces.use(db, "test", "lasting", now + 1000 * DAY)
-        await take(db, [b"key"], [Limit(1, DAY)], now)
+        await consume(db, [b"key"], [Limit(1, DAY)], now)
         unit = UnitOfWork(db, now, None, application.dependencies)
         await outbox.put(unit, subject_id=1, kind=outbox.MessageKind.ISSUER_ORDER, payload={})
         await db.fetch(
@@ -202,6 +242,76 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     assert kept["verification_codes"] == 1
     assert kept["sessions"] == 1
     assert await history(world, active.person)
+
+
+async def test_keeps_each_thing_until_its_own_time_is_over(world: World, active: FrontEnd) -> None:
+    """An answer for a day, a code for a day after its end, a counter for two, a draft for thirty."""
+    applicant = await world.enter("no-card")
+    await applicant.ask(_SAVE_DRAFT, i={"postalCode": "610000"})
+    await active.post(
+        _CHANGE, {"i": {"residentialPostalCode": "610000"}}, **{"Idempotency-Key": "k"}
+    )
+    await active.send_code("REPORT_LOSS")
+    now, number = world.application.clock(), await person_id(world, applicant.person)
+
+    async def job(db: Transaction) -> None:
+        read = (ReadField("name", "唐晓舟", 0.99),)
+        vault = world.application.dependencies.vault
+        await prefills.save(db, vault, number, Side.PORTRAIT_SIDE, read, now)
+
+    await world.application.database.write(job)
+
+    await run_jobs(world, now + DAY - MINUTE)
+    after_a_day = await kept(world)
+    await run_jobs(world, now + 2 * DAY - MINUTE)
+    after_two_days = await kept(world)
+    await run_jobs(world, now + 30 * DAY - MINUTE)
+    after_a_month = await kept(world)
+    await run_jobs(world, now + 30 * DAY + MINUTE)
+
+    drafts = {"application_drafts", "prefills"}
+    assert after_a_day == {"idempotency_keys", "verification_codes", "quotas", *drafts}
+    assert after_two_days == {"quotas", *drafts}
+    assert after_a_month == drafts
+    assert await kept(world) == set()
+
+
+async def test_an_event_that_waits_for_an_operator_is_never_forgotten(
+    world: World, active: FrontEnd
+) -> None:
+    """Of two events that are as old, only the one that was taken goes."""
+    await world.advance("in-production")
+    application = world.application
+    retention = application.dependencies.settings.retention_days * DAY
+
+    async def job(db: Transaction) -> None:
+        unknown = IssuerEvent(
+            id="unknown", type=IssuerEventType.LOCK, happened_at=moment(1), card_number="X"
+        )
+        await event_store.add(
+            db, application.dependencies.vault, [(unknown, None)], application.clock()
+        )
+
+    await application.database.write(job)
+    before = (await world.rows("issuer_events"))["issuer_events"]
+
+    await run_jobs(world, application.clock() + retention + DAY)
+
+    left = (await world.rows("issuer_events"))["issuer_events"]
+    assert sorted(row[3] for row in before) == ["TAKEN", "UNKNOWN_SUBJECT"]
+    assert [row[0] for row in left] == ["unknown"]
+
+
+async def kept(world: World) -> set[str]:
+    """Which of the short-lived tables still hold something."""
+    names = (
+        "idempotency_keys",
+        "verification_codes",
+        "quotas",
+        "application_drafts",
+        "prefills",
+    )
+    return {name for name, rows in (await world.rows(*names)).items() if rows}
 
 
 async def kinds(world: World) -> set[str]:

@@ -14,7 +14,7 @@ from core.jobs import garbage_collection
 from core.kernel.clock import DAY, HOUR
 from core.storage import PART_BYTES, PictureKind
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.services.parts import keep_pictures, later
+from tests.services.parts import application_of, keep_pictures, later
 
 
 @pytest.fixture
@@ -222,6 +222,72 @@ async def test_pictures_go_with_the_draft_they_belonged_to(world: World, citizen
 
     assert (while_kept, lapsed) == (0, 3)
     assert (await world.rows("pictures"))["pictures"] == []
+
+
+async def test_a_confirmed_picture_stays_beside_a_newer_one(
+    world: World, citizen: FrontEnd
+) -> None:
+    """The order that it was confirmed for may still be on its way to the card issuer."""
+    await keep_pictures(world, citizen, (PictureKind.PORTRAIT,))
+    await keep_pictures(world, citizen, (PictureKind.PORTRAIT,), confirmed=False)
+    before = await world.rows("pictures")
+
+    removed = await _collect(world, DAY + HOUR)
+
+    assert removed == 0
+    assert await world.rows("pictures") == before
+
+
+async def test_a_picture_stays_beside_newer_ones_of_other_kinds_and_other_citizens(
+    world: World, citizen: FrontEnd
+) -> None:
+    await keep_pictures(world, citizen, confirmed=False)
+    await keep_pictures(world, await world.enter("minor"), confirmed=False)
+    before = await world.rows("pictures")
+
+    removed = await _collect(world, DAY + HOUR)
+
+    assert removed == 0
+    assert len(before["pictures"]) == 6
+    assert await world.rows("pictures") == before
+
+
+async def test_pictures_stay_with_the_application_that_was_made_of_them(
+    world: World, citizen: FrontEnd
+) -> None:
+    await keep_pictures(world, citizen)
+    code = await citizen.code("APPLY_CARD")
+    applied = await citizen.do("applyCard", **application_of(citizen.person, code=code))
+    before = await world.rows("pictures")
+
+    removed = await _collect(world, 31 * DAY)
+
+    assert applied["__typename"] == "CardApplied"
+    assert removed == 0
+    assert await world.rows("pictures") == before
+
+
+async def test_pictures_stay_while_their_draft_does(world: World, citizen: FrontEnd) -> None:
+    await keep_pictures(world, citizen)
+    await citizen.ask(
+        "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename } }",
+        i={"name": citizen.person.name},
+    )
+    before = await world.rows("pictures")
+
+    removed = await _collect(world, 31 * DAY)
+
+    assert removed == 0
+    assert await world.rows("pictures") == before
+
+
+async def _collect(world: World, after: int) -> int:
+    """How many objects are removed so many milliseconds from now."""
+    application = world.application
+    now = application.clock() + after
+    return await garbage_collection.remove(
+        application.database, application.dependencies.objects, now
+    )
 
 
 async def _request(citizen: FrontEnd, size: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Photographs that several tests look at, drawn once."""
+"""Photographs shared by several tests, rendered once."""
 
 import io
 import random
@@ -54,7 +54,7 @@ def measured(document: ProcessedDocument, code: DocumentCheckCode) -> float:
 
 
 def other_card(kind: str) -> Image.Image:
-    """Something of a card's size that is no ID card."""
+    """A card-sized object that is not an ID card."""
     card = Image.new("RGBA", (WIDTH, HEIGHT), (206, 224, 244))
     draw = ImageDraw.Draw(card)
     if kind == "bank":

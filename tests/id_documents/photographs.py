@@ -1,7 +1,7 @@
-"""Photographs of drawn ID cards, with the truth about each: where its corners are, what is wrong.
+"""Synthetic photographs of ID cards with ground truth: corners and faults.
 
-A card lies on a table under a lamp and is looked at by a camera: perspective, background, light,
-glare, focus, motion, noise and JPEG are laid over it in the order in which a phone meets them.
+A card on a table under a lamp is seen by a camera: perspective, background, light, glare, focus,
+motion, noise and JPEG compression are applied in physical order.
 """
 
 import random
@@ -94,7 +94,7 @@ def _corners(scene: Scene, chance: np.random.Generator) -> Floats:
     span = WIDTH if scene.turns % 2 == 0 else HEIGHT * width / height
     distance = focal * span / (scene.cover * width)
     seen = focal * points[:, :2] / (points[:, 2:] + distance)
-    # Whoever holds the camera steps back until the card is in the frame.
+    # Increase the distance until the card is in the frame.
     reach = (np.ptp(seen, 0) / (np.array([width, height]) - 24)).max()
     seen /= max(reach, 1.0)
     seen += np.array([width, height]) / 2 - (seen.min(0) + seen.max(0)) / 2
@@ -102,7 +102,7 @@ def _corners(scene: Scene, chance: np.random.Generator) -> Floats:
 
 
 def _shift(seen: Floats, scene: Scene, chance: np.random.Generator) -> Floats:
-    """Somewhere in the frame; or over its right or lower edge, as far as the cut says."""
+    """A random position in the frame; with a cut, over its right or lower edge."""
     size = np.array(scene.frame)
     low, high = seen.min(0), seen.max(0)
     if not scene.cut:
@@ -131,7 +131,7 @@ def _length(vector: Floats) -> float:
 def _laid(
     card: Image.Image, corners: Floats, width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The card as the camera sees it, and how much of each pixel it covers."""
+    """The card in perspective, and its coverage of each pixel."""
     size = max(_length(corners[0] - corners[1]), 1.0)
     sharp = np.array(card)
     if size < WIDTH:
@@ -208,7 +208,7 @@ def _light(
 def _glared(
     lit: NDArray[np.float32], mask: NDArray[np.float32], share: float, chance: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A lamp's reflection: burnt out over `share` of the card, with a soft rim."""
+    """A lamp's reflection: overexposes `share` of the card, with a soft edge."""
     inside = np.argwhere(mask[..., 0] > 0.9)
     area = share * len(inside)
     y, x = inside[chance.integers(len(inside))]
@@ -224,7 +224,7 @@ def _glared(
 def _focused(
     lit: NDArray[np.float32], scene: Scene, corners: Floats, chance: np.random.Generator
 ) -> NDArray[np.float32]:
-    """`blur` is the sigma of a lens out of focus, `motion` the way of a hand that moved."""
+    """`blur` is the sigma of defocus, `motion` the length of motion blur."""
     scale = max(_length(corners[0] - corners[1]), _length(corners[1] - corners[2])) / 1000
     lens = 0.6
     lit = cv2.GaussianBlur(lit, (0, 0), max(lens, scene.blur * scale)).astype(np.float32)
@@ -261,7 +261,7 @@ _ETHNICITIES = ("汉", "汉", "汉", "汉", "回", "彝", "藏", "羌", "土家"
 
 
 def invented(chance: random.Random) -> IdCard:
-    """A person who does not exist, with a number that passes its check."""
+    """An invented citizen, with a valid check character in the ID number."""
     area = chance.choice(sorted(_AREAS))
     born = date.fromordinal(
         chance.randint(date(1940, 1, 1).toordinal(), date(2008, 12, 31).toordinal())

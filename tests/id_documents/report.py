@@ -1,9 +1,9 @@
-"""How well ID documents are found, judged and read, over drawn cards whose truth is known.
+"""Accuracy of detecting, reviewing and reading ID documents, on synthetic cards.
 
     python -m tests.id_documents.report [photographs]      # or: make documents-report
 
-Half are photographed as a careful person would, the others out of focus, moved, under a
-lamp's reflection or cut off, each for one reason. Prints a table in Markdown.
+Half are good photographs; the others have one fault each: out of focus, motion blur, reflection
+or cut off. Prints a Markdown table.
 """
 
 import random
@@ -62,7 +62,7 @@ def scene_of(number: int, fault: str, chance: random.Random) -> Scene:
 
 
 def corner_error(document: ProcessedDocument, taken: Photograph) -> float:
-    """Of the worst corner, in percent of the card's long side; a wrong way up is a wrong corner."""
+    """Error of the worst corner in percent of the card's long side; also large if upside down."""
     found = np.array([(corner.x, corner.y) for corner in document.corners]) * taken.scene.frame
     sides = np.linalg.norm(np.roll(taken.corners, -1, axis=0) - taken.corners, axis=1)
     return float(100 * np.linalg.norm(found - taken.corners, axis=1).max() / sides.max())

@@ -1,4 +1,4 @@
-"""Reading the fields: the rules on given words, and the whole way with the extra where it is installed."""
+"""Reading the fields: the rules on given words, and end to end if the extra `ocr` is installed."""
 
 import dataclasses
 from datetime import date
@@ -85,7 +85,7 @@ def test_reads_the_validity(text: str, until: str | None) -> None:
     assert found.get("id_valid_until") == until
 
 
-# --- the whole way -------------------------------------------------------------------------
+# --- end to end ----------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("ocr")

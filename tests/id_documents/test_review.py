@@ -1,4 +1,4 @@
-"""身份证预审: drawn cards, photographed in every bad way, with the truth known."""
+"""身份证预审: the review on synthetic photographs with every kind of fault."""
 
 import dataclasses
 import io
@@ -30,7 +30,7 @@ STEADY = Scene(table="wood", light=0.95, blur=0.5, tilt=8, pan=-7, roll=5)
 
 
 def corner_error(document: ProcessedDocument, side: Side, scene: Scene) -> float:
-    """The worst corner's distance from the truth, as a share of the card's width."""
+    """Error of the worst corner, as a fraction of the card's width."""
     found = np.array([(corner.x, corner.y) for corner in document.corners]) * scene.frame
     truth = taken(side, scene).corners
     width = max(np.linalg.norm(truth[0] - truth[1]), np.linalg.norm(truth[1] - truth[2]))
@@ -124,7 +124,7 @@ def test_sees_that_a_part_of_the_card_is_outside(side: Side, seed: int) -> None:
 
 
 def test_measures_a_blur_in_pixels() -> None:
-    """The control of the limit: what is measured grows with what was done."""
+    """The control of the limit: the measured value grows with the fault."""
     blurs = [0.5, 2.0, 3.0, 4.0]
 
     found = [

@@ -1,4 +1,4 @@
-"""A partner that fails is left alone for a while, and operators see how each is doing."""
+"""After repeated failures a partner is not called for a while; operators see the state of each."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pytest
 import respx
 
 from core.kernel.breaker import FAILURES_TO_OPEN, REST
-from core.partners import NotTaken, OutcomeUnknown, Partners, Rejected
+from core.partners import NotAccepted, OutcomeUnknown, Partners, Rejected
 from tests.front_end import World
 from tests.partners.test_partners import KEY, MESSAGE, NAME, NUMBER, partners_of
 
@@ -49,7 +49,7 @@ async def test_a_partner_that_fails_is_left_alone(monkeypatch: pytest.MonkeyPatc
             route = wire.post(URL).respond(500)
             before = state(partners)
             await fail(partners, FAILURES_TO_OPEN)
-            with pytest.raises(NotTaken, match="left alone"):
+            with pytest.raises(NotAccepted, match="circuit open"):
                 await send(partners)
             while_open = (route.call_count, state(partners))
             route.respond(json=TAKEN)
@@ -71,7 +71,7 @@ async def test_a_probe_that_fails_begins_another_rest(monkeypatch: pytest.Monkey
             await fail(partners, FAILURES_TO_OPEN)
             clock.forward(REST / 1000)
             await fail(partners, 1)
-            with pytest.raises(NotTaken):
+            with pytest.raises(NotAccepted):
                 await send(partners)
 
     assert route.call_count == FAILURES_TO_OPEN + 1
@@ -97,7 +97,7 @@ async def test_a_lookup_that_is_left_alone_asks_nobody() -> None:
                 side_effect=httpx.ConnectError("no")
             )
             for _ in range(FAILURES_TO_OPEN + 3):
-                with pytest.raises(NotTaken):
+                with pytest.raises(NotAccepted):
                     await partners.population_registry.matches(NAME, NUMBER)
 
     assert route.call_count == 2 * FAILURES_TO_OPEN, "each of the first is tried twice"
@@ -130,11 +130,11 @@ async def test_a_partner_that_is_down_takes_no_server_out_of_service(world: Worl
     given = {"partner": "sms", "path": "/messages", "fault": "BUSY", "times": 9}
     await world.http.post("/sandbox/partners/fault", json=given)
     await citizen.send_code("REPORT_LOSS")
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
 
     ready = await world.http.get("/readyz")
 
     assert (ready.status_code, ready.json()["partners"]["sms"]) == (200, "failing")
     metrics = (await world.http.get("/metrics")).text
     assert 'card_gateway_effects{kind="SMS_CODE",state="waiting"} 1' in metrics
-    assert 'result="not_taken"} 1' in metrics
+    assert 'result="not_accepted"} 1' in metrics

@@ -19,7 +19,7 @@ from core.kernel.refusals import Text
 from core.kernel.settings import Secret, Settings
 from core.partners import (
     IssuerOrder,
-    NotTaken,
+    NotAccepted,
     OutcomeUnknown,
     PartnerFailed,
     Partners,
@@ -264,7 +264,7 @@ async def test_a_call_that_never_left_is_not_taken(
 ) -> None:
     wire.post(url).mock(side_effect=error)
 
-    with pytest.raises(NotTaken) as raised:
+    with pytest.raises(NotAccepted) as raised:
         await CALLS[url](partners)
 
     assert isinstance(raised.value.__cause__, error)
@@ -278,7 +278,7 @@ async def test_a_partner_that_is_busy_or_knows_us_not_has_not_taken_it(
 ) -> None:
     wire.post(url).respond(status, json={"code": "BUSY"})
 
-    with pytest.raises(NotTaken, match=f"HTTP {status}$"):
+    with pytest.raises(NotAccepted, match=f"HTTP {status}$"):
         await CALLS[url](partners)
 
 
@@ -401,7 +401,7 @@ async def test_an_effect_that_the_partner_says_it_did_not_take_may_be_repeated(
 ) -> None:
     wire.post(url).respond(json={"taken": False})
 
-    with pytest.raises(NotTaken):
+    with pytest.raises(NotAccepted):
         await EFFECTS[url](partners)
 
 
@@ -455,7 +455,7 @@ async def test_neither_log_nor_exception_tells_anything_personal(
 
     told = f"{log.entries} {caplog.text} {raised.value!r} {raised.value.__cause__!r}"
     assert [part for part in PERSONAL if part in told] == []
-    assert log.entries[0]["event"] == "partner failed"
+    assert log.entries[0]["event"] == "partner.failed"
 
 
 def test_what_is_sent_shows_nothing_personal() -> None:

@@ -1,7 +1,7 @@
-"""Heads that nobody owns: drawn from a public-domain mesh, so that the truth about them is known.
+"""Synthetic heads, rendered from a public-domain mesh, with known ground truth.
 
-Lengths are decimetres, with the middle between the eyes as origin, x to the picture's right,
-y up, z towards the camera. A head is drawn by painting its small quads from back to front.
+Lengths are in decimetres; the origin is the midpoint between the eyes, x points to the picture's
+right, y up, z towards the camera. Quads are painted from back to front (painter's algorithm).
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Pixels in the drawn picture: x, y. The crown is the top of the hair."""
+    """Positions x, y in pixels of the rendered picture. The crown is the top of the hair."""
 
     left_eye: tuple[float, float]
     right_eye: tuple[float, float]
@@ -78,7 +78,7 @@ def draw(
     centre: tuple[float, float],
     scale: float,
 ) -> Landmarks:
-    """Paints the head onto linear RGB; `scale` is pixels a decimetre, `centre` between the eyes."""
+    """Renders the head onto linear RGB; `scale` is in pixels per decimetre, `centre` is between the eyes."""
     mesh = _mesh()
     rest = mesh.base - [0, _EYE[1], _EYE[2]]
     points = _shaped(mesh, person)
@@ -127,7 +127,7 @@ def _mesh() -> _Mesh:
 
 
 def _finer(values: Floats, quads: NDArray[np.int32]) -> tuple[Floats, NDArray[np.int32]]:
-    """Each quad becomes four: new points at the middles of edges and quads."""
+    """Subdivides each quad into four, with new points at the centres of edges and quads."""
     count = values.shape[1]
     edges = np.sort(np.stack([quads, np.roll(quads, -1, 1)], 2).reshape(-1, 2), axis=1)
     unique, which = np.unique(edges, axis=0, return_inverse=True)
@@ -165,7 +165,7 @@ def _turned(points: Floats, pose: Pose) -> Floats:
     about_z = [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]]
     turn = np.array(about_z) @ np.array(about_x) @ np.array(about_y)
     moved = (points - neck) @ turn.T + neck
-    # The body stays where it is: what lies below the neck turns less and less.
+    # The body does not turn: below the neck the rotation decreases.
     free = np.clip((points[:, 1:2] + 1.75) / 0.7, 0, 1)
     return points + (moved - points) * free
 
@@ -299,7 +299,7 @@ def _paint_chest(
     centre: tuple[float, float],
     scale: float,
 ) -> None:
-    """Down to the picture's edge; the mesh ends below the shoulders."""
+    """Extends the body to the picture's edge, because the mesh ends below the shoulders."""
     outline = np.array([[-1.9, -2.3, -0.6], [1.9, -2.3, -0.6], [2.1, -12, -0.6], [-2.1, -12, -0.6]])
     polygon = np.round(_projected(outline, centre, scale) * 16).astype(np.int32)
     tint = [value * light.strength * 0.8 for value in person.clothes]

@@ -1,8 +1,7 @@
-"""Files that nobody sends by mistake: any number of them, each drawn from its number.
+"""A generator of hostile files, deterministic by number.
 
-They are truncated, mutated, bombs, polyglots, of other types, of odd sizes, as long as a file
-may be, or carry odd EXIF, colour profiles and pixels. What can be seen on them is a head, an ID
-card or nothing.
+They are truncated, mutated, decompression bombs, polyglots, of other types or sizes, of maximum
+length, or have malformed EXIF, colour profiles or pixels. They show a head, an ID card or nothing.
 """
 
 import io
@@ -26,11 +25,11 @@ pillow_heif.register_heif_opener()
 
 KINDS = ("JPEG", "PNG", "WEBP", "HEIF")
 MARK = b"left-behind-by-the-sender"
-"""What must be found in nothing that is kept."""
+"""A marker that must not appear in any stored data."""
 
 
 def files(count: int, seed: int = 1) -> Iterator[tuple[str, bytes]]:
-    """What each file is, and the file."""
+    """A description and the content of each file."""
     for number in range(count):
         yield file(number, seed)
 
@@ -42,7 +41,7 @@ def file(number: int, seed: int = 1) -> tuple[str, bytes]:
 
 
 def is_clean(kept: bytes) -> bool:
-    """Pixels and the density; no other segment and nothing after the end."""
+    """True if a JPEG has only pixels and density, no other segment and no trailing bytes."""
     picture = Image.open(io.BytesIO(kept))
     return (
         picture.format == "JPEG"
@@ -166,14 +165,14 @@ def claims_huge(rng: Generator) -> bytes:
 
 
 def pixel_bomb(rng: Generator) -> bytes:
-    """Holds what it claims: up to 800 megapixels of black in a few hundred kilobytes."""
+    """A decompression bomb: up to 800 megapixels of black in a few hundred kilobytes."""
     edge = int(rng.choice([6_000, 12_000, 20_000, 28_000]))
     rows = (edge * (edge // 8 + 1)) // 1_048_576 + 1
     return png(edge, edge, zeros(rows))
 
 
 def as_many_pixels_as_may_be(rng: Generator) -> bytes:
-    """Nearly as large as is opened, in the ways of storing it that take most memory."""
+    """Just below the size limit, in the encodings that take most memory."""
     return _large(int(rng.integers(6)))
 
 
@@ -195,7 +194,7 @@ def _large(which: int) -> bytes:
 
 
 def text_bomb(rng: Generator) -> bytes:
-    """Compressed text or profile that swells a thousandfold."""
+    """Compressed text or profile that expands a thousandfold."""
     kind, head = [
         (b"zTXt", b"Comment\0\0"),
         (b"iCCP", b"icc\0\0"),
@@ -237,7 +236,7 @@ def polyglot(rng: Generator) -> bytes:
 
 
 def marked_inside(rng: Generator) -> bytes:
-    """The mark in comments, EXIF, XMP, text chunks and profiles."""
+    """The marker in comments, EXIF, XMP, text chunks and profiles."""
     exif = Image.Exif()
     for tag in (0x010E, 0x010F, 0x9286, 0x8298):
         exif[tag] = MARK.decode()
@@ -254,7 +253,7 @@ def marked_inside(rng: Generator) -> bytes:
 
 
 def as_long_as_may_be(rng: Generator) -> bytes:
-    """Up to the 10 MiB that are taken and a little beyond, of what no picture needs."""
+    """Useless data up to and slightly beyond the limit of 10 MiB."""
     length = int(rng.uniform(0.6, 1.02) * 10 * 1_048_576)
     data = _any(rng)
     return data + _noise()[: length - len(data)]
@@ -324,7 +323,7 @@ def odd_profile(rng: Generator) -> bytes:
 
 
 def odd_exif(rng: Generator) -> bytes:
-    """Loops, lengths that point outside, orientations that are none."""
+    """Loops, out-of-range offsets, invalid orientations."""
     start = b"Exif\0\0II*\0\x08\0\0\0"
 
     def directory(*entries: bytes, following: int = 0) -> bytes:

@@ -1,7 +1,7 @@
-"""`make portraits-report`: how well the review tells good portraits from bad ones.
+"""`make portraits-report`: accuracy of the portrait review.
 
-Prints precision and recall of every check over drawn portraits whose truth is known, the share
-of good ones accepted at the first try, and how far measured geometry is from the truth.
+Prints precision and recall of every check on synthetic portraits with known ground truth, the
+share of good ones that are accepted, and the error of the measured geometry.
 """
 
 import argparse

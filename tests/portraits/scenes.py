@@ -1,7 +1,7 @@
-"""Portraits as phones send them, with the truth about each: good ones, and each thing that goes wrong.
+"""Synthetic phone portraits with ground truth: good ones, and one kind of fault each.
 
-A case names what must be found (`must`) and what may be found besides, because the fault brings
-it about or lies at its limit (`may`); every other check has to pass. All is drawn from the seed.
+A case names the checks that must fail (`must`) and those that may fail too, because of the same
+fault or because it is at the limit (`may`); all others must pass. Everything depends on the seed.
 """
 
 import io
@@ -50,7 +50,7 @@ class Case:
 
 @dataclass(slots=True)
 class Scene:
-    """What is drawn, before and after the camera; lengths in pixels, `face` is pixels a decimetre."""
+    """Parameters of scene and camera; lengths in pixels, `face` in pixels per decimetre."""
 
     rng: Generator
     width: int
@@ -108,7 +108,7 @@ def good_scene(rng: Generator) -> Scene:
 
 
 def scale(scene: Scene, factor: float) -> None:
-    """The same view through a camera of more or fewer pixels."""
+    """The same view at another resolution."""
     scene.width, scene.height = int(scene.width * factor), int(scene.height * factor)
     scene.face *= factor
     scene.centre = (scene.centre[0] * factor, scene.centre[1] * factor)
@@ -152,7 +152,7 @@ def picture(name: str, scene: Scene) -> Case:
 
 
 def _paint_wall(canvas: Canvas, scene: Scene) -> None:
-    """Lit unevenly, as walls are, with a soft shadow of the head."""
+    """A wall with uneven lighting and a soft shadow of the head."""
     rows, columns = np.mgrid[: scene.height, : scene.width].astype(np.float32)
     fall = 1 - scene.shade * (columns / scene.width) - 0.5 * scene.shade * (rows / scene.height)
     shadow = np.exp(
@@ -307,7 +307,7 @@ def cut_off(scene: Scene) -> None:
 
 
 def head_size(scene: Scene) -> None:
-    """A tall hat or a tower of hair."""
+    """A tall hat or very high hair."""
     scene.must = {CheckCode.HEAD_SIZE}
     scene.may = {CheckCode.CUT_OFF, CheckCode.BACKGROUND_NOT_PLAIN, CheckCode.TURNED}
     tall = scene.rng.uniform(2.3, 2.6)
@@ -455,7 +455,7 @@ def border(scene: Scene) -> None:
 
 
 def screenshot(scene: Scene) -> None:
-    """A phone's gallery: bars above and below, with words and signs on them."""
+    """A screenshot of a gallery app, with bars above and below."""
     scene.must = {CheckCode.SCREENSHOT}
     scene.may = {
         CheckCode.BORDER,
@@ -564,7 +564,7 @@ _AT_ONCE = [
 
 
 def cases(good: int, each: int, seed: int = 1) -> Iterator[Case]:
-    """`good` good ones, `each` of every fault, and as many with two faults at once."""
+    """`good` good portraits, `each` of every fault, and as many with two faults."""
     for number in range(good):
         yield picture(f"good-{number}", good_scene(np.random.default_rng([seed, 0, number])))
     for index, (name, fault) in enumerate(FAULTS.items()):

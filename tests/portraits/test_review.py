@@ -1,4 +1,4 @@
-"""The review against portraits whose truth is known: the quick part of `make portraits-report`."""
+"""The portrait review on synthetic portraits: the quick part of `make portraits-report`."""
 
 import io
 from dataclasses import replace
@@ -27,7 +27,7 @@ def failed(found: ProcessedPortrait) -> set[CheckCode]:
 
 
 def faulty(name: str, number: int) -> scenes.Case:
-    """As the report draws it."""
+    """A case of the report."""
     scene = scenes.good_scene(
         np.random.default_rng([1, list(scenes.FAULTS).index(name) + 1, number])
     )

@@ -9,7 +9,7 @@ import pytest
 
 from core.kernel.settings import Settings
 from core.partners import (
-    NotTaken,
+    NotAccepted,
     Partners,
     Rejected,
     SmsMessage,
@@ -161,7 +161,7 @@ async def test_an_idempotency_key_is_of_one_partner(partners: Partners) -> None:
 async def test_refuses_a_wrong_token(settings: Settings, sandbox: httpx.AsyncClient) -> None:
     stranger = build_partners(replace(settings, sms_token=settings.issuer_token), sandbox)
 
-    with pytest.raises(NotTaken, match=r"HTTP 401$"):
+    with pytest.raises(NotAccepted, match=r"HTTP 401$"):
         await stranger.sms.send(message(), KEY)
 
     assert (await sandbox.get("/sms")).json() == []

@@ -65,8 +65,13 @@ async def history(world: World, person: Persona) -> list[str]:
     """What the audit log tells of a person, oldest first; a result only where it is not DONE."""
     number = await person_id(world, person)
     entries = (await world.rows("audit_entries"))["audit_entries"]
-    own = sorted((entry for entry in entries if entry[0] == number), key=lambda entry: entry[1])
-    return [entry[3] if entry[4] == "DONE" else f"{entry[3]} {entry[4]}" for entry in own]
+    own = sorted(
+        (entry for entry in entries if entry.subject_id == number), key=lambda entry: entry.number
+    )
+    return [
+        entry.action if entry.result == "DONE" else f"{entry.action} {entry.result}"
+        for entry in own
+    ]
 
 
 async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:
@@ -155,7 +160,7 @@ def give_card_elsewhere(
     world: World, person: Persona, *, state: CardState = CardState.ACTIVE, **changes: str
 ) -> None:
     """A card of 绵阳, numbered SAMPLE888, of which only the provincial registry knows."""
-    with _sandbox_world(world) as things:
+    with sandbox_world(world) as things:
         things.put(
             REGISTRY_CARDS,
             "SAMPLE888",
@@ -175,14 +180,14 @@ def give_card_elsewhere(
 
 def registry_card(world: World, number: str) -> Thing:
     """What the provincial registry holds under a card number."""
-    with _sandbox_world(world) as things:
+    with sandbox_world(world) as things:
         card = things.get(REGISTRY_CARDS, number)
     assert card is not None
     return card
 
 
 @contextlib.contextmanager
-def _sandbox_world(world: World) -> Iterator[SandboxWorld]:
+def sandbox_world(world: World) -> Iterator[SandboxWorld]:
     with contextlib.closing(
         SandboxWorld(world_file(world.application.dependencies.settings))
     ) as things:

@@ -1,6 +1,7 @@
 """激活 activate, through HTTP."""
 
 import re
+import secrets
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ async def test_closes_the_application_that_led_to_the_card(world: World) -> None
     )
 
     assert answer["__typename"] == "LossReported"
-    closed = [row[7] for row in (await world.rows("applications"))["applications"]]
+    closed = [row.closed_at for row in (await world.rows("applications"))["applications"]]
     assert sum(at is None for at in closed) == 1
 
 
@@ -61,6 +62,22 @@ async def test_each_activation_generates_another_password(world: World) -> None:
     await _activate(second, cardNumber=number, code=await second.code("ACTIVATE_CARD"))
 
     assert await _password_from_inbox(first) != await _password_from_inbox(second)
+
+
+async def test_a_password_that_is_too_simple_is_generated_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    citizen = await world.enter("sealed")
+    code = await citizen.code("ACTIVATE_CARD")
+    born = int(f"{citizen.person.birth_date:%Y%m%d}")
+    numbers, random = iter([88888888, 12345678, born, 60318527]), secrets.randbelow
+    monkeypatch.setattr(
+        secrets, "randbelow", lambda most: next(numbers) if most == 10**8 else random(most)
+    )
+
+    await _activate(citizen, code=code)
+
+    assert await _password_from_inbox(citizen) == "60318527"
 
 
 async def test_activating_a_reissued_card_cancels_the_old_one(world: World) -> None:
@@ -173,4 +190,4 @@ async def _password_from_inbox(citizen: FrontEnd) -> str:
 async def _states_of(world: World, citizen: FrontEnd) -> list[str]:
     """Of the person's cards, oldest first."""
     owner = await person_id(world, citizen.person)
-    return [card[8] for card in (await world.rows("cards"))["cards"] if card[1] == owner]
+    return [card.state for card in (await world.rows("cards"))["cards"] if card.citizen_id == owner]

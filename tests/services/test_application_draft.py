@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.applications import KEPT_FOR
+from core.applications import RETENTION
 from core.kernel.clock import DAY
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -162,14 +162,14 @@ async def test_is_forgotten_after_thirty_days(world: World) -> None:
     citizen = await world.enter("no-card")
     await _save(citizen, postalCode="610041")
 
-    with later(seconds=KEPT_FOR // 1000 - 3_600):
+    with later(seconds=RETENTION // 1000 - 3_600):
         await citizen.sign_in()
         on_the_last_day = await citizen.ask(_FORM)
-    with later(seconds=KEPT_FOR // 1000 + 5):
+    with later(seconds=RETENTION // 1000 + 5):
         await citizen.sign_in()
         afterwards = await citizen.ask(_FORM)
 
-    assert KEPT_FOR == 30 * DAY
+    assert RETENTION == 30 * DAY
     assert on_the_last_day["fields"][0]["value"] == "610041"
     assert all(field["value"] is None for field in afterwards["fields"])
 

@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from core.cards import CardState
 from core.kernel.clock import CHINA
+from core.storage import PictureKind
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import (
@@ -61,9 +63,9 @@ async def test_records_the_consent_with_version_and_time(world: World, applicant
     await _apply(applicant, code=await applicant.code("APPLY_CARD"))
 
     owner = await person_id(world, applicant.person)
-    given = [row for row in (await world.rows("consents"))["consents"] if owner in row]
+    given = [row for row in (await world.rows("consents"))["consents"] if row.citizen_id == owner]
     assert len(given) == 1
-    assert world.application.dependencies.settings.privacy_notice_version in given[0]
+    assert world.application.dependencies.settings.privacy_notice_version == given[0].notice_version
 
 
 async def test_reads_what_people_type_in_their_own_way(applicant: FrontEnd) -> None:
@@ -294,6 +296,20 @@ async def test_refuses_pictures_that_were_not_confirmed(world: World) -> None:
     assert await world.rows() == before
 
 
+@pytest.mark.parametrize("side", [PictureKind.PORTRAIT_SIDE, PictureKind.EMBLEM_SIDE])
+async def test_refuses_an_id_card_of_which_one_side_was_confirmed(
+    world: World, applicant: FrontEnd, side: PictureKind
+) -> None:
+    await keep_pictures(world, applicant, (side,), confirmed=False)
+    code = await applicant.code("APPLY_CARD")
+    before = await world.rows()
+
+    answer = await _apply(applicant, code=code)
+
+    assert problems(answer) == [("idDocuments", "ID_DOCUMENTS_NOT_CONFIRMED")]
+    assert await world.rows() == before
+
+
 @pytest.mark.parametrize(
     ("persona", "code", "message"),
     [
@@ -345,7 +361,7 @@ async def test_refuses_who_has_a_card_or_an_application(
 async def test_refuses_a_second_application(world: World, applicant: FrontEnd) -> None:
     code = await applicant.code("APPLY_CARD")
     await _apply(applicant, code=code)
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     before = await world.rows()
 
     answer = await _apply(applicant, code=code)
@@ -376,6 +392,25 @@ async def test_refuses_financial_withholding_to_a_minor(world: World) -> None:
     assert answer["message"].startswith("未满 16 周岁不能在线开通金融代扣")
     assert await world.rows() == before
     assert (await _apply(citizen, code=code))["__typename"] == "CardApplied"
+
+
+async def test_financial_withholding_opens_on_the_sixteenth_birthday(world: World) -> None:
+    """Of Chengdu's calendar, where the day begins eight hours before UTC's."""
+    birthday = datetime(2033, 5, 20, tzinfo=CHINA)
+    changed = ("applications", "citizens", "consents", "production_orders")
+
+    with time_machine.travel(birthday - timedelta(minutes=1), tick=True):
+        citizen = await world.enter("minor")
+        await keep_pictures(world, citizen)
+        code = await citizen.code("APPLY_CARD")
+        before = await world.rows(*changed)
+        the_day_before = await _apply(citizen, financialWithholding=True, code=code)
+        assert await world.rows(*changed) == before
+    with time_machine.travel(birthday, tick=True):
+        on_the_day = await _apply(citizen, financialWithholding=True, code=code)
+
+    assert problems(the_day_before) == [("financialWithholding", "GUARDIAN_NEEDED")]
+    assert on_the_day["__typename"] == "CardApplied"
 
 
 def _china_day(days: int) -> str:

@@ -204,8 +204,11 @@ async def test_binding_an_account_again_makes_it_another_citizens(world: World) 
     assert (await account.status())["cardNumber"] == PERSONAS["lost"].card_number
     response = await again.post("{ cardStatus { __typename } }")
     assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
-    open_bindings = [row[4] for row in (await world.rows("bindings"))["bindings"] if row[6] is None]
+    open_bindings = [
+        row.citizen_id for row in (await world.rows("bindings"))["bindings"] if row.ended_at is None
+    ]
     assert open_bindings == [await person_id(world, PERSONAS["lost"])]
+    assert (await history(world, PERSONAS["active"]))[-1] == "UNBOUND"
 
 
 _PERSON = PERSONAS["active"]

@@ -92,8 +92,8 @@ async def test_refuses_while_a_reissue_is_open(world: World) -> None:
     assert while_made["message"] == "补卡已受理，原卡不能再解挂，请等待领取新卡。"
     assert in_english["message"].startswith("A reissue was accepted")
     assert (await world.rows("applications"))["applications"] == before["applications"]
-    states = sorted(card[8] for card in (await world.rows("cards"))["cards"])
-    assert states == sorted([*(card[8] for card in before["cards"]), "0"])
+    states = sorted(card.state for card in (await world.rows("cards"))["cards"])
+    assert states == sorted([*(card.state for card in before["cards"]), "0"])
 
 
 async def test_refuses_another_phone_and_another_card_at_once(world: World) -> None:

@@ -1,15 +1,9 @@
 """信息变更 · 其他信息变更 change contact, through HTTP."""
 
+from core.citizens import CONTACT_COLUMNS
 from core.crypto import Sealed
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, person_id, problems
-
-COLUMNS = {
-    "landline": 7,
-    "registered_address": 8,
-    "residential_address": 9,
-    "residential_postal_code": 10,
-}
 
 
 async def test_changes_what_is_given_and_nothing_else(world: World, active: FrontEnd) -> None:
@@ -100,8 +94,8 @@ async def test_refuses_an_empty_form(world: World, active: FrontEnd) -> None:
 async def _contact(world: World, citizen: FrontEnd) -> dict[str, str]:
     owner = await person_id(world, citizen.person)
     vault = world.application.dependencies.vault
-    row = next(row for row in (await world.rows("citizens"))["citizens"] if row[0] == owner)
+    row = next(row for row in (await world.rows("citizens"))["citizens"] if row.id == owner)
     return {
-        column: Sealed(vault, row[place], f"citizens.{column}", owner).reveal()
-        for column, place in COLUMNS.items()
+        column: Sealed(vault, getattr(row, column), f"citizens.{column}", owner).reveal()
+        for column in CONTACT_COLUMNS
     }

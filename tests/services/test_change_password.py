@@ -1,5 +1,6 @@
 """服务密码变更 change password, through HTTP."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ async def test_a_mistake_elsewhere_in_the_form_costs_no_try(active: FrontEnd) ->
 
 async def test_refuses_a_simple_password(world: World, active: FrontEnd) -> None:
     runs_and_repeats = ["88888888", "12345678", "23456789", "34567890", "87654321"]
-    birth_date = ["19910415", "15041991"]
+    birth_date = ["19910415", "15041991", "04151991"]
     parts_of_the_id_number = ["51010419", "10419910", "04151236"]
     before = await world.rows()
 
@@ -100,9 +101,20 @@ async def test_refuses_a_simple_password(world: World, active: FrontEnd) -> None
         for simple in (*runs_and_repeats, *birth_date, *parts_of_the_id_number)
     ]
 
-    assert [fault(answer) for answer in answers] == [("PASSWORD_TOO_SIMPLE", "newPassword")] * 10
+    assert [fault(answer) for answer in answers] == [("PASSWORD_TOO_SIMPLE", "newPassword")] * 11
     assert answers[0]["message"].startswith("新密码过于简单：")
     assert await world.rows() == before
+
+
+async def test_of_two_changes_at_once_one_is_done(world: World, active: FrontEnd) -> None:
+    """Both were judged against the same old password."""
+    answers = await asyncio.gather(
+        _change(active), _change(active, newPassword="93714062", confirmPassword="93714062")
+    )
+
+    told = sorted(answer.get("code", answer["__typename"]) for answer in answers)
+    assert told == ["PasswordChanged", "TRY_AGAIN_LATER"]
+    assert (await history(world, active.person)).count("CHANGE_PASSWORD") == 1
 
 
 async def test_refuses_an_unchanged_password(world: World, active: FrontEnd) -> None:

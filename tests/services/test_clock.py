@@ -64,7 +64,7 @@ async def test_only_its_beginning_keeps_it_from_reviving(world: World, active: F
             )
         ),
     )
-    assert row[0] == 1
+    assert row.id == 1
 
     with earlier(days=1):
         assert await report(active, code) == "LossReported"
@@ -126,7 +126,7 @@ async def test_nobody_is_locked_out_for_a_day_by_a_clock_that_was_ahead(world: W
 
     async def take(at: int) -> int:
         async def job(db: Transaction) -> int:
-            return await quotas.take(db, [b"key"], limits, at)
+            return await quotas.consume(db, [b"key"], limits, at)
 
         return await world.application.database.write(job)
 
@@ -141,7 +141,7 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
 
     async def take(*keys: bytes) -> int:
         async def job(db: Transaction) -> int:
-            return await quotas.take(db, keys, [Limit(2, HOUR)], now)
+            return await quotas.consume(db, keys, [Limit(2, HOUR)], now)
 
         return await world.application.database.write(job)
 
@@ -150,13 +150,29 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
     assert await take(b"old", b"new") == now + HOUR
 
 
+async def test_what_was_used_under_an_older_key_was_used(world: World) -> None:
+    until = world.application.clock() + HOUR
+
+    async def use(*indexes: bytes) -> bool:
+        async def job(db: Transaction) -> bool:
+            return await nonces.use_index(db, "test", indexes, until)
+
+        return await world.application.database.write(job)
+
+    assert [await use(b"old"), await use(b"new", b"old"), await use(b"other", b"new")] == [
+        True,
+        False,
+        True,
+    ]
+
+
 async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:
     """A replay is still one after the clock was a day ahead, swept, and was set right."""
     now = world.application.clock()
 
     async def job(db: Transaction) -> tuple[bool, bool]:
         first = await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
-        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.KEPT_AFTER)
+        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.RETENTION)
         return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
 
     assert await world.application.database.write(job) == (True, False)

@@ -60,6 +60,20 @@ async def test_the_first_time_is_the_time_that_counts(world: World) -> None:
     assert await world.rows() == before
 
 
+async def test_an_application_leaves_the_time_of_the_consent_as_it_was(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await keep_pictures(world, citizen)
+    await _agree(citizen, "1")
+    before = await world.rows("consents")
+
+    with later(seconds=61):
+        code = await citizen.code("APPLY_CARD")
+        applied = await citizen.do("applyCard", **application_of(citizen.person, code=code))
+
+    assert applied["__typename"] == "CardApplied"
+    assert await world.rows("consents") == before
+
+
 async def test_refuses_a_version_that_is_not_the_current_one(world: World) -> None:
     citizen = await world.enter("no-card")
     before = await world.rows()

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from core.db import Query, Transaction
 from core.kernel.clock import SECOND
 from core.messaging import outbox
+from core.production import ProgressCursor, snapshots
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import (
@@ -19,8 +20,10 @@ from tests.services.parts import (
     keep_pictures,
     later,
     notices,
+    person_id,
     registry_card,
     reissue_of,
+    sandbox_world,
 )
 from tests.sockets import socket
 
@@ -136,6 +139,8 @@ async def test_a_refused_transfer_is_taken_back_and_told(world: World) -> None:
         "TRANSFER_IN",
         "TRANSFER_REFUSED SAMPLE_REJECTION",
     ]
+    entries = (await world.rows("audit_entries"))["audit_entries"]
+    assert [entry[5] for entry in entries if entry[3] == "TRANSFER_REFUSED"] == ["WORKER"]
     assert registry_card(world, _NUMBER)["regionCode"] == "510700"
     with later(seconds=61):
         assert (await transfer(citizen))["__typename"] == "TransferredIn"
@@ -302,6 +307,50 @@ async def test_a_longer_code_is_no_word_of_the_partner(world: World) -> None:
     assert settled["confirmation"] == "CONFIRMED"
 
 
+async def test_an_order_whose_key_the_issuer_knows_otherwise_is_an_operators_matter(
+    world: World,
+) -> None:
+    """It is no word on the order: undoing it could end an application whose card is being made."""
+    citizen = await world.enter("lost")
+    await break_partner(world, "issuer", "/orders", "BUSY", times=99)
+    code = await citizen.code("REISSUE_CARD")
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    order = await the_order(world)
+    undone = ("applications", "cards", "production_orders", "production_nodes")
+    before, told = await world.rows(*undone), await notices(citizen)
+    with sandbox_world(world) as things:
+        things.put("taken.issuer", order[3], {"digest": "of another order"})
+    await break_partner(world, "issuer", "/orders", "BUSY", times=1)
+
+    for minutes in (6, 12):
+        with later(minutes=minutes):
+            await deliver(world)
+
+    assert "rejected: IDEMPOTENCY_KEY_REUSED" in await the_order(world)
+    assert await world.rows(*undone) == before
+    assert await notices(citizen) == told
+
+
+async def the_order(world: World) -> tuple[Any, ...]:
+    """The one outbox message that is an order to the card issuer."""
+    (found,) = [row for row in (await world.rows("outbox"))["outbox"] if "ISSUER_ORDER" in row]
+    return found
+
+
+async def test_of_two_orders_the_newer_one_is_followed(world: World) -> None:
+    citizen = await world.enter("lost")
+    code = await citizen.code("REISSUE_CARD")
+    await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
+    owner = await person_id(world, citizen.person)
+    rows = (await world.rows("production_orders"))["production_orders"]
+    orders = sorted(row[0] for row in rows if row[1] == owner)
+
+    found = await snapshots(world.application.database, [owner])
+
+    assert len(orders) == 2
+    assert found[owner].position == ProgressCursor(orders[-1], 0)
+
+
 async def test_a_refused_reissue_gives_the_loss_back(world: World) -> None:
     citizen = await world.enter("lost")
     await break_partner(world, "issuer", "/orders", "REJECTED")
@@ -327,9 +376,9 @@ async def test_what_is_waited_for_is_not_long(world: World) -> None:
     await citizen.inbox()
 
     rows = (await world.rows("outbox"))["outbox"]
-    moves = [row for row in rows if "REGION_MOVE" in row]
+    moves = [row for row in rows if row.kind == "REGION_MOVE"]
 
     assert len(moves) == 1
     now = world.application.clock()
-    due_at = moves[0][6]
+    due_at = moves[0].due_at
     assert now - SECOND < due_at <= now + 2 * SECOND

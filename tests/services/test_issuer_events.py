@@ -13,10 +13,12 @@ from core.issuer import event_store
 from sandbox.issuer import signed_headers
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
-from tests.services.parts import fault, history, later, reissue_of
+from tests.services.parts import fault, history, later, notices, reissue_of
 
 _ORDER = PERSONAS["in-production"].open_order
 _IDS = count(1)
+_UNDOING = ("applications", "cards", "production_orders", "production_nodes", "production_changes")
+"""What undoing an order changes."""
 
 
 async def test_takes_a_node_result_once(world: World) -> None:
@@ -101,6 +103,25 @@ async def test_what_fails_after_it_was_done_contradicts_in_either_order(world: W
 
     assert early == ["TAKEN"]
     assert await open_events(world) == [(failed["id"], "CONTRADICTION")]
+    assert (await history(world, PERSONAS["in-production"]))[-2:] == [
+        "ISSUER_EVENT",
+        "ISSUER_EVENT NOT FAILED",
+    ]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+async def test_of_two_results_of_one_moment_the_later_id_stands(
+    world: World, in_order: bool
+) -> None:
+    citizen = await world.enter("in-production")
+    at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    failed = node_result("MANUFACTURE", result="FAILED", at=at) | {"id": "moment-1"}
+    resumed = node_result("MANUFACTURE", result="IN_PROGRESS", at=at) | {"id": "moment-2"}
+
+    for event in (failed, resumed) if in_order else (resumed, failed):
+        assert await outcomes(world, event) == ["TAKEN"]
+
+    assert (await citizen.progress())["nodes"][2]["result"] == "IN_PROGRESS"
 
 
 async def test_an_id_that_is_used_for_something_else_contradicts(world: World) -> None:
@@ -115,10 +136,7 @@ async def test_an_id_that_is_used_for_something_else_contradicts(world: World) -
 async def test_an_order_that_moves_is_confirmed(world: World) -> None:
     """The issuer's answer to the order was lost, and its first event came before we asked."""
     citizen = await world.enter("lost")
-    await world.http.post(
-        "/sandbox/partners/fault",
-        json={"partner": "issuer", "path": "/orders", "fault": "LOST_ANSWER"},
-    )
+    await fail_orders(world, "LOST_ANSWER", times=1)
     given = reissue_of(citizen.person, code=await citizen.code("REISSUE_CARD"))
     answer = await citizen.do("reissueCard", "applicationNumber", **given)
 
@@ -128,6 +146,29 @@ async def test_an_order_that_moves_is_confirmed(world: World) -> None:
         "{ productionProgress { ... on ProductionProgress { confirmation } } }"
     )
     assert shown == {"confirmation": "CONFIRMED"}
+
+
+async def test_a_rejection_after_an_order_moved_undoes_nothing(world: World) -> None:
+    """The issuer makes the card, and then says of the order that went out again that it will not."""
+    citizen = await world.enter("lost")
+    await fail_orders(world, "BUSY")
+    given = reissue_of(citizen.person, code=await citizen.code("REISSUE_CARD"))
+    answer = await citizen.do("reissueCard", "applicationNumber", **given)
+    number = answer["applicationNumber"]
+    await outcomes(world, node_result("INTAKE", orderNumber=number))
+    before = await world.rows(*_UNDOING)
+    told, entries = await notices(citizen), await history(world, citizen.person)
+    await fail_orders(world, "REJECTED")
+
+    with later(minutes=6):
+        await world.application.worker.deliver_due()
+
+        assert await world.rows(*_UNDOING) == before
+        assert await notices(citizen) == told
+        assert await history(world, citizen.person) == entries
+    sent = [row for row in (await world.rows("outbox"))["outbox"] if "ISSUER_ORDER" in row]
+    assert [row for row in sent if "refused: SAMPLE_REJECTION" in row] == sent
+    assert len(sent) == 1
 
 
 async def test_card_events_may_change_places(world: World, active: FrontEnd) -> None:
@@ -184,6 +225,20 @@ async def test_what_came_before_the_citizen_acted_is_not_looked_at_again(
     assert [outcome for _, outcome in await open_events(world)] == ["CONTRADICTION"] * 3
 
 
+async def test_of_two_events_dated_alike_one_may_come_after_the_citizen_acted(
+    world: World, active: FrontEnd
+) -> None:
+    at = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    await outcomes(world, card_event("TEMPORARY_LOSS", "active", at=at))
+    given = {"phone": active.person.phone, "cardNumber": active.person.card_number or ""}
+    await active.do("cancelLoss", **given, code=await active.code("CANCEL_LOSS"))
+
+    answered = await outcomes(world, card_event("LOCK", "active", at=at))
+
+    assert answered == ["TAKEN"]
+    assert (await active.status())["state"] == "LOCKED"
+
+
 async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
@@ -195,6 +250,18 @@ async def test_what_lies_ahead_contradicts(world: World, active: FrontEnd) -> No
 
     assert answered == ["CONTRADICTION", "CONTRADICTION"]
     assert (await active.status())["state"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "outcome", "state"), [(4, "TAKEN", "LOCKED"), (6, "CONTRADICTION", "ACTIVE")]
+)
+async def test_the_issuers_clock_may_be_five_minutes_ahead(
+    world: World, active: FrontEnd, minutes: int, outcome: str, state: str
+) -> None:
+    at = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+
+    assert await outcomes(world, card_event("LOCK", "active", at=at)) == [outcome]
+    assert (await active.status())["state"] == state
 
 
 async def test_what_lies_ahead_holds_nothing_up(world: World, active: FrontEnd) -> None:
@@ -462,6 +529,12 @@ async def test_refuses_what_cannot_be_read(world: World) -> None:
 
     assert [response.status_code for response in refused] == [400] * len(unreadable)
     assert await world.rows() == before
+
+
+async def fail_orders(world: World, kind: str, times: int = 99) -> None:
+    given = {"partner": "issuer", "path": "/orders", "fault": kind, "times": times}
+    response = await world.http.post("/sandbox/partners/fault", json=given)
+    assert response.status_code == 200, response.text
 
 
 def node_result(node: str, **changes: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core.db import Query
 from core.issuer import IssuerEvent, StoredEvent, event_store
 from core.kernel.clock import DAY
 from core.migrations.tables import TABLES
-from gateway.http.endpoints import read_events, take_all
+from gateway.http.endpoints import apply_all, read_events
 from tests.front_end import World
 from tests.services.test_issuer_events import body_of
 from tests.soak import issuer_events as day
@@ -25,7 +25,7 @@ async def take(world: World, sent: list[dict[str, Any]], most: int) -> None:
     draw = random.Random(most)
     while sent:
         size = draw.randint(1, most)
-        await take_all(world.application, read_events(body_of(*sent[:size])))
+        await apply_all(world.application, read_events(body_of(*sent[:size])))
         sent = sent[size:]
 
 
@@ -71,7 +71,7 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
     events, once = await in_order(world)
     await forget(world)
     await prepared(world)
-    real = event_store.of_persons
+    real = event_store.of_citizens
     now: set[str] = set()
 
     async def only_new(*arguments: Any) -> dict[int, list[StoredEvent]]:
@@ -84,7 +84,7 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
         await add(db, vault, pairs, at)
 
     add = event_store.add
-    monkeypatch.setattr(event_store, "of_persons", only_new)
+    monkeypatch.setattr(event_store, "of_citizens", only_new)
     monkeypatch.setattr(event_store, "add", noted)
 
     await take(world, day.shuffled(events, 1), most=30)

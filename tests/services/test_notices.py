@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from core.citizens import Notice
+from core.citizens import Choice, Notice, notification_settings
+from core.db import Transaction
 from sandbox.personas import Persona
 from tests.front_end import FrontEnd, World
-from tests.services.parts import english, fault, later, notices, problems
+from tests.services.parts import english, fault, later, notices, person_id, problems
 
 SETTINGS = "items { notice title sms smsRequired channel channels }"
 SAFETY = [
@@ -37,7 +38,7 @@ async def choose(citizen: FrontEnd, *settings: dict[str, Any]) -> dict[str, Any]
 
 async def messages(world: World, person: Persona) -> list[tuple[str, str]]:
     """Channel and notice of what the platforms delivered, newest first."""
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     listed = (await world.http.get("/sandbox/messages")).json()
     return [
         (message["channel"], message["template"].removeprefix("sandbox-").upper())
@@ -93,12 +94,25 @@ async def test_the_rest_goes_into_the_channel_in_use(world: World) -> None:
     assert [sent for sent in told if sent[1] == "CARD_READY"] == [("UNIONPAY", "CARD_READY")]
 
 
+async def test_who_left_the_channel_in_use_is_told_in_the_one_bound_last(world: World) -> None:
+    waiting = await world.enter("in-production", "UNIONPAY")
+    await world.enter("in-production", "PING_AN")
+    await world.enter("in-production", "WECHAT")
+    left = await world.http.post("/sandbox/wechat/unfollow", json={"persona": "in-production"})
+
+    await world.make_card("in-production")
+
+    assert left.status_code == 200, left.text
+    told = await messages(world, waiting.person)
+    assert [sent for sent in told if sent[1] == "CARD_READY"] == [("PING_AN", "CARD_READY")]
+
+
 async def test_a_message_has_the_platforms_own_form(world: World) -> None:
     citizen = await world.enter("active", "WECHAT")
 
     await report_loss(citizen)
 
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     message = (await world.http.get("/sandbox/messages")).json()[0]
     assert message["template"] == "sandbox-loss_reported"
     assert message["values"] | {"time": ""} == {
@@ -135,6 +149,33 @@ async def test_a_message_about_safety_can_be_switched_off_but_not_its_sms(
 
     assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
     assert ("UNIONPAY", "LOSS_REPORTED") not in await messages(world, active.person)
+
+
+async def test_a_choice_for_one_notice_leaves_the_others_alone(
+    world: World, active: FrontEnd
+) -> None:
+    await choose(active, {"notice": "CARD_READY", "sms": False, "channel": False})
+
+    await report_loss(active)
+
+    assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
+    assert ("UNIONPAY", "LOSS_REPORTED") in await messages(world, active.person)
+
+
+async def test_the_sms_of_safety_goes_out_whatever_was_stored(
+    world: World, active: FrontEnd
+) -> None:
+    """The notice may have become one of safety after the person chose."""
+    owner, now = await person_id(world, active.person), world.application.clock()
+
+    async def job(db: Transaction) -> None:
+        await notification_settings.save(db, owner, {Notice.LOSS_REPORTED: Choice(sms=False)}, now)
+
+    await world.application.database.write(job)
+
+    await report_loss(active)
+
+    assert (await notices(active))[0].startswith("【成都人社】您的社会保障卡已正式挂失。")
 
 
 async def test_refuses_to_silence_what_concerns_safety(world: World, active: FrontEnd) -> None:
@@ -233,7 +274,7 @@ async def test_no_notice_holds_a_full_number(world: World) -> None:
 
     await report_loss(citizen)
     with later(hours=2):
-        await world.application.worker.caught_up()
+        await world.application.worker.drained()
 
     texts = await notices(citizen)
     texts += [str(message) for message in (await world.http.get("/sandbox/messages")).json()]

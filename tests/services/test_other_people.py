@@ -174,7 +174,7 @@ async def known_of(world: World, victim: FrontEnd) -> Known:
         person.phone,
         person.card_number,
         session=next(row["id"] for row in rows if row["citizen_id"] == owner),
-        picture=max(row[0] for row in pictures),
+        picture=max(row.id for row in pictures),
         upload=int(upload["uploadId"]),
     )
 

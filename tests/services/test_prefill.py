@@ -13,7 +13,7 @@ from sandbox.id_cards import photograph_of
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.id_documents.test_reading import NO_OCR
-from tests.services.parts import application_of, fault, keep_pictures, person_id, problems
+from tests.services.parts import application_of, fault, keep_pictures, later, person_id, problems
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +90,34 @@ async def test_what_was_read_is_gone_once_applied(world: World) -> None:
     assert (await world.rows("prefills"))["prefills"] == []
 
 
+async def test_offers_what_both_sides_told(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await _read_before(world, citizen)
+    await _read_before(world, citizen, Side.EMBLEM_SIDE, id_issuer="成都市公安局")
+
+    fields = await _fields(citizen)
+
+    offered = {
+        name: field["suggestion"]["value"] for name, field in fields.items() if field["suggestion"]
+    }
+    assert offered == {"name": citizen.person.name, "idIssuer": "成都市公安局"}
+
+
+async def test_what_was_read_is_forgotten_after_thirty_days(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await _read_before(world, citizen)
+
+    with later(days=29):
+        await citizen.sign_in()
+        in_time = await _fields(citizen)
+    with later(days=30, seconds=1):
+        await citizen.sign_in()
+        after = await _fields(citizen)
+
+    assert in_time["name"]["suggestion"]["value"] == citizen.person.name
+    assert after["name"]["suggestion"] is None
+
+
 @pytest.mark.usefixtures("ocr")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_refuses_the_card_of_somebody_else(world: World) -> None:
@@ -113,13 +141,16 @@ async def test_without_the_extra_a_card_is_kept_all_the_same(world: World) -> No
     assert all(field["suggestion"] is None for field in (await _fields(citizen)).values())
 
 
-async def _read_before(world: World, citizen: FrontEnd) -> None:
+async def _read_before(
+    world: World, citizen: FrontEnd, side: Side = Side.PORTRAIT_SIDE, **told: str
+) -> None:
     owner, application = await person_id(world, citizen.person), world.application
-    read = (ReadField("name", citizen.person.name, 0.99),)
+    told = told or {"name": citizen.person.name}
+    read = tuple(ReadField(name, value, 0.99) for name, value in told.items())
 
     async def job(db: Transaction) -> None:
         vault, now = application.dependencies.vault, application.clock()
-        await prefills.keep(db, vault, owner, Side.PORTRAIT_SIDE, read, now)
+        await prefills.save(db, vault, owner, side, read, now)
 
     await application.database.write(job)
 

@@ -13,7 +13,7 @@ from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
 from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World
-from tests.services.parts import english, fault, history, notices
+from tests.services.parts import english, fault, history, later, notices
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_a_reason_never_shows_or_keeps_a_number(world: World, waiting: Fro
     await world.advance(
         "in-production",
         result="FAILED",
-        reason="证件510104199001014627、手机 138 0013 8000\n与登记不符 (retry pending)。",
+        reason="证件510104199001014627、手机 138 0013 8000、卡 SAMPLE01X\n与登记不符 (retry pending)。",
     )
 
     message = (await waiting.progress())["nodes"][2]["message"]
@@ -118,10 +118,10 @@ async def test_a_reason_never_shows_or_keeps_a_number(world: World, waiting: Fro
     ]
 
     assert message.startswith(
-        "「卡商制卡」未通过：证件***、手机 ***与登记不符 (retry pending)。处理后会继续办理"
+        "「卡商制卡」未通过：证件***、手机 ***、卡 ***与登记不符 (retry pending)。处理后会继续办理"
     )
     assert sum("与登记不符" in text for text in kept) == 2
-    assert not any("4627" in text or "8000" in text for text in kept)
+    assert not any(part in text for text in kept for part in ("4627", "8000", "SAMPLE01X"))
 
 
 async def test_tells_every_change_even_what_a_retry_has_covered(
@@ -157,6 +157,29 @@ async def test_estimates_from_completed_orders_alone(world: World, waiting: Fron
     assert around.total_seconds() == 3 * (24 + 10) * 3600
     assert by.total_seconds() == 3 * (24 + 18) * 3600
     assert estimate["message"].startswith("参考近期 20 张同一步骤的卡：半数在")
+
+
+async def test_estimates_from_orders_that_waited_as_long(world: World, waiting: FrontEnd) -> None:
+    """Order number n needed three days and 3 n hours from this node on: after four days of
+    waiting, the first nine of forty tell nothing any more."""
+    await complete_orders(world, 40, first=100)
+    await world.advance("in-production")
+
+    with later(days=4):
+        await waiting.sign_in()
+        estimate = await estimate_of(waiting)
+
+    assert estimate["basedOn"] == 31
+
+
+async def test_estimates_nothing_from_orders_that_began_elsewhere(
+    world: World, waiting: FrontEnd
+) -> None:
+    await complete_orders(world, MIN_ORDERS - 1, first=100)
+    await complete_orders(world, 5, first=200, entered_at_node=5)
+    await world.advance("in-production")
+
+    assert await estimate_of(waiting) is None
 
 
 async def test_estimates_nothing_from_too_few_orders(world: World, waiting: FrontEnd) -> None:
@@ -226,8 +249,11 @@ async def estimate_of(citizen: FrontEnd) -> Any:
     return answer["estimate"]
 
 
-async def complete_orders(world: World, count: int, first: int) -> None:
-    """Order number n took a day and n hours at each node; all began a month ago."""
+async def complete_orders(world: World, count: int, first: int, entered_at_node: int = 0) -> None:
+    """Order number n took a day and n hours at each node; all began a month ago.
+
+    Those that were taken over from elsewhere were entered when some nodes were done already.
+    """
     vault, now = world.application.dependencies.vault, world.application.clock()
     begun = now - 30 * DAY
 
@@ -244,11 +270,11 @@ async def complete_orders(world: World, count: int, first: int) -> None:
                 citizen_id=citizen_id,
                 kind=ApplicationKind.APPLY,
                 form="{}",
-                number=f"PAST{number}",
+                number=f"PAST{first + number}",
             )
             order = await orders.place(
                 db,
-                begun,
+                begun + entered_at_node * (DAY + number * HOUR),
                 citizen_id=citizen_id,
                 application=application,
                 bank_code="SAMPLE-ICBC",

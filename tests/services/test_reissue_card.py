@@ -98,7 +98,7 @@ async def test_refuses_a_card_that_was_not_reported_lost(
 async def test_refuses_a_second_reissue(world: World, loser: FrontEnd) -> None:
     code = await loser.code("REISSUE_CARD")
     await _reissue(loser, code=code)
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     before = await world.rows()
 
     answer = await _reissue(loser, code=code)

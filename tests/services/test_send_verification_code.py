@@ -3,10 +3,17 @@
 import asyncio
 import re
 import time
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import httpx
+import time_machine
+from starlette.applications import Starlette
+
+from core.kernel.settings import Settings
 from core.messaging import VerificationPurpose
 from sandbox.personas import PERSONAS
+from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import (
     NEW_PHONE,
@@ -143,6 +150,42 @@ async def test_sends_ten_codes_an_hour_in_a_session_and_sixty_from_an_address(
     assert all(3_500 < given[-1]["retryAfter"] <= 3_600 for given in answers)
 
 
+async def test_everybody_together_gets_so_many_codes_a_minute(
+    world: World, settings: Settings
+) -> None:
+    few = replace(settings, codes_in_all_minute=2)
+    async with running(few) as app, over(app) as http:
+        world = World(http, app.state.application)
+        one, other, third = [await world.enter(name) for name in ("active", "lost", "locked")]
+        await one.send_code("REPORT_LOSS")
+        await other.send_code("CANCEL_LOSS")
+
+        refused = await third.send_code("REISSUE_CARD")
+        with later(seconds=61):
+            in_time = await third.send_code("REISSUE_CARD")
+
+    assert fault(refused) == ("TOO_MANY_CODES", None)
+    assert 50 < refused["retryAfter"] <= 60
+    assert in_time["__typename"] == "VerificationCodeSent"
+
+
+async def test_a_wait_is_told_in_whole_seconds_rounded_up(world: World) -> None:
+    with time_machine.travel(datetime(2035, 1, 15, tzinfo=UTC), tick=False) as clock:
+        citizen = await world.enter("active")
+        await citizen.send_code("REPORT_LOSS")
+        clock.shift(timedelta(milliseconds=100))
+        refused = await citizen.send_code("REPORT_LOSS")
+        clock.shift(timedelta(seconds=refused["retryAfter"]))
+        as_told = await citizen.send_code("REPORT_LOSS")
+
+    assert refused["retryAfter"] == 60
+    assert as_told["__typename"] == "VerificationCodeSent"
+
+
+def over(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS)
+
+
 # --- what a code is good for: shown by 挂失 and its neighbours ---------------------------------
 
 
@@ -207,6 +250,20 @@ async def test_a_code_is_valid_for_five_minutes(world: World, active: FrontEnd) 
         assert (await active.do("reportLoss", phone=phone, code=code))["__typename"] == (
             "LossReported"
         )
+
+
+async def test_a_code_is_not_sent_after_its_end(world: World, active: FrontEnd) -> None:
+    """The provider is busy for five minutes; then it would take the message."""
+    await fail_messages(world, "BUSY", times=99)
+    await active.send_code("REPORT_LOSS")
+    await fail_messages(world, "LOST_ANSWER", times=1)
+
+    with later(minutes=5, seconds=1):
+        await world.application.worker.deliver_due()
+
+    assert await active.inbox() == []
+    (row,) = (await world.rows("outbox"))["outbox"]
+    assert "expired" in row
 
 
 async def test_a_code_works_once(world: World, active: FrontEnd) -> None:
@@ -300,3 +357,9 @@ async def test_offers_the_eight_purposes_of_the_contract() -> None:
         "TRANSFER_IN",
         "REISSUE_CARD",
     }
+
+
+async def fail_messages(world: World, kind: str, times: int) -> None:
+    given = {"partner": "sms", "path": "/messages", "fault": kind, "times": times}
+    response = await world.http.post("/sandbox/partners/fault", json=given)
+    assert response.status_code == 200, response.text

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from core.audit import DONE, Action, AuditRecord
 from tests.front_end import FrontEnd, World
-from tests.services.parts import other_than
+from tests.services.parts import other_than, person_id
 
 PAGE = """query($first: Int! = 20, $after: String) { serviceHistory(first: $first, after: $after) {
   edges { cursor node { at channel action title viewedOnly result resultText } }
@@ -76,6 +77,21 @@ async def test_shows_nobody_elses(world: World, active: FrontEnd) -> None:
     found = nodes(await page(other)) + nodes(await page(other, after=cursor))
 
     assert "CHANGE_CONTACT" not in {one["action"] for one in found}
+
+
+async def test_shows_no_access_record_of_others_in_the_same_batch(
+    world: World, active: FrontEnd
+) -> None:
+    other = await world.enter("lost")
+    writer, now = world.application.access_log, world.application.clock()
+    mine, theirs = [await person_id(world, one.person) for one in (active, other)]
+    writer.add(AuditRecord(mine, now, Action.RECEIPT, DONE, "UNIONPAY", 1))
+    writer.add(AuditRecord(theirs, now, Action.PICTURE, DONE, "UNIONPAY", 2))
+    await writer.flush()
+
+    found = nodes(await page(active))
+
+    assert [one["action"] for one in found if one["viewedOnly"]] == ["RECEIPT"]
 
 
 async def test_before_the_person_is_known_it_is_the_sessions(world: World) -> None:

@@ -3,13 +3,19 @@
 import time
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
+from core.citizens import bindings, sessions
+from core.crypto import account_indexes, seal_account
+from core.db import Transaction
+from core.kernel.callers import ChannelId, RealNameLevel
+from core.kernel.clock import HOUR
 from core.kernel.settings import Settings
 from sandbox.personas import PERSONAS
 from tests.front_end import World
-from tests.services.parts import NEW_PHONE, fault, history, later, register
+from tests.services.parts import NEW_PHONE, fault, history, later, notices, person_id, register
 
 _WHO = "{ viewer { bound name socialSecurityNumber phone card { name cardNumber } } }"
 
@@ -107,6 +113,40 @@ async def test_refuses_a_name_that_contradicts_the_file(world: World) -> None:
 
     assert fault(answer) == ("IDENTITY_NOT_CONFIRMED", None)
     assert await world.rows("citizens", "bindings", "sessions") == before
+
+
+async def test_another_account_of_the_person_ends_the_older_one_and_its_sessions(
+    world: World,
+) -> None:
+    """The platform vouches for the person in a new account of theirs."""
+    person, vault = PERSONAS["active"], world.application.dependencies.vault
+    owner, now = await person_id(world, person), world.application.clock()
+    accounts = account_indexes(vault, ChannelId.UNIONPAY, "an older account")
+    sealed = seal_account(vault, "an older account")
+
+    async def job(db: Transaction) -> str:
+        given: Any = {"channel": ChannelId.UNIONPAY, "account": sealed, "citizen_id": owner}
+        await bindings.bind(db, now, accounts=accounts, **given)
+        session = await sessions.start(
+            db,
+            now,
+            account_index=accounts[0],
+            level=RealNameLevel.PLATFORM,
+            lifetime=HOUR,
+            **given,
+        )
+        return session.token
+
+    older = world.front_end("active")
+    older.headers = {"Authorization": f"Bearer {await world.application.database.write(job)}"}
+    before = await older.status()
+
+    newer = await world.enter("active")
+
+    refused = (await older.post("{ cardStatus { __typename } }")).json()
+    assert before["__typename"] == "CardStatus"
+    assert refused["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert "已绑定新的渠道账号" in (await notices(newer))[0]
 
 
 async def test_refuses_a_credential_a_second_time(world: World) -> None:

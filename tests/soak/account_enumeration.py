@@ -1,11 +1,12 @@
-"""Whether the time of a refusal tells who exists: "somebody else's" against "nobody's".
+"""Checks that response times do not reveal who exists: refusals for another citizen's data are timed
+against refusals for data of nobody.
 
     .venv/bin/python -m tests.soak.account_enumeration [--samples 2000] [--only bindCard] [--control]
 
-For each operation both kinds are asked in random order over one connection, and the times are
-compared by the area under the ROC curve: 0.5 means that they cannot be told apart, 1 that they
-always can. Above 0.55 the run fails. The answers must be equal byte for byte. `--control` asks a
-gateway in which a person on file costs five milliseconds more, and has to fail.
+For each operation both kinds are sent in random order over one connection, and the times are
+compared by the area under the ROC curve: 0.5 means indistinguishable, 1 means always
+distinguishable. The run fails above 0.55. The responses must be equal byte for byte. `--control`
+uses a gateway that takes five milliseconds longer for an existing citizen, and must fail.
 """
 
 import argparse
@@ -40,7 +41,7 @@ NOBODY = {
 
 
 def auc(one: list[float], other: list[float]) -> float:
-    """How often one takes longer than the other; never below a half."""
+    """The probability that one takes longer than the other, folded to 0.5 or more."""
     ranked = sorted([(value, 1) for value in one] + [(value, 0) for value in other])
     ranks = sum(rank for rank, (_, is_one) in enumerate(ranked, 1) if is_one)
     area = (ranks - len(one) * (len(one) + 1) / 2) / (len(one) * len(other))
@@ -81,7 +82,7 @@ def pairs(victim: dict[str, Any]) -> dict[str, Pair]:
 async def sessions_for(
     http: httpx.AsyncClient, pair: Pair, count: int
 ) -> AsyncIterator[tuple[dict[str, str], Pair]]:
-    """One session is enough where nothing is counted."""
+    """One session is enough where tries are not counted."""
     headers = bearer(await ws_load.sign_in(http, "locked"))
     for _ in range(count):
         yield headers, pair
@@ -90,7 +91,7 @@ async def sessions_for(
 async def binding_sessions(
     http: httpx.AsyncClient, victim: dict[str, Any], count: int
 ) -> AsyncIterator[tuple[dict[str, str], Pair]]:
-    """Ten tries a session, each with a right code to a phone of the asker's own."""
+    """Ten tries per session, each with a correct code to the caller's own phone."""
     phone, document = "19912345678", mutation("bindCard")
     for number in range(count):
         if number % (_TRIES_OF_A_SESSION // 2) == 0:
@@ -110,7 +111,7 @@ async def binding_sessions(
 
 
 async def measure(http: httpx.AsyncClient, rounds: Any) -> tuple[float, bool]:
-    """The area, and whether the answers were equal."""
+    """The area under the curve, and whether the responses were equal."""
     times: tuple[list[float], list[float]] = ([], [])
     answers = set()
     async for headers, pair in rounds:

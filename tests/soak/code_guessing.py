@@ -1,4 +1,4 @@
-"""Guesses verification codes over every transport, a hundred at once, on two workers; pumps SMS.
+"""Guesses verification codes over every transport, 100 at a time, on two workers; then floods SMS.
 
     .venv/bin/python -m tests.soak.code_guessing [--guesses 10000] [--codes 4] [--workers 2]
         [--database-url postgresql://127.0.0.1:5432/name] [--control]
@@ -6,11 +6,11 @@
 Each code is guessed wrongly, over JSON, GET, multipart, event streams, WebSocket, batches and
 aliases in turn; the right code comes last. A code that was evaluated more than five times, or
 that still works then, fails the run. All limits in front of it are lifted, so that the guarded
-update alone stands against the guesses. `--control` does the same to a gateway in which the
-update is not guarded, and has to fail.
+update alone stops the guesses. `--control` does the same with a gateway whose update has no
+guard, and must fail.
 
-Then 10,000 requests for codes: under the limits as they are set by default, and with one of
-the caps after another standing alone, as many SMS leave as it permits and no more.
+Then 10,000 requests for codes, with the default limits and with each limit alone: exactly as many
+SMS are sent as it permits.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _TRIES = "SELECT tries, consumed_at FROM verification_codes ORDER BY id DESC LIM
 async def guess(
     http: httpx.AsyncClient, server: Server, count: int, at_once: int
 ) -> dict[str, Any]:
-    """One code: all guesses wrong, then the right code once."""
+    """One code: only wrong guesses, then the right code once."""
     token, phone = await ws_load.sign_in(http, "active"), "19900001001"
     await ws_load.send_code(http, token, "REPORT_LOSS", phone)
     right = await ws_load.read_code(http, "REPORT_LOSS", phone)
@@ -107,7 +107,7 @@ async def guess_all(given: argparse.Namespace, folder: Path, control: bool) -> b
 
 
 async def evaluated(server: Server) -> int:
-    """How often the newest code was judged, by the database."""
+    """How often the newest code was checked, according to the database."""
     if server.database_url.startswith("sqlite"):
         with contextlib.closing(
             sqlite3.connect(server.database_url.removeprefix("sqlite:///"))
@@ -137,7 +137,7 @@ CAPS: dict[str, tuple[dict[str, int], int]] = {
 
 
 async def pump(given: argparse.Namespace, title: str, caps: dict[str, Any], most: int) -> bool:
-    """WeChat's visitors may send a code to any phone: they are the ones to pump with."""
+    """Unbound WeChat users may request a code for any phone, so SMS pumping starts there."""
     with tempfile.TemporaryDirectory() as name:
         server = Server(Path(name), workers=given.workers, **caps)
         server.start()

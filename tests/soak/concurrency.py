@@ -3,12 +3,12 @@
     .venv/bin/python -m tests.soak.concurrency [--rounds 1000] [--concurrency 50] [--workers 2]
         [--database-url postgresql://127.0.0.1:5432/name] [--control]
 
-Each round gives five sessions of one person a right code each, and sends fifty requests at once:
+Each round gives five sessions of one citizen a correct code each, and sends fifty requests at once:
 to report the loss, to cancel it, to report it again, to reissue, to change the phone, to apply,
-and for two persons of WeChat to bind. One may win, the others must be told why not, the audit log
-must tell of one, and one notice may leave. `--control` does it to a gateway in which nobody waits
-for a person's row and a card's state is not guarded, until the first race that goes wrong, which
-has to come (on PostgreSQL: SQLite has one writer, so that nothing needs to be guarded there).
+and for two WeChat users to bind. One may win and the others must be refused with a reason; the
+audit log must show one success, and one notice may be sent. `--control` uses a gateway without row
+locks and without the guard on a card's state, and must see a race go wrong (on PostgreSQL: SQLite
+has one writer and needs no guard).
 """
 
 import argparse
@@ -78,7 +78,7 @@ _BOUND = Query(
 
 @dataclass(slots=True)
 class Race:
-    """`orders` and `messages` are what one winner may send outside."""
+    """`orders` and `messages` are what one winner may cause at partners."""
 
     purpose: str
     operation: str
@@ -98,11 +98,11 @@ class Tally:
 
 
 class Damaged(Exception):
-    """The control has shown what it is for."""
+    """The control has found a damaged race."""
 
 
 class Track:
-    """One server, one database, and everybody who races there.
+    """One server, one database, and the sessions that race on it.
 
     `until_damaged` ends the first race in which something went wrong by raising `Damaged`.
     """
@@ -172,7 +172,7 @@ class Track:
     # --- the rounds -------------------------------------------------------------------
 
     async def card_rounds(self, persona: dict[str, Any]) -> str:
-        """Returns the phone that the person has afterwards."""
+        """Returns the citizen's phone afterwards."""
         number = {"cardNumber": persona["cardNumber"]}
         await self.run(
             persona, Race("REPORT_LOSS", "reportLoss", "LossReported", {}, "REPORT_LOSS")
@@ -226,7 +226,7 @@ class Track:
         )
 
     async def _keep_pictures(self, persona: dict[str, Any]) -> None:
-        """As they are after they were uploaded and confirmed."""
+        """Pictures as they are after upload and confirmation."""
         person = await find_by_number(self.database, self.vault, persona["socialSecurityNumber"])
         assert person is not None
         now = system_clock()
@@ -243,7 +243,7 @@ class Track:
         await self.database.write(job)
 
     async def hijack(self, victim: dict[str, Any]) -> None:
-        """Fifty accounts' worth of requests to bind one person: one open binding at the end."""
+        """Requests from fifty accounts to bind one citizen: one open binding at the end."""
         phone = victim["phone"]
         tokens = [
             await ws_load.sign_in(self.http, name, "WECHAT")

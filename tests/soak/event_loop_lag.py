@@ -1,10 +1,10 @@
-"""The gateway with a meter in its event loop; and, for controls, with a defence taken out.
+"""The gateway with a lag meter in its event loop and, for controls, with a defence removed.
 
     CONTROL=loop python -c "from tests.soak.event_loop_lag import main; main()"
 
-It serves as `card-gateway serve` does. The meter starts anew on SIGUSR1, and leaves what it
-measured in `meter.json` of the working directory when the server ends. The defences are taken
-out of this process only; no setting of the gateway does it.
+It serves as `card-gateway serve` does. SIGUSR1 resets the meter; the result is written to
+`meter.json` in the working directory when the server ends. Defences are removed in this process
+only; no setting of the gateway can do that.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Meter:
     """How late the loop comes back to a task that asked to be woken, in milliseconds.
 
     `late` is by the clock. `blocked` leaves out what the loop's thread waited for a processor
-    that others had: that is the machine's doing, and the scheduler tells how long it was.
+    that was busy with others: that is due to the machine, and the scheduler reports it.
     """
 
     ticks: int = 0
@@ -91,7 +91,7 @@ def with_meter(app: Starlette) -> Starlette:
 
 
 def in_the_loop() -> None:
-    """Pictures are opened in the server's own loop."""
+    """Pictures are decoded in the server's own event loop."""
 
     async def run(_: IsolatedPool, function: Callable[..., T], *arguments: object) -> T:
         return function(*arguments)

@@ -1,14 +1,13 @@
-"""Feeds the request decoder with what coverage-guided mutation finds: nothing but refusals may come.
+"""Coverage-guided fuzzing of the request decoder: every bad input must become a refusal.
 
     make fuzz        or   .venv/bin/python -m tests.soak.fuzz_decoder [--inputs 1000000] [--control]
 
 An input's first byte chooses the way in (JSON, query string, form upload, a socket's message);
-the rest is the body. Each goes through reading, resolving, parsing, judging and validating, as
-a request does before anybody is asked who it is from. Whatever is raised that is not a
-`BadRequest` would be a 500, and ends the run. `--control` takes one translation of errors out
-of the decoder: then the run must end with a finding.
+the rest is the body. Each is read, looked up, parsed, measured and validated, as a request is
+before its session is looked up. Any exception other than `BadRequest` would be a 500, and ends
+the run. `--control` removes one error translation from the decoder: then the run must find it.
 
-atheris is installed apart from the gateway, in `.venv-fuzz`.
+atheris is installed in a separate environment, `.venv-fuzz`.
 """
 
 import argparse
@@ -108,7 +107,7 @@ def decoder() -> Callable[[bytes], None]:
 
 
 def _at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """Nothing in it waits: the whole body is there."""
+    """Never suspends: the whole body is there."""
     try:
         work.send(None)
     except StopIteration as finished:
@@ -144,7 +143,7 @@ def _fuzz(corpus: Path, inputs: int, *, control: bool) -> None:
 
 
 def _take_out_a_translation() -> None:
-    """What the decoder would be if it placed files without looking."""
+    """The decoder without its check of where files are placed."""
     from gateway.http.admission import parameters
 
     def place(operations: Any, path: Any, file: object) -> None:

@@ -2,7 +2,7 @@
 
     make fuzz        or   .venv/bin/python -m tests.soak.fuzz_schema [--examples 5000]
 
-No answer may be a server error, and none may tell more than a code of the client's own. The
+No response may be a server error, and every error must have a client error code. The
 checks are in `tests/soak/schemathesis_hooks.py`; schemathesis is installed in `.venv-fuzz`.
 """
 
@@ -79,7 +79,7 @@ def _run(server: Server, folder: Path, each: int) -> tuple[int, int]:
 
 
 def _cases(report: Path) -> int:
-    """As many requests as the report holds."""
+    """The number of requests in the report."""
     lines = report.read_text().splitlines() if report.exists() else []
     found = {
         case

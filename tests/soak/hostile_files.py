@@ -3,18 +3,19 @@
     .venv/bin/python -m tests.soak.hostile_files [--files 10000] [--seed 1] [--control NAME]
 
 The files are `tests/portraits/hostile.py`'s: truncated, mutated, bombs, polyglots, of other
-types and sizes, with odd EXIF and profiles. Each goes over HTTP into the upload of one of
-them, a fortieth by a resumable upload (of documents thirty: nobody may have more in an hour), a
-third with an idempotency key; what the gateway keeps of it is fetched and looked into. Four are under way at once. Passes when
+types and sizes, with odd EXIF and profiles. Each is sent over HTTP to one of the two uploads, one
+in forty as a resumable upload (thirty for documents, the limit per hour), one in three with an
+idempotency key; what the gateway stores of it is fetched and inspected. Four uploads run at once.
+Passes when
 
-- every file was refused with a reason, or what was kept of it is clean,
-- no process ended: neither the server nor one of its workers,
-- server and workers together never held more than 100 MB above the most that they held over
-  ordinary portraits of 12 megapixels and ID cards, nor at rest more than before, and
+- every file was refused with a reason, or its stored version is clean,
+- no process ended, neither the server nor a worker,
+- server and workers together never used more than 100 MB above their maximum with ordinary
+  12-megapixel portraits and ID cards, nor more than before when idle, and
 - the server's event loop was never blocked for longer than 20 ms (`tests/soak/event_loop_lag.py`).
 
-`--control` takes one defence out (`loop`, `memory`, `clean`, `crash`) and passes when its bound is
-broken, and no other but what follows from it.
+`--control` removes one defence (`loop`, `memory`, `clean`, `crash`) and passes when its bound is
+broken, and no other bound except as a consequence.
 """
 
 import argparse
@@ -51,7 +52,7 @@ PEOPLE = ("no-card", *(persona for persona in PERSONAS if persona != "no-card"))
 WARM_UP = 40
 WRONG = "WRONG"
 _FOLLOWS = {"memory": {"crash"}, "loop": {"memory"}}
-"""What else may be broken without a defence: workers run out of memory; the server holds the pictures."""
+"""Which other bounds may break without a defence: workers run out of memory; the server holds the pictures."""
 _DIED = "worker ended over a file"
 _REASONS = {"UNREADABLE_IMAGE", "IMAGE_TOO_LARGE", "IMAGE_TOO_SMALL", "FILE_TOO_LARGE"}
 _REFUSAL = "... on Refusal { code message field }"
@@ -80,7 +81,7 @@ _REQUEST = (
 
 @dataclass(slots=True)
 class Found:
-    """`said` counts, for each kind of file, what came of it; `wrong` is what must not be."""
+    """`said` counts the results for each kind of file; `wrong` lists violations."""
 
     said: dict[str, Counter[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -92,7 +93,7 @@ class Found:
 
 
 class Memory(threading.Thread):
-    """Looks every 20 ms at what the server and its workers hold: the most of it, in MB."""
+    """Samples the memory of the server and its workers every 20 ms: the maximum, in MB."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
@@ -115,7 +116,7 @@ class Memory(threading.Thread):
 
 @dataclass(slots=True)
 class Held:
-    """By the server and its workers, in MB: at rest, and the most at work."""
+    """Memory of the server and its workers in MB: idle, and the maximum under load."""
 
     before: float
     ordinary: float
@@ -128,7 +129,7 @@ class Held:
 
 
 class Sender:
-    """ID cards are the first token's person's own; portraits are everybody's."""
+    """ID cards belong to the first token's citizen; portraits to all."""
 
     def __init__(self, http: httpx.AsyncClient, tokens: list[str]) -> None:
         self._http = http
@@ -160,7 +161,7 @@ class Sender:
         await self._judge(number, kind, response)
 
     async def _put(self, data: bytes, owner: dict[str, str]) -> str | None:
-        """None where the gateway wants no file of that length, or no more of them."""
+        """None where the gateway refuses a file of that length, or any more of them."""
         body = {"query": _REQUEST, "variables": {"i": {"size": len(data)}}}
         answer = (await self._http.post("/graphql", json=body, headers=owner)).json()
         requested = answer["data"]["requestUpload"]
@@ -228,7 +229,7 @@ async def _at_rest(server: Server) -> float:
 
 
 async def _send_ordinary(http: httpx.AsyncClient, sender: Sender) -> None:
-    """What citizens send, as many at once: until every worker has all its libraries."""
+    """Ordinary uploads, as many at once: until every worker has loaded its libraries."""
     cards = [
         (side, (await http.get(f"/sandbox/id-cards/{PEOPLE[0]}/{side}.jpg")).content)
         for side in ("PORTRAIT_SIDE", "EMBLEM_SIDE")

@@ -1,13 +1,13 @@
-"""100,000 events of the card issuer, in order once, and shuffled with each sent up to three times.
+"""100,000 events of the card issuer: once in order, and once shuffled with repeats.
 
     .venv/bin/python -m tests.soak.issuer_events [--events 100000] [--database postgresql://…/]
 
-Two fresh databases get the same people: some with a card being made, some with a card. A server
-process of its own takes the events in signed batches of 1,000; one database gets them as they
-happened, the other in a random order with repeats. Both must come to the same end: nodes, card
-numbers, cards with their states, applications, and what became of every event. Printed are the
-events a second. The events hold failures and retries, temporary losses that lapse and that do
-not, locks, cancellations, and some that contradict the others.
+Two fresh databases get the same citizens: some with a card in production, some with a card. A
+server process per database takes the events in signed batches of 1,000: one in order of time, the
+other in random order with each event sent up to three times. Both must reach the same state:
+nodes, card numbers, cards, applications, and the outcome of every event. Events per second are
+printed. The events include failures and retries, temporary losses that expire and that do not,
+locks, cancellations, and some that contradict others.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from sandbox.issuer import signed_headers
 
 BATCH = 1_000
 _OURS = "SBK20260101"
-"""With this the orders' numbers begin; the sandbox's personas have others."""
+"""Prefix of the order numbers; the sandbox's personas have others."""
 _BANK = "SAMPLE-ICBC"
 
 Event = dict[str, Any]
@@ -65,7 +65,7 @@ _EVENTS = Query(select(issuer_events_table.c.id, issuer_events_table.c.outcome))
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Either `order` is being made for them, or they hold `card`."""
+    """Either `order` is in production for them, or they hold `card`."""
 
     number: str
     order: str | None
@@ -73,7 +73,7 @@ class Holder:
 
 
 def holders(count: int) -> list[tuple[tuple[str, ...], Holder]]:
-    """Two of three wait for a card."""
+    """Two of three are waiting for a card."""
     found = []
     for place, row in enumerate(people(count)):
         number, card = row[1], row[3]
@@ -84,7 +84,7 @@ def holders(count: int) -> list[tuple[tuple[str, ...], Holder]]:
 
 
 def history(holder: Holder, begin: Instant, draw: random.Random) -> list[Event]:
-    """What the issuer has to report of one person, in the order in which it happened."""
+    """The issuer's events about one citizen, in order of time."""
     clock = begin + draw.randrange(DAY)
     events: list[Event] = []
 
@@ -106,7 +106,7 @@ def _make_card(order: str, report: Any, draw: random.Random) -> None:
     for node in NODES[: draw.choice((6, 6, 6, 3, 5))]:
         facts = {"orderNumber": order, "node": node.value}
         if draw.random() < 0.02:
-            continue  # What follows a result that never comes waits for ever.
+            continue  # What follows a missing result waits for ever.
         while draw.random() < 0.25:
             report("NODE_RESULT", HOUR, **facts, result="FAILED", reason="示例原因")
         late = NODES.index(node) >= 2
@@ -128,14 +128,14 @@ def _use_card(holder: Holder, report: Any, draw: random.Random) -> None:
 
 
 def all_events(found: Iterable[Holder], begin: Instant, seed: int) -> list[Event]:
-    """Everybody's, as they happened."""
+    """All events, in order of time."""
     draw = random.Random(seed)
     events = [event for holder in found for event in history(holder, begin, draw)]
     return sorted(events, key=lambda event: str(event["at"]))
 
 
 def shuffled(events: Sequence[Event], seed: int) -> list[Event]:
-    """Each of them one to three times, in any order."""
+    """Each event one to three times, in random order."""
     draw = random.Random(seed)
     sent = [event for event in events for _ in range(draw.randint(1, 3))]
     draw.shuffle(sent)
@@ -192,7 +192,7 @@ async def _register(
 
 
 async def end_state(database: Database, vault: Vault, now: Instant) -> dict[str, Any]:
-    """Everything that a citizen or an operator can see of it, by what does not depend on ids."""
+    """Everything that a citizen or an operator can see, without generated ids."""
     orders = {row["id"]: row for row in await database.fetch(_ORDERS) if _OURS in row["number"]}
     state: dict[str, Any] = {}
     for row in orders.values():
@@ -207,7 +207,7 @@ async def end_state(database: Database, vault: Vault, now: Instant) -> dict[str,
         state[f"node {order} {row['node']}"] = (row["result"], row["at"], row["reason"])
     for row in await database.fetch(_CARDS):
         card = Card.from_row(row, vault, now)
-        # Since when a card is sealed is when we heard of it, which differs between two runs.
+        # A card is sealed since we received the event, which differs between two runs.
         since = 0 if card.state_since > now - HOUR else card.state_since
         if card.number.reveal()[0] in "BN":
             state["card " + card.number.reveal()] = (card.state, since, card.issue_date)
@@ -221,7 +221,7 @@ async def end_state(database: Database, vault: Vault, now: Instant) -> dict[str,
 
 @contextlib.asynccontextmanager
 async def fresh(url: str | None, name: str) -> Any:
-    """A database of its own on the server at `url`; None for SQLite."""
+    """A new database on the server at `url`; None for SQLite."""
     if url is None:
         yield None
         return

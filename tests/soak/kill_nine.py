@@ -2,16 +2,16 @@
 
     .venv/bin/python -m tests.soak.kill_nine [--mutations 1000] [--kills 8] [--clients 12] [--control]
 
-Every persona is signed in through the three channels. Each mutation changes an address to a
-text of its own; its answer holds the time that its audit entry has. After the last restart:
+Every persona is signed in through all three channels. Each mutation sets an address to a unique
+text; its response contains the time of its audit entry. After the last restart:
 
-- each acknowledged mutation has its audit entry, and every audit chain is whole;
-- each person's row was changed exactly as often as the entries say, so that no change is
-  without its entry and no entry without its change;
-- each address, opened with the gateway's own keys, is that of the person's last entry.
+- each acknowledged mutation has its audit entry, and every audit chain is intact;
+- each citizen's row was changed exactly as often as the entries say: no change without an entry,
+  no entry without a change;
+- each decrypted address is that of the citizen's last entry.
 
-`--control` then damages copies of the database, one way after another, and expects the
-same check to find each damage.
+`--control` then damages copies of the database in several ways, and expects the same check to
+find each one.
 """
 
 import argparse
@@ -61,7 +61,7 @@ _ENTRIES = Query(
 
 @dataclass(slots=True)
 class Person:
-    """What the clients know of one person. `acknowledged` is the time of each answered change."""
+    """What the clients know of one citizen. `acknowledged` is the time of each answered change."""
 
     id: int
     first_version: int
@@ -182,7 +182,7 @@ async def people_of(
 
 
 async def check(settings: Settings, people: list[Person]) -> list[str]:
-    """Everything that is lost, half or broken."""
+    """Everything that is lost, incomplete or broken."""
     async with opened(settings.database_url) as database:
         return [
             *await _broken_chains(database, settings),
@@ -215,7 +215,7 @@ async def _wrong_people(database: Database, settings: Settings, people: list[Per
 
 
 def judge(person: Person, times: list[int], address: str | None, changes: int) -> list[str]:
-    """`times` are those of the person's entries, in order; `changes` counts the row's changes."""
+    """`times` are those of the citizen's entries, in order; `changes` counts the row's changes."""
     unexplained = Counter(times) - Counter(person.acknowledged.values())
     lost = Counter(person.acknowledged.values()) - Counter(times)
     found = []
@@ -252,7 +252,7 @@ def _lose_entry(db: sqlite3.Connection, person: int, last: int) -> None:
 
 
 def _lose_entry_and_head(db: sqlite3.Connection, person: int, last: int) -> None:
-    """The chain stays whole: only the comparison with the row can show it."""
+    """The chain stays intact: only the comparison with the row can show it."""
     db.execute("DELETE FROM audit_entries WHERE person = ? AND number = ?", (person, last))
     db.execute(
         "UPDATE audit_heads SET number = number - 1, mac = (SELECT mac FROM audit_entries e"

@@ -1,8 +1,8 @@
-"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency` and `tests.soak.account_enumeration`: the gateway with a defence taken out.
+"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency` and `tests.soak.account_enumeration`: the gateway with a defence removed.
 
     CONTROL=guesses python -m tests.soak.no_limits_control
 
-The defences are taken out of this process only; no setting of the gateway does it.
+Defences are removed in this process only; no setting of the gateway can do that.
 """
 
 import os
@@ -24,7 +24,7 @@ from gateway.cli.serve import app_from_environment
 
 
 def count_tries_without_guard() -> None:
-    """The try is counted after the code was judged by what was read: an unguarded UPDATE."""
+    """The try is counted after the code was compared: an UPDATE without a guard."""
     verification._COUNT_TRY = Query(
         update(verification_codes_table)
         .where(
@@ -41,7 +41,7 @@ def count_tries_without_guard() -> None:
 
 
 def change_states_without_guard() -> None:
-    """Nobody waits for a person's row, and a card's state is written whatever it is by now."""
+    """No lock on the citizen's row, and a card's state is written whatever it is by now."""
     citizens._LOCK = Lock(
         select(citizens.citizens_table.c.id).where(citizens.citizens_table.c.id == bindparam("id"))
     )
@@ -53,7 +53,7 @@ def change_states_without_guard() -> None:
 
 
 def work_for_those_who_exist() -> None:
-    """A person on file costs five milliseconds more than one who is not."""
+    """An existing citizen takes five milliseconds longer than an unknown one."""
     look_up = bind_card._look_up
 
     async def slower(

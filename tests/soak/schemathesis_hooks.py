@@ -1,4 +1,4 @@
-"""What schemathesis checks of every answer, and who it signs in as. Loaded by `tests.soak.fuzz_schema`."""
+"""Checks of every response for schemathesis, and its sign-in. Loaded by `tests.soak.fuzz_schema`."""
 
 import os
 from typing import Any
@@ -10,8 +10,8 @@ from hypothesis_graphql import nodes
 
 BASE = os.environ["FUZZED_GATEWAY"]
 PERSONAS = ("active", "lost", "sealed", "no-card", "in-production", "other-city")
-# Of a mistake in what was asked, or of somebody who may not ask; every other code is the
-# server's. schemathesis' own check takes every error of a resolver for the server's.
+# Codes of client errors; every other code is a server error. schemathesis' own check counts
+# every resolver error as a server error.
 CLIENTS_CODES = {
     "BAD_REQUEST",
     "BAD_USER_INPUT",
@@ -29,7 +29,7 @@ schemathesis.graphql.scalar("DateTime", st.datetimes().map(lambda at: nodes.Stri
 
 @schemathesis.auth(refresh_interval=2)
 class Session:
-    """Another persona every two seconds: operations end sessions, and every state is met."""
+    """Another persona every two seconds: operations end sessions, and every card state is needed."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -58,7 +58,7 @@ def is_no_server_error(ctx: Any, response: Any, case: Any) -> None:
 
 @schemathesis.check  # type: ignore[untyped-decorator]
 def tells_nothing_of_the_inside(ctx: Any, response: Any, case: Any) -> None:
-    """An answer in JSON whose errors are the client's own, each with its code."""
+    """A JSON response whose errors are client errors, each with its code."""
     reply = response.json()
     assert "Traceback" not in response.text
     for error in reply.get("errors", ()):

@@ -1,11 +1,11 @@
-"""How long signing in takes through two platforms while the third answers after 30 seconds.
+"""Sign-in times through two platforms while the third one takes 30 seconds to answer.
 
     .venv/bin/python -m tests.soak.slow_platform [--seconds 40] [--slow 30]
 
-Two server processes run side by side, and people sign in through all three channels of both
-at a steady rate. One server's WeChat answers at once, the other's after 30 seconds. WeChat is
-a stand-in in this process, UnionPay and Ping An are the sandbox's; everything goes over
-sockets. Printed is the 99th percentile of the two that work, and its ratio; 1.3 is allowed.
+Two server processes run side by side, and citizens sign in through all three channels of both at
+a steady rate. One server's WeChat answers at once, the other's after 30 seconds. WeChat is a
+stand-in in this process, UnionPay and Ping An are the sandbox's; everything goes over sockets.
+Prints the 99th percentile of the two healthy platforms and its ratio, which may be at most 1.3.
 """
 
 import argparse
@@ -36,7 +36,7 @@ WORKING = (ChannelId.UNIONPAY, ChannelId.PING_AN)
 ALLOWED = 1.3
 _SHM = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
 IN_MEMORY = str(_SHM) if _SHM.is_dir() else None
-"""The sandbox writes in the server's own loop: a slow disk would be measured instead."""
+"""The sandbox writes in the server's event loop: a slow disk would be measured instead."""
 SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { __typename ... on Refusal { code } } }"
 
 
@@ -72,7 +72,7 @@ def _reply() -> bytes:
 
 
 class GatewayWith(Server):
-    """The server, with WeChat elsewhere."""
+    """A server whose WeChat is at another address."""
 
     def __init__(self, folder: Path, wechat_url: str) -> None:
         super().__init__(folder)
@@ -84,7 +84,7 @@ class GatewayWith(Server):
 
 
 class Load:
-    """Signs people in through one server."""
+    """Signs citizens in through one server."""
 
     def __init__(self, server: GatewayWith) -> None:
         self._settings = server.settings()
@@ -94,7 +94,7 @@ class Load:
         self._seals = keys_from(self._settings).seals
 
     async def run(self, seconds: float) -> dict[ChannelId, list[float]]:
-        """Milliseconds of each sign-in, by channel, the first second left out."""
+        """Milliseconds of each sign-in by channel, without the first second."""
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(limits=limits, timeout=60, trust_env=False) as http:
             flows = (self._flow(http, channel, seconds) for channel in PER_SECOND)

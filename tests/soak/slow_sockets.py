@@ -1,11 +1,11 @@
-"""Holds slow sockets open against a server, while honest clients ask for their card's status.
+"""Slowloris: holds slow sockets open while honest clients query their card's status.
 
     .venv/bin/python -m tests.soak.slow_sockets [--sockets 1500] [--seconds 15] [--control]
 
-A quarter of the sockets say nothing, a quarter send a header's byte every two seconds, a
-quarter a body's byte, a quarter open a WebSocket and never begin. Passes when all of them are
-closed within `--seconds` and the honest requests' p99 is at most 500 ms. `--control` takes
-the read deadline out: then they must still be open, or the measurement measures nothing.
+A quarter of the sockets send nothing, a quarter one header byte every two seconds, a quarter one
+body byte every two seconds, and a quarter open a WebSocket and never initialise it. Passes when
+all are closed within `--seconds` and the honest requests' p99 is at most 500 ms. `--control`
+removes the read deadline: then the sockets must still be open.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Many clients at once against a server: signing in, sending operations over every transport."""
+"""Load clients: sign in, and send operations over every transport, many at once."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ UNLIMITED: dict[str, Any] = {
     "codes_in_all_minute": 10**6,
     "code_resend_seconds": 0,
 }
-"""The outer limits out of the way, so that what stands behind them is tried."""
+"""Lifts the outer limits, so that the defences behind them are tested."""
 
 _SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { token } } }"
 _SEND = (
@@ -35,7 +35,7 @@ Send = Callable[[str, dict[str, Any], dict[str, str]], Awaitable[Any]]
 
 
 def client(url: str) -> httpx.AsyncClient:
-    # Well before the server ends an idle connection: none is used while it is being closed.
+    # Well before the server closes an idle connection: none is used while it is being closed.
     limits = httpx.Limits(max_connections=128, max_keepalive_connections=128, keepalive_expiry=1)
     return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits)
 
@@ -128,7 +128,7 @@ def batch(http: httpx.AsyncClient) -> Send:
 
 @contextlib.asynccontextmanager
 async def socket(url: str, token: str) -> AsyncIterator[Send]:
-    """One socket over which any number of operations run at once."""
+    """One socket that carries any number of operations at once."""
     numbers, waiting = itertools.count(1), dict[str, "asyncio.Future[Any]"]()
     address = f"ws{url.removeprefix('http')}/graphql"
     protocol = Subprotocol("graphql-transport-ws")

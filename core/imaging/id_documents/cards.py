@@ -49,8 +49,8 @@ def find_card(picture: Pixels) -> Card | None:
             exact = score_outline(lab, corners)
             likeness = outline.likeness if exact.beyond else exact.likeness
             card = Card(recognise(picture, corners), likeness, missing, bool(outline.beyond))
-            sure = _UNRECOGNISED + (1 - _UNRECOGNISED) * card.recognised.best
-            found.append((outline.rank * sure, card))
+            weight = _UNRECOGNISED + (1 - _UNRECOGNISED) * card.recognised.best
+            found.append((outline.rank * weight, card))
     if not found:
         return None
     _, card = max(found, key=lambda entry: entry[0])

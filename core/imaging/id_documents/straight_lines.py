@@ -64,8 +64,8 @@ def _segments(lab: Pixels) -> NDArray[np.float32]:
     segments: NDArray[np.float32] = np.concatenate(rows).astype(np.float32)
     lengths = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
     order = np.argsort(-lengths)
-    kept: NDArray[np.float32] = segments[order][lengths[order] > _MIN_LENGTH * max(lab.shape)]
-    return kept
+    long: NDArray[np.float32] = segments[order][lengths[order] > _MIN_LENGTH * max(lab.shape)]
+    return long
 
 
 def _longest(segments: NDArray[np.float32]) -> list[_Line]:

@@ -17,7 +17,7 @@ def where(condition: str) -> dict[str, Any]:
 
 
 def create_table(name: str, *items: sa.schema.SchemaItem, **options: Any) -> None:
-    """With a CHECK for each length: SQLite takes a text of any length for a VARCHAR(n)."""
+    """With a CHECK constraint for each length: SQLite does not enforce the length of VARCHAR(n)."""
     checks = [
         sa.CheckConstraint(
             f"length({item.name}) <= {item.type.length}", name=f"ck_{name}_{item.name}_length"
@@ -81,7 +81,7 @@ def upgrade() -> None:
     create_table(
         "access_log",
         sa.Column("batch", ID, autoincrement=False, nullable=False),
-        sa.Column("views", sa.Text(), nullable=False),
+        sa.Column("records", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("batch", name="pk_access_log"),
     )
     create_table(

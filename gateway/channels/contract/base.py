@@ -34,11 +34,11 @@ from core.kernel.refusals import (
 from core.kernel.settings import Settings, split
 from core.reference import LABELS
 from core.services.sign_in import (
-    FirstExchange,
+    CodeExchangeQuery,
     SignedIn,
     SignIn,
-    first_answer,
-    keep_virtual,
+    cache_virtual_account,
+    find_cached_exchange,
     sign_in,
 )
 from gateway.channels.contract.retries import handle_with_retries, take
@@ -233,14 +233,14 @@ class Channel(ABC):
     ) -> Identity:
         if state_nonce is None or self.code_already_used_error is None:
             return await self.identify(credential, now)
-        exchange = FirstExchange(self.id, state_nonce, credential)
+        exchange = CodeExchangeQuery(self.id, state_nonce, credential)
         first = await self._first_exchange(exchange, port)
         if first is not None:
             return first
         try:
             return await self.identify(credential, now)
         except VirtualAccount:
-            await port.run(keep_virtual, exchange)
+            await port.run(cache_virtual_account, exchange)
             raise
         except SignInExpired as expired:
             if not self._was_already_used(expired):
@@ -255,7 +255,7 @@ class Channel(ABC):
         return isinstance(cause, PlatformRefused) and cause.code == self.code_already_used_error
 
     async def _first_exchange(
-        self, exchange: FirstExchange, port: ServicePort, polls: int = 1
+        self, exchange: CodeExchangeQuery, port: ServicePort, polls: int = 1
     ) -> Identity | None:
         """The result of the first exchange of the same code by the same browser, at any worker.
 
@@ -264,7 +264,7 @@ class Channel(ABC):
         for poll in range(polls):
             if poll:
                 await asyncio.sleep(POLL_SECONDS)
-            first = await port.read(first_answer, exchange)
+            first = await port.read(find_cached_exchange, exchange)
             if first is not None and not first.account:
                 raise VirtualAccount
             if first is not None:

@@ -6,7 +6,7 @@ import structlog
 
 from core.kernel.callers import ChannelId
 from core.kernel.refusals import Refusal
-from core.services.channel_events import ChannelEvent, take_channel_event
+from core.services.channel_events import ChannelEvent, handle_channel_event
 from gateway.channels.contract.shapes import Notification, ServicePort
 
 RETRY_SECONDS = (0.2, 1.0, 5.0)
@@ -24,7 +24,7 @@ async def take(channel: ChannelId, notification: Notification, port: ServicePort
         message_number=notification.message_number,
         delivery=notification.delivery,
     )
-    new = await port.run(take_channel_event, event)
+    new = await port.run(handle_channel_event, event)
     log.info("callback.taken", channel=channel.value, type=event.type.value, new=new)
 
 

@@ -4,9 +4,9 @@ from gateway.http.endpoints.callbacks import callback_routes
 from gateway.http.endpoints.health import healthz, metrics_endpoint, readyz_endpoint
 from gateway.http.endpoints.issuer_events import (
     UnreadableEvent,
+    apply_all,
     issuer_events_endpoint,
     read_events,
-    take_all,
 )
 from gateway.http.endpoints.pictures import picture_endpoint
 from gateway.http.endpoints.receipts import receipt_endpoint
@@ -14,6 +14,7 @@ from gateway.http.endpoints.uploads import upload_endpoint
 
 __all__ = [
     "UnreadableEvent",
+    "apply_all",
     "callback_routes",
     "healthz",
     "issuer_events_endpoint",
@@ -22,6 +23,5 @@ __all__ = [
     "read_events",
     "readyz_endpoint",
     "receipt_endpoint",
-    "take_all",
     "upload_endpoint",
 ]

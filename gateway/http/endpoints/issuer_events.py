@@ -16,7 +16,7 @@ from core.issuer import SIGNERS, IssuerEvent, Outcome, is_signed
 from core.kernel.clock import MINUTE, SECOND, Instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
-from core.services.issuer_events import MAX_AT_ONCE, take_issuer_events
+from core.services.issuer_events import MAX_AT_ONCE, apply_issuer_events
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
@@ -54,7 +54,7 @@ def issuer_events_endpoint(
         if len(events) > MAX_EVENTS:
             return _refused(400, f"A batch has at most {MAX_EVENTS} events.")
         try:
-            outcomes = await take_all(application, events)
+            outcomes = await apply_all(application, events)
         except TryAgainLater:
             return _refused(503, "The events cannot be stored now; send the batch again.")
         answer = [
@@ -66,7 +66,7 @@ def issuer_events_endpoint(
     return issuer_events
 
 
-async def take_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
+async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
     """Stores events in several transactions, so that citizens do not wait for a large batch.
 
     Raises `TryAgainLater`; events stored by then are recognised when the batch is sent again.
@@ -75,7 +75,7 @@ async def take_all(application: Application, events: Sequence[IssuerEvent]) -> l
     outcomes: list[Outcome] = []
     for first in range(0, len(events), MAX_AT_ONCE):
         some = events[first : first + MAX_AT_ONCE]
-        outcomes += await run(context, take_issuer_events, some, action=None)
+        outcomes += await run(context, apply_issuer_events, some, action=None)
     return outcomes
 
 

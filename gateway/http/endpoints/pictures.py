@@ -32,7 +32,7 @@ def picture_endpoint(application: Application) -> Endpoint:
             return PlainTextResponse("There is no such picture.\n", status_code=404)
         data = await application.dependencies.objects.get(found.object_name, found.citizen_id)
         try:
-            application.access_log.note_link(found.citizen_id, now, Action.PICTURE)
+            application.access_log.record_link(found.citizen_id, now, Action.PICTURE)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         geometry = overlay_in(query)

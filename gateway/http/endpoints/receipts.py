@@ -47,7 +47,7 @@ def receipt_endpoint(application: Application) -> Endpoint:
                 headers={"Retry-After": str(_AGAIN_SECONDS)},
             )
         try:
-            application.access_log.note_link(found.owner, now, Action.RECEIPT)
+            application.access_log.record_link(found.owner, now, Action.RECEIPT)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         return Response(

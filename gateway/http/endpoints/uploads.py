@@ -24,7 +24,7 @@ from core.kernel.refusals import (
     TryAgainLater,
     UploadOutOfStep,
 )
-from core.services.request_upload import ReceivePart, keep_part, receive_part, start_over
+from core.services.request_upload import ReceivePart, receive_part, start_over, store_part
 from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
 from gateway.http.edge import preferred_language
 from gateway.resolvers.context import Application, Context
@@ -100,7 +100,7 @@ class _Receiving:
     async def _store(self, waiting: bytearray) -> None:
         part = ReceivePart(self.upload, bytes(waiting))
         waiting.clear()
-        self.upload = await run(self._context, receive_part, part, action=None, first=keep_part)
+        self.upload = await run(self._context, receive_part, part, action=None, first=store_part)
 
     def _max_megabytes(self) -> int:
         return self._context.dependencies.settings.max_upload_bytes // 1_048_576

@@ -65,7 +65,7 @@ async def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
 
     Save what the audit log and the scheduler write by the clock in between.
     """
-    await world.application.worker.caught_up()
+    await world.application.worker.drained()
     return await world.rows(*(table.name for table in TABLES if table.name not in BY_THE_CLOCK))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -164,6 +165,22 @@ async def test_a_repeated_event_takes_effect_once(world: World) -> None:
         assert len(await _bound(world)) == 1
         await push(world, signed(world, event("unsubscribe")))
     assert await _bound(world) == []
+
+
+async def test_a_nonce_is_good_for_one_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.enter("active", "WECHAT")
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 7)
+    first, second = signed(world, event("unsubscribe")), signed(world, event("unsubscribe", At="2"))
+    monkeypatch.undo()
+    await push(world, first)
+
+    with later(seconds=61):
+        await world.enter("active", "WECHAT")
+        before = await everything(world)
+        await push(world, second)
+
+        assert await everything(world) == before
+    assert first[0]["nonce"] == second[0]["nonce"]
 
 
 async def test_of_many_at_once_one_takes_effect(world: World) -> None:
@@ -340,7 +357,7 @@ async def _note_sent(world: World, number: str) -> None:
     now = world.application.clock()
 
     async def job(db: Any) -> None:
-        await channel_messages.note_sent(db, 1, ChannelId.WECHAT, "CARD_READY", number, now)
+        await channel_messages.record_sent(db, 1, ChannelId.WECHAT, "CARD_READY", number, now)
 
     await world.application.database.write(job)
 

@@ -1,14 +1,14 @@
-"""Faults: the real server is killed at random moments while its partners misbehave and citizens
-carry on; then everything must be settled, and each effect have happened once.
+"""Fault injection: the real server is killed at random moments while partners fail and citizens
+continue. Afterwards everything must be settled, and each effect must have happened exactly once.
 
     .venv/bin/python -m tests.soak.faults [--rounds 500] [--database postgresql://host] [--control …]
 
-A round is one life of the server: it starts, serves for a random moment, and gets `kill -9`.
-The partner process answers late, never, with errors, garbage, half an answer, or acts and lets
-its answer be lost; it is killed now and then too. Citizens report losses, cancel them, have
-cards reissued, activate them and transfer cards in; they repeat what was cut off under its
-idempotency key, as a front-end would, and the issuer posts each event up to three times.
+In each round the server starts, serves for a random time, and gets `kill -9`. The partner process
+answers late, never, with errors, garbage or half a response, or acts and loses its response; it is
+killed now and then too. Citizens report losses, cancel them, reissue and activate cards and
+transfer cards in; they repeat interrupted requests under the same idempotency key, as a front-end
+would, and the issuer posts each event up to three times.
 
-`--power-cut` keeps the database on a file system (`powercut.c`, FUSE) that loses at each kill
-what was not synced. `--control` takes one defence out, and expects the check to find it.
+`--power-cut` keeps the database on a file system (`powercut.c`, FUSE) that loses unsynced data at
+each kill. `--control` removes one defence, and expects the check to notice.
 """

@@ -1,4 +1,4 @@
-"""The run: see the package's own text."""
+"""The command: see the package's docstring."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ _PARTNER_DIES_EVERY = 12
 async def rounds(
     world: World, outside: Outside, given: argparse.Namespace, power: "PowerCut | None"
 ) -> None:
-    """Each a life of the server, up to a random moment."""
+    """Each round runs the server up to a random moment."""
     for number in range(1, given.rounds + 1):
         await asyncio.sleep(random.random() * _ROUND_SECONDS)
         await asyncio.to_thread(world.kill)
@@ -44,7 +44,7 @@ async def rounds(
 
 
 async def finish(world: World, outside: Outside, clients: list["asyncio.Task[None]"]) -> float:
-    """Everybody ends what they are at, and the worker delivers what is left."""
+    """Citizens finish what they have begun, and the worker delivers the rest."""
     await asyncio.to_thread(world.no_more_faults)
     outside.over = True
     await asyncio.wait(clients, timeout=60)
@@ -116,7 +116,7 @@ def main() -> None:
     options.add_argument("--power-cut", action="store_true")
     options.add_argument("--control", choices=controls.CONTROLS)
     given = options.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # What was mounted is unmounted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # Unmounts the file system.
     with place(given) as (world, power):
         wrong = asyncio.run(run(world, given, power))
     for line in wrong:

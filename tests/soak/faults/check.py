@@ -1,4 +1,4 @@
-"""What must hold when everything is settled, and everything that does not."""
+"""Invariants that must hold when everything is settled, and their violations."""
 
 import json
 import sqlite3
@@ -42,7 +42,7 @@ _AT_PARTNERS = {
 
 
 async def hurry(server: Server) -> int:
-    """Lets the waits pass that back-off has put between tries. Returns how many effects wait."""
+    """Skips the back-off delays between tries. Returns how many messages are waiting."""
     database = await connect(server.database_url)
 
     async def job(db: Transaction) -> int:
@@ -55,7 +55,7 @@ async def hurry(server: Server) -> int:
 
 
 async def judge(server: Server, partner: Path, people: Iterable[Citizen]) -> list[str]:
-    """Everything that is lost, doubled, half done or not settled, in one line each."""
+    """Everything that is lost, duplicated, incomplete or not settled, one line each."""
     database = await connect(server.database_url)
     try:
         return [
@@ -74,7 +74,7 @@ async def judge(server: Server, partner: Path, people: Iterable[Citizen]) -> lis
 
 
 async def _effects(database: Database, partner: Path) -> list[str]:
-    """The outbox against what the partner wrote down, by idempotency key and by content."""
+    """Compares the outbox with the partner's records, by idempotency key and content."""
     world = sqlite3.connect(partner)
     noted = world.execute("SELECT partner, key, digest FROM effects").fetchall()
     world.close()
@@ -105,7 +105,7 @@ async def _effects(database: Database, partner: Path) -> list[str]:
 
 
 async def _arrived(database: Database, partner: Path, people: Iterable[Citizen]) -> list[str]:
-    """What the citizens were promised against what the partners have, whatever the outbox says."""
+    """Compares what citizens were promised with the partners' records, independently of the outbox."""
     world = sqlite3.connect(partner)
     things = world.execute("SELECT kind, key, value FROM things WHERE kind IN (?, ?)", _KINDS)
     found = {(kind, key): json.loads(value) for kind, key, value in things}

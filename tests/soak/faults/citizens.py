@@ -1,7 +1,7 @@
-"""The people of a run: each walks through the services, and repeats what was cut off.
+"""The citizens of a run: each uses the services, and repeats interrupted requests.
 
-What is counted is what the gateway acknowledged. A request that was cut off is sent again
-under its idempotency key until it is answered, so in the end each is known to be done once.
+Only what the gateway acknowledged is counted. An interrupted request is repeated under its
+idempotency key until it is answered, so that in the end each is known to have happened once.
 """
 
 import asyncio
@@ -40,16 +40,16 @@ _SUCCESS = {
 
 
 class Refused(Exception):
-    """The gateway said no to something that it must take."""
+    """The gateway refused something that it must accept."""
 
 
 class Over(Exception):
-    """The run ends: nothing new is begun."""
+    """The run ends: nothing new is started."""
 
 
 @dataclass(slots=True)
 class Citizen:
-    """`card` is the number of the card in the hand, `elsewhere` of one in another city."""
+    """`card` is the number of the citizen's card, `elsewhere` that of a card of another city."""
 
     id: int
     number: str
@@ -64,7 +64,7 @@ class Citizen:
 
 @dataclass(slots=True)
 class Outside:
-    """The way to the gateway and to the partner, and what happened on it."""
+    """Connections to the gateway and the partner, and what happened on them."""
 
     gateway: httpx.AsyncClient
     partner: httpx.AsyncClient
@@ -77,7 +77,7 @@ class Outside:
     refused: list[str] = field(default_factory=list)
 
     async def do(self, citizen: Citizen, mutation: str, **given: Any) -> dict[str, Any]:
-        """Until it is answered; a passing refusal is waited out."""
+        """Repeats until it is answered; waits when the refusal is temporary."""
         name = mutation[0].upper() + mutation[1:]
         document = (
             f"mutation($i: {name}Input!) {{ {mutation}(input: $i) {{ __typename"
@@ -136,7 +136,7 @@ class Outside:
                 await asyncio.sleep(0.05)
 
     async def made(self, citizen: Citizen, order: str) -> str:
-        """The issuer has the order and reports on it, each event up to three times, out of order."""
+        """The issuer reports on an order, each event up to three times and out of order."""
         while await self._partner(f"/orders/{order}") is None:
             if self.over:
                 raise Over
@@ -182,7 +182,7 @@ def _new_card_number() -> str:
 
 
 async def live(outside: Outside, citizens: "asyncio.Queue[Citizen]") -> None:
-    """One client: takes the next citizen, lets them do something whole, and takes another."""
+    """One client: takes the next citizen, completes one service for them, and goes on."""
     while not outside.over:
         citizen = await citizens.get()
         try:

@@ -1,4 +1,4 @@
-"""The defences that can be taken out, to see that the check finds what follows."""
+"""Controls: defences that can be removed, to prove that the check notices."""
 
 import asyncio
 import secrets
@@ -11,7 +11,7 @@ from core.kernel.ids import new_id
 from core.messaging import MessageKind, delivery, outbox
 from core.messaging.outbox import OutboxMessage
 from core.partners import PartnerFailed
-from core.partners.base import Connection
+from core.partners.base import PartnerClient
 from core.unit_of_work import Signal, UnitOfWork
 
 NO_OUTBOX = "no-outbox"
@@ -30,20 +30,20 @@ def apply(name: str) -> None:
 
 
 def _draw_a_key_for_each_call() -> None:
-    bring_about, outcome = Connection.bring_about, Connection.outcome
+    execute, outcome = PartnerClient.execute, PartnerClient.outcome
 
-    async def tell(self: Connection, path: str, body: Mapping[str, Any], _: str) -> None:
-        await bring_about(self, path, body, secrets.token_hex(16))
+    async def tell(self: PartnerClient, path: str, body: Mapping[str, Any], _: str) -> None:
+        await execute(self, path, body, secrets.token_hex(16))
 
-    async def ask(self: Connection, _: str) -> bool:
+    async def ask(self: PartnerClient, _: str) -> bool:
         return await outcome(self, secrets.token_hex(16))
 
-    Connection.bring_about = tell  # type: ignore[method-assign,assignment]
-    Connection.outcome = ask  # type: ignore[method-assign,assignment]
+    PartnerClient.execute = tell  # type: ignore[method-assign,assignment]
+    PartnerClient.outcome = ask  # type: ignore[method-assign,assignment]
 
 
 def _tell_partners_at_once() -> None:
-    """An effect is kept in memory alone, and told three times before it is given up."""
+    """Messages are kept in memory only, and given up after three tries."""
     kept: list[OutboxMessage] = []
 
     async def put(
@@ -71,7 +71,7 @@ def _tell_partners_at_once() -> None:
     async def tell(worker: delivery.OutboxWorker, effect: OutboxMessage) -> None:
         for _ in range(3):
             try:
-                await worker._tell_partner(effect)
+                await worker._call_partner(effect)
             except PartnerFailed:
                 continue
             return

@@ -1,4 +1,4 @@
-"""The processes of a run: the server by way of its zygote, and the partner. Both get `kill -9`."""
+"""The processes of a run: the server, forked by a zygote, and the partner. Both get `kill -9`."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ class World:
         self._log.close()
 
     def start(self, within: float = 60) -> float:
-        """Returns how many seconds it took until it was ready."""
+        """Returns the seconds until it was ready."""
         assert self._zygote is not None
         assert self._zygote.stdin is not None
         assert self._zygote.stdout is not None

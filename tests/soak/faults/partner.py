@@ -1,6 +1,6 @@
-"""The five partners as one process that misbehaves: the sandbox's stand-ins behind a faulty wire.
+"""The five partners in one faulty process: the sandbox's stand-ins behind an unreliable connection.
 
-Every effect that it takes is written down with its idempotency key, in one transaction with it.
+Every accepted effect is recorded with its idempotency key, in the same transaction.
 """
 
 import argparse
@@ -31,7 +31,7 @@ LATER_THAN_THE_TIME_OUT = 5.5
 
 
 class NotedWorld(World):
-    """Notes each effect when it is taken."""
+    """Records each effect when it is accepted."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -52,7 +52,7 @@ class NotedWorld(World):
 
 
 class FaultyWire:
-    """Before and after the partner's own work, with a given share of faults."""
+    """Injects faults before and after the partner's own work, at a given rate."""
 
     def __init__(self, app: ASGIApp, rate: float) -> None:
         self._app = app

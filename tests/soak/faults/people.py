@@ -1,4 +1,4 @@
-"""Puts invented people into a new database: with a card, or with one of another city."""
+"""Fills a new database with fictitious citizens: with a card, or with one of another city."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ _ELSEWHERE = {"regionCode": "510700", "regionName": "绵阳市"}
 
 
 async def settle(world: World, with_card: int, movers: int) -> list[Citizen]:
-    """Migrates, starts partner and server, and returns everybody with a session."""
+    """Migrates, starts partner and server, and returns all citizens with a session."""
     await asyncio.to_thread(migrations.migrate, world.server.database_url)
     await asyncio.to_thread(world.open)
     people = await _register(world, with_card, movers)

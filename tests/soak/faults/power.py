@@ -1,4 +1,4 @@
-"""A file system that loses at a power cut what was not synced: `powercut.c`, mounted by FUSE."""
+"""A file system that loses unsynced data at a power cut: `powercut.c`, mounted by FUSE."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ class PowerCut:
     @classmethod
     @contextlib.contextmanager
     def mounted(cls, folder: Path) -> Iterator[Self]:
-        """At `folder/disk`; what is durable lies in `folder/durable`."""
+        """Mounted at `folder/disk`; durable data is in `folder/durable`."""
         program, mount, durable = folder / "powercut", folder / "disk", folder / "durable"
         mount.mkdir()
         durable.mkdir()
@@ -54,7 +54,7 @@ class PowerCut:
             process.wait()
 
     def cut(self) -> None:
-        """Everything that was not synced is gone. Nobody may have a file open."""
+        """Drops everything that was not synced. No process may have a file open."""
         before = self._count()
         self._process.send_signal(signal.SIGUSR1)
         while self._count() == before:

@@ -1,7 +1,7 @@
-"""Starts servers in a third of the time: everything is imported once, each server is a fork.
+"""Starts servers in a third of the time: imports once, and forks for each server.
 
-Reads one line a server from the standard input, and answers with its process id. What the
-child runs is `card-gateway serve`. `BENCH_CONTROL` takes a defence out of it; see `controls.py`.
+Reads one line per server from standard input, and answers with its process id. The child runs
+`card-gateway serve`. `BENCH_CONTROL` removes a defence from it; see `controls.py`.
 """
 
 import os
@@ -19,7 +19,7 @@ def main() -> None:
     assert logging
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     controls.apply(os.environ.get("BENCH_CONTROL", ""))
-    app = serve.app_from_environment()  # Opens nothing before it is started.
+    app = serve.app_from_environment()  # The child opens everything itself.
     serve.app_from_environment = lambda: app
     for _ in sys.stdin:
         pid = os.fork()
