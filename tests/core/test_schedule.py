@@ -163,7 +163,7 @@ async def test_a_worker_that_is_late_lets_nobody_in_beside_the_next(
     class Slow(Noted):
         async def __call__(self, context: JobContext) -> int:
             turn = len(self.times)
-            self.times.append(chore.now)
+            self.times.append(context.now)
             if turn < 2:
                 began[turn].set()
                 await go_on[turn].wait()
