@@ -40,22 +40,22 @@ async def _nothing(lane: FastPath, admitted: FastPathRequest) -> None: ...
 
 
 async def _session_and_card(lane: FastPath, admitted: FastPathRequest) -> None:
-    context, asked = admitted.context, admitted.asked
+    context, parsed = admitted.context, admitted.parsed
     assert admitted.token is not None
-    assert asked.expected is not None
+    assert parsed.prefetch is not None
     by_token = sessions.by_token(admitted.token, context.now())
-    await context.application.database.fetch(asked.expected.with_session, **by_token)
+    await context.application.database.fetch(parsed.prefetch.with_session, **by_token)
 
 
 async def _caller(lane: FastPath, admitted: FastPathRequest) -> None:
-    context, asked = admitted.context, admitted.asked
+    context, parsed = admitted.context, admitted.parsed
     assert admitted.token is not None
-    context.caller = await authenticate(context, admitted.token, None, asked.expected)
+    context.caller = await authenticate(context, admitted.token, None, parsed.prefetch)
 
 
 async def _plan(lane: FastPath, admitted: FastPathRequest) -> None:
     await _caller(lane, admitted)
-    result: Any = admitted.asked.plan.execute(None, admitted.context, None)
+    result: Any = admitted.parsed.plan.execute(None, admitted.context, None)
     await result
 
 

@@ -1,4 +1,4 @@
-"""The outside world for development and tests: invented people, platforms, registries, issuer.
+"""The sandbox: fake platforms and partners with invented personas, for development and tests.
 
-Nothing here is reached in production: the gateway imports it only when the sandbox is on.
+It is not used in production: the gateway imports it only if the sandbox is on.
 """

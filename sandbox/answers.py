@@ -1,4 +1,4 @@
-"""Reading requests and answering them, for every stand-in: JSON in, JSON or one sentence out."""
+"""Shared by all endpoints: parsing of JSON requests, JSON responses, errors as one sentence."""
 
 from typing import Any, TypeVar
 
@@ -13,22 +13,22 @@ T = TypeVar("T")
 
 
 class SandboxResponse(JSONResponse):
-    """JSON in UTF-8, of what changes with every request."""
+    """JSON in UTF-8 that must not be cached."""
 
     def __init__(self, content: Any, status_code: int = 200) -> None:
         super().__init__(content, status_code, headers={"Cache-Control": "no-store"})
 
 
 async def read(request: Request, shape: type[T]) -> T:
-    """The request's JSON body. Answers 400 where it is not of that shape."""
+    """Parses the JSON body. Raises `HTTPException` 400 for an invalid one."""
     try:
         return msgspec.json.decode(await request.body(), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"The body is not what is expected here: {error}.") from error
+        raise HTTPException(400, f"The body is not valid: {error}.") from error
 
 
 def persona_of(persona_id: str) -> Persona:
-    """Answers 404 where there is no such persona."""
+    """Raises `HTTPException` 404 for an unknown persona."""
     persona = PERSONAS.get(persona_id)
     if persona is None:
         raise HTTPException(404, f"There is no such persona; there are {', '.join(PERSONAS)}.")

@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: its own doors, the partners, the platforms and the page."""
+"""The sandbox over HTTP: its own endpoints, the partners, the platforms and the page."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -18,16 +18,15 @@ from core.kernel.settings import Settings
 from sandbox import issuer, partners
 from sandbox.answers import SandboxResponse, error_answer, persona_of, read
 from sandbox.page import page_routes
+from sandbox.paths import MOUNT, world_file
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes
-from sandbox.platforms.doors import platform_doors
-from sandbox.settings import MOUNT, world_file
+from sandbox.platforms.user_actions import user_action_routes
 from sandbox.world import World
 
 ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
 Delivered: TypeAlias = Callable[[], Awaitable[None]]
 
-_STATELESS = frozenset({ChannelId.PING_AN})
 _AUTHORIZE_URL = (
     "query($c: ChannelId!, $r: String!) { channel(id: $c) { authorizeUrl(redirectUri: $r) } }"
 )
@@ -46,7 +45,7 @@ class _Advance(msgspec.Struct):
 
 
 async def at_once() -> None:
-    """Where nothing is delivered later."""
+    """The default: nothing is pending."""
 
 
 def sandbox_routes(
@@ -55,34 +54,34 @@ def sandbox_routes(
     reset_gateway: ResetGateway,
     delivered: Delivered = at_once,
 ) -> list[BaseRoute]:
-    """For a Mount at `/sandbox`. `reset_gateway` makes the gateway's own data as new.
+    """For a Mount at `/sandbox`. `reset_gateway` restores the gateway's own data.
 
-    `delivered` waits for what the gateway is about to tell the outside world, so that whoever
-    asks the inbox or the issuer right after a request finds its effects.
+    `delivered` waits until the gateway's outbox is empty, so that the effects of a request are
+    visible in the inbox and at the issuer right after it.
     """
     world = World(world_file(settings))
-    if world.add("beginnings", "done", {}):
-        _begin(world)
-    doors = _Doors(settings, http, world, reset_gateway, delivered)
-    inside = Starlette(
+    if world.add("initialised", "done", {}):
+        _initialise(world)
+    endpoints = _Endpoints(settings, http, world, reset_gateway, delivered)
+    app = Starlette(
         routes=[
-            *doors.routes(),
-            *platform_doors(settings, http, world, delivered),
+            *endpoints.routes(),
+            *user_action_routes(settings, http, world, delivered),
             *partners.partner_routes(settings, world),
-            *_below_mount(platform_routes(settings, world)),
+            *_relative_to_mount(platform_routes(settings, world)),
             *page_routes(),
         ],
         exception_handlers={HTTPException: error_answer},
     )
-    return [Mount("/", app=inside)]
+    return [Mount("/", app=app)]
 
 
-def _begin(world: World) -> None:
-    partners.begin(world)
-    issuer.begin(world)
+def _initialise(world: World) -> None:
+    partners.initialise(world)
+    issuer.initialise(world)
 
 
-class _Doors:
+class _Endpoints:
     def __init__(
         self,
         settings: Settings,
@@ -96,7 +95,7 @@ class _Doors:
         self._world = world
         self._reset_gateway = reset_gateway
         self._delivered = delivered
-        self._desk = issuer.Desk(settings, world, http)
+        self._issuer = issuer.CardIssuer(settings, world, http)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -118,7 +117,10 @@ class _Doors:
         asked = await read(request, _Authorize)
         persona = persona_of(asked.persona)
         state = await self._state(asked.channel)
-        credential = await authorize(self._world, self._settings, asked.channel, persona)
+        try:
+            credential = authorize(self._world, asked.channel, persona)
+        except LookupError as error:
+            raise HTTPException(404, f"The sandbox has no platform {asked.channel}.") from error
         return SandboxResponse({"credential": credential, "state": state})
 
     async def advance(self, request: Request) -> Response:
@@ -126,29 +128,32 @@ class _Doors:
         await self._delivered()
         persona = persona_of(asked.persona)
         if asked.event is not None:
-            return SandboxResponse(await self._desk.report_card(persona, asked.event))
-        return SandboxResponse(await self._desk.advance(persona, asked.result, asked.reason))
+            return SandboxResponse(await self._issuer.report_card(persona, asked.event))
+        return SandboxResponse(await self._issuer.advance(persona, asked.result, asked.reason))
 
     async def reset(self, _request: Request) -> Response:
-        """The gateway first, so that nothing of its past reaches the new world."""
+        """Resets the gateway first, so that nothing pending reaches the new world."""
         await self._delivered()
         await self._reset_gateway()
         self._world.clear()
-        self._world.add("beginnings", "done", {})
-        _begin(self._world)
+        self._world.add("initialised", "done", {})
+        _initialise(self._world)
         return SandboxResponse({"reset": True})
 
     async def _state(self, channel: ChannelId) -> str:
-        """As the channel's front-end gets it: from the authorize URL of the gateway."""
-        if channel in _STATELESS:
-            return secrets.token_hex(16)
+        """As the channel's front-end gets it, from the gateway's authorize URL.
+
+        Random for a platform without an authorize page, whose front-end ignores it.
+        """
         url = await self._authorize_url(channel)
+        if url is None:
+            return secrets.token_hex(16)
         states = parse_qs(urlsplit(url).query).get("state")
         if not states:
             raise HTTPException(502, "The gateway gave an authorize URL without a state.")
         return states[0]
 
-    async def _authorize_url(self, channel: ChannelId) -> str:
+    async def _authorize_url(self, channel: ChannelId) -> str | None:
         variables = {"c": channel.value, "r": f"{self._settings.address}{MOUNT}/"}
         try:
             response = await self._http.post(
@@ -156,15 +161,16 @@ class _Doors:
                 json={"query": _AUTHORIZE_URL, "variables": variables},
             )
             reply: Any = response.json()
-            return str(reply["data"]["channel"]["authorizeUrl"])
+            url: str | None = reply["data"]["channel"]["authorizeUrl"]
+            return url
         except httpx.HTTPError as error:
             raise HTTPException(502, "The gateway could not be reached.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise HTTPException(502, "The gateway gave no authorize URL.") from error
 
 
-def _below_mount(routes: list[BaseRoute]) -> list[BaseRoute]:
-    """The platforms name their addresses in full; here they lie below the sandbox's mount."""
+def _relative_to_mount(routes: list[BaseRoute]) -> list[BaseRoute]:
+    """Strips the sandbox's mount from the paths of the platforms, which are absolute."""
     return [
         Mount(route.path.removeprefix(MOUNT), app=route.app) if isinstance(route, Mount) else route
         for route in routes

@@ -1,4 +1,4 @@
-"""A partner of the sandbox can be made to fail: to see what the gateway makes of it."""
+"""Fault injection: makes a partner of the sandbox fail its next calls."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ FAULTS = "faults"
 
 
 class Fault(StrEnum):
-    """BUSY: not taken. REJECTED: never. ERROR, GARBAGE: not done, and no word on it.
+    """BUSY: not processed, try later. REJECTED: refused for good.
 
-    LOST_ANSWER: done, and no word on it.
+    ERROR and GARBAGE: not processed, and the response says nothing about it. LOST_ANSWER:
+    processed, but the response says nothing about it.
     """
 
     BUSY = "BUSY"
@@ -27,11 +28,8 @@ class Fault(StrEnum):
     LOST_ANSWER = "LOST_ANSWER"
 
 
-class _Ordered(msgspec.Struct):
-    """Of the calls to `path` of `partner`, the next so many; the `/outcome` too where asked.
-
-    `code` is that of a rejection.
-    """
+class _FaultRequest(msgspec.Struct):
+    """The next `times` calls to `path` of `partner` fail. `code` is that of a rejection."""
 
     partner: str
     path: str
@@ -52,25 +50,25 @@ _INSTEAD: dict[Fault, Callable[[str], Response]] = {
 }
 
 
-def door(world: World) -> Callable[[Request], Awaitable[Response]]:
-    async def order(request: Request) -> Response:
-        asked = await read(request, _Ordered)
+def fault_endpoint(world: World) -> Callable[[Request], Awaitable[Response]]:
+    async def inject(request: Request) -> Response:
+        asked = await read(request, _FaultRequest)
         world.put(FAULTS, asked.partner + asked.path, msgspec.to_builtins(asked))
         return SandboxResponse({"ordered": True})
 
-    return order
+    return inject
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
-    """The fault of a call. `instead` is the answer where the partner does nothing at all."""
+class InjectedFault:
+    """The fault of a call. `instead` replaces the response, if the call is not processed."""
 
     fault: Fault
     instead: Response | None
 
 
-def next_of(world: World, partner: str, path: str) -> Next | None:
-    """The fault of this call, if one was ordered; it is used up."""
+def next_fault(world: World, partner: str, path: str) -> InjectedFault | None:
+    """Takes the fault of this call, if there is one."""
     ordered = world.take(FAULTS, partner + path)
     if ordered is None:
         return None
@@ -78,4 +76,4 @@ def next_of(world: World, partner: str, path: str) -> Next | None:
         world.put(FAULTS, partner + path, ordered | {"times": ordered["times"] - 1})
     fault = Fault(ordered["fault"])
     answer = _INSTEAD.get(fault)
-    return Next(fault, answer and answer(ordered["code"]))
+    return InjectedFault(fault, answer and answer(ordered["code"]))

@@ -1,4 +1,4 @@
-"""Specimens of the resident ID card: both sides drawn for invented people, for trying things out.
+"""Specimens of the resident ID card, both sides, drawn for the personas.
 
 The layout has the rough proportions of the real card; guilloche, emblem and portrait are
 only hinted at, and both sides say 样张 SPECIMEN. 20 px are a millimetre of the card.
@@ -81,7 +81,7 @@ def emblem_side(card: IdCard) -> Image.Image:
 
 
 def on_a_table(card: Image.Image, *, margin: float = 0.08) -> bytes:
-    """A JPEG as a steady hand would photograph the card, on dark wood. `margin` is of its width."""
+    """A JPEG like a steady photo of the card on dark wood. `margin` is relative to its width."""
     edge = round(margin * card.width)
     table = Image.effect_noise((card.width + 2 * edge, card.height + 2 * edge), 14).convert("L")
     wood = Image.merge("RGB", [table.point(lambda v, c=c: v * c // 128) for c in (92, 66, 48)])
@@ -180,7 +180,7 @@ def _star(x: float, y: float, radius: float) -> list[tuple[float, float]]:
 
 
 def _head(seed: str) -> Image.Image:
-    """A drawn head with shoulders, slightly another for each number."""
+    """A drawn head and shoulders that varies with the ID number."""
     chance = random.Random(seed)  # noqa: S311 - a drawing
     width, height = 520, 640
     picture = Image.new("RGBA", (width, height))
@@ -219,7 +219,7 @@ def _rounded(picture: Image.Image) -> Image.Image:
 
 
 def card_of(persona: Persona) -> IdCard:
-    """What the sandbox does not know of its people is made up the same way every time."""
+    """Attributes that personas do not have are generated deterministically."""
     return IdCard(
         name=persona.name,
         gender="男" if persona.gender_code == "1" else "女",

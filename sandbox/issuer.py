@@ -1,4 +1,4 @@
-"""The card issuer's desk: its orders, and the signed events by which it reports on them."""
+"""The card issuer: its orders, and the signed events that it sends to the gateway."""
 
 import asyncio
 import secrets
@@ -35,7 +35,7 @@ _CARD_NUMBER_CHARACTERS = string.ascii_uppercase + string.digits
 
 
 def accept(world: World, order_number: str, social_security_number: str) -> None:
-    """Opens an order; one that is there already stays as it is."""
+    """Adds an order, unless it exists already."""
     world.add(
         ORDERS,
         order_number,
@@ -49,8 +49,8 @@ def accept(world: World, order_number: str, social_security_number: str) -> None
     )
 
 
-def begin(world: World) -> None:
-    """The orders that are under way when the sandbox is new."""
+def initialise(world: World) -> None:
+    """Adds the open orders of the personas."""
     for persona in PERSONAS.values():
         if persona.open_order is not None:
             accept(world, persona.open_order, persona.social_security_number)
@@ -59,8 +59,8 @@ def begin(world: World) -> None:
             world.put(ORDERS, persona.open_order, order)
 
 
-class Desk:
-    """One clerk: what is reported is reported one after the other."""
+class CardIssuer:
+    """Sends events one at a time, in order."""
 
     def __init__(self, settings: Settings, world: World, http: httpx.AsyncClient) -> None:
         self._url = f"{settings.address}/issuer/events"
@@ -68,14 +68,14 @@ class Desk:
         self._signer = SIGNERS[settings.issuer_event_signer]
         self._world = world
         self._http = http
-        self._clerk = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def advance(self, persona: Persona, result: str, reason: str | None) -> dict[str, Any]:
-        """Reports the next node of the newest unfinished order; a failed one comes again."""
-        async with self._clerk:
+        """Reports the next node of the newest unfinished order; a failed node is repeated."""
+        async with self._lock:
             order = self._unfinished_order(persona)
             node = NODES[len(order["done"])]
-            _number(order, node)
+            _assign_numbers(order, node)
             self._world.put(ORDERS, order["orderNumber"], order)
             await self._report(
                 "NODE_RESULT",
@@ -92,9 +92,9 @@ class Desk:
         return {"node": node, "result": result, "orderNumber": order["orderNumber"]}
 
     async def report_card(self, persona: Persona, event: str) -> dict[str, Any]:
-        """Reports what happened to the persona's card outside the gateway."""
+        """Reports an event of the persona's card."""
         number = self._card_number(persona)
-        async with self._clerk:
+        async with self._lock:
             await self._report(
                 event, cardNumber=number, socialSecurityNumber=persona.social_security_number
             )
@@ -140,7 +140,7 @@ class Desk:
 def signed_headers(
     key: bytes, body: bytes, at: int, signer: EventSigner = SIGNERS["hmac-sha256"]
 ) -> dict[str, str]:
-    """`at` in Unix seconds; the signature covers it and the body."""
+    """`at` is in Unix seconds; the signature covers it and the body."""
     signature = signer.sign(key, str(at), body)
     return {
         "Content-Type": "application/json",
@@ -156,8 +156,8 @@ def new_card_number() -> str:
     return front + mod_11_2.calc_check_digit(values)
 
 
-def _number(order: Order, node: str) -> None:
-    """A batch number comes with the first node, a card number with manufacture."""
+def _assign_numbers(order: Order, node: str) -> None:
+    """Assigns a batch number with the first node, a card number with manufacture."""
     if order["batchNumber"] is None:
         day = datetime.now(CHINA)
         order["batchNumber"] = f"SAMPLE-{day:%Y%m%d}{secrets.randbelow(100):02d}"

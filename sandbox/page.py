@@ -1,4 +1,4 @@
-"""The sandbox's page: the three apps, the SMS inbox and the card issuer's desk."""
+"""The sandbox page: the apps, the SMS inbox and the card issuer."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,7 @@ NOT_BUILT = (
     " The sandbox page is not built yet: make install builds it.\n"
 )
 
-# Portraits are previewed from data: and blob: addresses before and after their upload.
+# Portraits are previewed by data: and blob: URLs.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -44,12 +44,12 @@ def page_routes() -> list[BaseRoute]:
 
 
 async def portrait(_request: Request) -> Response:
-    """A drawn head that the pre-review accepts, for whoever has no picture at hand."""
+    """A drawn portrait that passes the pre-review, for trying out the upload."""
     return FileResponse(PORTRAIT, media_type="image/jpeg")
 
 
 async def id_card(request: Request) -> Response:
-    """A drawn specimen of a persona's ID card on a table, for whoever has no card at hand."""
+    """A drawn specimen of a persona's ID card on a table, for trying out the upload."""
     from sandbox.id_cards import photograph_of
 
     persona, side = persona_of(request.path_params["persona"]), request.path_params["side"]

@@ -1,7 +1,7 @@
-"""The five outside systems of the core, as `docs/partners/` describes them.
+"""The five partners of the gateway, as `docs/partners/` specifies them.
 
-An effect is taken once for each idempotency key: what it does comes to the same when done
-twice, and is recorded under the key only after it is done.
+A call with an effect is processed once per idempotency key: its effect is idempotent, and the
+key is recorded afterwards.
 
 `POST /sandbox/partners/fault` makes a partner fail its next calls; see `sandbox/faults.py`.
 """
@@ -33,7 +33,7 @@ REGISTRY_CARDS = "registry-cards"
 
 
 class _Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """As the partners write their fields."""
+    """A request body in camel case."""
 
 
 class _Sms(_Wire):
@@ -71,11 +71,11 @@ class _Key(_Wire):
 
 
 class _Rejected(Exception):
-    """What the partner will not take, by its code."""
+    """The partner rejects the call; the message is its code."""
 
 
-def begin(world: World) -> None:
-    """The cards of other regions, as the provincial registry knows them from the start."""
+def initialise(world: World) -> None:
+    """Adds the cards of other regions to the provincial card registry."""
     banks = Reference.load().banks
     for persona in PERSONAS.values():
         bank = banks.get(persona.bank_code or "")
@@ -100,13 +100,13 @@ def _registry_card(persona: Persona, bank_name: str) -> Thing:
 def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
     """Below `/partners`."""
     regions = Reference.load().regions
-    sms = _StandIn("sms", settings.sms_token, world)
-    population = _StandIn("population-registry", settings.population_registry_token, world)
-    insurances = _StandIn("insurance-registry", settings.insurance_registry_token, world)
-    cards = _StandIn("card-registry", settings.card_registry_token, world)
-    orders = _StandIn("issuer", settings.issuer_token, world)
+    sms = _Partner("sms", settings.sms_token, world)
+    population = _Partner("population-registry", settings.population_registry_token, world)
+    insurances = _Partner("insurance-registry", settings.insurance_registry_token, world)
+    cards = _Partner("card-registry", settings.card_registry_token, world)
+    orders = _Partner("issuer", settings.issuer_token, world)
     return [
-        Route("/partners/fault", faults.door(world), methods=["POST"]),
+        Route("/partners/fault", faults.fault_endpoint(world), methods=["POST"]),
         sms.mount(
             sms.effect("/messages", _Sms, lambda key, sent: _deliver(world, key, sent)),
             sms.outcome(),
@@ -125,14 +125,14 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
     ]
 
 
-class _StandIn:
-    """What every partner does alike: the token, the body's shape, the idempotency keys."""
+class _Partner:
+    """Common to all partners: token check, parsing, idempotency keys."""
 
     def __init__(self, name: str, token: Secret, world: World) -> None:
         self._name = name
         self._token = token
         self._world = world
-        self._kept = f"taken.{name}"
+        self._keys = f"taken.{name}"
 
     def mount(self, *routes: Route) -> Mount:
         return Mount(f"/partners/{self._name}", routes=list(routes))
@@ -145,24 +145,24 @@ class _StandIn:
 
     def outcome(self) -> Route:
         def respond(_request: Request, asked: _Key) -> Response:
-            kept = self._world.get(self._kept, asked.idempotency_key)
-            return SandboxResponse({"taken": kept is not None})
+            recorded = self._world.get(self._keys, asked.idempotency_key)
+            return SandboxResponse({"taken": recorded is not None})
 
         return self._route("/outcome", _Key, respond)
 
     def effect(self, path: str, shape: type[T], act: Callable[[str, T], None]) -> Route:
-        """`act` gets the idempotency key too; it raises `_Rejected`."""
+        """`act` also gets the idempotency key. It may raise `_Rejected`."""
 
         def respond(request: Request, asked: T) -> Response:
             key = request.headers.get("Idempotency-Key", "")
             if not key:
                 return _refusal(400, "NO_IDEMPOTENCY_KEY")
             digest = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
-            kept = self._world.get(self._kept, key)
-            if kept is None:
+            recorded = self._world.get(self._keys, key)
+            if recorded is None:
                 act(key, asked)
-                self._world.put(self._kept, key, {"digest": digest})
-            elif kept["digest"] != digest:
+                self._world.put(self._keys, key, {"digest": digest})
+            elif recorded["digest"] != digest:
                 return _refusal(422, "IDEMPOTENCY_KEY_REUSED")
             return SandboxResponse({"taken": True})
 
@@ -170,9 +170,9 @@ class _StandIn:
 
     def _route(self, path: str, shape: type[T], respond: Callable[[Request, T], Response]) -> Route:
         async def endpoint(request: Request) -> Response:
-            if not self._knows(request):
+            if not self._is_authorized(request):
                 return _refusal(401, "UNKNOWN_TOKEN")
-            fault = faults.next_of(self._world, self._name, path)
+            fault = faults.next_fault(self._world, self._name, path)
             if fault is not None and fault.instead is not None:
                 return fault.instead
             try:
@@ -185,13 +185,13 @@ class _StandIn:
 
         return Route(path, endpoint, methods=["POST"])
 
-    def _knows(self, request: Request) -> bool:
+    def _is_authorized(self, request: Request) -> bool:
         expected = f"Bearer {self._token.reveal()}".encode()
         return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected)
 
 
 def inbox(world: World, phone: str | None) -> list[Thing]:
-    """Newest first; of all phones where none is given."""
+    """Messages to a phone, or to all phones, newest first."""
     return world.all(SMS if phone is None else _sms_to(phone))[::-1]
 
 
@@ -208,7 +208,7 @@ def _deliver(world: World, key: str, sent: _Sms) -> None:
 
 
 def _sms_to(phone: str) -> str:
-    """Messages are kept by phone too, for an inbox of thousands is asked for one of them."""
+    """The store of messages to one phone, so that a large inbox need not be searched."""
     return f"{SMS}.{phone}"
 
 

@@ -1,7 +1,7 @@
-"""The sandbox's fixed people: one for every state that a citizen can be in.
+"""The personas of the sandbox: one for every state that a citizen can be in.
 
-All of them are invented. Their numbers pass the check of GB 11643 and their phones have the
-shape of mobile numbers, so that they pass the same checks as real ones.
+All are invented. Their numbers pass the check of GB 11643 and their phones have the
+format of mobile numbers, so that they pass the same checks as real ones.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _SERVICE_PASSWORDS = {
     "locked": "86319472",
     "cancelled": "70528163",
 }
-"""Of those who have activated their card."""
+"""Of the personas that have activated their card."""
 
 _EVERY_INSURANCE = frozenset(InsuranceType)
 _FIRST_NODES = ("INTAKE", "BANK_ACCOUNT")
@@ -41,7 +41,7 @@ _FIRST_NODES = ("INTAKE", "BANK_ACCOUNT")
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """An invented person, as the whole outside world knows them.
+    """An invented citizen, as all platforms and partners know them.
 
     `card_number`, `card_state` (AAZ502), `issue_date` (ISO 8601) and `bank_code` are of the
     card in `region_code`. Where that is not Chengdu, the gateway knows of no card: only the

@@ -1,7 +1,7 @@
-"""Puts the sandbox's personas into the gateway's database, and makes them as new again.
+"""Seeds the gateway's database with the personas, and resets them.
 
-Works through the core's own functions, so that seeded rows are like any others. Personas
-without a Chengdu card and without an application register themselves by signing in.
+Uses the core's own functions, so that seeded rows are like any others. Personas without a
+Chengdu card or an application are registered by signing in.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ _OF_PERSON = tuple(
         notification_settings_table,
         channel_messages_table,
         resumable_uploads_table,
-        # What was reported of an order is told anew with each event: the next order has its number.
+        # Stored events would be applied to the next order, which has the same number.
         issuer_events_table,
     )
 )
@@ -88,7 +88,7 @@ _EVERYWHERE = (
 
 
 async def seed(database: Database, dependencies: Dependencies, now: Instant) -> None:
-    """Adds the personas that are not there yet; several workers may begin at once."""
+    """Adds missing personas. Several workers may start at the same time."""
     missing = [
         persona for persona in _SEEDED if not await _is_there(database, dependencies, persona)
     ]
@@ -134,7 +134,7 @@ def _password_hashes(dependencies: Dependencies, personas: Sequence[Persona]) ->
 
 
 async def _remove_all(unit: UnitOfWork) -> dict[str, int]:
-    """Removes every persona and returns their ids, which the audit log knows them by."""
+    """Removes every persona; returns their ids, which audit records refer to."""
     removed = {}
     for persona in PERSONAS.values():
         citizen = await citizens.find_by_number(
@@ -214,7 +214,7 @@ async def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -
 
 
 async def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrder) -> None:
-    """One node a day, the last on the day of issue; the node after the last is under way."""
+    """One node a day, the last on the day of issue; the next node is in progress."""
     done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
     first_day = _issued_at(persona, unit.now) - len(done) * DAY
     states = [

@@ -1,7 +1,7 @@
-"""What the sandbox's outside world remembers: a keyed store of JSON objects in one SQLite file.
+"""The state of the sandbox: a key-value store of JSON objects in one SQLite file.
 
-Every stand-in keeps its things here, each `kind` apart, so that they survive a restart and
-are the same for all workers of the server.
+All platforms and partners store their objects here, by `kind`, so that they survive a restart
+and are shared by all workers of the server.
 """
 
 import json
@@ -33,7 +33,7 @@ _TAKE = "DELETE FROM things WHERE kind = ? AND key = ? RETURNING value"
 
 
 class World:
-    """May be used from any thread; any number of processes may open the same file."""
+    """Thread-safe; several processes may open the same file."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,22 +49,22 @@ class World:
         self._db.execute(_SCHEMA)
 
     def put(self, kind: str, key: str, value: Thing) -> None:
-        """Replaces what was there; it keeps its place in the order of `all`."""
+        """Inserts or replaces. A replaced object keeps its position in `all`."""
         self._run(_PUT, kind, key, _written(value))
 
     def add(self, kind: str, key: str, value: Thing) -> bool:
-        """Whether it was new: of several that add the same key, one succeeds."""
+        """Inserts atomically; returns whether the key was new."""
         return self._count(_ADD, kind, key, _written(value)) == 1
 
     def get(self, kind: str, key: str) -> Thing | None:
         return _first(self._run(_GET, kind, key))
 
     def all(self, kind: str) -> list[Thing]:
-        """In the order in which they were first put."""
+        """All objects of a kind, in order of insertion."""
         return [json.loads(value) for (value,) in self._run(_ALL, kind)]
 
     def take(self, kind: str, key: str) -> Thing | None:
-        """Gets and deletes: of several that take the same key, one gets it."""
+        """Returns and deletes atomically."""
         return _first(self._run(_TAKE, kind, key))
 
     def delete(self, kind: str, key: str) -> None:

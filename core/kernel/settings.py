@@ -296,13 +296,13 @@ class Settings:
 
     def missing(self) -> list[str]:
         """Names of unset variables that are required outside the sandbox."""
-        off = set(split(self.channels_off.upper()))
+        off = tuple(f"{channel}_" for channel in split(self.channels_off.lower()))
         return [
             variable(entry.name)
             for entry in fields(self)
             if entry.default in ("", Secret(""))
             and entry.name not in _OPTIONAL | _UNUSED_WITH[self.ping_an_signer]
-            and _channel_of(entry.name) not in off
+            and not entry.name.startswith(off)
             and getattr(self, entry.name) == entry.default
         ]
 
@@ -338,11 +338,6 @@ _UNUSED_WITH = {"md5": {"ping_an_private_key"}, "rsa": {"ping_an_app_key"}}
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
-
-
-def _channel_of(name: str) -> str | None:
-    channels = ("WECHAT", "UNIONPAY", "PING_AN")
-    return next((channel for channel in channels if name.upper().startswith(channel)), None)
 
 
 def _secrets_in(folder: str | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The application: wiring, logging, and the worker process."""
+"""The application: composition root, logging, and the worker process."""
 
 from gateway.app.factory import assemble, assembled, build_dependencies, create_app
 from gateway.app.keys import keys_from

@@ -1,4 +1,4 @@
-"""Puts the parts together. Nothing else does."""
+"""The composition root: the only module that builds and connects the components."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,9 +31,9 @@ from gateway.app.keys import keys_from
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.contract import Channel, build_messengers
 from gateway.http.admission import (
+    Admission,
     Budgets,
     Documents,
-    Gate,
     LimitDocuments,
     PreparedDocuments,
     limit_tokens,
@@ -50,8 +50,8 @@ from gateway.http.endpoints import (
     receipt_endpoint,
     upload_endpoint,
 )
-from gateway.http.graphql import GraphQLView, SignInAgain, playground_routes
-from gateway.http.server import FAST_PATH_KEY, FastPath, leads_here
+from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
+from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_execution_error, sanitize_validation_error
@@ -59,20 +59,20 @@ from gateway.schema.masking import sanitize_execution_error, sanitize_validation
 if TYPE_CHECKING:
     from gateway.http.admission import SharedBudgets
 
-_PRINTER = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
-"""Receipts never share a process with the files that citizens send."""
+_RECEIPTS_POOL = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
+"""Receipts are rendered in processes that never decode files of citizens."""
 
-_READER = Bounds(workers=1, memory_bytes=1_200 * MEGABYTE, seconds=20, waiting=4)
-"""Reading takes long and much; portraits do not wait for it."""
+_READING_POOL = Bounds(workers=1, memory_bytes=1_200 * MEGABYTE, seconds=20, waiting=4)
+"""OCR is slow and needs much memory, so it has a pool apart from portraits."""
 
 
 class Gateway(Starlette):
-    """What is plain takes the fast lane, past routing and middleware, once the gateway is up."""
+    """Passes eligible requests to the fast path, past routing and middleware."""
 
     fast_path: FastPath | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.fast_path is not None and leads_here(scope):
+        if self.fast_path is not None and is_candidate(scope):
             await self.fast_path.by_asgi(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -92,8 +92,8 @@ def build_dependencies(settings: Settings, http: httpx.AsyncClient) -> Dependenc
         hasher=Hasher(),
         objects=Objects(settings, vault),
         pictures_pool=IsolatedPool(),
-        receipts_pool=IsolatedPool(_PRINTER),
-        reading_pool=IsolatedPool(_READER) if can_read() else None,
+        receipts_pool=IsolatedPool(_RECEIPTS_POOL),
+        reading_pool=IsolatedPool(_READING_POOL) if can_read() else None,
     )
 
 
@@ -104,14 +104,14 @@ def create_app(
     transport: httpx.AsyncBaseTransport | None = None,
     channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
-    """The ASGI application. `transport` carries its calls to platforms and partners."""
+    """The ASGI application. `transport` replaces the HTTP transport to platforms and partners."""
     prepared = PreparedDocuments(
         introspection=bool(settings.introspection), sanitize=sanitize_validation_error
     )
     schema = build_schema(
-        limit_tokens, lambda: LimitDocuments(prepared), SignInAgain, channels=channels
+        limit_tokens, lambda: LimitDocuments(prepared), ReauthenticateSockets, channels=channels
     )
-    gate = _gate(settings, schema, prepared, clock)
+    admission = _admission(settings, schema, prepared, clock)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastPath]]:
@@ -120,11 +120,11 @@ def create_app(
                 assembled(settings, clock=clock, transport=transport, channels=channels)
             )
             app.state.application = application
-            view = GraphQLView(schema, application, gate)
+            view = GraphQLView(schema, application, admission)
             app.router.routes.extend(_routes(application, view))
             gateway.fast_path = FastPath(
                 application,
-                gate,
+                admission,
                 Origins.of(settings),
                 schema.plans,
                 view,
@@ -133,13 +133,13 @@ def create_app(
                 sanitize_execution_error,
             )
             if settings.sandbox:
-                app.router.routes.append(await _sandbox(application, gate.budgets))
+                app.router.routes.append(await _sandbox(application, admission.budgets))
             if settings.worker:
                 application.worker.start()
                 application.scheduler.start()
             application.live.start()
             application.access_log.start()
-            shared = _share_budgets(settings, gate.budgets, clock)
+            shared = _share_budgets(settings, admission.budgets, clock)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
@@ -148,18 +148,18 @@ def create_app(
     return gateway
 
 
-def _gate(
+def _admission(
     settings: Settings,
     schema: strawberry.Schema,
     prepared: PreparedDocuments,
     clock: Callable[[], Instant],
-) -> Gate:
-    """A manifest with a document that may not run stops the start."""
+) -> Admission:
+    """Raises `SettingsError` for an invalid document in the operation manifest."""
     core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
     manifest = read_manifest(settings.operation_manifest)
     if settings.only_trusted_documents and not manifest:
         raise SettingsError(
-            f"{variable('only_trusted_documents')} runs nothing without documents in "
+            f"{variable('only_trusted_documents')} needs documents in "
             f"{variable('operation_manifest')}."
         )
     for identifier, text in manifest.items():
@@ -167,13 +167,13 @@ def _gate(
         if errors:
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
-    return Gate(core_schema, documents, prepared, Budgets(settings, clock))
+    return Admission(core_schema, documents, prepared, Budgets(settings, clock))
 
 
 def _share_budgets(
     settings: Settings, budgets: Budgets, clock: Callable[[], Instant]
 ) -> "SharedBudgets | None":
-    """Redis' client is loaded only where it is used."""
+    """The Redis client is imported only if `redis_url` is set."""
     url = settings.redis_url.reveal()
     if not url:
         return None
@@ -193,9 +193,9 @@ async def assembled(
     channels: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
 ) -> AsyncIterator[Application]:
-    """The parts put together, with nothing started; whatever was started is stopped at the end.
+    """Builds the components without starting them; at the end stops those that were started.
 
-    `poll_seconds`: after which the worker looks for messages that nobody told it of.
+    `poll_seconds` is the interval at which the worker polls the outbox without being woken.
     """
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
         database = await connect(settings.database_url)
@@ -210,7 +210,7 @@ async def assembled(
 
 
 async def _stop(application: Application) -> None:
-    """Threads that are left would keep the process from ending, also where a start failed."""
+    """Also called after a failed start: running threads would keep the process alive."""
     await application.scheduler.stop()
     await application.live.stop()
     await application.worker.stop()
@@ -270,7 +270,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
 
 
 async def _sandbox(application: Application, budgets: Budgets) -> BaseRoute:
-    """The outside world for development. Imported only here, and only when it is on."""
+    """The sandbox, imported only here and only if it is on."""
     from sandbox.app import sandbox_routes
     from sandbox.seed import reset, seed
 

@@ -1,4 +1,4 @@
-"""The key rings of the settings, as the core uses them."""
+"""Builds the core's keys from the key rings in the settings."""
 
 from core.crypto import Keys, Seals, Vault
 from core.kernel.settings import Settings, key_ring

@@ -1,4 +1,4 @@
-"""Logs: one JSON line per event, for us and for the libraries, with no personal data in it."""
+"""Logging: one JSON line per event, also for libraries, without personal data."""
 
 import logging
 import sys
@@ -6,11 +6,11 @@ import sys
 import structlog
 
 _TRACEBACK = "Traceback (most recent call last)"
-_TALKATIVE = {
-    # The HTTP client logs whole addresses, and platforms put keys into them.
+_MIN_LEVELS = {
+    # The HTTP client logs full URLs, which contain keys of platforms.
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
-    # With DEBUG the socket's frames, the statements' values and the forms' parts.
+    # At DEBUG they log socket frames, values of SQL statements and parts of forms.
     "uvicorn": logging.INFO,
     "websockets": logging.INFO,
     "aiosqlite": logging.INFO,
@@ -41,14 +41,14 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for name, least in _TALKATIVE.items():
+    for name, least in _MIN_LEVELS.items():
         logging.getLogger(name).setLevel(max(least, logging.getLogger().level))
 
 
 def _without_exception_text(
     _: object, __: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Keeps where an exception was raised and of what type; its message may hold values."""
+    """Logs the type and the location of an exception, not its message, which may hold values."""
     found = event.pop("exc_info", None)
     if found is True:
         found = sys.exc_info()
@@ -58,8 +58,8 @@ def _without_exception_text(
         event["where"] = _frames(traceback)
     text = event.get("event")
     if isinstance(text, str) and _TRACEBACK in text:
-        # A server that cannot start writes the whole traceback as its message.
-        event["event"] = "an exception was written as text"
+        # uvicorn logs a failed start as a message that contains the traceback.
+        event["event"] = "an exception was logged as text"
         event["error"] = text.strip().splitlines()[-1].partition(":")[0]
     return event
 

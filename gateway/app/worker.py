@@ -1,4 +1,4 @@
-"""The worker apart from the server: the outbox and the scheduled jobs, until it is told to stop."""
+"""The worker process: delivers the outbox and runs scheduled jobs until SIGINT or SIGTERM."""
 
 import asyncio
 import signal
@@ -7,7 +7,7 @@ from core.kernel.settings import Settings
 from gateway.app.factory import assembled
 
 POLL_SECONDS = 0.1
-"""Nobody wakes it, and a verification code must leave within 200 ms."""
+"""Short, because no other process wakes it and codes must be sent within 200 ms."""
 
 
 async def work_until_stopped(settings: Settings) -> None:

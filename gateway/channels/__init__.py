@@ -1,4 +1,4 @@
-"""The apps through which citizens enter. A new channel is one file here and one line below."""
+"""The apps through which citizens enter. `docs/adding-a-channel.md` says how to add one."""
 
 from collections.abc import Iterable
 

@@ -1,1 +1,1 @@
-"""The command line: one command, one file."""
+"""The command line `card-gateway`: one file per command."""

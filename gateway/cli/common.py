@@ -1,4 +1,4 @@
-"""What the commands share: reading the settings, refusing an unmigrated database, the parts put together."""
+"""Shared by the commands: settings, the check for migrations, building the application."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 SANDBOX = typer.Option("--sandbox", help="The sandbox's data.")
 
-NOT_MIGRATED = "The database is not at the newest revision: run `card-gateway migrate`."
+NOT_MIGRATED = "The database is not at the latest revision: run `card-gateway migrate`."
 
 
 def read_settings(*, sandbox: bool = False) -> Settings:
@@ -35,7 +35,7 @@ def read_settings(*, sandbox: bool = False) -> Settings:
         raise SettingsError(f"{error.filename} cannot be used: {error.strerror}.") from None
 
 
-def must_be_complete(found: Settings) -> None:
+def require_complete_settings(found: Settings) -> None:
     missing = found.missing()
     if missing:
         raise SettingsError(
@@ -44,7 +44,7 @@ def must_be_complete(found: Settings) -> None:
         )
 
 
-def must_be_migrated(found: Settings) -> None:
+def require_migrated_database(found: Settings) -> None:
     from core import migrations
 
     if asyncio.run(migrations.revision(found.database_url)) != migrations.HEAD:
@@ -52,11 +52,11 @@ def must_be_migrated(found: Settings) -> None:
 
 
 def with_application(work: "Callable[[Application], Awaitable[T]]", sandbox: bool) -> T:
-    """The parts put together, with nothing started."""
+    """Builds the application without starting its worker, and runs `work` with it."""
     from gateway.app import assembled
 
     found = read_settings(sandbox=sandbox)
-    must_be_migrated(found)
+    require_migrated_database(found)
 
     async def run() -> T:
         async with assembled(found) as application:

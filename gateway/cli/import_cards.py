@@ -19,24 +19,24 @@ from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, Li
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
 from core.reference import Reference
-from gateway.cli.common import must_be_migrated, read_settings
+from gateway.cli.common import read_settings, require_migrated_database
 from gateway.resolvers.context import system_clock
 
 
 def import_cards(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a heading line.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a header line.")],
     errors: Annotated[
         Path | None, typer.Option(help="Write bad lines into this CSV file, not to the terminal.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, max=20_000, help="Lines in one transaction.")] = 5000,
     journal: Annotated[
-        Path | None, typer.Option(help="Where the import notes how far it is. [FILE.csv.journal]")
+        Path | None, typer.Option(help="File that records the progress. [FILE.csv.journal]")
     ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Into the sandbox's data.")] = False,
 ) -> None:
     """Imports cards and their holders.
 
-    Columns, named in the heading in any order:
+    Columns, in any order, named in the header:
 
     \b
     name                    as on the ID card
@@ -48,15 +48,15 @@ def import_cards(
     bank_code               a code of the banks' table
     issue_date              YYYY-MM-DD
     batch_number            up to 64 characters, or empty
-    region_code             GB/T 2260 of the city; 510100 where empty or left out
+    region_code             GB/T 2260 of the city; 510100 if empty or omitted
 
-    Every bad line is reported and passed over; the exit code is then 1. An import that was
-    interrupted goes on where its last batch ended when it is started again.
+    Every bad line is reported and skipped; the exit code is then 1. An interrupted import
+    resumes after its last batch when it is started again.
     """
     found = read_settings(sandbox=sandbox)
-    must_be_migrated(found)
+    require_migrated_database(found)
     journal = journal or file.with_name(file.name + ".journal")
-    # A batch is some ten thousand objects without a cycle: no need to search them for one.
+    # A batch has some ten thousand objects without reference cycles: collect less often.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -65,7 +65,7 @@ def import_cards(
         raise SettingsError(str(error)) from None
     except KeyboardInterrupt:
         raise SettingsError(
-            "Interrupted: the same command goes on where the last batch ended."
+            "Interrupted: start the same command again to resume after the last batch."
         ) from None
     print(f"{end.added:,} cards added, {end.already:,} already there, {end.bad:,} bad lines.")
     if end.bad:
@@ -102,7 +102,7 @@ async def _import(
 
 
 class _ErrorFile:
-    """Bad lines as CSV. Where an import goes on, what its last batch did not finish is cut off."""
+    """Writes bad lines to a CSV file. A resumed import truncates those of an unfinished batch."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -123,7 +123,7 @@ class _ErrorFile:
 
 
 class _ErrorStream:
-    """Bad lines on the terminal, above the progress bar."""
+    """Prints bad lines to the terminal, above the progress bar."""
 
     def report(self, bad: BadLine) -> None:
         column = f"{bad.column}: " if bad.column else ""
@@ -133,7 +133,7 @@ class _ErrorStream:
         return 0
 
     def truncate(self, end: int) -> None:
-        """What was shown stays shown."""
+        """Printed lines cannot be removed."""
 
 
 @contextmanager

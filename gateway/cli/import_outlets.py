@@ -1,4 +1,4 @@
-"""`card-gateway import-outlets`: checks the pickup outlets and puts them where the gateway reads them."""
+"""`card-gateway import-outlets`: validates the pickup outlets and installs them."""
 
 import os
 import sys
@@ -23,9 +23,9 @@ def import_outlets(
     ],
     banks: Annotated[Path | None, typer.Option(help="UTF-8: code,name")] = None,
 ) -> None:
-    """Checks the pickup outlets, and puts them where CARD_GATEWAY_OUTLETS_CSV says.
+    """Validates the pickup outlets, and copies them to CARD_GATEWAY_OUTLETS_CSV.
 
-    The gateway reads them when it starts. Nothing is replaced while one line is bad.
+    The gateway reads them at the start. Nothing is replaced if a line is bad.
     """
     found = read_settings()
     count = _import(found, file, banks)
@@ -35,18 +35,18 @@ def import_outlets(
 
 
 def _import(settings: Settings, path: Path, banks_path: Path | None) -> int | None:
-    """Puts the files where the gateway reads them and returns the number of outlets; None where one is bad."""
+    """Installs the files and returns the number of outlets; None if a line is bad."""
     target = settings.outlets_csv
     if target is None:
         raise SettingsError(
             f"{variable('outlets_csv')} is not set: set it to the path from which the gateway "
-            "shall read the outlets, and run this again."
+            "is to read the outlets, and run this command again."
         )
     banks = _read_banks(banks_path, target)
     if banks is None:
         return None
     outlets, bad = read_outlets(_lines_of(path), read_table("districts"), banks)
-    if _tell(path, bad):
+    if _report(path, bad):
         return None
     if not outlets:
         raise SettingsError(f"{path} has no lines.")
@@ -58,10 +58,14 @@ def _import(settings: Settings, path: Path, banks_path: Path | None) -> int | No
 
 def _read_banks(given: Path | None, target: Path) -> Table | None:
     if given is None:
-        kept = target.with_name("banks.csv")
-        return Table(read_banks(_lines_of(kept))[0]) if kept.is_file() else Reference.load().banks
+        installed = target.with_name("banks.csv")
+        return (
+            Table(read_banks(_lines_of(installed))[0])
+            if installed.is_file()
+            else Reference.load().banks
+        )
     banks, bad = read_banks(_lines_of(given))
-    if _tell(given, bad):
+    if _report(given, bad):
         return None
     if not banks:
         raise SettingsError(f"{given} has no lines.")
@@ -77,14 +81,14 @@ def _lines_of(path: Path) -> list[str]:
         raise SettingsError(f"{path} is not UTF-8.") from None
 
 
-def _tell(path: Path, bad: Sequence[BadLine]) -> bool:
+def _report(path: Path, bad: Sequence[BadLine]) -> bool:
     for problem in bad:
         print(f"{path}, line {problem.line}: {problem.reason}", file=sys.stderr)
     return bool(bad)
 
 
 def _put(source: Path, target: Path) -> None:
-    """Replaces the target at once, or leaves it as it was."""
+    """Replaces the target atomically."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:

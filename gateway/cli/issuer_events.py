@@ -1,4 +1,4 @@
-"""`card-gateway issuer-events`: a day's file, and the events that wait or contradict."""
+"""`card-gateway issuer-events`: loads a file of events; lists and repairs unprocessed ones."""
 
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from gateway.resolvers.context import Application
 issuer_events = typer.Typer(no_args_is_help=True, help="What the card issuer reported.")
 
 _ID = typer.Argument(metavar="ID", help="As `issuer-events list` shows it.")
-_AT_ONCE = 1_000
+_BATCH = 1_000
 
 
 @dataclass(slots=True)
@@ -36,10 +36,10 @@ def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8, one JSON event a line.")],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Takes a file of events, each as it would be posted, without a signature.
+    """Loads a file of events in the format of the HTTP endpoint, without signatures.
 
-    Every bad line is reported and passed over; the exit code is then 1. A run that was
-    interrupted goes on where it was (FILE.progress); an event that came before does nothing.
+    Every bad line is reported and skipped; the exit code is then 1. An interrupted run resumes
+    (FILE.progress); an event that was received before has no effect.
     """
     journal = file.with_name(file.name + ".progress")
 
@@ -77,27 +77,27 @@ async def _load(application: Application, file: Path, journal: Path) -> _Loaded:
         for outcome in await apply_all(application, events):
             loaded.outcomes[outcome] = loaded.outcomes.get(outcome, 0) + 1
         loaded.offset = offset
-        _note(journal, loaded)
+        _record(journal, loaded)
     return loaded
 
 
 def _position(journal: Path) -> _Loaded:
-    """Where the run before this one was; a batch that it did not note is taken again."""
+    """The progress of an interrupted run; its unrecorded batch is loaded again."""
     with suppress(FileNotFoundError, ValueError):
         offset, line, bad = (int(part) for part in journal.read_text().split())
         return _Loaded(offset, line, bad)
     return _Loaded()
 
 
-def _note(journal: Path, loaded: _Loaded) -> None:
+def _record(journal: Path, loaded: _Loaded) -> None:
     journal.write_text(f"{loaded.offset} {loaded.line} {loaded.bad}")
 
 
 def _batches(file: Path, offset: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Lines, with where the file goes on behind them."""
+    """Batches of lines, each with the offset of the next line."""
     with file.open("rb") as source:
         source.seek(offset)
-        while lines := [line for _, line in zip(range(_AT_ONCE), source, strict=False)]:
+        while lines := [line for _, line in zip(range(_BATCH), source, strict=False)]:
             offset += sum(map(len, lines))
             yield offset, lines
 
@@ -107,10 +107,10 @@ def list_events(
     most: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Shows the events that are not taken, oldest first.
+    """Lists unprocessed events, oldest first.
 
-    WAITING: early, the node before it is not done. CONTRADICTION: it cannot be true beside the
-    others. UNKNOWN_SUBJECT: nobody has this order or card.
+    WAITING: early, the preceding node is not done. CONTRADICTION: inconsistent with other
+    events. UNKNOWN_SUBJECT: there is no such order or card.
     """
 
     async def work(application: Application) -> list[tuple[str, str, str, Instant, Instant]]:
@@ -128,7 +128,7 @@ def list_events(
 
 @issuer_events.command()
 def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
-    """Looks at an event again, as if it had come now."""
+    """Processes an event again, as if it had just been received."""
     from core.services.issuer_events import apply_issuer_events
 
     async def work(application: Application) -> Outcome | None:
@@ -155,7 +155,7 @@ def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = Fal
 
 @issuer_events.command()
 def drop(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
-    """Forgets an event that is not taken; it counts as new if the issuer sends it again."""
+    """Deletes an unprocessed event; it is new if the issuer sends it again."""
 
     async def work(application: Application) -> bool:
         async def job(db: Transaction) -> bool:
@@ -169,5 +169,5 @@ def drop(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = Fals
 
 
 def _none(event_id: str) -> NoReturn:
-    print(f"No event that is not taken has the id {event_id}.")
+    print(f"No unprocessed event has the id {event_id}.")
     raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""`card-gateway`: what operators type. One command, one file; this one names them all."""
+"""`card-gateway`: the entry point with all commands."""
 
 import sys
 from importlib.metadata import version

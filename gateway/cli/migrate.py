@@ -1,11 +1,11 @@
-"""`card-gateway migrate`: brings the database to the newest revision."""
+"""`card-gateway migrate`: upgrades the database to the latest revision."""
 
 from gateway.cli.common import read_settings
 
 
 def migrate() -> None:
-    """Brings the database to the newest revision."""
+    """Upgrades the database to the latest revision."""
     from core import migrations
 
     migrations.migrate(read_settings().database_url)
-    print("The database is at the newest revision.")
+    print("The database is at the latest revision.")

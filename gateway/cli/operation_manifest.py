@@ -1,4 +1,4 @@
-"""`card-gateway operation-manifest`: trusted documents, from the files that a front-end is built with."""
+"""`card-gateway operation-manifest`: a manifest of a front-end's trusted documents."""
 
 import json
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ def operation_manifest(
 ) -> None:
     """Prints a manifest of the documents in these files: SHA-256 and text.
 
-    It is refused while one document may not run. CARD_GATEWAY_OPERATION_MANIFEST names it.
+    Fails if a document is invalid. CARD_GATEWAY_OPERATION_MANIFEST is the path of the manifest.
     """
     print(manifest_of(files))
 
 
 def manifest_of(files: Sequence[Path]) -> str:
-    """JSON of identifier and document, a document a file. Raises for one that may not run."""
+    """JSON of identifier and document, one per file. Raises `SettingsError` for an invalid one."""
     from gateway.http.admission import PreparedDocuments, sha256
     from gateway.schema import build_schema
     from gateway.schema.masking import sanitize_validation_error

@@ -1,4 +1,4 @@
-"""`card-gateway outbox`: what waits to be delivered, and what could not be. No personal data."""
+"""`card-gateway outbox`: undelivered messages and dead letters. Shows no personal data."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from core.unit_of_work import UnitOfWork
 from gateway.cli.common import SANDBOX, china_time, with_application
 from gateway.resolvers.context import Application
 
-outbox = typer.Typer(no_args_is_help=True, help="What is to be delivered to partners.")
+outbox = typer.Typer(no_args_is_help=True, help="Messages to partners and citizens.")
 
 _ID = typer.Argument(metavar="ID", help="As `outbox list` shows it.")
 
@@ -24,10 +24,10 @@ def list_messages(
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters.")] = False,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Shows what is not delivered, oldest first.
+    """Lists undelivered messages, oldest first.
 
-    waiting: due at the time shown. unknown: the partner may have taken it, and is asked.
-    dead: given up; `retry` takes it up again, `drop` ends it.
+    waiting: due at the time shown. unknown: the partner may have processed it, and is queried.
+    dead: dead letter; `retry` delivers it again, `drop` ends it.
     """
 
     async def show(application: Application) -> list[OpenMessage]:
@@ -49,7 +49,7 @@ def retry(
     every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Delivers dead letters again. Where the outcome is unknown the partner is asked first."""
+    """Delivers dead letters again. If the outcome is unknown, the partner is queried first."""
     if (message_id is None) is not every:
         raise SettingsError("Name one ID, or --all.")
 
@@ -64,7 +64,7 @@ def retry(
         return await database.write(job)
 
     count = with_application(deliver_again, sandbox)
-    print(f"{count} taken up again.")
+    print(f"{count} will be delivered again.")
     if message_id is not None and not count:
         raise SystemExit(1)
 
@@ -76,8 +76,8 @@ def drop(
 ) -> None:
     """Drops a dead letter for good.
 
-    An order or a move that is dropped is undone here and the citizen is told, as when the
-    partner refuses it: drop one only if the partner has not taken it.
+    A dropped order or move is compensated and the citizen is notified, as if the partner had
+    rejected it: drop one only if the partner has not processed it.
     """
 
     async def end(application: Application) -> bool:
@@ -95,8 +95,8 @@ def drop(
     try:
         dropped = with_application(end, sandbox)
     except CannotOpen:
-        raise SettingsError("Its key is gone: what it was about cannot be read.") from None
+        raise SettingsError("It cannot be decrypted: its key was removed.") from None
     if not dropped:
-        print(f"No dead letter has the number {message_id}.")
+        print(f"No dead letter has the id {message_id}.")
         raise SystemExit(1)
     print("Dropped.")

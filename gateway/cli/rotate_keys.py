@@ -1,4 +1,4 @@
-"""`card-gateway rotate-keys`: re-encrypts under the current keys what older keys encrypted."""
+"""`card-gateway rotate-keys`: re-encrypts data of older keys under the current keys."""
 
 import asyncio
 import sys
@@ -11,31 +11,31 @@ from core.db import connect
 from core.kernel.settings import Settings, SettingsError
 from core.keys import rotation
 from core.storage import Objects
-from gateway.cli.common import SANDBOX, must_be_migrated, read_settings
+from gateway.cli.common import SANDBOX, read_settings, require_migrated_database
 from gateway.resolvers.context import system_clock
 
 
 def rotate_keys(
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Makes anew, under the current keys, what older keys made; beside the running gateway.
+    """Re-encrypts data of older keys under the current keys, while the gateway runs.
 
-    The first key of a setting is the current one, see docs/keys.md for the whole order of steps.
-    What was interrupted goes on when the command is started again. The exit code is 1 while
-    something is left under an older key.
+    The first key of a setting is the current one; docs/keys.md describes all steps. An
+    interrupted run resumes when it is started again. The exit code is 1 if anything is left
+    under an older key.
     """
     found = read_settings(sandbox=sandbox)
-    must_be_migrated(found)
+    require_migrated_database(found)
     try:
         complete = asyncio.run(_rotate(found))
     except KeyboardInterrupt:
-        raise SettingsError("Interrupted: the same command goes on where it ended.") from None
+        raise SettingsError("Interrupted: start the same command again to resume.") from None
     if not complete:
         raise SystemExit(1)
 
 
 async def _rotate(settings: Settings) -> bool:
-    """Whether nothing is left under an older key."""
+    """Returns whether nothing is left under an older key."""
     from gateway.app import keys_from
 
     keys = keys_from(settings)
@@ -59,8 +59,8 @@ async def _rotate(settings: Settings) -> bool:
     finally:
         await database.close()
     for name in sorted(state.failed):
-        print(f"{name}: cannot be made anew", file=sys.stderr)
+        print(f"{name}: cannot be re-encrypted", file=sys.stderr)
     print(
-        f"{state.reencrypted:,} rows and pictures made anew, {left:,} rows left under older keys."
+        f"{state.reencrypted:,} rows and pictures re-encrypted, {left:,} rows left under older keys."
     )
     return not left and not state.failed

@@ -1,4 +1,4 @@
-"""`card-gateway serve`: the server, and what each of its processes runs."""
+"""`card-gateway serve`: the server, and the application factory of its processes."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from core.kernel import memory
 from core.kernel.settings import PREFIX, Settings, SettingsError
-from gateway.cli.common import NOT_MIGRATED, must_be_complete, read_settings
+from gateway.cli.common import NOT_MIGRATED, read_settings, require_complete_settings
 
 
 def serve(
@@ -33,7 +33,7 @@ def serve(
         ),
     ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="For development: starts anew when a .py file changes.")
+        bool, typer.Option("--reload", help="For development: restarts when a .py file changes.")
     ] = False,
 ) -> None:
     """Serves the gateway."""
@@ -48,16 +48,16 @@ def serve(
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value)
     settings = read_settings()
-    must_be_complete(settings)
-    _must_be_free(settings.host, settings.port)
+    require_complete_settings(settings)
+    _check_port_is_free(settings.host, settings.port)
     _prepare_database(settings)
     if settings.sandbox:
-        _greet(settings)
+        _print_welcome(settings)
     _run_server(settings, reload)
 
 
 def app_from_environment() -> Starlette:
-    """For server processes: each reads the settings anew."""
+    """The application factory of server processes; each process reads the settings."""
     from gateway.app import configure_logs, create_app
 
     found = read_settings()
@@ -70,12 +70,12 @@ def app_from_environment() -> Starlette:
     return app
 
 
-# A full search for cycles stops everything for 100 ms and more where a thousand subscriptions
-# are open, and by default comes every few seconds. Requests leave next to no cycles behind.
+# A full collection blocks the event loop for 100 ms and more with a thousand open subscriptions,
+# and by default runs every few seconds. Requests create hardly any reference cycles.
 _GARBAGE_THRESHOLDS = (10_000, 20, 50)
 
 
-def _must_be_free(host: str, port: int) -> None:
+def _check_port_is_free(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -88,18 +88,18 @@ def _must_be_free(host: str, port: int) -> None:
 def _prepare_database(found: Settings) -> None:
     from core import migrations
 
-    _must_be_writable(found)
+    _check_folders_are_writable(found)
     if asyncio.run(migrations.revision(found.database_url)) == migrations.HEAD:
         return
     if not found.sandbox:
         raise SettingsError(NOT_MIGRATED)
-    _migrate_apart(found.database_url)
+    _migrate_in_process(found.database_url)
 
 
-def _migrate_apart(url: str) -> None:
-    """In a process of its own, whose 40 MB the server need not keep.
+def _migrate_in_process(url: str) -> None:
+    """Migrates in a child process, so that the server does not keep its 40 MB.
 
-    Forked, because what it needs is imported here already: no thread runs yet.
+    Forking is safe, since no thread runs yet, and avoids importing the modules again.
     """
     from core import migrations
 
@@ -109,10 +109,10 @@ def _migrate_apart(url: str) -> None:
 
     process.join()
     if process.exitcode != 0:
-        raise SettingsError("The database could not be brought to the newest revision.")
+        raise SettingsError("The database could not be upgraded to the latest revision.")
 
 
-def _must_be_writable(found: Settings) -> None:
+def _check_folders_are_writable(found: Settings) -> None:
     url = make_url(found.database_url)
     folders = [found.objects_dir]
     if url.get_backend_name() == "sqlite":
@@ -121,7 +121,9 @@ def _must_be_writable(found: Settings) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingsError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+            raise SettingsError(
+                f"The folder {folder} cannot be created: {error.strerror}."
+            ) from None
         if not os.access(folder, os.W_OK):
             raise SettingsError(f"The folder {folder} cannot be written to.")
 
@@ -137,14 +139,14 @@ def _run_server(found: Settings, reload: bool) -> None:
         FastPathProtocol,
         ReadTimeouts,
         TimedWebSockets,
-        room_for_connections,
+        connection_limit,
     )
 
     configure_logs(found.log_level)
     timeouts = ReadTimeouts(
         seconds=found.read_seconds,
         min_rate=found.min_upload_rate,
-        max_connections=room_for_connections(found.max_connections),
+        max_connections=connection_limit(found.max_connections),
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
     if found.workers == 1 and not reload:
@@ -163,21 +165,21 @@ def _run_server(found: Settings, reload: bool) -> None:
         access_log=False,
         server_header=False,
         ws_max_size=found.max_body_bytes,
-        # 60 KB a socket and half of its processor time, for messages of one or two kilobytes.
+        # Costs 60 KB and half of the CPU time of a socket, for messages of one or two kilobytes.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
         timeout_worker_healthcheck=60,
     )
 
 
-def _greet(found: Settings) -> None:
+def _print_welcome(found: Settings) -> None:
     address = found.address
     query = "{ channels { name entrySteps { order instruction } } }"
     print(
         f"""
 成都社会保障卡网关 · Chengdu card gateway, with its sandbox
 
-  沙盒   {address}/sandbox/     the three apps, the SMS inbox, the issuer's desk
+  沙盒   {address}/sandbox/     the apps, the SMS inbox, the card issuer
   调试台 {address}/graphql      GraphiQL
 
 A first query:

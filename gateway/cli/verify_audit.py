@@ -1,4 +1,4 @@
-"""`card-gateway verify-audit` and `anchor-audit`: the audit's chains and their anchors."""
+"""`card-gateway verify-audit` and `anchor-audit`: the audit chains and their anchors."""
 
 import asyncio
 from typing import Annotated
@@ -6,22 +6,22 @@ from typing import Annotated
 import typer
 
 from core.kernel.settings import Settings
-from gateway.cli.common import SANDBOX, must_be_migrated, read_settings
+from gateway.cli.common import SANDBOX, read_settings, require_migrated_database
 
 
 def verify_audit(
     anchor: Annotated[
-        str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was kept elsewhere.")
+        str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was stored elsewhere.")
     ] = "",
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Checks every person's chain of audit entries, and the anchors over all of them.
+    """Checks the audit chain of every subject, and the anchors over all chains.
 
     Prints the newest anchor. Keep it where the database's administrators cannot change it:
     with --anchor a later check finds whether everything up to it is still there.
     """
     found = read_settings(sandbox=sandbox)
-    must_be_migrated(found)
+    require_migrated_database(found)
     read, broken, newest = asyncio.run(_verify_audit(found, anchor))
     print(f"{read:,} subjects checked, {broken:,} broken chains.")
     print(f"newest anchor: {newest or 'none yet'}")
@@ -32,9 +32,9 @@ def verify_audit(
 def anchor_audit(
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
-    """Anchors the audit chains now, and prints the newest anchor, to be kept elsewhere."""
+    """Anchors the audit chains now, and prints the latest anchor, to be stored elsewhere."""
     found = read_settings(sandbox=sandbox)
-    must_be_migrated(found)
+    require_migrated_database(found)
     print(asyncio.run(_anchor_audit(found)) or "There is nothing to anchor.")
 
 

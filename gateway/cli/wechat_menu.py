@@ -57,7 +57,7 @@ def _must_be_given(settings: Settings) -> None:
 
 
 def _explained(refusal: Exception) -> str:
-    """By the platform's own code, which its documentation explains (全局返回码)."""
+    """An error message with the platform's code, which its documentation explains (全局返回码)."""
     code = getattr(refusal.__cause__, "code", None)
     if code is None:
         return "WeChat did not answer, so the menu is as it was: try again later."

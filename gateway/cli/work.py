@@ -1,17 +1,17 @@
-"""`card-gateway work`: the outbox's worker and the scheduled jobs, apart from the server."""
+"""`card-gateway work`: runs the outbox worker and the scheduled jobs without the server."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from gateway.cli.common import must_be_complete, must_be_migrated, read_settings
+from gateway.cli.common import read_settings, require_complete_settings, require_migrated_database
 
 
 def work(
     sandbox: Annotated[bool, typer.Option("--sandbox", help="On the sandbox's data.")] = False,
 ) -> None:
-    """Delivers the outbox and does scheduled work, apart from the server.
+    """Delivers the outbox and runs scheduled jobs, without the server.
 
     Any number may run, on any machine that reaches the database. The servers are then started
     with --no-worker.
@@ -20,7 +20,7 @@ def work(
 
     found = read_settings(sandbox=sandbox)
     if not found.sandbox:
-        must_be_complete(found)
-    must_be_migrated(found)
+        require_complete_settings(found)
+    require_migrated_database(found)
     configure_logs(found.log_level)
     asyncio.run(work_until_stopped(found))

@@ -1,27 +1,27 @@
-"""Compiled execution of GraphQL: a validated document becomes a plan once, and the plan is run.
+"""Compiled execution of GraphQL: a validated document is compiled once into a plan of closures.
 
-It stands alone: it knows graphql-core and strawberry, and nothing of cards. `Plans(schema).execute`
-takes the place of `graphql.execute`; `make_plan` makes one plan, whose `execute` runs it.
+The package depends on graphql-core and strawberry only. `Plans(schema).execute` replaces
+`graphql.execute`; `make_plan` compiles one plan, whose `execute` runs it.
 
-What a plan answers is what graphql-core answers: the same bytes, the same errors in the same
-order. What plans do not cover goes to graphql-core, decided before anything has run:
-introspection, subscriptions, `@defer` and `@stream`, fragment arguments, field middleware, and
-executors or resolvers given with the call.
+A plan returns what graphql-core returns: the same bytes, the same errors in the same order.
+What plans do not support is executed by graphql-core, which is decided before execution
+starts: introspection, subscriptions, `@defer` and `@stream`, fragment arguments, field
+middleware, and executors or resolvers passed with the call.
 
-    keeping     the last plans, by document and operation
-    plans       one operation: its variables, its variants by @skip and @include
-    collecting  which fields a selection holds for a type
-    parts       one field: arguments, resolver, value
-    completing  leaves, lists, objects: how a value becomes a part of the answer
-    selecting   the fields of an object, side by side or one after another
-    slots       where a value stands, is awaited, or fails
-    runs        what one run holds: context, errors, what is awaited
+    plan_cache   an LRU cache of plans, by document and operation
+    plans        one operation: its variables, its variants by @skip and @include
+    collecting   the fields of a selection set for an object type (CollectFields)
+    field_steps  one field: arguments, resolver, value (ExecuteField)
+    completing   leaf, list, object and abstract types (CompleteValue)
+    selecting    the fields of an object, in parallel or serially (ExecuteSelectionSet)
+    completers   completes one value, awaits it, and handles its errors
+    runs         the state of one execution: context, errors, pending awaitables
 
-`strawberry_fields`, `strawberry_inputs` and `strawberry_types` hold all that is known of
-strawberry. docs/adr/0005-compiled-execution.md says why it is built so and how it is proved.
+`strawberry_fields`, `strawberry_inputs` and `strawberry_types` contain all knowledge of
+strawberry. docs/adr/0005-compiled-execution.md explains the design and how it is verified.
 """
 
-from gateway.compiled.keeping import KEPT_PLANS, Plans
+from gateway.compiled.plan_cache import MAX_PLANS, Plans
 from gateway.compiled.plans import Plan, make_plan
 
-__all__ = ["KEPT_PLANS", "Plan", "Plans", "make_plan"]
+__all__ = ["MAX_PLANS", "Plan", "Plans", "make_plan"]

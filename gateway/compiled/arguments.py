@@ -1,7 +1,7 @@
-"""The values that a request brings: variables of the operation, arguments of a field.
+"""Variables of an operation and arguments of a field.
 
-What can be known when the plan is made is known then; what is plain is read here; all else,
-wrong values above all, is left to graphql-core, which says what is wrong.
+Constants are computed when the plan is compiled and simple values are read here. Everything
+else, in particular invalid values, is left to graphql-core, which reports the errors.
 """
 
 from collections.abc import Callable, Collection
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 ReadArguments: TypeAlias = Callable[["Run"], dict[str, Any]]
 
-_FOREVER = (str, int, float, bool, bytes, Enum, type(None))
+_IMMUTABLE = (str, int, float, bool, bytes, Enum, type(None))
 
 
 class Variables:
@@ -57,7 +57,7 @@ class Variables:
         ) = []
         for definition in definitions:
             signature = get_variable_signature(schema, definition)
-            if isinstance(signature, GraphQLError) or _holds_itself(signature.type, ()):
+            if isinstance(signature, GraphQLError) or _is_recursive(signature.type, ()):
                 self._readers = None
                 break
             type_ = signature.type
@@ -76,45 +76,45 @@ class Variables:
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         if self._readers is None:
-            return self._by_the_reference(given)
+            return self._by_graphql_core(given)
         for name, signature, exact, is_optional, coerce in self._readers:
             value = given.get(name, Undefined)
             if value is Undefined:
                 if not is_optional:
-                    return self._by_the_reference(given)
+                    return self._by_graphql_core(given)
                 sources[name] = VariableValueSource(signature)
                 continue
             if value.__class__ is not exact:
                 value = coerce(value)
                 if value is Undefined:
-                    return self._by_the_reference(given)
+                    return self._by_graphql_core(given)
             sources[name] = VariableValueSource(signature, given[name])
             coerced[name] = value
         return VariableValues(sources, coerced)
 
-    def _by_the_reference(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
+    def _by_graphql_core(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
         return get_variable_values(self._schema, self._definitions, given, max_errors=50)
 
 
-def _holds_itself(type_: GraphQLInputType, above: tuple[object, ...]) -> bool:
-    """Whether values of the type can be nested without end, so that their depth must be watched."""
+def _is_recursive(type_: GraphQLInputType, above: tuple[object, ...]) -> bool:
+    """Whether the input type contains itself, so that the depth of values is unlimited."""
     while is_non_null_type(type_) or is_list_type(type_):
         type_ = type_.of_type
     if not is_input_object_type(type_):
         return False
     return type_ in above or any(
-        _holds_itself(field.type, (*above, type_)) for field in type_.fields.values()
+        _is_recursive(field.type, (*above, type_)) for field in type_.fields.values()
     )
 
 
 def argument_reader(
     definition: GraphQLField, node: FieldNode
 ) -> dict[str, Any] | ReadArguments | None:
-    """None: the field takes none. A dict: the same each time. A function: to be read in each run."""
+    """None: no arguments. A dict: constant arguments. A function: computes them in each run."""
     if not definition.args:
         return None
 
-    def by_the_reference(run: "Run") -> dict[str, Any]:
+    def by_graphql_core(run: "Run") -> dict[str, Any]:
         return get_argument_values(definition, node, run.variables)
 
     variables: dict[str, str] = {}
@@ -123,13 +123,13 @@ def argument_reader(
         if isinstance(argument.value, VariableNode):
             variables[argument.name.value] = argument.value.name.value
         elif _has_variable(argument.value):
-            return by_the_reference
+            return by_graphql_core
         else:
             others.append(argument)
     constants = _constants(definition, node, variables, others)
     if constants is None:
-        return by_the_reference
-    return _with_variables(definition, variables, constants, by_the_reference)
+        return by_graphql_core
+    return _with_variables(definition, variables, constants, by_graphql_core)
 
 
 def _constants(
@@ -138,7 +138,7 @@ def _constants(
     variables: Collection[str],
     others: list[ArgumentNode],
 ) -> dict[str, Any] | None:
-    """None where a value could be changed by whoever gets it, or is wrong."""
+    """None if a value is invalid, or mutable, so that a resolver could change it."""
     args = {name: arg for name, arg in definition.args.items() if name not in variables}
     try:
         values = get_argument_values(
@@ -147,19 +147,19 @@ def _constants(
         )
     except GraphQLError:
         return None
-    return values if all(isinstance(value, _FOREVER) for value in values.values()) else None
+    return values if all(isinstance(value, _IMMUTABLE) for value in values.values()) else None
 
 
 def _with_variables(
     definition: GraphQLField,
     variables: dict[str, str],
     constants: dict[str, Any],
-    by_the_reference: ReadArguments,
+    by_graphql_core: ReadArguments,
 ) -> dict[str, Any] | ReadArguments:
     if not variables:
         return constants
     outs = {name: argument.out_name or name for name, argument in definition.args.items()}
-    in_order = {
+    template = {
         out: constants.get(out)
         for name, out in outs.items()
         if name in variables or out in constants
@@ -172,11 +172,11 @@ def _with_variables(
 
     def read(run: "Run") -> dict[str, Any]:
         coerced = run.variables.coerced
-        values = in_order.copy()
+        values = template.copy()
         for out, variable, non_null in steps:
             value = coerced.get(variable, Undefined)
             if value is Undefined or (value is None and non_null):
-                return by_the_reference(run)
+                return by_graphql_core(run)
             values[out] = value
         return values
 

@@ -1,7 +1,7 @@
-"""Values of variables, coerced by functions that are made once for their types.
+"""Coercion of variable values, by functions that are compiled once for each type.
 
-As graphql-core's `coerce_input_value`, which looks at the types anew for every value. What is not
-plain, and what is wrong, is left to it: it gives `Undefined` for what cannot be coerced.
+Equivalent to graphql-core's `coerce_input_value`, which inspects the type for every value. It
+is still called for invalid and unusual values; it returns `Undefined` for invalid ones.
 """
 
 from collections.abc import Callable
@@ -23,16 +23,16 @@ from graphql.utilities.coerce_input_value import coerce_default_value
 
 Coerce: TypeAlias = Callable[[Any], Any]
 
-_AS_THEY_ARE: dict[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+_IDENTITY_CLASSES: dict[object, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
 
 
 def exact_input_class(type_: GraphQLInputType) -> type | None:
-    """A value of this class is what it is coerced to."""
-    return _AS_THEY_ARE.get(type_.of_type if is_non_null_type(type_) else type_)
+    """Values of exactly this class are coerced to themselves."""
+    return _IDENTITY_CLASSES.get(type_.of_type if is_non_null_type(type_) else type_)
 
 
 def coercer(type_: GraphQLInputType) -> Coerce:
-    """`type_` must not hold itself."""
+    """`type_` must not be recursive."""
     inner = type_.of_type if is_non_null_type(type_) else type_
     if is_input_object_type(inner) and not inner.is_one_of:
         return _input_object(inner, nullable=inner is type_)

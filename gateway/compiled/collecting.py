@@ -1,4 +1,4 @@
-"""Which fields a selection holds for a type, once the conditions of @skip and @include are known."""
+"""CollectFields: the fields of a selection set for an object type, with @skip and @include applied."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _NOT_COVERED = ("defer", "stream", "experimental_disableErrorPropagation")
 
 
 class NotCovered(Exception):
-    """graphql-core runs this operation: introspection, incremental delivery, fragment arguments."""
+    """Plans do not support it: introspection, incremental delivery, fragment arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What an operation's selections refer to, and the value of each condition in this run."""
+    """The schema and fragments of an operation, and the values of its @skip/@include variables."""
 
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
@@ -38,7 +38,7 @@ class Scope:
 def collect(
     scope: Scope, type_: GraphQLObjectType, selection_sets: Iterable[SelectionSetNode]
 ) -> dict[str, list[FieldNode]]:
-    """The field nodes of each response key, in the order of the answer."""
+    """The field nodes of each response key, in response order."""
     fields: dict[str, list[FieldNode]] = {}
     spread: set[str] = set()
     for selections in selection_sets:
@@ -85,7 +85,7 @@ def _applies(
 def _is_included(
     directives: Iterable[DirectiveNode] | None, conditions: Mapping[str, bool]
 ) -> bool:
-    """@skip goes before @include."""
+    """@skip takes precedence over @include."""
     found: dict[str, bool] = {}
     for directive in directives or ():
         name = directive.name.value
@@ -112,7 +112,7 @@ def _value(directive: DirectiveNode) -> object:
 def collect_conditions(
     operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> tuple[str, ...]:
-    """The variables that @skip and @include ask for. Raises NotCovered."""
+    """The variables that @skip and @include use. Raises `NotCovered`."""
     variables: dict[str, None] = {}
     if any(node.name.value in _NOT_COVERED for node in operation.directives or ()):
         raise NotCovered

@@ -1,7 +1,7 @@
-"""A slot is where a value of one type stands in the answer: a field, or an item of a list.
+"""A completer completes the value of a field or of a list item (the spec's CompleteValue).
 
-It finishes the value, now or once it has been awaited, and catches what goes wrong: null stands
-in the slot, or, where null may not stand, the error goes up to the slot above.
+It completes the value at once or after awaiting it, and handles errors: the result is null, or,
+if the type is non-null, the error propagates to the parent.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ from graphql import FieldNode
 from gateway.compiled.runs import Path, Run, is_awaitable
 
 CompleteFn: TypeAlias = Callable[[Run, Any, Any], Any]
-"""Makes a part of the answer, or an awaitable of it, from the run, a value and a place (`Path`;
-None for the root). Raises what went wrong."""
+"""Returns a part of the response, or an awaitable of it, from the run, a value and a `Path` (None
+for the root). Raises the error of the value."""
 
 NEVER = object()
 
@@ -31,9 +31,8 @@ class Completer:
         direct: dict[type, CompleteFn],
         names: dict[int, Any],
     ) -> None:
-        """A value of the class `exact` is finished as it is; what `direct` makes of a value of
-        one of its classes is what `complete` would make. `names` are those of an enum's members,
-        by their identity."""
+        """Values of the class `exact` are their own result. `direct` maps a class to a faster
+        equivalent of `complete`. `names` are the names of enum members, by their identity."""
         self.nodes = nodes
         self.complete = complete
         self.non_null = non_null
@@ -48,16 +47,16 @@ class Completer:
             if is_awaitable(value):
                 return run.later(self.finish_awaited(run, value, path))
             part = self.complete
-        waiting = run.waiting
+        pending = run.pending
         done = part(run, value, path)
-        return done if run.waiting == waiting else self.caught(run, done, path)
+        return done if run.pending == pending else self.caught(run, done, path)
 
     async def finish_awaited(self, run: Run, awaitable: Awaitable[Any], path: Path) -> Any:
         try:
             value = await awaitable
-            waiting = run.waiting
+            pending = run.pending
             done = self.direct.get(value.__class__, self.complete)(run, value, path)
-            if run.waiting != waiting and is_awaitable(done):
+            if run.pending != pending and is_awaitable(done):
                 done = await done
         except Exception as error:
             self.fail(run, error, path)
@@ -65,7 +64,7 @@ class Completer:
         return done
 
     def caught(self, run: Run, done: Any, path: Path) -> Any:
-        """What a part has made, with its errors caught here where it must be awaited."""
+        """The result, wrapped to handle its errors if it is awaitable."""
         return self._caught(run, done, path) if is_awaitable(done) else done
 
     async def _caught(self, run: Run, awaitable: Awaitable[Any], path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A field of a plan, and how it gets its value."""
+"""A field of a plan, and its resolver."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Call: TypeAlias = Callable[[Run, Any, Path, Arguments], Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A response key of one object type, and what is behind it. The same in every run."""
+    """A response key of one object type, with its definition and nodes. Immutable."""
 
     key: str
     definition: GraphQLField
@@ -35,15 +35,15 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Resolver:
     call: Call
-    """From the run, the parent's value, the place and the arguments; may return an awaitable."""
+    """Called with the run, the source, the path and the arguments; may return an awaitable."""
     plain: Plain | None = None
-    """The same from the parent's value alone, where nothing else matters."""
+    """Equivalent to `call`, if the resolver needs the source only."""
     is_async: bool = False
     """Whether `call` is a coroutine function."""
 
 
 def resolver_of_default(field: Field) -> Resolver:
-    """graphql-core's default: the value of that name, called if it can be."""
+    """graphql-core's default resolver: the attribute or key of that name, called if callable."""
     name = field.nodes[0].name.value
 
     def call(run: Run, source: Any, path: Path, arguments: Arguments) -> Any:
@@ -54,7 +54,7 @@ def resolver_of_default(field: Field) -> Resolver:
 
 
 def resolver_as_given(field: Field) -> Resolver:
-    """The schema's own resolver, called as graphql-core calls it."""
+    """The resolver of the schema, called as graphql-core would."""
     resolve = field.definition.resolve
     assert resolve is not None
 

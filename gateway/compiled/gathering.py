@@ -1,4 +1,4 @@
-"""What is awaited in an object or a list of the answer."""
+"""Awaits the awaitables in an object or a list of the response."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -15,15 +15,14 @@ def awaitables(items: Iterable[Any]) -> list[Any]:
 
 
 def gathered(items: Items) -> Any:
-    """The same object or list, or an awaitable of it if anything in it must be awaited."""
+    """The object or list itself, or an awaitable of it if it contains awaitables."""
     entries = items.items() if isinstance(items, dict) else enumerate(items)
     awaited = [key for key, item in entries if is_awaitable(item)]
     return _gather(items, awaited) if awaited else items
 
 
 async def _gather(items: Any, awaited: list[Any]) -> Any:
-    """Side by side, unless there is only one: as graphql-core does, so that errors come in the
-    same order."""
+    """Concurrently, unless there is one only: like graphql-core, for the same order of errors."""
     if len(awaited) == 1:
         items[awaited[0]] = await items[awaited[0]]
         return items

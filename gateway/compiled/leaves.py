@@ -1,4 +1,4 @@
-"""Scalars and enums in the answer."""
+"""Completion of scalars and enums."""
 
 import datetime
 import decimal
@@ -21,7 +21,7 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 from gateway.compiled.completers import CompleteFn
 from gateway.compiled.runs import Path, Run, is_awaitable
 
-_AS_THEY_ARE: dict[GraphQLLeafType, type] = {
+_IDENTITY_CLASSES: dict[GraphQLLeafType, type] = {
     GraphQLString: str,
     GraphQLID: str,
     GraphQLBoolean: bool,
@@ -41,8 +41,8 @@ _PLAIN = (
 
 
 def exact_class(type_: GraphQLLeafType) -> type | None:
-    """A value of this class is its own serialisation."""
-    return _AS_THEY_ARE.get(type_)
+    """Values of exactly this class are serialised as themselves."""
+    return _IDENTITY_CLASSES.get(type_)
 
 
 def complete_leaf(type_: GraphQLLeafType) -> CompleteFn:
@@ -60,14 +60,14 @@ def complete_leaf(type_: GraphQLLeafType) -> CompleteFn:
                 f" non-nullable value, returned: {inspect(coerced)}"
             )
         if is_awaitable(coerced):
-            run.waiting += 1
+            run.pending += 1
         return coerced
 
     return complete
 
 
 def direct_leaf(type_: GraphQLLeafType, complete: CompleteFn) -> dict[type, CompleteFn]:
-    """Ways that need not ask whether the value is awaitable."""
+    """Completion functions for classes that are never awaitable."""
     direct = dict.fromkeys(_PLAIN, complete)
     if type_ is GraphQLInt:
         direct[int] = _small_int(complete)
@@ -84,7 +84,7 @@ def _small_int(complete: CompleteFn) -> CompleteFn:
 
 
 def member_names(type_: GraphQLLeafType) -> dict[int, Any]:
-    """Members live as long as their enum, so each is known by its identity. Empty for all else."""
+    """Names of enum members by identity, which is stable; empty for other types."""
     if type(type_) is not CustomGraphQLEnumType:
         return {}
     members: Iterable[Any] = type_.wrapped_cls

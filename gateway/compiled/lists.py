@@ -1,4 +1,4 @@
-"""Lists in the answer."""
+"""Completion of lists."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -39,25 +39,25 @@ def complete_list(field: Field, completer: Completer) -> CompleteFn:
             completer.direct,
         )
         items: list[Any] = []
-        waiting = run.waiting
+        pending = run.pending
         try:
             for item in iterator:
                 if item.__class__ is exact or item is absent:
                     items.append(item)
                     continue
-                there = (path, len(items), None)
+                item_path = (path, len(items), None)
                 try:
                     part = direct.get(item.__class__)
                     if part is None:
-                        items.append(finish(run, item, there))
+                        items.append(finish(run, item, item_path))
                         continue
-                    before = run.waiting
-                    done = part(run, item, there)
-                    if run.waiting != before:
-                        done = completer.caught(run, done, there)
+                    before = run.pending
+                    done = part(run, item, item_path)
+                    if run.pending != before:
+                        done = completer.caught(run, done, item_path)
                     items.append(done)
                 except Exception as error:
-                    completer.fail(run, error, there)
+                    completer.fail(run, error, item_path)
                     items.append(None)
         except Exception:
             abandoned = awaitables(items)
@@ -65,7 +65,7 @@ def complete_list(field: Field, completer: Completer) -> CompleteFn:
                 abandoned.extend(item for item in iterator if is_awaitable(item))
             run.abandon(abandoned)
             raise
-        return items if run.waiting == waiting else gathered(items)
+        return items if run.pending == pending else gathered(items)
 
     return complete
 
@@ -83,11 +83,11 @@ async def _async_items(
                 break
             except Exception as error:
                 raise located_error(error, field.nodes, keys(path)) from error
-            there = (path, len(items), None)
+            item_path = (path, len(items), None)
             try:
-                items.append(completer.finish(run, item, there))
+                items.append(completer.finish(run, item, item_path))
             except Exception as error:
-                completer.fail(run, error, there)
+                completer.fail(run, error, item_path)
                 items.append(None)
     except Exception:
         if close is not None:

@@ -1,4 +1,4 @@
-"""Values of object types, and of unions and interfaces once their type is known."""
+"""Completion of object types, and of unions and interfaces."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,11 +16,11 @@ from graphql.pyutils import inspect
 
 from gateway.compiled.completers import CompleteFn
 from gateway.compiled.fields import Field
-from gateway.compiled.runs import Path, Run, field_place, is_awaitable
+from gateway.compiled.runs import Path, Run, field_path, is_awaitable
 from gateway.compiled.strawberry_types import decides_by_class, recast
 
 SelectionOf: TypeAlias = Callable[[GraphQLObjectType, Field], CompleteFn]
-"""Makes the selection of a field on one of its object types."""
+"""Compiles the selection set of a field for an object type."""
 
 
 def complete_object(
@@ -47,8 +47,7 @@ def complete_object(
 def _as_object(
     field: Field, type_: GraphQLObjectType, selection_of: SelectionOf
 ) -> tuple[CompleteFn, Callable[[], CompleteFn]]:
-    """Checks that the value is of the type, and selects its fields. The selection is made when
-    the first value of the type comes."""
+    """Checks the type of the value and executes its selection set, which is compiled lazily."""
 
     @cache
     def selection() -> CompleteFn:
@@ -62,17 +61,17 @@ def _as_object(
         return select, selection
 
     def check(run: Run, value: Any, path: Path) -> Any:
-        verdict = is_type_of(value, field.info(run, field_place(path)))
-        if is_awaitable(verdict):
-            return run.later(check_awaited(run, value, path, verdict))
-        return checked(run, value, path, verdict)
+        is_type = is_type_of(value, field.info(run, field_path(path)))
+        if is_awaitable(is_type):
+            return run.later(check_awaited(run, value, path, is_type))
+        return checked(run, value, path, is_type)
 
-    async def check_awaited(run: Run, value: Any, path: Path, verdict: Any) -> Any:
-        part = checked(run, value, path, await verdict)
+    async def check_awaited(run: Run, value: Any, path: Path, is_type: Any) -> Any:
+        part = checked(run, value, path, await is_type)
         return await part if is_awaitable(part) else part
 
-    def checked(run: Run, value: Any, path: Path, verdict: object) -> Any:
-        if not verdict:
+    def checked(run: Run, value: Any, path: Path, is_type: object) -> Any:
+        if not is_type:
             raise GraphQLError(
                 f"Expected value of type '{type_}' but got: {inspect(value)}.", field.nodes
             )
@@ -98,7 +97,7 @@ def complete_abstract(
             return None
         if isinstance(value, Exception):
             raise value
-        name = resolve_type(value, field.info(run, field_place(path)), type_)
+        name = resolve_type(value, field.info(run, field_path(path)), type_)
         if is_awaitable(name):
             return run.later(complete_awaited(run, value, path, name))
         object_type = _valid_type(field, type_, value, name)
@@ -118,7 +117,7 @@ def complete_abstract(
 def _valid_type(
     field: Field, type_: GraphQLAbstractType, value: Any, name: Any
 ) -> GraphQLObjectType:
-    """The type of that name, if it may stand there. The words are graphql-core's."""
+    """The object type of that name. The messages of its errors are graphql-core's."""
     name_of_field = f"'{field.parent_type}.{field.nodes[0].name.value}'"
     if name is None:
         raise GraphQLError(

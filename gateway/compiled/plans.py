@@ -1,4 +1,4 @@
-"""A plan is made of a validated document once, and runs its operation as often as it is asked for."""
+"""A plan: one operation of a validated document, compiled once and executed many times."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -22,8 +22,8 @@ from graphql.type import assert_valid_schema
 from gateway.compiled.arguments import Variables
 from gateway.compiled.collecting import NotCovered, Scope, collect, collect_conditions
 from gateway.compiled.completers import CompleteFn
+from gateway.compiled.field_steps import step_for
 from gateway.compiled.fields import Field
-from gateway.compiled.parts import step_for
 from gateway.compiled.runs import Run, is_awaitable
 from gateway.compiled.selecting import Step, make_selection, make_serial_selection
 
@@ -36,7 +36,7 @@ def make_plan(
     operation_name: str | None,
     executor_class: type[Executor[Any]],
 ) -> "Plan | None":
-    """None for what plans do not cover. The document must have been validated."""
+    """None if plans do not support the operation. The document must be valid."""
     operations = [
         node
         for node in document.definitions
@@ -53,7 +53,7 @@ def make_plan(
 
 
 class Plan:
-    """`@skip` and `@include` make variants of a plan, each made when it is first asked for."""
+    """Has a variant for each combination of `@skip` and `@include` values, compiled on first use."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Plan:
         variable_values: dict[str, Any] | None = None,
         **options: Any,
     ) -> Awaitable[ExecutionResult] | ExecutionResult:
-        """As `graphql.execute`. `options` go to the executor class, which makes the resolvers' info."""
+        """Like `graphql.execute`. `options` go to the executor class, which builds the resolvers' info."""
         variables = self._variables.read(variable_values or {})
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
@@ -95,19 +95,19 @@ class Plan:
             conditions = tuple([variables.coerced.get(name) for name in self._conditions])
         select = self._variants.get(conditions) or self._variant(conditions)
         if select is None:
-            return self._by_the_reference(root_value, context_value, variable_values, options)
+            return self._by_graphql_core(root_value, context_value, variable_values, options)
         run = Run(self, root_value, context_value, variables, options)
         try:
             data = select(run, root_value, None)
         except GraphQLError as error:
             run.add(error, None)
             data = None
-        if run.waiting and is_awaitable(data):
+        if run.pending and is_awaitable(data):
             return _awaited(run, data)
         return ExecutionResult(data, run.errors or None)
 
     def _variant(self, conditions: tuple[Any, ...]) -> CompleteFn | None:
-        """None where a condition has no value: graphql-core says so."""
+        """None if a condition has no value: graphql-core then reports the error."""
         if not all(isinstance(value, bool) for value in conditions):
             return None
         if len(self._variants) == MAX_VARIANTS:
@@ -122,7 +122,7 @@ class Plan:
         make = make_serial_selection if is_mutation else make_selection
         return make(_steps(scope, self._root_type, [self.operation.selection_set]))
 
-    def _by_the_reference(
+    def _by_graphql_core(
         self, root: Any, context: Any, variables: dict[str, Any] | None, options: dict[str, Any]
     ) -> Awaitable[ExecutionResult] | ExecutionResult:
         return execute(

@@ -1,4 +1,4 @@
-"""One run of a plan: what the resolvers are given, what went wrong, what is still awaited."""
+"""The state of one execution of a plan: context, errors and pending awaitables."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, TypeGuard, cast
@@ -24,15 +24,15 @@ from graphql.pyutils import Path as CorePath
 from strawberry.execution import optimized_is_awaitable
 
 Path: TypeAlias = tuple[Any, str | int, str | None]
-"""A place in the answer: the place above it, its key or index, the name of the type that has
-the key. What graphql-core calls a `Path`, as a plain tuple: made in a fifth of the time."""
+"""A path in the response: the parent path, the key or index, and the name of the parent type.
+Like graphql-core's `Path`, but as a plain tuple, which is created five times faster."""
 
 
 is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 
 
 class PlannedOperation(Protocol):
-    """What a run reads of its plan."""
+    """The attributes of a plan that a run uses."""
 
     schema: GraphQLSchema
     operation: OperationDefinitionNode
@@ -42,8 +42,8 @@ class PlannedOperation(Protocol):
 
 
 class Run:
-    """`waiting` grows whenever an awaitable is put into the answer, so that whoever builds a part
-    of the answer knows by one comparison whether it holds any."""
+    """`pending` counts the awaitables put into the response, so that one comparison tells whether
+    a part of it contains any."""
 
     __slots__ = (
         "_executor",
@@ -51,10 +51,10 @@ class Run:
         "context",
         "errors",
         "options",
+        "pending",
         "plan",
         "root",
         "variables",
-        "waiting",
     )
 
     def __init__(
@@ -70,24 +70,24 @@ class Run:
         self.context = context
         self.variables = variables
         self.options = options
-        self.waiting = 0
+        self.pending = 0
         self.errors: list[GraphQLError] = []
         self._nulled: set[Path | None] = set()
         self._executor: Executor[Any] | None = None
 
     def later(self, awaitable: Awaitable[Any]) -> Awaitable[Any]:
-        self.waiting += 1
+        self.pending += 1
         return awaitable
 
     def fail(self, error: Exception, nodes: list[FieldNode], path: Path, *, non_null: bool) -> None:
-        """Notes the error where null may stand, or hands it on to what is above."""
+        """Records the error for a nullable position, or raises it for the parent to handle."""
         located = located_error(error, nodes, keys(path))
         if non_null:
             raise located
         self.add(located, path)
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Nothing, where the place or one above it is null already."""
+        """Ignores the error if the position or a parent of it is null already."""
         above = path
         while above is not None:
             if above in self._nulled:
@@ -99,7 +99,7 @@ class Run:
 
     @property
     def executor(self) -> "Executor[Any]":
-        """graphql-core's, for what it tells the resolvers of: `info`, and work in the background."""
+        """graphql-core's executor, created lazily: builds `info` and tracks background tasks."""
         if self._executor is None:
             plan = self.plan
             self._executor = plan.executor_class(
@@ -130,13 +130,13 @@ class Run:
         )
 
     def abandon(self, awaitables: list[Any]) -> None:
-        """An error goes up at once; what its siblings have begun is settled in the background."""
+        """An error propagates at once; the awaitables of its siblings finish in the background."""
         if awaitables:
             self.executor.async_helpers.track(awaitables)
 
 
 def keys(path: Path | None) -> list[str | int]:
-    """From the root down."""
+    """The keys of the path, from the root."""
     found: list[str | int] = []
     while path is not None:
         found.append(path[1])
@@ -145,8 +145,8 @@ def keys(path: Path | None) -> list[str | int]:
     return found
 
 
-def field_place(path: Path) -> Path:
-    """The place of the field whose list, or list of lists, holds the value."""
+def field_path(path: Path) -> Path:
+    """The path of the field that contains the item of a (nested) list."""
     while isinstance(path[1], int):
         path = path[0]
     return path

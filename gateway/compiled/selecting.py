@@ -1,4 +1,4 @@
-"""Objects in the answer: their fields, side by side or one after another."""
+"""ExecuteSelectionSet: the fields of an object, in parallel or serially."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from gateway.compiled.runs import Path, Run, is_awaitable
 
 
 class Step(NamedTuple):
-    """A field of a selection: `part` makes it.
+    """A field of a selection set: `part` executes it.
 
-    Where `resolve` needs the parent's value alone, its value may be taken as it is, if it is
-    `exactly` of that class, is `absent`, or has its name in `names`; `finished` makes the part
-    of any other value, and `failed` of what `resolve` raised.
+    If `resolve` needs the source only, its result is used directly when it is of the class
+    `exact`, is `absent`, or is an enum member in `names`. Otherwise `finished` completes it, and
+    `failed` handles an exception of `resolve`.
     """
 
     key: str
@@ -27,12 +27,12 @@ class Step(NamedTuple):
 
 
 def make_selection(steps: list[Step]) -> CompleteFn:
-    """Fields that are resolved side by side."""
+    """The fields of a query, resolved concurrently."""
     if len(steps) == 1:
         return _selection_of_one(steps[0].key, steps[0].part)
 
     def select(run: Run, source: Any, path: Path | None) -> Any:
-        waiting = run.waiting
+        pending = run.pending
         answer: dict[str, Any] = {}
         try:
             for key, part, resolve, exact, absent, names, finished, failed in steps:
@@ -53,16 +53,16 @@ def make_selection(steps: list[Step]) -> CompleteFn:
         except Exception:
             run.abandon(awaitables(answer.values()))
             raise
-        return answer if run.waiting == waiting else gathered(answer)
+        return answer if run.pending == pending else gathered(answer)
 
     return select
 
 
 def _selection_of_one(key: str, part: CompleteFn) -> CompleteFn:
     def select(run: Run, source: Any, path: Path | None) -> Any:
-        waiting = run.waiting
+        pending = run.pending
         value = part(run, source, path)
-        if run.waiting != waiting and is_awaitable(value):
+        if run.pending != pending and is_awaitable(value):
             return awaited(value)
         return {key: value}
 
@@ -73,7 +73,7 @@ def _selection_of_one(key: str, part: CompleteFn) -> CompleteFn:
 
 
 def make_serial_selection(steps: list[Step]) -> CompleteFn:
-    """Fields that are resolved one after another: those of a mutation."""
+    """The root fields of a mutation, resolved one after another."""
 
     fields = [(step.key, step.part) for step in steps]
 
@@ -83,11 +83,11 @@ def make_serial_selection(steps: list[Step]) -> CompleteFn:
         for key, part in remaining:
             value = part(run, source, path)
             if is_awaitable(value):
-                return go_on(run, source, path, answer, key, value, remaining)
+                return resume(run, source, path, answer, key, value, remaining)
             answer[key] = value
         return answer
 
-    async def go_on(
+    async def resume(
         run: Run,
         source: Any,
         path: Any,

@@ -1,9 +1,9 @@
-"""strawberry's resolvers, without what strawberry does anew at every call.
+"""strawberry's resolvers, without the work that strawberry repeats at every call.
 
-A resolver is called without its wrappers, where what they do is known when the plan is made:
-which of `self`, `root`, `info` the function asks for, how its arguments are named, which
-exceptions become a member of the result's union. A field with extensions or permissions, and
-whatever is not exactly as strawberry makes it, keeps its wrappers.
+A resolver is called without strawberry's wrappers if their effect is known at compile time:
+which of `self`, `root`, `info` the function takes, the names of its arguments, and which
+exceptions become a member of the result union. Fields with extensions or permissions, and
+subclasses of strawberry's own classes, keep their wrappers.
 """
 
 import inspect
@@ -25,7 +25,7 @@ from strawberry.utils.await_maybe import await_maybe
 
 from gateway.compiled.fields import Arguments, Field, Resolver
 from gateway.compiled.runs import Path, Run, is_awaitable
-from gateway.compiled.strawberry_inputs import conversion
+from gateway.compiled.strawberry_inputs import argument_converter
 
 BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 _WRAPPED = f"{GraphQLCoreConverter.from_resolver.__qualname__}.<locals>."
@@ -33,27 +33,27 @@ Invoke: TypeAlias = Callable[[Any, Info, Arguments], Any]
 
 
 class PlanInfo(Info):
-    """strawberry's `Info`, which asks graphql-core for the rest of it only when somebody looks."""
+    """strawberry's `Info`; graphql-core's `GraphQLResolveInfo` is built on first access only."""
 
-    __slots__ = ("_plan_field", "_run", "_where", "context")
+    __slots__ = ("_path", "_plan_field", "_run", "context")
     context: Any
 
     def __init__(self, run: Run, field: Field, given: StrawberryField, path: Path) -> None:
         self._field = given
         self._run = run
         self._plan_field = field
-        self._where = path
+        self._path = path
         self.context = run.context
 
     if not TYPE_CHECKING:
 
         @property
         def _raw_info(self) -> Any:
-            return self._plan_field.info(self._run, self._where)
+            return self._plan_field.info(self._run, self._path)
 
 
 def strawberry_resolver(field: Field) -> Resolver | None:
-    """None where the wrappers must stay."""
+    """None if the wrappers must be kept."""
     schema = field.schema.extensions.get(BACKREF)
     given = field.definition.extensions.get(BACKREF)
     wrapper = getattr(field.definition.resolve, "__qualname__", "")
@@ -114,13 +114,13 @@ def _function(
 
         return Resolver(with_info)
     plain = None
-    if not (handlers or given.arguments or _wanted(resolver)):
+    if not (handlers or given.arguments or _injected_parameters(resolver)):
         plain = function if resolver.self_parameter else lambda _source: function()
     return Resolver(_sync_call(given, invoke, info_of, handlers), plain=plain)
 
 
-def _wanted(resolver: "StrawberryResolver[Any]") -> list[Any]:
-    """What the function asks for by name, `self` apart."""
+def _injected_parameters(resolver: "StrawberryResolver[Any]") -> list[Any]:
+    """The parameters that strawberry injects by name, except `self`."""
     return [
         parameter
         for parameter in (
@@ -133,7 +133,7 @@ def _wanted(resolver: "StrawberryResolver[Any]") -> list[Any]:
 
 
 def _takes_self_and_info(given: StrawberryField, resolver: "StrawberryResolver[Any]") -> bool:
-    wanted = _wanted(resolver)
+    wanted = _injected_parameters(resolver)
     return (
         resolver.self_parameter is not None
         and [parameter.name for parameter in wanted] == ["info"]
@@ -155,7 +155,7 @@ def _invocation(
         for parameter in (resolver.parent_parameter, resolver.root_parameter)
         if parameter is not None
     ]
-    convert = conversion(schema, given)
+    convert = argument_converter(schema, given)
 
     if _takes_self_and_info(given, resolver):
         return lambda source, info, _arguments: function(source, info=info)
@@ -232,7 +232,7 @@ class _Handlers:
         return bool(self._handlers)
 
     def handle(self, error: Exception, given: StrawberryField, info: Info) -> Any:
-        """None where the error stays one."""
+        """None if no handler matches the error."""
         for types, handler in self._handlers:
             if isinstance(error, types):
                 return handler.handle(error, field=given, info=info)

@@ -1,7 +1,7 @@
-"""From GraphQL's arguments to those of a strawberry resolver: its names, its input objects.
+"""Converts GraphQL arguments to those of a strawberry resolver: Python names, input objects.
 
-As strawberry's `convert_arguments`, with what it looks up at every call looked up once. Types
-that are not plain (`Maybe`, global ids, hooks, inputs within inputs) are left to strawberry.
+Equivalent to strawberry's `convert_arguments`, with all look-ups made at compile time. Unusual
+types (`Maybe`, global ids, hooks, nested inputs) are left to strawberry.
 """
 
 from collections.abc import Callable
@@ -25,38 +25,40 @@ from strawberry.types.info import Info
 
 Arguments: TypeAlias = dict[str, Any]
 Convert: TypeAlias = Callable[[Arguments, Info], Arguments]
-_Change: TypeAlias = Callable[[Any, Info, tuple[str, ...]], Any]
+_Converter: TypeAlias = Callable[[Any, Info, tuple[str, ...]], Any]
 
 
-def conversion(schema: Schema, field: StrawberryField) -> Convert:
+def argument_converter(schema: Schema, field: StrawberryField) -> Convert:
     names = schema.config.name_converter
     steps = [
-        (names.from_argument(argument), argument.python_name, _change(schema, argument.type))
+        (names.from_argument(argument), argument.python_name, _converter(schema, argument.type))
         for argument in field.arguments
     ]
 
     def convert(given: Arguments, info: Info) -> Arguments:
         named: Arguments = {}
-        for name, python_name, change in steps:
+        for name, python_name, convert_value in steps:
             if name in given:
                 value = given[name]
-                named[python_name] = value if change is None else change(value, info, (name,))
+                named[python_name] = (
+                    value if convert_value is None else convert_value(value, info, (name,))
+                )
         return named
 
     return convert
 
 
-def _change(schema: Schema, type_: Any) -> _Change | None:
-    """None where graphql-core has made the value what it should be: scalars and enums."""
+def _converter(schema: Schema, type_: Any) -> _Converter | None:
+    """None if graphql-core has converted the value already: scalars and enums."""
     inner = type_.of_type if _is_optional(type_) else type_
     if _is_leaf(schema, inner):
         return None
     if isinstance(inner, StrawberryList) and _is_leaf(schema, _item(inner)):
-        return _copied
+        return _copy_list
     definition = get_object_definition(inner)
     if definition is not None and definition.is_input and definition.from_input is None:
         return _input_object(schema, inner, definition)
-    return _as_strawberry_does(schema, type_)
+    return _strawberry_converter(schema, type_)
 
 
 def _is_optional(type_: Any) -> bool:
@@ -73,20 +75,20 @@ def _is_leaf(schema: Schema, type_: Any) -> bool:
     return type_ is not GlobalID and is_scalar(type_, schema.schema_converter.scalar_registry)
 
 
-def _copied(value: Any, _info: Info, _path: tuple[str, ...]) -> Any:
+def _copy_list(value: Any, _info: Info, _path: tuple[str, ...]) -> Any:
     return value if value is None or value is UNSET else list(value)
 
 
-def _as_strawberry_does(schema: Schema, type_: Any) -> _Change:
+def _strawberry_converter(schema: Schema, type_: Any) -> _Converter:
     registry, config = schema.schema_converter.scalar_registry, schema.config
 
-    def change(value: Any, info: Info, path: tuple[str, ...]) -> Any:
+    def convert_value(value: Any, info: Info, path: tuple[str, ...]) -> Any:
         return convert_argument(value, type_, registry, config, info, path=path)
 
-    return change
+    return convert_value
 
 
-def _input_object(schema: Schema, type_: Any, definition: StrawberryObjectDefinition) -> _Change:
+def _input_object(schema: Schema, type_: Any, definition: StrawberryObjectDefinition) -> _Converter:
     names = schema.config.name_converter
     absent = {
         field.python_name: None
@@ -94,28 +96,28 @@ def _input_object(schema: Schema, type_: Any, definition: StrawberryObjectDefini
         if field.default_value is MISSING and field.default_factory is MISSING
     }
     steps = [
-        (names.from_field(field), field.python_name, _change_within(schema, field, definition))
+        (names.from_field(field), field.python_name, _nested_converter(schema, field, definition))
         for field in definition.fields
     ]
 
-    def change(value: Any, info: Info, path: tuple[str, ...]) -> Any:
+    def convert_value(value: Any, info: Info, path: tuple[str, ...]) -> Any:
         if value is None or value is UNSET:
             return value
         named: Arguments = absent.copy()
-        for name, python_name, change_field in steps:
+        for name, python_name, convert_field in steps:
             if name in value:
                 item = value[name]
                 named[python_name] = (
-                    item if change_field is None else change_field(item, info, (*path, name))
+                    item if convert_field is None else convert_field(item, info, (*path, name))
                 )
         return type_(**named)
 
-    return change
+    return convert_value
 
 
-def _change_within(
+def _nested_converter(
     schema: Schema, field: StrawberryField, definition: StrawberryObjectDefinition
-) -> _Change | None:
+) -> _Converter | None:
     type_ = field.resolve_type(type_definition=definition)
     inner = type_.of_type if _is_optional(type_) else type_  # type: ignore[union-attr]
-    return None if _is_leaf(schema, inner) else _as_strawberry_does(schema, type_)
+    return None if _is_leaf(schema, inner) else _strawberry_converter(schema, type_)

@@ -1,4 +1,4 @@
-"""Which of strawberry's classes is which GraphQL type, where the class alone decides it."""
+"""Object types that can be determined by the Python class of a value alone."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 def decides_by_class(
     declared: GraphQLNamedType, object_type: GraphQLObjectType, value: Any
 ) -> bool:
-    """Whether all values of just this class, that are not cast, are of the same type as this one.
+    """Whether all values of exactly this class, unless cast, have the same GraphQL type.
 
-    Not so for generic types, for types and interfaces with a rule of their own, and for classes
-    whose instances are errors or awaitable.
+    False for generic types, types with `is_type_of` or `resolve_type`, and classes whose
+    instances are exceptions or awaitable.
     """
     class_ = value.__class__
     own = class_.__dict__.get("__strawberry_definition__")
@@ -32,14 +32,14 @@ def decides_by_class(
         and not own.is_graphql_generic
         and own.concrete_of is None
         and own.is_type_of is None
-        and _has_the_usual_rule(declared)
+        and _uses_default_type_resolver(declared)
         and not issubclass(class_, Exception)
         and not hasattr(class_, "__await__")
         and getattr(value, TYPE_CAST_ATTRIBUTE, None) is None
     )
 
 
-def _has_the_usual_rule(declared: GraphQLNamedType) -> bool:
+def _uses_default_type_resolver(declared: GraphQLNamedType) -> bool:
     definition = declared.extensions.get(_BACKREF)
     if isinstance(definition, StrawberryUnion):
         return type(definition).get_type_resolver is StrawberryUnion.get_type_resolver
@@ -47,7 +47,7 @@ def _has_the_usual_rule(declared: GraphQLNamedType) -> bool:
 
 
 def recast(part: CompleteFn, complete: CompleteFn) -> CompleteFn:
-    """`part`, but for a value that `strawberry.cast` has marked as another type's."""
+    """`part`, except for a value that `strawberry.cast` has marked as another type."""
 
     def direct(run: Run, value: Any, path: Path) -> Any:
         if getattr(value, TYPE_CAST_ATTRIBUTE, None) is None:

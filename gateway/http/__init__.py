@@ -1,1 +1,1 @@
-"""What the gateway serves over HTTP: the GraphQL view and its limits, pages, events, health."""
+"""HTTP: the edge, admission, the GraphQL endpoint, other endpoints, and the server."""

@@ -1,4 +1,4 @@
-"""The context of one request: the caller, the clock, the language, and what the application is made of."""
+"""The context of a request (caller, clock, language), and the application's components."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ def system_clock() -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The parts that every request shares, put together in `gateway/app/factory.py`."""
+    """The components that all requests share, built in `gateway/app/factory.py`."""
 
     database: Database
     dependencies: Dependencies
@@ -65,16 +65,16 @@ class Context(Struct):
     claimed_channel: str | None = None
     connection_params: object = None
     channels: frozenset[ChannelId] | None = None
-    """Those for which the page that asks may speak; None for every channel."""
+    """The channels that the origin of the request may use; None for all."""
     reader: Reader | None = None
-    """Has read already what the operation was expected to ask; None where nothing was."""
+    """A reader with the prefetched rows of the operation; None without prefetch."""
     last_event_id: str | None = None
-    """Of the event stream that is taken up again: the cursor of the last event that arrived."""
-    may_run_anything: bool = False
-    """Also what is not in the operation manifest: for the playground."""
+    """`Last-Event-ID` of a resumed event stream: the cursor of the last event received."""
+    may_run_untrusted: bool = False
+    """Whether untrusted documents are permitted, as in the playground."""
 
     def __repr__(self) -> str:
-        """Without anything that is the citizen's."""
+        """Without personal data."""
         return f"Context({self.caller!r}, {self.language})"
 
     @property
@@ -84,21 +84,21 @@ class Context(Struct):
     def now(self) -> Instant:
         return self.application.clock()
 
-    def may_speak_for(self, channel: ChannelId) -> bool:
+    def may_use(self, channel: ChannelId) -> bool:
         return self.channels is None or channel in self.channels
 
-    def must_speak_for(self, channel: ChannelId) -> None:
-        """A channel's page starts sessions of that channel alone."""
-        if not self.may_speak_for(channel):
+    def require_channel(self, channel: ChannelId) -> None:
+        """Raises `NotOfferedHere`: a channel's page may start sessions of that channel only."""
+        if not self.may_use(channel):
             raise NotOfferedHere
 
-    def must_be_signed_in(self) -> Caller:
+    def require_session(self) -> Caller:
         if self.caller is None:
             raise Unauthenticated(_SIGN_IN_FIRST[self.language])
         return self.caller
 
-    def must_be_known(self) -> Caller:
-        """Refuses with `NotBound` before anything else is looked at, until a person is known."""
-        caller = self.must_be_signed_in()
+    def require_citizen(self) -> Caller:
+        """Raises `NotBound` while no citizen is known, before anything else is checked."""
+        caller = self.require_session()
         require_citizen_id(caller)
         return caller

@@ -1,8 +1,8 @@
-"""Runs a service for a caller. This is the only place that commits.
+"""Runs a service for a caller. Only this module commits.
 
-`run` is for services that change something: preparation outside, then one transaction. A
-refusal rolls back, unless it is remembered. `read` is for those that only look; what is
-sensitive is noted for the audit log.
+`run` is for services that change data: a preparation outside the transaction, then one
+transaction. A refusal rolls it back, unless the refusal `commits`. `read` is for services that
+only read; access to personal data is recorded in the access log.
 """
 
 from collections.abc import Awaitable, Callable
@@ -60,7 +60,7 @@ async def run(
     """
     repeated = await _repeated(context, service)
     if repeated is not None:
-        return _answer(repeated)
+        return _result_of(repeated)
     arguments = [command]
     if first is not None:
         arguments.append(await first(_preparation(context), command))
@@ -77,7 +77,7 @@ async def run(
     except (DatabaseUnavailable, UniqueViolation) as error:
         raise TryAgainLater(retry_after=5) from error
     _dispatch(context, signals, progress_of)
-    return _answer(outcome)
+    return _result_of(outcome)
 
 
 async def read(
@@ -87,7 +87,7 @@ async def read(
     *,
     action: Action | None,
 ) -> T:
-    """`action` is what the audit log calls it, whether it is answered or refused."""
+    """`action` is recorded in the access log, with the result or the refusal; None: nothing."""
     preparation = _preparation(context)
     try:
         found = await service(preparation, command)
@@ -102,7 +102,7 @@ async def read(
 
 
 def record_access(context: Context, action: Action | None, result: str = DONE) -> None:
-    """For what the caller sees, before it goes out."""
+    """Records what the caller is about to see in the access log."""
     if action is not None and context.caller is not None:
         context.application.access_log.record(context.caller, context.now(), action, result)
 
@@ -110,7 +110,7 @@ def record_access(context: Context, action: Action | None, result: str = DONE) -
 _Outcome = tuple[Any, Refusal | None]
 
 
-def _answer(outcome: _Outcome) -> Any:
+def _result_of(outcome: _Outcome) -> Any:
     result, refusal = outcome
     if refusal is not None:
         raise refusal
@@ -137,7 +137,7 @@ async def _once(
     arguments: list[Any],
     action: Action | None,
 ) -> _Outcome:
-    """The service's outcome; under an idempotency key the first one, stored with the effect."""
+    """The outcome of the service. With an idempotency key, a repeated request gets the first one."""
     key, caller, vault = context.idempotency, context.caller, unit.dependencies.vault
     if key is None or caller is None:
         return await _attempt(unit, service, arguments, action)
@@ -177,7 +177,7 @@ async def _record_refused(unit: UnitOfWork, action: Action | None, refusal: Refu
 
 
 async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:
-    """Looks before anything is prepared, so that a repeated request costs one read."""
+    """The stored outcome of a repeated request, checked before any preparation."""
     key, caller, vault = context.idempotency, context.caller, context.dependencies.vault
     if key is None or caller is None:
         return None

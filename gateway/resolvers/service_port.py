@@ -1,4 +1,4 @@
-"""Through which a channel reaches the services: the same `run` and `read` as every resolver's."""
+"""The channels' access to services: the same `run` and `read` that resolvers use."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

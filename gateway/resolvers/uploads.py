@@ -1,4 +1,4 @@
-"""Uploaded files: of the request itself, or received before at an address of their own."""
+"""Uploaded files: in a multipart request, or uploaded before by `requestUpload`."""
 
 from starlette.datastructures import UploadFile
 from strawberry.file_uploads import Upload
@@ -14,10 +14,10 @@ from gateway.resolvers.run import read
 async def read_upload(context: Context, file: Upload) -> bytes:
     if not isinstance(file, UploadFile):
         raise UnreadableImage(field="file")
-    most = context.dependencies.settings.max_upload_bytes
-    data = await file.read(most + 1)
-    if len(data) > most:
-        raise FileTooLarge(field="file", most=most // 1_048_576)
+    limit = context.dependencies.settings.max_upload_bytes
+    data = await file.read(limit + 1)
+    if len(data) > limit:
+        raise FileTooLarge(field="file", limit=limit // 1_048_576)
     return data
 
 

@@ -1,4 +1,4 @@
-"""The schema: one file per service, merged here."""
+"""The GraphQL schema: one module per service, merged here."""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -51,7 +51,7 @@ from gateway.schema.upload_portrait import PortraitMutation
 from gateway.schema.viewer import ViewerQuery
 
 
-@strawberry.type(description="查询 · What can be asked. Nothing changes by asking.")
+@strawberry.type(description="查询 · Read operations, without side effects.")
 class Query(
     ChannelsQuery,
     ViewerQuery,
@@ -69,7 +69,7 @@ class Query(
 
 
 @strawberry.type(
-    description="办理 · What can be done: one operation a request, each with its success type or a `Refusal`."
+    description="办理 · Operations that change data, one per request; each returns its success type or a `Refusal`."
 )
 class Mutation(
     SignInMutation,
@@ -96,13 +96,13 @@ class Mutation(
     pass
 
 
-@strawberry.type(description="订阅 · What can be watched live, over WebSocket or SSE.")
+@strawberry.type(description="订阅 · Live updates, over WebSocket or SSE.")
 class Subscription(ProductionProgressSubscription):
     pass
 
 
 class Schema(strawberry.Schema):
-    """Runs validated documents by compiled plans; every extension sees each operation as usual."""
+    """Executes validated documents by compiled plans; extensions work as usual."""
 
     @cached_property
     def plans(self) -> Plans:
@@ -112,13 +112,13 @@ class Schema(strawberry.Schema):
         return self.plans.execute
 
     def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:
-        """Nothing: strawberry would log the document with its literals. `MaskUnexpected` logs."""
+        """Does nothing: strawberry would log the document with its literals; `MaskUnexpected` logs."""
 
 
 def build_schema(
     *extensions: Callable[[], SchemaExtension], channels: Sequence[type[Channel]] = CHANNELS
 ) -> Schema:
-    """The schema with error masking; `extensions` are factories, one instance a request."""
+    """The schema with error masking. `extensions` are factories, called for each request."""
     schema = copy(_types(tuple(channels)))
     schema.extensions = (*extensions, MaskUnexpected)
     return schema
@@ -126,7 +126,7 @@ def build_schema(
 
 @cache
 def _types(channels: tuple[type[Channel], ...]) -> Schema:
-    """The same for every application of a process: converting them takes longer than most tests."""
+    """Cached for all applications of a process, because the conversion is slow."""
     publish_channels(channels)
     check_levels(Query, Mutation, Subscription)
     return Schema(

@@ -47,7 +47,7 @@ class ActivateCardMutation:
     async def activate_card(
         self, info: Info, input: Annotated[ActivateCardInput, FORM]
     ) -> ActivateCardResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ActivateCard(phone=input.phone, card_number=input.card_number, code=input.code)
         holder = await run(
             info.context,

@@ -13,8 +13,8 @@ from core.reference import Option as CoreOption
 from core.services.application_form import FormInProgress, application_form
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
-from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import read, run
+from gateway.resolvers.signed_links import picture_link
 from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, RefusalPayload, problems_from
 from gateway.schema.give_consent import PrivacyNotice
@@ -44,17 +44,17 @@ _MISSING = (
 )
 
 
-@strawberry.type(description="选项 · One choice of a select.")
+@strawberry.type(description="选项 · An option of a select.")
 class Option:
-    code: str = strawberry.field(description="代码 · What the form sends.")
-    name: str = strawberry.field(description="名称 · What the citizen sees.")
+    code: str = strawberry.field(description="代码 · The value to submit.")
+    name: str = strawberry.field(description="名称 · The text to show.")
 
     @classmethod
     def from_core(cls, option: CoreOption) -> "Option":
         return cls(code=option.code, name=option.name)
 
 
-@strawberry.type(description="表单项 · One field: how to show it, what was typed, what is wrong.")
+@strawberry.type(description="表单项 · A field: how to show it, its value, its problem.")
 class FormField:
     spec: strawberry.Private[FieldSpec]
     form: strawberry.Private[FormInProgress]
@@ -75,7 +75,7 @@ class FormField:
     def type(self) -> FieldType:
         return self.spec.type
 
-    @strawberry.field(description="是否必填 · Whether it must be filled in.")
+    @strawberry.field(description="是否必填 · Whether the field is required.")
     def required(self) -> bool:
         return self.spec.required
 
@@ -89,11 +89,11 @@ class FormField:
         found = self.spec.options(info.context.dependencies.reference, self.form.filled)
         return [Option.from_core(option) for option in found]
 
-    @strawberry.field(description="默认值 · What to fill in at first.")
+    @strawberry.field(description="默认值 · Initial value.")
     def default_value(self) -> str | None:
         return self.spec.default
 
-    @strawberry.field(description="已填值 · What was typed so far; booleans are `true` or `false`.")
+    @strawberry.field(description="已填值 · Current value; booleans are `true` or `false`.")
     def value(self) -> str | None:
         value = getattr(self.form.filled, self.spec.name)
         if isinstance(value, bool):
@@ -101,8 +101,8 @@ class FormField:
         return value or None
 
     @strawberry.field(
-        description="识别结果 · What was read off the ID document for this field, to be offered; "
-        "null where nothing was read or the citizen typed the same. It never replaces `value`."
+        description="识别结果 · A suggestion recognised on the ID document for this field; null if there is "
+        "none or it equals `value`, which it never replaces."
     )
     def suggestion(self, info: Info) -> FieldSuggestion | None:
         read = self.form.read.get(self.spec.name)
@@ -110,7 +110,7 @@ class FormField:
             return None
         return suggestion_of(read, info.context)
 
-    @strawberry.field(description="问题 · What is wrong with the value; null when nothing is.")
+    @strawberry.field(description="问题 · What is wrong with the value; null if it is valid.")
     def problem(self, info: Info) -> FieldProblem | None:
         name = schema_name(self.spec.name)
         found = [
@@ -121,7 +121,7 @@ class FormField:
         return problems_from((found[0],), info.context.language)[0] if found else None
 
 
-@strawberry.type(description="已上传照片 · A picture of the application.")
+@strawberry.type(description="已上传照片 · The portrait of the application.")
 class UploadedPicture:
     portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
@@ -136,8 +136,8 @@ class UploadedIdDocument:
 
 
 @strawberry.type(
-    description="验证码项 · The form's last field: asked for with `sendVerificationCode`, typed when "
-    "the form is sent, and never kept in a draft."
+    description="验证码项 · The last field of the form: request the code with `sendVerificationCode`, submit "
+    "it with the form. Drafts never contain it."
 )
 class VerificationCodeField:
     name: str = strawberry.field(description="名称 · Name of the field in `ApplyCardInput`.")
@@ -176,12 +176,12 @@ class ApplicationForm:
             phone_field="phone",
         )
 
-    @strawberry.field(description="未填项 · Names of what is still missing, pictures included.")
+    @strawberry.field(description="未填项 · Names of missing fields, including pictures.")
     def missing(self) -> list[str]:
         return [problem.field or "" for problem in self.form.problems if problem.code in _MISSING]
 
     @strawberry.field(
-        description="个人信息处理告知 · What to show and ask before anything else; see `giveConsent`."
+        description="个人信息处理告知 · The notice to show and to agree to first; see `giveConsent`."
     )
     def privacy_notice(self, info: Info) -> PrivacyNotice:
         settings, given_at = info.context.dependencies.settings, self.form.consent_given_at
@@ -229,7 +229,7 @@ def _draft_field(name: str) -> Any:
     )
 
 
-@strawberry.input(description="申办草稿 · Any of the form's fields; null erases one.")
+@strawberry.input(description="申办草稿 · Any fields of the form; null clears a field.")
 class ApplicationDraftInput:
     postal_code: str | None = _draft_field("postal_code")
     social_insurance_number: str | None = _draft_field("social_insurance_number")
@@ -259,7 +259,7 @@ class ApplicationDraftInput:
         }
 
 
-@strawberry.type(description="草稿已保存 · Kept thirty days, resumable from any channel.")
+@strawberry.type(description="草稿已保存 · Stored for thirty days, available in every channel.")
 class ApplicationDraftSaved:
     missing: list[str] = strawberry.field(description="未填项 · Names of fields still missing.")
     problems: list[FieldProblem] = strawberry.field(description="问题 · What is wrong now.")
@@ -275,10 +275,10 @@ SaveApplicationDraftResult = Annotated[
 class ApplicationFormQuery:
     @strawberry.field(
         directives=[NEEDS_PERSON],
-        description="申办表单 · Everything a front-end needs to render the form without tables of its own.",
+        description="申办表单 · Everything that a front-end needs to render the form.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return ApplicationForm(
             form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )
@@ -287,12 +287,13 @@ class ApplicationFormQuery:
 @strawberry.type
 class ApplicationDraftMutation:
     @strawberry.mutation(
-        directives=[NEEDS_PERSON], description="保存草稿 · Saves what is given; unfinished is fine."
+        directives=[NEEDS_PERSON],
+        description="保存草稿 · Saves the given fields; the form may be incomplete.",
     )
     async def save_application_draft(
         self, info: Info, input: Annotated[ApplicationDraftInput, FORM]
     ) -> SaveApplicationDraftResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = SaveApplicationDraft(fields=input.given())
         saved = await run(info.context, save_application_draft, command, action=Action.SAVE_DRAFT)
         return ApplicationDraftSaved(

@@ -74,7 +74,7 @@ class ApplyCardMutation:
     async def apply_card(
         self, info: Info, input: Annotated[ApplyCardInput, FORM]
     ) -> ApplyCardResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ApplyCard(form=input.filled(), code=input.code)
         progress = await run(
             info.context, apply_card, command, action=Action.APPLY_CARD, first=find_card_elsewhere

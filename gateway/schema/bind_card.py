@@ -1,4 +1,4 @@
-"""绑卡 bindCard: WeChat's first-time binding of the account to a person."""
+"""绑卡 bindCard: binds a channel account to a citizen, once."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ class BindCardInput:
     code: str = strawberry.field(description="验证码 · 6 digits, sent for BIND_CARD.")
 
 
-@strawberry.type(description="绑卡成功 · The account now stands for the person.")
+@strawberry.type(description="绑卡成功 · The account is bound to the citizen.")
 class CardBound:
     viewer: Viewer = strawberry.field(description="当前用户 · Who is signed in now.")
 
@@ -40,10 +40,10 @@ BindCardResult = Annotated[
 class BindCardMutation:
     @strawberry.mutation(
         directives=[NEEDS_SESSION],
-        description="绑卡 · Binds the channel account to a person; an older binding ends with its sessions.",
+        description="绑卡 · Binds the channel account to a citizen; replaces an older binding and ends its sessions.",
     )
     async def bind_card(self, info: Info, input: Annotated[BindCardInput, FORM]) -> BindCardResult:
-        caller = info.context.must_be_signed_in()
+        caller = info.context.require_session()
         command = BindCard(
             name=input.name,
             social_security_number=input.social_security_number,

@@ -40,7 +40,7 @@ class CancelLossMutation:
     async def cancel_loss(
         self, info: Info, input: Annotated[CancelLossInput, FORM]
     ) -> CancelLossResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = CancelLoss(phone=input.phone, card_number=input.card_number, code=input.code)
         return LossCancelled(
             card=CardStatus.of(

@@ -27,5 +27,5 @@ class CardStatusQuery:
         description="卡状态查询 · The viewer's card.",
     )
     async def card_status(self, info: Info) -> CardStatusResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return CardStatus.of(await read(info.context, card_status, None, action=Action.CARD_STATUS))

@@ -14,7 +14,7 @@ from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
 
-@strawberry.input(description="其他信息变更 · Only what is given changes.")
+@strawberry.input(description="其他信息变更 · Only the given fields change.")
 class ChangeContactInput:
     landline: str | None = strawberry.field(
         default=None, description="固定电话 · Like 028-12345678."
@@ -30,7 +30,7 @@ class ChangeContactInput:
     )
 
 
-@strawberry.type(description="信息变更成功 · What was given is changed.")
+@strawberry.type(description="信息变更成功 · The given fields were changed.")
 class ContactChanged:
     at: datetime = strawberry.field(description="时间 · When.")
 
@@ -49,7 +49,7 @@ class ChangeContactMutation:
     async def change_contact(
         self, info: Info, input: Annotated[ChangeContactInput, FORM]
     ) -> ChangeContactResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangeContact(
             landline=input.landline,
             registered_address=input.registered_address,

@@ -21,7 +21,7 @@ from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
-publish(Notice, "通知事项 · What a citizen is told of after it happened.", NOTICE_NAMES)
+publish(Notice, "通知事项 · Events that a citizen is notified of.", NOTICE_NAMES)
 
 
 @strawberry.type(description="通知设置项 · How one notice reaches the viewer.")
@@ -38,15 +38,15 @@ class NotificationSetting:
         return self.choice.sms or self.notice.is_security
 
     @strawberry.field(
-        description="短信必发 · True for what concerns the safety of card and account: whoever "
-        "has come in through a channel must not be able to silence it."
+        description="短信必发 · True for notices about the security of card and account, so that an "
+        "intruder cannot switch them off."
     )
     def sms_required(self) -> bool:
         return self.notice.is_security
 
     @strawberry.field(
-        description="渠道消息 · Whether it comes as the app's own message: what concerns safety in "
-        "every channel where the viewer is bound, the rest in the one in use."
+        description="渠道消息 · Whether it is sent as a message in the app: security notices in every "
+        "channel where the viewer is bound, others in the channel in use."
     )
     def channel(self) -> bool:
         return self.choice.channel
@@ -66,7 +66,7 @@ class NotificationSettings:
     items: list[NotificationSetting] = strawberry.field(description="设置项 · One a notice.")
 
 
-@strawberry.input(description="通知设置变更项 · Null or left out: stays as it is.")
+@strawberry.input(description="通知设置变更项 · Null or omitted: unchanged.")
 class NotificationSettingInput:
     notice: Notice = strawberry.field(description="通知事项 · Which notice.")
     sms: bool | None = strawberry.field(
@@ -75,10 +75,10 @@ class NotificationSettingInput:
     channel: bool | None = strawberry.field(default=None, description="渠道消息 · In the app.")
 
 
-@strawberry.input(description="通知设置变更 · Only what is named changes.")
+@strawberry.input(description="通知设置变更 · Only the listed notices change.")
 class ChangeNotificationSettingsInput:
     settings: list[NotificationSettingInput] = strawberry.field(
-        description="变更项 · Where a notice is named twice, the later one holds."
+        description="变更项 · If a notice is listed twice, the last entry applies."
     )
 
 
@@ -107,7 +107,7 @@ class NotificationSettingsQuery:
         description="通知设置 · Which notices come by SMS and which in the app. By default all do.",
     )
     async def notification_settings(self, info: Info) -> NotificationSettingsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return _settings(
             await read(
                 info.context, own_notification_settings, None, action=Action.NOTIFICATION_SETTINGS
@@ -123,7 +123,7 @@ class NotificationSettingsMutation:
     async def change_notification_settings(
         self, info: Info, input: Annotated[ChangeNotificationSettingsInput, FORM]
     ) -> ChangeNotificationSettingsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangeNotificationSettings(
             [ChangedChoice(wanted.notice, wanted.sms, wanted.channel) for wanted in input.settings]
         )

@@ -23,7 +23,7 @@ class ChangePasswordInput:
     confirm_password: str = strawberry.field(description="确认密码 · The new password again.")
 
 
-@strawberry.type(description="密码变更成功 · The new service password holds.")
+@strawberry.type(description="密码变更成功 · The new service password is valid.")
 class PasswordChanged:
     at: datetime = strawberry.field(description="时间 · When.")
 
@@ -43,7 +43,7 @@ class ChangePasswordMutation:
     async def change_password(
         self, info: Info, input: Annotated[ChangePasswordInput, FORM]
     ) -> ChangePasswordResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangePassword(
             old_password=input.old_password,
             new_password=input.new_password,

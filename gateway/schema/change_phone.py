@@ -22,7 +22,7 @@ class ChangePhoneInput:
     )
 
 
-@strawberry.type(description="手机号码变更成功 · The new phone is bound; the old one was told.")
+@strawberry.type(description="手机号码变更成功 · The new phone is bound; the old one was notified.")
 class PhoneChanged:
     at: datetime = strawberry.field(description="时间 · When.")
 
@@ -39,7 +39,7 @@ class ChangePhoneMutation:
     async def change_phone(
         self, info: Info, input: Annotated[ChangePhoneInput, FORM]
     ) -> ChangePhoneResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ChangePhone(new_phone=input.new_phone, code=input.code)
         return PhoneChanged(
             at=moment(await run(info.context, change_phone, command, action=Action.CHANGE_PHONE))

@@ -1,4 +1,4 @@
-"""渠道 channels: the three apps and their entry steps, as in the guide."""
+"""渠道 channels: the apps and their entry steps, as in the guide."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,7 +13,7 @@ from gateway.schema.info import Info
 
 
 def publish_channels(kinds: Sequence[type[CoreChannel]]) -> None:
-    """The enum holds the channels of the registry, in its order and words."""
+    """Fills the enum `ChannelId` with the registered channels, in their order."""
     ChannelId.__strawberry_definition__.values = [  # type: ignore[attr-defined]
         EnumValue(kind.id.name, kind.id, description=f"{kind.name.zh} · {kind.name.en}")
         for kind in kinds
@@ -29,14 +29,16 @@ class EntryStep:
 
 @strawberry.type(description="桥接参数 · One parameter of the app's script bridge.")
 class BridgeParameter:
-    name: str = strawberry.field(description="名称 · As the bridge calls it.")
-    value: str = strawberry.field(description="值 · To be passed on unchanged.")
+    name: str = strawberry.field(description="名称 · Name of the parameter in the bridge.")
+    value: str = strawberry.field(description="值 · Pass it on unchanged.")
 
 
-@strawberry.type(description="页面桥接 · The page may set up the app's script bridge.")
+@strawberry.type(
+    description="页面桥接 · Parameters with which the page sets up the app's script bridge."
+)
 class Bridge:
     parameters: list[BridgeParameter] = strawberry.field(
-        description="桥接参数 · All that the bridge asks for; valid for this page and for now."
+        description="桥接参数 · All parameters of the bridge; valid for this page, for a short time."
     )
 
 
@@ -75,34 +77,34 @@ class Channel:
         ]
 
     @strawberry.field(
-        description="实名级别 · What the platform vouches for: `PLATFORM` a person's name and number, "
-        "`NONE` nobody."
+        description="实名级别 · What the platform proves: `PLATFORM` the citizen's name and number, "
+        "`NONE` nothing."
     )
     def level(self) -> RealNameLevel:
         return self.channel.level
 
     @strawberry.field(
-        description="是否需要绑卡 · Whether the citizen binds once (`bindCard`), because the platform vouches for nobody."
+        description="是否需要绑卡 · Whether the citizen binds once (`bindCard`), because the platform proves no identity."
     )
     def binding_required(self) -> bool:
         return self.channel.binding_required
 
     @strawberry.field(
         description="授权地址 · The platform's page that sends the citizen back to `redirectUri` "
-        "with a code and a state for `signIn`; null where the platform has none."
+        "with a code and a state for `signIn`; null if the platform has none."
     )
     def authorize_url(
         self,
         info: Info,
         redirect_uri: Annotated[
-            str, strawberry.argument(description="回跳地址 · A page on a host permitted to us.")
+            str, strawberry.argument(description="回跳地址 · A page on a registered domain.")
         ],
         challenge: Annotated[
             str | None,
             strawberry.argument(
                 description="浏览器校验 · base64url of the SHA-256 of a random verifier that the "
-                "front-end keeps: only who shows the verifier can use the state (RFC 7636, S256). "
-                "Required outside the sandbox, unless the operator says otherwise."
+                "front-end stores: the state is valid only together with it (RFC 7636, S256). "
+                "Required outside the sandbox, unless the operator configured otherwise."
             ),
         ] = None,
     ) -> str | None:
@@ -112,9 +114,9 @@ class Channel:
         )
 
     @strawberry.field(
-        description="页面桥接 · What the page passes to the app's script bridge before it uses it: "
+        description="页面桥接 · Parameters to set up the app's script bridge: "
         "WeChat `wx.config` (JS-SDK signature), Ping An `sc.config` (initCode). "
-        "Refused with `NOT_OFFERED_HERE` where the app has none."
+        "Refused with `NOT_OFFERED_HERE` if the app has none."
     )
     async def bridge(
         self,
@@ -131,9 +133,7 @@ class Channel:
 
 @strawberry.type
 class ChannelsQuery:
-    @strawberry.field(
-        description="全部渠道 · The three apps with their entry steps. No session needed."
-    )
+    @strawberry.field(description="全部渠道 · All apps with their entry steps. No session needed.")
     def channels(self, info: Info) -> list[Channel]:
         return [Channel(channel=channel) for channel in info.context.application.channels.values()]
 

@@ -1,4 +1,4 @@
-"""What the pre-reviews of portrait and ID document measure in."""
+"""Units of the pre-review checks of portrait and ID document."""
 
 from core.imaging import Unit
 from core.kernel.refusals import Text
@@ -8,7 +8,7 @@ __all__ = ["Unit"]
 
 publish(
     Unit,
-    "度量单位 · What a check measures in.",
+    "度量单位 · Unit of a check.",
     {
         Unit.COUNT: Text("个数", "How many."),
         Unit.PIXELS: Text("像素", "Pixels."),

@@ -1,4 +1,4 @@
-"""The core's enums as they stand in the schema, each value with its Chinese and English words."""
+"""Publishes the core's enums in the schema, with a Chinese and English description per value."""
 
 from collections.abc import Mapping
 from enum import Enum

@@ -1,4 +1,4 @@
-"""How a refusal looks in the schema, and the one handler that turns it into a union member."""
+"""The type `Refusal`, and the handler that converts refusals into union members."""
 
 import strawberry
 from strawberry.types.field import StrawberryField
@@ -10,14 +10,14 @@ from gateway.schema.info import Info
 
 publish(
     RefusalCode,
-    "拒绝原因代码 · Why something was refused; stable, for programs. Show `message` to people.",
+    "拒绝原因代码 · Why the operation was refused. Stable, for programs; show `message` to citizens.",
     {code: refusal.text for code, refusal in refusals.BY_CODE.items()},
 )
 
 
-@strawberry.type(description="表单项问题 · One wrong field of a form.")
+@strawberry.type(description="表单项问题 · An invalid field of a form.")
 class FieldProblem:
-    field: str = strawberry.field(description="表单项 · Name of the input field at fault.")
+    field: str = strawberry.field(description="表单项 · Name of the invalid input field.")
     code: RefusalCode = strawberry.field(description="原因代码 · Why.")
     message: str = strawberry.field(description="提示语 · What the citizen can do about it.")
 
@@ -30,16 +30,16 @@ class FieldProblem:
 class RefusalPayload:
     code: RefusalCode = strawberry.field(description="原因代码 · Why.")
     message: str = strawberry.field(
-        description="提示语 · A sentence that the citizen can act on; show it as it is."
+        description="提示语 · A message for the citizen that says what to do; show it unchanged."
     )
     field: str | None = strawberry.field(
-        description="表单项 · The input field at fault, null when none is."
+        description="表单项 · The invalid input field; null if the refusal is not about a field."
     )
     retry_after: int | None = strawberry.field(
-        description="等待秒数 · Seconds to wait before trying again, null when waiting does not help."
+        description="等待秒数 · Seconds to wait before trying again; null if waiting does not help."
     )
     problems: list[FieldProblem] = strawberry.field(
-        description="全部问题 · Every wrong field at once, to show beside each."
+        description="全部问题 · All invalid fields, to show a message beside each."
     )
 
     @classmethod

@@ -58,7 +58,7 @@ class ConsentMutation:
     async def give_consent(
         self, info: Info, input: Annotated[GiveConsentInput, FORM]
     ) -> GiveConsentResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = GiveConsent(notice_version=input.notice_version)
         at = await run(info.context, give_consent, command, action=Action.GIVE_CONSENT)
         return ConsentGiven(notice_version=input.notice_version, at=moment(at))

@@ -1,4 +1,4 @@
-"""Types of the ID document that its upload and the form share."""
+"""Types of the ID document that upload and form share."""
 
 import strawberry
 
@@ -23,18 +23,16 @@ publish(
 
 
 @strawberry.type(
-    description="识别结果 · What was read off the ID document for a field of the form, "
-    "to be offered to the citizen."
+    description="识别结果 · Text recognised on the ID document for a field of the form, "
+    "as a suggestion to the citizen."
 )
 class FieldSuggestion:
     field: str = strawberry.field(
         description="表单项 · Name of the field in `ApplyCardInput`, or `registeredAddress`."
     )
     label: str = strawberry.field(description="标签 · Label as in the guide.")
-    value: str = strawberry.field(description="值 · In the shape that the form takes.")
-    text: str = strawberry.field(
-        description="显示文字 · What to show: the name where it is a code."
-    )
+    value: str = strawberry.field(description="值 · In the format of the form.")
+    text: str = strawberry.field(description="显示文字 · Text to show; for a code, its name.")
     confidence: float = strawberry.field(
         description="可信度 · 0 to 1. Number, birth date and gender were checked against one another."
     )

@@ -8,7 +8,7 @@ from gateway.resolvers.context import Context
 
 Info: TypeAlias = strawberry.Info[Context, None]
 
-FORM = strawberry.argument(description="表单 · The form as the citizen filled it in.")
+FORM = strawberry.argument(description="表单 · The submitted form.")
 UPLOAD_ID = strawberry.argument(
     description="上传编号 · Of `requestUpload`; the file must be complete."
 )

@@ -1,4 +1,4 @@
-"""How far a caller must be known for an operation: it stands at the field, in the SDL, as `@needs`."""
+"""The directive `@needs`: the real-name level that an operation requires."""
 
 import strawberry
 from strawberry.schema_directive import Location
@@ -11,8 +11,8 @@ from core.kernel.callers import RealNameLevel
     locations=[Location.FIELD_DEFINITION],
     name="needs",
     description=(
-        "所需实名级别 · The least real-name level of the session. `NONE`: any session; `BOUND`: the person "
-        "is known, by binding or by the platform; otherwise `NOT_BOUND`. Without it no session is needed."
+        "所需实名级别 · The required real-name level of the session. `NONE`: any session; `BOUND`: a citizen "
+        "identified by binding or by the platform, otherwise `NOT_BOUND`. Without it, no session is needed."
     ),
 )
 class Needs:
@@ -27,7 +27,7 @@ PUBLIC = frozenset({"channels", "channel", "viewer", "outlets", "sign_in"})
 
 
 def check_levels(*roots: type) -> None:
-    """Raises `TypeError` for an operation that does not say what it needs."""
+    """Raises `TypeError` for an operation without `@needs` that is not in `PUBLIC`."""
     for root in roots:
         for operation in get_object_definition(root, strict=True).fields:
             says = any(isinstance(directive, Needs) for directive in operation.directives)

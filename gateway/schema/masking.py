@@ -1,4 +1,4 @@
-"""What a client may learn of an error: refusals and its own mistakes; all else only an id."""
+"""Sanitises errors: clients see refusals and their own mistakes, otherwise only an error id."""
 
 import re
 import secrets
@@ -15,28 +15,28 @@ log = structlog.get_logger("graphql")
 
 _UNEXPECTED = {
     Language.ZH: "系统出现意外错误，请稍后再试；咨询 028-12333 时请提供编号 {id}。",
-    Language.EN: "Something unexpected went wrong; please try again later, and quote {id} when asking for help.",
+    Language.EN: "An unexpected error occurred. Please try again later, and quote {id} if you ask for help.",
 }
 
 
 class MaskUnexpected(MaskErrors):
-    """Gives every error a code, and tells nothing that a client did not ask for or may not know."""
+    """Gives every error a code, and removes values and internals from its message."""
 
     def __init__(self) -> None:
-        super().__init__(should_mask_error=_says_too_much)
+        super().__init__(should_mask_error=_needs_sanitizing)
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         return _anonymous(error, cast("Context", self.execution_context.context).language)
 
 
 def sanitize_execution_error(error: GraphQLError, language: Language) -> GraphQLError:
-    """What a client gets instead of an error that came up while its operation ran."""
-    return _anonymous(error, language) if _says_too_much(error) else error
+    """The error that a client gets for an error during execution."""
+    return _anonymous(error, language) if _needs_sanitizing(error) else error
 
 
 def _anonymous(error: GraphQLError, language: Language) -> GraphQLError:
     cause = error.original_error
-    if _is_the_clients(error):
+    if _is_client_error(error):
         return _shown(error, _without_values(error), {"code": _code(error)})
     if isinstance(cause, Refusal):
         return _shown(
@@ -57,18 +57,18 @@ def _anonymous(error: GraphQLError, language: Language) -> GraphQLError:
 
 
 def sanitize_validation_error(error: GraphQLError) -> GraphQLError:
-    """A mistake in a document, found before anything ran: with a code, and without its values."""
-    if not _says_too_much(error):
+    """Adds a code to a parse or validation error, and removes values from its message."""
+    if not _needs_sanitizing(error):
         return error
     return _shown(error, _without_values(error), {"code": _code(error)})
 
 
-def _says_too_much(error: GraphQLError) -> bool:
+def _needs_sanitizing(error: GraphQLError) -> bool:
     return "code" not in (error.extensions or {})
 
 
-def _is_the_clients(error: GraphQLError) -> bool:
-    """A mistake in the document or its variables, found by graphql-core."""
+def _is_client_error(error: GraphQLError) -> bool:
+    """An error in the document or its variables, reported by graphql-core."""
     cause = error.original_error
     return cause is None or isinstance(cause, GraphQLError)
 
@@ -88,7 +88,7 @@ _QUOTED = (
 
 
 def _without_values(error: GraphQLError) -> str:
-    """graphql-core quotes what was sent; a number typed into the wrong place may be somebody's."""
+    """Removes quoted input from the message: it may contain personal data."""
     if isinstance(error, GraphQLSyntaxError):
         place = error.locations[0] if error.locations else None
         return (
@@ -103,7 +103,7 @@ def _without_values(error: GraphQLError) -> str:
 
 
 def _shown(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
-    """Keeps where it happened: the place in the document, and the path in the answer."""
+    """A new error with the same location and path."""
     return GraphQLError(
         message,
         nodes=error.nodes,
@@ -115,7 +115,7 @@ def _shown(error: GraphQLError, message: str, extensions: dict[str, object]) -> 
 
 
 def _where(error: BaseException | None) -> str:
-    """The innermost line of our own that raised: never the message, which may hold values."""
+    """The innermost line of our code; not the message, which may contain values."""
     traceback, where = error.__traceback__ if error else None, ""
     while traceback is not None:
         code = traceback.tb_frame.f_code

@@ -30,8 +30,8 @@ ProductionProgressResult = Annotated[
     ),
 ]
 AFTER = strawberry.argument(
-    description="续传位置 · `cursor` of the last message that arrived, when a lost connection is "
-    "taken up again: the first message then tells in `changes` all that was missed."
+    description="续传位置 · `cursor` of the last message received, to resume after a lost connection: "
+    "the first message then lists in `changes` all that was missed."
 )
 _WAIT_FOR_DATABASE_SECONDS = 1.0
 _BAD_CURSOR = {
@@ -48,7 +48,7 @@ class ProductionProgressQuery:
         description="制卡进度查询 · The six nodes of the viewer's newest card.",
     )
     async def production_progress(self, info: Info) -> ProductionProgressResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return ProductionProgress(
             progress=await read(
                 info.context, production_progress, None, action=Action.PRODUCTION_PROGRESS
@@ -61,16 +61,16 @@ class ProductionProgressSubscription:
     @strawberry.subscription(
         directives=[NEEDS_PERSON],
         description="制卡进度实时查询 · Over `graphql-transport-ws` or SSE. The first message is "
-        "always the progress as it is now (while there is no application, it comes with the "
-        "first one); then one within half a second of each change, also of `confirmation`. Changes "
-        "that come at once may share a message: `changes` lists each of them, in order, exactly "
+        "the current progress (without an application, it is sent once there is one); then one "
+        "within half a second of each change, also of `confirmation`. Simultaneous changes may "
+        "share a message: `changes` lists each of them, in order, exactly "
         "once. The stream ends with its session. After a lost connection, subscribe again with `after`.",
     )
     async def production_progress(
         self, info: Info, after: Annotated[str | None, AFTER] = None
     ) -> AsyncIterator[ProductionProgress]:
         context = info.context
-        caller = context.must_be_signed_in()
+        caller = context.require_session()
         seen = _position(context.last_event_id or after, context.language)
         live = context.application.live
         with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:
@@ -95,7 +95,7 @@ def _position(after: str | None, language: Language) -> ProgressCursor | None:
 
 
 async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[bool, Progress | None]:
-    """Whether the session is open, and the progress. A short outage later on is waited out."""
+    """Whether the session is open, and the progress. Waits during a short database outage."""
     database = context.application.database
     try:
         return await asyncio.gather(

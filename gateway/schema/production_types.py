@@ -1,4 +1,4 @@
-"""How far the making of a card is: the type that a query, a subscription and two mutations share."""
+"""The production progress of a card, used by a query, a subscription and two mutations."""
 
 from datetime import datetime
 
@@ -26,11 +26,11 @@ from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.types import bank_name
 
-publish(ProductionNode, "制卡业务节点 · A node of making a card, in order.", NODE_NAMES)
+publish(ProductionNode, "制卡业务节点 · A production node, in order.", NODE_NAMES)
 publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
 
 
-@strawberry.type(description="业务节点 · One of the six nodes of making a card.")
+@strawberry.type(description="业务节点 · One of the six production nodes.")
 class ProductionNodeState:
     state: strawberry.Private[NodeState]
     node: ProductionNode = strawberry.field(description="业务节点 · Which node.")
@@ -96,7 +96,7 @@ class ProductionEstimate:
     def ready_by(self) -> datetime:
         return moment(self.estimate.by)
 
-    @strawberry.field(description="依据单数 · How many completed orders it rests on.")
+    @strawberry.field(description="依据单数 · Number of completed orders that it is based on.")
     def based_on(self) -> int:
         return self.estimate.based_on
 
@@ -111,7 +111,7 @@ class ProductionEstimate:
         ).in_language(info.context.language)
 
 
-@strawberry.type(description="制卡进度 · How far the making of the viewer's newest card is.")
+@strawberry.type(description="制卡进度 · Production progress of the viewer's newest card.")
 class ProductionProgress:
     progress: strawberry.Private[Progress]
     seen: strawberry.Private[ProgressCursor | None] = None
@@ -121,13 +121,13 @@ class ProductionProgress:
         return self.progress.order.application.number
 
     @strawberry.field(
-        description="制卡申请确认情况 · BEING_CONFIRMED 正在确认 until the card issuer has taken the "
-        "order; REJECTED where it refused: the application is then closed."
+        description="制卡申请确认情况 · BEING_CONFIRMED 正在确认 until the card issuer has accepted the "
+        "order; REJECTED if it refused it: the application is then closed."
     )
     def confirmation(self) -> Confirmation:
         return self.progress.order.confirmation
 
-    @strawberry.field(description="制卡申请确认情况名称 · That in words.")
+    @strawberry.field(description="制卡申请确认情况名称 · Display name.")
     def confirmation_name(self, info: Info) -> str:
         known = self.progress.order.confirmation
         return CONFIRMATION_NAMES[known].in_language(info.context.language)
@@ -162,7 +162,7 @@ class ProductionProgress:
 
     @strawberry.field(
         description="预计可领卡时间 · Null when the card is ready, when a node failed, and while "
-        "too few orders have been completed to tell."
+        "too few orders have been completed."
     )
     async def estimate(self, info: Info) -> ProductionEstimate | None:
         try:
@@ -172,8 +172,8 @@ class ProductionProgress:
         return None if estimate is None else ProductionEstimate(estimate=estimate)
 
     @strawberry.field(
-        description="续传位置 · How far this shows; opaque. Give it as `after` to take up a lost "
-        "subscription."
+        description="续传位置 · Opaque cursor of this state. Pass it as `after` to resume a subscription "
+        "after a lost connection."
     )
     def cursor(self) -> str:
         return self.progress.order.position.cursor

@@ -1,4 +1,4 @@
-"""受理回执 receipt: of an application just made, and later again."""
+"""受理回执 receipt: of the newest application."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,8 +9,8 @@ from core.applications import Application
 from core.audit import Action
 from core.kernel.clock import moment
 from core.services.receipt import receipt
-from gateway.resolvers.receipt_links import receipt_link
 from gateway.resolvers.run import read
+from gateway.resolvers.signed_links import receipt_link
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_PERSON
@@ -49,5 +49,5 @@ class ReceiptQuery:
         description="受理回执 · Receipt of the viewer's newest application.",
     )
     async def receipt(self, info: Info) -> ReceiptResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return Receipt(application=await read(info.context, receipt, None, action=Action.RECEIPT))

@@ -66,7 +66,7 @@ class ReissueCardMutation:
     async def reissue_card(
         self, info: Info, input: Annotated[ReissueCardInput, FORM]
     ) -> ReissueCardResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ReissueCard(
             pickup_method=input.pickup_method.value,
             district_code=input.district_code,

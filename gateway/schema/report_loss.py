@@ -19,7 +19,7 @@ class ReportLossInput:
     code: str = strawberry.field(description="验证码 · 6 digits, sent for REPORT_LOSS.")
 
 
-@strawberry.type(description="挂失成功 · The card is reported lost; this does not lapse.")
+@strawberry.type(description="挂失成功 · The card is reported lost; this does not expire.")
 class LossReported:
     card: CardStatus = strawberry.field(description="卡状态信息 · The card now.")
 
@@ -39,7 +39,7 @@ class ReportLossMutation:
     async def report_loss(
         self, info: Info, input: Annotated[ReportLossInput, FORM]
     ) -> ReportLossResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ReportLoss(phone=input.phone, code=input.code)
         return LossReported(
             card=CardStatus.of(

@@ -9,7 +9,7 @@ from core.audit import Action
 from core.kernel.clock import moment
 from core.services.request_upload import RequestUpload, request_upload
 from gateway.resolvers.run import run
-from gateway.resolvers.upload_links import upload_link
+from gateway.resolvers.signed_links import upload_link
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
@@ -26,11 +26,11 @@ class UploadRequested:
         description="上传编号 · For `uploadPortraitFrom` and `uploadIdDocumentFrom`, within a day."
     )
     url: str = strawberry.field(
-        description="上传地址 · `PUT` the bytes here. When the network breaks, `HEAD` tells in "
-        "`Upload-Offset` how many came; go on with `Content-Range: bytes <offset>-<last>/<size>`."
+        description="上传地址 · `PUT` the bytes here. After a lost connection, `HEAD` returns in `Upload-Offset` "
+        "how many were received; resume with `Content-Range: bytes <offset>-<last>/<size>`."
     )
     expires_at: datetime = strawberry.field(
-        description="失效时间 · Until when the address takes parts."
+        description="失效时间 · Until when the address accepts data."
     )
 
 
@@ -44,13 +44,12 @@ RequestUploadResult = Annotated[
 class UploadMutation:
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
-        description="断点续传 · An address of its own for a file, which goes on where a bad mobile "
-        "network cut it off.",
+        description="断点续传 · Returns an address for a resumable upload, for poor mobile networks.",
     )
     async def request_upload(
         self, info: Info, input: Annotated[RequestUploadInput, FORM]
     ) -> RequestUploadResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         upload = await run(
             info.context,
             request_upload,

@@ -16,17 +16,17 @@ from gateway.schema.levels import NEEDS_SESSION
 from gateway.schema.verification_purposes import VerificationPurpose
 
 
-@strawberry.input(description="验证码请求 · What the code is for, and the phone that it goes to.")
+@strawberry.input(description="验证码请求 · What the code is for, and the phone to send it to.")
 class SendVerificationCodeInput:
     purpose: VerificationPurpose = strawberry.field(
-        description="用途 · A code works for one purpose."
+        description="用途 · A code is valid for one purpose only."
     )
     phone: str = strawberry.field(
         description="手机号码 · 11 digits. The bound phone; for CHANGE_PHONE the new one."
     )
 
 
-@strawberry.type(description="验证码已发送 · An SMS is on its way.")
+@strawberry.type(description="验证码已发送 · The SMS is being sent.")
 class VerificationCodeSent:
     masked_phone: str = strawberry.field(description="手机号码 · Masked.")
     expires_at: datetime = strawberry.field(description="失效时间 · Until when the code is valid.")
@@ -46,12 +46,12 @@ class SendVerificationCodeMutation:
     @strawberry.mutation(
         directives=[NEEDS_SESSION],
         description="获取验证码 · Valid 5 minutes, for one purpose, one phone and this session; "
-        "the fifth wrong try voids it.",
+        "invalid after five wrong attempts.",
     )
     async def send_verification_code(
         self, info: Info, input: Annotated[SendVerificationCodeInput, FORM]
     ) -> SendVerificationCodeResult:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         command = SendVerificationCode(purpose=input.purpose, phone=input.phone)
         sent = await run(info.context, send_verification_code, command, action=Action.SEND_CODE)
         return VerificationCodeSent(

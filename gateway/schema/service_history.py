@@ -1,4 +1,4 @@
-"""办理记录 serviceHistory: a Relay connection over the person's own audit entries."""
+"""办理记录 serviceHistory: a Relay connection over the citizen's own audit and access records."""
 
 import base64
 import binascii
@@ -35,7 +35,7 @@ _SUCCEEDED = Text("成功", "done")
 _REFUSED = Text("未成功", "refused")
 
 
-@strawberry.type(description="办理记录 · One thing that was done with, or seen of, one's own data.")
+@strawberry.type(description="办理记录 · An operation on, or an access to, the citizen's own data.")
 class ServiceHistoryEntry:
     entry: strawberry.Private[Entry]
 
@@ -58,7 +58,7 @@ class ServiceHistoryEntry:
     def title(self, info: Info) -> str:
         return self.entry.action.text.in_language(info.context.language)
 
-    @strawberry.field(description="是否仅查询 · Whether nothing was changed by it.")
+    @strawberry.field(description="是否仅查询 · Whether it only read data.")
     def viewed_only(self) -> bool:
         return self.entry.action.is_access
 
@@ -79,7 +79,7 @@ class ServiceHistoryEdge:
     cursor: str = strawberry.field(description="游标 · For `after`.")
 
 
-@strawberry.type(description="分页信息 · Where the page lies (Relay).")
+@strawberry.type(description="分页信息 · Position of the page (Relay).")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="是否有下一页 · Whether older ones follow.")
     has_previous_page: bool = strawberry.field(
@@ -129,7 +129,7 @@ class ServiceHistoryQuery:
             strawberry.argument(description="游标 · The entries after this cursor, older ones."),
         ] = None,
     ) -> ServiceHistoryConnection:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         command = ServiceHistory(first, NEWEST if after is None else _place(after))
         page = await read(info.context, service_history, command, action=Action.SERVICE_HISTORY)
         return ServiceHistoryConnection.of(page, is_first=after is None)
@@ -155,7 +155,7 @@ def _place(cursor: str) -> Place:
 
 
 def _words(result: str) -> Text:
-    """A refusal says its first clause, where that holds no facts."""
+    """The text of a result; for a refusal, its first clause unless that contains placeholders."""
     if result == DONE:
         return _SUCCEEDED
     if result not in _REFUSALS:

@@ -33,13 +33,13 @@ class Session:
     def started_at(self) -> datetime:
         return moment(self.session.started_at)
 
-    @strawberry.field(description="失效时间 · When it ends by itself.")
+    @strawberry.field(description="失效时间 · When it expires.")
     def expires_at(self) -> datetime:
         return moment(self.session.expires_at)
 
-    @strawberry.field(description="是否当前会话 · Whether it is the one that asks.")
+    @strawberry.field(description="是否当前会话 · Whether it is the session of this request.")
     def current(self, info: Info) -> bool:
-        return self.session.id == info.context.must_be_signed_in().session_id
+        return self.session.id == info.context.require_session().session_id
 
 
 @strawberry.type(description="会话已结束 · Its token no longer works.")
@@ -60,7 +60,7 @@ class SessionsQuery:
         description="登录会话 · The viewer's open sessions in all channels, newest first.",
     )
     async def sessions(self, info: Info) -> list[Session]:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         found = await read(info.context, own_sessions, None, action=Action.SESSIONS)
         return [Session(session=session) for session in found]
 
@@ -76,7 +76,7 @@ class EndSessionMutation:
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="会话编号 · Of `sessions`.")],
     ) -> EndSessionResult:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         command = EndSession(id_from(id))
         return SessionEnded(
             at=moment(await run(info.context, end_session, command, action=Action.END_SESSION))

@@ -15,7 +15,7 @@ from gateway.schema.info import FORM, Info
 from gateway.schema.viewer import Viewer, viewer_of
 
 
-@strawberry.input(description="登录信息 · What the app handed to the front-end.")
+@strawberry.input(description="登录信息 · The credential that the app handed to the front-end.")
 class SignInInput:
     channel: ChannelId = strawberry.field(description="渠道 · Through which app.")
     credential: str = strawberry.field(
@@ -23,7 +23,7 @@ class SignInInput:
     )
     state: str | None = strawberry.field(
         default=None,
-        description="防伪状态 · The `state` that came back with the code; not used by Ping An.",
+        description="防伪状态 · The `state` returned with the code; not used by Ping An.",
     )
     verifier: str | None = strawberry.field(
         default=None,
@@ -67,5 +67,5 @@ class SignInMutation:
             address=context.address,
         )
         channel = context.application.channels[input.channel]
-        context.must_speak_for(input.channel)
+        context.require_channel(input.channel)
         return SignedIn(signed_in=await channel.sign_in(entry, ChannelServicePort(context)))

@@ -29,5 +29,5 @@ SignOutResult = Annotated[
 class SignOutMutation:
     @strawberry.mutation(directives=[NEEDS_SESSION], description="退出 · Ends the session at once.")
     async def sign_out(self, info: Info) -> SignOutResult:
-        info.context.must_be_signed_in()
+        info.context.require_session()
         return SignedOut(at=moment(await run(info.context, sign_out, None, action=Action.SIGN_OUT)))

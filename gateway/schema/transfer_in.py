@@ -52,8 +52,8 @@ class TransferInInput:
 
 
 @strawberry.type(
-    description="转入已受理 · The card is taken as Chengdu's; `card.confirmation` says whether the provincial "
-    "card registry has confirmed it yet. The insurance relation itself is moved at the bureau (028-12333)."
+    description="转入已受理 · The card counts as Chengdu's; `card.confirmation` is whether the provincial card "
+    "registry has confirmed it. The insurance relation itself is transferred at the bureau (028-12333)."
 )
 class TransferredIn:
     card: CardStatus = strawberry.field(description="卡状态信息 · The card now.")
@@ -79,7 +79,7 @@ class TransferInQuery:
             str, strawberry.argument(description="卡号 · On the portrait side of the card.")
         ],
     ) -> InsurancesResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         found = await read(
             info.context,
             find_insurances,
@@ -107,7 +107,7 @@ class TransferInMutation:
     async def transfer_in(
         self, info: Info, input: Annotated[TransferInInput, FORM]
     ) -> TransferInResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = TransferIn(
             card_number=input.card_number,
             insurances=tuple(input.insurances),

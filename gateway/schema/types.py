@@ -18,11 +18,11 @@ from gateway.schema.info import Info
 strawberry.enum(ChannelId, description="渠道 · The app through which a citizen comes.")
 publish(
     RealNameLevel,
-    "实名级别 · How the person behind a session became known; the lowest first.",
+    "实名级别 · How the citizen of a session was identified; lowest first.",
     {
-        RealNameLevel.NONE: Text("未绑卡", "Nobody is known yet"),
+        RealNameLevel.NONE: Text("未绑卡", "Not identified yet"),
         RealNameLevel.BOUND: Text("已绑卡", "Bound by name, number and a code to their phone"),
-        RealNameLevel.PLATFORM: Text("平台实名", "The app's platform vouches for name and number"),
+        RealNameLevel.PLATFORM: Text("平台实名", "Name and number proved by the app's platform"),
     },
 )
 publish(CardState, "卡状态 (AAZ502) · State of a card.", STATE_NAMES)
@@ -87,12 +87,12 @@ class CardStatus:
 
     @strawberry.field(
         description="归属地确认情况 · BEING_CONFIRMED 正在确认 until the provincial card registry has "
-        "moved the card; a refused transfer is taken back and told by a message."
+        "moved the card; a rejected transfer is undone, and the citizen gets a message."
     )
     def confirmation(self) -> Confirmation:
         return self.card.confirmation
 
-    @strawberry.field(description="归属地确认情况名称 · That in words.")
+    @strawberry.field(description="归属地确认情况名称 · Display name.")
     def confirmation_name(self, info: Info) -> str:
         return CONFIRMATION_NAMES[self.card.confirmation].in_language(info.context.language)
 

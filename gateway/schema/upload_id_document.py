@@ -18,8 +18,8 @@ from core.services.upload_id_document import (
     upload_id_document,
 )
 from gateway.resolvers.context import Context
-from gateway.resolvers.picture_links import picture_link
 from gateway.resolvers.run import run
+from gateway.resolvers.signed_links import picture_link
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
@@ -30,28 +30,28 @@ from gateway.schema.levels import NEEDS_PERSON
 
 publish(
     DocumentCheckCode,
-    "证件预审项目代码 · What is checked, named for what may be wrong.",
+    "证件预审项目代码 · The checks, named for the possible fault.",
     DOCUMENT_CHECK_NAMES,
 )
 
 
 @strawberry.type(
-    description="证件预审项目 · One check of the picture; all that could be made are told."
+    description="证件预审项目 · One check of the picture; all possible checks are returned."
 )
 class IdDocumentCheck:
     code: DocumentCheckCode = strawberry.field(description="项目代码 · Which check.")
     passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
     message: str = strawberry.field(
-        description="说明 · What was found and what to do about it; show it as it is."
+        description="说明 · The finding and what to do about it; show it unchanged."
     )
-    measured: float = strawberry.field(description="测量值 · What was measured, in `unit`.")
+    measured: float = strawberry.field(description="测量值 · Measured value, in `unit`.")
     at_least: float | None = strawberry.field(
-        description="下限 · The least that passes, null where there is no such limit."
+        description="下限 · Minimum to pass; null if there is none."
     )
     at_most: float | None = strawberry.field(
-        description="上限 · The most that passes, null where there is no such limit."
+        description="上限 · Maximum to pass; null if there is none."
     )
-    unit: Unit = strawberry.field(description="单位 · What it is measured in.")
+    unit: Unit = strawberry.field(description="单位 · Unit of the values.")
 
     @classmethod
     def from_core(cls, check: DocumentCheck, language: Language) -> "IdDocumentCheck":
@@ -77,8 +77,8 @@ class IdDocumentCorner:
 
 
 @strawberry.type(
-    description="身份证照片已上传 · One side, found and straightened. It is kept where it was "
-    "accepted; else nothing changed and `checks` tell what is wrong, all at once."
+    description="身份证照片已上传 · One side, detected and straightened. It is stored if it was "
+    "accepted; otherwise nothing changed, and `checks` lists all faults."
 )
 class IdDocumentUploaded:
     side: IdDocumentSide = strawberry.field(description="身份证面 · Which side was asked for.")
@@ -87,19 +87,19 @@ class IdDocumentUploaded:
         description="预审项目 · Everything that was checked; without a card, what could be."
     )
     recognised_side: IdDocumentSide | None = strawberry.field(
-        description="识别到的面 · Which side it looks like; null where no card was found."
+        description="识别到的面 · The recognised side; null if no card was found."
     )
     corners: list[IdDocumentCorner] = strawberry.field(
         description="四角 · The card's own corners, from its upper left clockwise; "
-        "empty where no card was found."
+        "empty if no card was found."
     )
     url: str | None = strawberry.field(
         description="预览地址 · A link to the straightened card, valid ten minutes; "
-        "null where it was not accepted."
+        "null if it was not accepted."
     )
     read_fields: list[FieldSuggestion] = strawberry.field(
-        description="识别结果 · What was read off it, to be offered in the form; "
-        "empty where the gateway runs without OCR."
+        description="识别结果 · Recognised text, as suggestions for the form; "
+        "empty if the gateway runs without OCR."
     )
 
 
@@ -110,7 +110,7 @@ class IdDocumentsConfirmed:
 
 UploadIdDocumentResult = Annotated[
     IdDocumentUploaded | RefusalPayload,
-    strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Kept or refusal."),
+    strawberry.union("UploadIdDocumentResult", description="上传身份证结果 · Result or refusal."),
 ]
 ConfirmIdDocumentsResult = Annotated[
     IdDocumentsConfirmed | RefusalPayload,
@@ -133,8 +133,8 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         file: Annotated[Upload, PICTURE],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_known()
-        return await _keep(info.context, side, await read_upload(info.context, file))
+        info.context.require_citizen()
+        return await _store(info.context, side, await read_upload(info.context, file))
 
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
@@ -147,14 +147,14 @@ class IdDocumentMutation:
         side: Annotated[IdDocumentSide, strawberry.argument(description="身份证面 · Which side.")],
         upload_id: Annotated[strawberry.ID, UPLOAD_ID],
     ) -> UploadIdDocumentResult:
-        info.context.must_be_known()
-        return await _keep(info.context, side, await read_uploaded(info.context, upload_id))
+        info.context.require_citizen()
+        return await _store(info.context, side, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(
         directives=[NEEDS_PERSON], description="确认身份证 · Accepts both sides as uploaded last."
     )
     async def confirm_id_documents(self, info: Info) -> ConfirmIdDocumentsResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return IdDocumentsConfirmed(
             at=moment(
                 await run(
@@ -164,7 +164,7 @@ class IdDocumentMutation:
         )
 
 
-async def _keep(context: Context, side: IdDocumentSide, data: bytes) -> IdDocumentUploaded:
+async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocumentUploaded:
     command = UploadIdDocument(side=side, data=data)
     preview = await run(
         context,
@@ -173,13 +173,13 @@ async def _keep(context: Context, side: IdDocumentSide, data: bytes) -> IdDocume
         action=Action.UPLOAD_ID_DOCUMENT,
         first=review_id_document,
     )
-    kept = preview.picture_id
+    picture_id = preview.picture_id
     return IdDocumentUploaded(
         side=preview.side,
-        accepted=kept is not None,
+        accepted=picture_id is not None,
         checks=[IdDocumentCheck.from_core(check, context.language) for check in preview.checks],
         recognised_side=preview.recognised,
         corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
-        url=None if kept is None else picture_link(context, kept),
+        url=None if picture_id is None else picture_link(context, picture_id),
         read_fields=[suggestion_of(read, context) for read in preview.read],
     )

@@ -13,8 +13,8 @@ from core.kernel.refusals import Language
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
-from gateway.resolvers.picture_links import picture_link, with_overlay
 from gateway.resolvers.run import run
+from gateway.resolvers.signed_links import picture_link, with_overlay
 from gateway.resolvers.uploads import read_upload, read_uploaded
 from gateway.schema.checks import Unit
 from gateway.schema.enums import publish
@@ -24,26 +24,28 @@ from gateway.schema.levels import NEEDS_PERSON
 
 publish(
     CheckCode,
-    "预审项目代码 · What is checked, named for what may be wrong.",
+    "预审项目代码 · The checks, named for the possible fault.",
     PORTRAIT_CHECK_NAMES,
 )
 
 
-@strawberry.type(description="预审项目 · One check of the picture; all are made, and all are told.")
+@strawberry.type(
+    description="预审项目 · One check of the picture; all checks are made and returned."
+)
 class PortraitCheck:
     code: CheckCode = strawberry.field(description="项目代码 · Which check.")
     passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
     message: str = strawberry.field(
-        description="说明 · What was found and what to do about it; show it as it is."
+        description="说明 · The finding and what to do about it; show it unchanged."
     )
-    measured: float = strawberry.field(description="测量值 · What was measured, in `unit`.")
+    measured: float = strawberry.field(description="测量值 · Measured value, in `unit`.")
     at_least: float | None = strawberry.field(
-        description="下限 · The least that passes, null where there is no such limit."
+        description="下限 · Minimum to pass; null if there is none."
     )
     at_most: float | None = strawberry.field(
-        description="上限 · The most that passes, null where there is no such limit."
+        description="上限 · Maximum to pass; null if there is none."
     )
-    unit: Unit = strawberry.field(description="单位 · What it is measured in.")
+    unit: Unit = strawberry.field(description="单位 · Unit of the values.")
 
     @classmethod
     def from_core(cls, check: Check, language: Language) -> "PortraitCheck":
@@ -133,7 +135,7 @@ class PortraitMutation:
     async def upload_portrait(
         self, info: Info, file: Annotated[Upload, PICTURE]
     ) -> UploadPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _preview(info.context, await read_upload(info.context, file))
 
     @strawberry.mutation(
@@ -144,7 +146,7 @@ class PortraitMutation:
     async def upload_portrait_from(
         self, info: Info, upload_id: Annotated[strawberry.ID, UPLOAD_ID]
     ) -> UploadPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         return await _preview(info.context, await read_uploaded(info.context, upload_id))
 
     @strawberry.mutation(
@@ -158,7 +160,7 @@ class PortraitMutation:
             strawberry.argument(description="照片编号 · Of the newest `PortraitPreview`."),
         ],
     ) -> ConfirmPortraitResult:
-        info.context.must_be_known()
+        info.context.require_citizen()
         command = ConfirmPortrait(portrait_id=id_from(portrait_id))
         confirmed = await run(
             info.context, confirm_portrait, command, action=Action.CONFIRM_PORTRAIT

@@ -1,4 +1,4 @@
-"""What codes are for: shared by whoever asks for one and by forms that need one."""
+"""The purposes of verification codes."""
 
 from core.messaging import PURPOSE_NAMES, VerificationPurpose
 from gateway.schema.enums import publish

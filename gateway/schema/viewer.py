@@ -68,13 +68,13 @@ class Viewer:
         return self.caller.channel
 
     @strawberry.field(
-        description="实名级别 · How the person became known: by the platform, by binding, or not yet."
+        description="实名级别 · How the citizen was identified: by the platform, by binding, or not yet."
     )
     def level(self) -> RealNameLevel:
         return self.caller.level
 
     @strawberry.field(
-        description="是否已绑卡/实名 · Whether the person is known; if not, use `bindCard`."
+        description="是否已绑卡/实名 · Whether the citizen is identified; if not, use `bindCard`."
     )
     def bound(self) -> bool:
         return self.holder is not None
@@ -114,7 +114,7 @@ class Viewer:
 
 
 async def viewer_of(info: Info, caller: Caller, *, action: Action | None = None) -> Viewer:
-    """As part of what a mutation answers it is not noted: the mutation has its own entry."""
+    """Without `action` no access is recorded, because a mutation has its own audit record."""
     if caller.citizen_id is None:
         return Viewer(caller=caller, holder=None)
     holder = await read(info.context, _holder, caller.citizen_id, action=action)

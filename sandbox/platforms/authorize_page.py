@@ -1,4 +1,4 @@
-"""The page on which a platform asks its user, and from which it comes back with a code."""
+"""The authorize page of a platform: it asks its user, and redirects back with a code."""
 
 from collections.abc import Callable
 from html import escape
@@ -25,7 +25,7 @@ def answer_page(
     domains: str,
     authorize: Callable[[Persona], str],
 ) -> Response:
-    """Refuses an unknown app and a foreign address as the platforms do, on a page of its own.
+    """Rejects an unknown app or redirect host with an error page, as the platforms do.
 
     `app_id` is the parameter's name and the value expected; `redirect` the parameter's name.
     """

@@ -1,4 +1,4 @@
-"""The platforms call the gateway, and call again what it did not take (消息推送 · 5 秒规则)."""
+"""Callbacks of the platforms to the gateway, with retries (消息推送 · 5 秒规则)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 import httpx
 
 from core.kernel.settings import Settings
+from sandbox.keys import unionpay_key
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.clock import seconds
-from sandbox.settings import unionpay_key
 
 ATTEMPTS = 3
-PATIENCE_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """How often the platform called, and the last answer: None where there was none in time."""
+class Delivery:
+    """How often the platform called, and the last response; None after a timeout."""
 
     attempts: int
     response: httpx.Response | None
 
     @property
-    def taken(self) -> bool:
+    def acknowledged(self) -> bool:
         return self.response is not None and self.response.status_code == httpx.codes.OK
 
 
-class Caller:
+class CallbackSender:
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
         self._http = http
 
-    async def push(self, message: Mapping[str, str]) -> Called:
-        """WeChat's message: a repeated one has the same MsgId or time, and another nonce."""
+    async def push(self, message: Mapping[str, str]) -> Delivery:
+        """A message of WeChat. A retry has the same MsgId or time, and a new nonce."""
         url = f"{self._settings.address}/channels/wechat/callback"
 
         def request() -> httpx.Request:
@@ -43,13 +43,13 @@ class Caller:
                 params=query,
                 content=body,
                 headers={"Content-Type": "text/xml"},
-                timeout=PATIENCE_SECONDS,
+                timeout=TIMEOUT_SECONDS,
             )
 
-        return await self._until_taken(request)
+        return await self._with_retries(request)
 
-    async def notify(self, fields: Mapping[str, str]) -> Called:
-        """UnionPay's notification. How often it repeats is not published: modelled like WeChat."""
+    async def notify(self, fields: Mapping[str, str]) -> Delivery:
+        """A notification of UnionPay. Its retries are not published: modelled like WeChat's."""
         url = f"{self._settings.address}/channels/unionpay/callback"
         key = unionpay_key(self._settings)
 
@@ -59,18 +59,18 @@ class Caller:
                 url,
                 content=unionpay.notification(self._settings, fields, key, seconds()),
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
-                timeout=PATIENCE_SECONDS,
+                timeout=TIMEOUT_SECONDS,
             )
 
-        return await self._until_taken(request)
+        return await self._with_retries(request)
 
-    async def _until_taken(self, request: Callable[[], httpx.Request]) -> Called:
-        called = Called(0, None)
-        while called.attempts < ATTEMPTS and not called.taken:
-            called = Called(called.attempts + 1, await self._answer(request()))
-        return called
+    async def _with_retries(self, request: Callable[[], httpx.Request]) -> Delivery:
+        delivery = Delivery(0, None)
+        while delivery.attempts < ATTEMPTS and not delivery.acknowledged:
+            delivery = Delivery(delivery.attempts + 1, await self._send(request()))
+        return delivery
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response | None:
+    async def _send(self, request: httpx.Request) -> httpx.Response | None:
         try:
             return await self._http.send(request)
         except httpx.HTTPError:

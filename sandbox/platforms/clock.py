@@ -1,4 +1,4 @@
-"""The outside world has a clock of its own; the gateway's is passed in and never asked here."""
+"""The system clock. The sandbox never uses the clock of the gateway, as the real platforms."""
 
 import time
 

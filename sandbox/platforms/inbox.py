@@ -1,4 +1,4 @@
-"""Messages that the platforms delivered to their users, for people and tests to look at."""
+"""Messages that the platforms delivered to their users, for the sandbox page and for tests."""
 
 import secrets
 from datetime import datetime

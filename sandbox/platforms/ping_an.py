@@ -1,9 +1,9 @@
 """Ping An's open platform, MODELLED as `gateway/channels/ping_an/adapter.py` describes it.
 
-It speaks the variant that the gateway signs: md5 with the app's key, or RSA over the message,
-each with its own envelope.
+It supports both variants of signature, md5 with the app's key and RSA over the message, each
+with its own envelope of replies.
 
-App tokens are sealed instead of stored, so they outlive a reset of the world.
+App tokens are signed instead of stored, so they survive a reset of the sandbox.
 """
 
 import base64
@@ -27,10 +27,12 @@ from starlette.routing import BaseRoute, Route
 
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA
-from core.kernel.settings import Settings
+from core.kernel.settings import Secret, Settings
+from sandbox.keys import stored_key
 from sandbox.personas import Persona
 from sandbox.platforms.clock import milliseconds, seconds
 from sandbox.platforms.inbox import deliver
+from sandbox.platforms.platform import Platform
 from sandbox.world import World
 
 Body: TypeAlias = dict[str, Any]
@@ -108,7 +110,7 @@ class _Platform:
         if code is None or code["until"] < seconds():
             return self._refused(BAD_CODE, "授权码无效")
         return self._done(
-            accessToken=self._sealed_token(str(seconds() + TOKEN_SECONDS)),
+            accessToken=self._signed_token(str(seconds() + TOKEN_SECONDS)),
             refreshToken=secrets.token_hex(16),
             expiresIn=TOKEN_SECONDS,
         )
@@ -167,7 +169,7 @@ class _Platform:
         return None if genuine else self._refused(BAD_SIGNATURE, "签名错误")
 
     def _sent_at(self, signed: Body) -> int:
-        """Milliseconds; long ago for what is no time."""
+        """In milliseconds; 0 for an invalid timestamp."""
         text = str(signed.get("timestamp"))
         if re.fullmatch("[0-9]{13,14}", text) is None:
             return 0
@@ -204,12 +206,12 @@ class _Platform:
         if body.get("appId") != self._settings.ping_an_app_id:
             return self._refused(BAD_APP, "应用不存在")
         until, _, _ = str(body.get("accessToken")).partition(".")
-        genuine = hmac.compare_digest(self._sealed_token(until), str(body.get("accessToken")))
+        genuine = hmac.compare_digest(self._signed_token(until), str(body.get("accessToken")))
         if not genuine or int(until) < seconds():
             return self._refused(BAD_TOKEN, "令牌无效或已过期")
         return None
 
-    def _sealed_token(self, until: str) -> str:
+    def _signed_token(self, until: str) -> str:
         key = self._settings.ping_an_app_key.reveal().encode()
         return f"{until}.{hmac.new(key, until.encode(), 'sha256').hexdigest()}"
 
@@ -224,3 +226,13 @@ class _Platform:
         if self._signs_with_rsa:
             return JSONResponse({"code": "0", "success": True, "message": "成功", "data": data})
         return JSONResponse({"code": 200, "msg": "成功", "data": data})
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """A private key only if the gateway is configured to sign with one."""
+    if settings.ping_an_signer != "rsa":
+        return {}
+    return {"ping_an_private_key": Secret(stored_key(settings, "ping-an").decode())}
+
+
+PLATFORM = Platform(ChannelId.PING_AN, routes, authorize, _settings)

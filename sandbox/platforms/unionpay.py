@@ -16,16 +16,19 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
+from sandbox.keys import unionpay_key
 from sandbox.personas import Persona
 from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
+from sandbox.platforms.platform import Platform
 from sandbox.world import World
 
 Body: TypeAlias = dict[str, Any]
@@ -41,7 +44,7 @@ BACKEND_TOKENS, ACCESS_TOKENS = "unionpay.backend-tokens", "unionpay.access-toke
 
 
 def authorize(world: World, persona: Persona) -> str:
-    """URL-encoded base64, always with a `+` in it, as such codes may come."""
+    """URL-encoded base64 that always contains a `+`, the character that decoding may break."""
     code = "+" + base64.b64encode(secrets.token_bytes(32)).decode()
     open_id = persona.account(ChannelId.UNIONPAY)
     user = {
@@ -217,7 +220,7 @@ class _Platform:
 def notification(
     settings: Settings, fields: Mapping[str, str], key: RSAPrivateKey, at: int
 ) -> bytes:
-    """The signed form that the platform posts to us at a second."""
+    """The signed form of a notification sent at `at` (seconds)."""
     sent = {
         "appId": settings.unionpay_app_id,
         "nonceStr": secrets.token_hex(8),
@@ -235,3 +238,16 @@ def _refused(code: str, text: str) -> Response:
 
 def _done(**params: str | int) -> Response:
     return JSONResponse({"resp": "00", "msg": "成功", "params": params})
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    key = unionpay_key(settings).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return {
+        "unionpay_public_key": pem,
+        "unionpay_leaving_types": "AUTH_CANCELLED",
+        "unionpay_mini_program_id": "mp-sandbox",
+    }
+
+
+PLATFORM = Platform(ChannelId.UNIONPAY, routes, authorize, _settings)

@@ -22,6 +22,7 @@ from sandbox.personas import Persona
 from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
+from sandbox.platforms.platform import Platform
 from sandbox.world import World
 
 Form: TypeAlias = tuple[dict[str, str], bytes]
@@ -31,7 +32,7 @@ TOKEN_SECONDS = 7200
 RENEWAL_SECONDS = 300
 CODES, USED_CODES, USERS = "wechat.codes", "wechat.used-codes", "wechat.users"
 TOKENS, STABLE, MENU = "wechat.tokens", "wechat.stable", "wechat.menu"
-_THE_ONE = "current"
+_ONLY_KEY = "current"
 
 
 def authorize(world: World, persona: Persona) -> str:
@@ -103,22 +104,22 @@ class _Platform:
         if body.get("grant_type") != "client_credential":
             return _error(40002, "invalid grant_type")
         now = seconds()
-        current = self._world.get(STABLE, _THE_ONE)
+        current = self._world.get(STABLE, _ONLY_KEY)
         renew = current is None or current["until"] - now <= RENEWAL_SECONDS
         if current is None or renew or body.get("force_refresh"):
-            current = self._issue(now, ends_at_once=None if renew else current)
+            current = self._issue(now, revoked=None if renew else current)
         return JSONResponse(
             {"access_token": current["token"], "expires_in": current["until"] - now}
         )
 
-    def _issue(self, now: int, ends_at_once: dict[str, Any] | None) -> dict[str, Any]:
-        """A demanded refresh ends the old token; otherwise both live for five minutes."""
-        if ends_at_once:
-            self._world.take(TOKENS, ends_at_once["token"])
+    def _issue(self, now: int, revoked: dict[str, Any] | None) -> dict[str, Any]:
+        """A forced refresh revokes the old token; otherwise both are valid for five minutes."""
+        if revoked:
+            self._world.take(TOKENS, revoked["token"])
         token = secrets.token_urlsafe(96)
         issued = {"token": token, "until": now + TOKEN_SECONDS}
         self._world.put(TOKENS, token, issued)
-        self._world.put(STABLE, _THE_ONE, issued)
+        self._world.put(STABLE, _ONLY_KEY, issued)
         return issued
 
     async def ticket(self, request: Request) -> Response:
@@ -139,7 +140,7 @@ class _Platform:
         below = [button["sub_button"] for button in buttons if "sub_button" in button]
         if not 1 <= len(buttons) <= 3 or any(not 1 <= len(level) <= 5 for level in below):
             return _error(40016, "invalid button size")
-        self._world.put(MENU, _THE_ONE, menu)
+        self._world.put(MENU, _ONLY_KEY, menu)
         return _ok()
 
     async def send_template(self, request: Request) -> Response:
@@ -181,7 +182,7 @@ class _Platform:
 
 
 def callback(settings: Settings, message: Mapping[str, str], at: int) -> Form:
-    """What the platform posts to us at a second: query and body, encrypted if a key is set."""
+    """A callback sent at `at` (seconds): query and body, encrypted if a key is set."""
     plain = _xml(message)
     timestamp, nonce = str(at), str(secrets.randbelow(10**9))
     query = {
@@ -200,7 +201,7 @@ def callback(settings: Settings, message: Mapping[str, str], at: int) -> Form:
 
 
 def read_reply(settings: Settings, body: bytes) -> dict[str, str]:
-    """Our reply as the platform reads it. Raises `ValueError` for what it would not take."""
+    """Our reply, as the platform parses it. Raises `ValueError` if it would reject the reply."""
     reply = _fields(body)
     if not settings.wechat_aes_key.reveal():
         return reply
@@ -211,7 +212,7 @@ def read_reply(settings: Settings, body: bytes) -> dict[str, str]:
 
 
 def url_check(settings: Settings, at: int) -> dict[str, str]:
-    """The query by which the platform checks our address; it expects `echostr` back."""
+    """The query with which the platform verifies our URL; it expects `echostr` in return."""
     timestamp, nonce = str(at), str(secrets.randbelow(10**9))
     return {
         "signature": _signature(settings, timestamp, nonce),
@@ -267,3 +268,8 @@ def _error(code: int, text: str) -> Response:
 
 def _ok(**more: int) -> Response:
     return JSONResponse({"errcode": 0, "errmsg": "ok", **more})
+
+
+PLATFORM = Platform(
+    ChannelId.WECHAT, routes, authorize, lambda _settings: {"wechat_app_id": "wx-sandbox"}
+)

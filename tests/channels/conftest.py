@@ -1,4 +1,3 @@
-import importlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +10,7 @@ import respx
 from gateway.channels import CHANNELS
 from gateway.channels.contract import Channel
 
-from .parts import settings
+from .parts import samples_of, settings
 from .samples.shape import Samples
 
 TLS = ssl.create_default_context()
@@ -51,11 +50,3 @@ def all_logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
         caplog.set_level(logging.DEBUG, logger=logger)
     caplog.set_level(logging.DEBUG)
     return caplog
-
-
-def samples_of(kind: type[Channel]) -> Samples:
-    name = f"{__package__}.samples.{kind.id.value.lower()}"
-    try:
-        return cast(Samples, importlib.import_module(name).SAMPLES)
-    except ModuleNotFoundError:
-        pytest.fail(f"{kind.__name__} has no samples: add {name.replace('.', '/')}.py")

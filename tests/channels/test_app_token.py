@@ -21,11 +21,11 @@ class Platform:
         self._always_new = always_new
         self._number = 1
 
-    async def issue(self, now: int, demand_new: bool) -> Issued:
+    async def issue(self, now: int, force_new: bool) -> Issued:
         await asyncio.sleep(0.01)
-        if self.asked and (demand_new or self._always_new):
+        if self.asked and (force_new or self._always_new):
             self._number += 1
-        self.asked.append(demand_new)
+        self.asked.append(force_new)
         return Issued(f"token{self._number}", LIFETIME)
 
 
@@ -129,7 +129,7 @@ async def test_a_fetch_goes_on_when_the_first_who_waited_is_cancelled() -> None:
 async def test_all_who_wait_share_a_failure_and_the_next_asks_again() -> None:
     asked = 0
 
-    async def issue(now: int, demand_new: bool) -> Issued:
+    async def issue(now: int, force_new: bool) -> Issued:
         nonlocal asked
         asked += 1
         await asyncio.sleep(0.01)

@@ -27,8 +27,7 @@ from gateway.channels.contract import Channel, EntryStep, Identity, Message
 from gateway.channels.platform_client import client
 from gateway.channels.platform_client.breaker import FAILURES_TO_OPEN, REST
 
-from .conftest import samples_of
-from .parts import NAME, NOW, NUMBER, PHONE, settings
+from .parts import NAME, NOW, NUMBER, PHONE, samples_of, settings
 from .samples.shape import Call, Samples
 
 EVERY_CALL = [

@@ -76,7 +76,7 @@ async def test_a_citizen_signs_in_under_rsa_as_under_md5(
 ) -> None:
     given, now = settings(**RSA), int(time.time() * 1000)
     channel, someone = build_channels(given, platform)[ChannelId.PING_AN], PERSONAS["active"]
-    code = await authorize(world, given, ChannelId.PING_AN, someone)
+    code = authorize(world, ChannelId.PING_AN, someone)
 
     identity = await channel.identify(code, now)
     bridge = await channel.bridge("https://card.test/", now)
@@ -96,7 +96,7 @@ async def test_the_platform_refuses_what_is_wrongly_signed(
     given = settings(**RSA | changed.get(wrong, {}))
     now = int(time.time() * 1000) - (301_000 if wrong == "clock" else 0)
     channel = build_channels(given, platform)[ChannelId.PING_AN]
-    code = await authorize(world, given, ChannelId.PING_AN, PERSONAS["active"])
+    code = authorize(world, ChannelId.PING_AN, PERSONAS["active"])
 
     with pytest.raises(ChannelUnavailable):
         await channel.identify(code, now)

@@ -69,7 +69,7 @@ async def test_signs_in_every_persona(
 ) -> None:
     someone = PERSONAS[next(key for key, value in PERSONAS.items() if value is persona)]
 
-    identity = await channel.identify(await authorize(world, SANDBOX, channel.id, someone), now)
+    identity = await channel.identify(authorize(world, channel.id, someone), now)
 
     assert identity.account == someone.account(channel.id)
     if not channel.binding_required:
@@ -81,7 +81,7 @@ async def test_signs_in_every_persona(
 async def test_a_credential_works_once_for_one_gateway(
     channel: Channel, sandbox: httpx.AsyncClient, world: World, now: int
 ) -> None:
-    credential = await authorize(world, SANDBOX, channel.id, ACTIVE)
+    credential = authorize(world, channel.id, ACTIVE)
     await channel.identify(credential, now)
     another = build_channels(SANDBOX, sandbox)[channel.id]
 
@@ -92,8 +92,8 @@ async def test_a_credential_works_once_for_one_gateway(
 async def test_an_expired_credential_is_refused(
     channel: Channel, world: World, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    credential = await authorize(world, SANDBOX, channel.id, ACTIVE)
-    fresh = await authorize(world, SANDBOX, channel.id, ACTIVE)
+    credential = authorize(world, channel.id, ACTIVE)
+    fresh = authorize(world, channel.id, ACTIVE)
     real = time.time
     await channel.identify(fresh, now)
 
@@ -109,16 +109,16 @@ async def test_a_credential_of_another_channel_is_refused(
     for other in ChannelId:
         if other is not channel.id:
             with pytest.raises(SignInExpired):
-                await channel.identify(await authorize(world, SANDBOX, other, ACTIVE), now)
+                await channel.identify(authorize(world, other, ACTIVE), now)
 
 
 async def test_a_reset_of_the_world_does_not_break_the_gateway(
     channel: Channel, world: World, now: int
 ) -> None:
-    await channel.identify(await authorize(world, SANDBOX, channel.id, ACTIVE), now)
+    await channel.identify(authorize(world, channel.id, ACTIVE), now)
 
     world.clear()
-    identity = await channel.identify(await authorize(world, SANDBOX, channel.id, ACTIVE), now)
+    identity = await channel.identify(authorize(world, channel.id, ACTIVE), now)
 
     assert identity.account == ACTIVE.account(channel.id)
 
@@ -133,7 +133,7 @@ async def test_wrong_settings_make_one_channel_unavailable_and_no_other(
 
     for kind in CHANNELS:
         try:
-            credential = await authorize(world, SANDBOX, kind.id, ACTIVE)
+            credential = authorize(world, kind.id, ACTIVE)
             await channels[kind.id].identify(credential, now)
         except ChannelUnavailable:
             failed.append(kind.id.value.replace("_", " ").lower())
@@ -146,7 +146,7 @@ async def test_a_clock_more_than_five_minutes_off_is_refused_by_unionpay(
 ) -> None:
     off, right = UnionPay(SANDBOX, sandbox), UnionPay(SANDBOX, sandbox)
 
-    credential = await authorize(world, SANDBOX, ChannelId.UNIONPAY, ACTIVE)
+    credential = authorize(world, ChannelId.UNIONPAY, ACTIVE)
     with pytest.raises(ChannelUnavailable):
         await off.identify(credential, now + 6 * 60_000)
 
@@ -180,7 +180,7 @@ async def test_a_message_is_delivered_to_the_citizen(
 ) -> None:
     if isinstance(channel, UnionPay):
         channel = UnionPay(SANDBOX, sandbox, mini_program_id="mp1")
-    await authorize(world, SANDBOX, channel.id, ACTIVE)
+    authorize(world, channel.id, ACTIVE)
     message = Message("template-1", "可领卡", {"k1": "可领卡"}, "https://card.test/")
 
     number = await channel.send(ACTIVE.account(channel.id), message, now)
@@ -222,7 +222,7 @@ async def test_the_menu_and_the_page_signature_are_taken(
 async def test_a_snapshot_account_is_refused(
     sandbox: httpx.AsyncClient, world: World, now: int
 ) -> None:
-    credential = await authorize(world, SANDBOX, ChannelId.WECHAT, ACTIVE)
+    credential = authorize(world, ChannelId.WECHAT, ACTIVE)
     kept = world.get("wechat.codes", credential)
     assert kept is not None
     world.put("wechat.codes", credential, {**kept, "snapshot": True})

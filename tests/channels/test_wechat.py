@@ -10,7 +10,7 @@ import respx
 from core.kernel.clock import MINUTE
 from core.kernel.refusals import ChannelUnavailable, InvalidFormat, SignInExpired, VirtualAccount
 from gateway.channels.contract import Message, Undeliverable
-from gateway.channels.platform_client.first_answer_cache import MAX_ENTRIES
+from gateway.channels.platform_client.ttl_cache import MAX_ENTRIES
 from gateway.channels.wechat import MenuInvalid, WeChat, build_menu
 from gateway.channels.wechat.adapter import CODE_LIFETIME
 
@@ -133,7 +133,7 @@ async def test_keeps_no_more_answers_than_agreed(wechat: WeChat, wire: respx.Rou
     for number in range(MAX_ENTRIES + 10):
         await wechat.identify(f"code{number}", NOW)
 
-    assert len(wechat._answers) == MAX_ENTRIES
+    assert len(wechat._exchanged) == MAX_ENTRIES
 
 
 async def test_a_code_of_another_citizen_has_its_own_answer(

@@ -496,7 +496,7 @@ def test_needs_a_migrated_database(command: Command, tmp_path: Path) -> None:
     done = command("import-cards", file, database_url=f"sqlite:///{tmp_path}/new.sqlite3")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err == ("The database is not at the newest revision: run `card-gateway migrate`.\n")
+    assert done.err == ("The database is not at the latest revision: run `card-gateway migrate`.\n")
 
 
 def test_the_help_names_every_column(command: Command) -> None:

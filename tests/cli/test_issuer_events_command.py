@@ -59,7 +59,7 @@ def test_reports_bad_lines_and_takes_the_others(
     done = command("issuer-events", "load", file)
 
     assert (done.code, done.out) == (1, "3 lines read: 1 TAKEN; 2 bad lines.\n")
-    assert done.err.splitlines()[0] == "line 1: The events are no JSON."
+    assert done.err.splitlines()[0] == "line 1: The events are not valid JSON."
     assert done.err.splitlines()[1].startswith("line 3: ")
     assert number not in done.err
 

@@ -122,7 +122,7 @@ def test_takes_a_dead_letter_up_again_even_after_its_time(
     done = command("outbox", "retry", str(number))
 
     row = rows(keys, environment)[0]
-    assert (done.code, done.out) == (0, "1 taken up again.\n")
+    assert (done.code, done.out) == (0, "1 will be delivered again.\n")
     assert row["dead_at"] is None
     assert expired_at < system_clock() < row["expires_at"]
     assert "waiting" in command("outbox", "list").out
@@ -133,7 +133,7 @@ def test_takes_all_up_again(command: Command, keys: str, environment: Path) -> N
     for _ in range(3):
         park(keys, environment, MessageKind.SMS)
 
-    assert command("outbox", "retry", "--all").out == "3 taken up again.\n"
+    assert command("outbox", "retry", "--all").out == "3 will be delivered again.\n"
     assert command("outbox", "retry").code == 1
 
 
@@ -164,5 +164,5 @@ def test_nothing_is_dropped_that_is_not_dead(
 
     done = command("outbox", "drop", str(number))
 
-    assert (done.code, done.out) == (1, f"No dead letter has the number {number}.\n")
+    assert (done.code, done.out) == (1, f"No dead letter has the id {number}.\n")
     assert rows(keys, environment) == before

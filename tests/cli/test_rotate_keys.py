@@ -47,13 +47,13 @@ def test_says_that_nothing_is_left(command: Command, new_keys: str) -> None:
     assert count > 20
     assert (done.code, done.out) == (
         0,
-        f"{count} rows and pictures made anew, 0 rows left under older keys.\n",
+        f"{count} rows and pictures re-encrypted, 0 rows left under older keys.\n",
     )
-    assert again.out == "0 rows and pictures made anew, 0 rows left under older keys.\n"
+    assert again.out == "0 rows and pictures re-encrypted, 0 rows left under older keys.\n"
 
 
 def test_with_one_key_there_is_nothing_to_do(command: Command, keys: str) -> None:
-    assert command("rotate-keys").out.startswith("0 rows and pictures made anew, 0 rows left")
+    assert command("rotate-keys").out.startswith("0 rows and pictures re-encrypted, 0 rows left")
 
 
 def test_says_when_a_key_is_missing(command: Command, keys: str) -> None:
@@ -62,8 +62,8 @@ def test_says_when_a_key_is_missing(command: Command, keys: str) -> None:
     done = command("rotate-keys", **alone)
 
     assert done.code == 1
-    assert "cannot be made anew" in done.err
-    assert "0 rows and pictures made anew" in done.out
+    assert "cannot be re-encrypted" in done.err
+    assert "0 rows and pictures re-encrypted" in done.out
 
 
 @pytest.mark.server

@@ -65,7 +65,7 @@ def test_needs_a_migrated_database_outside_the_sandbox(command: Command, tmp_pat
     done = command("serve", "--port", "0", **complete)
 
     assert_one_sentence(
-        done, "The database is not at the newest revision: run `card-gateway migrate`."
+        done, "The database is not at the latest revision: run `card-gateway migrate`."
     )
 
 
@@ -123,4 +123,4 @@ def test_migrates_twice_to_the_same_end(command: Command, tmp_path: Path) -> Non
 
     first, second = command("migrate", database_url=url), command("migrate")
 
-    assert first == second == Done(0, "The database is at the newest revision.\n", "")
+    assert first == second == Done(0, "The database is at the latest revision.\n", "")

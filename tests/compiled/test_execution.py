@@ -661,7 +661,7 @@ def test_keeps_the_last_plans_only() -> None:
 
     assert plans.plan(documents[4], None, IncrementalExecutor) is made[4]
     assert plans.plan(documents[0], None, IncrementalExecutor) is not made[0]
-    assert len(plans._kept) == 3
+    assert len(plans._cache) == 3
 
 
 def test_options_that_plans_do_not_know_go_to_graphql_core() -> None:

@@ -317,7 +317,7 @@ async def test_an_unexpected_error_is_told_in_the_citizens_language(
 
     reply = (await active.post("{ viewer { name } }", **{"Accept-Language": "en"})).json()
 
-    assert reply["errors"][0]["message"].startswith("Something unexpected went wrong")
+    assert reply["errors"][0]["message"].startswith("An unexpected error occurred")
 
 
 async def test_a_damaged_database_is_told_honestly(

@@ -63,7 +63,7 @@ def test_what_is_refused_costs_nothing() -> None:
             purse.charge("10.0.0.1", "token", 60)
     clock.now += MINUTE
 
-    assert "r=0" in purse.charge("10.0.0.1", "token", 60).left
+    assert "r=0" in purse.charge("10.0.0.1", "token", 60).remaining
 
 
 def test_sessions_share_their_address_and_all_share_the_total() -> None:
@@ -84,13 +84,13 @@ def test_sessions_share_their_address_and_all_share_the_total() -> None:
 def test_an_exhausted_address_is_refused_before_it_is_read() -> None:
     clock = Clock()
     purse = budgets(clock, address_budget=10)
-    purse.must_have_room("10.0.0.1")
+    purse.require_budget("10.0.0.1")
 
     purse.charge("10.0.0.1", None, 10)
 
     with pytest.raises(BadRequest):
-        purse.must_have_room("10.0.0.1")
-    purse.must_have_room("10.0.0.2")
+        purse.require_budget("10.0.0.1")
+    purse.require_budget("10.0.0.2")
 
 
 def test_one_expensive_operation_passes_a_full_bucket() -> None:
@@ -154,7 +154,7 @@ def test_a_charge_takes_microseconds() -> None:
 def _seconds_of(purse: Budgets, rounds: int) -> float:
     began = time.process_time()
     for _ in range(rounds):
-        purse.must_have_room("10.0.0.1")
+        purse.require_budget("10.0.0.1")
         purse.charge("10.0.0.1", "token", 3)
     return time.process_time() - began
 

@@ -1,4 +1,4 @@
-"""Over real sockets: what the fast lane writes at once is the answer that uvicorn would send."""
+"""Over real sockets: the single write of the fast path is the response that uvicorn would send."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ async def test_is_the_answer_that_uvicorn_sends(live_server: str) -> None:
     document = "{ channels { id name } }"
 
     answers = []
-    for _ in range(3):  # the first goes the whole way
+    for _ in range(3):  # the first takes the ASGI path
         writer.write(request(document))
         answers.append(await asyncio.wait_for(read(reader), 10))
     writer.close()

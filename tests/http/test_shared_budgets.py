@@ -97,5 +97,5 @@ async def test_without_redis_each_worker_goes_on_and_tells_later(prefix: str) ->
         budgets.charge("10.0.0.1", "token", 30)
 
     assert [entry["event"] for entry in logs] == ["budgets.not_shared"]
-    assert sum((budgets.sessions.taken or {}).values()) == pytest.approx(54_000)
+    assert sum((budgets.sessions.consumed or {}).values()) == pytest.approx(54_000)
     await telling.stop()

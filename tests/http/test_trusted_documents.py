@@ -225,7 +225,7 @@ async def test_a_hash_that_is_not_the_texts_registers_nothing(
 
 
 def test_only_the_last_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "KEPT_TEXTS", 10)
+    monkeypatch.setattr(documents, "MAX_REGISTERED", 10)
     kept = documents.Documents({}, only_trusted=False)
 
     def ask(text: str, query: str | None) -> str:

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from core.kernel.settings import Settings
 from sandbox.issuer import NODES
 from sandbox.partners import partner_routes
-from sandbox.settings import world_file
+from sandbox.paths import world_file
 from sandbox.world import World as SandboxWorld
 from tests.partners.test_partners import EFFECTS, LOOKUPS, Call, partners_of
 

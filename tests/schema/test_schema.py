@@ -16,6 +16,7 @@ from graphql import (
 
 from core.kernel.refusals import BY_CODE, InvalidFields, Language, Refusal, RefusalCode
 from gateway import schema as gateway_schema
+from gateway.channels import CHANNELS
 
 ROOT = Path(__file__).parents[2]
 CHINESE_FIRST = re.compile(r"\W*(\{\w+\})?\W*[\u4e00-\u9fff].*", re.DOTALL)
@@ -114,7 +115,7 @@ def test_the_names_of_the_contract_are_there(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("ChannelId", "WECHAT UNIONPAY PING_AN"),
+        ("ChannelId", " ".join(kind.id for kind in CHANNELS)),
         ("CardState", "SEALED ACTIVE LOST LOCKED TEMPORARILY_LOST CANCELLED"),
         (
             "ProductionNode",

@@ -13,8 +13,8 @@ from core.citizens import citizens
 from core.db import Transaction
 from core.storage import PictureKind, pictures
 from sandbox.partners import REGISTRY_CARDS
+from sandbox.paths import world_file
 from sandbox.personas import Persona
-from sandbox.settings import world_file
 from sandbox.world import Thing
 from sandbox.world import World as SandboxWorld
 from tests.front_end import FrontEnd, World

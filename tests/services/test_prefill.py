@@ -8,7 +8,7 @@ import pytest
 from core.applications import prefills
 from core.db import Transaction
 from core.imaging import ReadField, Side, can_read
-from gateway.app.factory import _READER
+from gateway.app.factory import _READING_POOL
 from sandbox.id_cards import photograph_of
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -32,7 +32,7 @@ _FORM = (
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not read in time is not offered: other tests may have the machine."""
-    monkeypatch.setattr("gateway.app.factory._READER", replace(_READER, seconds=200))
+    monkeypatch.setattr("gateway.app.factory._READING_POOL", replace(_READING_POOL, seconds=200))
 
 
 @pytest.fixture

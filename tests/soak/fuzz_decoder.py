@@ -53,7 +53,7 @@ def decoder() -> Callable[[bytes], None]:
     from starlette.types import Message
 
     from core.kernel.settings import Settings
-    from gateway.http.admission import Budgets, Documents, Gate, PreparedDocuments, parameters
+    from gateway.http.admission import Admission, Budgets, Documents, PreparedDocuments, parameters
     from gateway.http.edge import BadRequest
     from gateway.http.graphql.view import read_parameters
     from gateway.resolvers.context import system_clock
@@ -62,7 +62,7 @@ def decoder() -> Callable[[bytes], None]:
 
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     settings = Settings(address_budget=10**9, total_budget=10**9)
-    gate = Gate(
+    admission = Admission(
         build_schema()._schema,
         Documents({"known": "{ __typename }"}, only_trusted=False),
         PreparedDocuments(sanitize=sanitize_validation_error),
@@ -95,7 +95,7 @@ def decoder() -> Callable[[bytes], None]:
             return
         try:
             asked = read(data[0] % (len(ways) + 1), data[1:])
-            admitted = gate.admit(asked, "10.0.0.1", None)
+            admitted = admission.admit(asked, "10.0.0.1", None)
             codes = [(error.extensions or {}).get("code") for error in admitted.prepared.errors]
             if not all(codes):
                 raise RuntimeError("an error without a code")

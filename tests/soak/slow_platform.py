@@ -25,9 +25,9 @@ from core.citizens import sign_in_states
 from core.kernel.callers import ChannelId
 from core.kernel.settings import PREFIX
 from gateway.app import keys_from
+from sandbox.paths import world_file
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize
-from sandbox.settings import world_file
 from sandbox.world import World
 
 SLOW_SECONDS = 30
@@ -117,9 +117,7 @@ class Load:
         if channel is ChannelId.WECHAT:
             credential = secrets.token_hex(16)
         else:
-            credential = await authorize(
-                self._world, self._settings, channel, PERSONAS[secrets.choice(list(PERSONAS))]
-            )
+            credential = authorize(self._world, channel, PERSONAS[secrets.choice(list(PERSONAS))])
         return {"channel": channel.value, "credential": credential, "state": state}
 
     async def _sign_in(

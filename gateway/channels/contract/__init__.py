@@ -1,4 +1,4 @@
-"""What every channel implements, and the plain types that cross that boundary."""
+"""The base class of all channels, and the plain types of its interface."""
 
 from gateway.channels.contract.base import Channel
 from gateway.channels.contract.messengers import build_messengers

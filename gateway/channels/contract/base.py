@@ -1,12 +1,12 @@
-"""The contract that every channel keeps.
+"""The base class of all channels.
 
-Both ways in run the same sequence, which this base owns: verify → identify → read → run →
-reply. A citizen comes by `sign_in`, what a platform tells us by `take_callback`. Adapters
-fill the holes below, and keep no per-request state: settings and the HTTP client are given
-to them once. They trust only what a server-side call to the platform returned.
+A sign-in (`sign_in`) and a callback of a platform (`take_callback`) run the same sequence,
+which this class owns: verify → identify → read → run → reply. Adapters implement the abstract
+methods and keep no state of a request: they receive settings and an HTTP client once. They
+trust only what a server-side call to the platform returned.
 
-What not every platform offers (a bridge for the page, messages, callbacks) is refused loudly
-by this base, until an adapter fills it in.
+Capabilities that not every platform has (a script bridge, messages, callbacks) raise
+`NotOfferedHere` until an adapter overrides them.
 """
 
 import asyncio
@@ -53,9 +53,9 @@ from gateway.channels.contract.shapes import (
 )
 from gateway.channels.platform_client import PlatformRefused, is_challenge, is_credential
 
-LOOKS = 20
-LOOK_EVERY_SECONDS = 0.1
-"""Two seconds for another worker to write down what the platform has just told it."""
+POLLS = 20
+POLL_SECONDS = 0.1
+"""Two seconds for another worker to store the result of its exchange."""
 _CHALLENGE_RULE = Text(
     "须为随机校验值 SHA-256 的 base64url 编码，共 43 个字符",
     "the base64url of the SHA-256 of a random verifier, 43 characters",
@@ -68,14 +68,14 @@ class Channel(ABC):
     app_name: ClassVar[Text]
     entry_steps: ClassVar[Sequence[EntryStep]]
     level: ClassVar[RealNameLevel]
-    """What the platform vouches for: a person's name and number, or nobody (`NONE`)."""
+    """What the platform proves: a citizen's name and number, or nothing (`NONE`)."""
     uses_state: ClassVar[bool]
-    """Whether the platform hands back a `state`, which must then be one that we issued."""
+    """Whether the platform returns a `state`, which must then be one that we issued."""
     code_already_used_error: ClassVar[str | None] = None
-    """Its error code for a credential exchanged before, where its browsers come back twice with
-    one, and mean one sign-in."""
-    patience_seconds: ClassVar[float | None] = None
-    """How long it may wait for our answer to what it told; None: until that is written."""
+    """The platform's error code for a credential that was exchanged before, if its browsers may
+    send one credential twice for one sign-in."""
+    callback_timeout_seconds: ClassVar[float | None] = None
+    """After which a callback is answered although its work goes on; None: when it has finished."""
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self._settings = settings
@@ -83,16 +83,16 @@ class Channel(ABC):
 
     @property
     def binding_required(self) -> bool:
-        """The platform vouches for nobody, so that the person binds once."""
+        """Whether citizens bind once, because the platform proves no identity."""
         return self.level is RealNameLevel.NONE
 
-    # --- the sequence, the same for all ---------------------------------------------------
+    # --- the sequence of every channel ----------------------------------------------------
 
     @final
     def authorization_url(
         self, redirect_uri: str, challenge: str, seals: Seals, now: Instant
     ) -> str | None:
-        """The platform's page, with a state of ours that is bound to the browser; None without one.
+        """The platform's page, with a state bound to the browser; None if it has no such page.
 
         Raises `Required` or `InvalidFormat`, naming `challenge` or `redirectUri`.
         """
@@ -106,49 +106,49 @@ class Channel(ABC):
         return self.authorize_url(redirect_uri, state)
 
     @final
-    async def sign_in(self, entry: Entry, door: ServicePort) -> SignedIn:
-        """Verify the state, identify by the platform, read its answer, run; reply a session.
+    async def sign_in(self, entry: Entry, port: ServicePort) -> SignedIn:
+        """Verifies the state, identifies the citizen by the platform, runs the sign-in.
 
-        Raises a `Refusal`, after which nothing has changed.
+        Returns a session. Raises a `Refusal`, after which nothing has changed.
         """
-        now = door.now()
-        state_nonce = self._verified_entry(entry, door.dependencies.seals, now)
-        identity = await self._identified(entry.credential, state_nonce, door, now)
-        return await door.run(sign_in, self._command(entry, state_nonce, identity))
+        now = port.now()
+        state_nonce = self._verified_entry(entry, port.dependencies.seals, now)
+        identity = await self._identified(entry.credential, state_nonce, port, now)
+        return await port.run(sign_in, self._command(entry, state_nonce, identity))
 
     @final
     async def take_callback(
-        self, query: Mapping[str, str], body: bytes, door: ServicePort
+        self, query: Mapping[str, str], body: bytes, port: ServicePort
     ) -> CallbackResponse:
-        """Verify, identify, read, run, reply; reply before the end of the work where it takes
-        longer than the platform waits.
+        """Verifies, identifies, reads and runs a callback, and builds the reply.
 
-        Raises `NotOfferedHere`, `ForgedCallback`, or the `Refusal` of what could not be taken
-        now, which must not be acknowledged, so that the platform sends it again.
+        Replies before the work has finished if it takes longer than `callback_timeout_seconds`.
+        Raises `NotOfferedHere`, `ForgedCallback`, or a `Refusal` if the work cannot be done now:
+        the callback is then not acknowledged, so that the platform retries it.
         """
-        told = self.verify_callback(query, body, door.now())
-        answer = self.reply(told, door.now())
-        if self.patience_seconds is None:
-            await take(self.id, told, door)
-            return answer
-        work = asyncio.create_task(handle_with_retries(self.id, told, door))
+        notification = self.verify_callback(query, body, port.now())
+        response = self.reply(notification, port.now())
+        if self.callback_timeout_seconds is None:
+            await take(self.id, notification, port)
+            return response
+        work = asyncio.create_task(handle_with_retries(self.id, notification, port))
         try:
-            await asyncio.wait_for(asyncio.shield(work), self.patience_seconds)
+            await asyncio.wait_for(asyncio.shield(work), self.callback_timeout_seconds)
         except TimeoutError:
-            return replace(answer, unfinished=work)
-        return answer
+            return replace(response, unfinished=work)
+        return response
 
     @final
     def verify_callback(self, query: Mapping[str, str], body: bytes, now: Instant) -> Notification:
-        """What the platform posted to us. Raises `NotOfferedHere` or `ForgedCallback`."""
+        """The notification in a callback. Raises `NotOfferedHere` or `ForgedCallback`."""
         sent = self.verify_callback_signature(query, body, now)
         return self.notification(sent, self.identify_sender(sent))
 
-    # --- holes that every adapter fills ---------------------------------------------------
+    # --- every adapter implements ---------------------------------------------------------
 
     @abstractmethod
     def authorize_url(self, redirect_uri: str, state: str) -> str | None:
-        """The platform's page that asks the citizen and comes back with a code, or None.
+        """The platform's page that asks for consent and redirects back with a code, or None.
 
         Raises `InvalidFormat(field="redirectUri")` for an address outside the permitted domains.
         """
@@ -160,10 +160,10 @@ class Channel(ABC):
         Raises `SignInExpired`, `RealNameRequired`, `VirtualAccount` or `ChannelUnavailable`.
         """
 
-    # --- holes that an adapter fills where its platform has the capability ----------------
+    # --- an adapter overrides if its platform has the capability --------------------------
 
     async def bridge(self, page_url: str, now: Instant) -> Mapping[str, str]:
-        """What the page at `page_url` passes to the app's script bridge before it may use it.
+        """The parameters with which the page at `page_url` configures the app's script bridge.
 
         Raises `NotOfferedHere`, `InvalidFormat(field="pageUrl")` or `ChannelUnavailable`.
         """
@@ -172,13 +172,13 @@ class Channel(ABC):
     async def send(self, account: str, message: Message, now: Instant) -> str:
         """Sends to one account, at most once, and returns the platform's number of the message.
 
-        Raises `NotOfferedHere`, `Undeliverable` or `ChannelUnavailable`; after the last it is
-        not known whether the message went out.
+        Raises `NotOfferedHere`, `Undeliverable` or `ChannelUnavailable`; after the last one it
+        is unknown whether the message was sent.
         """
         raise NotOfferedHere
 
     def check_url(self, query: Mapping[str, str], now: Instant) -> str:
-        """What answers a platform that asks whether the callback's address is ours.
+        """The response to a platform that checks whether the callback URL is ours.
 
         Raises `NotOfferedHere` or `ForgedCallback`.
         """
@@ -187,25 +187,25 @@ class Channel(ABC):
     def verify_callback_signature(
         self, query: Mapping[str, str], body: bytes, now: Instant
     ) -> Mapping[str, str]:
-        """Verify: the fields of a callback, of which the platform signed every one that counts."""
+        """Verify: returns the fields of a callback. All that are used must be signed."""
         raise NotOfferedHere
 
     def identify_sender(self, sent: Mapping[str, str]) -> str:
-        """Identify: whom a genuine callback is about."""
+        """Identify: the account that a verified callback is about."""
         raise NotOfferedHere
 
     def notification(self, sent: Mapping[str, str], account: str) -> Notification:
-        """Read: a genuine callback in our words."""
+        """Read: converts a verified callback to the gateway's terms."""
         raise NotOfferedHere
 
-    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
-        """What the platform hears; an empty answer where the adapter says nothing else."""
+    def reply(self, notification: Notification, now: Instant) -> CallbackResponse:
+        """Reply: the response that acknowledges the callback; empty by default."""
         return CallbackResponse(b"")
 
     # --- for adapters ---------------------------------------------------------------------
 
     def _sent_by_app(self, credential: str) -> str:
-        """The credential, if an app could have sent it: nothing else is worth a call."""
+        """Returns the credential. One that no app could have sent expires the sign-in without a call."""
         if not is_credential(credential):
             raise self._sign_in_expired()
         return credential
@@ -216,7 +216,7 @@ class Channel(ABC):
     # --- signing in, step by step ---------------------------------------------------------
 
     def _verified_entry(self, entry: Entry, seals: Seals, now: Instant) -> str | None:
-        """The nonce of the state, where the platform has one."""
+        """The nonce of the state, or None if the platform uses no state."""
         if self.id.value in split(self._settings.channels_off.upper()):
             raise ChannelOff(app=self.app_name)
         if not entry.credential:
@@ -229,42 +229,42 @@ class Channel(ABC):
         return nonce
 
     async def _identified(
-        self, credential: str, state_nonce: str | None, door: ServicePort, now: Instant
+        self, credential: str, state_nonce: str | None, port: ServicePort, now: Instant
     ) -> Identity:
         if state_nonce is None or self.code_already_used_error is None:
             return await self.identify(credential, now)
-        asked = CodeExchangeQuery(self.id, state_nonce, credential)
-        first = await self._first_answer(asked, door)
+        exchange = CodeExchangeQuery(self.id, state_nonce, credential)
+        first = await self._first_exchange(exchange, port)
         if first is not None:
             return first
         try:
             return await self.identify(credential, now)
         except VirtualAccount:
-            await door.run(cache_virtual_account, asked)
+            await port.run(cache_virtual_account, exchange)
             raise
         except SignInExpired as expired:
-            if not self._was_used(expired):
+            if not self._was_already_used(expired):
                 raise
-            first = await self._first_answer(asked, door, looks=LOOKS)
+            first = await self._first_exchange(exchange, port, polls=POLLS)
             if first is None:
                 raise
             return first
 
-    def _was_used(self, expired: SignInExpired) -> bool:
+    def _was_already_used(self, expired: SignInExpired) -> bool:
         cause = expired.__cause__
         return isinstance(cause, PlatformRefused) and cause.code == self.code_already_used_error
 
-    async def _first_answer(
-        self, asked: CodeExchangeQuery, door: ServicePort, looks: int = 1
+    async def _first_exchange(
+        self, exchange: CodeExchangeQuery, port: ServicePort, polls: int = 1
     ) -> Identity | None:
-        """What another worker learnt when the same browser showed it the same code.
+        """The result of the first exchange of the same code by the same browser, at any worker.
 
-        Raises `VirtualAccount` where that was it.
+        Raises `VirtualAccount` if that was the result.
         """
-        for look in range(looks):
-            if look:
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
-            first = await door.read(find_cached_exchange, asked)
+        for poll in range(polls):
+            if poll:
+                await asyncio.sleep(POLL_SECONDS)
+            first = await port.read(find_cached_exchange, exchange)
             if first is not None and not first.account:
                 raise VirtualAccount
             if first is not None:

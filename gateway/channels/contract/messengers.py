@@ -1,4 +1,4 @@
-"""Notices into the channels, each by the template that the operator registered there."""
+"""Sends notices through the channels, by the templates that the operator registered there."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ class ChannelMessenger:
 def build_messengers(
     settings: Settings, channels: Mapping[ChannelId, Channel]
 ) -> dict[ChannelId, Messenger]:
-    """A message opens the card services."""
+    """Tapping a message opens the page of the card services."""
     return {
         channel_id: ChannelMessenger(channel, settings.wechat_card_url)
         for channel_id, channel in channels.items()

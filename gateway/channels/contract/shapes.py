@@ -1,4 +1,4 @@
-"""What passes between the channels' adapters, their base and the rest of the gateway."""
+"""Plain types between the adapters, their base class and the rest of the gateway."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class ForgedCallback(Exception):
-    """A call that the platform did not make, or not now, or not like this. Says no more."""
+    """A callback that is not genuine or not current. It carries no reason, so nothing can leak."""
 
 
 class Undeliverable(Exception):
-    """The platform will not deliver to this account, now or later; `code` is its own."""
+    """The platform permanently refuses to deliver to this account; `code` is its error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -37,7 +37,7 @@ class EntryStep:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a front-end sends to sign its citizen in. `address` is the network's."""
+    """What a front-end sends to sign a citizen in. `address` is the network address."""
 
     credential: str = field(repr=False)
     state: str = field(default="", repr=False)
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a platform vouches for. `account` is its stable user key."""
+    """What a platform proves about a user. `account` is its stable user id."""
 
     account: str = field(repr=False)
     level: RealNameLevel
@@ -62,7 +62,7 @@ class Identity:
 class Message:
     """A message by a template that the operator registered with the platform.
 
-    `values` fill the template in its order; `url` opens when the citizen taps the message.
+    `values` fill the template, in order; tapping the message opens `url`.
     """
 
     template_id: str
@@ -73,10 +73,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a platform told us by a callback that proved genuine.
+    """The content of a verified callback.
 
-    `event` is its own word, `type` ours. Its retries carry the same `key`, a replay the same
-    `nonce`: either is dropped. `message_number` and `delivery` are of a message that we sent.
+    `event` is the platform's name for it, `type` ours. A retry has the same `key`, a replay the
+    same `nonce`: both are dropped. `message_number` and `delivery` refer to a message we sent.
     """
 
     event: str
@@ -91,7 +91,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class CallbackResponse:
-    """What the platform hears from us, and the work that could not keep it waiting."""
+    """The response to a callback. `unfinished` is work that goes on after the response."""
 
     body: bytes
     media_type: str = "text/plain"
@@ -99,7 +99,7 @@ class CallbackResponse:
 
 
 class ServicePort(Protocol):
-    """Through which a channel reaches the services (`gateway/resolvers/service_port.py`)."""
+    """How a channel runs services; implemented in `gateway/resolvers/service_port.py`."""
 
     @property
     def dependencies(self) -> Dependencies: ...
@@ -107,7 +107,7 @@ class ServicePort(Protocol):
     def now(self) -> Instant: ...
 
     async def run(self, service: Callable[[UnitOfWork, C], Awaitable[T]], command: C) -> T:
-        """In a transaction of its own, which is committed unless it is refused."""
+        """In a transaction of its own, which is rolled back if the service refuses."""
         ...
 
     async def read(self, service: Callable[[Preparation, C], Awaitable[T]], command: C) -> T: ...

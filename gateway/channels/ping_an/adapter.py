@@ -1,13 +1,12 @@
 """Ping An 城市一账通.
 
 MODELLED: no specification of this app is public. The calls follow public integrations with
-the same company's smart-city platform; what those do not show is marked where it stands.
+the same company's smart-city platform; what those do not show is marked "Modelled".
 Before going live, compare every constant below with the operator's contract.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
@@ -24,11 +23,9 @@ from gateway.channels.platform_client import (
     PlatformRefused,
     Reply,
     ReplyPart,
-    part,
+    parser,
     token_store,
 )
-
-R = TypeVar("R", bound=ReplyPart)
 
 ROOT = "/openPlatform"
 REAL_NAMED = frozenset({"1", "true"})
@@ -37,7 +34,7 @@ RESIDENT_ID = frozenset({"1", "01"})
 """Modelled: values of `cardType` for a resident ID card."""
 VERIFIED = frozenset({"1", "true"})
 """Modelled: values of `verifyResult` for a genuine request code."""
-YOUNG_TOKEN = MINUTE
+NEW_TOKEN_AGE = MINUTE
 MOBILE = re.compile(r"1[0-9]{10}")
 
 
@@ -69,7 +66,7 @@ class _UserInfo(ReplyPart, frozen=True, rename="camel"):
     mobile_no: str = ""
 
 
-class _MessageTaken(ReplyPart, frozen=True, rename="camel"):
+class _MessageSent(ReplyPart, frozen=True, rename="camel"):
     message_id: str
 
 
@@ -96,8 +93,10 @@ class PingAn(Channel):
         self, settings: Settings, http: httpx.AsyncClient, *, signer: Signer | None = None
     ) -> None:
         super().__init__(settings, http)
-        self._platform = PlatformClient(http, settings.ping_an_url, self.app_name)
         self._signer = signer or build_signer(settings)
+        self._platform = PlatformClient(
+            http, settings.ping_an_url, self.app_name, root=ROOT, unwrap=self._unwrap
+        )
         self._token = AppToken(
             self._fetch_token, token_store(settings, "ping-an", settings.ping_an_app_id)
         )
@@ -110,13 +109,15 @@ class PingAn(Channel):
         """The `initCode` that the page passes to `sc.config` before it calls `sc.userAuth`."""
         body = self._signer.body(now)
         try:
-            reply = await self._post("/initCode/getInitCode.do", body, now, _InitCode)
+            reply = await self._platform.post(
+                "/initCode/getInitCode.do", body, now, parser(_InitCode), repeatable=True
+            )
         except PlatformRefused as refusal:
             raise self._platform.refused("getInitCode", refusal) from refusal
         return {"appId": self._settings.ping_an_app_id, "initCode": reply.init_code}
 
     async def identify(self, credential: str, now: Instant) -> Identity:
-        """`credential` is the `requestCode`; the page's own word for the openId is not asked."""
+        """`credential` is the `requestCode`; an openId that the page claims is never used."""
         checked = await self._check_request_code(self._sent_by_app(credential), now)
         if not (_says(checked.verify_result, VERIFIED) and checked.user_access_token):
             raise self._sign_in_expired()
@@ -147,17 +148,17 @@ class PingAn(Channel):
             "url": message.url,
         }
         try:
-            taken = await self._post(
-                "/message/sendMessage.do", body, now, _MessageTaken, repeatable=False
+            sent = await self._platform.post(
+                "/message/sendMessage.do", body, now, parser(_MessageSent), repeatable=False
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("sendMessage", refusal) from refusal
-        return taken.message_id
+        return sent.message_id
 
     async def _check_request_code(self, code: str, now: Instant) -> _RequestChecked:
-        """The platform's code for a stale access token is not public.
+        """The platform's error code for an expired access token is not public.
 
-        So a refusal under a token that is not young is tried once more under a new one.
+        Therefore any refusal is retried once with a new token, unless the token was new.
         """
 
         async def call(token: str) -> _RequestChecked:
@@ -166,58 +167,56 @@ class PingAn(Channel):
                 "requestCode": code,
                 "accessToken": token,
             }
-            return await self._post(
-                "/request/checkRequestCode.do", body, now, _RequestChecked, repeatable=False
+            return await self._platform.post(
+                "/request/checkRequestCode.do",
+                body,
+                now,
+                parser(_RequestChecked),
+                repeatable=False,
             )
 
         try:
             return await self._token.use(
-                call, now, stale=lambda _: self._token.is_older_than(YOUNG_TOKEN, now)
+                call, now, stale=lambda _: self._token.is_older_than(NEW_TOKEN_AGE, now)
             )
         except PlatformRefused as refusal:
             raise self._sign_in_expired() from refusal
 
     async def _user_info(self, user_access_token: str, now: Instant) -> _UserInfo:
-        body = self._signer.about_user(user_access_token, now)
+        body = self._signer.user_info_body(user_access_token, now)
         try:
-            return await self._post("/userInfo/getUserInfo.do", body, now, _UserInfo)
+            return await self._platform.post(
+                "/userInfo/getUserInfo.do", body, now, parser(_UserInfo), repeatable=True
+            )
         except PlatformRefused as refusal:
             raise self._platform.refused("getUserInfo", refusal) from refusal
 
-    async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
-        """Every call answers with another token, so nothing need be demanded."""
+    async def _fetch_token(self, now: Instant, force_new: bool) -> Issued:
+        """Every call returns a new token, so `force_new` has no effect."""
         try:
-            auth = await self._post(
-                "/authCode/getAuthCode.do", self._signer.body(now), now, _AuthCode
+            auth = await self._platform.post(
+                "/authCode/getAuthCode.do",
+                self._signer.body(now),
+                now,
+                parser(_AuthCode),
+                repeatable=True,
             )
             body = {"appId": self._settings.ping_an_app_id, "authCode": auth.auth_code}
-            token = await self._post(
-                "/accessToken/getAccessToken.do", body, now, _AccessToken, repeatable=False
+            token = await self._platform.post(
+                "/accessToken/getAccessToken.do",
+                body,
+                now,
+                parser(_AccessToken),
+                repeatable=False,
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("getAccessToken", refusal) from refusal
         return Issued(token.access_token, token.expires_in)
 
-    async def _post(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        now: Instant,
-        kind: type[R],
-        *,
-        repeatable: bool = True,
-    ) -> R:
-        return await self._platform.post(
-            ROOT + path, body, now, self._reader(kind), repeatable=repeatable
-        )
-
-    def _reader(self, kind: type[R]) -> Callable[[Reply], R]:
-        def read(reply: Reply) -> R:
-            if not self._signer.accepted(reply):
-                raise PlatformRefused(str(reply.get("code")))
-            return part(kind, reply.get("data"))
-
-        return read
+    def _unwrap(self, reply: Reply) -> Any:
+        if not self._signer.accepted(reply):
+            raise PlatformRefused(str(reply.get("code")))
+        return reply.get("data")
 
 
 def _says(flag: str | int | bool, meaning: frozenset[str]) -> bool:

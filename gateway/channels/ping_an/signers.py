@@ -1,6 +1,6 @@
-"""How the gateway signs its calls to Ping An: two variants that public integrations show.
+"""Signatures of calls to Ping An: the two variants that public integrations use.
 
-Which one an operator's contract prescribes is not public, so a signer is a replaceable part.
+The variant depends on the operator's contract, so a setting selects the signer.
 """
 
 import base64
@@ -22,20 +22,20 @@ from core.kernel.settings import Settings, SettingsError, variable
 
 class Signer(Protocol):
     def body(self, now: Instant) -> Mapping[str, Any]:
-        """The signed body of a call that has no token yet."""
+        """The signed body of a call made without an access token."""
         ...
 
-    def about_user(self, user_token: str, now: Instant) -> Mapping[str, Any]:
-        """The body that asks who a user is."""
+    def user_info_body(self, user_token: str, now: Instant) -> Mapping[str, Any]:
+        """The body of a request for user information."""
         ...
 
     def accepted(self, envelope: Mapping[str, Any]) -> bool:
-        """Whether the reply's envelope says that the call went well."""
+        """Whether the envelope of a reply reports success."""
         ...
 
 
 class Md5Signer:
-    """`cipherText` = md5 of names and values joined, the app key among them."""
+    """`cipherText` = md5 of the concatenated names and values, including the app key."""
 
     def __init__(self, app_id: str, app_key: str) -> None:
         self._app_id = app_id
@@ -54,8 +54,8 @@ class Md5Signer:
             "cipherText": hashlib.md5(signed.encode()).hexdigest(),  # noqa: S324 - prescribed
         }
 
-    def about_user(self, user_token: str, now: Instant) -> dict[str, str]:
-        """Unsigned: the token is the proof."""
+    def user_info_body(self, user_token: str, now: Instant) -> dict[str, str]:
+        """Not signed: the user token authenticates the call."""
         return {"userAccessToken": user_token}
 
     def accepted(self, envelope: Mapping[str, Any]) -> bool:
@@ -78,7 +78,7 @@ class RsaSigner:
     def body(self, now: Instant) -> dict[str, Any]:
         return self._signed(now)
 
-    def about_user(self, user_token: str, now: Instant) -> dict[str, Any]:
+    def user_info_body(self, user_token: str, now: Instant) -> dict[str, Any]:
         return self._signed(now, userToken=user_token)
 
     def _signed(self, now: Instant, **more: str) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class RsaSigner:
 
 
 def build_signer(settings: Settings) -> Signer:
-    """Raises `SettingsError` for a private key that is none."""
+    """Raises `SettingsError` for an invalid private key."""
     if settings.ping_an_signer == "md5":
         return Md5Signer(settings.ping_an_app_id, settings.ping_an_app_key.reveal())
     try:

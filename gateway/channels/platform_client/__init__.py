@@ -1,4 +1,4 @@
-"""Calling the platforms: HTTP client, app tokens, circuit breaker, parsing replies."""
+"""Calling a platform: HTTP client, app tokens, circuit breaker, parsing of replies."""
 
 from gateway.channels.platform_client.app_token import AppToken, Issued
 from gateway.channels.platform_client.breaker import PlatformFailed, PlatformRefused, SafeToRetry
@@ -9,15 +9,14 @@ from gateway.channels.platform_client.checks import (
     is_current,
 )
 from gateway.channels.platform_client.client import PlatformClient, Reply
-from gateway.channels.platform_client.first_answer_cache import FirstAnswerCache
 from gateway.channels.platform_client.redirects import check_address
-from gateway.channels.platform_client.replies import ReplyPart, part
+from gateway.channels.platform_client.replies import ReplyPart, parser
 from gateway.channels.platform_client.single_flight import SingleFlight
 from gateway.channels.platform_client.token_stores import token_store
+from gateway.channels.platform_client.ttl_cache import TtlCache
 
 __all__ = [
     "AppToken",
-    "FirstAnswerCache",
     "Issued",
     "PlatformClient",
     "PlatformFailed",
@@ -26,11 +25,12 @@ __all__ = [
     "ReplyPart",
     "SafeToRetry",
     "SingleFlight",
+    "TtlCache",
     "check_address",
     "checked_state",
     "is_challenge",
     "is_credential",
     "is_current",
-    "part",
+    "parser",
     "token_store",
 ]

@@ -1,6 +1,6 @@
-"""The token with which the gateway itself speaks to a platform.
+"""The access token with which the gateway authenticates to a platform.
 
-Shared by all tasks, and where there is a store for it, by all workers.
+All tasks of a process share one token; with Redis, all workers do.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,14 +9,14 @@ from typing import TypeAlias, TypeVar
 
 from core.kernel.clock import MINUTE, SECOND, Instant
 from gateway.channels.platform_client.breaker import PlatformRefused
-from gateway.channels.platform_client.kept_token import KeptToken
 from gateway.channels.platform_client.single_flight import SingleFlight
+from gateway.channels.platform_client.stored_token import StoredToken
 from gateway.channels.platform_client.token_stores import NoStore, TokenStore
 
 T = TypeVar("T")
 
 MARGIN = 4 * MINUTE
-"""WeChat hands out the next token from five minutes before the end, so it is asked after that."""
+"""Before its expiry a token is renewed. WeChat issues the next one in the last five minutes only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,28 @@ class Issued:
 
 
 Fetch: TypeAlias = Callable[[Instant, bool], Awaitable[Issued]]
-"""Asks the platform at a moment; True demands a new token instead of the one it still holds."""
+"""Requests a token, at a time; True forces a new one instead of the one still valid."""
 
 
 class AppToken:
-    """Fetched when first needed, kept until shortly before its end, replaced once when refused."""
+    """Fetched on first use, cached until shortly before its expiry, replaced once when refused."""
 
     def __init__(self, fetch: Fetch, store: TokenStore | None = None) -> None:
         self._fetch = fetch
         self._store = store or NoStore()
-        self._held = KeptToken("", 0, 0)
-        self._flights: SingleFlight[str] = SingleFlight()
+        self._held = StoredToken("", 0, 0)
+        self._single_flight: SingleFlight[str] = SingleFlight()
 
     async def current(self, now: Instant) -> str:
         if now < self._held.fresh_until:
             return self._held.value
-        return await self._flights.join("renew", lambda: self._renew(now))
+        return await self._single_flight.join("renew", lambda: self._renew(now))
 
     async def after_refusal(self, refused: str, now: Instant) -> str:
         """A token other than `refused`, which the platform no longer accepts."""
         if self._held.value not in ("", refused):
             return self._held.value
-        return await self._flights.join("replace", lambda: self._replace(refused, now))
+        return await self._single_flight.join("replace", lambda: self._replace(refused, now))
 
     async def use(
         self, call: Callable[[str], Awaitable[T]], now: Instant, stale: Callable[[str], bool]
@@ -67,30 +67,30 @@ class AppToken:
         return now - self._held.fetched_at > age
 
     async def _renew(self, now: Instant) -> str:
-        async with self._store.turn():
-            return await self._shared(now) or await self._ask(now)
+        async with self._store.lock():
+            return await self._shared(now) or await self._request(now)
 
     async def _replace(self, refused: str, now: Instant) -> str:
-        """Somebody else may have renewed it already: only then is a new one demanded."""
-        async with self._store.turn():
+        """Forces a new token only if nobody else has renewed the refused one already."""
+        async with self._store.lock():
             shared = await self._shared(now)
             if shared and shared != refused:
                 return shared
-            renewed = await self._ask(now)
-            return renewed if renewed != refused else await self._ask(now, demand_new=True)
+            renewed = await self._request(now)
+            return renewed if renewed != refused else await self._request(now, force_new=True)
 
     async def _shared(self, now: Instant) -> str:
-        """What another worker fetched, or an empty text."""
-        kept = await self._store.read()
-        if kept is None or now >= kept.fresh_until:
+        """The token that another worker stored; empty if there is none or it expires soon."""
+        stored = await self._store.read()
+        if stored is None or now >= stored.fresh_until:
             return ""
-        self._held = kept
-        return kept.value
+        self._held = stored
+        return stored.value
 
-    async def _ask(self, now: Instant, *, demand_new: bool = False) -> str:
-        issued = await self._fetch(now, demand_new)
+    async def _request(self, now: Instant, *, force_new: bool = False) -> str:
+        issued = await self._fetch(now, force_new)
         lifetime = issued.lifetime_seconds * SECOND
         fresh_until = now + lifetime - min(MARGIN, lifetime // 2)
-        self._held = KeptToken(issued.value, now, fresh_until)
-        await self._store.keep(self._held, now)
+        self._held = StoredToken(issued.value, now, fresh_until)
+        await self._store.write(self._held, now)
         return issued.value

@@ -1,4 +1,4 @@
-"""What a platform's answer, or the lack of one, means to its breaker."""
+"""The circuit breaker of a platform, and the errors that it counts."""
 
 from core.kernel import breaker
 from core.kernel.breaker import FAILURES_TO_OPEN, REST, CircuitOpen
@@ -15,15 +15,15 @@ __all__ = [
 
 
 class PlatformFailed(Exception):
-    """The platform did not answer, or answered nothing that could be understood."""
+    """No reply from the platform, or one that cannot be parsed."""
 
 
 class SafeToRetry(PlatformFailed):
-    """It certainly did not act on the call: never connected, or it said that it was busy."""
+    """The platform certainly did not process the call: no connection, or a reply that it is busy."""
 
 
 class PlatformRefused(Exception):
-    """The platform understood and said no, by its own `code`."""
+    """The platform processed the call and refused it; `code` is its error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

@@ -1,7 +1,7 @@
-"""The wire to one platform: time-outs, repeats, the breaker, and errors in our own terms.
+"""Client of one platform: timeouts, retries, circuit breaker, and errors as refusals.
 
-A platform that hangs holds at most its own `SLOTS` of the shared client's connections, so it
-cannot slow the others.
+A platform that hangs occupies at most its own `SLOTS` connections of the shared HTTP client,
+so it cannot slow down the others.
 """
 
 import asyncio
@@ -31,27 +31,27 @@ Reply: TypeAlias = dict[str, Any]
 CONNECT_SECONDS = 2.0
 TOTAL_SECONDS = 5.0
 QUEUE_SECONDS = 1.0
-"""The longest wait for a slot: those turned away leave one by one, not all at the time-out."""
+"""Longest wait for a free slot, so that calls to a hanging platform fail early."""
 SLOTS = 24
 ATTEMPTS = 2
 MAX_BYTES = 1_048_576
 WAIT_SECONDS = 5
-"""What a citizen is asked to wait after a single failure."""
+"""How long a citizen is asked to wait after a failure."""
 
 _TIMEOUT = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
 _log = structlog.get_logger("gateway.channels")
 
 
 class _WithoutQuery(logging.Filter):
-    """httpx logs every address, and WeChat's protocol puts secrets and codes into the query."""
+    """Removes queries from the URLs that httpx logs: WeChat's API puts secrets and codes there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(_bare(arg) for arg in record.args)
+            record.args = tuple(_without_query(arg) for arg in record.args)
         return True
 
 
-def _bare(arg: object) -> object:
+def _without_query(arg: object) -> object:
     return arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg
 
 
@@ -59,10 +59,25 @@ logging.getLogger("httpx").addFilter(_WithoutQuery())
 
 
 class PlatformClient:
-    def __init__(self, http: httpx.AsyncClient, base_url: str, app_name: Text) -> None:
+    """`root` is the path below which all calls lie.
+
+    `unwrap` takes the payload out of the envelope that all replies of the platform share. It
+    raises `PlatformRefused` for an error code, `SafeToRetry` if the platform says it is busy.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        app_name: Text,
+        *,
+        root: str = "",
+        unwrap: Callable[[Reply], Any] = lambda reply: reply,
+    ) -> None:
         self._http = http
-        self._base_url = base_url.rstrip("/")
+        self._base_url = base_url.rstrip("/") + root
         self._app_name = app_name
+        self._unwrap = unwrap
         self._breaker = Breaker()
         self._slots = asyncio.Semaphore(SLOTS)
 
@@ -71,31 +86,31 @@ class PlatformClient:
         path: str,
         query: Mapping[str, str],
         now: Instant,
-        read: Callable[[Reply], T],
+        parse: Callable[[Any], T],
         *,
         repeatable: bool,
     ) -> T:
-        """`read` makes sense of a reply; it raises `PlatformFailed` or `PlatformRefused`.
+        """`parse` converts the payload of the reply; it raises `PlatformFailed`.
 
-        `repeatable` says that asking twice does no more than asking once. Raises
-        `ChannelUnavailable`, or the `PlatformRefused` of `read`.
+        `repeatable` says that the call is idempotent. Raises `ChannelUnavailable`, or the
+        `PlatformRefused` of `unwrap`.
         """
         request = self._http.build_request(
             "GET", self._base_url + path, params=query, timeout=_TIMEOUT
         )
-        return await self._call(path, request, now, read, repeatable)
+        return await self._call(path, request, now, parse, repeatable)
 
     async def post(
         self,
         path: str,
         body: Mapping[str, Any],
         now: Instant,
-        read: Callable[[Reply], T],
+        parse: Callable[[Any], T],
         *,
         repeatable: bool,
         query: Mapping[str, str] | None = None,
     ) -> T:
-        """As `get`, with a JSON body in raw UTF-8: WeChat stores `\\u` escapes as they come."""
+        """Like `get`, with a JSON body in raw UTF-8: WeChat would store `\\u` escapes literally."""
         request = self._http.build_request(
             "POST",
             self._base_url + path,
@@ -104,10 +119,10 @@ class PlatformClient:
             headers={"Content-Type": "application/json; charset=utf-8"},
             timeout=_TIMEOUT,
         )
-        return await self._call(path, request, now, read, repeatable)
+        return await self._call(path, request, now, parse, repeatable)
 
     def refused(self, call: str, refusal: PlatformRefused, wait: int = WAIT_SECONDS) -> Refusal:
-        """For a refusal that a citizen can do nothing about: the operator finds the code logged."""
+        """For an error that citizens cannot resolve: its code is logged for the operator."""
         _log.error("platform refused", app=self._app_name.en, call=call, code=refusal.code)
         return self._unavailable(wait)
 
@@ -116,32 +131,32 @@ class PlatformClient:
         path: str,
         request: httpx.Request,
         now: Instant,
-        read: Callable[[Reply], T],
+        parse: Callable[[Any], T],
         repeatable: bool,
     ) -> T:
-        with self._explained(path, now):
+        with self._as_refusals(path, now):
             self._breaker.check(now)
             started = asyncio.get_running_loop().time()
             await _in_time(self._slots.acquire(), started + QUEUE_SECONDS)
             try:
                 with self._breaker.passage(now):
                     return await _in_time(
-                        self._attempts(request, read, repeatable), started + TOTAL_SECONDS
+                        self._attempts(request, parse, repeatable), started + TOTAL_SECONDS
                     )
             finally:
                 self._slots.release()
 
     async def _attempts(
-        self, request: httpx.Request, read: Callable[[Reply], T], repeatable: bool
+        self, request: httpx.Request, parse: Callable[[Any], T], repeatable: bool
     ) -> T:
         for _ in range(ATTEMPTS - 1):
             try:
-                return read(await self._once(request))
+                return parse(self._unwrap(await self._once(request)))
             except PlatformFailed as failure:
                 if not (repeatable or isinstance(failure, SafeToRetry)):
                     raise
             await asyncio.sleep(0.05 + secrets.randbelow(200) / 1000)
-        return read(await self._once(request))
+        return parse(self._unwrap(await self._once(request)))
 
     async def _once(self, request: httpx.Request) -> Reply:
         try:
@@ -156,7 +171,7 @@ class PlatformClient:
             raise PlatformFailed(type(cause).__name__) from cause
 
     @contextmanager
-    def _explained(self, path: str, now: Instant) -> Iterator[None]:
+    def _as_refusals(self, path: str, now: Instant) -> Iterator[None]:
         try:
             yield
         except CircuitOpen as cause:
@@ -174,7 +189,7 @@ async def _in_time(work: Awaitable[T], deadline: float) -> T:
         async with asyncio.timeout_at(deadline):
             return await work
     except TimeoutError as cause:
-        raise PlatformFailed("time-out") from cause
+        raise PlatformFailed("timeout") from cause
 
 
 async def _body(response: httpx.Response) -> bytes:

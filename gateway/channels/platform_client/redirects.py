@@ -1,4 +1,4 @@
-"""Where a platform may send the citizen back to."""
+"""Validation of redirect URLs."""
 
 import re
 from urllib.parse import urlsplit
@@ -10,23 +10,26 @@ _MAX_LENGTH = 1024
 _ADDRESS = re.compile(
     r"https?://[A-Za-z0-9.\-\[\]:]+(?:[/?][A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
 )
-"""Only characters that every browser and parser reads alike, and no user name before the host."""
+"""Only characters that all browsers and URL parsers treat alike, and no user name."""
 
 
 def check_address(address: str, hosts: list[str], field: str) -> None:
-    """Raises `InvalidFormat` of the field unless it leads, encrypted, to one of the hosts."""
+    """Raises `InvalidFormat` for the field unless the address is https on one of the hosts.
+
+    Loopback hosts may use http.
+    """
     if len(address) > _MAX_LENGTH or _ADDRESS.fullmatch(address) is None:
-        raise _refused(field)
+        raise _invalid(field)
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as cause:
-        raise _refused(field) from cause
+        raise _invalid(field) from cause
     if host not in hosts or (parts.scheme != "https" and host not in _LOOPBACK):
-        raise _refused(field)
+        raise _invalid(field)
 
 
-def _refused(field: str) -> InvalidFormat:
+def _invalid(field: str) -> InvalidFormat:
     return InvalidFormat(
         field=field,
         label=Text("网页地址", "The page address"),

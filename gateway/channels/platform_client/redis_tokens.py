@@ -1,9 +1,9 @@
-"""A platform's token in Redis, for all workers and hosts of the gateway.
+"""A platform's token in Redis, shared by all workers and hosts of the gateway.
 
-A worker asks only when its own copy is missing, at its end or refused, which is every two
-hours or so: a connection for each time costs less than one kept open. The token lies there
-sealed under the column keys, no longer than it is fresh. Where Redis does not answer, each
-worker fetches for itself, as without it.
+A worker reads it only when its own copy is missing, expired or refused, about every two
+hours, so a connection per access costs less than an idle one. The token is encrypted with
+the column keys and expires together with its validity. While Redis is unavailable, each
+worker fetches its own token.
 """
 
 import contextlib
@@ -11,20 +11,18 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
 from redis.asyncio.lock import Lock
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError
 
 from core.crypto import CannotOpen, Vault
 from core.kernel.clock import Instant
-from gateway.channels.platform_client.kept_token import KeptToken
+from core.kernel.redis_client import connect_redis
+from gateway.channels.platform_client.stored_token import StoredToken
 
-TURN_SECONDS = 15.0
-"""The longest that one worker holds the turn: two calls to a platform, five seconds each."""
+LOCK_SECONDS = 15.0
+"""After which a lock expires: two calls to a platform take at most five seconds each."""
 WAIT_SECONDS = 10.0
-ANSWER_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 _log = structlog.get_logger("gateway.channels")
 
@@ -40,57 +38,51 @@ class RedisStore:
     def __repr__(self) -> str:
         return f"<RedisStore {self._key}>"
 
-    async def read(self) -> KeptToken | None:
-        """None as well for what was altered, or sealed under keys that are gone."""
+    async def read(self) -> StoredToken | None:
+        """None also for a value that was altered or whose key was removed."""
         try:
-            async with self._connected() as redis:
+            async with connect_redis(self._url, timeout_seconds=TIMEOUT_SECONDS) as redis:
                 sealed = await redis.get(self._key)
             return None if sealed is None else self._opened(sealed)
         except (RedisError, CannotOpen, msgspec.DecodeError) as error:
             self._failed(error)
             return None
 
-    async def keep(self, token: KeptToken, now: Instant) -> None:
+    async def write(self, token: StoredToken, now: Instant) -> None:
         sealed = self._vault.seal(msgspec.json.encode(token), self._key, 0)
         try:
-            async with self._connected() as redis:
+            async with connect_redis(self._url, timeout_seconds=TIMEOUT_SECONDS) as redis:
                 await redis.set(self._key, sealed, px=max(1, token.fresh_until - now))
         except RedisError as error:
             self._failed(error)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """A worker that dies loses its turn; without Redis, every worker has its own."""
-        async with contextlib.AsyncExitStack() as held:
+    async def lock(self) -> AsyncIterator[None]:
+        """Expires if the worker dies. Without Redis nothing is locked."""
+        async with contextlib.AsyncExitStack() as stack:
             try:
-                redis = await held.enter_async_context(self._connected())
+                redis = await stack.enter_async_context(
+                    connect_redis(self._url, timeout_seconds=TIMEOUT_SECONDS)
+                )
                 lock = redis.lock(
-                    f"{self._key}:turn", timeout=TURN_SECONDS, blocking_timeout=WAIT_SECONDS
+                    f"{self._key}:lock", timeout=LOCK_SECONDS, blocking_timeout=WAIT_SECONDS
                 )
                 if await lock.acquire():
-                    held.push_async_callback(_release, lock)
+                    stack.push_async_callback(_release, lock)
             except RedisError as error:
                 self._failed(error)
             yield
 
-    def _connected(self) -> Redis:
-        return Redis.from_url(
-            self._url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-
-    def _opened(self, sealed: bytes | str) -> KeptToken:
+    def _opened(self, sealed: bytes | str) -> StoredToken:
         assert isinstance(sealed, bytes)
         opened = self._vault.open_bytes(sealed, self._key, 0)
-        return msgspec.json.decode(opened, type=KeptToken)
+        return msgspec.json.decode(opened, type=StoredToken)
 
     def _failed(self, error: Exception) -> None:
         _log.warning("token store failed", key=self._key, reason=type(error).__name__)
 
 
-async def _release(turn: Lock) -> None:
-    """Whoever took too long has lost it already."""
+async def _release(lock: Lock) -> None:
+    """A lock that was held for too long has expired already."""
     with contextlib.suppress(LockError, RedisError):
-        await turn.release()
+        await lock.release()

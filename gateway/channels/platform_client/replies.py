@@ -1,5 +1,6 @@
-"""What a platform's reply must hold, as a typed record that never shows its values."""
+"""Parsing of replies into typed records whose repr shows no values."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,18 +11,22 @@ R = TypeVar("R", bound="ReplyPart")
 
 
 class ReplyPart(msgspec.Struct, frozen=True):
-    """Tokens and personal data pass through these records, so their repr names the type only."""
+    """Holds tokens or personal data, so its repr names the type only."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
 
-def part(kind: type[R], value: Any) -> R:
-    """Raises `PlatformFailed` for a reply without the fields that the platform documents.
+def parser(kind: type[R]) -> Callable[[Any], R]:
+    """The returned function raises `PlatformFailed` if a documented field is missing.
 
-    Numbers are also taken as text, as the platforms' own examples are not of one mind.
+    Numbers are also accepted as text: the examples in the platforms' documents differ.
     """
-    try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as cause:
-        raise PlatformFailed("unexpected reply") from cause
+
+    def parse(value: Any) -> R:
+        try:
+            return msgspec.convert(value, kind, strict=False)
+        except msgspec.ValidationError as cause:
+            raise PlatformFailed("unexpected reply") from cause
+
+    return parse

@@ -1,4 +1,4 @@
-"""Work that several tasks want at the same moment and that is done once."""
+"""Single flight: tasks that need the same result at the same time share one call."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,23 +8,23 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Whoever asks for a key under way waits for that work, and shares its answer or its failure.
+    """Tasks that join a running call share its result or its exception.
 
-    The work belongs to none of those who wait: it goes on when one of them is cancelled.
+    The call is a task of its own: cancelling a waiting task does not cancel it.
     """
 
     def __init__(self) -> None:
-        self._under_way: dict[str, asyncio.Task[T]] = {}
+        self._running: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        task = self._under_way.get(key)
+        task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(start())
-            self._under_way[key] = task
-            task.add_done_callback(lambda done: self._land(key, done))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)
 
-    def _land(self, key: str, done: asyncio.Task[T]) -> None:
-        del self._under_way[key]
+    def _finish(self, key: str, done: asyncio.Task[T]) -> None:
+        del self._running[key]
         if not done.cancelled():
             done.exception()

@@ -1,4 +1,4 @@
-"""Where the workers of the gateway share a platform's token: nowhere, or in Redis."""
+"""Where the workers share a platform's token: in Redis, or not at all."""
 
 import contextlib
 from contextlib import AbstractAsyncContextManager
@@ -7,34 +7,34 @@ from typing import Protocol
 from core.crypto import Vault
 from core.kernel.clock import Instant
 from core.kernel.settings import Settings, key_ring
-from gateway.channels.platform_client.kept_token import KeptToken
+from gateway.channels.platform_client.stored_token import StoredToken
 
 
 class TokenStore(Protocol):
-    async def read(self) -> KeptToken | None: ...
+    async def read(self) -> StoredToken | None: ...
 
-    async def keep(self, token: KeptToken, now: Instant) -> None: ...
+    async def write(self, token: StoredToken, now: Instant) -> None: ...
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Held while a token is renewed, so that one worker does it and the others read it."""
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Held while a token is renewed: one worker fetches it, the others then read it."""
         ...
 
 
 class NoStore:
-    """Each worker for itself."""
+    """Without Redis: every worker fetches its own token."""
 
-    async def read(self) -> KeptToken | None:
+    async def read(self) -> StoredToken | None:
         return None
 
-    async def keep(self, token: KeptToken, now: Instant) -> None:
+    async def write(self, token: StoredToken, now: Instant) -> None:
         return None
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def lock(self) -> AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
 
 
 def token_store(settings: Settings, platform: str, app_id: str, kind: str = "token") -> TokenStore:
-    """Redis and its client are loaded only where they are used."""
+    """The Redis client is imported only if `redis_url` is set."""
     url = settings.redis_url.reveal()
     if not url:
         return NoStore()

@@ -1,6 +1,6 @@
 """UnionPay 云闪付 (云闪付开放平台 · 用户授权与后台接口).
 
-With the scope `upapi_auth` the platform vouches for name and document number. Replies are
+With the scope `upapi_auth` the platform proves name and document number. Replies are
 `{"resp": "00", "msg": …, "params": {…}}`; personal fields in them are encrypted.
 """
 
@@ -46,7 +46,7 @@ from gateway.channels.platform_client import (
     check_address,
     checked_state,
     is_current,
-    part,
+    parser,
     token_store,
 )
 from gateway.channels.unionpay.crypto import (
@@ -57,13 +57,13 @@ from gateway.channels.unionpay.crypto import (
     token_signature,
 )
 
-R = TypeVar("R", bound=ReplyPart)
 T = TypeVar("T")
 
+ROOT = "/open/access/1.0/"
 DONE = "00"
-STALE_TOKEN = frozenset({"a10"})
-SIGN_IN_OVER = frozenset({"a31", "3023", "BC2209"})
-"""Code wrong or expired, user gone, openId wrong: the citizen starts over."""
+EXPIRED_TOKEN = frozenset({"a10"})
+SIGN_IN_EXPIRED = frozenset({"a31", "3023", "BC2209"})
+"""Code wrong or expired, user deleted, openId wrong: the citizen signs in again."""
 NO_SCOPE = frozenset({"N62197"})
 REAL_NAMED = "1"
 """Modelled: the value of `isAuth` for a user whose name was verified."""
@@ -87,7 +87,7 @@ class _UserToken(ReplyPart, frozen=True, rename="camel"):
 
 
 class _Person(ReplyPart, frozen=True, rename="camel"):
-    """As it comes, encrypted field by field, or decrypted; empty where nothing is proved."""
+    """Each field encrypted as received, or decrypted; empty where nothing is proved."""
 
     real_name: str = ""
     cert_tp: str = ""
@@ -105,7 +105,7 @@ class UserStatus(ReplyPart, frozen=True, rename="camel"):
     is_auth: str = ""
 
 
-class _MessageTaken(ReplyPart, frozen=True, rename="camel"):
+class _MessageSent(ReplyPart, frozen=True, rename="camel"):
     notification_no: str
 
 
@@ -142,7 +142,9 @@ class UnionPay(Channel):
         mini_program_id: str = "",
     ) -> None:
         super().__init__(settings, http)
-        self._platform = PlatformClient(http, settings.unionpay_url, self.app_name)
+        self._platform = PlatformClient(
+            http, settings.unionpay_url, self.app_name, root=ROOT, unwrap=_unwrap
+        )
         self._token = AppToken(
             self._fetch_token, token_store(settings, "unionpay", settings.unionpay_app_id)
         )
@@ -165,7 +167,7 @@ class UnionPay(Channel):
         return f"{self._settings.unionpay_authorize_url}?{query}"
 
     async def identify(self, credential: str, now: Instant) -> Identity:
-        """Only a resident ID card (certTp 01) counts: cards are issued to its number."""
+        """Accepts a resident ID card (certTp 01) only: cards are issued to its number."""
         user = await self._user_token(self._code(credential), now)
         person, phone = await asyncio.gather(self._person(user, now), self._phone(user, now))
         if person.cert_tp != RESIDENT_ID or not (person.real_name and person.cert_id):
@@ -180,9 +182,9 @@ class UnionPay(Channel):
         )
 
     def _code(self, credential: str) -> str:
-        """The code is base64 and arrives URL-encoded: decoded once, with every `+` kept.
+        """The code is URL-encoded base64. It is decoded once, and every `+` is preserved.
 
-        Form decoding on the way turns a `+` into a space, which base64 never holds.
+        Form decoding may have turned a `+` into a space, which base64 never contains.
         """
         if not credential.strip():
             raise self._sign_in_expired()
@@ -191,46 +193,50 @@ class UnionPay(Channel):
     async def _user_token(self, code: str, now: Instant) -> _UserToken:
         body = {"code": code, "grantType": "authorization_code"}
         try:
-            return await self._ask("token", body, now, _reader(_UserToken), repeatable=False)
+            return await self._call("token", body, now, parser(_UserToken), repeatable=False)
         except PlatformRefused as refusal:
-            raise self._explained("token", refusal) from refusal
+            raise self._as_refusal("token", refusal) from refusal
 
     async def _person(self, user: _UserToken, now: Instant) -> _Person:
         try:
-            return await self._ask("user.auth", _of(user), now, self._read_person, repeatable=True)
+            return await self._call(
+                "user.auth", _of(user), now, self._parse_person, repeatable=True
+            )
         except PlatformRefused as refusal:
             if refusal.code in NO_SCOPE:
                 raise await self._without_scope(user.open_id, now) from refusal
-            raise self._explained("user.auth", refusal) from refusal
+            raise self._as_refusal("user.auth", refusal) from refusal
 
     async def _without_scope(self, open_id: str, now: Instant) -> Refusal:
-        """The citizen did not permit us to see who they are, or there is nothing to see yet."""
+        """The citizen did not grant the scope, or has not verified their name in the app yet."""
         with contextlib.suppress(Refusal):
             if (await self.user_status(open_id, now)).is_auth != REAL_NAMED:
                 return RealNameRequired(app=self.app_name)
         return AuthorizationRequired(app=self.app_name)
 
     async def _phone(self, user: _UserToken, now: Instant) -> str | None:
-        """None where the user gave none, or did not permit us to see it."""
+        """None if the user has no phone number or did not grant the scope."""
         try:
-            return await self._ask("user.mobile", _of(user), now, self._read_phone, repeatable=True)
+            return await self._call(
+                "user.mobile", _of(user), now, self._parse_phone, repeatable=True
+            )
         except PlatformRefused as refusal:
             if refusal.code in NO_MOBILE | NO_SCOPE:
                 return None
-            raise self._explained("user.mobile", refusal) from refusal
+            raise self._as_refusal("user.mobile", refusal) from refusal
 
     async def user_status(self, open_id: str, now: Instant) -> UserStatus:
         """Raises `SignInExpired` for an unknown openId, or `ChannelUnavailable`."""
         body = {"openId": open_id}
         try:
-            return await self._ask("user.status", body, now, _reader(UserStatus), repeatable=True)
+            return await self._call("user.status", body, now, parser(UserStatus), repeatable=True)
         except PlatformRefused as refusal:
-            raise self._explained("user.status", refusal) from refusal
+            raise self._as_refusal("user.status", refusal) from refusal
 
     # --- messages and callbacks -----------------------------------------------------------
 
     async def send(self, account: str, message: Message, now: Instant) -> str:
-        """Needs the mini-program whose name the message bears."""
+        """Needs the mini-program in whose name the message is sent."""
         if not self._mini_program_id:
             raise NotOfferedHere
         body = {
@@ -244,19 +250,17 @@ class UnionPay(Channel):
             "valueList": [{"key": key, "value": value} for key, value in message.values.items()],
         }
         try:
-            taken = await self._ask(
-                "applet.msg", body, now, _reader(_MessageTaken), repeatable=False
-            )
+            sent = await self._call("applet.msg", body, now, parser(_MessageSent), repeatable=False)
         except PlatformRefused as refusal:
             if refusal.code in UNREACHABLE_USER:
                 raise Undeliverable(refusal.code) from refusal
             raise self._platform.refused("applet.msg", refusal) from refusal
-        return taken.notification_no
+        return sent.notification_no
 
     def verify_callback_signature(
         self, query: Mapping[str, str], body: bytes, now: Instant
     ) -> dict[str, str]:
-        """A form that UnionPay signed, for our appId and of this moment."""
+        """The form must be signed by UnionPay, for our appId, within the permitted clock skew."""
         if not self._settings.unionpay_public_key:
             raise NotOfferedHere
         fields = read_notification(body, self._settings.unionpay_public_key)
@@ -266,11 +270,11 @@ class UnionPay(Channel):
         return fields
 
     def identify_sender(self, sent: Mapping[str, str]) -> str:
-        """Empty where the notification is about nobody in particular."""
+        """Empty if the notification is not about a single user."""
         return sent.get("openId", "")
 
     def notification(self, sent: Mapping[str, str], account: str) -> Notification:
-        """Which types there are is not published: the operator names those that mean leaving."""
+        """The types are not published: a setting lists those by which a user withdraws."""
         event = sent.get("type", "")
         leaves = bool(account) and event in split(self._settings.unionpay_leaving_types)
         return Notification(
@@ -282,28 +286,30 @@ class UnionPay(Channel):
             type=ChannelEventType.LEFT if leaves else ChannelEventType.OTHER,
         )
 
-    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
+    def reply(self, notification: Notification, now: Instant) -> CallbackResponse:
         return CallbackResponse(ACCEPTED, "application/json")
 
     # --- the platform ---------------------------------------------------------------------
 
-    async def _ask(
+    async def _call(
         self,
         name: str,
         body: Mapping[str, Any],
         now: Instant,
-        read: Callable[[Reply], T],
+        parse: Callable[[Any], T],
         *,
         repeatable: bool,
     ) -> T:
         async def call(token: str) -> T:
             signed_in = {"appId": self._settings.unionpay_app_id, "backendToken": token}
-            return await self._post(name, {**body, **signed_in}, now, read, repeatable=repeatable)
+            return await self._platform.post(
+                name, {**body, **signed_in}, now, parse, repeatable=repeatable
+            )
 
-        return await self._token.use(call, now, STALE_TOKEN.__contains__)
+        return await self._token.use(call, now, EXPIRED_TOKEN.__contains__)
 
-    async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
-        """The platform issues another token at every call, so nothing need be demanded."""
+    async def _fetch_token(self, now: Instant, force_new: bool) -> Issued:
+        """The platform issues a new token at every call, so `force_new` has no effect."""
         app_id, nonce = self._settings.unionpay_app_id, secrets.token_hex(8)
         timestamp = str(now // SECOND)
         secret = self._settings.unionpay_secret.reveal()
@@ -314,38 +320,27 @@ class UnionPay(Channel):
             "signature": token_signature(app_id, nonce, secret, timestamp),
         }
         try:
-            issued = await self._post(
-                "backendToken", body, now, _reader(_BackendToken), repeatable=True
+            issued = await self._platform.post(
+                "backendToken", body, now, parser(_BackendToken), repeatable=True
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("backendToken", refusal) from refusal
         return Issued(issued.backend_token, issued.expires_in)
 
-    async def _post(
-        self,
-        name: str,
-        body: Mapping[str, Any],
-        now: Instant,
-        read: Callable[[Reply], T],
-        *,
-        repeatable: bool,
-    ) -> T:
-        return await self._platform.post(
-            f"/open/access/1.0/{name}", body, now, read, repeatable=repeatable
-        )
-
-    def _explained(self, name: str, refusal: PlatformRefused) -> Refusal:
-        if refusal.code in SIGN_IN_OVER:
+    def _as_refusal(self, name: str, refusal: PlatformRefused) -> Refusal:
+        if refusal.code in SIGN_IN_EXPIRED:
             return self._sign_in_expired()
         return self._platform.refused(name, refusal)
 
-    def _read_person(self, reply: Reply) -> _Person:
-        sealed = _reader(_Person)(reply)
-        plain_type = sealed.cert_tp if len(sealed.cert_tp) == 2 else self._plain(sealed.cert_tp)
-        return _Person(self._plain(sealed.real_name), plain_type, self._plain(sealed.cert_id))
+    def _parse_person(self, params: Any) -> _Person:
+        encrypted = parser(_Person)(params)
+        plain_type = (
+            encrypted.cert_tp if len(encrypted.cert_tp) == 2 else self._plain(encrypted.cert_tp)
+        )
+        return _Person(self._plain(encrypted.real_name), plain_type, self._plain(encrypted.cert_id))
 
-    def _read_phone(self, reply: Reply) -> str | None:
-        phone = self._plain(_reader(_Mobile)(reply).mobile)
+    def _parse_phone(self, params: Any) -> str | None:
+        phone = self._plain(parser(_Mobile)(params).mobile)
         return phone if MOBILE.fullmatch(phone) else None
 
     def _plain(self, encrypted: str) -> str:
@@ -359,11 +354,8 @@ def _of(user: _UserToken) -> dict[str, str]:
     return {"accessToken": user.access_token, "openId": user.open_id}
 
 
-def _reader(kind: type[R]) -> Callable[[Reply], R]:
-    def read(reply: Reply) -> R:
-        code = str(reply.get("resp"))
-        if code != DONE:
-            raise PlatformRefused(code)
-        return part(kind, reply.get("params"))
-
-    return read
+def _unwrap(reply: Reply) -> Any:
+    code = str(reply.get("resp"))
+    if code != DONE:
+        raise PlatformRefused(code)
+    return reply.get("params")

@@ -1,4 +1,4 @@
-"""UnionPay's signatures and field encryption (云闪付开放平台 · 接口文档). Pure."""
+"""UnionPay's signatures and field encryption (云闪付开放平台 · 接口文档). No I/O."""
 
 import base64
 import binascii
@@ -23,11 +23,11 @@ MAX_FIELDS = 64
 
 
 class UnreadableField(Exception):
-    """An encrypted field that does not decrypt under the key."""
+    """An encrypted field that cannot be decrypted with the key."""
 
 
 class FieldCipher(Protocol):
-    """How the platform encrypts personal fields of its replies, one by one."""
+    """Decrypts the personal fields of replies, which are encrypted one by one."""
 
     def decrypt(self, encrypted: str) -> str:
         """Raises `UnreadableField`."""
@@ -35,7 +35,7 @@ class FieldCipher(Protocol):
 
 
 class TripleDesFields:
-    """3DES in ECB mode, PKCS#5 padding, base64: the platform's choice, so replaceable here."""
+    """3DES in ECB mode, PKCS#5 padding, base64, as the platform prescribes."""
 
     def __init__(self, hex_key: str) -> None:
         self._key = bytes.fromhex(hex_key)
@@ -55,7 +55,7 @@ class TripleDesFields:
 
 
 def token_signature(app_id: str, nonce: str, secret: str, timestamp: str) -> str:
-    """Keys in ASCII order; the secret is signed and never sent."""
+    """SHA-256 over the fields in ASCII order of their names. The secret itself is never sent."""
     signed = f"appId={app_id}&nonceStr={nonce}&secret={secret}&timestamp={timestamp}"
     return hashlib.sha256(signed.encode()).hexdigest()
 
@@ -96,13 +96,13 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _check_unambiguous(fields: Mapping[str, str]) -> None:
-    """The signed string marks no borders: `&` in a value, or `=` in a name, could move one."""
+    """The signed string has no escaping: an `&` in a value or an `=` in a name is ambiguous."""
     if any("&" in key + value or "=" in key for key, value in fields.items()):
         raise ForgedCallback
 
 
 def _canonical_base64(text: str) -> bytes:
-    """Several base64 texts decode to the same bytes; only the usual one is accepted."""
+    """Several base64 texts decode to the same bytes; only the canonical one is accepted."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as cause:

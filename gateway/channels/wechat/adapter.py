@@ -1,12 +1,12 @@
 """WeChat official account 成都人社局 (微信公众平台 · 微信公众号开发文档).
 
-The platform vouches for nobody's name, so a person binds once. Errors come as
-`{errcode, errmsg}` under HTTP 200.
+The platform proves nobody's name, so citizens bind once. Errors come as `{errcode, errmsg}`
+with HTTP 200.
 """
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import urldefrag, urlencode
 
@@ -29,7 +29,6 @@ from gateway.channels.contract import (
 )
 from gateway.channels.platform_client import (
     AppToken,
-    FirstAnswerCache,
     Issued,
     PlatformClient,
     PlatformRefused,
@@ -37,9 +36,10 @@ from gateway.channels.platform_client import (
     ReplyPart,
     SafeToRetry,
     SingleFlight,
+    TtlCache,
     check_address,
     checked_state,
-    part,
+    parser,
     token_store,
 )
 from gateway.channels.wechat.callback import Callback
@@ -52,17 +52,17 @@ QUOTA_WAIT_SECONDS = 60
 
 BUSY = "-1"
 QUOTA = "45009"
-STALE_TOKEN = frozenset({"40001", "40014", "42001"})
+EXPIRED_TOKEN = frozenset({"40001", "40014", "42001"})
 CODE_INVALID = "40029"
 CODE_USED = "40163"
 UNREACHABLE_USER = frozenset({"40003", "43004", "43101", "45015"})
-"""Not an openid of ours; no longer follows; refused the message; has not interacted lately."""
+"""Unknown openid; no longer a follower; message declined; no recent interaction."""
 EVENTS = {
     "unsubscribe": ChannelEventType.LEFT,
     "TEMPLATESENDJOBFINISH": ChannelEventType.MESSAGE_DELIVERED,
 }
 NONCE = "nonce"
-"""In lower case, as no field of a message is named."""
+"""In lower case: no field of a WeChat message is."""
 
 
 class _CodeExchanged(ReplyPart, frozen=True):
@@ -81,7 +81,7 @@ class _TicketIssued(ReplyPart, frozen=True):
     expires_in: int
 
 
-class _MessageTaken(ReplyPart, frozen=True):
+class _MessageSent(ReplyPart, frozen=True):
     msgid: int
 
 
@@ -117,18 +117,18 @@ class WeChat(Channel):
     level = RealNameLevel.NONE
     uses_state = True
     code_already_used_error = CODE_USED
-    patience_seconds = 2.0
+    callback_timeout_seconds = 2.0
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
-        self._platform = PlatformClient(http, settings.wechat_url, self.app_name)
+        self._platform = PlatformClient(http, settings.wechat_url, self.app_name, unwrap=_unwrap)
         app_id = settings.wechat_app_id
         self._token = AppToken(self._fetch_token, token_store(settings, "wechat", app_id))
         self._ticket = AppToken(
             self._fetch_ticket, token_store(settings, "wechat", app_id, "ticket")
         )
-        self._exchanges: SingleFlight[_CodeExchanged] = SingleFlight()
-        self._answers: FirstAnswerCache[_CodeExchanged] = FirstAnswerCache(CODE_LIFETIME)
+        self._single_flight: SingleFlight[_CodeExchanged] = SingleFlight()
+        self._exchanged: TtlCache[_CodeExchanged] = TtlCache(CODE_LIFETIME)
         self._callback = Callback(
             settings.wechat_token.reveal(),
             settings.wechat_aes_key.reveal(),
@@ -152,23 +152,23 @@ class WeChat(Channel):
         return f"{self._settings.wechat_authorize_url}?{query}#wechat_redirect"
 
     async def identify(self, credential: str, now: Instant) -> Identity:
-        """A browser calls back twice with one code; the second call gets the first one's answer.
+        """WeChat's browser calls back twice with one code: the second call reuses the result.
 
-        Whether a call is the same browser's is for the state to say: it is bound to it and
-        works once.
+        That both calls come from the same browser is ensured by the state, which is bound to
+        the browser and valid once.
         """
         code = self._sent_by_app(credential)
         key = hashlib.sha256(code.encode()).hexdigest()
-        answer = self._answers.get(key, now)
-        if answer is None:
-            answer = await self._exchanges.join(key, lambda: self._exchange(code, key, now))
-        if answer.is_snapshotuser == 1:
+        exchanged = self._exchanged.get(key, now)
+        if exchanged is None:
+            exchanged = await self._single_flight.join(key, lambda: self._exchange(code, key, now))
+        if exchanged.is_snapshotuser == 1:
             raise VirtualAccount
-        return Identity(answer.openid, RealNameLevel.NONE, answer.expires_in)
+        return Identity(exchanged.openid, RealNameLevel.NONE, exchanged.expires_in)
 
     async def _exchange(self, code: str, key: str, now: Instant) -> _CodeExchanged:
         try:
-            answer = await self._platform.get(
+            exchanged = await self._platform.get(
                 "/sns/oauth2/access_token",
                 {
                     "appid": self._settings.wechat_app_id,
@@ -177,15 +177,15 @@ class WeChat(Channel):
                     "grant_type": "authorization_code",
                 },
                 now,
-                _reader(_CodeExchanged),
+                parser(_CodeExchanged),
                 repeatable=False,
             )
         except PlatformRefused as refusal:
             if refusal.code in (CODE_INVALID, CODE_USED):
                 raise self._sign_in_expired() from refusal
             raise self._as_refusal("sns/oauth2/access_token", refusal) from refusal
-        self._answers.keep(key, answer, now)
-        return answer
+        self._exchanged.put(key, exchanged, now)
+        return exchanged
 
     # --- the page -------------------------------------------------------------------------
 
@@ -214,17 +214,17 @@ class WeChat(Channel):
     async def send_template(
         self, openid: str, template_id: str, values: Mapping[str, str], url: str, now: Instant
     ) -> str:
-        """模板消息. A `TEMPLATESENDJOBFINISH` with the same number tells later how it went."""
+        """模板消息. A later `TEMPLATESENDJOBFINISH` event with the same number reports the delivery."""
         body = {
             "touser": openid,
             "template_id": template_id,
             "url": url,
             "data": {key: {"value": value} for key, value in values.items()},
         }
-        taken = await self._post(
-            "/cgi-bin/message/template/send", body, now, _MessageTaken, repeatable=False
+        sent = await self._post(
+            "/cgi-bin/message/template/send", body, now, _MessageSent, repeatable=False
         )
-        return str(taken.msgid)
+        return str(sent.msgid)
 
     async def push_menu(self, menu: Mapping[str, Any], now: Instant) -> None:
         """Replaces the account's menu. Raises `MenuInvalid` or `ChannelUnavailable`."""
@@ -234,13 +234,13 @@ class WeChat(Channel):
     # --- callbacks ------------------------------------------------------------------------
 
     def check_url(self, query: Mapping[str, str], now: Instant) -> str:
-        """The `echostr` that proves the address is ours. Raises `ForgedCallback`."""
+        """The `echostr` that proves that the URL is ours. Raises `ForgedCallback`."""
         return self._callback.check_url(query, now)
 
     def verify_callback_signature(
         self, query: Mapping[str, str], body: bytes, now: Instant
     ) -> dict[str, str]:
-        """The fields of the message, and the nonce, which only the query holds."""
+        """The fields of the message, and the nonce, which is in the query only."""
         sent = self._callback.read(query, body, now)
         if not (sent.get("FromUserName") and sent.get("MsgType")):
             raise ForgedCallback
@@ -250,9 +250,9 @@ class WeChat(Channel):
         return sent["FromUserName"]
 
     def notification(self, sent: Mapping[str, str], account: str) -> Notification:
-        """Messages are told apart by MsgId, events by sender and time (消息排重).
+        """Messages are deduplicated by MsgId, events by sender and time (消息排重).
 
-        Reports on two messages may have the same second: they bear a MsgID of their own.
+        Delivery reports of two messages may share a second, so their MsgID is part of the key.
         """
         kind, event = sent["MsgType"], sent.get("Event", "")
         return Notification(
@@ -266,17 +266,17 @@ class WeChat(Channel):
             delivery=sent.get("Status", ""),
         )
 
-    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
-        """In the mode in which the platform speaks to us; `success` ends its repeats (被动回复)."""
-        text = self._says(told.event)
+    def reply(self, notification: Notification, now: Instant) -> CallbackResponse:
+        """In the same mode, plain or secure, as the callback; `success` ends the retries (被动回复)."""
+        text = self._reply_text(notification.event)
         if text is None:
             return CallbackResponse(b"success")
         return CallbackResponse(
-            self._callback.reply_text(told.fields, text, now), "application/xml"
+            self._callback.reply_text(notification.fields, text, now), "application/xml"
         )
 
-    def _says(self, event: str) -> str | None:
-        """What the account says in its conversation; None where it has nothing to say."""
+    def _reply_text(self, event: str) -> str | None:
+        """The text that the official account sends in the conversation; None for no message."""
         if event == "subscribe":
             return (
                 "欢迎关注成都人社局。首次使用请先绑卡（微服务 → 社保查询）："
@@ -299,41 +299,41 @@ class WeChat(Channel):
                 path,
                 body,
                 now,
-                _reader(kind),
+                parser(kind),
                 repeatable=repeatable,
                 query={"access_token": token},
             )
 
         try:
-            return await self._token.use(call, now, STALE_TOKEN.__contains__)
+            return await self._token.use(call, now, EXPIRED_TOKEN.__contains__)
         except PlatformRefused as refusal:
             if refusal.code in UNREACHABLE_USER:
                 raise Undeliverable(refusal.code) from refusal
             raise self._as_refusal(path, refusal) from refusal
 
-    async def _fetch_token(self, now: Instant, demand_new: bool) -> Issued:
+    async def _fetch_token(self, now: Instant, force_new: bool) -> Issued:
         body = {
             "grant_type": "client_credential",
             "appid": self._settings.wechat_app_id,
             "secret": self._settings.wechat_secret.reveal(),
-            "force_refresh": demand_new,
+            "force_refresh": force_new,
         }
         issued = await self._platform.post(
-            "/cgi-bin/stable_token", body, now, _reader(_TokenIssued), repeatable=not demand_new
+            "/cgi-bin/stable_token", body, now, parser(_TokenIssued), repeatable=not force_new
         )
         return Issued(issued.access_token, issued.expires_in)
 
-    async def _fetch_ticket(self, now: Instant, demand_new: bool) -> Issued:
+    async def _fetch_ticket(self, now: Instant, force_new: bool) -> Issued:
         async def call(token: str) -> _TicketIssued:
             return await self._platform.get(
                 "/cgi-bin/ticket/getticket",
                 {"access_token": token, "type": "jsapi"},
                 now,
-                _reader(_TicketIssued),
+                parser(_TicketIssued),
                 repeatable=True,
             )
 
-        issued = await self._token.use(call, now, STALE_TOKEN.__contains__)
+        issued = await self._token.use(call, now, EXPIRED_TOKEN.__contains__)
         return Issued(issued.ticket, issued.expires_in)
 
     def _as_refusal(self, call: str, refusal: PlatformRefused) -> Refusal:
@@ -358,13 +358,10 @@ def js_sdk_signature(ticket: str, nonce: str, timestamp: str, page_url: str) -> 
     return hashlib.sha1(signed.encode()).hexdigest()  # noqa: S324 - the platform's algorithm
 
 
-def _reader(kind: type[R]) -> Callable[[Reply], R]:
-    def read(reply: Reply) -> R:
-        code = str(reply.get("errcode", 0))
-        if code == BUSY:
-            raise SafeToRetry("busy")
-        if code != "0":
-            raise PlatformRefused(code)
-        return part(kind, reply)
-
-    return read
+def _unwrap(reply: Reply) -> Reply:
+    code = str(reply.get("errcode", 0))
+    if code == BUSY:
+        raise SafeToRetry("busy")
+    if code != "0":
+        raise PlatformRefused(code)
+    return reply

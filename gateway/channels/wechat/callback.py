@@ -1,7 +1,6 @@
-"""Messages that WeChat posts to us and our replies (消息推送 · 消息加解密).
+"""Callbacks of WeChat and our replies (消息推送 · 消息加解密). No I/O.
 
-Pure: bytes and strings in, bytes and strings out. Everything that does not fit raises
-`ForgedCallback`, which does not say where it failed.
+Every error raises `ForgedCallback`, which does not say which check failed.
 """
 
 import base64
@@ -23,19 +22,19 @@ from gateway.channels.contract import ForgedCallback
 from gateway.channels.platform_client import is_current
 
 BLOCK = 32
-"""The platform pads to 32 bytes, not to the 16 of AES: ordinary unpadders fail."""
+"""The platform pads to 32 bytes, not to AES's 16, so standard PKCS#7 unpadding fails."""
 _RANDOM = 16
 _LENGTH = 4
 
 
 def sign(token: str, *parts: str) -> str:
-    """sha1 of the sorted parts, joined: time and nonce, in secure mode also Encrypt."""
+    """SHA-1 of the sorted, joined parts: token, timestamp, nonce, in secure mode also Encrypt."""
     joined = "".join(sorted((token, *parts)))
     return hashlib.sha1(joined.encode()).hexdigest()  # noqa: S324 - the platform's algorithm
 
 
 def read_message(body: bytes) -> dict[str, str]:
-    """The first level of the XML: no field that matters here is nested."""
+    """The top-level elements of the XML: no field that we use is nested."""
     try:
         root = fromstring(body, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as cause:
@@ -47,7 +46,7 @@ def read_message(body: bytes) -> dict[str, str]:
 
 
 class Callback:
-    """What the platform signs with our token, and in the secure mode encrypts under our key."""
+    """Verifies callbacks by our token; in secure mode also decrypts them with our key."""
 
     def __init__(self, token: str, encoding_aes_key: str, app_id: str) -> None:
         self._token = token
@@ -61,10 +60,10 @@ class Callback:
         return query.get("echostr", "")
 
     def read(self, query: Mapping[str, str], body: bytes, now: Instant) -> dict[str, str]:
-        """The fields of a genuine message. With an EncodingAESKey only the secure mode is taken.
+        """The fields of a verified message. With an EncodingAESKey only secure mode is accepted.
 
-        In plain mode the platform signs no more than time and nonce, so the body is only as
-        trustworthy as the connection: the nonce must then be remembered.
+        In plain mode the platform signs only timestamp and nonce, not the body: the caller must
+        reject a repeated nonce.
         """
         sent = read_message(body)
         if self._cipher is None:
@@ -108,7 +107,7 @@ class Callback:
 
 
 class CallbackCipher:
-    """The secure mode: AES-256-CBC, plaintext = 16 random bytes + length + message + appid."""
+    """Secure mode: AES-256-CBC, plaintext = 16 random bytes + length + message + appid."""
 
     def __init__(self, encoding_aes_key: str, app_id: str) -> None:
         self._key = base64.b64decode(encoding_aes_key + "=")
@@ -118,7 +117,7 @@ class CallbackCipher:
         return "<CallbackCipher>"
 
     def decrypt(self, encrypted: str) -> bytes:
-        """The message. Its signature must have been checked before."""
+        """Returns the message. Check its signature first."""
         plain = _unpad(self._aes_decrypt(_decode(encrypted)))
         end = _RANDOM + _LENGTH + int.from_bytes(plain[_RANDOM : _RANDOM + _LENGTH], "big")
         if not hmac.compare_digest(plain[end:], self._app_id):

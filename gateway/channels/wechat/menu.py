@@ -1,4 +1,4 @@
-"""The account's menu (自定义菜单 · 创建接口): the guide's two ways in, below 微服务."""
+"""The account's menu (自定义菜单 · 创建接口): the guide's two entries, below 微服务."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,11 +11,11 @@ URL_BYTES = 1024
 
 
 class MenuInvalid(ValueError):
-    """One sentence about what the platform would not take."""
+    """A menu that the platform would reject; the message is one sentence."""
 
 
 def build_menu(query_url: str, card_url: str) -> dict[str, Any]:
-    """社保查询 is where a person binds (绑卡), 新社保卡 where the card services are."""
+    """社保查询 opens the page for binding (绑卡), 新社保卡 the page of the card services."""
     menu = {
         "button": [
             {

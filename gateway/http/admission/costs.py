@@ -1,8 +1,8 @@
-"""What an operation costs, in points: told to clients, and taken from their budgets.
+"""The cost of an operation in points, which is reported to clients and charged to their budgets.
 
-An object costs one point, a value none; what stands in a list counts as often as the list
-is expected to be long. The root fields below cost more, because they ask a partner, write,
-or work on a picture. Known before anything runs, from the document and the schema alone.
+An object costs one point, a scalar none; fields inside a list are multiplied by its expected
+length. The root fields below cost more, because they call a partner, write, or process a
+picture. The cost follows from document and schema, before execution.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ MAX_COST = 1_000
 OBJECT_COST = 1
 MUTATION_COST = 10
 INTROSPECTION_COST = 100
-UNSEEN_KILOBYTE_COST = 10
-"""Parsing and validating takes about a millisecond a kilobyte, once a document."""
+NEW_KILOBYTE_COST = 10
+"""Parsing and validating a new document takes about a millisecond per kilobyte."""
 
 ROOT_COSTS: Mapping[str, int] = {
     "Query.insurances": 20,
@@ -36,7 +36,7 @@ ROOT_COSTS: Mapping[str, int] = {
     "Mutation.activateCard": 40,
     "Subscription.productionProgress": 20,
 }
-"""A picture takes some 100 ms of a worker process, a password hash 22 ms."""
+"""A picture takes about 100 ms of a worker process, a password hash 22 ms."""
 
 LIST_SIZES: Mapping[str, int] = {
     "Query.channels": 3,
@@ -51,7 +51,7 @@ LIST_SIZES: Mapping[str, int] = {
     "FormField.options": 20,
     "Query.sessions": 3,
 }
-USUAL_LIST_SIZE = 10
+DEFAULT_LIST_SIZE = 10
 
 
 def field_cost(schema: GraphQLSchema, parent: GraphQLNamedType, name: str) -> int:
@@ -69,13 +69,13 @@ def field_cost(schema: GraphQLSchema, parent: GraphQLNamedType, name: str) -> in
 
 
 def list_size(parent: GraphQLNamedType, name: str) -> int:
-    """How often what is selected below a field is expected to be answered."""
+    """The factor for the cost of the selections of a field: the expected length of a list."""
     kind = field_type(parent, name)
     if isinstance(kind, GraphQLNonNull):
         kind = kind.of_type
     if not isinstance(kind, GraphQLList) or parent.name.startswith("__"):
         return 1
-    return LIST_SIZES.get(f"{parent.name}.{name}", USUAL_LIST_SIZE)
+    return LIST_SIZES.get(f"{parent.name}.{name}", DEFAULT_LIST_SIZE)
 
 
 def field_type(parent: GraphQLNamedType, name: str) -> GraphQLOutputType | None:

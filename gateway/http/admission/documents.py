@@ -1,11 +1,10 @@
-"""Which document a request runs: the one it sends, or one that is known by an identifier.
+"""The document of a request: the text that it sends, or a persisted document.
 
-Identifiers come as `documentId` (GraphQL over HTTP, appendix A, persisted documents: an
-identifier of the manifest, or `sha256:` and the hex digest of the text) or as Apollo's
-`extensions.persistedQuery.sha256Hash`. Documents come from the manifest that is read at the
-start. Where only those may run, nothing else does: neither a text that is not in it, nor
-one that a client registers. Otherwise clients may register texts by Apollo's protocol, and
-the last few are kept.
+Persisted documents are referenced by `documentId` (GraphQL over HTTP, appendix A: an
+identifier of the manifest, or `sha256:` and the hex digest of the text) or by Apollo's
+`extensions.persistedQuery.sha256Hash`. The manifest is read at the start. With the setting
+`only_trusted_documents`, only its documents are executed. Without it, clients may register
+documents by Apollo's protocol (APQ); the most recently used ones are cached.
 """
 
 import hashlib
@@ -21,23 +20,21 @@ from core.kernel.settings import SettingsError
 from gateway.http.admission.parameters import Parameters
 from gateway.http.edge import BadRequest
 
-KEPT_TEXTS = 1_000
+MAX_REGISTERED = 1_000
 MAX_CACHED_LENGTH = 10_240
 _HASH_CHARACTERS = 64
 _PREFIX = "sha256:"
 
-_NO_DOCUMENT = Text("请求中没有 GraphQL 查询。", "The request holds no GraphQL query.")
+_NO_DOCUMENT = Text("请求中没有 GraphQL 查询。", "The request has no GraphQL query.")
 _UNKNOWN = Text(
     "没有该编号的操作文档：请更新前端，或核对操作清单。",
     "No document has this identifier: update the front-end, or check the operation manifest.",
 )
 _NOT_TRUSTED = Text(
     "仅执行操作清单中的文档：请发送清单中的 documentId。",
-    "Only documents of the operation manifest are run: send the documentId of one.",
+    "Only documents of the operation manifest are executed: send the documentId of one.",
 )
-_NOT_ITS_HASH = Text(
-    "所给 SHA-256 与文档不符。", "The SHA-256 that was given is not that of the document."
-)
+_NOT_ITS_HASH = Text("所给 SHA-256 与文档不符。", "The SHA-256 does not match the document.")
 _WRONG_HASH = Text(
     "`extensions.persistedQuery` 须含 version 1 与 64 位十六进制 sha256Hash。",
     "`extensions.persistedQuery` must hold version 1 and a sha256Hash of 64 hex digits.",
@@ -55,7 +52,7 @@ class Documents:
         self._registered: OrderedDict[str, str] = OrderedDict()
 
     def text_of(self, parameters: Parameters, *, exempt: bool = False) -> str:
-        """`exempt` is the playground's: it may run what is not trusted."""
+        """Raises `BadRequest`. `exempt` requests, those of the playground, may send any document."""
         anything = exempt or not self._only_trusted
         if parameters.document_id is not None:
             return self._by_identifier(parameters.document_id)
@@ -77,7 +74,7 @@ class Documents:
         return text
 
     def _by_digest(self, digest: str, query: str | None, anything: bool) -> str:
-        """Apollo's protocol: first by hash alone, then with the text if that is not known."""
+        """Apollo's APQ: the client sends the hash first, and the text only if the hash is unknown."""
         if query and not hmac.compare_digest(sha256(query), digest):
             raise BadRequest(_NOT_ITS_HASH)
         if digest in self._by_hash:
@@ -97,7 +94,7 @@ class Documents:
             return
         self._registered[digest] = query
         self._registered.move_to_end(digest)
-        if len(self._registered) > KEPT_TEXTS:
+        if len(self._registered) > MAX_REGISTERED:
             self._registered.popitem(last=False)
 
 
@@ -111,7 +108,7 @@ class _Operation(msgspec.Struct):
 
 
 def read_manifest(file: Path | None) -> dict[str, str]:
-    """A JSON object of identifier and document, or the manifest that Apollo's tool writes."""
+    """Reads a JSON object of identifier and document, or a manifest written by Apollo's tool."""
     if file is None:
         return {}
     try:

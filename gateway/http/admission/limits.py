@@ -1,9 +1,9 @@
-"""What a document may cost at most, judged before it is validated and before anything runs.
+"""Limits of a document's complexity, checked before validation and execution.
 
-Validation compares fields of the same name pair by pair, and follows fragments that hold
-each other: a document of a few kilobytes would keep it busy for seconds. So the document is
-measured first, in time that grows with its length alone, and refused as a whole. A mutation
-has one root field: no code can be guessed by aliases.
+GraphQL validation compares fields of the same name pairwise and follows fragments, so a
+document of a few kilobytes could occupy it for seconds. The document is therefore measured
+first, in linear time, and rejected as a whole. A mutation may have one root field only, so
+that codes cannot be guessed by aliases.
 """
 
 from collections import Counter, OrderedDict
@@ -34,7 +34,7 @@ from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from core.kernel.refusals import Text
 from gateway.http.admission.costs import (
     MAX_COST,
-    UNSEEN_KILOBYTE_COST,
+    NEW_KILOBYTE_COST,
     field_cost,
     field_type,
     list_size,
@@ -48,13 +48,13 @@ MAX_ALIASES = 30
 MAX_DIRECTIVES = 50
 MAX_SPREADS = 40
 MAX_REPEATS = 10
-KEPT_DOCUMENTS = 512
+MAX_DOCUMENTS = 512
 MAX_CACHED_LENGTH = 8_192
 
 
 @dataclass(slots=True)
 class _Cost:
-    """Of selections with the fragments that they spread, each as often as it is spread."""
+    """The size of a selection set, including its fragments, each as often as it is spread."""
 
     depth: int = 0
     fields: int = 0
@@ -77,7 +77,7 @@ class _TooComplex(Exception):
 
 
 class ComplexityAnalyzer:
-    """Measures one document. A fragment is measured once, however often it is spread."""
+    """Measures one document. Each fragment is measured once only."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
@@ -86,15 +86,15 @@ class ComplexityAnalyzer:
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self._measured: dict[str, _Cost] = {}
+        self._costs: dict[str, _Cost] = {}
         self._open: set[str] = set()
 
     def measure(self, node: OperationDefinitionNode | FragmentDefinitionNode) -> _Cost:
         cost = self._of(node.selection_set, self._root(node))
-        _must_be_within(cost)
+        _check_limits(cost)
         repeats: Counter[tuple[str, ...]] = Counter(self._paths(node.selection_set, ()))
         if repeats and max(repeats.values()) > MAX_REPEATS:
-            raise _TooComplex(_words("repeats of a field", MAX_REPEATS))
+            raise _TooComplex(_limit_message("repeats of a field", MAX_REPEATS))
         is_mutation = (
             isinstance(node, OperationDefinitionNode) and node.operation is OperationType.MUTATION
         )
@@ -110,7 +110,7 @@ class ComplexityAnalyzer:
         return self._schema.get_type(node.type_condition.name.value)
 
     def _of(self, selections: SelectionSetNode | None, on: GraphQLNamedType | None) -> _Cost:
-        """`on` is the type that the fields are of; None where the document names none."""
+        """`on` is the parent type of the fields; None for an unknown type."""
         total = _Cost()
         for selection in selections.selections if selections else ():
             total.directives += len(selection.directives or ())
@@ -142,20 +142,20 @@ class ComplexityAnalyzer:
         return cost
 
     def _of_fragment(self, name: str) -> _Cost:
-        if name in self._measured or name not in self._fragments:
-            return self._measured.get(name, _Cost())
+        if name in self._costs or name not in self._fragments:
+            return self._costs.get(name, _Cost())
         if name in self._open:
-            raise _TooComplex("Fragments may not hold each other in a circle.")
+            raise _TooComplex("Fragments must not form a cycle.")
         self._open.add(name)
         fragment = self._fragments[name]
-        cost = self._measured[name] = self._of(fragment.selection_set, self._root(fragment))
+        cost = self._costs[name] = self._of(fragment.selection_set, self._root(fragment))
         self._open.discard(name)
         return cost
 
     def _paths(
         self, selections: SelectionSetNode | None, above: tuple[str, ...]
     ) -> Iterator[tuple[str, ...]]:
-        """Where each field stands in the answer; those that stand alike are merged."""
+        """The response path of each field. Fields with the same path are merged."""
         for selection in selections.selections if selections else ():
             if isinstance(selection, FieldNode):
                 path = (*above, (selection.alias or selection.name).value)
@@ -169,8 +169,8 @@ class ComplexityAnalyzer:
                 yield from self._paths(selection.selection_set, above)
 
 
-def _must_be_within(cost: _Cost) -> None:
-    for name, value, most in (
+def _check_limits(cost: _Cost) -> None:
+    for name, value, limit in (
         ("depth", cost.depth, MAX_DEPTH),
         ("fields", cost.fields, MAX_FIELDS),
         ("aliases", cost.aliases, MAX_ALIASES),
@@ -178,17 +178,17 @@ def _must_be_within(cost: _Cost) -> None:
         ("fragments", cost.spreads, MAX_SPREADS),
         ("cost", cost.points, MAX_COST),
     ):
-        if value > most:
-            raise _TooComplex(_words(name, most))
+        if value > limit:
+            raise _TooComplex(_limit_message(name, limit))
 
 
-def _words(name: str, most: int) -> str:
-    return f"The document has too many levels or parts: {name} is limited to {most}."
+def _limit_message(name: str, limit: int) -> str:
+    return f"The document has too many levels or parts: {name} is limited to {limit}."
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`cost` is in points."""
+    """An operation of a document; `cost` is in points."""
 
     kind: OperationType
     cost: int
@@ -196,16 +196,16 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that was read and judged. With `errors` nothing of it runs."""
+    """A parsed, measured and validated document. With `errors` it is not executed."""
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...]
     operations: Mapping[str | None, Operation]
     reading_cost: int
-    """Points for having read it, when it was not known yet."""
+    """Points for parsing and validating it, charged when it is not cached."""
 
     def operation(self, name: str | None) -> Operation:
-        """The one to run: the named one, or the only one."""
+        """The operation of that name, or the only one. Raises `BadRequest`."""
         found = self.operations.get(name or None)
         if found is None and not name and len(self.operations) == 1:
             found = next(iter(self.operations.values()))
@@ -216,15 +216,15 @@ class Prepared:
 
 _NO_OPERATION = Text(
     "`operationName` 须为文档中某个操作的名称；文档含多个操作时必填。",
-    "`operationName` must name an operation of the document; it is needed where there are several.",
+    "`operationName` must name an operation of the document; it is required if the document has several.",
 )
 
 
 class PreparedDocuments:
-    """Parses, judges and validates a document once: front-ends send the same few all day.
+    """An LRU cache of parsed, measured and validated documents: front-ends repeat the same few.
 
-    Kept by their text, the last 512 of at most 8 kB: 2 ms of CPU less a request. `sanitize`
-    makes of an error what a client may read.
+    Keyed by the text, up to 512 documents of at limit 8 kB; saves 2 ms of CPU per request.
+    `sanitize` removes from an error what clients must not see.
     """
 
     def __init__(
@@ -234,53 +234,55 @@ class PreparedDocuments:
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
         self._sanitize = sanitize
-        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+        self._cache: OrderedDict[str, Prepared] = OrderedDict()
 
-    def known(self, text: str) -> Prepared | None:
-        """The document, if it was prepared before and is still kept."""
-        prepared = self._kept.get(text)
+    def cached(self, text: str) -> Prepared | None:
+        """The document, if it is cached."""
+        prepared = self._cache.get(text)
         if prepared is not None:
-            self._kept.move_to_end(text)
+            self._cache.move_to_end(text)
         return prepared
 
     def prepare(self, schema: GraphQLSchema, text: str) -> tuple[Prepared, int]:
-        """The document, and the points that reading it costs this time."""
-        prepared = self.known(text)
+        """The document, and the points charged for preparing it: 0 if it is cached."""
+        prepared = self.cached(text)
         if prepared is not None:
             return prepared, 0
         prepared = self._prepare(schema, text)
         if len(text) <= MAX_CACHED_LENGTH:
-            self._kept[text] = prepared
-            if len(self._kept) > KEPT_DOCUMENTS:
-                self._kept.popitem(last=False)
+            self._cache[text] = prepared
+            if len(self._cache) > MAX_DOCUMENTS:
+                self._cache.popitem(last=False)
         return prepared, prepared.reading_cost
 
     def _prepare(self, schema: GraphQLSchema, text: str) -> Prepared:
-        reading = 1 + len(text) * UNSEEN_KILOBYTE_COST // 1_000
+        reading = 1 + len(text) * NEW_KILOBYTE_COST // 1_000
         document = None
         operations: dict[str | None, Operation] = {}
         try:
             document = parse(text, max_tokens=MAX_TOKENS)
-            operations = _judge(schema, document)
+            operations = _measure(schema, document)
             errors = validate(schema, document, self._rules)
         except GraphQLError as error:
             errors = [error]
         except _TooComplex as error:
             errors = [GraphQLError(str(error), extensions={"code": "TOO_COMPLEX"})]
         except RecursionError:
-            errors = [GraphQLError(_words("depth", MAX_DEPTH), extensions={"code": "TOO_COMPLEX"})]
-        sanitize = tuple(map(self._sanitize, errors))
-        return Prepared(document, sanitize, {} if sanitize else operations, reading)
+            errors = [
+                GraphQLError(_limit_message("depth", MAX_DEPTH), extensions={"code": "TOO_COMPLEX"})
+            ]
+        sanitized = tuple(map(self._sanitize, errors))
+        return Prepared(document, sanitized, {} if sanitized else operations, reading)
 
 
 class LimitDocuments(SchemaExtension):
-    """Hands strawberry what was prepared, and tells what the operation cost."""
+    """Passes the prepared document to strawberry, and reports the cost of the operation."""
 
     def __init__(self, documents: PreparedDocuments) -> None:
         self._documents = documents
 
     def on_parse(self) -> Iterator[None]:
-        """The view lets nothing pass that has errors."""
+        """Documents with errors never get here: the view rejects them."""
         self.execution_context.graphql_document = self._prepared().document
         yield
 
@@ -301,16 +303,16 @@ class LimitDocuments(SchemaExtension):
         return self._documents.prepare(schema, context.query or "")[0]
 
 
-def _judge(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Operation]:
-    """Every definition by itself, unused ones too, and then all of them together."""
-    scales, total = ComplexityAnalyzer(schema, document), _Cost()
+def _measure(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Operation]:
+    """Checks the limits for each definition, also unused ones, and for the whole document."""
+    analyzer, total = ComplexityAnalyzer(schema, document), _Cost()
     operations: dict[str | None, Operation] = {}
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode | FragmentDefinitionNode):
             continue
-        cost = scales.measure(node)
+        cost = analyzer.measure(node)
         total.add(replace(cost, points=0))
-        _must_be_within(total)
+        _check_limits(total)
         if isinstance(node, OperationDefinitionNode):
             name = node.name.value if node.name else None
             operations[name] = Operation(node.operation, max(1, cost.points))

@@ -1,6 +1,6 @@
-"""What a GraphQL request asks for, read from JSON, a query string or a form upload.
+"""Parses the parameters of a GraphQL request from JSON, a query string or a multipart form.
 
-Every function is pure: bytes in, parameters out, or a `BadRequest` that says what is wrong.
+No I/O. Raises `BadRequest` for malformed input.
 GraphQL over HTTP (working draft) sections 5 and 6; GraphQL multipart request specification.
 """
 
@@ -18,11 +18,11 @@ MAX_QUERY_PARTS = 20
 MAX_FILES = 4
 MAX_PATHS_OF_A_FILE = 4
 
-_NOT_JSON = Text("请求内容不是有效的 JSON。", "The request body is not JSON.")
+_NOT_JSON = Text("请求内容不是有效的 JSON。", "The request body is not valid JSON.")
 _NOT_AN_OBJECT = Text("请求内容须为 JSON 对象。", "The request body must be a JSON object.")
 _BATCH = Text(
     "不支持批量请求：每次请求发送一个操作。",
-    "Batching is not enabled: send one operation a request.",
+    "Batching is not supported: send one operation per request.",
 )
 NOT_A_FORM = Text(
     "`operations` 与 `map` 不符合 GraphQL multipart 规范。",
@@ -30,12 +30,12 @@ NOT_A_FORM = Text(
 )
 _NOT_A_QUERY_STRING = Text(
     "网址参数无法读取：须为 UTF-8，且每个参数只出现一次。",
-    "The query string cannot be read: it must be UTF-8 and name each parameter once.",
+    "The query string cannot be read: it must be UTF-8, with each parameter once.",
 )
 
 
 class Parameters(Struct, frozen=True):
-    """Either `query` or an identifier in `document_id` or `extensions` says what to run."""
+    """The document is `query`, or is referenced by `document_id` or `extensions`."""
 
     query: str | None = None
     variables: dict[str, Any] | None = None
@@ -44,7 +44,7 @@ class Parameters(Struct, frozen=True):
     document_id: str | None = None
 
     def __repr__(self) -> str:
-        """Without literals and values."""
+        """Without values: they may be personal data."""
         return f"Parameters(operation_name={self.operation_name!r})"
 
 
@@ -53,7 +53,7 @@ def from_json(body: bytes | str) -> Parameters:
 
 
 def from_query_string(query_string: bytes) -> Parameters:
-    """`variables` and `extensions` are JSON within it."""
+    """`variables` and `extensions` are JSON-encoded parameters."""
     try:
         pairs = parse_qsl(
             query_string.decode("ascii"),
@@ -74,7 +74,7 @@ def from_query_string(query_string: bytes) -> Parameters:
 
 
 def from_form(operations: object, files_by_path: object, files: Mapping[str, object]) -> Parameters:
-    """The fields `operations` and `map` of a form, and its files by field name."""
+    """From the fields `operations` and `map` of a form, and its files by field name."""
     if not isinstance(operations, str) or not isinstance(files_by_path, str | None):
         raise BadRequest(NOT_A_FORM)
     decoded = _decoded(operations, NOT_A_FORM)
@@ -123,7 +123,7 @@ def _decoded(text: bytes | str, otherwise: Text) -> Any:
 
 
 def _place_files(operations: Any, places: Any, files: Mapping[str, object]) -> None:
-    """Each file goes where a null stands for it, within the variables and nowhere else."""
+    """Replaces the null at each path of `map` by its file; paths must lie in `variables`."""
     if not isinstance(places, dict) or len(places) > MAX_FILES:
         raise BadRequest(NOT_A_FORM)
     for name, paths in places.items():

@@ -1,9 +1,9 @@
-"""What the workers tell each other of their budgets, through Redis.
+"""Rate limits shared by all workers through Redis.
 
-A request never waits for it: each worker judges by what it knows, and five times a second
-adds what it took to what all took, and takes the sums over. So workers together may let pass
-what arrives within a fifth of a second more than a budget holds. Where Redis does not answer,
-each worker goes on for itself, and tells what it took later.
+A request never waits for Redis: each worker decides by its own copy, and five times a second
+adds its own consumption to the shared totals and reads them back. All workers together may
+therefore exceed a budget by what arrives within a fifth of a second. While Redis is
+unavailable, each worker limits by itself and reports its consumption later.
 """
 
 import asyncio
@@ -12,33 +12,32 @@ import random
 from collections.abc import Callable
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from core.kernel.clock import MINUTE, Instant
-from gateway.http.admission.budgets import Buckets, Budgets
+from core.kernel.redis_client import connect_redis
+from gateway.http.admission.budgets import Budgets, RateLimiter
 
-PAUSE_SECONDS = 0.2
-ANSWER_SECONDS = 1.0
-MAX_AT_ONCE = 1_000
+INTERVAL_SECONDS = 0.2
+TIMEOUT_SECONDS = 1.0
+MAX_KEYS = 1_000
 
-# A bucket is the moment at which it is full again, by Redis' clock, so that no two workers'
-# clocks are compared. Returned is for how long it is not full, in milliseconds.
+# GCRA. A key holds the time at which its bucket is full again (the theoretical arrival time),
+# by Redis' clock, so that the workers' clocks are never compared. Returns the debt of each
+# bucket: the milliseconds until it is full.
 _ADD = """
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local owed = {}
+local debts = {}
 for i, key in ipairs(KEYS) do
   local full_at = tonumber(redis.call('GET', key)) or 0
   if full_at < now then full_at = now end
   full_at = full_at + tonumber(ARGV[i])
   local left = math.ceil(full_at - now)
   if left > 0 then redis.call('SET', key, string.format('%.3f', full_at), 'PX', left) end
-  owed[i] = left
+  debts[i] = left
 end
-return owed
+return debts
 """
 
 _log = structlog.get_logger("gateway.budgets")
@@ -48,20 +47,15 @@ class SharedBudgets:
     def __init__(
         self, url: str, budgets: Budgets, clock: Callable[[], Instant], prefix: str = "card-gateway"
     ) -> None:
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = connect_redis(url, timeout_seconds=TIMEOUT_SECONDS)
         self._add = self._redis.register_script(_ADD)
         self._shared = (budgets.everybody, budgets.addresses, budgets.sessions)
         self._clock = clock
         self._prefix = prefix
         self._task: asyncio.Task[None] | None = None
         self._is_failing = False
-        for buckets in self._shared:
-            buckets.taken = {}
+        for limiter in self._shared:
+            limiter.consumed = {}
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="shared budgets")
@@ -74,44 +68,44 @@ class SharedBudgets:
         await self._redis.aclose()
 
     async def exchange(self) -> None:
-        """Tells what was taken since the last time, and takes over what all have taken."""
-        for buckets in self._shared:
-            taken, buckets.taken = buckets.taken or {}, {}
+        """Reports what was consumed since the last exchange, and reads the shared totals."""
+        for limiter in self._shared:
+            consumed, limiter.consumed = limiter.consumed or {}, {}
             try:
-                await self._exchange(buckets, taken)
+                await self._exchange(limiter, consumed)
             except RedisError as error:
-                _take_back(buckets, taken)
-                self._note(error)
+                _restore(limiter, consumed)
+                self._log_failure(error)
                 return
         self._is_failing = False
 
-    async def _exchange(self, buckets: Buckets, taken: dict[bytes, float]) -> None:
-        keys = list(taken)
-        for start in range(0, len(keys), MAX_AT_ONCE):
-            part = keys[start : start + MAX_AT_ONCE]
-            names = [f"{self._prefix}:budget:{buckets.name}:".encode() + key for key in part]
-            told = await self._add(keys=names, args=[taken[key] for key in part])
+    async def _exchange(self, limiter: RateLimiter, consumed: dict[bytes, float]) -> None:
+        keys = list(consumed)
+        for start in range(0, len(keys), MAX_KEYS):
+            part = keys[start : start + MAX_KEYS]
+            names = [f"{self._prefix}:budget:{limiter.name}:".encode() + key for key in part]
+            debts = await self._add(keys=names, args=[consumed[key] for key in part])
             now = self._clock()
-            for key, debt in zip(part, told, strict=True):
-                # What was taken here in the meantime is not in the sum yet.
-                since = (buckets.taken or {}).get(key, 0.0)
-                buckets.set(key, min(float(debt), 2.0 * MINUTE) + since, now)
-                del taken[key]
+            for key, debt in zip(part, debts, strict=True):
+                # Consumed here in the meantime, so not yet in the total.
+                since = (limiter.consumed or {}).get(key, 0.0)
+                limiter.set(key, min(float(debt), 2.0 * MINUTE) + since, now)
+                del consumed[key]
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
+            await asyncio.sleep(INTERVAL_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
             await self.exchange()
 
-    def _note(self, error: Exception) -> None:
-        """Once, not five times a second."""
+    def _log_failure(self, error: Exception) -> None:
+        """Logs the first failure of a series, not five a second."""
         if not self._is_failing:
             _log.warning("budgets.not_shared", reason=type(error).__name__)
         self._is_failing = True
 
 
-def _take_back(buckets: Buckets, untold: dict[bytes, float]) -> None:
-    taken = buckets.taken if buckets.taken is not None else {}
-    for key, took in untold.items():
-        taken[key] = taken.get(key, 0.0) + took
-    buckets.taken = taken
+def _restore(limiter: RateLimiter, unreported: dict[bytes, float]) -> None:
+    consumed = limiter.consumed if limiter.consumed is not None else {}
+    for key, points in unreported.items():
+        consumed[key] = consumed.get(key, 0.0) + points
+    limiter.consumed = consumed

@@ -1,4 +1,4 @@
-"""The edge: origins, CORS, security headers, and the answer to a malformed request."""
+"""The edge: origins, CSRF, CORS, body sizes, security headers, and responses to bad requests."""
 
 from gateway.http.edge.bad_requests import (
     GRAPHQL_JSON,

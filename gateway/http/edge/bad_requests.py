@@ -1,4 +1,4 @@
-"""Why a request is not answered: a status, a code for programs, a sentence for people."""
+"""Errors of a request as a whole: status, machine-readable code, message for people."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,7 +11,7 @@ JSON = "application/json"
 
 
 class BadRequest(Exception):
-    """Raised by whatever judges a request before it runs; told in the reader's language."""
+    """Raised while a request is checked, before it is executed. The message is localised."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class BadRequest(Exception):
             self.headers["Retry-After"] = str(retry_after)
 
     def error(self, language: Language) -> dict[str, Any]:
-        """As one entry of `errors`."""
+        """The error as an entry of `errors`."""
         text = self.text
         extensions: dict[str, Any] = {"code": self.code}
         if self.retry_after is not None:
@@ -44,13 +44,13 @@ class BadRequest(Exception):
 
 
 def media_type(accept: str) -> str:
-    """The newer of both media types for those who ask for it."""
+    """`application/graphql-response+json` if the client accepts it, otherwise `application/json`."""
     return GRAPHQL_JSON if GRAPHQL_JSON in accept else JSON
 
 
 @lru_cache(maxsize=64)
 def preferred_language(accept_language: str) -> Language:
-    """Chinese, unless English is asked for with a higher weight (RFC 9110 section 12.5.4)."""
+    """Chinese, unless English has a higher weight (RFC 9110 section 12.5.4)."""
     weights = {Language.ZH: 0.0, Language.EN: 0.0}
     for part in accept_language.split(",")[:20]:
         tag, _, parameter = part.strip().partition(";")

@@ -1,4 +1,4 @@
-"""What a request says of its session: the bearer token, the device's key, the channel."""
+"""Authentication: bearer token, device key, channel."""
 
 from core.cards import Prefetch, prefetch
 from core.citizens import sessions
@@ -12,24 +12,27 @@ DEVICE_KEY_CHARACTERS = range(16, 201)
 
 
 async def authenticate(
-    context: Context, token: str, claimed: str | None = None, expected: Prefetch | None = None
+    context: Context, token: str, claimed: str | None = None, prefetched: Prefetch | None = None
 ) -> Caller | None:
-    """The session's caller; None when it has ended. A session holds for its channel alone, the
-    one that the client claims to be if it does. What is `expected` to be asked is read with it."""
+    """The caller of the session; None if it has ended.
+
+    A session is valid for its own channel only: `claimed` is the channel that the client claims
+    to be, if any. The rows of `prefetched` are read in the same statement.
+    """
     database = context.application.database
-    query = sessions.OF_TOKEN if expected is None else expected.with_session
+    query = sessions.OF_TOKEN if prefetched is None else prefetched.with_session
     rows = await database.fetch(query, **sessions.by_token(token, context.now()))
     caller = sessions.caller_of(rows[0], context.address, context.device_key) if rows else None
     if caller is None:
         return None
-    if expected is not None:
-        context.reader = prefetch.prefetched_reader(database, expected, rows)
+    if prefetched is not None:
+        context.reader = prefetch.prefetched_reader(database, prefetched, rows)
     if claimed is not None and claimed != caller.channel:
         raise Unauthenticated(
             f"The session belongs to another channel than {CHANNEL_HEADER} says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
-    if context.channels is not None and not context.may_speak_for(caller.channel):
+    if context.channels is not None and not context.may_use(caller.channel):
         raise Unauthenticated(
             "The session belongs to another channel than the page that uses it.",
             "SESSION_OF_ANOTHER_CHANNEL",
@@ -38,7 +41,7 @@ async def authenticate(
 
 
 def device_key(key: str | None) -> str | None:
-    """Random text that the front-end keeps on the device: its sessions work only with it."""
+    """Validates the random key that a front-end stores on the device to bind its sessions to it."""
     if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
         raise BadRequest("X-Device-Key must have 16 to 200 characters.")
     return key

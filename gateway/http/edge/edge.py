@@ -1,8 +1,8 @@
-"""What every request passes first: origin, purpose, size; and what every answer carries.
+"""The outermost ASGI middleware: origin, CSRF and size checks, and security headers.
 
-One bare ASGI class, so that it costs a few microseconds. It judges by headers alone and
-answers 403, 405 or 413 before the body is read; then it counts the body's bytes as they
-arrive, whatever length was claimed.
+A plain ASGI class that costs a few microseconds. It checks the headers and responds with 403,
+405 or 413 before the body is read; then it counts the bytes of the body as they arrive,
+whatever `Content-Length` says.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 ENDPOINT = "/graphql"
 CHANNELS_KEY = "card_gateway.channels"
-"""In the scope: the channels for which the request's origin may speak."""
+"""Key in the scope: the channels that the origin of the request may use."""
 
-FILES_IN_A_REQUEST = 2
+MAX_FILES_PER_REQUEST = 2
 
 ALLOWED_HEADERS = (
     b"accept, accept-language, authorization, content-type, graphql-preflight, idempotency-key, "
@@ -32,15 +32,15 @@ ALLOWED_HEADERS = (
 EXPOSED_HEADERS = (
     b"ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
 )
-COUNTED_BY_ITSELF = "/uploads/"
-"""A resumable upload keeps what came in time."""
+SELF_LIMITED_PATH = "/uploads/"
+"""Resumable uploads limit the size themselves, and store what was received."""
 PREFLIGHT_SECONDS = 600
 
 FOR_FILES: RawHeaders = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
 ]
-"""What no browser shows as a page (OWASP REST Security Cheat Sheet); others may embed it."""
+"""For responses that are not pages (OWASP REST Security Cheat Sheet). Pages may embed them."""
 
 FOR_DATA: RawHeaders = [(b"cache-control", b"no-store"), *FOR_FILES]
 
@@ -71,9 +71,9 @@ class EdgeMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._origins = Origins.of(settings)
-        self._most_bytes = settings.max_body_bytes
-        self._most_form_bytes = (
-            settings.max_body_bytes + FILES_IN_A_REQUEST * settings.max_upload_bytes
+        self._max_bytes = settings.max_body_bytes
+        self._max_form_bytes = (
+            settings.max_body_bytes + MAX_FILES_PER_REQUEST * settings.max_upload_bytes
         )
         hsts = _hsts(settings)
         self._for_data, self._for_files = headers_for_data(settings), FOR_FILES + hsts
@@ -90,26 +90,26 @@ class EdgeMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])
         started = False
-        crossing = self._origins.crosses(headers) if b"origin" in headers else None
+        cors_origin = self._origins.cors_origin(headers) if b"origin" in headers else None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._add_headers(message, crossing)
+                self._add_headers(message, cors_origin)
             await send(message)
 
         try:
             scope[CHANNELS_KEY] = self._origins.channels_of(headers)
-            if scope["method"] == "OPTIONS" and crossing is not None:
-                return await _answer(send_with_headers, 204, b"", _permission())
+            if scope["method"] == "OPTIONS" and cors_origin is not None:
+                return await _respond(send_with_headers, 204, b"", _preflight_headers())
             if scope["path"] == ENDPOINT:
-                _must_run_on_purpose(scope["method"], headers)
-            if not scope["path"].startswith(COUNTED_BY_ITSELF):
+                _require_safe_request(scope["method"], headers)
+            if not scope["path"].startswith(SELF_LIMITED_PATH):
                 receive = self._counted(headers, receive)
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            return  # nobody is left to answer
+            return  # the client is gone
         except BadRequest as refusal:
             if started:
                 raise
@@ -125,45 +125,45 @@ class EdgeMiddleware:
         await self._app(scope, receive, send)
 
     def _counted(self, headers: Headers, receive: Receive) -> Receive:
-        """`receive`, until more has come than may. Raises at once for a length that may not."""
-        most = self._most(headers)
+        """Wraps `receive` to raise when the body exceeds the limit, at once if its length does."""
+        limit = self._limit(headers)
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and (len(length) > 12 or int(length) > most):
-            raise _too_large(most)
+        if length.isdigit() and (len(length) > 12 or int(length) > limit):
+            raise _too_large(limit)
         received = 0
 
         async def counted_receive() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > most:
-                raise _too_large(most)
+            if received > limit:
+                raise _too_large(limit)
             return message
 
         return counted_receive
 
-    def _most(self, headers: Headers) -> int:
+    def _limit(self, headers: Headers) -> int:
         content_type = headers.get(b"content-type", b"").lower()
         is_form = content_type.startswith(b"multipart/form-data")
-        return self._most_form_bytes if is_form else self._most_bytes
+        return self._max_form_bytes if is_form else self._max_bytes
 
     def _headers_for(self, content_type: bytes) -> RawHeaders:
         if b"json" in content_type or b"event-stream" in content_type:
             return self._for_data
         return self._for_files if content_type.startswith(b"image/") else self._for_pages
 
-    def _add_headers(self, message: Message, crossing: bytes | None) -> None:
-        """What the answer does not say itself."""
+    def _add_headers(self, message: Message, cors_origin: bytes | None) -> None:
+        """Adds the headers that the response does not set itself."""
         given: RawHeaders = list(message.get("headers", ()))
         names = {name.lower() for name, _ in given}
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
         more = self._headers_for(kind)
         given += [pair for pair in more if pair[0] not in names]
-        message["headers"] = given + cors_headers(crossing)
+        message["headers"] = given + cors_headers(cors_origin)
 
 
 def cors_headers(origin: bytes | None) -> RawHeaders:
-    """What lets a page of a listed origin read the answer (Fetch Standard, CORS)."""
+    """Headers that let a page of a listed origin read the response (Fetch Standard, CORS)."""
     if origin is None:
         return []
     return [
@@ -173,10 +173,10 @@ def cors_headers(origin: bytes | None) -> RawHeaders:
     ]
 
 
-def _must_run_on_purpose(method: str, headers: Headers) -> None:
+def _require_safe_request(method: str, headers: Headers) -> None:
     if method not in ("GET", "POST"):
         raise BadRequest(
-            Text("仅支持 GET 与 POST 请求。", "GraphQL is asked by GET and POST only."),
+            Text("仅支持 GET 与 POST 请求。", "Only GET and POST requests are supported."),
             405,
             "METHOD_NOT_ALLOWED",
             headers={"Allow": "GET, POST"},
@@ -185,19 +185,19 @@ def _must_run_on_purpose(method: str, headers: Headers) -> None:
         require_csrf_safe_request(method, headers)
 
 
-def _too_large(most: int) -> BadRequest:
+def _too_large(limit: int) -> BadRequest:
     return BadRequest(
         Text(
-            f"请求内容过大，不能超过 {most} 字节。",
-            f"The request body is larger than {most} bytes.",
+            f"请求内容过大，不能超过 {limit} 字节。",
+            f"The request body is larger than {limit} bytes.",
         ),
         413,
         "BODY_TOO_LARGE",
     )
 
 
-def _permission() -> Iterable[tuple[bytes, bytes]]:
-    """The answer to a preflight of a listed origin."""
+def _preflight_headers() -> Iterable[tuple[bytes, bytes]]:
+    """The headers of the response to a preflight of a listed origin."""
     return (
         (b"access-control-allow-methods", b"GET, HEAD, POST, PUT"),
         (b"access-control-allow-headers", ALLOWED_HEADERS),
@@ -206,16 +206,16 @@ def _permission() -> Iterable[tuple[bytes, bytes]]:
 
 
 async def _refuse(send: Send, refusal: BadRequest, headers: Headers) -> None:
-    """Closes the connection as well: what is still on its way is not read."""
+    """Also closes the connection, because the rest of the body is not read."""
     language = preferred_language(headers.get(b"accept-language", b"").decode("latin-1"))
     kind = media_type(headers.get(b"accept", b"").decode("latin-1"))
     body = orjson.dumps({"errors": [refusal.error(language)]})
     more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     more += [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"connection", b"close")]
-    await _answer(send, refusal.status, body, more)
+    await _respond(send, refusal.status, body, more)
 
 
-async def _answer(
+async def _respond(
     send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> None:
     length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]

@@ -1,10 +1,9 @@
-"""Which pages may call, and which requests a page could not have sent unasked.
+"""Permitted origins, and protection against CSRF. Both use the headers only.
 
-Both are judged from the headers alone, before a byte of the body is read. A browser names
-the page's origin with every request that crosses origins and with every POST; and it asks
-first (a preflight) before it sends a header or a content type that a form cannot. So a
-request that may run something either carries such a header, or has such a content type,
-or is a GET that only programs send: one that accepts JSON and nothing of a page.
+A browser sends `Origin` with every cross-origin request and every POST, and it sends a
+preflight before a request with a header or a content type that an HTML form cannot produce.
+So an operation is executed only if the request has such a header or content type, or is a GET
+that no HTML page can trigger: one that accepts JSON and no page.
 """
 
 import ipaddress
@@ -35,28 +34,29 @@ SIMPLE_CONTENT_TYPES = (
     b"application/x-www-form-urlencoded",
     b"multipart/form-data",
 )
-"""What a page may send to another origin without asking (Fetch Standard, CORS-safelisted)."""
+"""Content types that need no preflight (Fetch Standard, CORS-safelisted)."""
 
 Channels: TypeAlias = frozenset[ChannelId] | None
-"""Those for which a page may speak; None for every channel."""
+"""The channels that a page may use; None for all."""
 
-_READ_BY_PROGRAMS = (GRAPHQL_JSON.encode(), JSON.encode(), b"text/event-stream")
+_API_MEDIA_TYPES = (GRAPHQL_JSON.encode(), JSON.encode(), b"text/event-stream")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_FOREIGN_PAGE = Text(
+_ORIGIN_NOT_ALLOWED = Text(
     "不接受来自该网页来源的请求；请由渠道前端访问，或联系运维将来源加入名单。",
-    "Pages of this origin may not call; use the channel's front-end, or have the origin listed.",
+    "Pages of this origin are not permitted: use the channel's front-end, or ask the operator to "
+    "list the origin.",
 )
 _MISSING_HEADER = Text(
     "该请求可由任意网页发出，未予执行：请使用 Content-Type: application/json，"
     "或加上请求头 GraphQL-Preflight: 1。",
-    "Any page could have sent this request, so nothing was run: "
+    "Any web page could have sent this request, so it was not executed: "
     "use Content-Type: application/json, or add the header GraphQL-Preflight: 1.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """`own` is where the gateway itself is reached; `listed` names the front-ends' origins."""
+    """`own` are the origins of the gateway itself, `listed` those of front-ends."""
 
     own: frozenset[str]
     listed: Mapping[str, Channels]
@@ -71,7 +71,7 @@ class Origins:
         return cls(frozenset(_normal(settings.public_url)), listed)
 
     def channels_of(self, headers: Headers) -> Channels:
-        """The channels for which a request may speak. Raises for a foreign page."""
+        """The channels that a request may use. Raises `BadRequest` for an unknown origin."""
         origin = headers.get(b"origin")
         if origin is None:
             return None
@@ -80,36 +80,36 @@ class Origins:
             return self.listed[name]
         if name is not None and self._is_own(name, headers.get(b"host", b"").decode("latin-1")):
             return None
-        raise BadRequest(_FOREIGN_PAGE, 403, "ORIGIN_NOT_ALLOWED")
+        raise BadRequest(_ORIGIN_NOT_ALLOWED, 403, "ORIGIN_NOT_ALLOWED")
 
-    def crosses(self, headers: Headers) -> bytes | None:
-        """The origin of a listed front-end that needs CORS headers in its answer."""
+    def cors_origin(self, headers: Headers) -> bytes | None:
+        """The origin, if it is a listed front-end's and the response needs CORS headers."""
         origin = headers.get(b"origin")
         listed = origin is not None and normal_origin(origin.decode("latin-1")) in self.listed
         return origin if listed else None
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """By the public address; without one by the Host header, where no name can be rebound."""
+        """By the public address; without one by the Host header, if DNS rebinding is impossible."""
         if self.own:
             return origin in self.own
-        return urlsplit(origin).netloc == host.lower() and _cannot_be_rebound(origin)
+        return urlsplit(origin).netloc == host.lower() and _is_safe_from_rebinding(origin)
 
 
 def require_csrf_safe_request(method: str, headers: Headers) -> None:
-    """Refuses what a foreign page could send without being asked (CSRF)."""
+    """Raises `BadRequest` for a request that a foreign page could send without a preflight."""
     if any(name in headers for name in PREFLIGHT_HEADERS):
         return
     if method == "POST":
         content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        on_purpose = content_type not in SIMPLE_CONTENT_TYPES
+        is_safe = content_type not in SIMPLE_CONTENT_TYPES
     else:
-        on_purpose = _is_a_programs(headers)
-    if not on_purpose:
+        is_safe = _is_not_from_a_foreign_page(headers)
+    if not is_safe:
         raise BadRequest(_MISSING_HEADER, 403, "PREFLIGHT_REQUIRED")
 
 
 def wants_html(method: str, headers: Headers) -> bool:
-    """A browser that opens the address: it gets the playground or nothing, and runs nothing."""
+    """Whether a browser navigates to the URL: it gets the playground, and executes nothing."""
     opened = method == "GET" and b"text/html" in headers.get(b"accept", b"")
     return opened and not any(name in headers for name in PREFLIGHT_HEADERS)
 
@@ -130,24 +130,24 @@ def normal_origin(text: str) -> str | None:
     return f"{parts.scheme}://{shown}:{port}"
 
 
-def _is_a_programs(headers: Headers) -> bool:
-    """Of a GET. A browser marks what it sends across origins, by `Origin` or `Sec-Fetch-Site`.
+def _is_not_from_a_foreign_page(headers: Headers) -> bool:
+    """For a GET. Browsers mark cross-origin requests by `Origin` or `Sec-Fetch-Site`.
 
-    Without either mark it is a program's or an old browser's: then it must accept JSON by
-    name, or be a `fetch` in CORS mode, whose origin would stand in it if it crossed any.
+    A request with neither is from a program or an old browser: it must accept JSON explicitly,
+    or be a `fetch` in CORS mode, which would have an `Origin` if it were cross-origin.
     """
     if b"origin" in headers:
-        return True  # judged already
+        return True  # checked already
     site = headers.get(b"sec-fetch-site", b"none")
     if site != b"none":
         return site == b"same-origin"
     accept = headers.get(b"accept", b"")
     in_cors_mode = headers.get(b"sec-fetch-mode") == b"cors"
-    return in_cors_mode or any(kind in accept for kind in _READ_BY_PROGRAMS)
+    return in_cors_mode or any(kind in accept for kind in _API_MEDIA_TYPES)
 
 
-def _cannot_be_rebound(origin: str) -> bool:
-    """Another's name may be made to lead here (DNS rebinding); an address or localhost not."""
+def _is_safe_from_rebinding(origin: str) -> bool:
+    """IP addresses and localhost are; any other name may point here (DNS rebinding)."""
     host = urlsplit(origin).hostname or ""
     try:
         ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""HTTP endpoints beside GraphQL: callbacks, issuer events, pictures, receipts, uploads, health."""
+"""HTTP endpoints other than GraphQL: callbacks, issuer events, pictures, receipts, uploads, health."""
 
 from gateway.http.endpoints.callbacks import callback_routes
 from gateway.http.endpoints.health import healthz, metrics_endpoint, readyz_endpoint

@@ -1,4 +1,4 @@
-"""What the platforms call, `/channels/<channel>/callback`: the channel's own base does the rest."""
+"""`/channels/<channel>/callback`: callbacks of the platforms, handled by the channel."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -32,12 +32,12 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def callback(request: Request) -> Response:
         try:
-            return _response(await _answer(application, channel, request))
+            return _response(await _handle(application, channel, request))
         except ForgedCallback:
             log.warning("callback.forged", channel=channel.id.value)
             return PlainTextResponse("forbidden\n", status_code=403)
         except NotOfferedHere:
-            return PlainTextResponse("This platform calls nothing here.\n", status_code=404)
+            return PlainTextResponse("This channel has no callback.\n", status_code=404)
         except Refusal:
             log.warning("callback.postponed", channel=channel.id.value)
             return PlainTextResponse("try again later\n", status_code=503)
@@ -45,18 +45,18 @@ def _endpoint(
     return callback
 
 
-async def _answer(application: Application, channel: Channel, request: Request) -> CallbackResponse:
+async def _handle(application: Application, channel: Channel, request: Request) -> CallbackResponse:
     if request.method == "GET":
         return CallbackResponse(
             channel.check_url(request.query_params, application.clock()).encode()
         )
-    door = ChannelServicePort(Context(application, Language.ZH, "", None))
-    return await channel.take_callback(request.query_params, await request.body(), door)
+    port = ChannelServicePort(Context(application, Language.ZH, "", None))
+    return await channel.take_callback(request.query_params, await request.body(), port)
 
 
-def _response(answer: CallbackResponse) -> Response:
-    response = Response(answer.body, media_type=answer.media_type)
-    work = answer.unfinished
+def _response(reply: CallbackResponse) -> Response:
+    response = Response(reply.body, media_type=reply.media_type)
+    work = reply.unfinished
     if work is not None:
 
         async def finished() -> None:

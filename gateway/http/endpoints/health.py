@@ -1,8 +1,8 @@
-"""For operators: alive and in which version, ready, and what there is to watch in the Prometheus text format.
+"""Liveness with the version, readiness, and metrics in the Prometheus text format.
 
-Ready means that citizens can be served: a partner that is down shows here, but takes no server
-out of service, since another would not reach it either. What is counted of partners is this
-process's own; with several workers each scrape meets one of them.
+A server is ready if its database is available. A partner that is down is reported but does not
+make a server unready, since no other server could reach it either. Counters of partners are
+those of one process; with several workers, a scrape reaches one of them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -18,7 +18,7 @@ from core.messaging import MessageKind, outbox_table
 from core.partners import PartnerHealth
 from gateway.resolvers.context import Application
 
-_EFFECTS = Query(
+_MESSAGES = Query(
     select(
         outbox_table.c.kind,
         func.count().filter(outbox_table.c.dead_at.is_(None)).label("waiting"),
@@ -51,7 +51,7 @@ def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[R
     async def readyz(_: Request) -> Response:
         states = {"partners": {health.name: health.state for health in partners}}
         try:
-            await application.database.fetch(_EFFECTS)
+            await application.database.fetch(_MESSAGES)
         except DatabaseUnavailable:
             return JSONResponse({"database": "unavailable", **states}, status_code=503)
         return JSONResponse({"database": "ok", **states})
@@ -78,7 +78,7 @@ def metrics_endpoint(application: Application) -> Callable[[Request], Awaitable[
 
 def _of_partners(partners: Iterable[PartnerHealth]) -> Iterable[str]:
     partners = list(partners)
-    yield "# HELP card_gateway_partner_up 0 while the partner is left alone after failures."
+    yield "# HELP card_gateway_partner_up 0 while the circuit breaker of the partner is open."
     yield "# TYPE card_gateway_partner_up gauge"
     for health in partners:
         yield f'card_gateway_partner_up{{partner="{health.name}"}} {int(not health.breaker.is_open)}'
@@ -93,7 +93,7 @@ def _of_partners(partners: Iterable[PartnerHealth]) -> Iterable[str]:
 
 
 async def _of_database(database: Database, now: int) -> list[str]:
-    effects = {row["kind"]: row for row in await database.fetch(_EFFECTS)}
+    effects = {row["kind"]: row for row in await database.fetch(_MESSAGES)}
     events = {row["outcome"]: row["events"] for row in await database.fetch(_EVENTS)}
     waiting = sum(row["waiting"] for row in effects.values())
     dead = sum(row["dead"] for row in effects.values())
@@ -101,7 +101,7 @@ async def _of_database(database: Database, now: int) -> list[str]:
         "# TYPE card_gateway_outbox gauge",
         f'card_gateway_outbox{{state="waiting"}} {waiting}',
         f'card_gateway_outbox{{state="dead"}} {dead}',
-        "# HELP card_gateway_effects What is not delivered; unknown ones may have been taken.",
+        "# HELP card_gateway_effects Undelivered outbox messages; unknown ones may have been processed.",
         "# TYPE card_gateway_effects gauge",
     ]
     for kind in MessageKind:
@@ -110,7 +110,7 @@ async def _of_database(database: Database, now: int) -> list[str]:
             count = 0 if row is None else row[state]
             lines.append(f'card_gateway_effects{{kind="{kind.value}",state="{state}"}} {count}')
     lines += [
-        "# HELP card_gateway_oldest_effect_seconds Age of the oldest that waits.",
+        "# HELP card_gateway_oldest_effect_seconds Age of the oldest undelivered outbox message.",
         "# TYPE card_gateway_oldest_effect_seconds gauge",
     ]
     for kind in MessageKind:

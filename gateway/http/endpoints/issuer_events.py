@@ -1,7 +1,7 @@
-"""What the card issuer posts: signed events, one by one or in batches.
+"""`POST /issuer/events`: signed events of the card issuer, one or a batch.
 
 Headers: `X-Issuer-Timestamp` (Unix seconds, at most five minutes off) and
-`X-Issuer-Signature` (`core/issuer/signatures.py` says over what; the setting says which).
+`X-Issuer-Signature` (see `core/issuer/signatures.py`; a setting selects the algorithm).
 The body is one event, or `{"events": [...]}` with at most 1,000 of them.
 """
 
@@ -21,13 +21,13 @@ from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
 MAX_EVENTS = 1_000
-PERMITTED_SKEW = 5 * MINUTE
+CLOCK_SKEW = 5 * MINUTE
 
 log = structlog.get_logger("issuer")
 
 
 class UnreadableEvent(Exception):
-    """Says what is wrong with it, without quoting it."""
+    """An invalid event. The message does not quote its values."""
 
 
 class _Batch(msgspec.Struct):
@@ -43,7 +43,7 @@ def issuer_events_endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def issuer_events(request: Request) -> Response:
         body = await request.body()
-        if not _is_signed_now(
+        if not _has_current_signature(
             application.dependencies.settings, request, body, application.clock()
         ):
             return _refused(401, "The signature or its time is not valid.")
@@ -56,7 +56,7 @@ def issuer_events_endpoint(
         try:
             outcomes = await apply_all(application, events)
         except TryAgainLater:
-            return _refused(503, "Nothing more could be taken now; send the batch again.")
+            return _refused(503, "The events cannot be stored now; send the batch again.")
         answer = [
             {"id": event.id, "outcome": outcome.value}
             for event, outcome in zip(events, outcomes, strict=True)
@@ -67,9 +67,9 @@ def issuer_events_endpoint(
 
 
 async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
-    """In transactions of their own, so that citizens need not wait for a whole batch.
+    """Stores events in several transactions, so that citizens do not wait for a large batch.
 
-    Raises `TryAgainLater`; what was taken by then is known when the events come again.
+    Raises `TryAgainLater`; events stored by then are recognised when the batch is sent again.
     """
     context = Context(application, Language.ZH, "", None)
     outcomes: list[Outcome] = []
@@ -80,7 +80,7 @@ async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> 
 
 
 def read_events(body: bytes) -> list[IssuerEvent]:
-    """One event, or a batch. Raises `UnreadableEvent`."""
+    """Parses one event or a batch. Raises `UnreadableEvent`."""
     try:
         if not bytes(msgspec.json.decode(body, type=_Shape).events):
             return [msgspec.json.decode(body, type=IssuerEvent)]
@@ -88,14 +88,14 @@ def read_events(body: bytes) -> list[IssuerEvent]:
     except msgspec.ValidationError as error:
         raise UnreadableEvent(f"The events cannot be read: {error}.") from None
     except msgspec.DecodeError:
-        raise UnreadableEvent("The events are no JSON.") from None
+        raise UnreadableEvent("The events are not valid JSON.") from None
 
 
-def _is_signed_now(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
+def _has_current_signature(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
     timestamp = request.headers.get("x-issuer-timestamp", "")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return False
-    if abs(int(timestamp) * SECOND - now) > PERMITTED_SKEW:
+    if abs(int(timestamp) * SECOND - now) > CLOCK_SKEW:
         return False
     key = settings.issuer_event_key.reveal().encode()
     signature = request.headers.get("x-issuer-signature", "")

@@ -1,4 +1,4 @@
-"""Previews of uploaded pictures, by links that carry their permission."""
+"""`GET /pictures/{id}`: previews of uploaded pictures, by signed links."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import TryAgainLater
 from core.storage import pictures
 from gateway.resolvers.context import Application
-from gateway.resolvers.picture_links import is_permitted, overlay_in
+from gateway.resolvers.signed_links import LinkKind, is_permitted, overlay_in
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -20,11 +20,12 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 def picture_endpoint(application: Application) -> Endpoint:
     async def picture(request: Request) -> Response:
         picture_id = request.path_params["picture_id"]
-        expires = request.query_params.get("expires", "")
-        mac = request.query_params.get("mac", "")
-        expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
-        seals, now = application.dependencies.seals, application.clock()
-        if not mac.isascii() or not is_permitted(seals, picture_id, expires_at, mac, now):
+        seals, query, now = (
+            application.dependencies.seals,
+            request.query_params,
+            application.clock(),
+        )
+        if not is_permitted(seals, LinkKind.PICTURE, picture_id, query, now):
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await pictures.find_by_id(application.database, picture_id)
         if found is None:
@@ -34,7 +35,7 @@ def picture_endpoint(application: Application) -> Endpoint:
             application.access_log.record_link(found.citizen_id, now, Action.PICTURE)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
-        geometry = overlay_in(request.query_params.get("overlay", ""))
+        geometry = overlay_in(query)
         if geometry is not None:
             try:
                 data = await application.dependencies.pictures_pool.run(

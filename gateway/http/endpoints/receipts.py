@@ -1,4 +1,7 @@
-"""Receipts as PDF, by links that carry their permission; printed in a process of their own."""
+"""`GET /receipts/{id}.pdf`: receipts as PDF, by signed links.
+
+They are rendered in a worker process of their own.
+"""
 
 import structlog
 from starlette.requests import Request
@@ -10,7 +13,7 @@ from core.kernel.refusals import TryAgainLater
 from core.production import print_receipt, receipts
 from gateway.http.endpoints.pictures import Endpoint
 from gateway.resolvers.context import Application
-from gateway.resolvers.receipt_links import is_permitted
+from gateway.resolvers.signed_links import LinkKind, is_permitted
 
 log = structlog.get_logger("receipts")
 
@@ -20,12 +23,9 @@ _AGAIN_SECONDS = 5
 def receipt_endpoint(application: Application) -> Endpoint:
     async def receipt(request: Request) -> Response:
         application_id = request.path_params["application_id"]
-        expires = request.query_params.get("expires", "")
-        mac = request.query_params.get("mac", "")
-        expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
         dependencies, now = application.dependencies, application.clock()
-        if not mac.isascii() or not is_permitted(
-            dependencies.seals, application_id, expires_at, mac, now
+        if not is_permitted(
+            dependencies.seals, LinkKind.RECEIPT, application_id, request.query_params, now
         ):
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await receipts.receipt_of(

@@ -1,12 +1,12 @@
-"""Resumable uploads: a plain `PUT` that goes on where the network cut it off.
+"""Resumable uploads: a plain `PUT` that can be continued after a connection was lost.
 
     PUT  /uploads/{id}?…                              the whole file, from its start
     PUT  /uploads/{id}?…   Content-Range: bytes 524288-1048575/3000000    a part of it
-    HEAD /uploads/{id}?…                              how much has come: `Upload-Offset`
+    HEAD /uploads/{id}?…                              how much was received: `Upload-Offset`
 
-What came before a connection broke is kept, and `Upload-Offset` says where to go on. Every
-answer carries `Upload-Offset` and `Upload-Length`, in bytes, and `Upload-Complete` (?1 or ?0),
-with the meaning that the IETF's draft "Resumable Uploads for HTTP" gives them.
+Bytes received before a connection was lost are stored, and `Upload-Offset` says where to
+continue. Every response carries `Upload-Offset` and `Upload-Length`, in bytes, and
+`Upload-Complete` (?1 or ?0), as defined by the IETF draft "Resumable Uploads for HTTP".
 """
 
 import re
@@ -29,7 +29,7 @@ from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
 from gateway.http.edge import preferred_language
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
-from gateway.resolvers.upload_links import is_permitted
+from gateway.resolvers.signed_links import LinkKind, is_permitted
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,10})-([0-9]{1,10})/([0-9]{1,10})")
 _STATUS: dict[type[Refusal], int] = {
@@ -67,25 +67,25 @@ def upload_endpoint(application: Application) -> Callable[[Request], Awaitable[R
 
 
 class _Receiving:
-    """One `PUT`: keeps part after part, and the last one even of a connection that broke."""
+    """One `PUT`. Stores part after part, and the last one even if the connection was lost."""
 
     def __init__(self, context: Context, upload: ResumableUpload) -> None:
         self._context = context
         self.upload = upload
 
     async def receive(self, request: Request) -> None:
-        await self._go_to(request.headers.get("content-range"))
+        await self._seek(request.headers.get("content-range"))
         waiting = bytearray()
-        async for chunk in _until_it_breaks(request):
+        async for chunk in _chunks(request):
             waiting += chunk
             if self.upload.received + len(waiting) > self.upload.size:
-                raise FileTooLarge(most=self._most_mb())
+                raise FileTooLarge(most=self._max_megabytes())
             if len(waiting) >= PART_BYTES:
-                await self._keep(waiting)
+                await self._store(waiting)
         if waiting:
-            await self._keep(waiting)
+            await self._store(waiting)
 
-    async def _go_to(self, content_range: str | None) -> None:
+    async def _seek(self, content_range: str | None) -> None:
         if content_range is None:
             if self.upload.received:
                 self.upload = await run(self._context, start_over, self.upload, action=None)
@@ -97,16 +97,16 @@ class _Receiving:
         if first != self.upload.received or size != self.upload.size:
             raise UploadOutOfStep
 
-    async def _keep(self, waiting: bytearray) -> None:
+    async def _store(self, waiting: bytearray) -> None:
         part = ReceivePart(self.upload, bytes(waiting))
         waiting.clear()
         self.upload = await run(self._context, receive_part, part, action=None, first=store_part)
 
-    def _most_mb(self) -> int:
+    def _max_megabytes(self) -> int:
         return self._context.dependencies.settings.max_upload_bytes // 1_048_576
 
 
-async def _until_it_breaks(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
     try:
         async for chunk in request.stream():
             yield chunk
@@ -115,14 +115,12 @@ async def _until_it_breaks(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _find(application: Application, request: Request) -> ResumableUpload:
-    upload_id, query = request.path_params["upload_id"], request.query_params
-    expires = query.get("expires", "")
-    expires_at = int(expires) if expires.isascii() and expires.isdigit() else 0
-    seals = application.dependencies.seals
-    if not is_permitted(seals, upload_id, expires_at, query.get("mac", "")):
+    upload_id, seals = request.path_params["upload_id"], application.dependencies.seals
+    query, now = request.query_params, application.clock()
+    if not is_permitted(seals, LinkKind.UPLOAD, upload_id, query, now):
         raise NoSuchUpload
     found = await resumable_uploads.find(application.database, upload_id)
-    if found is None or expires_at <= application.clock():
+    if found is None:
         raise NoSuchUpload
     return found
 

@@ -1,6 +1,6 @@
-"""GraphQL over HTTP, server-sent events and WebSockets, and the playground."""
+"""GraphQL over HTTP, server-sent events (SSE) and WebSocket, and the playground."""
 
 from gateway.http.graphql.playground import playground_routes
-from gateway.http.graphql.view import GraphQLView, SignInAgain
+from gateway.http.graphql.view import GraphQLView, ReauthenticateSockets
 
-__all__ = ["GraphQLView", "SignInAgain", "playground_routes"]
+__all__ = ["GraphQLView", "ReauthenticateSockets", "playground_routes"]

@@ -1,4 +1,4 @@
-"""GraphiQL for browsers: the built page and its assets, all of them served from here."""
+"""The GraphiQL page with its assets, all served by the gateway."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ NOT_BUILT = (
     " The playground is not built yet: make install builds it.\n"
 )
 
-# CodeMirror and the menus of GraphiQL write <style> elements and style attributes of their own.
+# CodeMirror and GraphiQL's menus insert <style> elements and style attributes.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -1,4 +1,4 @@
-"""Operations over `graphql-transport-ws`: each passes the same gate as one over HTTP."""
+"""Operations over `graphql-transport-ws`. Admission is the same as over HTTP."""
 
 from typing import Any, Protocol, cast
 
@@ -10,15 +10,15 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
-from gateway.http.admission import Gate, parameters
+from gateway.http.admission import Admission, parameters
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
 MAX_ID_LENGTH = 128
 
 
-class _Gated(Protocol):
-    gate: Gate
+class _HasAdmission(Protocol):
+    admission: Admission
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -30,7 +30,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_message(message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """What may not run is answered with an `error` message, and the socket stays open."""
+        """An operation that is not admitted gets an `error` message; the socket stays open."""
         if not self.connection_acknowledged:
             await super().handle_subscribe(message)
             return
@@ -48,13 +48,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         )
 
     def _admit(self, payload: Any) -> tuple[str, list[Any]]:
-        """The text to run, and what is wrong with it."""
-        asked = parameters.from_object(payload)
-        gate = cast("_Gated", self.view).gate
+        """The text of the document, and its errors."""
+        parsed = parameters.from_object(payload)
+        admission = cast("_HasAdmission", self.view).admission
         context = self.context
-        gate.budgets.must_have_room(context.address)
-        admitted = gate.admit(
-            asked, context.address, context.token, exempt=context.may_run_anything
+        admission.budgets.require_budget(context.address)
+        admitted = admission.admit(
+            parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
         return admitted.text, [error.formatted for error in admitted.prepared.errors]
 

@@ -1,10 +1,9 @@
 """The GraphQL endpoint: GraphQL over HTTP, WebSocket (`graphql-transport-ws`) and SSE.
 
-Strawberry's view answers; what comes before it is ours, in this order: is there room in the
-budgets, what is asked for, which document is that, may it run and what does it cost, who
-asks. Nothing is looked up for a request that fails an earlier step. Each step is a function
-or an object of its own, without request or response. Both response media types have their
-status codes by the GraphQL-over-HTTP specification.
+Before strawberry's view executes an operation, the gateway checks the address budget, parses
+the parameters, admits the operation and authenticates the session, in this order; a step is
+reached only if the earlier ones succeed. Status codes of both response media types follow the
+GraphQL-over-HTTP specification.
 """
 
 import asyncio
@@ -37,7 +36,7 @@ from strawberry.types.execution import PreExecutionError
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language, Text, TryAgainLater
 from core.unit_of_work import IdempotencyKey
-from gateway.http.admission import AdmittedOperation, Gate, Parameters, parameters
+from gateway.http.admission import Admission, AdmittedOperation, Parameters, parameters
 from gateway.http.edge import (
     CHANNEL_HEADER,
     CHANNELS_KEY,
@@ -65,7 +64,7 @@ _UNSUPPORTED = Text(
     "The request must be application/json or multipart/form-data.",
 )
 _ONLY_QUERIES = Text(
-    "GET 仅可执行查询：请改用 POST。", "GET runs queries only: use POST for this operation."
+    "GET 仅可执行查询：请改用 POST。", "GET executes queries only: use POST for this operation."
 )
 
 log = structlog.get_logger("graphql")
@@ -78,8 +77,8 @@ class _RequestAdapter(StarletteRequestAdapter):
 
 
 class _EventStream(SSETransport):
-    """An event whose data has a `cursor` carries it as its id: a browser that has lost the
-    stream sends the last one as `Last-Event-ID` (HTML, 9.2 Server-sent events)."""
+    """Uses the `cursor` in an event's data as the event id, which a browser sends as
+    `Last-Event-ID` when it reconnects (HTML, 9.2 Server-sent events)."""
 
     def encode_next(
         self, response: GraphQLHTTPResponse, encode_json: Callable[[object], str]
@@ -98,18 +97,20 @@ class GraphQLView(GraphQL[Context, None]):
     }
     graphql_transport_ws_handler_class = SocketHandler
 
-    def __init__(self, schema: strawberry.Schema, application: Application, gate: Gate) -> None:
+    def __init__(
+        self, schema: strawberry.Schema, application: Application, admission: Admission
+    ) -> None:
         super().__init__(
             schema,
             graphql_ide="graphiql" if application.dependencies.settings.introspection else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS),
             multipart_uploads_enabled=True,
-            # The front door has judged the origin already.
+            # The edge has checked the origin already.
             allowed_origins=("*",),
         )
         self._application = application
-        self.gate = gate
+        self.admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -130,7 +131,7 @@ class GraphQLView(GraphQL[Context, None]):
             await request.close()
 
     def failure(self, request: Request, error: Unauthenticated | DatabaseUnavailable) -> Response:
-        """Where the session could not be looked up, or is not one for this request."""
+        """The response if the session is of another channel, or the database is unavailable."""
         if isinstance(error, DatabaseUnavailable):
             log.error("graphql.database_unavailable")
             return _unavailable(request)
@@ -141,28 +142,28 @@ class GraphQLView(GraphQL[Context, None]):
         if wants_html(request.method, dict(request.scope["headers"])):
             return self._page()
         address = _address(request)
-        self.gate.budgets.must_have_room(address)
-        asked = await read_parameters(request)
+        self.admission.budgets.require_budget(address)
+        parsed = await read_parameters(request)
         token = bearer_token(request.headers.get("authorization"))
-        admitted = self.gate.admit(asked, address, token, exempt=self.is_playground(request))
+        admitted = self.admission.admit(parsed, address, token, exempt=self.is_playground(request))
         if admitted.operation is None:
             response = _errors(request, admitted)
         else:
             if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
-            request.scope[_ASKED] = asked, admitted.text
+            request.scope[_PARSED] = parsed, admitted.text
             response = await self.run(request)
-        response.headers["RateLimit-Policy"] = admitted.standing.policies
-        response.headers["RateLimit"] = admitted.standing.left
+        response.headers["RateLimit-Policy"] = admitted.rate_limit.policies
+        response.headers["RateLimit"] = admitted.rate_limit.remaining
         return response
 
     def _page(self) -> Response:
         if self._application.dependencies.settings.introspection:
             return playground_page()
-        raise BadRequest(Text("没有此页面。", "There is no page here."), 404, "NOT_FOUND")
+        raise BadRequest(Text("没有此页面。", "This page does not exist."), 404, "NOT_FOUND")
 
     def is_playground(self, connection: HTTPConnection) -> bool:
-        """Where it is switched on, pages of our own may run what is not trusted."""
+        """Whether the request comes from the playground, which may send untrusted documents."""
         own_page = connection.headers.get("sec-fetch-site") == "same-origin"
         return bool(self._application.dependencies.settings.introspection) and own_page
 
@@ -182,7 +183,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         if isinstance(request, WebSocket):
             context.token = token
-            context.may_run_anything = self.is_playground(request)
+            context.may_run_untrusted = self.is_playground(request)
             return context
         if token is not None:
             context.caller = await authenticate(context, token, context.claimed_channel)
@@ -190,7 +191,7 @@ class GraphQLView(GraphQL[Context, None]):
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
-        """Browsers set no headers on a socket: the same names stand in the parameters."""
+        """Browsers cannot set headers of a socket: connection parameters of the same names replace them."""
         given = context.connection_params
         parameters = given if isinstance(given, dict) else {}
         headers = {str(name).lower(): str(value) for name, value in parameters.items()}
@@ -205,15 +206,15 @@ class GraphQLView(GraphQL[Context, None]):
         return False
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
-        """What was read and admitted already."""
+        """Returns the parameters that were parsed and admitted before."""
         assert isinstance(request, _RequestAdapter)
-        asked, text = request.scope[_ASKED]
+        parsed, text = request.scope[_PARSED]
         transport = self._get_stream_transport_from_headers(request.headers)
         return GraphQLRequestData(
             query=text,
-            variables=asked.variables,
-            operation_name=asked.operation_name,
-            extensions=asked.extensions,
+            variables=parsed.variables,
+            operation_name=parsed.operation_name,
+            extensions=parsed.extensions,
             protocol=transport.protocol if transport else "http",
         )
 
@@ -227,7 +228,7 @@ class GraphQLView(GraphQL[Context, None]):
         self, request: Request, result: ExecutionResult
     ) -> GraphQLHTTPResponse:
         processed = await super().process_result(request, result)
-        if _was_never_run(result):
+        if _was_not_executed(result):
             processed.pop("data", None)
         return processed
 
@@ -247,7 +248,7 @@ class GraphQLView(GraphQL[Context, None]):
         return response
 
 
-_ASKED = "card_gateway.asked"
+_PARSED = "card_gateway.parsed"
 
 
 class _SubResponse(Response):
@@ -256,8 +257,8 @@ class _SubResponse(Response):
     accept = ""
 
 
-class SignInAgain(SchemaExtension):
-    """A socket outlives its session: each operation on it looks the session up again."""
+class ReauthenticateSockets(SchemaExtension):
+    """A socket may outlive its session, so each operation on it authenticates again."""
 
     async def on_operation(self) -> AsyncIterator[None]:
         context = cast("Context", self.execution_context.context)
@@ -298,7 +299,7 @@ async def _idempotency_key(request: Request) -> IdempotencyKey | None:
 
 
 async def _digest(request: Request) -> bytes:
-    """Of the body; of a form, its parts, because the boundary is drawn anew each time."""
+    """Digest of the body; for a form, of its parts, because a retry has another boundary."""
     if not _is_form(request.headers):
         return hashlib.sha256(await request.body()).digest()
     digest = hashlib.sha256()
@@ -313,7 +314,7 @@ async def _digest(request: Request) -> bytes:
 
 
 def _digest_of_file(file: BinaryIO) -> bytes:
-    """Leaves it at its start."""
+    """Rewinds the file afterwards."""
     file.seek(0)
     digest = hashlib.sha256()
     while chunk := file.read(_CHUNK):
@@ -326,15 +327,15 @@ def _is_form(headers: Mapping[str, str]) -> bool:
     return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-def _was_never_run(result: ExecutionResult) -> bool:
-    """Variables that do not fit: no error has a path."""
+def _was_not_executed(result: ExecutionResult) -> bool:
+    """True for invalid variables: none of the errors has a path."""
     return isinstance(result, PreExecutionError) or (
         result.data is None and all(error.path is None for error in result.errors or ())
     )
 
 
 def _errors(request: Request, admitted: AdmittedOperation) -> Response:
-    """Of a document that is not valid; with `application/json` that is a well-formed request."""
+    """The response to an invalid document."""
     data = {"errors": [error.formatted for error in admitted.prepared.errors]}
     return json_response(data, request.headers.get("accept", ""), 400)
 
@@ -350,14 +351,14 @@ def _refusal(request: Request, error: BadRequest) -> Response:
 
 
 def _unavailable(request: Request) -> Response:
-    """The session itself could not be looked up."""
+    """The response if the session could not be read."""
     refusal = TryAgainLater(retry_after=5)
     text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
     return _refusal(request, BadRequest(text, 503, refusal.code.value, retry_after=5))
 
 
 def json_response(data: object, accept: str, status: int, *, strict: bool = False) -> Response:
-    """With `application/json` a well-formed request is answered 200 whatever its document does."""
+    """With `application/json`, every well-formed request gets status 200, unless `strict`."""
     kind = media_type(accept)
     return Response(
         orjson.dumps(data),

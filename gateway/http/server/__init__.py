@@ -1,8 +1,8 @@
-"""The HTTP server: the fast path past ASGI, and read timeouts."""
+"""The HTTP server: the fast path, which bypasses ASGI, and read timeouts."""
 
-from gateway.http.server.fast_path import FastPath, leads_here
+from gateway.http.server.fast_path import FastPath, is_candidate
 from gateway.http.server.protocol import FAST_PATH_KEY, FastPathProtocol
-from gateway.http.server.read_timeouts import ReadTimeouts, TimedWebSockets, room_for_connections
+from gateway.http.server.read_timeouts import ReadTimeouts, TimedWebSockets, connection_limit
 
 __all__ = [
     "FAST_PATH_KEY",
@@ -10,6 +10,6 @@ __all__ = [
     "FastPathProtocol",
     "ReadTimeouts",
     "TimedWebSockets",
-    "leads_here",
-    "room_for_connections",
+    "connection_limit",
+    "is_candidate",
 ]

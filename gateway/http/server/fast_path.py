@@ -1,12 +1,10 @@
-"""The short way for what front-ends send all day: a POST of JSON with a document that is known.
+"""The fast path: a JSON POST with a document that is cached and has a plan.
 
-It takes an operation that has been judged before and has a plan, and does to it what the whole
-way does, in the same order and by the same functions: origin, budgets, session, plan, masking.
-It knows no other answer than the operation's: whatever is refused before, and whatever is not
-as plain as that, goes the whole way with its body unread.
+It performs the same steps as the ASGI path, in the same order and by the same functions:
+origin, budgets, session, plan, masking. It produces successful responses only: any other
+request, and any that would be rejected, is passed to the ASGI path with its body unread.
 
-`FastPathProtocol` brings requests as they come from the socket; `by_asgi` those that reach the
-application otherwise.
+`FastPathProtocol` passes requests straight from the socket; `by_asgi` those of other servers.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,8 +23,8 @@ from strawberry.types.field import StrawberryField
 from core.cards import ASKS, Prefetch
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language
-from gateway.compiled import KEPT_PLANS, Plan, Plans
-from gateway.http.admission import Gate, RateLimitStatus, parameters
+from gateway.compiled import MAX_PLANS, Plan, Plans
+from gateway.http.admission import Admission, RateLimitStatus, parameters
 from gateway.http.edge import (
     CHANNEL_HEADER,
     DEVICE_HEADER,
@@ -46,10 +44,10 @@ from gateway.http.graphql import GraphQLView
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
 MAX_BODY_BYTES = 65_536
-KEPT_BODIES = 512
+MAX_BODIES = 512
 MAX_CACHED_BODY_BYTES = 4_096
-_MORE_THAN_PLAIN = frozenset({b"idempotency-key", b"transfer-encoding", b"expect"})
-"""Headers of requests that are remembered or read in more ways than here."""
+_UNSUPPORTED_HEADERS = frozenset({b"idempotency-key", b"transfer-encoding", b"expect"})
+"""Requests with these headers need the ASGI path."""
 _DEVICE, _CHANNEL = DEVICE_HEADER.encode(), CHANNEL_HEADER.encode()
 _JSON_TYPES = (b"application/json", b"application/json; charset=utf-8")
 _JSON, _GRAPHQL_JSON = JSON.encode(), f"{GRAPHQL_JSON}; charset=utf-8".encode()
@@ -57,28 +55,28 @@ _EXECUTOR = StrawberryGraphQLCoreExecutionContext
 _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
-class Asked(Struct, frozen=True):
-    """What the body of a plain request asks for. `expected` is what the operation reads first."""
+class ParsedBody(Struct, frozen=True):
+    """The parsed body of a request. `prefetch` are the rows that the operation reads first."""
 
     plan: Plan
     variables: dict[str, Any] | None
     extensions: dict[str, Any] | None
     cost: int
-    expected: Prefetch | None
+    prefetch: Prefetch | None
 
 
 class FastPathRequest(Struct):
-    """A plain request that may run."""
+    """A request that was admitted."""
 
     headers: Mapping[bytes, bytes]
-    asked: Asked
+    parsed: ParsedBody
     context: Context
     token: str | None
-    standing: RateLimitStatus
+    rate_limit: RateLimitStatus
 
 
 class FastPathResponse(Struct):
-    """Of its headers `always` are the same for many; whoever wants them as lines makes them once."""
+    """`always` are headers that many responses share, so that their bytes can be cached."""
 
     status: int
     headers: RawHeaders
@@ -87,28 +85,28 @@ class FastPathResponse(Struct):
 
 
 class FastPath:
-    """Beside `whole_way`, the ASGI application. `headers` go with every answer of data; `shown`
-    makes of an error what a client may read."""
+    """`asgi_path` is the ASGI application for all other requests. `headers` are added to every
+    response; `sanitize` removes from an error what clients must not see."""
 
     def __init__(
         self,
         application: Application,
-        gate: Gate,
+        admission: Admission,
         origins: Origins,
         plans: Plans,
         view: GraphQLView,
-        whole_way: ASGIApp,
+        asgi_path: ASGIApp,
         headers: RawHeaders,
-        shown: Callable[[GraphQLError, Language], GraphQLError],
+        sanitize: Callable[[GraphQLError, Language], GraphQLError],
     ) -> None:
         self._application = application
-        self._gate = gate
+        self._admission = admission
         self._origins = origins
         self._plans = plans
         self._view = view
-        self._asgi_path = whole_way
-        self._shown = shown
-        self._asked: dict[bytes, Asked] = {}
+        self._asgi_path = asgi_path
+        self._sanitize = sanitize
+        self._parsed: dict[bytes, ParsedBody] = {}
         self._always = tuple(headers)
         self._json = ((b"content-type", _JSON), *headers)
         self._graphql_json = ((b"content-type", _GRAPHQL_JSON), *headers)
@@ -116,10 +114,10 @@ class FastPath:
     def admit(
         self, headers: Mapping[bytes, bytes], address: str, body: bytes
     ) -> FastPathRequest | None:
-        """None for what goes the whole way; then nothing was done or counted."""
+        """None for a request for the ASGI path; then nothing was charged."""
         try:
-            asked = self._asked.get(body) or self._read(body)
-            if asked is None:
+            parsed = self._parsed.get(body) or self._parse(body)
+            if parsed is None:
                 return None
             context = Context(
                 application=self._application,
@@ -132,76 +130,78 @@ class FastPath:
             if b"origin" in headers:
                 context.channels = self._origins.channels_of(headers)
             token = bearer_token(_text(headers, b"authorization"))
-            standing = self._gate.budgets.charge(address, token, asked.cost)
+            rate_limit = self._admission.budgets.charge(address, token, parsed.cost)
         except BadRequest:
             return None
-        return FastPathRequest(headers, asked, context, token, standing)
+        return FastPathRequest(headers, parsed, context, token, rate_limit)
 
-    def _read(self, body: bytes) -> Asked | None:
-        """A body without variables asks for the same every time, and is kept with what it asks."""
+    def _parse(self, body: bytes) -> ParsedBody | None:
+        """None for the ASGI path. Bodies without variables are cached with their result."""
         given = parameters.from_json(body)
-        prepared = self._gate.prepared.known(self._gate.documents.text_of(given))
+        prepared = self._admission.prepared.cached(self._admission.documents.text_of(given))
         if prepared is None or prepared.errors or prepared.document is None:
             return None
         operation = prepared.operation(given.operation_name)
         plan = self._plans.plan(prepared.document, given.operation_name or None, _EXECUTOR)
         if plan is None:
             return None
-        asked = Asked(plan, given.variables, given.extensions, operation.cost, prefetch_of(plan))
+        parsed = ParsedBody(
+            plan, given.variables, given.extensions, operation.cost, prefetch_of(plan)
+        )
         if not (given.variables or given.extensions) and len(body) <= MAX_CACHED_BODY_BYTES:
-            if len(self._asked) >= KEPT_BODIES:
-                self._asked.clear()
-            self._asked[body] = asked
-        return asked
+            if len(self._parsed) >= MAX_BODIES:
+                self._parsed.clear()
+            self._parsed[body] = parsed
+        return parsed
 
     async def run(self, admitted: FastPathRequest) -> FastPathResponse:
-        headers, context, asked = admitted.headers, admitted.context, admitted.asked
+        headers, context, parsed = admitted.headers, admitted.context, admitted.parsed
         if admitted.token is not None:
             claimed = _text(headers, _CHANNEL) if _CHANNEL in headers else None
             try:
                 context.caller = await authenticate(
-                    context, admitted.token, claimed, asked.expected
+                    context, admitted.token, claimed, parsed.prefetch
                 )
             except (Unauthenticated, DatabaseUnavailable) as error:
                 return self._failed(headers, error)
-        result = asked.plan.execute(
-            None, context, asked.variables, operation_extensions=asked.extensions
+        result = parsed.plan.execute(
+            None, context, parsed.variables, operation_extensions=parsed.extensions
         )
         if not isinstance(result, ExecutionResult):
             result = await result
         return self._answer(admitted, result)
 
     def _answer(self, admitted: FastPathRequest, result: ExecutionResult) -> FastPathResponse:
-        answer: dict[str, Any] = {"data": result.data}
+        response: dict[str, Any] = {"data": result.data}
         if result.errors:
             language = admitted.context.language
-            errors = [self._shown(error, language) for error in result.errors]
-            answer["errors"] = [error.formatted for error in errors]
+            errors = [self._sanitize(error, language) for error in result.errors]
+            response["errors"] = [error.formatted for error in errors]
             if result.data is None and all(error.path is None for error in errors):
-                del answer["data"]
-        answer["extensions"] = {"cost": {"requested": admitted.asked.cost}}
-        body = orjson.dumps(answer)
-        is_newer = b"graphql-response+json" in admitted.headers.get(b"accept", b"")
-        standing = admitted.standing
+                del response["data"]
+        response["extensions"] = {"cost": {"requested": admitted.parsed.cost}}
+        body = orjson.dumps(response)
+        is_graphql_json = b"graphql-response+json" in admitted.headers.get(b"accept", b"")
+        rate_limit = admitted.rate_limit
         headers = [
             (b"content-length", b"%d" % len(body)),
-            (b"ratelimit-policy", standing.policies.encode()),
-            (b"ratelimit", standing.left.encode()),
+            (b"ratelimit-policy", rate_limit.policies.encode()),
+            (b"ratelimit", rate_limit.remaining.encode()),
         ]
         if b"origin" in admitted.headers:
-            headers += cors_headers(self._origins.crosses(admitted.headers))
-        status = 400 if is_newer and "data" not in answer else 200
+            headers += cors_headers(self._origins.cors_origin(admitted.headers))
+        status = 400 if is_graphql_json and "data" not in response else 200
         return FastPathResponse(
-            status, headers, self._graphql_json if is_newer else self._json, body
+            status, headers, self._graphql_json if is_graphql_json else self._json, body
         )
 
     def _failed(
         self, headers: Mapping[bytes, bytes], error: Unauthenticated | DatabaseUnavailable
     ) -> FastPathResponse:
-        """The session could not be looked up, or is not one for this request."""
+        """The response if the session is of another channel, or the database is unavailable."""
         request = Request({"type": "http", "headers": list(headers.items())})
         response = self._view.failure(request, error)
-        more = cors_headers(self._origins.crosses(headers))
+        more = cors_headers(self._origins.cors_origin(headers))
         return FastPathResponse(
             response.status_code,
             [*response.raw_headers, *more],
@@ -211,7 +211,7 @@ class FastPath:
 
     async def by_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not is_plain(headers):
+        if not is_eligible(headers):
             return await self._asgi_path(scope, receive, send)
         messages, client = await _messages(receive), scope["client"]
         admitted = None
@@ -219,17 +219,17 @@ class FastPath:
             body = b"".join([message["body"] for message in messages])
             admitted = self.admit(headers, client[0] if client else "", body)
         if admitted is None:
-            return await self._asgi_path(scope, _again(messages, receive), send)
-        answer = await self.run(admitted)
-        all_headers = [*answer.headers, *answer.always]
-        start = {"type": "http.response.start", "status": answer.status, "headers": all_headers}
+            return await self._asgi_path(scope, _replayed(messages, receive), send)
+        response = await self.run(admitted)
+        all_headers = [*response.headers, *response.always]
+        start = {"type": "http.response.start", "status": response.status, "headers": all_headers}
         await send(start)
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
 
 
-@lru_cache(maxsize=KEPT_PLANS)
+@lru_cache(maxsize=MAX_PLANS)
 def prefetch_of(plan: Plan) -> Prefetch | None:
-    """What the first field of a query asks that says so."""
+    """The rows that the first field with `ASKS` metadata reads."""
     query = plan.schema.query_type
     if query is None or plan.operation.operation is not OperationType.QUERY:
         return None
@@ -237,17 +237,17 @@ def prefetch_of(plan: Plan) -> Prefetch | None:
         definition = query.fields.get(node.name.value) if isinstance(node, FieldNode) else None
         given = definition.extensions.get(_BACKREF) if definition else None
         if isinstance(given, StrawberryField) and ASKS in given.metadata:
-            expected: Prefetch = given.metadata[ASKS]
-            return expected
+            found: Prefetch = given.metadata[ASKS]
+            return found
     return None
 
 
-def leads_here(scope: Scope) -> bool:
+def is_candidate(scope: Scope) -> bool:
     is_request: bool = scope["type"] == "http"
     return is_request and (scope["path"], scope["method"]) == (ENDPOINT, "POST")
 
 
-def is_plain(headers: Mapping[bytes, bytes]) -> bool:
+def is_eligible(headers: Mapping[bytes, bytes]) -> bool:
     length = headers.get(b"content-length", b"")
     accept = headers.get(b"accept")
     return (
@@ -255,27 +255,27 @@ def is_plain(headers: Mapping[bytes, bytes]) -> bool:
         and length.isdigit()
         and len(length) < 6
         and int(length) <= MAX_BODY_BYTES
-        and _MORE_THAN_PLAIN.isdisjoint(headers)
+        and _UNSUPPORTED_HEADERS.isdisjoint(headers)
         and (accept is None or not (b"event-stream" in accept or b"multipart" in accept))
     )
 
 
 async def _messages(receive: Receive) -> list[Message]:
-    """As many as bring the body. Its length was judged by the header, and the server keeps it."""
+    """All messages of the body. Its size is limited: `Content-Length` was checked before."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())
     return messages
 
 
-def _again(messages: list[Message], receive: Receive) -> Receive:
-    """`receive`, with messages that were received already."""
+def _replayed(messages: list[Message], receive: Receive) -> Receive:
+    """`receive`, starting with messages that were received already."""
     waiting = iter(messages)
 
-    async def receive_again() -> Message:
+    async def receive_replayed() -> Message:
         return next(waiting, None) or await receive()
 
-    return receive_again
+    return receive_replayed
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:

@@ -1,12 +1,12 @@
-"""How long the server waits for a request, and how many connections it holds.
+"""Read timeouts and the connection limit, against slow clients (slowloris).
 
-uvicorn has no read deadline: whoever sends a byte now and then holds a socket for ever. Here
-a request's head must be whole within `seconds`, and its body must come at `min_rate` after
-a grace of as long. When all places are taken, the connection that has been reading for the
-longest gives way to a new one, so that slow ones cannot shut others out.
+uvicorn has no read timeout, so a client that sends a byte now and then keeps a socket for ever.
+Here the head of a request must be complete within `seconds`, and its body must arrive at
+`min_rate` after a grace period of the same length. At the connection limit, a new connection
+replaces the one that has been reading for the longest time.
 
-One sweep a second looks at the connections that are in the middle of a request; a request
-that arrives in one piece costs a few assignments.
+Connections in the middle of a request are checked once a second; a request that arrives in
+one piece costs a few assignments.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 SWEEP_SECONDS = 1.0
-CLOSING_SECONDS = 2.0
-"""For the other side of a WebSocket to agree to its end."""
+WEBSOCKET_CLOSE_SECONDS = 2.0
+"""How long a closing WebSocket waits for the peer's close frame."""
 MAX_HEAD_BYTES = 65_536
-FILES_KEPT_FREE = 256
-"""Descriptors for the database, pictures and calls to partners."""
+RESERVED_FILES = 256
+"""File descriptors for the database, pictures and calls to partners."""
 
 _IDLE, _HEAD, _BODY = range(3)
 _CLOSING = b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -36,43 +36,43 @@ log = structlog.get_logger("connections")
 
 @dataclass(slots=True)
 class ReadTimeouts:
-    """Shared by the connections of a process. `min_rate` is in bytes a second."""
+    """Shared by all connections of a process. `min_rate` is in bytes per second."""
 
     seconds: float
     min_rate: int
     max_connections: int
-    _reading: "dict[PatientProtocol, None]" = field(default_factory=dict)
+    _reading: "dict[TimedProtocol, None]" = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
 
-    def watch(self, connection: "PatientProtocol") -> None:
+    def watch(self, connection: "TimedProtocol") -> None:
         self._reading[connection] = None
         if self._timer is None:
             self._timer = connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)
 
-    def leave(self, connection: "PatientProtocol") -> None:
+    def unwatch(self, connection: "TimedProtocol") -> None:
         self._reading.pop(connection, None)
 
     def make_room(self) -> bool:
-        """The longest reader gives way; False when nobody is reading."""
+        """Closes the connection that has been reading longest; False if none is reading."""
         slowest = next(iter(self._reading), None)
         if slowest is not None:
-            slowest.give_up()
+            slowest.close_slow()
         return slowest is not None
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         late = [connection for connection in self._reading if connection.is_late(now)]
         for connection in late:
-            connection.give_up()
+            connection.close_slow()
         if late:
             log.info("connections.too_slow", closed=len(late))
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self._reading else None
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, timeouts: ReadTimeouts, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._patience = timeouts
+        self._timeouts = timeouts
         self._stage = _HEAD
         self._since = 0.0
         self._received = 0
@@ -80,16 +80,16 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        timeouts = self._patience
+        timeouts = self._timeouts
         if len(self.connections) > timeouts.max_connections and not timeouts.make_room():
             transport.write(_BUSY)
             transport.close()
             return
         self._since = self.loop.time()
-        self._look()
+        self._update_watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.leave(self)
+        self._timeouts.unwatch(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -99,9 +99,9 @@ class PatientProtocol(HttpToolsProtocol):
             self._received += len(data)
         super().data_received(data)
         if self._stage == _HEAD and self._received > MAX_HEAD_BYTES:
-            self._answer_and_close(_TOO_LARGE)
+            self._respond_and_close(_TOO_LARGE)
         if self._is_watched or self._stage != _IDLE:
-            self._look()
+            self._update_watch()
 
     def on_headers_complete(self) -> None:
         self.begin_body()
@@ -130,48 +130,48 @@ class PatientProtocol(HttpToolsProtocol):
 
     def is_late(self, now: float) -> bool:
         if self._stage == _BODY and self.flow.read_paused:
-            # It is the application that has not taken what came.
+            # The application is slow, not the client.
             self._since += SWEEP_SECONDS
-        allowed = self._patience.seconds
+        allowed = self._timeouts.seconds
         if self._stage == _BODY:
-            allowed += self._received / self._patience.min_rate
+            allowed += self._received / self._timeouts.min_rate
         return now - self._since > allowed
 
-    def give_up(self) -> None:
-        self._patience.leave(self)
+    def close_slow(self) -> None:
+        self._timeouts.unwatch(self)
         if self.cycle is None or self.cycle.response_complete:
-            self._answer_and_close(_TIMEOUT if self._received else b"")
+            self._respond_and_close(_TIMEOUT if self._received else b"")
         else:
             self.transport.abort()
 
-    def _answer_and_close(self, answer: bytes) -> None:
+    def _respond_and_close(self, answer: bytes) -> None:
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
 
-    def _look(self) -> None:
-        """Watched while a request is on its way."""
+    def _update_watch(self) -> None:
+        """Watches the connection while a request is being received."""
         is_reading = self._stage != _IDLE and not self.transport.is_closing()
         if is_reading and not self._is_watched:
-            self._patience.watch(self)
+            self._timeouts.watch(self)
         elif self._is_watched and not is_reading:
-            self._patience.leave(self)
+            self._timeouts.unwatch(self)
         self._is_watched = is_reading
 
 
 class TimedWebSockets(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.close_timeout = CLOSING_SECONDS
+        self.close_timeout = WEBSOCKET_CLOSE_SECONDS
 
 
-def room_for_connections(wanted: int) -> int:
-    """As many as the system lets this process open; the soft limit is raised for it."""
+def connection_limit(wanted: int) -> int:
+    """The number of connections that the system permits, after raising the soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
-        target = max(soft, wanted + FILES_KEPT_FREE)
+        target = max(soft, wanted + RESERVED_FILES)
     else:
-        target = min(hard, max(soft, wanted + FILES_KEPT_FREE))
+        target = min(hard, max(soft, wanted + RESERVED_FILES))
     if soft != resource.RLIM_INFINITY and target > soft:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, target - FILES_KEPT_FREE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, target - RESERVED_FILES)

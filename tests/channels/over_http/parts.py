@@ -9,10 +9,10 @@ import httpx
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
 from core.migrations.tables import TABLES
+from sandbox.keys import unionpay_key
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form
-from sandbox.settings import unionpay_key
 from tests.front_end import World
 
 WECHAT = "/channels/wechat/callback"
@@ -53,7 +53,7 @@ async def push(world: World, form: Form) -> httpx.Response:
     return await world.http.post(WECHAT, params=query, content=body)
 
 
-async def door(world: World, path: str, **given: str) -> dict[str, Any]:
+async def sandbox_post(world: World, path: str, **given: str) -> dict[str, Any]:
     response = await world.http.post(f"/sandbox/{path}", json={"persona": "active", **given})
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()

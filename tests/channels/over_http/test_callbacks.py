@@ -31,11 +31,11 @@ from .parts import (
     OPEN_ID,
     UNIONPAY,
     WECHAT,
-    door,
     event,
     everything,
     notification,
     push,
+    sandbox_post,
     seconds,
     settings_of,
     signed,
@@ -196,7 +196,7 @@ async def test_of_many_at_once_one_takes_effect(world: World) -> None:
 
 
 async def test_greets_a_follower_with_the_way_to_bind(world: World) -> None:
-    answer = await door(world, "wechat/follow")
+    answer = await sandbox_post(world, "wechat/follow")
 
     page = settings_of(world).wechat_query_url
     assert (answer["attempts"], answer["status"]) == (1, 200)
@@ -209,7 +209,7 @@ async def test_greets_a_follower_with_the_way_to_bind(world: World) -> None:
 async def test_answers_a_click_and_a_message(
     world: World, path: str, given: dict[str, str]
 ) -> None:
-    answer = await door(world, path, **given)
+    answer = await sandbox_post(world, path, **given)
 
     assert answer["reply"].startswith("社会保障卡线上服务：公众号菜单栏 → 微服务 → 新社保卡。")
 
@@ -229,7 +229,7 @@ async def test_who_leaves_takes_their_data_along(world: World) -> None:
     account = world.application.dependencies.vault.index(f"WECHAT|{OPEN_ID}", "account")
     held = await world.rows("sessions", "bindings")
 
-    answer = await door(world, "wechat/unfollow")
+    answer = await sandbox_post(world, "wechat/unfollow")
     refused = await citizen.post("{ cardStatus { __typename } }")
 
     assert answer == {"attempts": 1, "status": 200, "reply": None}
@@ -253,7 +253,7 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
     waiting = await _put_messages(world, citizen)
     sent_before = {row[2] for row in (await world.rows("channel_messages"))["channel_messages"]}
 
-    await door(world, "wechat/unfollow")
+    await sandbox_post(world, "wechat/unfollow")
 
     held = await world.rows("channel_messages", "code_exchanges", "outbox")
     of_person = await person_id(world, citizen.person)
@@ -295,7 +295,7 @@ async def _put_messages(world: World, citizen: FrontEnd) -> list[int]:
 
 async def test_who_comes_back_binds_again(world: World) -> None:
     await world.enter("active", "WECHAT")
-    await door(world, "wechat/unfollow")
+    await sandbox_post(world, "wechat/unfollow")
 
     answer = await world.front_end("active", "WECHAT").sign_in()
 
@@ -310,7 +310,7 @@ async def test_notes_what_became_of_a_template_message(world: World) -> None:
     message = (await world.http.get("/sandbox/messages")).json()[0]
     (sent,) = await _sent(world, "LOSS_REPORTED")
 
-    await door(world, "wechat/delivered", status="failed:user block")
+    await sandbox_post(world, "wechat/delivered", status="failed:user block")
     (noted,) = await _sent(world, "LOSS_REPORTED")
 
     assert (message["persona"], message["template"]) == ("active", "sandbox-loss_reported")
@@ -475,7 +475,7 @@ async def test_a_notification_sent_again_byte_for_byte_writes_nothing(world: Wor
 async def test_a_notification_acts_for_its_user(world: World, type: str, leaves: bool) -> None:
     citizen, neighbour = await world.enter("active"), await world.enter("lost")
 
-    answer = await door(world, "unionpay/notify", type=type)
+    answer = await sandbox_post(world, "unionpay/notify", type=type)
 
     status = (await citizen.post("{ cardStatus { __typename } }")).json()
     assert answer == {"attempts": 1, "status": 200, "reply": '{"resp":"00"}'}
@@ -485,7 +485,7 @@ async def test_a_notification_acts_for_its_user(world: World, type: str, leaves:
 
 async def test_who_withdraws_in_unionpay_signs_in_again(world: World) -> None:
     await world.enter("active")
-    await door(world, "unionpay/notify", type="AUTH_CANCELLED")
+    await sandbox_post(world, "unionpay/notify", type="AUTH_CANCELLED")
 
     citizen = await world.enter("active")
 
@@ -561,7 +561,7 @@ async def test_wechat_calls_three_times_when_it_is_refused(
     moment = time.time
     monkeypatch.setattr("sandbox.platforms.callbacks.seconds", lambda: int(moment()) - 400)
 
-    answer = await door(world, "wechat/follow")
+    answer = await sandbox_post(world, "wechat/follow")
 
     assert answer == {"attempts": 3, "status": 403, "reply": None}
 

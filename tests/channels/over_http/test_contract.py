@@ -18,7 +18,7 @@ from core.kernel.settings import Settings
 from gateway.channels import CHANNELS
 from gateway.channels.contract import Channel
 from sandbox.personas import PERSONAS
-from tests.channels.conftest import samples_of
+from tests.channels.parts import samples_of
 from tests.channels.samples.shape import Callbacks, Sent
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later

@@ -31,7 +31,7 @@ from gateway.channels.platform_client import (
     Reply,
     ReplyPart,
     is_current,
-    part,
+    parser,
 )
 from gateway.schema import build_schema
 from sandbox.personas import PERSONAS
@@ -61,7 +61,7 @@ class Kiosk(Channel):
 
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         super().__init__(settings, http)
-        self._platform = PlatformClient(http, ADDRESS, self.app_name)
+        self._platform = PlatformClient(http, ADDRESS, self.app_name, unwrap=unwrap)
 
     def authorize_url(self, redirect_uri: str, state: str) -> None:
         return None
@@ -69,15 +69,10 @@ class Kiosk(Channel):
     async def identify(self, credential: str, now: Instant) -> Identity:
         body = {"swipe": self._sent_by_app(credential)}
         try:
-            who = await self._platform.post("/swipes", body, now, self._swiped, repeatable=False)
+            who = await self._platform.post("/swipes", body, now, parser(Swiped), repeatable=False)
         except PlatformRefused as refusal:
             raise self._sign_in_expired() from refusal
         return Identity(who.number, self.level, 600, who.name, who.number)
-
-    def _swiped(self, reply: Reply) -> Swiped:
-        if "error" in reply:
-            raise PlatformRefused(str(reply["error"]))
-        return part(Swiped, reply)
 
     def verify_callback_signature(
         self, query: Mapping[str, str], body: bytes, now: Instant
@@ -96,8 +91,14 @@ class Kiosk(Channel):
         left = ChannelEventType.LEFT if sent["what"] == "erased" else ChannelEventType.OTHER
         return Notification(sent["what"], account, sent["id"], sent["id"], sent, left)
 
-    def reply(self, told: Notification, now: Instant) -> CallbackResponse:
+    def reply(self, notification: Notification, now: Instant) -> CallbackResponse:
         return CallbackResponse(b"thank you")
+
+
+def unwrap(reply: Reply) -> Reply:
+    if "error" in reply:
+        raise PlatformRefused(str(reply["error"]))
+    return reply
 
 
 def mark(body: bytes) -> str:

@@ -7,7 +7,7 @@ import pytest
 from core.kernel.settings import Secret, Settings
 from tests.front_end import World
 
-from .parts import door, event, everything, push, seconds, signed
+from .parts import event, everything, push, sandbox_post, seconds, signed
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def settings(settings: Settings) -> Settings:
 
 
 async def test_replies_in_the_plain_mode(world: World) -> None:
-    answer = await door(world, "wechat/follow")
+    answer = await sandbox_post(world, "wechat/follow")
 
     assert answer["reply"].startswith("欢迎关注成都人社局。")
 

@@ -14,7 +14,7 @@ import pytest
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
 from gateway.channels import CHANNELS
-from sandbox.settings import world_file
+from sandbox.paths import world_file
 from sandbox.world import World as SandboxWorld
 from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World

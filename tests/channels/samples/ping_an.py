@@ -42,6 +42,11 @@ def _refused(call: str, refusal: type) -> Refused:
 
 
 SAMPLES = Samples(
+    settings={
+        "ping_an_url": "https://ping-an.test",
+        "ping_an_app_id": "pa0000000000000001",
+        "ping_an_app_key": "ping-an-app-key",
+    },
     credential="ping-an-request-code",
     identity=Identity("ping-an-open-id", RealNameLevel.PLATFORM, 1800, NAME, NUMBER, PHONE),
     calls=(
@@ -51,6 +56,7 @@ SAMPLES = Samples(
             BASE + "authCode/getAuthCode.do",
             done(authCode="ping-an-auth-code"),
             repeatable=True,
+            fetches_token=True,
         ),
         Call(
             "getAccessToken",
@@ -62,6 +68,7 @@ SAMPLES = Samples(
                 expiresIn=7200,
             ),
             repeatable=False,
+            fetches_token=True,
         ),
         Call(
             "checkRequestCode",

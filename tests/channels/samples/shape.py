@@ -1,6 +1,6 @@
-"""What a channel's samples file says about its platform, so that one suite tests them all.
+"""The samples of a platform, from which one suite tests all channels.
 
-It defines `SAMPLES: Samples`. Every name, number and key in it is made up.
+A samples file defines `SAMPLES: Samples`. Every name, number and key in it is made up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +14,22 @@ from gateway.channels.contract import Identity
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the gateway to the platform and the reply that goes well."""
+    """One call of the gateway to the platform, and a successful reply.
+
+    `fetches_token`: it gets the app's token, which workers share.
+    """
 
     name: str
     method: str
     url: str
     reply: Mapping[str, Any]
     repeatable: bool
+    fetches_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A reply of the platform that says no, and what the citizen is told."""
+    """A reply by which the platform refuses a call, and the resulting refusal."""
 
     call: str
     reply: Mapping[str, Any]
@@ -33,34 +37,35 @@ class Refused:
 
 
 Sent: TypeAlias = tuple[dict[str, str], bytes]
-"""Query and body of a call of the platform to us."""
+"""Query and body of a callback."""
 
 Make: TypeAlias = Callable[[Settings, int], Sent]
-"""Makes one that is sent at a second, with a nonce of its own."""
+"""Makes a callback sent at a time in seconds, with a new nonce."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What the platform posts to us when the persona `active` leaves.
+    """The callback by which the persona `active` withdraws.
 
-    `forged` ones were never signed by the platform; `tampered` ones were, and then changed.
+    The `forged` ones were not signed by the platform; the `tampered` ones were changed after it.
     """
 
     make: Make
     taken: bytes
-    """The answer that ends the platform's repeats."""
+    """The response that ends the platform's retries."""
     forged: Mapping[str, Make]
     tampered: Mapping[str, Make]
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """`calls` are those of one first sign-in, in order; `secrets` must never be shown.
+    """`settings` are those of the platform; `calls` those of one first sign-in, in order.
 
-    `others` are calls that a refused sign-in may make; `callbacks` is None where the platform
-    calls nothing.
+    `secrets` must never be shown. `others` are calls that a refused sign-in may make;
+    `callbacks` is None for a platform without callbacks.
     """
 
+    settings: Mapping[str, str]
     credential: str
     identity: Identity
     calls: Sequence[Call]

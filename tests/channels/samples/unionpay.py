@@ -14,11 +14,11 @@ from core.kernel.refusals import (
 )
 from core.kernel.settings import Settings
 from gateway.channels.contract import Identity
+from sandbox.keys import unionpay_key
 from sandbox.personas import PERSONAS
 from sandbox.platforms import unionpay as platform
-from sandbox.settings import unionpay_key
 
-from ..parts import NAME, NUMBER, PHONE, unionpay_field
+from ..parts import NAME, NUMBER, PHONE, SYMMETRIC_KEY, unionpay_field
 from .shape import Call, Callbacks, Make, Refused, Samples, Sent
 
 BASE = "https://unionpay.test/open/access/1.0/"
@@ -93,6 +93,13 @@ CALLBACKS = Callbacks(
 )
 
 SAMPLES = Samples(
+    settings={
+        "unionpay_url": "https://unionpay.test",
+        "unionpay_app_id": "up0000000000000001",
+        "unionpay_secret": "unionpay-app-secret",
+        "unionpay_symmetric_key": SYMMETRIC_KEY,
+        "unionpay_redirect_domains": "card.test",
+    },
     credential="uni%2Bpay%2Fcode%3D%3D",
     identity=Identity("unionpay-open-id", RealNameLevel.PLATFORM, 3600, NAME, NUMBER, PHONE),
     calls=(
@@ -102,6 +109,7 @@ SAMPLES = Samples(
             BASE + "backendToken",
             done(backendToken="unionpay-backend-token", expiresIn=7200),
             repeatable=True,
+            fetches_token=True,
         ),
         Call(
             "token",

@@ -96,6 +96,14 @@ CALLBACKS = Callbacks(
 )
 
 SAMPLES = Samples(
+    settings={
+        "wechat_url": "https://wechat.test",
+        "wechat_app_id": "wx0000000000000001",
+        "wechat_secret": "wechat-app-secret",
+        "wechat_token": "wechatcallbacktoken",
+        "wechat_aes_key": "",
+        "wechat_redirect_domains": "card.test, localhost",
+    },
     credential="wechat-one-time-code",
     identity=Identity("oWeChatOpenIdOfAPerson", RealNameLevel.NONE, 7200),
     calls=(

@@ -38,14 +38,14 @@ MUTATIONS = (
     _check(
         "WeChat: a virtual account",
         "gateway/channels/wechat/adapter.py",
-        "if answer.is_snapshotuser == 1:",
-        "if answer.is_snapshotuser == 2:",
+        "if exchanged.is_snapshotuser == 1:",
+        "if exchanged.is_snapshotuser == 2:",
     ),
     _check(
         "WeChat: a code is exchanged at most once",
         "gateway/channels/wechat/adapter.py",
-        "_reader(_CodeExchanged),\n                repeatable=False,",
-        "_reader(_CodeExchanged),\n                repeatable=True,",
+        "parser(_CodeExchanged),\n                repeatable=False,",
+        "parser(_CodeExchanged),\n                repeatable=True,",
     ),
     _check(
         "WeChat: where a citizen may be sent back to",

@@ -6,6 +6,16 @@ export interface Tab {
   variables?: string;
 }
 
+export const CHANNEL_NAMES = /* GraphQL */ `
+  query ChannelNames {
+    channels {
+      id
+      name
+      bindingRequired
+    }
+  }
+`;
+
 export const SIGN_IN = /* GraphQL */ `
   mutation SignIn($input: SignInInput!) {
     signIn(input: $input) {

@@ -15,7 +15,7 @@ import { keepAccessible } from './accessibility';
 import { TABS } from './documents';
 import { guidePlugin } from './guide';
 import { PersonaBar } from './persona-bar';
-import { personas } from './sandbox';
+import { channels, personas, type ChannelChoice } from './sandbox';
 
 const endpoint = new URL('/graphql', location.href);
 const liveEndpoint = new URL(endpoint);
@@ -29,11 +29,17 @@ const plugins = [guide, { ...explorerPlugin(), title: '字段勾选 · Explorer'
 
 function Playground() {
   const [people, setPeople] = useState<Persona[]>([]);
+  const [apps, setApps] = useState<ChannelChoice[]>([]);
   inSandbox = people.length > 0;
 
-  useEffect(() => void personas().then(setPeople), []);
+  useEffect(() => {
+    void Promise.all([personas(), channels()]).then(([found, listed]) => {
+      setApps(listed);
+      setPeople(found);
+    });
+  }, []);
 
-  // Headers hold the session token: they are kept for this browser tab and no longer.
+  // The headers hold the session token, so they are stored for this browser tab only.
   return (
     <GraphiQLProvider
       fetcher={fetcher}
@@ -44,7 +50,7 @@ function Playground() {
       defaultHeaders="{}"
       shouldPersistHeaders
     >
-      <PersonaBar personas={people} />
+      <PersonaBar personas={people} channels={apps} />
       <main className="playground-editor">
         <h1 className="visually-hidden">成都社保卡网关 GraphQL 调试台 · Card gateway playground</h1>
         <GraphiQLInterface defaultEditorToolsVisibility="variables" showPersistHeadersSettings={false} />

@@ -2,17 +2,10 @@ import { useEditorContext } from '@graphiql/react';
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { flushSync } from 'react-dom';
 
-import type { ChannelId } from '../sandbox/documents';
 import type { Persona } from '../sandbox/world';
 import { SIGN_IN_AS } from './guide';
 import { operationIn } from './operation';
-import { latestCode, sendCode, signInAs, type Session } from './sandbox';
-
-const CHANNELS: [ChannelId, string][] = [
-  ['WECHAT', '微信公众号「成都人社局」'],
-  ['UNIONPAY', '银联「云闪付」'],
-  ['PING_AN', '平安「城市一账通」'],
-];
+import { latestCode, sendCode, signInAs, type ChannelChoice, type Session } from './sandbox';
 
 /** What a code is sent for, by the operation that uses it. */
 const PURPOSES: Record<string, string> = {
@@ -27,11 +20,11 @@ const PURPOSES: Record<string, string> = {
 
 type JsonObject = Record<string, unknown>;
 
-/** The language of answers, and where there is a sandbox the personas to sign in as. */
-export function PersonaBar({ personas }: { personas: Persona[] }) {
+/** The language of responses, and, with a sandbox, the personas to sign in as. */
+export function PersonaBar({ personas, channels }: { personas: Persona[]; channels: ChannelChoice[] }) {
   return (
     <header className="persona-bar">
-      {personas.length > 0 && <Personas personas={personas} />}
+      {personas.length > 0 && <Personas personas={personas} channels={channels} />}
       <LanguageSwitch />
       {personas.length > 0 && (
         <a href="/sandbox/">
@@ -42,7 +35,7 @@ export function PersonaBar({ personas }: { personas: Persona[] }) {
   );
 }
 
-/** Writes `Accept-Language` into every tab: titles, messages and refusals come in that language. */
+/** Writes `Accept-Language` into every tab: titles, messages and refusals use that language. */
 function LanguageSwitch() {
   const [language, setLanguage] = useState(navigator.language.startsWith('zh') ? 'zh' : 'en');
   const tabs = useTabs();
@@ -64,8 +57,8 @@ function LanguageSwitch() {
 }
 
 /** Signs in as a persona of the sandbox and writes the session into every tab. */
-function Personas({ personas }: { personas: Persona[] }) {
-  const [channel, setChannel] = useState<ChannelId>('UNIONPAY');
+function Personas({ personas, channels }: { personas: Persona[]; channels: ChannelChoice[] }) {
+  const [channel, setChannel] = useState((channels.find((one) => !one.bindingRequired) ?? channels[0]!).id);
   const [personaId, setPersonaId] = useState(personas[0]!.id);
   const [session, setSession] = useState<Session | null>(null);
   const [status, setStatus] = useState('未登录 · Signed out');
@@ -108,7 +101,7 @@ function Personas({ personas }: { personas: Persona[] }) {
     signIn(personaId);
   }
 
-  /** Sends a code where the open tab needs one; elsewhere takes the one that came last. */
+  /** Sends a code if the operation of the open tab needs one; otherwise uses the latest code. */
   function fillCode({ persona, token }: Session) {
     void attempt(async () => {
       const phone = tabs.activePhone() ?? persona.phone;
@@ -125,8 +118,8 @@ function Personas({ personas }: { personas: Persona[] }) {
       <form onSubmit={submit} aria-label="沙盒登录 · Sandbox sign-in">
         <label>
           渠道 <span lang="en">Channel</span>
-          <select value={channel} onChange={(event) => setChannel(event.target.value as ChannelId)}>
-            {CHANNELS.map(([id, name]) => (
+          <select value={channel} onChange={(event) => setChannel(event.target.value)}>
+            {channels.map(({ id, name }) => (
               <option key={id} value={id}>
                 {name}
               </option>
@@ -159,15 +152,15 @@ function Personas({ personas }: { personas: Persona[] }) {
   );
 }
 
-/** Edits the tabs through GraphiQL's own state: the open tab by its editors, the others in place. */
+/** Edits the tabs through GraphiQL's state: the open tab by its editors, the others directly. */
 function useTabs() {
   const context = useEditorContext({ nonNull: true });
   const latest = useRef(context);
   latest.current = context;
 
-  // Signing in takes a while, and GraphiQL knows its open tab by identity: always ask for the latest.
+  // Signing in takes a while and GraphiQL replaces the object of its open tab: always use the latest.
   function write(given: JsonObject, variables: (text?: string | null) => string | null | undefined) {
-    // A tab that has just been opened is known only after the rendering that waits.
+    // A tab that was just opened is known only after the pending rendering.
     flushSync(() => {});
     const { tabs, activeTabIndex, moveTab, headerEditor, variableEditor } = latest.current;
     const headers = (text?: string | null) => format({ ...parse(text), ...given });
@@ -176,7 +169,7 @@ function useTabs() {
         ? tab
         : { ...tab, headers: headers(tab.headers), variables: variables(tab.variables) ?? null },
     );
-    // GraphiQL then fills the editors from the open tab: what is written below must come after.
+    // GraphiQL then fills the editors from the open tab, so write to the editors afterwards.
     flushSync(() => moveTab(changed));
     headerEditor?.setValue(headers(headerEditor.getValue()));
     variableEditor?.setValue(variables(variableEditor.getValue()) ?? '');

@@ -1,10 +1,12 @@
-import type { ChannelId } from '../sandbox/documents';
+import type { Channel } from '../sandbox/documents';
 import type { Persona } from '../sandbox/world';
-import { BIND_CARD, SEND_CODE, SIGN_IN } from './documents';
+import { BIND_CARD, CHANNEL_NAMES, SEND_CODE, SIGN_IN } from './documents';
+
+export type ChannelChoice = Pick<Channel, 'id' | 'name' | 'bindingRequired'>;
 
 export interface Session {
   token: string;
-  channel: ChannelId;
+  channel: string;
   persona: Persona;
 }
 
@@ -25,8 +27,10 @@ export async function personas(): Promise<Persona[]> {
   return response.ok ? response.json() : [];
 }
 
-/** Signs in as the app would, and binds the card where the channel does not vouch for the person. */
-export async function signInAs(channel: ChannelId, persona: Persona): Promise<Session> {
+export const channels = (): Promise<ChannelChoice[]> => graphql('channels', CHANNEL_NAMES, {});
+
+/** Signs in as the app would, and binds if the channel's platform proves no identity. */
+export async function signInAs(channel: string, persona: Persona): Promise<Session> {
   const authorization = await postJson('/sandbox/authorize', { channel, persona: persona.id });
   const signedIn: SignInResult = await graphql('signIn', SIGN_IN, { input: { channel, ...authorization } });
   if (!('token' in signedIn)) throw new Error(signedIn.message);

@@ -11,7 +11,7 @@ export interface App {
   gateway: Gateway;
 }
 
-/** What a screen of the services knows: the app, and the viewer as the service list last saw it. */
+/** The context of a service screen: the app, and the viewer as loaded by the service list. */
 export interface Visit extends App {
   viewer: Viewer;
 }

@@ -1,7 +1,8 @@
-/** Every GraphQL document of the sandbox page, and the shapes they answer with. */
+/** Every GraphQL document of the sandbox page, and the types of the results. */
 import { CARD_FIELDS, PROGRESS_FIELDS, REFUSAL, VIEWER_FIELDS } from '../selections';
 
-export type ChannelId = 'WECHAT' | 'UNIONPAY' | 'PING_AN';
+/** One of the ids that the query `channels` returns. */
+export type ChannelId = string;
 export type IdDocumentSide = 'PORTRAIT_SIDE' | 'EMBLEM_SIDE';
 
 export interface Refusal {
@@ -20,6 +21,7 @@ export interface Option {
 
 export interface Channel {
   id: ChannelId;
+  bindingRequired: boolean;
   name: string;
   appName: string;
   entrySteps: { order: number; title: string; instruction: string }[];
@@ -178,7 +180,7 @@ function inputMutation(name: string, success: string, fragments = ''): string {
   return result(`mutation ${type}($input: ${type}Input!)`, `${name}(input: $input)`, success, fragments);
 }
 
-export const CHANNELS = `query Channels { channels { id name appName entrySteps { order title instruction } } }`;
+export const CHANNELS = `query Channels { channels { id name appName bindingRequired entrySteps { order title instruction } } }`;
 export const VIEWER_QUERY = `query Viewer { viewer { ...ViewerParts } } ${VIEWER}`;
 export const OUTLETS = `query Outlets($districtCode: String!, $bankCode: String) {
   outlets(districtCode: $districtCode, bankCode: $bankCode) { code name address }

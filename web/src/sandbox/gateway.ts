@@ -9,11 +9,11 @@ interface Answer {
   errors?: { message: string; extensions?: { code?: string } }[];
 }
 
-/** Speaks to the gateway as one signed-in app, or as nobody. */
+/** A client of the gateway, with the session of one app or without a session. */
 export class Gateway {
   constructor(private readonly token?: string) {}
 
-  /** Asks for one root field and returns it. */
+  /** Executes an operation with one root field and returns its value. */
   async ask<T>(query: string, variables: object = {}): Promise<T> {
     const headers = { ...this.headers(), 'Content-Type': 'application/json' };
     return this.send<T>(headers, JSON.stringify({ query, variables }));
@@ -33,8 +33,8 @@ export class Gateway {
   }
 
   /**
-   * Follows a subscription's root field until the returned function is called. A lost connection is
-   * taken up after the last message that came: what was missed stands in the next one's `changes`.
+   * Subscribes until the returned function is called. After a lost connection it resumes after the
+   * last message: the next one lists in `changes` what was missed.
    */
   watch<T extends { cursor: string }>(
     query: string,
@@ -44,7 +44,7 @@ export class Gateway {
     const url = new URL(ENDPOINT, location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     const client = createClient({ url: url.href, connectionParams: this.headers(), retryAttempts: 30 });
-    // Read anew at each connection.
+    // Read at each connection.
     const variables: { after?: string } = {};
     client.subscribe<Record<string, T>>(
       { query, variables },

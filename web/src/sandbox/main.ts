@@ -1,10 +1,11 @@
 import './sandbox.css';
 
 import type { App } from './app';
+import { genericApp } from './apps/generic';
 import { pingAn } from './apps/ping-an';
 import { unionpay } from './apps/unionpay';
 import { wechat } from './apps/wechat';
-import { CHANNELS, type Channel, type ChannelId } from './documents';
+import { CHANNELS, type Channel } from './documents';
 import { errorText, h } from './dom';
 import { Gateway } from './gateway';
 import { inboxPanel } from './panels/inbox';
@@ -14,7 +15,8 @@ import { personaPicker, personaTable } from './panels/personas';
 import { Phone, type Screen } from './phone';
 import { personas, reset, type Persona } from './world';
 
-const ENTRIES: Record<ChannelId, (app: App) => Screen> = { WECHAT: wechat, UNIONPAY: unionpay, PING_AN: pingAn };
+/** Channels whose app is drawn in detail; any other one shows its entry steps. */
+const APPS: Record<string, (app: App) => Screen> = { WECHAT: wechat, UNIONPAY: unionpay, PING_AN: pingAn };
 
 async function start(main: HTMLElement): Promise<void> {
   const gateway = new Gateway();
@@ -22,7 +24,10 @@ async function start(main: HTMLElement): Promise<void> {
   let owner = people[0]!;
 
   const phones = channels.map((channel) => {
-    const enter: Screen = () => ENTRIES[channel.id]({ channel: channel.id, phone, persona: owner, gateway })();
+    const enter: Screen = () => {
+      const app = { channel: channel.id, phone, persona: owner, gateway };
+      return (APPS[channel.id]?.(app) ?? genericApp(app, channel))();
+    };
     const phone: Phone = new Phone(channel, enter);
     return phone;
   });
@@ -38,7 +43,7 @@ async function start(main: HTMLElement): Promise<void> {
   main.replaceChildren(
     personaPicker(people, choose),
     h('div', { class: 'apps' }, ...phones.map(({ element }) => element)),
-    h('div', { class: 'panels' }, inboxPanel(), messagesPanel(), desk.element),
+    h('div', { class: 'panels' }, inboxPanel(), messagesPanel(channels), desk.element),
     personaTable(people),
   );
   connectReset(restart);

@@ -7,13 +7,13 @@ export interface View {
   footer?: Node;
   /** The entry step of the guide that this screen stands for. */
   step?: number;
-  /** Ends what the screen keeps running. */
+  /** Stops background work of the screen. */
   leave?: () => void;
 }
 
 export type Screen = () => View | Promise<View>;
 
-/** A phone frame with a stack of screens, and the guide's entry steps above it. */
+/** A phone with a stack of screens; above it the entry steps of the guide. */
 export class Phone {
   readonly element: HTMLElement;
   private readonly stack: Screen[] = [];
@@ -66,7 +66,7 @@ export class Phone {
     this.home(this.first);
   }
 
-  /** Makes a screen the bottom of the stack. */
+  /** Clears the stack and shows a screen. */
   home(screen: Screen): void {
     this.stack.length = 0;
     this.open(screen);
@@ -77,7 +77,7 @@ export class Phone {
     void this.render();
   }
 
-  /** Shows another screen in the place of this one. */
+  /** Replaces the current screen. */
   replace(screen: Screen): void {
     this.stack.pop();
     this.open(screen);

@@ -1,4 +1,4 @@
-/** The sandbox's own doors: personas, the platforms, the SMS inbox and the card issuer. */
+/** The sandbox's own endpoints: personas, the platforms, the SMS inbox and the card issuer. */
 
 import type { ChannelId } from './documents';
 
@@ -43,7 +43,7 @@ export const inbox = (phone?: string): Promise<Message[]> =>
 
 export const channelMessages = (): Promise<ChannelMessage[]> => get('messages');
 
-/** Follows the official account; the gateway's greeting, as the platform shows it. */
+/** Follows the official account; returns the gateway's greeting. */
 export const follow = (persona: string): Promise<string | null> =>
   post('wechat/follow', { persona })
     .then((response) => response.json())
@@ -51,7 +51,7 @@ export const follow = (persona: string): Promise<string | null> =>
 
 export const unfollow = (persona: string): Promise<Response> => post('wechat/unfollow', { persona });
 
-/** What the issuer has to report: the next production node, or what happened to a card. */
+/** What the card issuer reports: the result of the next production node, or an event of a card. */
 export type IssuerReport = { result: 'DONE' | 'FAILED' } | { event: 'TEMPORARY_LOSS' | 'LOCK' | 'UNLOCK' | 'CANCEL' };
 
 export const advanceIssuer = (persona: string, report: IssuerReport): Promise<Response> =>

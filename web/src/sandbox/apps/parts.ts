@@ -18,7 +18,7 @@ export interface Tile {
   open?: () => void;
 }
 
-/** A grid of an app's entries; those without a way on are only scenery. */
+/** A grid of an app's entries; those without `open` are decoration. */
 export function tiles(entries: Tile[]): HTMLElement {
   return h(
     'div',

@@ -6,7 +6,7 @@ import type { Screen } from '../phone';
 import { codeField, phoneField } from '../services/fields';
 import { authorize } from '../world';
 
-/** The app hands over its credential, and the gateway answers with a session. */
+/** Exchanges the credential of the app for a session of the gateway. */
 export async function signIn(app: App): Promise<{ app: App; bound: boolean }> {
   const authorization = await authorize(app.channel, app.persona.id);
   const result = await app.gateway.ask<SignedIn | Refusal>(SIGN_IN, { input: { channel: app.channel, ...authorization } });

@@ -25,7 +25,7 @@ export function wechat(app: App): Screen {
   });
 }
 
-/** The greeting is the gateway's own: the platform called it, and passes on its reply. */
+/** The greeting is the gateway's reply to the platform's callback. */
 function followed(app: App): Screen {
   const greeting = follow(app.persona.id);
   return async () => account(app, (await greeting) ?? '', 2)();
@@ -46,12 +46,12 @@ function account(app: App, greeting: string, step: number): Screen {
   });
 }
 
-/** WeChat turns an address in a message into a link; the account's leads to 社保查询, where people bind. */
+/** WeChat turns a URL in a message into a link; this one opens 社保查询, the page for binding. */
 function linked(text: string, open: () => void): (string | HTMLElement)[] {
   return text.split(/(https?:\/\/\S+)/).map((part, index) => (index % 2 ? button(part, open, 'link') : part));
 }
 
-/** The platform tells the gateway, which forgets the binding, its sessions and the channel's data. */
+/** The platform notifies the gateway, which deletes the binding, its sessions and the channel's data. */
 async function leave(app: App): Promise<void> {
   await unfollow(app.persona.id);
   app.phone.restart();

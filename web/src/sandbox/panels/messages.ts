@@ -1,12 +1,12 @@
-import type { ChannelId } from '../documents';
+import type { Channel } from '../documents';
 import { dateTime, english, h } from '../dom';
 import { channelMessages, type ChannelMessage } from '../world';
 
 const INTERVAL = 3000;
-const APPS: Record<ChannelId, string> = { WECHAT: '微信', UNIONPAY: '云闪付', PING_AN: '城市一账通' };
 
 /** Every message that a platform delivered for the gateway, newest first. */
-export function messagesPanel(): HTMLElement {
+export function messagesPanel(channels: Channel[]): HTMLElement {
+  const names = new Map(channels.map(({ id, appName }) => [id, appName]));
   const list = h('ol', { class: 'messages channel-messages', tabindex: '0', 'aria-label': '渠道消息' });
   let shown = '';
 
@@ -15,7 +15,7 @@ export function messagesPanel(): HTMLElement {
     const state = JSON.stringify(messages);
     if (!messages || state === shown) return;
     shown = state;
-    list.replaceChildren(...(messages.length ? messages.map(entry) : [h('li', { class: 'empty' }, '还没有渠道消息')]));
+    list.replaceChildren(...(messages.length ? messages.map((message) => entry(message, names.get(message.channel) ?? message.channel)) : [h('li', { class: 'empty' }, '还没有渠道消息')]));
   };
 
   setInterval(() => document.hidden || void refresh(), INTERVAL);
@@ -24,11 +24,11 @@ export function messagesPanel(): HTMLElement {
   return h('section', { class: 'panel' }, h('h2', {}, '渠道消息 ', english('Messages in the apps')), list);
 }
 
-function entry({ channel, persona, text, at }: ChannelMessage): HTMLElement {
+function entry({ persona, text, at }: ChannelMessage, appName: string): HTMLElement {
   return h(
     'li',
     {},
-    h('p', { class: 'meta' }, h('strong', {}, `${APPS[channel]} · ${persona ?? ''}`), h('time', { datetime: at }, dateTime(at))),
+    h('p', { class: 'meta' }, h('strong', {}, `${appName} · ${persona ?? ''}`), h('time', { datetime: at }, dateTime(at))),
     h('p', {}, text),
   );
 }

@@ -1,4 +1,7 @@
-"""What a person does in an app and what its platform then tells the gateway; delivered messages."""
+"""Actions of a persona in an app (follow, write, withdraw) that trigger a platform's callback.
+
+Also lists the messages that the platforms delivered.
+"""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -16,7 +19,7 @@ from core.kernel.settings import Settings
 from sandbox.answers import SandboxResponse, persona_of, read
 from sandbox.personas import Persona
 from sandbox.platforms import wechat
-from sandbox.platforms.callbacks import Called, Caller
+from sandbox.platforms.callbacks import CallbackSender, Delivery
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import messages, messages_to
 from sandbox.world import World
@@ -24,8 +27,8 @@ from sandbox.world import World
 Message: TypeAlias = dict[str, str]
 
 ACCOUNT = "gh_sandbox"
-"""The official account's own name, to which followers write."""
-EMPTY_ANSWERS = (b"", b"success")
+"""The id of the official account."""
+EMPTY_REPLIES = (b"", b"success")
 
 
 class _Who(msgspec.Struct):
@@ -36,7 +39,7 @@ class _Text(_Who):
     text: str
 
 
-class _Delivered(_Who):
+class _DeliveryReport(_Who):
     status: str = "success"
 
 
@@ -45,26 +48,26 @@ class _Notify(_Who):
     trace_id: str = ""
 
 
-def platform_doors(
+def user_action_routes(
     settings: Settings,
     http: httpx.AsyncClient,
     world: World,
     delivered: Callable[[], Awaitable[None]],
 ) -> list[BaseRoute]:
-    """`delivered` waits for what the gateway is about to send."""
-    doors = _Doors(settings, http, world, delivered)
+    """`delivered` waits until the gateway has sent what is in its outbox."""
+    endpoints = _Endpoints(settings, http, world, delivered)
     return [
-        Route("/wechat/follow", doors.follow, methods=["POST"]),
-        Route("/wechat/unfollow", doors.unfollow, methods=["POST"]),
-        Route("/wechat/menu", doors.menu, methods=["POST"]),
-        Route("/wechat/text", doors.text, methods=["POST"]),
-        Route("/wechat/delivered", doors.report_delivery, methods=["POST"]),
-        Route("/unionpay/notify", doors.notify, methods=["POST"]),
-        Route("/messages", doors.messages),
+        Route("/wechat/follow", endpoints.follow, methods=["POST"]),
+        Route("/wechat/unfollow", endpoints.unfollow, methods=["POST"]),
+        Route("/wechat/menu", endpoints.menu, methods=["POST"]),
+        Route("/wechat/text", endpoints.text, methods=["POST"]),
+        Route("/wechat/delivered", endpoints.report_delivery, methods=["POST"]),
+        Route("/unionpay/notify", endpoints.notify, methods=["POST"]),
+        Route("/messages", endpoints.messages),
     ]
 
 
-class _Doors:
+class _Endpoints:
     def __init__(
         self,
         settings: Settings,
@@ -75,7 +78,7 @@ class _Doors:
         self._settings = settings
         self._world = world
         self._delivered = delivered
-        self._caller = Caller(settings, http)
+        self._callbacks = CallbackSender(settings, http)
 
     async def follow(self, request: Request) -> Response:
         persona = persona_of((await read(request, _Who)).persona)
@@ -99,7 +102,7 @@ class _Doors:
 
     async def report_delivery(self, request: Request) -> Response:
         """模板消息送达 of the persona's newest template message."""
-        asked = await read(request, _Delivered)
+        asked = await read(request, _DeliveryReport)
         await self._delivered()
         persona = persona_of(asked.persona)
         sent = messages_to(self._world, ChannelId.WECHAT, persona)
@@ -111,14 +114,16 @@ class _Doors:
 
     async def notify(self, request: Request) -> Response:
         asked = await read(request, _Notify)
-        called = await self._caller.notify(
+        delivery = await self._callbacks.notify(
             {
                 "type": asked.type,
                 "openId": persona_of(asked.persona).account(ChannelId.UNIONPAY),
                 "traceId": asked.trace_id or secrets.token_hex(8),
             }
         )
-        return SandboxResponse(_shown(called) | {"reply": called.response and called.response.text})
+        return SandboxResponse(
+            _summary(delivery) | {"reply": delivery.response and delivery.response.text}
+        )
 
     async def messages(self, _request: Request) -> Response:
         await self._delivered()
@@ -129,19 +134,19 @@ class _Doors:
         self._world.put(wechat.USERS, account, {"openid": account, "follows": follows})
 
     async def _push(self, message: Message) -> Response:
-        called = await self._caller.push(message)
-        return SandboxResponse(_shown(called) | {"reply": self._reply(called)})
+        delivery = await self._callbacks.push(message)
+        return SandboxResponse(_summary(delivery) | {"reply": self._reply(delivery)})
 
-    def _reply(self, called: Called) -> str | None:
-        """What the citizen reads in the conversation; null where the account says nothing."""
-        if called.response is None or not called.taken:
+    def _reply(self, delivery: Delivery) -> str | None:
+        """The text that the citizen sees in the conversation; null if the account does not reply."""
+        if delivery.response is None or not delivery.acknowledged:
             return None
-        if called.response.content in EMPTY_ANSWERS:
+        if delivery.response.content in EMPTY_REPLIES:
             return None
         try:
-            return wechat.read_reply(self._settings, called.response.content)["Content"]
+            return wechat.read_reply(self._settings, delivery.response.content)["Content"]
         except (ValueError, KeyError, SyntaxError) as error:
-            raise HTTPException(502, "The gateway's reply is not one WeChat would take.") from error
+            raise HTTPException(502, "The gateway's reply would be rejected by WeChat.") from error
 
 
 def _event(persona: Persona, event: str, **fields: str) -> Message:
@@ -158,6 +163,6 @@ def _message(persona: Persona, kind: str, **fields: str) -> Message:
     }
 
 
-def _shown(called: Called) -> dict[str, Any]:
-    status = None if called.response is None else called.response.status_code
-    return {"attempts": called.attempts, "status": status}
+def _summary(delivery: Delivery) -> dict[str, Any]:
+    status = None if delivery.response is None else delivery.response.status_code
+    return {"attempts": delivery.attempts, "status": status}

@@ -1,4 +1,4 @@
-"""the fast path answers as the ASGI path does: each request is sent both ways and compared."""
+"""The fast path responds as the ASGI path does: each request is sent over both, and compared."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.db import Database, DatabaseUnavailable
 from gateway.app.factory import Gateway
-from gateway.http.admission import Gate
+from gateway.http.admission import Admission
 from gateway.resolvers.context import Application
 from tests.front_end import FrontEnd, World
 
@@ -26,7 +26,7 @@ class Ways:
     def __init__(self, app: Gateway, http: httpx.AsyncClient) -> None:
         assert app.fast_path is not None
         self._app = app
-        self._lane = app.fast_path
+        self._fast_path = app.fast_path
         self._http = http
         self.went_on = 0
         asgi_path = app.by_asgi_path
@@ -35,11 +35,11 @@ class Ways:
             self.went_on += 1
             await asgi_path(scope, receive, send)
 
-        self._lane._asgi_path = counted
+        self._fast_path._asgi_path = counted
 
     @property
-    def gate(self) -> Gate:
-        return self._lane._gate
+    def admission(self) -> Admission:
+        return self._fast_path._admission
 
     @property
     def database(self) -> Database:
@@ -47,19 +47,19 @@ class Ways:
         return database
 
     def back(self) -> None:
-        """To the fast path alone."""
+        """Over the fast path only."""
         self.went_on = 0
-        self._app.fast_path = self._lane
+        self._app.fast_path = self._fast_path
 
     async def send(self, content: Any, **headers: str) -> tuple[httpx.Response, httpx.Response]:
-        """by the ASGI path, and then by the fast path."""
+        """Over the ASGI path, then over the fast path."""
         self.went_on = 0
         headers = {"Content-Type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
         answers = []
-        for lane in (None, self._lane):
-            self._app.fast_path = lane
+        for fast_path in (None, self._fast_path):
+            self._app.fast_path = fast_path
             if isinstance(content, str | bytes):
                 answers.append(await self._http.post("/graphql", content=content, headers=headers))
             else:
@@ -203,7 +203,7 @@ async def test_a_document_that_is_not_known_takes_the_asgi_path_once(
 async def test_both_ways_take_from_the_same_budget(
     ways: Ways, application: Application, token: str
 ) -> None:
-    budgets = ways.gate.budgets
+    budgets = ways.admission.budgets
     charged: list[int] = []
     charge = budgets.charge
 
@@ -228,8 +228,8 @@ async def test_an_exhausted_budget_is_refused_before_anything_is_looked_up(
 
     await ways.alike({"query": STATUS}, authorization=token)
     # Only a full bucket lets more pass than it holds; what was taken before has not flowed back.
-    ways.gate.budgets.clear()
-    ways.gate.budgets.charge("127.0.0.1", token.removeprefix("Bearer "), 2 * 10**8)
+    ways.admission.budgets.clear()
+    ways.admission.budgets.charge("127.0.0.1", token.removeprefix("Bearer "), 2 * 10**8)
     monkeypatch.setattr(ways.database, "fetch", fail)
 
     answer = await ways.alike({"query": STATUS}, authorization=token)

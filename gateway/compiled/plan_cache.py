@@ -1,4 +1,4 @@
-"""Plans that are kept: the entry point that stands in for `graphql.execute`."""
+"""The LRU cache of plans, and the replacement of `graphql.execute`."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.compiled.plans import Plan, make_plan
 
-KEPT_PLANS = 512
+MAX_PLANS = 512
 _EXECUTORS = (IncrementalExecutor, StrawberryGraphQLCoreExecutionContext)
-_REFERENCE_ONLY = frozenset(
+_UNSUPPORTED_OPTIONS = frozenset(
     (
         "abort_signal",
         "enable_early_execution",
@@ -29,17 +29,16 @@ _REFERENCE_ONLY = frozenset(
 
 
 class Plans:
-    """The last plans of one schema, by document and operation name.
+    """An LRU cache of the plans of one schema, by document and operation name.
 
-    A document is known by its identity: whoever keeps parsed documents keeps their plans with
-    them. What plans do not cover, by its document or by an option that it is run with, goes to
-    graphql-core, whole and before anything has run.
+    Documents are compared by identity, so callers should cache parsed documents. A document or
+    an option that plans do not support is executed by graphql-core entirely.
     """
 
-    def __init__(self, schema: GraphQLSchema, most: int = KEPT_PLANS) -> None:
+    def __init__(self, schema: GraphQLSchema, most: int = MAX_PLANS) -> None:
         self._schema = schema
-        self._most = most
-        self._kept: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = (
+        self._max_plans = most
+        self._cache: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = (
             OrderedDict()
         )
 
@@ -57,14 +56,14 @@ class Plans:
         is_awaitable: Callable[[Any], TypeGuard[Awaitable[Any]]] | None = None,
         **options: Any,
     ) -> Awaitable[ExecutionResult] | ExecutionResult:
-        """As `graphql.execute`; `options` that are not graphql-core's go to the executor class."""
+        """Like `graphql.execute`. Unknown `options` are passed to the executor class."""
         executor_class = executor_class or IncrementalExecutor
         plan = None
         if (
             schema is self._schema
             and executor_class in _EXECUTORS
             and not (middleware and middleware.middlewares)
-            and _REFERENCE_ONLY.isdisjoint(options)
+            and _UNSUPPORTED_OPTIONS.isdisjoint(options)
         ):
             plan = self.plan(document, operation_name, executor_class)
         if plan is None:
@@ -89,12 +88,12 @@ class Plans:
         executor_class: type[Executor[Any]],
     ) -> Plan | None:
         key = (id(document), operation_name)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept[1]
+        cached = self._cache.get(key)
+        if cached is not None:
+            self._cache.move_to_end(key)
+            return cached[1]
         plan = make_plan(self._schema, document, operation_name, executor_class)
-        self._kept[key] = (document, plan)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._cache[key] = (document, plan)
+        if len(self._cache) > self._max_plans:
+            self._cache.popitem(last=False)
         return plan

@@ -1,4 +1,4 @@
-"""A field of the answer: its arguments read, its resolver called, its value finished."""
+"""ExecuteField: reads the arguments, calls the resolver, completes the value."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def _called(field: Field, completer: Completer, resolver: Resolver) -> CompleteF
             coroutine = call(run, source, path, constants if read is None else read(run))
         except Exception as error:
             return fail(run, error, path)
-        run.waiting += 1
+        run.pending += 1
         return completer.finish_awaited(run, coroutine, path)
 
     if resolver.is_async:

@@ -1,4 +1,4 @@
-"""A platform's access token, as workers share it."""
+"""A platform's access token, as the workers of the gateway share it."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ from core.kernel.clock import Instant
 
 
 @dataclass(frozen=True, slots=True)
-class KeptToken:
+class StoredToken:
     value: str = field(repr=False)
     fetched_at: Instant
     fresh_until: Instant
