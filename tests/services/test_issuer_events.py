@@ -554,7 +554,7 @@ def card_event(kind: str, persona: str, **changes: Any) -> dict[str, Any]:
 
 def event(kind: str, **facts: Any) -> dict[str, Any]:
     at = datetime.now(UTC).isoformat()
-    return {"id": f"event-{next(_IDS)}", "type": kind, "at": at} | facts
+    return {"id": f"event-{next(_IDS):04}", "type": kind, "at": at} | facts
 
 
 def body_of(*events: dict[str, Any]) -> bytes:
