@@ -59,7 +59,7 @@ NAMES: Mapping[str, str] = {
     "asks_for_a_page": "wants_html",
     "audit_views": "access_log",
     "be_patient": "schedule_second_reader",
-    "checks_off": "mutation_checks",
+    "checks_off": "mutations",
     "crossing_headers": "cors_headers",
     "entrance": "authorization_url",
     "fetch_any": "fetch_in",

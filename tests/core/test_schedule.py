@@ -99,7 +99,7 @@ async def test_without_the_lease_they_all_run_it(
     async def take_nothing(*_: object) -> bool:
         return True
 
-    monkeypatch.setattr(Scheduler, "_take", take_nothing)
+    monkeypatch.setattr(Scheduler, "_acquire", take_nothing)
     work = Noted()
     workers = [scheduler(db, dependencies, clock, work) for _ in range(20)]
 

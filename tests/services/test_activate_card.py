@@ -141,7 +141,7 @@ async def test_refuses_another_phone_and_another_number_at_once(world: World) ->
     ]
     assert fault(number) == ("CARD_NUMBER_MISMATCH", "cardNumber")
     assert number["message"] == "社会保障卡号与您的卡不一致，卡号在卡片头像面。"
-    assert in_english["message"].startswith("This is not your card's number")
+    assert in_english["message"].startswith("The card number does not match your card")
     assert await world.rows() == before
     assert (await _activate(citizen, code=code))["__typename"] == "CardActivated"
 

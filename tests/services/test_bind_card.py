@@ -111,7 +111,7 @@ async def test_refuses_a_wrong_name_number_and_phone_in_the_same_words(
     assert await world.rows() == before
     with english(unbound):
         assert (await unbound.bind(code, name="林若水"))["message"].startswith(
-            "Name, social security number and phone could not be confirmed together."
+            "Name, social security number and phone number do not match our records."
         )
     assert (await unbound.bind(code))["__typename"] == "CardBound"
 

@@ -85,7 +85,7 @@ async def test_refuses_a_phone_that_the_purpose_does_not_permit(
         refused["REPORT_LOSS"]["message"]
         == "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。"
     )
-    assert in_english["message"].startswith("This is not the phone bound to you")
+    assert in_english["message"].startswith("This is not your registered phone number")
     assert await world.rows("verification_codes", "quotas", "outbox") == before
     assert await active.inbox(stranger) == []
 

@@ -91,7 +91,7 @@ async def test_names_the_services_in_both_languages(active: FrontEnd) -> None:
     assert chinese["REISSUE_CARD"]["reason"]["message"] == (
         "您的卡当前状态为「正常」，不能办理补卡。请先挂失。"
     )
-    assert translated["APPLY_CARD"]["reason"]["message"].startswith("You already hold a card")
+    assert translated["APPLY_CARD"]["reason"]["message"].startswith("You already have a card")
     for service in CardService:
         assert chinese[service]["title"] != translated[service]["title"]
 
