@@ -46,7 +46,7 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "graphql.execution.get_variable_signature:GraphQLVariableSignature": _ARGUMENTS,
         "graphql.execution.get_variable_signature:get_variable_signature": _ARGUMENTS,
         "graphql.execution.incremental.incremental_executor:IncrementalExecutor": (
-            "gateway/compiled/keeping.py",
+            "gateway/compiled/plan_cache.py",
         ),
         "graphql.execution.values:VariableValueSource": _ARGUMENTS,
         "graphql.utilities.coerce_input_value:coerce_default_value": (
@@ -83,7 +83,7 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "strawberry.schema.exception_handlers:get_error_type": _FIELDS,
         "strawberry.schema.exception_handlers:get_exception_types": _FIELDS,
         "strawberry.schema.schema:StrawberryGraphQLCoreExecutionContext": (
-            "gateway/compiled/keeping.py",
+            "gateway/compiled/plan_cache.py",
             "gateway/http/server/fast_path.py",
         ),
         "strawberry.schema.schema_converter:CustomGraphQLEnumType": ("gateway/compiled/leaves.py",),
