@@ -482,4 +482,4 @@ def test_an_exception_written_as_text_keeps_only_its_type() -> None:
 
     event = _without_exception_text(None, "error", {"event": text})
 
-    assert event == {"event": "an exception was written as text", "error": "ValueError"}
+    assert event == {"event": "an exception was logged as text", "error": "ValueError"}

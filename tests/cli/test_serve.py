@@ -46,7 +46,7 @@ def test_names_the_database_folder_that_cannot_be_made(command: Command, tmp_pat
         "serve", "--sandbox", "--port", "0", database_url=f"sqlite:///{tmp_path}/file/db.sqlite3"
     )
 
-    assert_one_sentence(done, f"The folder {tmp_path}/file cannot be made: File exists.")
+    assert_one_sentence(done, f"The folder {tmp_path}/file cannot be created: File exists.")
 
 
 def test_names_every_setting_that_is_missing(command: Command) -> None:

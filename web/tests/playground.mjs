@@ -79,7 +79,7 @@ export const playgroundTests = {
 
     await page.getByRole('button', { name: /Documentation Explorer/ }).click();
     await page.locator('.graphiql-doc-explorer-type-name', { hasText: /^Query$/ }).click();
-    await page.getByText('查询 · What can be asked.').waitFor();
+    await page.getByText('查询 · Read operations').waitFor();
     await assertAccessible(page);
     await page.getByRole('button', { name: /字段勾选/ }).click();
     await page.locator('.graphiql-explorer-root').getByText('channels').first().waitFor();
