@@ -5,7 +5,6 @@ runs again; jobs must therefore be idempotent.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -14,6 +13,7 @@ import structlog
 from sqlalchemy import BigInteger, Column, String, Table, and_, bindparam, select, update
 
 from core.db import Database, DatabaseUnavailable, Query, Transaction, metadata
+from core.kernel.background import BackgroundTask
 from core.kernel.clock import MINUTE, Instant
 from core.unit_of_work import Dependencies
 
@@ -94,17 +94,13 @@ class Scheduler:
         self._dependencies = dependencies
         self._clock = clock
         self._wake = wake
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run, "scheduler")
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="scheduler")
+        self._task.start()
 
     async def stop(self) -> None:
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
 
     async def run_due(self) -> dict[str, int]:
         """Runs the due jobs that no other worker has leased; returns each job's count."""

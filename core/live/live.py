@@ -15,6 +15,7 @@ import structlog
 
 from core.citizens import sessions
 from core.db import Database, DatabaseUnavailable
+from core.kernel.background import BackgroundTask
 from core.kernel.clock import Instant
 from core.live.relay import PostgresRelay
 from core.production import ProductionSnapshot, snapshots
@@ -59,20 +60,17 @@ class Live:
         self._clock = clock
         self._relay = relay
         self._watchers: dict[int, dict[Watcher, None]] = defaultdict(dict)
-        self._poller: asyncio.Task[None] | None = None
+        self._poller = BackgroundTask(self._poll_forever, "live-poll")
 
     def start(self) -> None:
         if self._relay is not None:
             self._relay.start(self._wake_citizens, self._wake_all)
-        self._poller = asyncio.create_task(self._poll_forever(), name="live-poll")
+        self._poller.start()
 
     async def stop(self) -> None:
         for watcher in self._all_watchers():
             watcher.end()
-        if self._poller is not None:
-            self._poller.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._poller
+        await self._poller.stop()
         if self._relay is not None:
             await self._relay.stop()
 

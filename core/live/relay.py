@@ -10,13 +10,13 @@ poll of `core/live/live.py` finds every change.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection
 
 import asyncpg
 import structlog
 from sqlalchemy import make_url
 
+from core.kernel.background import BackgroundTask
 from core.kernel.settings import Settings
 
 CHANNEL = "card_gateway_live"
@@ -44,14 +44,14 @@ class PostgresRelay:
         self.connected = False
         self._pending: set[int] = set()
         self._wanted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run, "live-relay")
         self._wake: Callable[[Collection[int]], None] = lambda _: None
         self._wake_all: Callable[[], None] = lambda: None
 
     def start(self, wake: Callable[[Collection[int]], None], wake_all: Callable[[], None]) -> None:
         """`wake_all` is called after each connect: notifications sent before it are lost."""
         self._wake, self._wake_all = wake, wake_all
-        self._task = asyncio.create_task(self._run(), name="live-relay")
+        self._task.start()
 
     def publish(self, citizen_id: int) -> None:
         """Returns at once; pending wake-ups travel together."""
@@ -59,11 +59,7 @@ class PostgresRelay:
         self._wanted.set()
 
     async def stop(self) -> None:
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
 
     async def _run(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from core.db import Database, DatabaseUnavailable, Transaction
+from core.kernel.background import BackgroundTask
 from core.kernel.callers import ChannelId
 from core.kernel.clock import SECOND, Instant
 from core.kernel.refusals import Refusal
@@ -67,24 +68,20 @@ class OutboxWorker:
         self._publish = publish
         self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run, "outbox-worker")
         self._tasks: dict[MessageKind, set[asyncio.Task[None]]] = {
             kind: set() for kind in MessageKind
         }
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="outbox-worker")
+        self._task.start()
 
     def wake(self) -> None:
         self._wake.set()
 
     async def stop(self) -> None:
         """Waits up to two seconds for running deliveries; another worker repeats the others."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
         tasks = [task for tasks in self._tasks.values() for task in tasks]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_SECONDS_TO_FINISH)

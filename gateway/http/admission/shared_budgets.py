@@ -7,13 +7,13 @@ unavailable, each worker limits by itself and reports its consumption later.
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable
 
 import structlog
 from redis.exceptions import RedisError
 
+from core.kernel.background import BackgroundTask
 from core.kernel.clock import MINUTE, Instant
 from core.kernel.redis_client import connect_redis
 from gateway.http.admission.budgets import Budgets, RateLimiter
@@ -52,19 +52,16 @@ class SharedBudgets:
         self._shared = (budgets.everybody, budgets.addresses, budgets.sessions)
         self._clock = clock
         self._prefix = prefix
-        self._task: asyncio.Task[None] | None = None
+        self._task = BackgroundTask(self._run, "shared budgets")
         self._is_failing = False
         for limiter in self._shared:
             limiter.consumed = {}
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="shared budgets")
+        self._task.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.stop()
         await self._redis.aclose()
 
     async def exchange(self) -> None:
