@@ -7,6 +7,7 @@ transaction.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +23,8 @@ from core.kernel.settings import Settings
 from core.partners import Partners
 from core.reference import Reference
 from core.storage import Objects
+
+DbT = TypeVar("DbT", bound=Reader)
 
 
 class Signal(StrEnum):
@@ -53,16 +56,13 @@ class Dependencies:
                 pool.close()
 
 
-class UnitOfWork(Struct, frozen=True):
-    """`signals` are dispatched after the commit; so are wake-ups for the citizens in `progress_of`,
-    whose production progress changed."""
+class _Request(Struct, Generic[DbT], frozen=True):
+    """Who asks, when, and what serves them."""
 
-    db: Transaction
+    db: DbT
     now: Instant
     caller: Caller | None
     dependencies: Dependencies
-    signals: set[Signal] = msgspec.field(default_factory=set)
-    progress_of: set[int] = msgspec.field(default_factory=set)
 
     @property
     def session(self) -> Caller:
@@ -75,22 +75,16 @@ class UnitOfWork(Struct, frozen=True):
         return require_citizen_id(self.caller)
 
 
-class Preparation(Struct, frozen=True):
+class UnitOfWork(_Request[Transaction], frozen=True):
+    """`signals` are dispatched after the commit; so are wake-ups for the citizens in `progress_of`,
+    whose production progress changed."""
+
+    signals: set[Signal] = msgspec.field(default_factory=set)
+    progress_of: set[int] = msgspec.field(default_factory=set)
+
+
+class Preparation(_Request[Reader], frozen=True):
     """Like a `UnitOfWork`, but outside any transaction, so that it may wait for partners."""
-
-    db: Reader
-    now: Instant
-    caller: Caller | None
-    dependencies: Dependencies
-
-    @property
-    def session(self) -> Caller:
-        assert self.caller is not None, "the resolver asked for no session"
-        return self.caller
-
-    @property
-    def citizen_id(self) -> int:
-        return require_citizen_id(self.caller)
 
 
 def require_citizen_id(caller: Caller | None) -> int:
