@@ -10,8 +10,10 @@ from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
 from core.audit.log import (
     ACTIONS,
+    ADD_ENTRY,
     DONE,
     ISSUER,
+    MOVE_HEAD,
     OPERATOR,
     WORKER,
     Action,
@@ -25,8 +27,10 @@ from core.audit.writer import AccessLogWriter
 
 __all__ = [
     "ACTIONS",
+    "ADD_ENTRY",
     "DONE",
     "ISSUER",
+    "MOVE_HEAD",
     "NEWEST",
     "OPERATOR",
     "WORKER",

@@ -157,8 +157,8 @@ _HEADS = Query(
     .order_by(audit_heads_table.c.subject_id)
     .with_for_update()
 )
-_INSERT = insert_into(audit_entries_table)
-_MOVE_HEAD = Query(
+ADD_ENTRY = insert_into(audit_entries_table)
+MOVE_HEAD = Query(
     lambda insert: (
         insert(audit_heads_table)
         .values(
@@ -215,8 +215,8 @@ async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> int:
     head = await db.fetch_one(_HEAD, subject_id=record.subject_id)
     number, before = (head["number"] + 1, bytes(head["mac"])) if head else (1, b"")
     row = _entry(seals, record, number, before)
-    await db.fetch(_INSERT, **row)
-    await db.fetch(_MOVE_HEAD, subject_id=record.subject_id, number=number, mac=row["mac"])
+    await db.fetch(ADD_ENTRY, **row)
+    await db.fetch(MOVE_HEAD, subject_id=record.subject_id, number=number, mac=row["mac"])
     return number
 
 
@@ -235,8 +235,8 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
             mac = row["mac"]
             rows.append(row)
         moved.append({"subject_id": subject_id, "number": number, "mac": mac})
-    await db.execute_many(_INSERT, rows)
-    await db.execute_many(_MOVE_HEAD, moved)
+    await db.execute_many(ADD_ENTRY, rows)
+    await db.execute_many(MOVE_HEAD, moved)
 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, select
 
-from core.audit import DONE, OPERATOR, Action, audit_entries_table, audit_heads_table
+from core.audit import ADD_ENTRY, DONE, MOVE_HEAD, OPERATOR, Action, audit_heads_table
 from core.cards import ADD_CARD, NUMBER, CardState, cards_table
 from core.citizens import PHONE, SSN, citizens_table
 from core.citizens import citizens as people
@@ -70,19 +70,6 @@ _ADD_CITIZEN = insert_into(
     f"{PHONE}_index",
     "created_at",
     "version",
-)
-_ADD_ENTRY = insert_into(audit_entries_table)
-_MOVE_HEAD = Query(
-    lambda insert: (
-        insert(audit_heads_table)
-        .values(
-            subject_id=bindparam("subject_id"), number=bindparam("number"), mac=bindparam("mac")
-        )
-        .on_conflict_do_update(
-            index_elements=["subject_id"],
-            set_={"number": text("excluded.number"), "mac": text("excluded.mac")},
-        )
-    )
 )
 
 
@@ -207,14 +194,14 @@ async def write_batch(
     rows = [_card_row(vault, now, keyed, citizen.id) for keyed, citizen in plan.adds]
     await db.execute_many(ADD_CARD, rows)
     await db.execute_many(
-        _ADD_ENTRY,
+        ADD_ENTRY,
         [
             _audit_row(seals, now, citizen, row["id"])
             for row, (_, citizen) in zip(rows, plan.adds, strict=True)
         ],
     )
     await db.execute_many(
-        _MOVE_HEAD, [{"subject_id": p.id, "number": p.entry, "mac": p.mac} for p in changed]
+        MOVE_HEAD, [{"subject_id": p.id, "number": p.entry, "mac": p.mac} for p in changed]
     )
     return Written(len(rows), plan.already, plan.bad, rows[-1]["id"] if rows else 0)
 
