@@ -27,6 +27,7 @@ from core.partners import (
     IssuerOrder,
     OutcomeUnknown,
     PartnerFailed,
+    RegionMove,
     Rejected,
     SmsMessage,
 )
@@ -203,19 +204,9 @@ class OutboxWorker:
         return partners.issuer if kind is MessageKind.ISSUER_ORDER else partners.sms
 
     async def _call_partner(self, message: OutboxMessage) -> None:
-        partners, key, payload = (
-            self._dependencies.partners,
-            message.idempotency_key,
-            message.payload,
-        )
+        partners, key = self._dependencies.partners, message.idempotency_key
         if message.kind is MessageKind.REGION_MOVE:
-            await partners.card_registry.move_region(
-                payload["socialSecurityNumber"],
-                payload["cardNumber"],
-                payload["fromRegion"],
-                payload["toRegion"],
-                key,
-            )
+            await partners.card_registry.move_region(_region_move(message), key)
         elif message.kind is MessageKind.CHANNEL_MESSAGE:
             await self._notify(message)
         elif message.kind is MessageKind.ISSUER_ORDER:
@@ -313,6 +304,16 @@ class OutboxWorker:
         log.error(
             "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
         )
+
+
+def _region_move(message: OutboxMessage) -> RegionMove:
+    payload = message.payload
+    return RegionMove(
+        social_security_number=payload["socialSecurityNumber"],
+        card_number=payload["cardNumber"],
+        from_region=payload["fromRegion"],
+        to_region=payload["toRegion"],
+    )
 
 
 def _sms(message: OutboxMessage) -> SmsMessage:

@@ -12,7 +12,7 @@ from core.partners.base import (
     PartnerFailed,
     Rejected,
 )
-from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegistryCard
+from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegionMove, RegistryCard
 from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
@@ -31,6 +31,7 @@ __all__ = [
     "PartnerHealth",
     "Partners",
     "PopulationRegistry",
+    "RegionMove",
     "RegistryCard",
     "Rejected",
     "Sms",

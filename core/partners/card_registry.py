@@ -39,6 +39,16 @@ class RegistryCard:
         return self.region_code != CHENGDU and self.state is not CardState.CANCELLED
 
 
+@dataclass(frozen=True, slots=True)
+class RegionMove:
+    """A card that gets another home region."""
+
+    social_security_number: str = field(repr=False)
+    card_number: str = field(repr=False)
+    from_region: str
+    to_region: str
+
+
 class _Card(msgspec.Struct, rename="camel"):
     card_number: _CardNumber
     region_code: _RegionCode
@@ -57,14 +67,7 @@ class CardRegistry(IdempotentPartner, Protocol):
     async def cards_of(self, social_security_number: str) -> list[RegistryCard]:
         """All cards of the citizen, including cancelled ones. Raises `PartnerFailed`."""
 
-    async def move_region(
-        self,
-        social_security_number: str,
-        card_number: str,
-        from_region: str,
-        to_region: str,
-        idempotency_key: str,
-    ) -> None:
+    async def move_region(self, move: RegionMove, idempotency_key: str) -> None:
         """Raises `PartnerFailed`; `Rejected` if the card is no longer in `from_region`."""
 
 
@@ -79,18 +82,11 @@ class HttpCardRegistry(PartnerClient):
         found = await self.look_up("/cards", body, _Cards)
         return [RegistryCard(**msgspec.structs.asdict(card)) for card in found.cards]
 
-    async def move_region(
-        self,
-        social_security_number: str,
-        card_number: str,
-        from_region: str,
-        to_region: str,
-        idempotency_key: str,
-    ) -> None:
+    async def move_region(self, move: RegionMove, idempotency_key: str) -> None:
         body = {
-            "socialSecurityNumber": social_security_number,
-            "cardNumber": card_number,
-            "fromRegion": from_region,
-            "toRegion": to_region,
+            "socialSecurityNumber": move.social_security_number,
+            "cardNumber": move.card_number,
+            "fromRegion": move.from_region,
+            "toRegion": move.to_region,
         }
         await self.execute("/moves", body, idempotency_key)

@@ -23,6 +23,7 @@ from core.partners import (
     OutcomeUnknown,
     PartnerFailed,
     Partners,
+    RegionMove,
     RegistryCard,
     Rejected,
     SmsMessage,
@@ -35,6 +36,7 @@ NUMBER = "510104199104151236"
 NAME = "林若溪"
 PHONE = "19900001001"
 KEY = "0123456789abcdef"
+MOVE = RegionMove(NUMBER, "SAMPLE079", "510700", "510100")
 PERSONAL = (NUMBER, NAME, PHONE, "SAMPLE079", "483920")
 
 TLS = ssl.create_default_context()
@@ -88,9 +90,7 @@ LOOKUPS: dict[str, Call] = {
 }
 EFFECTS: dict[str, Call] = {
     "https://sms.test/messages": lambda p: p.sms.send(MESSAGE, KEY),
-    "https://cards.test/moves": lambda p: p.card_registry.move_region(
-        NUMBER, "SAMPLE079", "510700", "510100", KEY
-    ),
+    "https://cards.test/moves": lambda p: p.card_registry.move_region(MOVE, KEY),
     "https://issuer.test/orders": lambda p: p.issuer.order(ORDER, KEY),
 }
 CALLS = LOOKUPS | EFFECTS
@@ -205,7 +205,7 @@ async def test_sends_a_message(partners: Partners, wire: respx.MockRouter) -> No
 async def test_moves_a_region(partners: Partners, wire: respx.MockRouter) -> None:
     route = wire.post("https://cards.test/moves").respond(json={"taken": True})
 
-    await partners.card_registry.move_region(NUMBER, "SAMPLE079", "510700", "510100", KEY)
+    await partners.card_registry.move_region(MOVE, KEY)
 
     assert sent(route) == {
         "socialSecurityNumber": NUMBER,

@@ -9,7 +9,7 @@ from starlette.routing import Mount
 
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
-from core.partners import SmsMessage, build_partners
+from core.partners import RegionMove, SmsMessage, build_partners
 from sandbox.app import sandbox_routes
 from sandbox.paths import world_file
 from sandbox.personas import PERSONAS
@@ -133,7 +133,7 @@ async def test_reset_starts_over(
     partners = build_partners(settings, sandbox)
     await partners.sms.send(SmsMessage(persona.phone, "通知", template="NOTICE"), "key-1")
     await partners.card_registry.move_region(
-        persona.social_security_number, "SAMPLE079", "510700", "510100", "key-2"
+        RegionMove(persona.social_security_number, "SAMPLE079", "510700", "510100"), "key-2"
     )
     await sandbox.post("/issuer/advance", json={"persona": "in-production"})
 

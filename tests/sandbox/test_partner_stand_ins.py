@@ -11,6 +11,7 @@ from core.kernel.settings import Settings
 from core.partners import (
     NotAccepted,
     Partners,
+    RegionMove,
     Rejected,
     SmsMessage,
     build_partners,
@@ -34,9 +35,8 @@ def message(text: str = "验证码 483920", phone: str = "19900001001") -> SmsMe
 
 
 async def move(partners: Partners, from_region: str = "510700", key: str = KEY) -> None:
-    await partners.card_registry.move_region(
-        OTHER_CITY.social_security_number, "SAMPLE079", from_region, "510100", key
-    )
+    move = RegionMove(OTHER_CITY.social_security_number, "SAMPLE079", from_region, "510100")
+    await partners.card_registry.move_region(move, key)
 
 
 async def test_the_population_registry_knows_all_personas(partners: Partners) -> None:
@@ -91,16 +91,17 @@ async def test_refuses_to_move_a_card_that_is_not_there(partners: Partners) -> N
 
 
 async def test_refuses_to_move_the_card_of_another(partners: Partners) -> None:
+    another = PERSONAS["active"].social_security_number
     with pytest.raises(Rejected, match="NO_SUCH_CARD"):
         await partners.card_registry.move_region(
-            PERSONAS["active"].social_security_number, "SAMPLE079", "510700", "510100", KEY
+            RegionMove(another, "SAMPLE079", "510700", "510100"), KEY
         )
 
 
 async def test_refuses_to_move_a_card_to_an_unknown_region(partners: Partners) -> None:
     with pytest.raises(Rejected, match="UNKNOWN_REGION"):
         await partners.card_registry.move_region(
-            OTHER_CITY.social_security_number, "SAMPLE079", "510700", "990000", KEY
+            RegionMove(OTHER_CITY.social_security_number, "SAMPLE079", "510700", "990000"), KEY
         )
 
 
