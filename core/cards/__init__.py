@@ -1,7 +1,7 @@
 """Cards and their holders: the state machine of a card, and reading a citizen with their cards."""
 
 from core.cards import cards, holders, prefetch
-from core.cards.card_forms import CardForm
+from core.cards.card_forms import CardFields, CardForm
 from core.cards.cards import (
     ADD_CARD,
     CHENGDU,
@@ -27,6 +27,7 @@ __all__ = [
     "SICHUAN_PREFIX",
     "STATE_NAMES",
     "Card",
+    "CardFields",
     "CardForm",
     "CardHolder",
     "CardState",

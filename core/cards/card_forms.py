@@ -10,6 +10,15 @@ from core.reference import Form
 
 
 @dataclass(frozen=True, slots=True)
+class CardFields:
+    """The fields as they were typed."""
+
+    phone: str = field(repr=False)
+    card_number: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CardForm:
     """The fields in normal form."""
 
@@ -18,13 +27,13 @@ class CardForm:
     code: str = field(repr=False)
 
     @classmethod
-    def read(cls, *, phone: str, card_number: str, code: str, check_character: bool) -> "CardForm":
+    def read(cls, typed: CardFields, *, check_character: bool) -> "CardForm":
         """Refuses malformed fields, all at once."""
         form = Form()
         checked = cls(
-            form.phone("phone", phone),
-            form.card_number("cardNumber", card_number, check_character=check_character),
-            form.verification_code("code", code),
+            form.phone("phone", typed.phone),
+            form.card_number("cardNumber", typed.card_number, check_character=check_character),
+            form.verification_code("code", typed.code),
         )
         form.finish()
         return checked

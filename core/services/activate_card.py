@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from core import audit
 from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardForm, CardState, Holder, cards, holders
+from core.cards import Card, CardFields, CardForm, CardState, Holder, cards, holders
 from core.citizens import citizens, passwords
 from core.messaging import VerificationPurpose, outbox, verification
 from core.reference import birth_date_of
@@ -19,10 +19,8 @@ from core.unit_of_work import Preparation, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
-class ActivateCard:
-    phone: str = field(repr=False)
-    card_number: str = field(repr=False)
-    code: str = field(repr=False)
+class ActivateCard(CardFields):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,7 @@ async def activate_card(
     unit: UnitOfWork, command: ActivateCard, generated: GeneratedPassword
 ) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
-    form = CardForm.read(
-        phone=command.phone,
-        card_number=command.card_number,
-        code=command.code,
-        check_character=settings.card_check_character,
-    )
+    form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
     card = _card(holder).activate(unit.now)
     form.check_holder(holder, card, vault)

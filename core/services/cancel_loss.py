@@ -1,12 +1,12 @@
 """解挂 cancel loss: ends a formal or temporary loss, unless a reissue is open."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import Card, CardForm, CardState, Holder, cards, holders
+from core.cards import Card, CardFields, CardForm, CardState, Holder, cards, holders
 from core.citizens import Notice
 from core.kernel.refusals import ReissueOpen
 from core.messaging import VerificationPurpose, notices, verification
@@ -14,10 +14,8 @@ from core.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
-class CancelLoss:
-    phone: str = field(repr=False)
-    card_number: str = field(repr=False)
-    code: str = field(repr=False)
+class CancelLoss(CardFields):
+    pass
 
 
 def check_eligibility(holder: Holder) -> None:
@@ -28,12 +26,7 @@ def check_eligibility(holder: Holder) -> None:
 
 async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
-    form = CardForm.read(
-        phone=command.phone,
-        card_number=command.card_number,
-        code=command.code,
-        check_character=settings.card_check_character,
-    )
+    form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
     check_eligibility(holder)
     card = _card(holder).cancel_loss(unit.now)
