@@ -11,6 +11,7 @@ from gateway.channels.contract.shapes import (
     Message,
     Notification,
     Undeliverable,
+    numbered_steps,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Notification",
     "Undeliverable",
     "build_messengers",
+    "numbered_steps",
 ]

@@ -35,6 +35,16 @@ class EntryStep:
     instruction: Text
 
 
+def numbered_steps(*instructions: Text) -> tuple[EntryStep, ...]:
+    """At most nine, in the order in which they are taken."""
+    return tuple(
+        EntryStep(
+            order, Text(f"第{'一二三四五六七八九'[order - 1]}步", f"Step {order}"), instruction
+        )
+        for order, instruction in enumerate(instructions, 1)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a front-end sends to sign a citizen in. `address` is the network address."""

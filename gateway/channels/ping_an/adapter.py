@@ -14,7 +14,7 @@ from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import MINUTE, Instant
 from core.kernel.refusals import RealNameRequired, Text
 from core.kernel.settings import Settings
-from gateway.channels.contract import Channel, EntryStep, Identity, Message
+from gateway.channels.contract import Channel, Identity, Message, numbered_steps
 from gateway.channels.ping_an.signers import Signer, build_signer
 from gateway.channels.platform_client import (
     AppToken,
@@ -74,17 +74,9 @@ class PingAn(Channel):
     id = ChannelId.PING_AN
     name = Text("中国平安“城市一账通”APP", "Ping An app 城市一账通")
     app_name = Text("城市一账通", "the Ping An app 城市一账通")
-    entry_steps = (
-        EntryStep(
-            1,
-            Text("第一步", "Step 1"),
-            Text('下载"城市一账通"并安装', "Download and install the Ping An app 城市一账通"),
-        ),
-        EntryStep(
-            2,
-            Text("第二步", "Step 2"),
-            Text('首页服务大厅选择点击"社保卡服务"', "Home page, 服务大厅: choose 社保卡服务"),
-        ),
+    entry_steps = numbered_steps(
+        Text('下载"城市一账通"并安装', "Download and install the Ping An app 城市一账通"),
+        Text('首页服务大厅选择点击"社保卡服务"', "Home page, 服务大厅: choose 社保卡服务"),
     )
     level = RealNameLevel.PLATFORM
     uses_state = False

@@ -28,12 +28,12 @@ from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
     CallbackResponse,
     Channel,
-    EntryStep,
     ForgedCallback,
     Identity,
     Message,
     Notification,
     Undeliverable,
+    numbered_steps,
 )
 from gateway.channels.platform_client import (
     AppToken,
@@ -113,22 +113,10 @@ class UnionPay(Channel):
     id = ChannelId.UNIONPAY
     name = Text("银联“云闪付”APP", "UnionPay app 云闪付")
     app_name = Text("云闪付", "the UnionPay app 云闪付")
-    entry_steps = (
-        EntryStep(
-            1,
-            Text("第一步", "Step 1"),
-            Text('下载"云闪付"并安装', "Download and install the UnionPay app 云闪付"),
-        ),
-        EntryStep(
-            2,
-            Text("第二步", "Step 2"),
-            Text("生活便利—我的社保", "生活便利 — 我的社保"),
-        ),
-        EntryStep(
-            3,
-            Text("第三步", "Step 3"),
-            Text('点击"社保卡线上服务"', "Tap 社保卡线上服务"),
-        ),
+    entry_steps = numbered_steps(
+        Text('下载"云闪付"并安装', "Download and install the UnionPay app 云闪付"),
+        Text("生活便利—我的社保", "生活便利 — 我的社保"),
+        Text('点击"社保卡线上服务"', "Tap 社保卡线上服务"),
     )
     level = RealNameLevel.PLATFORM
     uses_state = True

@@ -20,12 +20,12 @@ from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
     CallbackResponse,
     Channel,
-    EntryStep,
     ForgedCallback,
     Identity,
     Message,
     Notification,
     Undeliverable,
+    numbered_steps,
 )
 from gateway.channels.platform_client import (
     AppToken,
@@ -93,26 +93,13 @@ class WeChat(Channel):
     id = ChannelId.WECHAT
     name = Text("“成都人社局”官方微信", "Chengdu Human Resources and Social Security on WeChat")
     app_name = Text("微信", "WeChat")
-    entry_steps = (
-        EntryStep(
-            1,
-            Text("第一步", "Step 1"),
-            Text('关注"成都人社局"官方微信', "Follow the WeChat official account 成都人社局"),
+    entry_steps = numbered_steps(
+        Text('关注"成都人社局"官方微信', "Follow the WeChat official account 成都人社局"),
+        Text(
+            '首次使用, 一定要进行"绑卡"操作; 公众号菜单栏—微服务—社保查询',
+            "The first time, be sure to bind your card (绑卡): account menu — 微服务 — 社保查询",
         ),
-        EntryStep(
-            2,
-            Text("第二步", "Step 2"),
-            Text(
-                '首次使用, 一定要进行"绑卡"操作; 公众号菜单栏—微服务—社保查询',
-                "The first time, be sure to bind your card (绑卡): "
-                "account menu — 微服务 — 社保查询",
-            ),
-        ),
-        EntryStep(
-            3,
-            Text("第三步", "Step 3"),
-            Text("公众号菜单栏—微服务—新社保卡", "Account menu — 微服务 — 新社保卡"),
-        ),
+        Text("公众号菜单栏—微服务—新社保卡", "Account menu — 微服务 — 新社保卡"),
     )
     level = RealNameLevel.NONE
     uses_state = True
