@@ -3,7 +3,7 @@
 Importing this package loads neither OpenCV nor a model; the `process_…` functions do.
 """
 
-from core.imaging.checks import Unit
+from core.imaging.checks import ImageCheck, Unit
 from core.imaging.id_documents import can_read, process_document, read_document
 from core.imaging.id_documents.advice import DOCUMENT_CHECK_NAMES, document_advice
 from core.imaging.id_documents.verdict import (
@@ -28,6 +28,7 @@ __all__ = [
     "DocumentCheck",
     "DocumentCheckCode",
     "Geometry",
+    "ImageCheck",
     "Point",
     "ProcessedDocument",
     "ProcessedPortrait",

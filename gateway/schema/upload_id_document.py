@@ -1,6 +1,5 @@
 """上传身份证 uploadIdDocument and confirmIdDocuments."""
 
-import math
 from datetime import datetime
 from typing import Annotated
 
@@ -8,9 +7,8 @@ import strawberry
 from strawberry.file_uploads import Upload
 
 from core.audit import Action
-from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheck, DocumentCheckCode, document_advice
+from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheckCode, document_advice
 from core.kernel.clock import moment
-from core.kernel.refusals import Language
 from core.services.confirm_id_documents import confirm_id_documents
 from core.services.upload_id_document import (
     UploadIdDocument,
@@ -21,7 +19,7 @@ from gateway.resolvers.context import Context
 from gateway.resolvers.run import run
 from gateway.resolvers.signed_links import picture_link
 from gateway.resolvers.uploads import read_upload, read_uploaded
-from gateway.schema.checks import Unit
+from gateway.schema.checks import PictureCheck
 from gateway.schema.enums import publish
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
@@ -38,33 +36,8 @@ publish(
 @strawberry.type(
     description="证件预审项目 · One check of the picture; all possible checks are returned."
 )
-class IdDocumentCheck:
-    code: DocumentCheckCode = strawberry.field(description="项目代码 · Which check.")
-    passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
-    message: str = strawberry.field(
-        description="说明 · The finding and what to do about it; show it unchanged."
-    )
-    measured: float = strawberry.field(description="测量值 · Measured value, in `unit`.")
-    at_least: float | None = strawberry.field(
-        description="下限 · Minimum to pass; null if there is none."
-    )
-    at_most: float | None = strawberry.field(
-        description="上限 · Maximum to pass; null if there is none."
-    )
-    unit: Unit = strawberry.field(description="单位 · Unit of the values.")
-
-    @classmethod
-    def from_core(cls, check: DocumentCheck, language: Language) -> "IdDocumentCheck":
-        limit = check.limit
-        return cls(
-            code=check.code,
-            passed=check.passed,
-            message=document_advice(check, language),
-            measured=check.measured,
-            at_least=limit.least if math.isfinite(limit.least) else None,
-            at_most=limit.most if math.isfinite(limit.most) else None,
-            unit=check.unit,
-        )
+class IdDocumentCheck(PictureCheck[DocumentCheckCode]):
+    pass
 
 
 @strawberry.type(
@@ -177,7 +150,10 @@ async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocum
     return IdDocumentUploaded(
         side=preview.side,
         accepted=picture_id is not None,
-        checks=[IdDocumentCheck.from_core(check, context.language) for check in preview.checks],
+        checks=[
+            IdDocumentCheck.from_core(check, document_advice(check, context.language))
+            for check in preview.checks
+        ],
         recognised_side=preview.recognised,
         corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
         url=None if picture_id is None else picture_link(context, picture_id),

@@ -1,22 +1,20 @@
 """上传照片 uploadPortrait and confirmPortrait."""
 
-import math
 from typing import Annotated
 
 import strawberry
 from strawberry.file_uploads import Upload
 
 from core.audit import Action
-from core.imaging import PORTRAIT_CHECK_NAMES, Check, CheckCode, Geometry, portrait_advice
+from core.imaging import PORTRAIT_CHECK_NAMES, CheckCode, Geometry, portrait_advice
 from core.kernel.ids import id_from
-from core.kernel.refusals import Language
 from core.services.confirm_portrait import ConfirmPortrait, confirm_portrait
 from core.services.upload_portrait import UploadPortrait, review_portrait, upload_portrait
 from gateway.resolvers.context import Context
 from gateway.resolvers.run import run
 from gateway.resolvers.signed_links import picture_link, with_overlay
 from gateway.resolvers.uploads import read_upload, read_uploaded
-from gateway.schema.checks import Unit
+from gateway.schema.checks import PictureCheck
 from gateway.schema.enums import publish
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import PICTURE, UPLOAD_ID, Info
@@ -32,33 +30,8 @@ publish(
 @strawberry.type(
     description="预审项目 · One check of the picture; all checks are made and returned."
 )
-class PortraitCheck:
-    code: CheckCode = strawberry.field(description="项目代码 · Which check.")
-    passed: bool = strawberry.field(description="是否通过 · Whether it passed.")
-    message: str = strawberry.field(
-        description="说明 · The finding and what to do about it; show it unchanged."
-    )
-    measured: float = strawberry.field(description="测量值 · Measured value, in `unit`.")
-    at_least: float | None = strawberry.field(
-        description="下限 · Minimum to pass; null if there is none."
-    )
-    at_most: float | None = strawberry.field(
-        description="上限 · Maximum to pass; null if there is none."
-    )
-    unit: Unit = strawberry.field(description="单位 · Unit of the values.")
-
-    @classmethod
-    def from_core(cls, check: Check, language: Language) -> "PortraitCheck":
-        limit = check.limit
-        return cls(
-            code=check.code,
-            passed=check.passed,
-            message=portrait_advice(check, language),
-            measured=check.measured,
-            at_least=limit.least if math.isfinite(limit.least) else None,
-            at_most=limit.most if math.isfinite(limit.most) else None,
-            unit=check.unit,
-        )
+class PortraitCheck(PictureCheck[CheckCode]):
+    pass
 
 
 @strawberry.type(
@@ -179,6 +152,9 @@ async def _preview(context: Context, data: bytes) -> PortraitPreview:
         url=url,
         overlay_url=None if geometry is None else with_overlay(url, geometry),
         accepted=preview.accepted,
-        checks=[PortraitCheck.from_core(check, context.language) for check in preview.checks],
+        checks=[
+            PortraitCheck.from_core(check, portrait_advice(check, context.language))
+            for check in preview.checks
+        ],
         geometry=None if geometry is None else PortraitGeometry.from_core(geometry),
     )
