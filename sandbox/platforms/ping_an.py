@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
@@ -33,9 +32,8 @@ from sandbox.personas import Persona
 from sandbox.platforms.clock import milliseconds, seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
+from sandbox.platforms.server import Body, Server, json_endpoint
 from sandbox.world import World
-
-Body: TypeAlias = dict[str, Any]
 
 CODE_SECONDS = 300
 TOKEN_SECONDS = 7200
@@ -73,23 +71,12 @@ def routes(settings: Settings, world: World) -> list[BaseRoute]:
         "message/sendMessage": platform.message,
     }
     return [
-        Route(f"/openPlatform/{name}.do", _endpoint(call), methods=["POST"])
+        Route(f"/openPlatform/{name}.do", json_endpoint(call), methods=["POST"])
         for name, call in calls.items()
     ]
 
 
-def _endpoint(call: Callable[[Body], Response]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return call(orjson.loads(await request.body()))
-
-    return endpoint
-
-
-class _Platform:
-    def __init__(self, settings: Settings, world: World) -> None:
-        self._settings = settings
-        self._world = world
-
+class _Platform(Server):
     def init_code(self, body: Body) -> Response:
         return self._badly_signed(body) or self._done(
             initCode=secrets.token_hex(16), expiresIn=TOKEN_SECONDS

@@ -4,11 +4,10 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-import orjson
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -29,9 +28,8 @@ from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
+from sandbox.platforms.server import Body, Server, json_endpoint
 from sandbox.world import World
-
-Body: TypeAlias = dict[str, Any]
 
 CODE_SECONDS = 300
 BACKEND_SECONDS = 7200
@@ -71,24 +69,13 @@ def routes(settings: Settings, world: World) -> list[BaseRoute]:
     return [
         Route("/s/open/html/oauth.html", platform.authorize_page),
         *(
-            Route(f"/open/access/1.0/{name}", _endpoint(call), methods=["POST"])
+            Route(f"/open/access/1.0/{name}", json_endpoint(call), methods=["POST"])
             for name, call in calls.items()
         ),
     ]
 
 
-def _endpoint(call: Callable[[Body], Response]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return call(orjson.loads(await request.body()))
-
-    return endpoint
-
-
-class _Platform:
-    def __init__(self, settings: Settings, world: World) -> None:
-        self._settings = settings
-        self._world = world
-
+class _Platform(Server):
     async def authorize_page(self, request: Request) -> Response:
         return answer_page(
             request,

@@ -55,7 +55,7 @@ def user_action_routes(
     delivered: Callable[[], Awaitable[None]],
 ) -> list[BaseRoute]:
     """`delivered` waits until the gateway has sent what is in its outbox."""
-    endpoints = _Endpoints(settings, http, world, delivered)
+    endpoints = _Endpoints(settings, CallbackSender(settings, http), world, delivered)
     return [
         Route("/wechat/follow", endpoints.follow, methods=["POST"]),
         Route("/wechat/unfollow", endpoints.unfollow, methods=["POST"]),
@@ -71,14 +71,14 @@ class _Endpoints:
     def __init__(
         self,
         settings: Settings,
-        http: httpx.AsyncClient,
+        callbacks: CallbackSender,
         world: World,
         delivered: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
+        self._callbacks = callbacks
         self._world = world
         self._delivered = delivered
-        self._callbacks = CallbackSender(settings, http)
 
     async def follow(self, request: Request) -> Response:
         persona = persona_of((await read(request, _Who)).persona)

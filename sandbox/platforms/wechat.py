@@ -23,6 +23,7 @@ from sandbox.platforms.authorize_page import answer_page
 from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
+from sandbox.platforms.server import Server
 from sandbox.world import World
 
 Form: TypeAlias = tuple[dict[str, str], bytes]
@@ -55,11 +56,7 @@ def routes(settings: Settings, world: World) -> list[BaseRoute]:
     ]
 
 
-class _Platform:
-    def __init__(self, settings: Settings, world: World) -> None:
-        self._settings = settings
-        self._world = world
-
+class _Platform(Server):
     async def authorize_page(self, request: Request) -> Response:
         return answer_page(
             request,
