@@ -199,10 +199,8 @@ async def test_a_partner_that_is_down_is_asked_again_later(
     assert (settled["settled_at"], settled["failure"]) == (clock.now, None)
 
 
-async def test_waits_longer_each_time_up_to_five_minutes(
-    db: Database, dependencies: Dependencies, clock: Clock
-) -> None:
-    await put(db, dependencies, "x")
+async def waits_of_failures(db: Database, dependencies: Dependencies, clock: Clock) -> list[int]:
+    """Before each repetition of a message that fails twelve times."""
     waits = []
     with respx.mock(base_url=SMS) as sms:
         sms.post("/messages").mock(side_effect=httpx.ConnectError("no"))
@@ -211,6 +209,14 @@ async def test_waits_longer_each_time_up_to_five_minutes(
             due_at = (await db.fetch(ROWS))[0]["due_at"]
             waits.append(due_at - clock.now)
             clock.now = due_at
+    return waits
+
+
+async def test_waits_longer_each_time_up_to_five_minutes(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    await put(db, dependencies, "x")
+    waits = await waits_of_failures(db, dependencies, clock)
 
     assert waits[0] <= 2 * SECOND
     assert all(150 * SECOND <= wait <= 300 * SECOND for wait in waits[8:])
@@ -220,14 +226,7 @@ async def test_a_code_waits_ten_seconds_at_most_however_often_it_failed(
     db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
     await put_code(db, dependencies, 1)
-    waits = []
-    with respx.mock(base_url=SMS) as sms:
-        sms.post("/messages").mock(side_effect=httpx.ConnectError("no"))
-        for _ in range(12):
-            await OutboxWorker(db, dependencies, {}, clock).deliver_due()
-            due_at = (await db.fetch(ROWS))[0]["due_at"]
-            waits.append(due_at - clock.now)
-            clock.now = due_at
+    waits = await waits_of_failures(db, dependencies, clock)
 
     assert waits[0] <= 2 * SECOND
     assert all(5 * SECOND <= wait <= 10 * SECOND for wait in waits[8:])
