@@ -6,15 +6,7 @@ from PIL import Image, ImageDraw
 
 from core.imaging.checks import Band
 from core.imaging.decoding import encode
-from core.imaging.portraits.standard import (
-    CENTRE,
-    CROWN,
-    EYE_LINE,
-    EYE_X,
-    FACE_WIDTH,
-    HEIGHT,
-    WIDTH,
-)
+from core.imaging.portraits import standard
 from core.imaging.portraits.verdict import Geometry
 
 _ALLOWED = (0, 140, 255, 60)
@@ -35,23 +27,39 @@ def draw_overlay(picture: bytes, geometry: Geometry) -> bytes:
 
 
 def _allowed(draw: ImageDraw.ImageDraw) -> None:
-    draw.rectangle((0, CROWN.least, WIDTH, CROWN.most), fill=_ALLOWED)
-    draw.rectangle((EYE_X.least, 0, EYE_X.most, HEIGHT), fill=_ALLOWED)
+    draw.rectangle((0, standard.CROWN.least, standard.WIDTH, standard.CROWN.most), fill=_ALLOWED)
+    draw.rectangle((standard.EYE_X.least, 0, standard.EYE_X.most, standard.HEIGHT), fill=_ALLOWED)
     draw.line(
-        (0, HEIGHT - EYE_LINE.least, WIDTH, HEIGHT - EYE_LINE.least), fill=_ALLOWED[:3], width=1
+        (
+            0,
+            standard.HEIGHT - standard.EYE_LINE.least,
+            standard.WIDTH,
+            standard.HEIGHT - standard.EYE_LINE.least,
+        ),
+        fill=_ALLOWED[:3],
+        width=1,
     )
     for side in (-1, 1):
-        near, far = CENTRE + side * FACE_WIDTH.least / 2, CENTRE + side * FACE_WIDTH.most / 2
-        draw.rectangle((min(near, far), 0, max(near, far), HEIGHT), fill=_ALLOWED)
+        near, far = (
+            standard.CENTRE + side * standard.FACE_WIDTH.least / 2,
+            standard.CENTRE + side * standard.FACE_WIDTH.most / 2,
+        )
+        draw.rectangle((min(near, far), 0, max(near, far), standard.HEIGHT), fill=_ALLOWED)
 
 
 def _found(draw: ImageDraw.ImageDraw, geometry: Geometry) -> None:
-    draw.line((0, geometry.crown, WIDTH, geometry.crown), fill=_colour(CROWN, geometry.crown))
-    above_lower_edge = HEIGHT - geometry.eye_line
-    eye_line = _colour(EYE_LINE, above_lower_edge)
-    draw.line((0, geometry.eye_line, WIDTH, geometry.eye_line), fill=eye_line)
-    draw.line((geometry.eye_x, 0, geometry.eye_x, HEIGHT), fill=_colour(EYE_X, geometry.eye_x))
-    width = _colour(FACE_WIDTH, geometry.face_right - geometry.face_left)
+    draw.line(
+        (0, geometry.crown, standard.WIDTH, geometry.crown),
+        fill=_colour(standard.CROWN, geometry.crown),
+    )
+    above_lower_edge = standard.HEIGHT - geometry.eye_line
+    eye_line = _colour(standard.EYE_LINE, above_lower_edge)
+    draw.line((0, geometry.eye_line, standard.WIDTH, geometry.eye_line), fill=eye_line)
+    draw.line(
+        (geometry.eye_x, 0, geometry.eye_x, standard.HEIGHT),
+        fill=_colour(standard.EYE_X, geometry.eye_x),
+    )
+    width = _colour(standard.FACE_WIDTH, geometry.face_right - geometry.face_left)
     for x in (geometry.face_left, geometry.face_right):
         draw.line((x, geometry.eye_line - 20, x, geometry.eye_line + 120), fill=width)
 
