@@ -17,7 +17,7 @@ async def read_upload(context: Context, file: Upload) -> bytes:
     limit = context.dependencies.settings.max_upload_bytes
     data = await file.read(limit + 1)
     if len(data) > limit:
-        raise FileTooLarge(field="file", limit=limit // 1_048_576)
+        raise FileTooLarge(field="file", most=limit // 1_048_576)
     return data
 
 

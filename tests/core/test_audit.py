@@ -164,7 +164,7 @@ async def test_finds_an_entry_that_follows_the_end(world: World, active: FrontEn
 
     await change(world, set_back, of=person, older=bytes(entries[-2]["mac"]))
 
-    assert await found(world) == [BrokenChain(person, len(entries), "an entry follows the end")]
+    assert await found(world) == [BrokenChain(person, len(entries), "an entry follows the head")]
 
 
 async def test_finds_a_chain_without_its_head(world: World, active: FrontEnd) -> None:
