@@ -316,7 +316,7 @@ _CITIZENS = (
         "LIFETIME = 10 * MINUTE",
         "LIFETIME = 100 * MINUTE",
         "a link that was overheard works for longer",
-        "services/test_sign_in.py",
+        "services/test_sign_in.py::test_refuses_a_state_that_is_not_ours_or_too_old",
     ),
     _fault(
         "citizens: a sign-in state works with any other code",
@@ -332,7 +332,7 @@ _CITIZENS = (
         "return is_new and await",
         "return await",
         "a code that was used enters again",
-        "channels/over_http/test_states.py",
+        "channels/over_http/test_states.py::test_a_used_code_with_a_new_state_of_another_browser_is_refused",
     ),
     _fault(
         "citizens: the sixth wrong password locks, not the fifth",
@@ -373,7 +373,7 @@ _CITIZENS = (
         '.on_conflict_do_update(index_elements=["citizen_id", "notice_version"],'
         ' set_={"given_at": bindparam("at")})',
         "the consent no longer covers what was done before",
-        "services/test_give_consent.py",
+        "services/test_give_consent.py::test_an_application_leaves_the_time_of_the_consent_as_it_was",
     ),
     _fault(
         "citizens: a choice for one notice counts for the others",
@@ -397,8 +397,7 @@ _CITIZENS = (
         " = 5 * MINUTE",
         " = 50 * MINUTE",
         "a code that is over signs in all the same",
-        "channels/test_wechat.py",
-        "channels/over_http/test_states.py",
+        "channels/over_http/test_states.py::test_a_first_answer_is_kept_for_the_lifetime_of_a_code",
     ),
     _fault(
         "citizens: what was used under an older key works again",
@@ -430,7 +429,7 @@ _CITIZENS = (
         'sessions_table.c.citizen_id == bindparam("citizen_id"),\n        *_open,',
         'sessions_table.c.citizen_id >= bindparam("citizen_id") * 0,\n        *_open,',
         "citizens sign each other out",
-        "channels/over_http/test_sessions.py",
+        "channels/over_http/test_sessions.py::test_someone_elses_session_and_an_unknown_one_are_refused_alike",
     ),
 )
 
@@ -449,7 +448,7 @@ _CRYPTO = (
         'mac.update(f"{kind}\\0{value}".encode())',
         "mac.update(value.encode())",
         "equal values of different columns are recognised",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_indexes_of_one_value_differ_by_kind",
     ),
     _fault(
         "crypto: a password's hash opens for somebody else",
@@ -457,7 +456,7 @@ _CRYPTO = (
         'f"service_passwords.hash:{owner}"',
         '"service_passwords.hash"',
         "a hash moved to another row lets its owner in there",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_a_passwords_hash_opens_for_its_owner_alone",
     ),
     _fault(
         "crypto: a MAC of one kind passes for another's",
@@ -465,7 +464,7 @@ _CRYPTO = (
         'message = "\\0".join([kind, *',
         'message = "\\0".join([*',
         "a link's MAC is a code's",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_a_mac_is_of_one_kind",
     ),
 )
 
@@ -527,7 +526,7 @@ _IMAGING = (
         "all(check.passed for",
         "any(check.passed for",
         "unreadable documents are kept",
-        "services/test_upload_id_document.py",
+        "services/test_upload_id_document.py::test_tells_all_that_is_wrong_and_keeps_nothing",
     ),
     _fault(
         "imaging: a value at its limit fails",
@@ -535,8 +534,7 @@ _IMAGING = (
         "self.least <= value <= self.most",
         "self.least < value < self.most",
         "the rule differs from what citizens are told",
-        "portraits/test_review.py",
-        "services/test_upload_id_document.py",
+        "portraits/test_review.py::test_accepts_a_good_portrait_and_brings_it_to_the_standard",
     ),
 )
 
@@ -630,8 +628,7 @@ _ISSUER = (
         ".event.at < oldest",
         ".event.at <= oldest",
         "one of two events of the same moment is lost",
-        "services/test_issuer_events.py"
-        "::test_of_two_events_dated_alike_one_may_come_after_the_citizen_acted",
+        "services/test_issuer_events.py::test_of_two_events_dated_alike_one_may_come_after_the_citizen_acted",
     ),
     _fault(
         "issuer: a result dated like the one before does not stand",
@@ -789,7 +786,7 @@ _KERNEL = (
         "self._failures >= self._failures_to_open",
         "self._failures > self._failures_to_open",
         "the bound is not what it says",
-        "channels/test_breaker.py",
+        "channels/test_breaker.py::test_opens_after_consecutive_failures_until_the_rest_is_over",
     ),
     _fault(
         "kernel: an answer from before closes an open circuit",
@@ -797,7 +794,7 @@ _KERNEL = (
         "if self._open_until is not None and not probe:\n            return",
         "if self._open_until is None and probe:\n            return",
         "a system that is down is asked by everybody",
-        "channels/test_breaker.py",
+        "channels/test_breaker.py::test_calls_begun_before_it_opened_change_nothing",
     ),
     _fault(
         "kernel: a mask shows the birth year",
@@ -805,7 +802,7 @@ _KERNEL = (
         'f"{number[:3]}',
         'f"{number[:10]}',
         "personal data is shown",
-        "core/test_masking.py",
+        "core/test_masking.py::test_a_number_shows_its_first_three_and_last_four",
     ),
     _fault(
         "kernel: a phone in the issuer's words is shown",
@@ -1058,7 +1055,7 @@ _PARTNERS = (
         "self.region_code != CHENGDU and",
         "self.region_code and",
         "an applicant is sent to another city",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_card_is_held_elsewhere_until_cancelled_or_moved_here",
     ),
     _fault(
         "partners: a call that broke off has done nothing",
@@ -1066,7 +1063,7 @@ _PARTNERS = (
         "raise OutcomeUnknown(self._partner, type(cause).__name__) from cause",
         "raise NotTaken(self._partner, type(cause).__name__) from cause",
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_call_that_broke_off_has_an_unknown_outcome",
     ),
     _fault(
         "partners: a partner that hung has done nothing",
@@ -1074,7 +1071,7 @@ _PARTNERS = (
         'raise OutcomeUnknown(self._partner, "time-out")',
         'raise NotTaken(self._partner, "time-out")',
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_partner_that_hangs_is_given_up",
     ),
     _fault(
         "partners: a broken partner has done nothing",
@@ -1082,7 +1079,7 @@ _PARTNERS = (
         "frozenset({httpx.codes.TOO_MANY_REQUESTS,",
         "frozenset({httpx.codes.INTERNAL_SERVER_ERROR, httpx.codes.TOO_MANY_REQUESTS,",
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_an_answer_that_is_not_understood_leaves_the_outcome_unknown",
     ),
     _fault(
         "partners: a look-up that broke off is not repeated",
@@ -1090,7 +1087,7 @@ _PARTNERS = (
         ", OutcomeUnknown):",
         ",):",
         "citizens are refused for a hiccup",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_lookup_is_repeated_once",
     ),
 )
 
@@ -1142,7 +1139,7 @@ _PRODUCTION = (
         "select(func.max(applications_table.c.id))",
         "select(func.min(applications_table.c.id))",
         "a reissue has the receipt of years ago",
-        "services/test_receipt.py",
+        "services/test_receipt.py::test_a_reissue_has_a_receipt_too",
     ),
     _fault(
         "production: a receipt shows the phone",
@@ -1150,7 +1147,7 @@ _PRODUCTION = (
         "mask_phone(citizen.phone.reveal())",
         "citizen.phone.reveal()",
         "personal data is shown",
-        "services/test_receipt.py",
+        "services/test_receipt.py::test_an_application_is_answered_with_its_receipt",
     ),
     _fault(
         "production: the progress is the first order's",
@@ -1158,8 +1155,7 @@ _PRODUCTION = (
         "newest = select(func.max(others.c.id))",
         "newest = select(func.min(others.c.id))",
         "a reissue shows the card of years ago",
-        "services/test_production_progress.py",
-        "services/test_reissue_card.py",
+        "services/test_reissue_card.py::test_orders_a_new_card_of_the_same_bank",
     ),
 )
 
@@ -1170,7 +1166,7 @@ _REFERENCE = (
         "date(1850, 1, 1) <= born <= today",
         "date(1850, 1, 1) <= born < today",
         "the boundary is nobody's",
-        "core/test_forms.py",
+        "core/test_forms.py::test_a_birth_date_may_be_today_but_not_tomorrow",
     ),
     _fault(
         "reference: an age grows the day after the birthday",
@@ -1178,7 +1174,7 @@ _REFERENCE = (
         "((day.month, day.day) < (born.month, born.day))",
         "((day.month, day.day) <= (born.month, born.day))",
         "an adult is sent to an outlet with a guardian",
-        "core/test_forms.py",
+        "core/test_forms.py::test_an_age_grows_on_the_birthday",
     ),
     _fault(
         "reference: an outlet hands out every bank's card",
@@ -1186,7 +1182,7 @@ _REFERENCE = (
         "if bank_code is None or bank_code in outlet.bank_codes",
         "if bank_code is None or outlet.bank_codes",
         "a citizen goes to an outlet that has no card",
-        "services/test_application_draft.py",
+        "services/test_application_draft.py::test_offers_the_outlets_of_the_chosen_district_and_bank",
     ),
 )
 
@@ -1213,7 +1209,7 @@ _SERVICES = (
         "if not card.region_code.startswith(SICHUAN_PREFIX):",
         "if not card.region_code:",
         "the registry is asked for what it cannot do",
-        "services/test_transfer_in.py",
+        "services/test_transfer_in.py::test_refuses_what_cannot_be_moved",
     ),
     _fault(
         "services: only the first insurance is checked",
@@ -1221,7 +1217,7 @@ _SERVICES = (
         "(insurance for insurance in chosen if insurance not in enrolled)",
         "(insurance for insurance in list(chosen)[:1] if insurance not in enrolled)",
         "an insurance that does not exist is written down",
-        "services/test_transfer_in.py",
+        "services/test_transfer_in.py::test_refuses_an_insurance_that_is_not_enrolled",
     ),
     _fault(
         "services: an identity that the registry does not know is bound",
@@ -1229,7 +1225,7 @@ _SERVICES = (
         "if not (fits and identity.confirmed):",
         "if not fits:",
         "an invented person gets an account",
-        "services/test_bind_card.py",
+        "services/test_bind_card.py::test_refuses_a_person_whom_the_registry_does_not_know",
     ),
     _fault(
         "services: a session lasts as long as the longer of two",
@@ -1237,7 +1233,7 @@ _SERVICES = (
         "return min(command.lifetime_seconds,",
         "return max(command.lifetime_seconds,",
         "a session outlives the platform's token",
-        "services/test_sign_in.py::test_a_session_ends_after_two_hours_at_the_latest",
+        "services/test_sign_in.py::test_a_session_ends_with_the_platforms_token",
     ),
     _fault(
         "services: the platform's phone replaces the one on file",
@@ -1285,7 +1281,7 @@ _SERVICES = (
         "if portrait is None or portrait.id != command.portrait_id:",
         "if portrait is None:",
         "another picture is confirmed than the one that was seen",
-        "services/test_upload_portrait.py",
+        "services/test_upload_portrait.py::test_a_newer_picture_must_be_confirmed_again",
     ),
     _fault(
         "services: a code goes to any phone",
@@ -1309,7 +1305,7 @@ _SERVICES = (
         "        if value is not None\n    }",
         "    }",
         "a field that was emptied is null for ever",
-        "services/test_application_draft.py",
+        "services/test_application_draft.py::test_is_resumed_from_another_channel",
     ),
     _fault(
         "services: an event does not confirm its order",
@@ -1336,7 +1332,7 @@ _STORAGE = (
         'resumable_uploads_table.c.received == bindparam("offset")',
         'resumable_uploads_table.c.received >= bindparam("offset")',
         "a file has a part twice",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_of_two_parts_with_one_offset_the_first_is_stored",
     ),
     _fault(
         "storage: an upload's address takes parts for a day",
@@ -1344,7 +1340,7 @@ _STORAGE = (
         "OPEN_FOR = HOUR",
         "OPEN_FOR = DAY",
         "an address that was overheard works for longer",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_an_address_that_is_not_the_given_one_is_nobodys",
     ),
     _fault(
         "storage: an upload can be read by another",
@@ -1352,7 +1348,7 @@ _STORAGE = (
         "if upload is None or upload.citizen_id !=",
         "if upload is None or -upload.citizen_id ==",
         "a stranger uses one's pictures",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_another_persons_upload_and_none_are_refused_alike",
     ),
 )
 
