@@ -85,6 +85,13 @@ def test_refuses_a_birth_date_that_cannot_be(day: str) -> None:
     assert not reference.is_id_number(front + mod_11_2.calc_check_digit(front), TODAY)
 
 
+@pytest.mark.parametrize(("days", "valid"), [(0, True), (1, False)])
+def test_a_birth_date_may_be_today_but_not_tomorrow(days: int, valid: bool) -> None:
+    number = id_number(TODAY + timedelta(days=days), 123)
+
+    assert reference.is_id_number(number, TODAY) is valid
+
+
 @pytest.mark.parametrize("persona", PERSONAS.values(), ids=lambda persona: persona.id)
 def test_the_personas_have_numbers_that_pass(persona: object) -> None:
     assert reference.is_id_number(persona.social_security_number, TODAY)  # type: ignore[attr-defined]

@@ -10,9 +10,10 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.types import Message
 
+from core.db import Transaction
 from core.jobs import garbage_collection
 from core.kernel.clock import DAY, HOUR
-from core.storage import PART_BYTES, PictureKind
+from core.storage import PART_BYTES, PictureKind, resumable_uploads
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, keep_pictures, later
 
@@ -87,6 +88,22 @@ async def test_a_part_that_does_not_follow_is_refused_and_told_where_to_go_on(
     assert refused[0].headers["Upload-Offset"] == "40"
     assert (shapeless.status_code, shapeless.json()["code"]) == (400, "INVALID_FORMAT")
     assert await world.rows("resumable_uploads") == before
+
+
+async def test_of_two_parts_with_one_offset_the_first_is_stored(
+    world: World, citizen: FrontEnd
+) -> None:
+    """Both were sent before either was there."""
+    asked = await _request(citizen, 20)
+
+    async def job(db: Transaction) -> list[int | None]:
+        added = [
+            await resumable_uploads.add_part(db, int(asked["uploadId"]), 0, 10, part)
+            for part in ("first", "second")
+        ]
+        return [None if upload is None else upload.received for upload in added]
+
+    assert await world.application.database.write(job) == [10, None]
 
 
 async def test_counts_what_comes_and_not_what_was_said(

@@ -6,7 +6,15 @@ from core.applications import RETENTION
 from core.kernel.clock import DAY
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.services.parts import application_of, english, history, keep_pictures, later, problems
+from tests.services.parts import (
+    OUTLET_OF_OTHER_BANKS,
+    application_of,
+    english,
+    history,
+    keep_pictures,
+    later,
+    problems,
+)
 
 _FORM = (
     "{ applicationForm { __typename ... on ApplicationForm { missing portrait { confirmed url }"
@@ -121,7 +129,9 @@ async def test_offers_the_outlets_of_the_chosen_district_and_bank(world: World) 
     )
     assert unchosen == []
     assert offered == asked
-    assert _FILLED["outletCode"] in [option["code"] for option in offered]
+    codes = [option["code"] for option in offered]
+    assert _FILLED["outletCode"] in codes
+    assert OUTLET_OF_OTHER_BANKS not in codes
 
 
 async def test_is_resumed_from_another_channel(world: World) -> None:

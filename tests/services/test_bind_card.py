@@ -57,6 +57,21 @@ async def test_registers_a_person_whom_the_registry_knows(world: World) -> None:
     assert await history(world, citizen.person) == ["BIND_CARD"]
 
 
+async def test_refuses_a_person_whom_the_registry_does_not_know(world: World) -> None:
+    """Nobody is on file with the number or the phone: only the registry can say no."""
+    visitor = world.front_end("no-card", "WECHAT")
+    await visitor.sign_in()
+    code = await visitor.code("BIND_CARD", NEW_PHONE)
+    before = await world.rows()
+
+    answer = await visitor.bind(
+        code, name="王无名", socialSecurityNumber="510104198001011236", phone=NEW_PHONE
+    )
+
+    assert fault(answer) == ("IDENTITY_NOT_CONFIRMED", None)
+    assert await world.rows() == before
+
+
 async def test_takes_the_phone_where_none_is_on_file(world: World) -> None:
     citizen = world.front_end("no-card", "WECHAT")
     person = citizen.person

@@ -87,7 +87,9 @@ async def test_a_reissue_has_a_receipt_too(world: World) -> None:
     )
 
     text, _ = _read((await world.http.get(answer["receipt"]["pdfUrl"])).content)
+    later_on = await citizen.ask(_RECEIPT)
 
+    assert later_on["number"] == answer["receipt"]["number"] == answer["applicationNumber"]
     assert "社会保障卡补卡受理回执" in text
     assert answer["applicationNumber"] in text
 

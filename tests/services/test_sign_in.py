@@ -224,6 +224,19 @@ async def test_refuses_a_channel_that_is_switched_off(world: World) -> None:
     assert await world.rows("sessions") == before
 
 
+async def test_a_session_ends_with_the_platforms_token(world: World) -> None:
+    """UnionPay's lasts an hour."""
+    citizen = await world.enter("active")
+
+    with later(minutes=59, seconds=50):
+        in_time = await citizen.status()
+    with later(hours=1, seconds=1):
+        after = await citizen.post("{ cardStatus { __typename } }")
+
+    assert in_time["__typename"] == "CardStatus"
+    assert after.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
 async def test_a_session_ends_after_two_hours_at_the_latest(world: World) -> None:
     citizen = await world.enter("active")
 

@@ -170,7 +170,8 @@ async def test_a_repeated_event_takes_effect_once(world: World) -> None:
 async def test_a_nonce_is_good_for_one_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.enter("active", "WECHAT")
     monkeypatch.setattr(secrets, "randbelow", lambda _: 7)
-    first, second = signed(world, event("unsubscribe")), signed(world, event("unsubscribe", At="2"))
+    first = signed(world, event("unsubscribe"))
+    second = signed(world, event("unsubscribe", CreateTime=str(seconds() - 1)))
     monkeypatch.undo()
     await push(world, first)
 

@@ -56,16 +56,16 @@ _APPLICATIONS = (
     _fault(
         "applications: a draft outlasts its thirty days",
         "applications/drafts.py",
-        "KEPT_FOR = 30 * DAY",
-        "KEPT_FOR = 90 * DAY",
+        " = 30 * DAY",
+        " = 90 * DAY",
         "personal data is kept for longer than promised",
         "services/test_application_draft.py::test_is_forgotten_after_thirty_days",
     ),
     _fault(
         "applications: what an ID card told outlasts the draft",
         "applications/prefills.py",
-        "since=now - KEPT_FOR",
-        "since=now - 9 * KEPT_FOR",
+        "since=now - ",
+        "since=now - 9 * ",
         "personal data is shown for longer than promised",
         "services/test_prefill.py::test_what_was_read_is_forgotten_after_thirty_days",
     ),
@@ -91,8 +91,8 @@ _AUDIT = (
     _fault(
         "audit: others' access records of the same batch are shown",
         "audit/access_log.py",
-        "if int(whose) ==",
-        "if int(whose) !=",
+        ") == subject_id:",
+        ") != subject_id:",
         "a citizen sees what others viewed",
         "services/test_service_history.py::test_shows_no_access_record_of_others_in_the_same_batch",
     ),
@@ -147,7 +147,7 @@ _AUDIT = (
     _fault(
         "audit: who lost a binding to another has no entry",
         "services/bind_card.py",
-        "    await audit.record(unit, person, Action.UNBOUND, channel=unit.session.channel.value)\n",
+        "    await audit.record(unit, citizen_id, Action.UNBOUND, channel=unit.session.channel.value)\n",
         "",
         "an account was taken over without a trace",
         "services/test_bind_card.py::test_binding_an_account_again_makes_it_another_citizens",
@@ -171,8 +171,8 @@ _AUDIT = (
     _fault(
         "audit: an issuer's event that is taken back leaves no entry",
         "services/issuer_events.py",
-        "if Outcome.TAKEN in (outcome, kept.outcome):",
-        "if outcome is Outcome.TAKEN:",
+        "if Outcome.TAKEN in (outcome,",
+        "if Outcome.TAKEN in (outcome, outcome) or not (outcome,",
         "the log tells of a result that does not stand any more",
         "services/test_issuer_events.py::test_what_fails_after_it_was_done_contradicts_in_either_order",
     ),
@@ -305,8 +305,8 @@ _CITIZENS = (
     _fault(
         "citizens: uses under an older key are forgotten",
         "citizens/quotas.py",
-        'kept += json.loads(before["times"]) if before else []',
-        "kept += []",
+        ' += json.loads(before["times"]) if before else []',
+        " += []",
         "a change of keys gives everybody new tries",
         "services/test_clock.py::test_uses_under_an_older_key_count_too",
     ),
@@ -316,7 +316,7 @@ _CITIZENS = (
         "LIFETIME = 10 * MINUTE",
         "LIFETIME = 100 * MINUTE",
         "a link that was overheard works for longer",
-        "services/test_sign_in.py",
+        "services/test_sign_in.py::test_refuses_a_state_that_is_not_ours_or_too_old",
     ),
     _fault(
         "citizens: a sign-in state works with any other code",
@@ -332,7 +332,7 @@ _CITIZENS = (
         "return is_new and await",
         "return await",
         "a code that was used enters again",
-        "channels/over_http/test_states.py",
+        "channels/over_http/test_states.py::test_a_used_code_with_a_new_state_of_another_browser_is_refused",
     ),
     _fault(
         "citizens: the sixth wrong password locks, not the fifth",
@@ -373,7 +373,7 @@ _CITIZENS = (
         '.on_conflict_do_update(index_elements=["citizen_id", "notice_version"],'
         ' set_={"given_at": bindparam("at")})',
         "the consent no longer covers what was done before",
-        "services/test_give_consent.py",
+        "services/test_give_consent.py::test_an_application_leaves_the_time_of_the_consent_as_it_was",
     ),
     _fault(
         "citizens: a choice for one notice counts for the others",
@@ -394,11 +394,10 @@ _CITIZENS = (
     _fault(
         "citizens: an answer to a code lasts fifty minutes",
         "citizens/code_exchanges.py",
-        "KEPT_FOR = 5 * MINUTE",
-        "KEPT_FOR = 50 * MINUTE",
+        " = 5 * MINUTE",
+        " = 50 * MINUTE",
         "a code that is over signs in all the same",
-        "channels/test_wechat.py",
-        "channels/over_http/test_states.py",
+        "channels/over_http/test_states.py::test_a_first_answer_is_kept_for_the_lifetime_of_a_code",
     ),
     _fault(
         "citizens: what was used under an older key works again",
@@ -411,8 +410,8 @@ _CITIZENS = (
     _fault(
         "citizens: what was used is forgotten at its end",
         "citizens/nonces.py",
-        "KEPT_AFTER = 2 * DAY",
-        "KEPT_AFTER = 0",
+        " = 2 * DAY",
+        " = 0 * DAY",
         "a clock that was ahead makes used states work again",
         "services/test_clock.py::test_what_was_used_is_remembered_beyond_a_day_ahead",
     ),
@@ -430,7 +429,7 @@ _CITIZENS = (
         'sessions_table.c.citizen_id == bindparam("citizen_id"),\n        *_open,',
         'sessions_table.c.citizen_id >= bindparam("citizen_id") * 0,\n        *_open,',
         "citizens sign each other out",
-        "channels/over_http/test_sessions.py",
+        "channels/over_http/test_sessions.py::test_someone_elses_session_and_an_unknown_one_are_refused_alike",
     ),
 )
 
@@ -449,7 +448,7 @@ _CRYPTO = (
         'mac.update(f"{kind}\\0{value}".encode())',
         "mac.update(value.encode())",
         "equal values of different columns are recognised",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_indexes_of_one_value_differ_by_kind",
     ),
     _fault(
         "crypto: a password's hash opens for somebody else",
@@ -457,7 +456,7 @@ _CRYPTO = (
         'f"service_passwords.hash:{owner}"',
         '"service_passwords.hash"',
         "a hash moved to another row lets its owner in there",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_a_passwords_hash_opens_for_its_owner_alone",
     ),
     _fault(
         "crypto: a MAC of one kind passes for another's",
@@ -465,14 +464,14 @@ _CRYPTO = (
         'message = "\\0".join([kind, *',
         'message = "\\0".join([*',
         "a link's MAC is a code's",
-        "core/test_encryption.py",
+        "core/test_encryption.py::test_a_mac_is_of_one_kind",
     ),
 )
 
 _DB = (
     _fault(
         "db: what a refused job wrote is committed",
-        "db/database.py",
+        "db/sqlite.py",
         '            self.execute("ROLLBACK TO job")\n',
         "",
         "half of a refused change stays",
@@ -480,7 +479,7 @@ _DB = (
     ),
     _fault(
         "db: commits are not synced",
-        "db/database.py",
+        "db/sqlite.py",
         '"PRAGMA synchronous = FULL"',
         '"PRAGMA synchronous = NORMAL"',
         "a power cut loses what was acknowledged",
@@ -488,7 +487,7 @@ _DB = (
     ),
     _fault(
         "db: SQLite does not check foreign keys",
-        "db/database.py",
+        "db/sqlite.py",
         '"PRAGMA foreign_keys = ON"',
         '"PRAGMA foreign_keys = OFF"',
         "rows of nobody",
@@ -497,8 +496,8 @@ _DB = (
     _fault(
         "db: of many values only the first five hundred are looked for",
         "db/batches.py",
-        "for start in range(0, len(rest), _AT_ONCE):",
-        "for start in range(0, min(len(rest), _AT_ONCE), _AT_ONCE):",
+        "for start in range(0, len(rest), ",
+        "for start in range(0, min(len(rest), 500), ",
         "an import takes known people for new ones",
         "core/test_database.py::test_finds_each_of_more_values_than_one_statement_takes",
     ),
@@ -523,11 +522,11 @@ _IMAGING = (
     ),
     _fault(
         "imaging: an ID document passes by one check",
-        "imaging/id_documents/verdict.py",
+        "imaging/processing.py",
         "all(check.passed for",
         "any(check.passed for",
         "unreadable documents are kept",
-        "services/test_upload_id_document.py",
+        "services/test_upload_id_document.py::test_tells_all_that_is_wrong_and_keeps_nothing",
     ),
     _fault(
         "imaging: a value at its limit fails",
@@ -535,8 +534,7 @@ _IMAGING = (
         "self.least <= value <= self.most",
         "self.least < value < self.most",
         "the rule differs from what citizens are told",
-        "portraits/test_review.py",
-        "services/test_upload_id_document.py",
+        "portraits/test_review.py::test_accepts_a_good_portrait_and_brings_it_to_the_standard",
     ),
 )
 
@@ -552,8 +550,8 @@ _IMPORTS = (
     _fault(
         "imports: a batch gives somebody two cards in use",
         "imports/batch.py",
-        "person.in_use = person.in_use or line.state in IN_USE",
-        "person.in_use = bool(person.in_use)",
+        ".in_use or line.state in IN_USE",
+        ".in_use or line.state is None",
         "a lost card and an active one beside it",
         "cli/test_import_cards.py::test_a_card_that_can_be_active_again_leaves_room_for_no_other",
     ),
@@ -592,8 +590,8 @@ _IMPORTS = (
     _fault(
         "imports: another name on file is passed over",
         "imports/batch.py",
-        "person is not None and person.name != line.name",
-        "person is not None and not person.name",
+        ".name != line.name:",
+        ".name == '':",
         "a card is given to a namesake by number",
         "cli/test_import_cards.py::test_tells_a_conflict_and_writes_none_of_it",
     ),
@@ -627,11 +625,10 @@ _ISSUER = (
     _fault(
         "issuer: what is as old as the oldest that counts is dropped",
         "issuer/projections.py",
-        "kept.event.at < oldest",
-        "kept.event.at <= oldest",
+        ".event.at < oldest",
+        ".event.at <= oldest",
         "one of two events of the same moment is lost",
-        "services/test_issuer_events.py"
-        "::test_of_two_events_dated_alike_one_may_come_after_the_citizen_acted",
+        "services/test_issuer_events.py::test_of_two_events_dated_alike_one_may_come_after_the_citizen_acted",
     ),
     _fault(
         "issuer: a result dated like the one before does not stand",
@@ -727,40 +724,40 @@ _JOBS = (
     _fault(
         "jobs: a code is forgotten at its end",
         "jobs/maintenance.py",
-        "_CODES_KEPT = DAY",
-        "_CODES_KEPT = 0",
+        "_CODE_RETENTION = DAY",
+        "_CODE_RETENTION = 0",
         "a citizen is told that no code was sent",
         "core/test_schedule.py::test_keeps_each_thing_until_its_own_time_is_over",
     ),
     _fault(
         "jobs: counters are forgotten within their window",
         "jobs/maintenance.py",
-        "_COUNTERS_KEPT = 2 * DAY",
-        "_COUNTERS_KEPT = HOUR",
+        "_RETENTION = 2 * DAY",
+        "_RETENTION = HOUR",
         "the limit of a day is one of an hour",
         "core/test_schedule.py::test_keeps_each_thing_until_its_own_time_is_over",
     ),
     _fault(
         "jobs: answers are forgotten before their day is over",
         "jobs/maintenance.py",
-        ".now - idempotency.KEPT_FOR",
-        ".now",
+        ".now - idempotency.",
+        ".now + 0 * idempotency.",
         "a request that is sent again has a second effect",
         "core/test_schedule.py::test_keeps_each_thing_until_its_own_time_is_over",
     ),
     _fault(
         "jobs: drafts are forgotten before their thirty days are over",
         "jobs/maintenance.py",
-        "drafts.KEPT_FOR)\n        await db.fetch(prefills",
-        "0)\n        await db.fetch(prefills",
+        "drafts.DISCARD_OLD, before=context.now - ",
+        "drafts.DISCARD_OLD, before=context.now - 0 * ",
         "a form that was filled in is empty",
         "core/test_schedule.py::test_keeps_each_thing_until_its_own_time_is_over",
     ),
     _fault(
         "jobs: what an ID card told is forgotten before the draft",
         "jobs/maintenance.py",
-        "drafts.KEPT_FOR)\n\n",
-        "0)\n\n",
+        "prefills.DISCARD_OLD, before=context.now - ",
+        "prefills.DISCARD_OLD, before=context.now - 0 * ",
         "the form is no longer prefilled",
         "core/test_schedule.py::test_keeps_each_thing_until_its_own_time_is_over",
     ),
@@ -789,7 +786,7 @@ _KERNEL = (
         "self._failures >= self._failures_to_open",
         "self._failures > self._failures_to_open",
         "the bound is not what it says",
-        "channels/test_breaker.py",
+        "channels/test_breaker.py::test_opens_after_consecutive_failures_until_the_rest_is_over",
     ),
     _fault(
         "kernel: an answer from before closes an open circuit",
@@ -797,7 +794,7 @@ _KERNEL = (
         "if self._open_until is not None and not probe:\n            return",
         "if self._open_until is None and probe:\n            return",
         "a system that is down is asked by everybody",
-        "channels/test_breaker.py",
+        "channels/test_breaker.py::test_calls_begun_before_it_opened_change_nothing",
     ),
     _fault(
         "kernel: a mask shows the birth year",
@@ -805,7 +802,7 @@ _KERNEL = (
         'f"{number[:3]}',
         'f"{number[:10]}',
         "personal data is shown",
-        "core/test_masking.py",
+        "core/test_masking.py::test_a_number_shows_its_first_three_and_last_four",
     ),
     _fault(
         "kernel: a phone in the issuer's words is shown",
@@ -880,8 +877,8 @@ _LIVE = (
     _fault(
         "live: the sweep leaves alone who is behind while a relay is connected",
         "live/live.py",
-        "if not relayed or sweeps",
-        "if not relayed and sweeps",
+        "if not relayed or ",
+        "if not relayed and ",
         "a wake-up that was lost is never made up for",
         "core/test_live.py::test_beside_a_relay_polling_finds_what_was_never_notified",
     ),
@@ -947,8 +944,8 @@ _MESSAGING = (
     _fault(
         "messaging: safety's SMS can be switched off after all",
         "messaging/notices.py",
-        "(choice.sms or notice.is_of_safety)",
-        "choice.sms",
+        "(choice.sms or notice.",
+        "(choice.sms or not notice.",
         "a thief silences the notice",
         "services/test_notices.py::test_the_sms_of_safety_goes_out_whatever_was_stored",
     ),
@@ -1058,7 +1055,7 @@ _PARTNERS = (
         "self.region_code != CHENGDU and",
         "self.region_code and",
         "an applicant is sent to another city",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_card_is_held_elsewhere_until_cancelled_or_moved_here",
     ),
     _fault(
         "partners: a call that broke off has done nothing",
@@ -1066,7 +1063,7 @@ _PARTNERS = (
         "raise OutcomeUnknown(self._partner, type(cause).__name__) from cause",
         "raise NotTaken(self._partner, type(cause).__name__) from cause",
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_call_that_broke_off_has_an_unknown_outcome",
     ),
     _fault(
         "partners: a partner that hung has done nothing",
@@ -1074,7 +1071,7 @@ _PARTNERS = (
         'raise OutcomeUnknown(self._partner, "time-out")',
         'raise NotTaken(self._partner, "time-out")',
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_partner_that_hangs_is_given_up",
     ),
     _fault(
         "partners: a broken partner has done nothing",
@@ -1082,15 +1079,15 @@ _PARTNERS = (
         "frozenset({httpx.codes.TOO_MANY_REQUESTS,",
         "frozenset({httpx.codes.INTERNAL_SERVER_ERROR, httpx.codes.TOO_MANY_REQUESTS,",
         "an order is placed twice",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_an_answer_that_is_not_understood_leaves_the_outcome_unknown",
     ),
     _fault(
         "partners: a look-up that broke off is not repeated",
         "partners/base.py",
-        "except (NotTaken, OutcomeUnknown):",
-        "except NotTaken:",
+        ", OutcomeUnknown):",
+        ",):",
         "citizens are refused for a hiccup",
-        "partners/test_partners.py",
+        "partners/test_partners.py::test_a_lookup_is_repeated_once",
     ),
 )
 
@@ -1131,8 +1128,8 @@ _PRODUCTION = (
     _fault(
         "production: orders from elsewhere count for the estimate",
         "production/history.py",
-        " and begun <= min(done):",
-        ":",
+        " <= min(done):",
+        " <= max(done):",
         "estimates of orders that never began here",
         "services/test_production_progress.py::test_estimates_nothing_from_orders_that_began_elsewhere",
     ),
@@ -1142,7 +1139,7 @@ _PRODUCTION = (
         "select(func.max(applications_table.c.id))",
         "select(func.min(applications_table.c.id))",
         "a reissue has the receipt of years ago",
-        "services/test_receipt.py",
+        "services/test_receipt.py::test_a_reissue_has_a_receipt_too",
     ),
     _fault(
         "production: a receipt shows the phone",
@@ -1150,7 +1147,7 @@ _PRODUCTION = (
         "mask_phone(citizen.phone.reveal())",
         "citizen.phone.reveal()",
         "personal data is shown",
-        "services/test_receipt.py",
+        "services/test_receipt.py::test_an_application_is_answered_with_its_receipt",
     ),
     _fault(
         "production: the progress is the first order's",
@@ -1158,8 +1155,7 @@ _PRODUCTION = (
         "newest = select(func.max(others.c.id))",
         "newest = select(func.min(others.c.id))",
         "a reissue shows the card of years ago",
-        "services/test_production_progress.py",
-        "services/test_reissue_card.py",
+        "services/test_reissue_card.py::test_orders_a_new_card_of_the_same_bank",
     ),
 )
 
@@ -1170,7 +1166,7 @@ _REFERENCE = (
         "date(1850, 1, 1) <= born <= today",
         "date(1850, 1, 1) <= born < today",
         "the boundary is nobody's",
-        "core/test_forms.py",
+        "core/test_forms.py::test_a_birth_date_may_be_today_but_not_tomorrow",
     ),
     _fault(
         "reference: an age grows the day after the birthday",
@@ -1178,7 +1174,7 @@ _REFERENCE = (
         "((day.month, day.day) < (born.month, born.day))",
         "((day.month, day.day) <= (born.month, born.day))",
         "an adult is sent to an outlet with a guardian",
-        "core/test_forms.py",
+        "core/test_forms.py::test_an_age_grows_on_the_birthday",
     ),
     _fault(
         "reference: an outlet hands out every bank's card",
@@ -1186,7 +1182,7 @@ _REFERENCE = (
         "if bank_code is None or bank_code in outlet.bank_codes",
         "if bank_code is None or outlet.bank_codes",
         "a citizen goes to an outlet that has no card",
-        "services/test_application_draft.py",
+        "services/test_application_draft.py::test_offers_the_outlets_of_the_chosen_district_and_bank",
     ),
 )
 
@@ -1213,7 +1209,7 @@ _SERVICES = (
         "if not card.region_code.startswith(SICHUAN_PREFIX):",
         "if not card.region_code:",
         "the registry is asked for what it cannot do",
-        "services/test_transfer_in.py",
+        "services/test_transfer_in.py::test_refuses_what_cannot_be_moved",
     ),
     _fault(
         "services: only the first insurance is checked",
@@ -1221,7 +1217,7 @@ _SERVICES = (
         "(insurance for insurance in chosen if insurance not in enrolled)",
         "(insurance for insurance in list(chosen)[:1] if insurance not in enrolled)",
         "an insurance that does not exist is written down",
-        "services/test_transfer_in.py",
+        "services/test_transfer_in.py::test_refuses_an_insurance_that_is_not_enrolled",
     ),
     _fault(
         "services: an identity that the registry does not know is bound",
@@ -1229,7 +1225,7 @@ _SERVICES = (
         "if not (fits and identity.confirmed):",
         "if not fits:",
         "an invented person gets an account",
-        "services/test_bind_card.py",
+        "services/test_bind_card.py::test_refuses_a_person_whom_the_registry_does_not_know",
     ),
     _fault(
         "services: a session lasts as long as the longer of two",
@@ -1237,7 +1233,7 @@ _SERVICES = (
         "return min(command.lifetime_seconds,",
         "return max(command.lifetime_seconds,",
         "a session outlives the platform's token",
-        "services/test_sign_in.py::test_a_session_ends_after_two_hours_at_the_latest",
+        "services/test_sign_in.py::test_a_session_ends_with_the_platforms_token",
     ),
     _fault(
         "services: the platform's phone replaces the one on file",
@@ -1285,7 +1281,7 @@ _SERVICES = (
         "if portrait is None or portrait.id != command.portrait_id:",
         "if portrait is None:",
         "another picture is confirmed than the one that was seen",
-        "services/test_upload_portrait.py",
+        "services/test_upload_portrait.py::test_a_newer_picture_must_be_confirmed_again",
     ),
     _fault(
         "services: a code goes to any phone",
@@ -1298,8 +1294,8 @@ _SERVICES = (
     _fault(
         "services: a password judged against an older one is taken",
         "services/change_password.py",
-        "if stored.version != judged.version:",
-        "if stored.version < judged.version:",
+        "if stored.version != ",
+        "if stored.version < ",
         "of two changes at once both are done",
         "services/test_change_password.py::test_of_two_changes_at_once_one_is_done",
     ),
@@ -1309,7 +1305,7 @@ _SERVICES = (
         "        if value is not None\n    }",
         "    }",
         "a field that was emptied is null for ever",
-        "services/test_application_draft.py",
+        "services/test_application_draft.py::test_is_resumed_from_another_channel",
     ),
     _fault(
         "services: an event does not confirm its order",
@@ -1336,7 +1332,7 @@ _STORAGE = (
         'resumable_uploads_table.c.received == bindparam("offset")',
         'resumable_uploads_table.c.received >= bindparam("offset")',
         "a file has a part twice",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_of_two_parts_with_one_offset_the_first_is_stored",
     ),
     _fault(
         "storage: an upload's address takes parts for a day",
@@ -1344,7 +1340,7 @@ _STORAGE = (
         "OPEN_FOR = HOUR",
         "OPEN_FOR = DAY",
         "an address that was overheard works for longer",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_an_address_that_is_not_the_given_one_is_nobodys",
     ),
     _fault(
         "storage: an upload can be read by another",
@@ -1352,7 +1348,7 @@ _STORAGE = (
         "if upload is None or upload.citizen_id !=",
         "if upload is None or -upload.citizen_id ==",
         "a stranger uses one's pictures",
-        "http/test_resumable_uploads.py",
+        "http/test_resumable_uploads.py::test_another_persons_upload_and_none_are_refused_alike",
     ),
 )
 
@@ -1360,16 +1356,16 @@ _UNIT_OF_WORK = (
     _fault(
         "unit of work: an answer is forgotten after an hour",
         "unit_of_work/idempotency.py",
-        "KEPT_FOR = DAY",
-        "KEPT_FOR = DAY // 24",
+        "RETENTION = DAY",
+        "RETENTION = DAY // 24",
         "a request that is sent again has a second effect",
         "http/test_idempotency.py::test_after_24_hours_a_key_is_forgotten",
     ),
     _fault(
         "unit of work: an answer is remembered for ten days",
         "unit_of_work/idempotency.py",
-        "KEPT_FOR = DAY",
-        "KEPT_FOR = 10 * DAY",
+        "RETENTION = DAY",
+        "RETENTION = 10 * DAY",
         "a new request gets an old answer",
         "http/test_idempotency.py::test_after_24_hours_a_key_is_forgotten",
     ),
