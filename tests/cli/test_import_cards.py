@@ -272,7 +272,7 @@ def test_a_card_that_can_be_active_again_leaves_room_for_no_other(
     done = command("import-cards", file, "--batch", batch)
 
     assert (done.code, done.out) == (1, "1 cards added, 0 already there, 1 bad lines.\n")
-    assert "line 3: state: the person has another card that is active or can be again" in done.err
+    assert "line 3: state: the citizen has another card that is active or can be again" in done.err
     assert count(keys, cards_table) == before + 1
 
 

@@ -72,8 +72,8 @@ def test_says_which_setting_is_needed(command: Command, tmp_path: Path) -> None:
 
     assert (done.code, done.out) == (1, "")
     assert done.err == (
-        "CARD_GATEWAY_OUTLETS_CSV is not set: set it to the path from which the gateway shall "
-        "read the outlets, and run this again.\n"
+        "CARD_GATEWAY_OUTLETS_CSV is not set: set it to the path from which the gateway is "
+        "to read the outlets, and run this command again.\n"
     )
 
 
