@@ -54,6 +54,9 @@ def asking(server: LiveServer) -> Iterator[list[str]]:
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + 30
+    while not all(answered) and time.monotonic() < until:
+        time.sleep(0.01)
     yield wrong
     stopped.set()
     for thread in threads:
