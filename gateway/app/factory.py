@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING
 
 import httpx
 import strawberry
@@ -38,6 +37,7 @@ from gateway.http.admission import (
     PreparedDocuments,
     limit_tokens,
     read_manifest,
+    share_budgets,
 )
 from gateway.http.edge import EdgeMiddleware, Origins, headers_for_data
 from gateway.http.endpoints import (
@@ -55,9 +55,6 @@ from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_execution_error, sanitize_validation_error
-
-if TYPE_CHECKING:
-    from gateway.http.admission import SharedBudgets
 
 _RECEIPTS_POOL = Bounds(workers=1, memory_bytes=384 * MEGABYTE, seconds=10)
 """Receipts are rendered in processes that never decode files of citizens."""
@@ -139,7 +136,7 @@ def create_app(
                 application.scheduler.start()
             application.live.start()
             application.access_log.start()
-            shared = _share_budgets(settings, admission.budgets, clock)
+            shared = share_budgets(settings, admission.budgets, clock)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
@@ -168,20 +165,6 @@ def _admission(
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
     return Admission(core_schema, documents, prepared, Budgets(settings, clock))
-
-
-def _share_budgets(
-    settings: Settings, budgets: Budgets, clock: Callable[[], Instant]
-) -> "SharedBudgets | None":
-    """The Redis client is imported only if `redis_url` is set."""
-    url = settings.redis_url.reveal()
-    if not url:
-        return None
-    from gateway.http.admission import SharedBudgets
-
-    shared = SharedBudgets(url, budgets, clock)
-    shared.start()
-    return shared
 
 
 @contextlib.asynccontextmanager

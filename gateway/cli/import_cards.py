@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core import imports
 from core.db import connect
@@ -151,6 +149,9 @@ def _bad_lines(errors: Path | None) -> Iterator[imports.BadLines]:
 
 @contextmanager
 def _bar(size: int) -> Iterator[Callable[[ImportPosition], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}% · line {task.fields[line]:,}"),

@@ -4,9 +4,6 @@ import asyncio
 import sys
 from typing import Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from core.db import connect
 from core.kernel.settings import Settings, SettingsError
 from core.keys import rotation
@@ -36,6 +33,15 @@ def rotate_keys(
 
 async def _rotate(settings: Settings) -> bool:
     """Returns whether nothing is left under an older key."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     from gateway.app import keys_from
 
     keys = keys_from(settings)

@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
 from core.kernel.settings import Settings
-from gateway.http.admission import Budgets, SharedBudgets
+from gateway.http.admission import Budgets
+from gateway.http.admission.shared_budgets import SharedBudgets
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import system_clock
 

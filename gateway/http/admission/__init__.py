@@ -6,7 +6,7 @@ from gateway.http.admission.budgets import Budgets, RateLimitStatus
 from gateway.http.admission.documents import Documents, read_manifest, sha256
 from gateway.http.admission.limits import LimitDocuments, PreparedDocuments, limit_tokens
 from gateway.http.admission.parameters import Parameters
-from gateway.http.admission.shared_budgets import SharedBudgets
+from gateway.http.admission.sharing import share_budgets
 
 __all__ = [
     "Admission",
@@ -17,9 +17,9 @@ __all__ = [
     "Parameters",
     "PreparedDocuments",
     "RateLimitStatus",
-    "SharedBudgets",
     "limit_tokens",
     "parameters",
     "read_manifest",
     "sha256",
+    "share_budgets",
 ]
