@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("cv2", "onnxruntime", "redis", "rich.progress")
+HEAVY = ("cv2", "onnxruntime", "redis")
 
 
 def test_the_server_loads_nothing_that_it_does_not_need_yet() -> None:
