@@ -9,10 +9,13 @@ from sqlalchemy import update
 
 from core.citizens import citizens_table
 from core.db import Query, Transaction
+from core.kernel.callers import ChannelId
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of
 
+OTHER_CHANNELS = [channel.value for channel in ChannelId if channel is not ChannelId.UNIONPAY]
+"""Than that of `active`."""
 CARD_STATUS = f"{{ cardStatus {{ __typename ... on CardStatus {{ state }} {REFUSAL} }} }}"
 NOW = datetime(2026, 1, 15, 4, 0, tzinfo=UTC)
 
@@ -243,7 +246,7 @@ async def test_an_ended_session_is_refused(world: World, active: FrontEnd) -> No
     assert (await world.rows(), await world.rows("sessions")) == before
 
 
-@pytest.mark.parametrize("claimed", ["WECHAT", "PING_AN", "unionpay", "", "x"])
+@pytest.mark.parametrize("claimed", [*OTHER_CHANNELS, "unionpay", "", "x"])
 async def test_a_session_of_another_channel_is_refused(
     world: World, active: FrontEnd, claimed: str
 ) -> None:
@@ -264,7 +267,7 @@ async def test_a_session_of_the_claimed_channel_is_taken(active: FrontEnd) -> No
     }
 
 
-@pytest.mark.parametrize("other", ["WECHAT", "PING_AN"])
+@pytest.mark.parametrize("other", OTHER_CHANNELS)
 async def test_a_credential_of_another_channel_signs_nobody_in(world: World, other: str) -> None:
     citizen = world.front_end("active")
     handed = await citizen.authorize()
