@@ -46,12 +46,6 @@ class PictureKind(StrEnum):
 
 
 _INSERT = insert_into(pictures_table)
-_FIND = Query(
-    select(pictures_table).where(
-        pictures_table.c.id == bindparam("picture_id"),
-        pictures_table.c.citizen_id == bindparam("citizen_id"),
-    )
-)
 _AFTER = Query(
     select(pictures_table)
     .where(pictures_table.c.id > bindparam("after"))
@@ -106,11 +100,6 @@ async def add(
         confirmed_at=None,
     )
     return picture_id
-
-
-async def find(db: Reader, picture_id: int, citizen_id: int) -> Picture | None:
-    row = await db.fetch_one(_FIND, picture_id=picture_id, citizen_id=citizen_id)
-    return None if row is None else _picture_from(row)
 
 
 async def find_by_id(db: Reader, picture_id: int) -> Picture | None:
