@@ -47,6 +47,7 @@ class Server:
             PREFIX + "SANDBOX": "true",
             PREFIX + "PORT": str(self.port),
             PREFIX + "LOG_LEVEL": "WARNING",
+            PREFIX + "MAX_CONNECTIONS_PER_ADDRESS": "100000",
             **self.more,
         }
         return os.environ | ours | self.given

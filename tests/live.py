@@ -35,6 +35,13 @@ class LiveServer:
         """Everything that was written to standard output and standard error."""
         return (self.folder / f"{self.name}.log").read_text("utf-8")
 
+    @property
+    def resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
 
 @pytest.fixture(scope="session")
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -111,6 +111,9 @@ class Settings:
     max_connections: int = setting(
         4_000, "connections per server process, capped by the system's limit on open files"
     )
+    max_connections_per_address: int = setting(
+        64, "connections and WebSockets of one address, or of one IPv6 network (/64), per process"
+    )
     max_body_bytes: int = setting(1_048_576, "largest request body without files")
     max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")

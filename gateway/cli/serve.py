@@ -136,17 +136,18 @@ def _run_server(found: Settings, reload: bool) -> None:
 
     from gateway.app import configure_logs
     from gateway.http.server import (
+        Connections,
         FastPathProtocol,
-        ReadTimeouts,
         TimedWebSockets,
         connection_limit,
     )
 
     configure_logs(found.log_level)
-    timeouts = ReadTimeouts(
+    connections = Connections(
         seconds=found.read_seconds,
         min_rate=found.min_upload_rate,
-        max_connections=connection_limit(found.max_connections),
+        limit=connection_limit(found.max_connections),
+        limit_per_address=found.max_connections_per_address,
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
     if found.workers == 1 and not reload:
@@ -159,8 +160,8 @@ def _run_server(found: Settings, reload: bool) -> None:
         reload_dirs=_SOURCES if reload else None,
         host=found.host,
         port=found.port,
-        http=cast("type[asyncio.Protocol]", partial(FastPathProtocol, timeouts=timeouts)),
-        ws=TimedWebSockets,
+        http=cast("type[asyncio.Protocol]", partial(FastPathProtocol, connections=connections)),
+        ws=cast("type[asyncio.Protocol]", partial(TimedWebSockets, connections=connections)),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -22,7 +22,8 @@ _HTTP = "uvicorn.protocols.http.httptools_impl"
 _WEBSOCKETS = "uvicorn.protocols.websockets.websockets_sansio_impl"
 _STRAWBERRY_WS = "strawberry.subscriptions.protocols.graphql_transport_ws"
 _PROTOCOL = ("gateway/http/server/protocol.py",)
-_TIMEOUTS = ("gateway/http/server/read_timeouts.py",)
+_SEQUENTIAL = ("gateway/http/server/sequential.py",)
+_TIMED_SOCKETS = ("gateway/http/server/websockets.py",)
 _VIEW = ("gateway/http/graphql/view.py",)
 _SOCKETS = ("gateway/http/graphql/sockets.py",)
 _INPUTS = ("gateway/compiled/strawberry_inputs.py",)
@@ -98,6 +99,8 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_invalid_message": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_message": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_subscribe": _SOCKETS,
+        f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.run_operation": _SOCKETS,
+        f"{_STRAWBERRY_WS}.handlers:Operation": _SOCKETS,
         f"{_STRAWBERRY_WS}.types:Message": _SOCKETS,
         f"{_STRAWBERRY_WS}.types:SubscribeMessage": _SOCKETS,
         "strawberry.types.arguments:convert_argument": _INPUTS,
@@ -124,45 +127,69 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         **{
             f"{_HTTP}:HttpToolsProtocol.{name}": _PROTOCOL
             for name in (
-                "_start_asgi_task",
-                "_unset_keepalive_if_required",
                 "app_state",
-                "client",
                 "cycle",
                 "expect_100_continue",
                 "headers",
                 "limit_concurrency",
                 "logger",
                 "on_message_begin",
-                "on_response_complete",
-                "parser",
-                "pipeline",
-                "server_state",
                 "shutdown",
                 "tasks",
-                "timeout_keep_alive",
-                "timeout_keep_alive_handler",
-                "timeout_keep_alive_task",
                 "url",
             )
         },
         **{
-            f"{_HTTP}:HttpToolsProtocol.{name}": _TIMEOUTS
+            f"{_HTTP}:HttpToolsProtocol.{name}": _SEQUENTIAL
             for name in (
+                "_unset_keepalive_if_required",
+                "client",
                 "connections",
                 "flow",
                 "handle_websocket_upgrade",
                 "loop",
                 "on_body",
+                "on_header",
                 "on_headers_complete",
                 "on_message_complete",
+                "on_response_complete",
+                "parser",
+                "scope",
+                "server_state",
+                "timeout_keep_alive",
                 "transport",
             )
         },
-        f"{_WEBSOCKETS}:WebSocketsSansIOProtocol.close_timeout": _TIMEOUTS,
+        **{
+            f"{_HTTP}:RequestResponseCycle.{name}": _SEQUENTIAL
+            for name in ("disconnected", "message_event", "response_complete", "response_started")
+        },
+        **{
+            f"{_WEBSOCKETS}:WebSocketsSansIOProtocol.{name}": _TIMED_SOCKETS
+            for name in (
+                "close_sent",
+                "close_timeout",
+                "conn",
+                "disconnected",
+                "frames",
+                "handle_connect",
+                "handle_cont",
+                "handshake_complete",
+                "handshake_initiated",
+                "keepalive_timeout",
+                "queue",
+                "read_paused",
+                "stop_keepalive",
+                "writable",
+            )
+        },
     },
     # What uvicorn's WebSocketsSansIOProtocol is built on.
-    "websockets": {"websockets.server:ServerProtocol": ()},
+    "websockets": {
+        "websockets.protocol:Protocol.data_to_send": _TIMED_SOCKETS,
+        "websockets.protocol:Protocol.send_close": _TIMED_SOCKETS,
+        "websockets.server:ServerProtocol": (),
+    },
 }
 """For each library, `module:name` with the files of this project that use it."""
 

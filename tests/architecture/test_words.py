@@ -44,7 +44,7 @@ NAMES: Mapping[str, str] = {
     "Note": "AuditRecord",
     "NothingDone": "SafeToRetry",
     "OrderTold": "OrderProjection",
-    "Patience": "ReadTimeouts",
+    "Patience": "Connections",
     "PictureTrouble": "ProcessingFailed",
     "Scales": "ComplexityAnalyzer",
     "ShownCard": "CardSummary",

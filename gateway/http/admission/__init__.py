@@ -2,7 +2,7 @@
 
 from gateway.http.admission import parameters
 from gateway.http.admission.admission import Admission, AdmittedOperation
-from gateway.http.admission.budgets import Budgets, RateLimitStatus
+from gateway.http.admission.budgets import Budgets, RateLimitStatus, network
 from gateway.http.admission.documents import Documents, read_manifest, sha256
 from gateway.http.admission.limits import LimitDocuments, PreparedDocuments, limit_tokens
 from gateway.http.admission.parameters import Parameters
@@ -18,6 +18,7 @@ __all__ = [
     "PreparedDocuments",
     "RateLimitStatus",
     "limit_tokens",
+    "network",
     "parameters",
     "read_manifest",
     "sha256",

@@ -2,8 +2,10 @@
 
 from typing import Any, Protocol, cast
 
+from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
+    Operation,
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
@@ -15,6 +17,13 @@ from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
 MAX_ID_LENGTH = 128
+SOCKET_KEY = "card_gateway.socket"
+"""Key in the scope: the server's `Socket`. Without a server there is none."""
+
+
+class Socket(Protocol):
+    def set_in_use(self, in_use: bool) -> None:
+        """A WebSocket that is not in use gives way to others, and ends after a while."""
 
 
 class _HasAdmission(Protocol):
@@ -22,6 +31,25 @@ class _HasAdmission(Protocol):
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        websocket = cast("ASGIWebSocketAdapter", self.websocket).ws
+        self._socket: Socket | None = websocket.scope.get(SOCKET_KEY)
+        self._running = 0
+
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        self._running += 1
+        self._tell_use()
+        try:
+            await super().run_operation(operation)
+        finally:
+            self._running -= 1
+            self._tell_use()
+
+    def _tell_use(self) -> None:
+        if self._socket is not None:
+            self._socket.set_in_use(self._running > 0 or self.context.caller is not None)
+
     async def handle_message(self, message: Message) -> None:
         given: object = message
         if not isinstance(given, dict) or not _is_well_formed(given):

@@ -16,13 +16,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.http.edge import ENDPOINT
 from gateway.http.server.fast_path import FastPath, FastPathRequest, FastPathResponse, is_eligible
-from gateway.http.server.read_timeouts import TimedProtocol
+from gateway.http.server.sequential import SequentialProtocol
 
 FAST_PATH_KEY = "fast_path"
 """Key in the lifespan state of the application."""
 _URL = ENDPOINT.encode()
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"upgrade"})
-"""Headers of proxied requests and protocol upgrades, which uvicorn handles."""
+_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
+"""Headers of proxied requests, which uvicorn handles."""
 DRAIN_SECONDS = 0.5
 """How long a stopping server still serves open connections. Their responses carry
 `Connection: close`, so that requests already sent are answered."""
@@ -50,7 +50,7 @@ class RequestSlot:
         self.response_complete = False
 
 
-class FastPathProtocol(TimedProtocol):
+class FastPathProtocol(SequentialProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
@@ -58,7 +58,6 @@ class FastPathProtocol(TimedProtocol):
         """The headers of a request for the fast path whose body is being read."""
         self._body = b""
         self._is_stopping = False
-        self._idle_since: float | None = None
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
@@ -69,10 +68,13 @@ class FastPathProtocol(TimedProtocol):
         if head is None:
             self._begin()
             super().on_headers_complete()
-            self._disable_keep_alive()
         else:
             self._head, self._body = head, b""
             self.begin_body()
+
+    def begin_cycle(self) -> None:
+        super().begin_cycle()
+        self._disable_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         if self._head is None:
@@ -89,53 +91,17 @@ class FastPathProtocol(TimedProtocol):
         admitted = self._fast_path.admit(head, self.client[0] if self.client else "", self._body)
         if admitted is None:
             self._begin()
-            HttpToolsProtocol.on_headers_complete(self)
-            self._disable_keep_alive()
+            self.begin_cycle()
             HttpToolsProtocol.on_body(self, self._body)
             super().on_message_complete()
             return
         self.end_body()
         slot = RequestSlot(keep_alive=self.parser.should_keep_alive())
         self.cycle = slot  # type: ignore[assignment]
-        if self._is_stopping:
-            self._disable_keep_alive()
+        self._disable_keep_alive()
         task = self.loop.create_task(self._serve(self._fast_path, slot, admitted))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
-
-    def _unset_keepalive_if_required(self) -> None:
-        """One timer serves all requests of a connection; uvicorn sets and cancels one for each."""
-        self._idle_since = None
-
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._schedule_idle_check(self.timeout_keep_alive)
-
-    def _schedule_idle_check(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:
-            return  # a request is active: its response restarts the timer
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._schedule_idle_check(left)
-        else:
-            self.timeout_keep_alive_handler()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
-        super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Closes after the current or next response, or after `DRAIN_SECONDS` without one."""
@@ -149,16 +115,15 @@ class FastPathProtocol(TimedProtocol):
 
     def _close(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+            self.close()
 
     def _eligible_head(self) -> Mapping[bytes, bytes] | None:
-        """The headers of a request for the fast path; None for all others, such as pipelined ones."""
+        """The headers of a request for the fast path; None for all others."""
         if (
             self._fast_path is None
             or self.url != _URL
             or self.parser.get_method() != b"POST"
             or self.parser.get_http_version() != "1.1"
-            or not (self.cycle is None or self.cycle.response_complete)
             or self.limit_concurrency is not None
         ):
             return None
@@ -203,7 +168,7 @@ class FastPathProtocol(TimedProtocol):
         self.transport.write(b"".join(lines))
         slot.response_complete = True
         if not slot.keep_alive:
-            self.transport.close()
+            self.close()
         self.on_response_complete()
 
 
