@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations
+.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -43,10 +43,15 @@ bench: install-dev
 prove-plans: install-dev
 	$(BIN)/python -m tests.compiled.prove
 
-# 1,500 slow sockets against a server, while honest clients are served; and its control.
+# 1,500 sockets that hold a server in nine ways, while honest clients are served; and its control.
 soak-slow-sockets: install-dev
 	$(BIN)/python -m tests.soak.slow_sockets
 	$(BIN)/python -m tests.soak.slow_sockets --control
+
+# 100,000 streams of raw requests: compared with a reference parser, then against a server; and its control.
+soak-raw-requests: install-dev
+	$(BIN)/python -m tests.soak.raw_requests
+	$(BIN)/python -m tests.soak.raw_requests --streams 1000 --control
 
 # Kills the server 500 times while its partners fail; then 200 power cuts (needs FUSE).
 faults: install-dev

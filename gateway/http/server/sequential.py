@@ -28,12 +28,13 @@ _HEAD, _BODY, _RESPONSE, _IDLE, _CLOSING = range(5)
 
 _HEAD_END = b"\r\n\r\n"
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:([^\r\n]*)", re.IGNORECASE)
-_CAN_UPGRADE = re.compile(rb"[^\r\n]* HTTP/1\.1\r\n")
+_REQUEST_LINE = re.compile(rb"([A-Z-]+) [!\"$-~]+ HTTP/1\.([01])\r\n")
+"""Stricter than the parser: no fragment, no other version, nothing before it."""
 _HAS_BODY = re.compile(
     rb"\r\n(?:content-length[ \t]*:(?![ \t]*0[ \t]*\r\n)|transfer-encoding[ \t]*:)", re.IGNORECASE
 )
 _FOLDED = re.compile(rb"\r\n[ \t]")
-_NOT_A_HEAD = re.compile(rb"[\r\n]*(?:[^A-Z\r\n]|[^\r\n]*[^\r]\n)")
+_NOT_A_HEAD = re.compile(rb"[^A-Z]|[^\r\n]*\n")
 """Decides over the first packet, so that TLS or a bare LF is refused at once."""
 
 _CLOSE = b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -41,6 +42,10 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\n" + _CLOSE
 _TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSE
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _CLOSE
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _CLOSE
+
+
+class UnsupportedEncoding(Exception):
+    """A body that is not framed by one `chunked` (RFC 9112 section 6.1); the parser reports it."""
 
 
 class _Transport:
@@ -66,6 +71,8 @@ class SequentialProtocol(HttpToolsProtocol):
         self._received = 0
         """Bytes of the head or the body so far."""
         self._unread = b""
+        self._searched = 0
+        """Up to here, what is unread holds no end of a head."""
         self._is_full = False
         """Whether reading is paused because of what is unread."""
         self._body_left: int | None = None
@@ -82,12 +89,11 @@ class SequentialProtocol(HttpToolsProtocol):
         stage = self._stage
         if stage == _CLOSING:
             return
-        searched = max(0, len(self._unread) - len(_HEAD_END) + 1)
         self._unread = self._unread + data if self._unread else data
         if stage == _IDLE and not self.flow.write_paused:
             self._begin_head()
         if self._stage in (_HEAD, _BODY):
-            self._read(searched)
+            self._read()
         self._limit_unread()
         if self._stage == _RESPONSE:
             if not self.flow.write_paused:
@@ -96,30 +102,31 @@ class SequentialProtocol(HttpToolsProtocol):
             self._connections.wait(self)
 
     def _begin_head(self) -> None:
-        self._stage, self._since, self._received = _HEAD, self.loop.time(), 0
+        self._stage, self._since = _HEAD, self.loop.time()
+        self._received = self._searched = 0
 
-    def _read(self, searched: int = 0) -> None:
-        """Parses up to the end of the request. No head ends before `searched`."""
+    def _read(self) -> None:
+        """Parses up to the end of the request."""
         data, at = self._unread, 0
         while at < len(data) and self._stage in (_HEAD, _BODY):
-            end = self._end_of_piece(data, at, searched)
+            end = self._end_of_piece(data, at)
             if end == at:
                 break
             self._parse(data[at:end] if at or end < len(data) else data)
-            at = searched = end
+            at = end
         self._unread = b"" if self._stage == _CLOSING else data[at:]
         successor: Any = self.transport.get_protocol()
         if successor is not self and at < len(data):
             successor.data_received(data[at:])
 
-    def _end_of_piece(self, data: bytes, at: int, searched: int) -> int:
+    def _end_of_piece(self, data: bytes, at: int) -> int:
         """The end of what the parser may see next; `at` if that has not arrived yet."""
         if self._stage == _BODY:
             if self._body_left is not None:
                 return min(at + self._body_left, len(data))
             # A chunked body ends with a line, and so with one of these pieces.
             return data.find(b"\n", at) + 1 or len(data)
-        end = data.find(_HEAD_END, max(at, searched))
+        end = data.find(_HEAD_END, at + self._searched)
         length = (len(data) if end < 0 else end) - at
         if length > MAX_HEAD_BYTES:
             self._refuse(_TOO_LARGE)
@@ -127,7 +134,7 @@ class SequentialProtocol(HttpToolsProtocol):
             return end + len(_HEAD_END)
         elif not self._received and _NOT_A_HEAD.match(data, at):
             self._refuse(BAD_REQUEST)
-        self._received = length
+        self._received, self._searched = length, max(0, length - len(_HEAD_END) + 1)
         return at
 
     def _parse(self, piece: bytes) -> None:
@@ -160,7 +167,8 @@ class SequentialProtocol(HttpToolsProtocol):
         if head.count(b"\r\n") > MAX_HEADERS + 2:
             self._refuse(_TOO_LARGE)
             return None
-        if _FOLDED.search(head) or head.startswith(b"CONNECT "):
+        line = _REQUEST_LINE.match(head)
+        if line is None or line[1] == b"CONNECT" or _FOLDED.search(head):
             self._refuse(BAD_REQUEST)
             return None
         if b"upgrade" not in head.lower():
@@ -168,9 +176,9 @@ class SequentialProtocol(HttpToolsProtocol):
         offers = {
             offer.strip().lower() for line in _UPGRADE.findall(head) for offer in line.split(b",")
         }
-        if b"websocket" not in offers or not _CAN_UPGRADE.match(head):
+        if b"websocket" not in offers or line[2] == b"0":
             return _UPGRADE.sub(b"", head)
-        if not head.startswith(b"GET ") or _HAS_BODY.search(head):
+        if line[1] != b"GET" or _HAS_BODY.search(head):
             self._refuse(BAD_REQUEST)
             return None
         return head
@@ -192,7 +200,8 @@ class SequentialProtocol(HttpToolsProtocol):
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
-        self.headers.append((name, value))
+        # The parser leaves tabs around a value (RFC 9110 section 5.5).
+        self.headers.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.begin_body()
@@ -206,7 +215,12 @@ class SequentialProtocol(HttpToolsProtocol):
             if name == b"content-length":
                 self._body_left = int(value)
             elif name == b"transfer-encoding":
+                if value.lower() != b"chunked" or self._body_left is None or not self._knows_1_1():
+                    raise UnsupportedEncoding
                 self._body_left = None
+
+    def _knows_1_1(self) -> bool:
+        return self.parser.get_http_version() == "1.1"
 
     def begin_cycle(self) -> None:
         """Starts the ASGI application."""
@@ -224,6 +238,8 @@ class SequentialProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self.end_body()
         if not self.parser.should_upgrade():
+            if not self.parser.should_keep_alive():
+                self.cycle.keep_alive = False  # the parser stops here, also after a trailer
             super().on_message_complete()
 
     def end_body(self) -> None:

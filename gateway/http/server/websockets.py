@@ -36,6 +36,11 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.disconnected:
+            return
+        if self.handshake_initiated and not self.handshake_complete:
+            self._refuse(BAD_REQUEST)  # frames before the response (RFC 6455 section 4.1)
+            return
         super().data_received(data)
         if not (self.handshake_initiated or self.transport.is_closing()):
             # The whole head was received, and is no handshake.
