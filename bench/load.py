@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ CONNECTIONS = 32
 _LUA = """
 local lines, index = {}, 0
 for line in io.lines("requests.txt") do lines[#lines + 1] = line end
-local headers = {["Content-Type"] = "application/json"}
+local headers = {["Content-Type"] = "application/json", HEADERS}
 local in_turn, path, right = IN_TURN, "PATH", 'RIGHT'
 math.randomseed(os.time())
 index = START - 1  -- wrk asks for one request that it never sends
@@ -81,11 +81,15 @@ def run(
     core: int | None,
     start: int = 0,
     workers: int = 1,
+    headers: Mapping[str, str] | None = None,
 ) -> Load:
+    """`headers` need wrk."""
     (folder / "requests.txt").write_text("\n".join(requests))
     connections, in_turn = CONNECTIONS * workers, str(operation.in_turn).lower()
     script = _LUA.replace("IN_TURN", in_turn).replace("PATH", path)
     script = script.replace("RIGHT", operation.right).replace("START", str(start))
+    more = (f'["{name}"] = "{value}"' for name, value in (headers or {}).items())
+    script = script.replace("HEADERS", ", ".join(more))
     (folder / "load.lua").write_text(script)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", "load.lua", url]
     if shutil.which("wrk") is None:

@@ -5,13 +5,14 @@ the directory `CARD_GATEWAY_SECRETS_DIR`.
 """
 
 import base64
+import ipaddress
 import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self, get_type_hints
+from typing import Any, Literal, Self, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -20,6 +21,8 @@ from core.kernel.lengths import NOTICE_VERSION
 
 PREFIX = "CARD_GATEWAY_"
 KEY_BYTES = 32
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsError(Exception):
@@ -77,6 +80,15 @@ class Settings:
     sandbox: bool = setting(False, "simulate platforms and partners; never in production")
     public_url: str = setting(
         "", "address under which clients reach the gateway, without a slash at the end"
+    )
+    trusted_proxies: str = setting(
+        "",
+        "networks of the reverse proxies that are believed about the client's address, separated "
+        "by commas: 10.0.0.7, 10.1.0.0/16, fd00::/8; without them the peer counts as the client",
+    )
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = setting(
+        "x-forwarded-for",
+        "the one header that they set, x-forwarded-for or forwarded; the other is never read",
     )
     progress_url: str = setting(
         "",
@@ -266,6 +278,7 @@ class Settings:
             raise SettingsError(
                 f"{variable('privacy_notice_version')} must have 1 to {NOTICE_VERSION} characters."
             )
+        trusted_networks(self.trusted_proxies)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -318,6 +331,7 @@ _OPTIONAL = {
     "objects_s3_secret_access_key",
     "redis_url",
     "public_url",
+    "trusted_proxies",
     "allowed_origins",
     "wechat_origins",
     "unionpay_origins",
@@ -366,6 +380,24 @@ def _converted(text: str, kind: Any, name: str) -> Any:
 
 def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def trusted_networks(text: str) -> tuple[Network, ...]:
+    """Parses `trusted_proxies`. A network that holds every address would believe everybody."""
+    networks: list[Network] = []
+    for part in split(text):
+        network: Network | None
+        try:
+            network = ipaddress.ip_network(part)
+        except ValueError:
+            network = None
+        if network is None or network.prefixlen == 0:
+            raise SettingsError(
+                f"{variable('trusted_proxies')}: {part!r} is not the network of a proxy. "
+                "Right are, for example, 10.0.0.7, 10.1.0.0/16 and fd00::/8, separated by commas."
+            )
+        networks.append(network)
+    return tuple(networks)
 
 
 def key_ring(ring: Secret, name: str) -> KeyRing:

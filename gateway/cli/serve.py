@@ -165,6 +165,8 @@ def _run_server(found: Settings, reload: bool) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Behind proxies the edge finds the client's address (gateway/http/edge/client_address.py).
+        proxy_headers=False,
         ws_max_size=found.max_body_bytes,
         # Costs 60 KB and half of the CPU time of a socket, for messages of one or two kilobytes.
         ws_per_message_deflate=False,

@@ -7,6 +7,7 @@ from gateway.http.edge.bad_requests import (
     media_type,
     preferred_language,
 )
+from gateway.http.edge.client_address import TrustedProxies
 from gateway.http.edge.credentials import (
     CHANNEL_HEADER,
     DEVICE_HEADER,
@@ -37,6 +38,7 @@ __all__ = [
     "EdgeMiddleware",
     "Origins",
     "RawHeaders",
+    "TrustedProxies",
     "authenticate",
     "bearer_token",
     "cors_headers",

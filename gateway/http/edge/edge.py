@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
 from gateway.http.edge.bad_requests import BadRequest, media_type, preferred_language
+from gateway.http.edge.client_address import TrustedProxies
 from gateway.http.edge.origins import Headers, Origins, require_csrf_safe_request, wants_html
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
@@ -71,6 +72,8 @@ class EdgeMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._origins = Origins.of(settings)
+        self._proxies = TrustedProxies.of(settings)
+        self._is_https = settings.public_url.startswith("https:")
         self._max_bytes = settings.max_body_bytes
         self._max_form_bytes = (
             settings.max_body_bytes + MAX_FILES_PER_REQUEST * settings.max_upload_bytes
@@ -81,11 +84,21 @@ class EdgeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._see_client(scope)
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
+            self._see_client(scope)
             await self._websocket(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _see_client(self, scope: Scope) -> None:
+        """The client's address, and the scheme that it used, instead of the proxy's."""
+        if scope.get("client"):
+            peer, port = scope["client"]
+            scope["client"] = self._proxies.client(peer, scope["headers"]), port
+        if self._is_https:
+            scope["scheme"] = "https" if scope["type"] == "http" else "wss"
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: Headers = dict(scope["headers"])

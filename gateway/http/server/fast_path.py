@@ -34,6 +34,7 @@ from gateway.http.edge import (
     BadRequest,
     Origins,
     RawHeaders,
+    TrustedProxies,
     authenticate,
     bearer_token,
     cors_headers,
@@ -102,6 +103,7 @@ class FastPath:
         self._application = application
         self._admission = admission
         self._origins = origins
+        self._proxies = TrustedProxies.of(application.dependencies.settings)
         self._plans = plans
         self._view = view
         self._asgi_path = asgi_path
@@ -112,13 +114,14 @@ class FastPath:
         self._graphql_json = ((b"content-type", _GRAPHQL_JSON), *headers)
 
     def admit(
-        self, headers: Mapping[bytes, bytes], address: str, body: bytes
+        self, headers: Mapping[bytes, bytes], peer: str, body: bytes
     ) -> FastPathRequest | None:
         """None for a request for the ASGI path; then nothing was charged."""
         try:
             parsed = self._parsed.get(body) or self._parse(body)
             if parsed is None:
                 return None
+            address = self._proxies.client(peer, headers.items())
             context = Context(
                 application=self._application,
                 language=preferred_language(_text(headers, b"accept-language") or ""),

@@ -21,8 +21,6 @@ from gateway.http.server.sequential import SequentialProtocol
 FAST_PATH_KEY = "fast_path"
 """Key in the lifespan state of the application."""
 _URL = ENDPOINT.encode()
-_FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
-"""Headers of proxied requests, which uvicorn handles."""
 DRAIN_SECONDS = 0.5
 """How long a stopping server still serves open connections. Their responses carry
 `Connection: close`, so that requests already sent are answered."""
@@ -128,8 +126,7 @@ class FastPathProtocol(SequentialProtocol):
         ):
             return None
         head = dict(self.headers)
-        is_clear = len(head) == len(self.headers) and _FORWARDED.isdisjoint(head)
-        return head if is_clear and is_eligible(head) else None
+        return head if len(head) == len(self.headers) and is_eligible(head) else None
 
     def _begin(self) -> None:
         """Starts the request in uvicorn, with the headers received so far."""
