@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.citizens import Limit, quotas
+from core.citizens import Limit, quotas, sessions
 from core.kernel.clock import HOUR, seconds_until
 from core.kernel.refusals import (
     FileEmpty,
@@ -31,9 +31,10 @@ class RequestUpload:
 
 @dataclass(frozen=True, slots=True)
 class ReceivePart:
-    """`data` follows the `upload.received` bytes before it."""
+    """`data` follows the `upload.received` bytes before it. `session_id` is that of the link."""
 
     upload: ResumableUpload
+    session_id: int
     data: bytes = field(repr=False)
 
 
@@ -70,6 +71,8 @@ async def store_part(preparation: Preparation, command: ReceivePart) -> str:
 
 async def receive_part(unit: UnitOfWork, command: ReceivePart, part: str) -> ResumableUpload:
     upload = command.upload
+    if not await sessions.is_open(unit.db, command.session_id, unit.now):
+        raise NoSuchUpload
     received = await resumable_uploads.add_part(
         unit.db, upload.id, upload.received, len(command.data), part
     )

@@ -58,6 +58,6 @@ class UploadMutation:
         )
         return UploadRequested(
             upload_id=strawberry.ID(str(upload.id)),
-            url=upload_link(info.context.dependencies.seals, upload),
+            url=upload_link(info.context, upload),
             expires_at=moment(upload.expires_at),
         )

@@ -12,7 +12,7 @@ from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import TryAgainLater
 from core.storage import pictures
 from gateway.resolvers.context import Application
-from gateway.resolvers.signed_links import LinkKind, is_permitted, overlay_in
+from gateway.resolvers.signed_links import LinkKind, overlay_in, session_of
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -20,12 +20,8 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 def picture_endpoint(application: Application) -> Endpoint:
     async def picture(request: Request) -> Response:
         picture_id = request.path_params["picture_id"]
-        seals, query, now = (
-            application.dependencies.seals,
-            request.query_params,
-            application.clock(),
-        )
-        if not is_permitted(seals, LinkKind.PICTURE, picture_id, query, now):
+        query, now = request.query_params, application.clock()
+        if await session_of(application, LinkKind.PICTURE, picture_id, query) is None:
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await pictures.find_by_id(application.database, picture_id)
         if found is None:

@@ -13,7 +13,7 @@ from core.kernel.refusals import TryAgainLater
 from core.production import print_receipt, receipts
 from gateway.http.endpoints.pictures import Endpoint
 from gateway.resolvers.context import Application
-from gateway.resolvers.signed_links import LinkKind, is_permitted
+from gateway.resolvers.signed_links import LinkKind, session_of
 
 log = structlog.get_logger("receipts")
 
@@ -24,9 +24,8 @@ def receipt_endpoint(application: Application) -> Endpoint:
     async def receipt(request: Request) -> Response:
         application_id = request.path_params["application_id"]
         dependencies, now = application.dependencies, application.clock()
-        if not is_permitted(
-            dependencies.seals, LinkKind.RECEIPT, application_id, request.query_params, now
-        ):
+        query = request.query_params
+        if await session_of(application, LinkKind.RECEIPT, application_id, query) is None:
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await receipts.receipt_of(
             application.database,

@@ -29,7 +29,7 @@ from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
 from gateway.http.edge import preferred_language
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
-from gateway.resolvers.signed_links import LinkKind, is_permitted
+from gateway.resolvers.signed_links import LinkKind, session_of
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,10})-([0-9]{1,10})/([0-9]{1,10})")
 _STATUS: dict[type[Refusal], int] = {
@@ -51,12 +51,12 @@ def upload_endpoint(application: Application) -> Callable[[Request], Awaitable[R
             caller=None,
         )
         try:
-            found = await _find(application, request)
+            found, session_id = await _find(application, request)
         except Refusal as refusal:
             return _refused(context, refusal, None)
         if request.method == "HEAD":
             return Response(status_code=204, headers=_headers(found))
-        receiving = _Receiving(context, found)
+        receiving = _Receiving(context, found, session_id)
         try:
             await receiving.receive(request)
         except Refusal as refusal:
@@ -69,8 +69,9 @@ def upload_endpoint(application: Application) -> Callable[[Request], Awaitable[R
 class _Receiving:
     """One `PUT`. Stores part after part, and the last one even if the connection was lost."""
 
-    def __init__(self, context: Context, upload: ResumableUpload) -> None:
+    def __init__(self, context: Context, upload: ResumableUpload, session_id: int) -> None:
         self._context = context
+        self._session_id = session_id
         self.upload = upload
 
     async def receive(self, request: Request) -> None:
@@ -98,7 +99,7 @@ class _Receiving:
             raise UploadOutOfStep
 
     async def _store(self, waiting: bytearray) -> None:
-        part = ReceivePart(self.upload, bytes(waiting))
+        part = ReceivePart(self.upload, self._session_id, bytes(waiting))
         waiting.clear()
         self.upload = await run(self._context, receive_part, part, action=None, first=store_part)
 
@@ -114,15 +115,14 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         return
 
 
-async def _find(application: Application, request: Request) -> ResumableUpload:
-    upload_id, seals = request.path_params["upload_id"], application.dependencies.seals
-    query, now = request.query_params, application.clock()
-    if not is_permitted(seals, LinkKind.UPLOAD, upload_id, query, now):
-        raise NoSuchUpload
+async def _find(application: Application, request: Request) -> tuple[ResumableUpload, int]:
+    """The upload, and the session that its link was made in."""
+    upload_id = request.path_params["upload_id"]
+    session_id = await session_of(application, LinkKind.UPLOAD, upload_id, request.query_params)
     found = await resumable_uploads.find(application.database, upload_id)
-    if found is None:
+    if session_id is None or found is None:
         raise NoSuchUpload
-    return found
+    return found, session_id
 
 
 def _answer(upload: ResumableUpload) -> Response:
