@@ -56,7 +56,8 @@ class Person:
 
 def fill(server: Server, count: int) -> list[Person]:
     """For citizens spread over the whole table."""
-    server.command("migrate")
+    server.start()  # the sandbox adds its personas only before others are there
+    server.stop()
     file = write_people(server.folder / "cards.csv", count)
     print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
     file.unlink()

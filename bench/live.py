@@ -31,7 +31,6 @@ from websockets.typing import Subprotocol
 from bench import records
 from bench.people import people
 from bench.server import Server
-from core import migrations
 from core.citizens import citizens
 from core.db import Transaction, connect
 from core.kernel.clock import HOUR
@@ -253,8 +252,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # All subscribers share one address here, unlike real citizens.
         server = Server(Path(folder), options.database_url, address_budget=10**9)
-        Path(folder, "var").mkdir()
-        migrations.migrate(server.database_url)
+        server.start()  # the sandbox adds its personas only before others are there
+        server.stop()
         tokens, orders = asyncio.run(add_people(server, options.subscribers))
         server.start()
         try:

@@ -45,6 +45,7 @@ class Server:
             PREFIX + "DATABASE_URL": self.database_url,
             PREFIX + "OBJECTS_DIR": str(self.folder / "var" / "objects"),
             PREFIX + "SANDBOX": "true",
+            PREFIX + "SANDBOX_CONFIRMED": "true",  # the benches add people of their own
             PREFIX + "PORT": str(self.port),
             PREFIX + "LOG_LEVEL": "WARNING",
             PREFIX + "MAX_CONNECTIONS_PER_ADDRESS": "100000",

@@ -22,6 +22,7 @@ from sandbox.paths import MOUNT, world_file
 from sandbox.personas import PERSONAS
 from sandbox.platforms import authorize, platform_routes
 from sandbox.platforms.user_actions import user_action_routes
+from sandbox.precautions import OtherPeople
 from sandbox.world import World
 
 ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
@@ -134,7 +135,10 @@ class _Endpoints:
     async def reset(self, _request: Request) -> Response:
         """Resets the gateway first, so that nothing pending reaches the new world."""
         await self._delivered()
-        await self._reset_gateway()
+        try:
+            await self._reset_gateway()
+        except OtherPeople as error:
+            raise HTTPException(409, str(error)) from error
         self._world.clear()
         self._world.add("initialised", "done", {})
         _initialise(self._world)

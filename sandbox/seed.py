@@ -37,6 +37,7 @@ from core.production import NODES, NodeResult, NodeState, ProductionOrder, order
 from core.storage import pictures_table, resumable_uploads_table
 from core.unit_of_work import Dependencies, UnitOfWork
 from sandbox.personas import PERSONAS, Persona
+from sandbox.precautions import OtherPeople, holds_other_people
 
 _SAMPLE_OUTLET = "SAMPLE-510104-1"
 
@@ -88,13 +89,22 @@ _EVERYWHERE = (
 
 
 async def seed(database: Database, dependencies: Dependencies, now: Instant) -> None:
-    """Adds missing personas. Several workers may start at the same time."""
+    """Adds missing personas. Several workers may start at the same time.
+
+    Raises `OtherPeople` if the database holds any; but the sandbox's own, to which others were
+    added later, may be used with `sandbox_confirmed`.
+    """
     missing = [
         persona for persona in _SEEDED if not await _is_there(database, dependencies, persona)
     ]
+    is_ours = not missing and dependencies.settings.sandbox_confirmed
+    if not is_ours and await holds_other_people(database, dependencies.vault):
+        raise OtherPeople
     hashes = _password_hashes(dependencies, missing)
 
     async def job(db: Transaction) -> None:
+        if missing and await holds_other_people(db, dependencies.vault):
+            raise OtherPeople
         unit = UnitOfWork(db, now, None, dependencies)
         for persona in missing:
             if not await _is_there(db, dependencies, persona):
@@ -111,10 +121,15 @@ async def _is_there(db: Reader, dependencies: Dependencies, persona: Persona) ->
 
 
 async def reset(database: Database, dependencies: Dependencies, now: Instant) -> None:
-    """Personas and every limit's counters as new; all sessions end. The audit log goes on."""
+    """Personas and every limit's counters as new; all sessions end. The audit log goes on.
+
+    Raises `OtherPeople` if the database holds any.
+    """
     hashes = _password_hashes(dependencies, _SEEDED)
 
     async def job(db: Transaction) -> None:
+        if await holds_other_people(db, dependencies.vault):
+            raise OtherPeople
         unit = UnitOfWork(db, now, None, dependencies)
         for query in _EVERYWHERE:
             await db.fetch(query)

@@ -78,6 +78,10 @@ class Settings:
         True, "deliver the outbox in the server process; off if `card-gateway work` runs separately"
     )
     sandbox: bool = setting(False, "simulate platforms and partners; never in production")
+    sandbox_confirmed: bool = setting(
+        False,
+        "the sandbox is meant even on a public address, or beside settings of a real gateway",
+    )
     public_url: str = setting(
         "", "address under which clients reach the gateway, without a slash at the end"
     )

@@ -27,8 +27,10 @@ def read_settings(*, sandbox: bool = False) -> Settings:
         )
     if not (sandbox or found.sandbox):
         return found
+    from sandbox.precautions import require_intended
     from sandbox.settings import sandbox_settings
 
+    require_intended(found)
     try:
         return sandbox_settings(found)
     except OSError as error:

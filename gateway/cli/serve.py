@@ -25,6 +25,13 @@ def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Stand in for the outside world.")
     ] = False,
+    confirm_sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-sandbox",
+            help="The sandbox is meant, even on a public address or beside real settings.",
+        ),
+    ] = False,
     worker: Annotated[
         bool | None,
         typer.Option(
@@ -42,6 +49,7 @@ def serve(
         "port": port,
         "workers": workers,
         "sandbox": sandbox or None,
+        "sandbox_confirmed": confirm_sandbox or None,
         "worker": worker,
     }
     for name, value in given.items():

@@ -7,7 +7,6 @@ import httpx
 
 from bench import people as invented
 from bench import records
-from core import migrations
 from core.cards import CHENGDU, CardState, cards
 from core.citizens import citizens
 from core.db import Transaction, connect
@@ -21,8 +20,12 @@ _ELSEWHERE = {"regionCode": "510700", "regionName": "绵阳市"}
 
 
 async def settle(world: World, with_card: int, movers: int) -> list[Citizen]:
-    """Migrates, starts partner and server, and returns all citizens with a session."""
-    await asyncio.to_thread(migrations.migrate, world.server.database_url)
+    """Migrates, starts partner and server, and returns all citizens with a session.
+
+    The sandbox adds its personas only before others are there, so it is started once before.
+    """
+    await asyncio.to_thread(world.server.start)
+    await asyncio.to_thread(world.server.stop)
     await asyncio.to_thread(world.open)
     people = await _register(world, with_card, movers)
     async with httpx.AsyncClient(base_url=world.partner_url, trust_env=False) as partner:
