@@ -73,6 +73,12 @@ class Settings:
     # --- the server -----------------------------------------------------------------------
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on")
+    operations_host: str = setting("127.0.0.1", "address for operations_port")
+    operations_port: int = setting(
+        0,
+        "port of its own for /metrics and the details of /readyz, the first of one for each "
+        "worker; 0: on the public port",
+    )
     workers: int = setting(1, "server processes")
     worker: bool = setting(
         True, "deliver the outbox in the server process; off if `card-gateway work` runs separately"
@@ -299,6 +305,12 @@ class Settings:
                 if (name := variable(entry.name)) in given
             }
         )
+
+    @property
+    def operations_ports(self) -> range:
+        """One for each worker; none without the setting."""
+        first = self.operations_port
+        return range(first, first + (self.workers if first else 0))
 
     @property
     def address(self) -> str:

@@ -41,6 +41,7 @@ from gateway.http.admission import (
 )
 from gateway.http.edge import EdgeMiddleware, Origins, headers_for_data
 from gateway.http.endpoints import (
+    bare_readyz_endpoint,
     callback_routes,
     healthz,
     issuer_events_endpoint,
@@ -51,7 +52,7 @@ from gateway.http.endpoints import (
     upload_endpoint,
 )
 from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
-from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate
+from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate, serving_operations
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_execution_error, sanitize_validation_error
@@ -136,6 +137,13 @@ def create_app(
                 application.scheduler.start()
             application.live.start()
             application.access_log.start()
+            if settings.operations_port:
+                operations = Starlette(routes=_operations_routes(application))
+                await stack.enter_async_context(
+                    serving_operations(
+                        operations, settings.operations_host, settings.operations_ports
+                    )
+                )
             shared = share_budgets(settings, admission.budgets, clock)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
@@ -245,10 +253,23 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         Route("/pictures/{picture_id:int}", picture_endpoint(application)),
         Route("/receipts/{application_id:int}.pdf", receipt_endpoint(application)),
         Route("/uploads/{upload_id:int}", upload_endpoint(application), methods=["PUT", "HEAD"]),
+        *_health_routes(application),
+        *(playground_routes() if application.dependencies.settings.introspection else ()),
+    ]
+
+
+def _health_routes(application: Application) -> Sequence[BaseRoute]:
+    """On the public port."""
+    if application.dependencies.settings.operations_port:
+        return [Route("/healthz", healthz), Route("/readyz", bare_readyz_endpoint(application))]
+    return _operations_routes(application)
+
+
+def _operations_routes(application: Application) -> Sequence[BaseRoute]:
+    return [
         Route("/healthz", healthz),
         Route("/readyz", readyz_endpoint(application)),
         Route("/metrics", metrics_endpoint(application)),
-        *(playground_routes() if application.dependencies.settings.introspection else ()),
     ]
 
 

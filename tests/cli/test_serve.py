@@ -124,3 +124,14 @@ def test_migrates_twice_to_the_same_end(command: Command, tmp_path: Path) -> Non
     first, second = command("migrate", database_url=url), command("migrate")
 
     assert first == second == Done(0, "The database is at the latest revision.\n", "")
+
+
+def test_names_a_port_for_operations_that_is_in_use(command: Command) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        done = command("serve", "--sandbox", "--port", "0", operations_port=str(port))
+
+    assert_one_sentence(done, f"Cannot listen on 127.0.0.1:{port}: Address already in use.")

@@ -1,7 +1,12 @@
 """HTTP endpoints other than GraphQL: callbacks, issuer events, pictures, receipts, uploads, health."""
 
 from gateway.http.endpoints.callbacks import callback_routes
-from gateway.http.endpoints.health import healthz, metrics_endpoint, readyz_endpoint
+from gateway.http.endpoints.health import (
+    bare_readyz_endpoint,
+    healthz,
+    metrics_endpoint,
+    readyz_endpoint,
+)
 from gateway.http.endpoints.issuer_events import (
     UnreadableEvent,
     apply_all,
@@ -15,6 +20,7 @@ from gateway.http.endpoints.uploads import upload_endpoint
 __all__ = [
     "UnreadableEvent",
     "apply_all",
+    "bare_readyz_endpoint",
     "callback_routes",
     "healthz",
     "issuer_events_endpoint",

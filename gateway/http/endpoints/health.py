@@ -46,6 +46,7 @@ async def healthz(_: Request) -> Response:
 
 
 def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+    """With the state of the database and of each partner."""
     partners = application.dependencies.partners.health
 
     async def readyz(_: Request) -> Response:
@@ -55,6 +56,17 @@ def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[R
         except DatabaseUnavailable:
             return JSONResponse({"database": "unavailable", **states}, status_code=503)
         return JSONResponse({"database": "ok", **states})
+
+    return readyz
+
+
+def bare_readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
+    """For everybody: whether this server is ready, and nothing else."""
+    detailed = readyz_endpoint(application)
+
+    async def readyz(request: Request) -> Response:
+        status = (await detailed(request)).status_code
+        return PlainTextResponse("ok\n" if status == 200 else "unavailable\n", status)
 
     return readyz
 

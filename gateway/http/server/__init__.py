@@ -2,6 +2,7 @@
 
 from gateway.http.server.connections import Connections, connection_limit
 from gateway.http.server.fast_path import FastPath, is_candidate
+from gateway.http.server.operations import serving_operations
 from gateway.http.server.protocol import FAST_PATH_KEY, FastPathProtocol
 from gateway.http.server.websockets import TimedWebSockets
 
@@ -13,4 +14,5 @@ __all__ = [
     "TimedWebSockets",
     "connection_limit",
     "is_candidate",
+    "serving_operations",
 ]
