@@ -72,11 +72,14 @@ async def running(settings: Settings) -> AsyncIterator[Starlette]:
 
 @pytest.fixture(autouse=True)
 def process_as_before() -> Iterator[None]:
-    """Restores logging and environment, which commands change in the tests' process."""
+    """Restores logging, environment and umask, which commands change in the tests' process."""
     environment = dict(os.environ)
+    umask = os.umask(0o022)
+    os.umask(umask)
     root = logging.getLogger()
     level, handlers, config = root.level, root.handlers[:], structlog.get_config()
     yield
+    os.umask(umask)
     root.setLevel(level)
     root.handlers[:] = handlers
     structlog.configure(**config)

@@ -15,6 +15,7 @@ from gateway.cli.issuer_events import issuer_events
 from gateway.cli.migrate import migrate
 from gateway.cli.operation_manifest import operation_manifest
 from gateway.cli.outbox import outbox
+from gateway.cli.private_files import create_files_privately
 from gateway.cli.rotate_keys import rotate_keys
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
@@ -45,6 +46,7 @@ cli.add_typer(issuer_events, name="issuer-events")
 
 
 def main() -> None:
+    create_files_privately()
     try:
         cli(prog_name="card-gateway")
     except (SettingsError, DatabaseUnavailable, ObjectsUnavailable) as error:

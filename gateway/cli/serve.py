@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
@@ -14,8 +15,9 @@ from sqlalchemy import make_url
 from starlette.applications import Starlette
 
 from core.kernel import memory
-from core.kernel.settings import PREFIX, Settings, SettingsError
+from core.kernel.settings import PREFIX, Settings, SettingsError, variable
 from gateway.cli.common import NOT_MIGRATED, read_settings, require_complete_settings
+from gateway.cli.private_files import make_private
 
 
 def serve(
@@ -58,10 +60,29 @@ def serve(
     settings = read_settings()
     require_complete_settings(settings)
     _check_port_is_free(settings.host, settings.port)
+    for port in settings.operations_ports:
+        _check_port_is_free(settings.operations_host, port)
     _prepare_database(settings)
+    _warn(settings)
     if settings.sandbox:
         _print_welcome(settings)
     _run_server(settings, reload)
+
+
+def _warn(found: Settings) -> None:
+    for folder in make_private(found):
+        print(
+            f"Other users of this machine may enter {folder}, where the database is: "
+            f"`chmod 700 {folder}` keeps them out.",
+            file=sys.stderr,
+        )
+    if found.public_url.startswith("https:") and not found.trusted_proxies:
+        print(
+            f"{variable('public_url')} is https, so a proxy stands before the gateway, and "
+            f"{variable('trusted_proxies')} does not name it: all clients behind it count as one "
+            "address and share its limits.",
+            file=sys.stderr,
+        )
 
 
 def app_from_environment() -> Starlette:

@@ -1,0 +1,45 @@
+"""What the gateway stores belongs to its own user alone."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from core.kernel.settings import Settings
+
+_OTHERS = 0o077
+_DEFAULT_FOLDER = Path("var")
+
+
+def create_files_privately() -> None:
+    """Of this process and those that it starts."""
+    os.umask(_OTHERS)
+
+
+def make_private(settings: Settings) -> list[Path]:
+    """Takes earlier files from group and others. Returns folders whose rights are not ours to change.
+
+    A folder that an operator chose for the database may hold other things.
+    """
+    url = make_url(settings.database_url)
+    left = []
+    if url.get_backend_name() == "sqlite":
+        database = Path(str(url.database))
+        for suffix in ("", "-wal", "-shm"):
+            _tighten(Path(f"{database}{suffix}"))
+        if database.parent == _DEFAULT_FOLDER:
+            _tighten(_DEFAULT_FOLDER)
+        elif database.parent.stat().st_mode & _OTHERS:
+            left.append(database.parent)
+    if not settings.objects_s3_bucket:
+        _tighten(settings.objects_dir)
+    return left
+
+
+def _tighten(path: Path) -> None:
+    """A file of another user keeps its rights: changing them fails, and so will using it."""
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        mode = path.stat().st_mode
+        if mode & _OTHERS:
+            path.chmod(mode & ~_OTHERS & 0o7777)
