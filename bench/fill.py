@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 
 from bench import records
-from bench.people import write_people
+from bench.people import BATCHES, write_people
 from bench.server import Server
 from core.applications import applications
 from core.cards import cards_table
@@ -38,6 +38,7 @@ _PEOPLE = Query(
         cards_table,
         cards_table.c.citizen_id == citizens.citizens_table.c.id,
     )
+    .where(cards_table.c.batch_number.startswith(BATCHES))
     .order_by(func.random())
     .limit(MAX_PEOPLE)
 )

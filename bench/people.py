@@ -19,6 +19,7 @@ _FAMILY = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 _GIVEN = "若溪子墨慕言思远清和一诺晓舟明川望江德宁小满安然"
 _FIRST_BIRTHDAY = date(1950, 1, 1)
 _BIRTHDAYS = 18_000
+BATCHES = "BENCH-"
 _NOBODYS = "510106"
 """A district in which no sandbox persona is registered."""
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,7 +38,7 @@ def person(number: int) -> tuple[str, ...]:
         "1",
         BANKS[number % len(BANKS)],
         "2024-03-15",
-        f"BENCH-{number // 1000:04d}",
+        f"{BATCHES}{number // 1000:04d}",
     )
 
 

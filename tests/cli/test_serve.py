@@ -10,6 +10,7 @@ import pytest
 from core.kernel.settings import Settings, variable
 from gateway.schema import build_schema
 from tests.cli.conftest import Command, Done
+from tests.live import serving
 
 
 def assert_one_sentence(done: Done, sentence: str) -> None:
@@ -135,3 +136,21 @@ def test_names_a_port_for_operations_that_is_in_use(command: Command) -> None:
         done = command("serve", "--sandbox", "--port", "0", operations_port=str(port))
 
     assert_one_sentence(done, f"Cannot listen on 127.0.0.1:{port}: Address already in use.")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("given", "is_warned"),
+    [
+        ({"public_url": "https://card.example"}, True),
+        ({"public_url": "https://card.example", "trusted_proxies": "10.0.0.7"}, False),
+        ({}, False),
+    ],
+)
+def test_says_what_a_public_address_without_a_proxy_means(
+    tmp_path: Path, given: dict[str, str], is_warned: bool
+) -> None:
+    with serving(tmp_path, sandbox_confirmed="true", **given) as server:
+        warned = "CARD_GATEWAY_TRUSTED_PROXIES does not name it" in server.log
+
+    assert warned == is_warned

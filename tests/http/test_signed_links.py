@@ -31,7 +31,11 @@ async def upload(citizen: FrontEnd) -> str:
     return str((await citizen.do("requestUpload", "url", size=2 * PART_BYTES))["url"])
 
 
-LINKS = {picture: ("GET", 200, 403), receipt: ("GET", 200, 403), upload: ("HEAD", 204, 404)}
+LINKS: dict[Link, tuple[str, int, int]] = {
+    picture: ("GET", 200, 403),
+    receipt: ("GET", 200, 403),
+    upload: ("HEAD", 204, 404),
+}
 """How each is used, and the status of one that is valid and of one that has expired."""
 
 
