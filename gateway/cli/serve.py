@@ -164,6 +164,7 @@ def _run_server(found: Settings, reload: bool) -> None:
     import uvicorn
 
     from gateway.app import configure_logs
+    from gateway.http.edge import TrustedProxies
     from gateway.http.server import (
         Connections,
         FastPathProtocol,
@@ -177,6 +178,7 @@ def _run_server(found: Settings, reload: bool) -> None:
         min_rate=found.min_upload_rate,
         limit=connection_limit(found.max_connections),
         limit_per_address=found.max_connections_per_address,
+        proxies=TrustedProxies.of(found),
     )
     app: Starlette | str = "gateway.cli.serve:app_from_environment"
     if found.workers == 1 and not reload:

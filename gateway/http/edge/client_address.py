@@ -27,16 +27,27 @@ _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1
 
 
 class TrustedProxies:
+    """Its answers are cached in a dict, since worker processes get a pickled copy."""
+
     def __init__(self, networks: tuple[Network, ...], header: str) -> None:
         self._networks = networks
         self._header = header.encode()
-        self.trusts = lru_cache(_CACHED_ADDRESSES)(self._trusts)
+        self._trusted: dict[str, bool] = {}
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         return cls(trusted_networks(settings.trusted_proxies), settings.forwarded_header)
 
-    def _trusts(self, address: str) -> bool:
+    def trusts(self, address: str) -> bool:
+        """`address` as `client` returns it."""
+        found = self._trusted.get(address)
+        if found is None:
+            if len(self._trusted) >= _CACHED_ADDRESSES:
+                self._trusted.clear()
+            found = self._trusted[address] = self._is_in_networks(address)
+        return found
+
+    def _is_in_networks(self, address: str) -> bool:
         if not self._networks or canonical(address) is None:
             return False
         parsed = ipaddress.ip_address(address)

@@ -18,6 +18,7 @@ from typing import Protocol
 import structlog
 
 from gateway.http.admission import network
+from gateway.http.edge import TrustedProxies
 
 SWEEP_SECONDS = 1.0
 RESERVED_FILES = 256
@@ -43,6 +44,7 @@ class Connections:
     min_rate: int
     limit: int
     limit_per_address: int
+    proxies: TrustedProxies
     _waiting: dict[Connection, None] = field(default_factory=dict)
     """In the order in which they began to wait."""
     _places: dict[bytes, dict[Connection, None]] = field(default_factory=dict)

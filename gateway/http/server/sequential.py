@@ -310,8 +310,11 @@ class SequentialProtocol(HttpToolsProtocol):
     def _has_place(self) -> bool:
         if not self._connections.has_room(len(self.connections)):
             return False
-        address = self.client[0] if self.client else None
-        if address is None:
+        if not self.client:
+            return True
+        proxies = self._connections.proxies
+        address = proxies.client(self.client[0], ())
+        if proxies.trusts(address):
             return True
         is_admitted = self._connections.take_place(self, address)
         self._address = address if is_admitted else None

@@ -48,7 +48,11 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """The place is one of the client's address, also behind a proxy."""
-        address = self.client[0] if self.client else ""
+        headers = [
+            (name.lower().encode(), value.encode()) for name, value in event.headers.raw_items()
+        ]
+        peer = self.client[0] if self.client else ""
+        address = self._connections.proxies.client(peer, headers)
         if not self._connections.take_place(self, address):
             self.handshake_initiated = True
             self._refuse(BUSY)
