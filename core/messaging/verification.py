@@ -29,6 +29,7 @@ from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
 from core.crypto import index_is, index_params
 from core.db import Id, Query, insert_into, metadata
+from core.kernel.addresses import network_of
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
 from core.kernel.refusals import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, TooManyCodes
@@ -202,7 +203,7 @@ async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpo
             ],
         ),
         (f"session|{session.session_id}", [Limit(settings.codes_per_session_hour, HOUR)]),
-        (f"address|{session.address}", [Limit(settings.codes_per_address_hour, HOUR)]),
+        (f"address|{network_of(session.address)}", [Limit(settings.codes_per_address_hour, HOUR)]),
         ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
     )
     for key, limits in counted:

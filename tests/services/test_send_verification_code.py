@@ -5,6 +5,7 @@ import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import time_machine
@@ -167,6 +168,25 @@ async def test_everybody_together_gets_so_many_codes_a_minute(
     assert fault(refused) == ("TOO_MANY_CODES", None)
     assert 50 < refused["retryAfter"] <= 60
     assert in_time["__typename"] == "VerificationCodeSent"
+
+
+async def test_the_addresses_of_one_ipv6_customer_share_a_limit(settings: Settings) -> None:
+    """And the control: those of another customer do not."""
+    few = replace(settings, codes_per_address_hour=1)
+    async with running(few) as app:
+
+        async def ask(persona: str, address: str) -> dict[str, Any]:
+            transport = httpx.ASGITransport(app, client=(address, 1))
+            async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as http:
+                citizen = await World(http, app.state.application).enter(persona)
+                return await citizen.send_code("REPORT_LOSS")
+
+        first = await ask("active", "2001:db8:0:1::1")
+        same_customer = await ask("sealed", "2001:db8:0:1:ffff::2")
+        another = await ask("lost", "2001:db8:0:2::1")
+
+    assert first["__typename"] == another["__typename"] == "VerificationCodeSent"
+    assert fault(same_customer) == ("TOO_MANY_CODES", None)
 
 
 async def test_a_wait_is_told_in_whole_seconds_rounded_up(world: World) -> None:

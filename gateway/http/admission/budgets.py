@@ -10,12 +10,11 @@ Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit
 """
 
 import hashlib
-import ipaddress
 from collections.abc import Callable
-from functools import lru_cache
 
 from msgspec import Struct
 
+from core.kernel.addresses import network_of
 from core.kernel.clock import HOUR, MINUTE, SECOND, Instant
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
@@ -154,15 +153,8 @@ class Budgets:
         return RateLimitStatus(self._policies, remaining)
 
 
-@lru_cache(maxsize=4096)
 def network(address: str) -> bytes:
-    """An IPv6 customer has a /64 network: its addresses share one budget."""
-    if ":" not in address:
-        return address.encode()
-    try:
-        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False)).encode()
-    except ValueError:
-        return address.encode()
+    return network_of(address).encode()
 
 
 def _digest(token: str) -> bytes:
