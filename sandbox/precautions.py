@@ -48,7 +48,7 @@ def _signs_of_real_use(settings: Settings) -> Iterator[str]:
         if entry.name.endswith(("_url", "_origins", "_endpoint")):
             if not all(_is_loopback(urlsplit(part).hostname or "") for part in split(text)):
                 yield f"{variable(entry.name)} is not on this machine"
-        elif isinstance(value, Secret) or entry.name.endswith(("_app_id", "_bucket")):
+        elif isinstance(value, Secret) or entry.name.endswith(("_app_id", "_bucket", "_proxies")):
             yield f"{variable(entry.name)} is given"
 
 

@@ -33,6 +33,7 @@ REAL: dict[str, dict[str, Any]] = {
     "keys": {"column_keys": Secret("one:AAAA")},
     "account": {"wechat_app_id": "wx-own"},
     "origins": {"wechat_origins": "http://localhost:5173, https://page.example"},
+    "proxy": {"trusted_proxies": "10.0.0.7"},
     "bucket": {"objects_s3_bucket": "pictures"},
 }
 DEVELOPING: dict[str, dict[str, Any]] = {

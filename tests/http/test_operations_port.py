@@ -1,6 +1,8 @@
 """Metrics and the state of partners on a port that strangers do not reach."""
 
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,12 +64,26 @@ def test_without_the_setting_all_is_on_the_public_port(live_server: str) -> None
     assert "partners" in get(f"{live_server}/readyz").json()
 
 
-def test_each_worker_has_a_port_of_its_own(tmp_path: Path) -> None:
+def test_each_worker_has_a_port_of_its_own_also_after_a_reload(tmp_path: Path) -> None:
     first = _free_pair()
-    with serving(tmp_path, operations_port=str(first), workers="2"):
-        answers = [get(f"http://127.0.0.1:{first + number}/metrics") for number in range(2)]
+    ports = (first, first + 1)
+    with serving(tmp_path, operations_port=str(first), workers="2") as server:
+        at_first = [_comes_to_answer(port) for port in ports]
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(3)
+        afterwards = [_comes_to_answer(port) for port in ports]
 
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert at_first + afterwards == [True] * 4
+
+
+def _comes_to_answer(port: int) -> bool:
+    """A worker may still be starting."""
+    for _ in range(300):
+        try:
+            return get(f"http://127.0.0.1:{port}/metrics").status_code == 200
+        except httpx.TransportError:
+            time.sleep(0.1)
+    return False
 
 
 def _free_pair() -> int:

@@ -135,7 +135,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         "session_budget": str(ADDRESS_BUDGET),
         "max_connections_per_address": str(PLACES),
     }
-    with serving(folder, trusted_proxies="127.0.0.1", **limits) as server:
+    with serving(folder, trusted_proxies="127.0.0.1", sandbox_confirmed="true", **limits) as server:
         yield server
 
 
