@@ -26,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bench.server import Server as Gateway
-from gateway.http.edge import RawHeaders
+from gateway.http.edge import RawHeaders, TrustedProxies
 from gateway.http.server import Connections, FastPathProtocol, TimedWebSockets
 from tests.soak.honest import Honest, honest_clients
 
@@ -333,7 +333,10 @@ class Server:
             self._app, interface="asgi3", proxy_headers=False, log_config=None, lifespan="off"
         )
         self._config.load()
-        self._connections = Connections(seconds=60, min_rate=1, limit=10, limit_per_address=10)
+        nobody = TrustedProxies((), "x-forwarded-for")
+        self._connections = Connections(
+            seconds=60, min_rate=1, limit=10, limit_per_address=10, proxies=nobody
+        )
         self._is_control = control
         self._config.ws_protocol_class = self._socket  # type: ignore[assignment]
         self._state = ServerState()
