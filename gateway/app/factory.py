@@ -124,7 +124,6 @@ def create_app(
                 admission,
                 Origins.of(settings),
                 schema.plans,
-                view,
                 gateway.by_asgi_path,
                 headers_for_data(settings),
                 sanitize_execution_error,

@@ -348,7 +348,7 @@ async def _break_off(app: Starlette, asked: dict[str, Any], data: bytes) -> None
             "method": "PUT",
             "path": url.path,
             "query_string": url.query,
-            "headers": [],
+            "headers": [(b"host", b"gateway")],
             "client": ("127.0.0.1", 1),
         },
         receive,

@@ -6,7 +6,6 @@ whatever `Content-Length` says.
 """
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -14,10 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
-from gateway.http.edge.bad_requests import BadRequest, media_type, preferred_language
-from gateway.http.edge.origins import Headers, Origins, require_csrf_safe_request, wants_html
-
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+from gateway.http.edge.bad_requests import BadRequest
+from gateway.http.edge.head import NO_HEADERS, Head, RawHeaders, read_scope
+from gateway.http.edge.origins import Origins, require_csrf_safe_request, wants_html
 
 ENDPOINT = "/graphql"
 CHANNELS_KEY = "card_gateway.channels"
@@ -32,6 +30,7 @@ ALLOWED_HEADERS = (
 EXPOSED_HEADERS = (
     b"ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
 )
+FORM = "multipart/form-data"
 SELF_LIMITED_PATH = "/uploads/"
 """Resumable uploads limit the size themselves, and store what was received."""
 PREFLIGHT_SECONDS = 600
@@ -88,9 +87,8 @@ class EdgeMiddleware:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(scope["headers"])
-        started = False
-        cors_origin = self._origins.cors_origin(headers) if b"origin" in headers else None
+        head, started = NO_HEADERS, False
+        cors_origin: bytes | None = None
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
@@ -100,34 +98,53 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            scope[CHANNELS_KEY] = self._origins.channels_of(headers)
+            head = read_scope(scope)
+            cors_origin = self._origins.cors_origin(head)
+            scope[CHANNELS_KEY] = self._origins.channels_of(head)
             if scope["method"] == "OPTIONS" and cors_origin is not None:
                 return await _respond(send_with_headers, 204, b"", _preflight_headers())
             if scope["path"] == ENDPOINT:
-                _require_safe_request(scope["method"], headers)
+                _require_safe_request(scope["method"], head)
             if not scope["path"].startswith(SELF_LIMITED_PATH):
-                receive = self._counted(headers, receive)
+                receive = self._counted(head, receive)
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             return  # the client is gone
         except BadRequest as refusal:
             if started:
                 raise
-            await _refuse(send_with_headers, refusal, headers)
+            await _refuse(send_with_headers, refusal, head)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = NO_HEADERS
         try:
-            scope[CHANNELS_KEY] = self._origins.channels_of(dict(scope["headers"]))
-        except BadRequest:
-            # Closing before accepting makes the server answer the handshake with 403.
-            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            head = read_scope(scope)
+            scope[CHANNELS_KEY] = self._origins.channels_of(head)
+        except BadRequest as refusal:
+            await self._refuse_handshake(scope, send, refusal, head)
             return
         await self._app(scope, receive, send)
 
-    def _counted(self, headers: Headers, receive: Receive) -> Receive:
+    async def _refuse_handshake(
+        self, scope: Scope, send: Send, refusal: BadRequest, head: Head
+    ) -> None:
+        """Closing before accepting makes a server that cannot do better answer with 403."""
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+
+        async def send_as_handshake(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(message, None)
+            await send({**message, "type": f"websocket.{message['type']}"})
+
+        await _refuse(send_as_handshake, refusal, head)
+
+    def _counted(self, head: Head, receive: Receive) -> Receive:
         """Wraps `receive` to raise when the body exceeds the limit, at once if its length does."""
-        limit = self._limit(headers)
-        length = headers.get(b"content-length", b"")
+        is_form = head.content_type == FORM
+        limit = self._max_form_bytes if is_form else self._max_bytes
+        length = head.text(b"content-length")
         if length.isdigit() and (len(length) > 12 or int(length) > limit):
             raise _too_large(limit)
         received = 0
@@ -142,11 +159,6 @@ class EdgeMiddleware:
 
         return counted_receive
 
-    def _limit(self, headers: Headers) -> int:
-        content_type = headers.get(b"content-type", b"").lower()
-        is_form = content_type.startswith(b"multipart/form-data")
-        return self._max_form_bytes if is_form else self._max_bytes
-
     def _headers_for(self, content_type: bytes) -> RawHeaders:
         if b"json" in content_type or b"event-stream" in content_type:
             return self._for_data
@@ -158,8 +170,8 @@ class EdgeMiddleware:
         names = {name.lower() for name, _ in given}
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
         more = self._headers_for(kind)
-        given += [pair for pair in more if pair[0] not in names]
-        message["headers"] = given + cors_headers(cors_origin)
+        added = [pair for pair in more if pair[0] not in names]
+        message["headers"] = given + cors_headers(cors_origin) + added
 
 
 def cors_headers(origin: bytes | None) -> RawHeaders:
@@ -173,7 +185,7 @@ def cors_headers(origin: bytes | None) -> RawHeaders:
     ]
 
 
-def _require_safe_request(method: str, headers: Headers) -> None:
+def _require_safe_request(method: str, head: Head) -> None:
     if method not in ("GET", "POST"):
         raise BadRequest(
             Text("仅支持 GET 与 POST 请求。", "Only GET and POST requests are supported."),
@@ -181,8 +193,8 @@ def _require_safe_request(method: str, headers: Headers) -> None:
             "METHOD_NOT_ALLOWED",
             headers={"Allow": "GET, POST"},
         )
-    if not wants_html(method, headers):
-        require_csrf_safe_request(method, headers)
+    if not wants_html(method, head):
+        require_csrf_safe_request(method, head)
 
 
 def _too_large(limit: int) -> BadRequest:
@@ -205,11 +217,10 @@ def _preflight_headers() -> Iterable[tuple[bytes, bytes]]:
     )
 
 
-async def _refuse(send: Send, refusal: BadRequest, headers: Headers) -> None:
+async def _refuse(send: Send, refusal: BadRequest, head: Head) -> None:
     """Also closes the connection, because the rest of the body is not read."""
-    language = preferred_language(headers.get(b"accept-language", b"").decode("latin-1"))
-    kind = media_type(headers.get(b"accept", b"").decode("latin-1"))
-    body = orjson.dumps({"errors": [refusal.error(language)]})
+    kind = head.media_type
+    body = orjson.dumps({"errors": [refusal.error(head.language)]})
     more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     more += [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"connection", b"close")]
     await _respond(send, refusal.status, body, more)

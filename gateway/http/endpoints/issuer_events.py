@@ -17,6 +17,7 @@ from core.kernel.clock import MINUTE, SECOND, Instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
 from core.services.issuer_events import MAX_AT_ONCE, apply_issuer_events
+from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
@@ -92,13 +93,14 @@ def read_events(body: bytes) -> list[IssuerEvent]:
 
 
 def _has_current_signature(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
-    timestamp = request.headers.get("x-issuer-timestamp", "")
+    head = head_of(request)
+    timestamp = head.text(b"x-issuer-timestamp")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return False
     if abs(int(timestamp) * SECOND - now) > CLOCK_SKEW:
         return False
     key = settings.issuer_event_key.reveal().encode()
-    signature = request.headers.get("x-issuer-signature", "")
+    signature = head.text(b"x-issuer-signature")
     return is_signed(SIGNERS[settings.issuer_event_signer], key, timestamp, body, signature)
 
 

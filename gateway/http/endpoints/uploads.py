@@ -26,7 +26,7 @@ from core.kernel.refusals import (
 )
 from core.services.request_upload import ReceivePart, receive_part, start_over, store_part
 from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
-from gateway.http.edge import preferred_language
+from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 from gateway.resolvers.signed_links import LinkKind, is_permitted
@@ -46,7 +46,7 @@ def upload_endpoint(application: Application) -> Callable[[Request], Awaitable[R
     async def upload(request: Request) -> Response:
         context = Context(
             application=application,
-            language=preferred_language(request.headers.get("accept-language", "")),
+            language=head_of(request).language,
             address=request.client.host if request.client else "",
             caller=None,
         )
@@ -74,7 +74,7 @@ class _Receiving:
         self.upload = upload
 
     async def receive(self, request: Request) -> None:
-        await self._seek(request.headers.get("content-range"))
+        await self._seek(head_of(request).get(b"content-range"))
         waiting = bytearray()
         async for chunk in _chunks(request):
             waiting += chunk
