@@ -241,9 +241,11 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         WebSocketRoute("/graphql", view),
         *callback_routes(application),
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
-        Route("/pictures/{picture_id:int}", picture_endpoint(application)),
-        Route("/receipts/{application_id:int}.pdf", receipt_endpoint(application)),
-        Route("/uploads/{upload_id:int}", upload_endpoint(application), methods=["PUT", "HEAD"]),
+        Route("/pictures/{picture_id:record_id}", picture_endpoint(application)),
+        Route("/receipts/{application_id:record_id}.pdf", receipt_endpoint(application)),
+        Route(
+            "/uploads/{upload_id:record_id}", upload_endpoint(application), methods=["PUT", "HEAD"]
+        ),
         Route("/healthz", healthz),
         Route("/readyz", readyz_endpoint(application)),
         Route("/metrics", metrics_endpoint(application)),

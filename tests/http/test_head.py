@@ -84,11 +84,12 @@ def test_only_http_1_0_may_lack_host() -> None:
 
 def test_parameters_of_a_socket_are_read_alike() -> None:
     assert bearer_token(head_of_parameters({"Authorization": "Bearer t", "more": [1]})) == "t"
-    for given in (
+    wrong: list[dict[object, object]] = [
         {"Authorization": "Bearer a", "authorization": "Bearer b"},
         {"authorization": ["Bearer a"]},
         {"x-device-key": "密钥"},
-    ):
+    ]
+    for given in wrong:
         with pytest.raises(BadRequest):
             head_of_parameters(given)
 

@@ -63,20 +63,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_subscribe(message)
             return
         try:
-            text, errors = self._admit(message["payload"])
+            payload, errors = self._admit(message["payload"])
         except BadRequest as refusal:
-            errors = [refusal.error(self.context.language)]
+            payload, errors = {}, [refusal.error(self.context.language)]
         if errors:
             await self.websocket.send_json(
                 {"id": message["id"], "type": "error", "payload": errors}
             )
             return
-        await super().handle_subscribe(
-            cast("SubscribeMessage", {**message, "payload": {**message["payload"], "query": text}})
-        )
+        await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
 
-    def _admit(self, payload: Any) -> tuple[str, list[Any]]:
-        """The text of the document, and its errors."""
+    def _admit(self, payload: Any) -> tuple[dict[str, Any], list[Any]]:
+        """The payload as it was read, with the text of the document, and the document's errors."""
         parsed = parameters.from_object(payload)
         admission = cast("_HasAdmission", self.view).admission
         context = self.context
@@ -84,7 +82,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         admitted = admission.admit(
             parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
-        return admitted.text, [error.formatted for error in admitted.prepared.errors]
+        read = {
+            "query": admitted.text,
+            "operationName": parsed.operation_name,
+            "variables": parsed.variables,
+            "extensions": parsed.extensions,
+        }
+        return read, [error.formatted for error in admitted.prepared.errors]
 
 
 def _is_well_formed(message: dict[Any, Any]) -> bool:

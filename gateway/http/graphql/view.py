@@ -282,6 +282,8 @@ async def read_parameters(request: Request, head: Head) -> Parameters:
         form = await request.form(max_files=parameters.MAX_FILES, max_fields=4)
     except (StarletteHTTPException, MultiPartException, ValueError, KeyError) as error:
         raise BadRequest(parameters.NOT_A_FORM) from error
+    if len(form) != len(form.multi_items()):
+        raise BadRequest(parameters.NOT_A_FORM)
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
     return parameters.from_form(form.get("operations"), form.get("map"), files)
 

@@ -134,7 +134,7 @@ class FastPath:
         if prepared is None or prepared.errors or prepared.document is None:
             return None
         operation = prepared.operation(given.operation_name)
-        plan = self._plans.plan(prepared.document, given.operation_name or None, _EXECUTOR)
+        plan = self._plans.plan(prepared.document, given.operation_name, _EXECUTOR)
         if plan is None:
             return None
         parsed = ParsedBody(
