@@ -2,7 +2,6 @@
 
 from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.credentials import (
-    DEVICE_KEY_CHARACTERS,
     authenticate,
     bearer_token,
     claimed_channel,
@@ -29,7 +28,6 @@ from gateway.http.edge.origins import Origins, wants_html
 
 __all__ = [
     "CHANNELS_KEY",
-    "DEVICE_KEY_CHARACTERS",
     "ENDPOINT",
     "EVENT_STREAM",
     "FORM",

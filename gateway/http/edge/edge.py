@@ -120,10 +120,9 @@ class EdgeMiddleware:
         try:
             head = read_scope(scope)
             scope[CHANNELS_KEY] = self._origins.channels_of(head)
+            await self._app(scope, receive, send)
         except BadRequest as refusal:
             await self._refuse_handshake(scope, send, refusal, head)
-            return
-        await self._app(scope, receive, send)
 
     async def _refuse_handshake(
         self, scope: Scope, send: Send, refusal: BadRequest, head: Head

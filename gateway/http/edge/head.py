@@ -77,6 +77,7 @@ LISTS = frozenset(
 _READ = SINGLETONS | LISTS
 
 MAX_CONTENT_TYPE = 256
+DEVICE_KEY_CHARACTERS = range(16, 201)
 _MAX_HOST = 262
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
 
@@ -141,7 +142,7 @@ def read_head(raw: RawHeaders, http_version: str = "1.1") -> Head:
         raise BadRequest(_HOST_ONCE)
     if len(values.get(b"content-type", b"")) > MAX_CONTENT_TYPE:
         raise BadRequest(_TOO_LONG)
-    return Head(values)
+    return Head(_with_valid_key(values))
 
 
 def head_of(connection: HTTPConnection) -> Head:
@@ -167,7 +168,7 @@ def head_of_parameters(parameters: Mapping[object, object]) -> Head:
         lowered = str(name).lower().encode("latin-1", "replace")
         if lowered in _FROM_PARAMETERS:
             given.append((lowered, _parameter(lowered, value)))
-    return Head(_joined(given))
+    return Head(_with_valid_key(_joined(given)))
 
 
 _FROM_PARAMETERS = frozenset(
@@ -200,6 +201,13 @@ def _joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return {
         name: (b"; " if name == b"cookie" else b", ").join(values) for name, values in found.items()
     }
+
+
+def _with_valid_key(values: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    key = values.get(b"x-device-key")
+    if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
+        raise BadRequest("X-Device-Key must have 16 to 200 characters.")
+    return values
 
 
 def _is_host(host: bytes | None) -> bool:

@@ -50,6 +50,14 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if self._socket is not None:
             self._socket.set_in_use(self._running > 0 or self.context.caller is not None)
 
+    async def send_message(self, message: Message) -> None:
+        """As over HTTP, a result has no `data` if the operation was not executed."""
+        payload: Any = message.get("payload")
+        is_empty = message["type"] == "next" and payload["data"] is None
+        if is_empty and not any("path" in error for error in payload.get("errors", ())):
+            del payload["data"]
+        await super().send_message(message)
+
     async def handle_message(self, message: Message) -> None:
         given: object = message
         if not isinstance(given, dict) or not _is_well_formed(given):

@@ -120,7 +120,8 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self.run(WebSocket(scope, receive, send))
+            socket = WebSocket(scope, receive, send)
+            await self.run(socket)
             return
         request = Request(scope, receive)
         head = head_of(request)
@@ -195,9 +196,9 @@ class GraphQLView(GraphQL[Context, None]):
         given = context.connection_params
         try:
             head = head_of_parameters(given if isinstance(given, dict) else {})
-            context.device_key = device_key(head) or context.device_key
         except BadRequest as error:
             raise ConnectionRejectionError from error
+        context.device_key = device_key(head) or context.device_key
         context.token = bearer_token(head) or context.token
         context.claimed_channel = claimed_channel(head) or context.claimed_channel
         if head.get(b"accept-language") is not None:
