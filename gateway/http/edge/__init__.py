@@ -15,6 +15,7 @@ from gateway.http.edge.edge import (
     cors_headers,
     headers_for_data,
 )
+from gateway.http.edge.encoded_files import EncodedFiles
 from gateway.http.edge.head import (
     NO_HEADERS,
     Head,
@@ -23,7 +24,14 @@ from gateway.http.edge.head import (
     head_of_parameters,
     read_head,
 )
-from gateway.http.edge.negotiation import EVENT_STREAM, GRAPHQL_JSON, JSON, accepts, media_type
+from gateway.http.edge.negotiation import (
+    EVENT_STREAM,
+    GRAPHQL_JSON,
+    JSON,
+    accepts,
+    accepts_encoding,
+    media_type,
+)
 from gateway.http.edge.origins import Origins, wants_html
 
 __all__ = [
@@ -36,10 +44,12 @@ __all__ = [
     "NO_HEADERS",
     "BadRequest",
     "EdgeMiddleware",
+    "EncodedFiles",
     "Head",
     "Origins",
     "RawHeaders",
     "accepts",
+    "accepts_encoding",
     "authenticate",
     "bearer_token",
     "claimed_channel",

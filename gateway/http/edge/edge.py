@@ -15,6 +15,7 @@ from core.kernel.refusals import Text
 from core.kernel.settings import Settings
 from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.head import NO_HEADERS, Head, RawHeaders, read_scope
+from gateway.http.edge.negotiation import EVENT_STREAM, accepts
 from gateway.http.edge.origins import Origins, require_csrf_safe_request, wants_html
 
 ENDPOINT = "/graphql"
@@ -28,7 +29,7 @@ ALLOWED_HEADERS = (
     b"x-card-channel, x-device-key, content-range"
 )
 EXPOSED_HEADERS = (
-    b"ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
+    b"etag, ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
 )
 FORM = "multipart/form-data"
 SELF_LIMITED_PATH = "/uploads/"
@@ -38,6 +39,7 @@ PREFLIGHT_SECONDS = 600
 FOR_FILES: RawHeaders = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
 ]
 """For responses that are not pages (OWASP REST Security Cheat Sheet). Pages may embed them."""
 
@@ -87,24 +89,33 @@ class EdgeMiddleware:
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        head, started = NO_HEADERS, False
+        head, started, method = NO_HEADERS, False, scope["method"]
+        has_body = method != "HEAD"
         cors_origin: bytes | None = None
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal started, has_body
             if message["type"] == "http.response.start":
                 started = True
+                if message["status"] == 405:
+                    message = _with_methods(message, is_question=method == "OPTIONS")
+                has_body = has_body and message["status"] != 204
                 self._add_headers(message, cors_origin)
+            elif not has_body:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             head = read_scope(scope)
             cors_origin = self._origins.cors_origin(head)
             scope[CHANNELS_KEY] = self._origins.channels_of(head)
-            if scope["method"] == "OPTIONS" and cors_origin is not None:
+            if method == "OPTIONS" and cors_origin is not None:
                 return await _respond(send_with_headers, 204, b"", _preflight_headers())
+            _require_identity(head)
             if scope["path"] == ENDPOINT:
-                _require_safe_request(scope["method"], head)
+                _require_safe_request(method, head)
+                if method == "HEAD":  # the server knows from its own scope that it sends no body
+                    scope = {**scope, "method": "GET"}
             if not scope["path"].startswith(SELF_LIMITED_PATH):
                 receive = self._counted(head, receive)
             await self._app(scope, receive, send_with_headers)
@@ -169,6 +180,8 @@ class EdgeMiddleware:
         names = {name.lower() for name, _ in given}
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
         more = self._headers_for(kind)
+        if message["status"] == 401:
+            more = [*more, (b"www-authenticate", b"Bearer")]
         added = [pair for pair in more if pair[0] not in names]
         message["headers"] = given + cors_headers(cors_origin) + added
 
@@ -185,15 +198,47 @@ def cors_headers(origin: bytes | None) -> RawHeaders:
 
 
 def _require_safe_request(method: str, head: Head) -> None:
-    if method not in ("GET", "POST"):
+    if method not in ("GET", "HEAD", "POST"):
         raise BadRequest(
             Text("仅支持 GET 与 POST 请求。", "Only GET and POST requests are supported."),
             405,
             "METHOD_NOT_ALLOWED",
-            headers={"Allow": "GET, POST"},
+            headers={"Allow": "GET, HEAD, OPTIONS, POST"},
         )
+    if method == "HEAD":
+        if accepts(head.accept, EVENT_STREAM):
+            raise BadRequest(_NO_STREAM, 406, "NOT_ACCEPTABLE")
+        method = "GET"
     if not wants_html(method, head):
         require_csrf_safe_request(method, head)
+
+
+def _require_identity(head: Head) -> None:
+    """RFC 7694: a body is read as it is, so that no small one becomes a large one."""
+    if head.text(b"content-encoding").lower() not in ("", "identity"):
+        raise BadRequest(
+            _ENCODED, 415, "UNSUPPORTED_CONTENT_ENCODING", headers={"Accept-Encoding": "identity"}
+        )
+
+
+_ENCODED = Text("请求内容不得压缩。", "The request body must not be compressed.")
+_NO_STREAM = Text("HEAD 请求没有事件流。", "A HEAD request has no event stream.")
+_FILE_METHODS = b"GET, HEAD, OPTIONS"
+
+
+def _with_methods(refused: Message, *, is_question: bool) -> Message:
+    """A 405 with the methods of the route in order; for OPTIONS, they are the whole response.
+
+    RFC 9110 sections 9.3.7 and 15.5.6.
+    """
+    headers: RawHeaders = list(refused["headers"])
+    allowed = next((value for name, value in headers if name == b"allow"), _FILE_METHODS)
+    methods = sorted({method.strip() for method in allowed.split(b",")} | {b"OPTIONS"})
+    allow = (b"allow", b", ".join(methods))
+    if is_question:
+        return {**refused, "status": 204, "headers": [allow]}
+    others = [pair for pair in headers if pair[0] != b"allow"]
+    return {**refused, "headers": [*others, allow]}
 
 
 def _too_large(limit: int) -> BadRequest:

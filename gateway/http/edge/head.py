@@ -115,6 +115,10 @@ class Head(Struct, frozen=True):
         return self.text(b"accept")
 
     @property
+    def accept_encoding(self) -> str:
+        return self.text(b"accept-encoding")
+
+    @property
     def media_type(self) -> str:
         """Of a GraphQL response."""
         return media_type(self.accept)

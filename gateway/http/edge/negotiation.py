@@ -38,6 +38,13 @@ def accepts(accept: str, *kinds: str) -> bool:
     return any(given.get(kind) for kind in kinds)
 
 
+def accepts_encoding(accept_encoding: str, encoding: str) -> bool:
+    """Whether it may be used, and the client would not rather have the response as it is."""
+    given = weights(accept_encoding)
+    weight = given.get(encoding, given.get("*", 0.0))
+    return weight > 0.0 and weight >= given.get("identity", 0.0)
+
+
 @lru_cache(maxsize=256)
 def _weights(header: str) -> Mapping[str, float]:
     found: dict[str, float] = {}

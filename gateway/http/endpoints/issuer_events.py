@@ -106,4 +106,5 @@ def _has_current_signature(settings: Settings, request: Request, body: bytes, no
 
 def _refused(status: int, message: str) -> Response:
     log.warning("issuer.refused", status=status)
-    return JSONResponse({"error": message}, status_code=status)
+    headers = {"WWW-Authenticate": "Signature"} if status == 401 else None
+    return JSONResponse({"error": message}, status_code=status, headers=headers)

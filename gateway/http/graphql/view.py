@@ -57,6 +57,7 @@ from gateway.http.edge import (
     wants_html,
 )
 from gateway.http.graphql.playground import playground_page
+from gateway.http.graphql.public import PublicResponses, asks_for_schema, public_seconds
 from gateway.http.graphql.sockets import SocketHandler
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
@@ -117,6 +118,7 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._application = application
         self.admission = admission
+        self._public = PublicResponses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -153,6 +155,14 @@ class GraphQLView(GraphQL[Context, None]):
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
             request.scope[_PARSED] = parsed, admitted.text
             response = await self.run(request)
+            if isinstance(response, _Result) and head.get(b"authorization") is None:
+                document, name = admitted.prepared.document, parsed.operation_name
+                assert document is not None
+                seconds = public_seconds(self.admission.schema, document, name)
+                if request.method == "GET" and response.is_whole and seconds is not None:
+                    return await self._public.cacheable(response, head, seconds)
+                if asks_for_schema(document, name):
+                    await self._public.compress(response, head)
         response.headers["RateLimit-Policy"] = admitted.rate_limit.policies
         response.headers["RateLimit"] = admitted.rate_limit.remaining
         return response
@@ -242,7 +252,9 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> Response:
         without_data = isinstance(response_data, dict) and "data" not in response_data
         assert isinstance(sub_response, _SubResponse)
-        return json_response(response_data, sub_response.head, 400 if without_data else 200)
+        result = json_response(response_data, sub_response.head, 400 if without_data else 200)
+        result.is_whole = "errors" not in response_data
+        return result
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = _SubResponse()
@@ -252,6 +264,11 @@ class GraphQLView(GraphQL[Context, None]):
 
 
 _PARSED = "card_gateway.parsed"
+
+
+class _Result(Response):
+    is_whole = False
+    """Without errors, so that it may be cached."""
 
 
 class _SubResponse(Response):
@@ -365,10 +382,10 @@ def _unavailable(head: Head) -> Response:
     return _refusal(head, BadRequest(text, 503, refusal.code.value, retry_after=5))
 
 
-def json_response(data: object, head: Head, status: int, *, strict: bool = False) -> Response:
+def json_response(data: object, head: Head, status: int, *, strict: bool = False) -> _Result:
     """With `application/json`, every well-formed request gets status 200, unless `strict`."""
     kind = head.media_type
-    return Response(
+    return _Result(
         orjson.dumps(data),
         status_code=status if kind == GRAPHQL_JSON or strict else 200,
         media_type=f"{kind}; charset=utf-8" if kind == GRAPHQL_JSON else JSON,
