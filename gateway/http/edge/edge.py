@@ -226,19 +226,19 @@ _NO_STREAM = Text("HEAD 请求没有事件流。", "A HEAD request has no event 
 _FILE_METHODS = b"GET, HEAD, OPTIONS"
 
 
-def _with_methods(refused: Message, *, is_question: bool) -> Message:
+def _with_methods(message: Message, *, is_question: bool) -> Message:
     """A 405 with the methods of the route in order; for OPTIONS, they are the whole response.
 
     RFC 9110 sections 9.3.7 and 15.5.6.
     """
-    headers: RawHeaders = list(refused["headers"])
+    headers: RawHeaders = list(message["headers"])
     allowed = next((value for name, value in headers if name == b"allow"), _FILE_METHODS)
     methods = sorted({method.strip() for method in allowed.split(b",")} | {b"OPTIONS"})
     allow = (b"allow", b", ".join(methods))
     if is_question:
-        return {**refused, "status": 204, "headers": [allow]}
+        return {**message, "status": 204, "headers": [allow]}
     others = [pair for pair in headers if pair[0] != b"allow"]
-    return {**refused, "headers": [*others, allow]}
+    return {**message, "headers": [*others, allow]}
 
 
 def _too_large(limit: int) -> BadRequest:

@@ -106,6 +106,9 @@ class Head(Struct, frozen=True):
     def text(self, name: bytes) -> str:
         return self.get(name) or ""
 
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        return not names.isdisjoint(self.values)
+
     @property
     def language(self) -> Language:
         return preferred_language(self.text(b"accept-language"))
@@ -126,7 +129,7 @@ class Head(Struct, frozen=True):
     @property
     def content_type(self) -> str:
         """In lower case, without parameters."""
-        return self.text(b"content-type").partition(";")[0].strip().lower()
+        return _essence(self.values.get(b"content-type", b""))
 
     @property
     def raw(self) -> RawHeaders:
@@ -205,6 +208,11 @@ def _joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return {
         name: (b"; " if name == b"cookie" else b", ").join(values) for name, values in found.items()
     }
+
+
+@lru_cache(maxsize=256)
+def _essence(content_type: bytes) -> str:
+    return content_type.partition(b";")[0].strip().lower().decode("latin-1")
 
 
 def _with_valid_key(values: dict[bytes, bytes]) -> dict[bytes, bytes]:

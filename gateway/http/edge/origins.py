@@ -20,12 +20,14 @@ from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.head import Head
 from gateway.http.edge.negotiation import EVENT_STREAM, GRAPHQL_JSON, HTML, JSON, accepts
 
-PREFLIGHT_HEADERS = (
-    b"authorization",
-    b"graphql-preflight",
-    b"x-requested-with",
-    b"apollo-require-preflight",
-    b"x-apollo-operation-name",
+PREFLIGHT_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"graphql-preflight",
+        b"x-requested-with",
+        b"apollo-require-preflight",
+        b"x-apollo-operation-name",
+    }
 )
 SIMPLE_CONTENT_TYPES = (
     "",
@@ -96,7 +98,7 @@ class Origins:
 
 def require_csrf_safe_request(method: str, head: Head) -> None:
     """Raises `BadRequest` for a request that a foreign page could send without a preflight."""
-    if _has_preflight_header(head):
+    if head.has_any(PREFLIGHT_HEADERS):
         return
     if method == "POST":
         is_safe = head.content_type not in SIMPLE_CONTENT_TYPES
@@ -109,11 +111,7 @@ def require_csrf_safe_request(method: str, head: Head) -> None:
 def wants_html(method: str, head: Head) -> bool:
     """Whether a browser navigates to the URL: it gets the playground, and executes nothing."""
     opened = method == "GET" and accepts(head.accept, HTML)
-    return opened and not _has_preflight_header(head)
-
-
-def _has_preflight_header(head: Head) -> bool:
-    return any(head.get(name) is not None for name in PREFLIGHT_HEADERS)
+    return opened and not head.has_any(PREFLIGHT_HEADERS)
 
 
 @lru_cache(maxsize=64)

@@ -47,7 +47,9 @@ from gateway.resolvers.context import Application, Context, Unauthenticated
 MAX_BODY_BYTES = 65_536
 MAX_BODIES = 512
 MAX_CACHED_BODY_BYTES = 4_096
-_UNSUPPORTED_HEADERS = (b"idempotency-key", b"transfer-encoding", b"expect", b"content-encoding")
+_UNSUPPORTED_HEADERS = frozenset(
+    {b"idempotency-key", b"transfer-encoding", b"expect", b"content-encoding"}
+)
 """Requests with these headers need the ASGI path."""
 _JSON, _GRAPHQL_JSON = JSON.encode(), f"{GRAPHQL_JSON}; charset=utf-8".encode()
 _EXECUTOR = StrawberryGraphQLCoreExecutionContext
@@ -252,7 +254,7 @@ def _is_eligible(head: Head) -> bool:
         and length.isdigit()
         and len(length) < 6
         and int(length) <= MAX_BODY_BYTES
-        and not any(head.get(name) is not None for name in _UNSUPPORTED_HEADERS)
+        and not head.has_any(_UNSUPPORTED_HEADERS)
         and not accepts(head.accept, EVENT_STREAM)
     )
 

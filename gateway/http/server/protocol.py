@@ -127,7 +127,7 @@ class FastPathProtocol(SequentialProtocol):
         ):
             return None
         head = eligible_head(self.headers)
-        return head if head is not None and _FORWARDED.isdisjoint(head.values) else None
+        return None if head is None or head.has_any(_FORWARDED) else head
 
     def _begin(self) -> None:
         """Starts the request in uvicorn, with the headers received so far."""
