@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
-from gateway.http.edge import EncodedFiles
 from sandbox.answers import persona_of
 
 PORTRAIT = Path(__file__).parent / "portrait.jpg"
@@ -34,7 +34,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def page_routes() -> list[BaseRoute]:
-    assets = EncodedFiles(directory=STATIC_DIR, check_dir=False)
+    assets = StaticFiles(directory=STATIC_DIR, check_dir=False)
     return [
         Route("/", page),
         Route("/portrait.jpg", portrait),

@@ -1,4 +1,4 @@
-/** Builds the two pages, with compressed forms of their files; with `--watch`, again whenever one changes, without. */
+/** Builds the two pages; with `--watch`, again whenever one of their files changes. */
 import { build, context } from 'esbuild';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
@@ -8,11 +8,11 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const watching = process.argv.includes('--watch');
 
 const pages = [
-  { source: 'src/playground', entry: 'main.tsx', target: '../gateway/http/graphql/static/playground' },
+  { source: 'src/playground', entry: 'main.tsx', target: '../gateway/http/graphql/static/playground', compressed: true },
   { source: 'src/sandbox', entry: 'main.ts', target: '../sandbox/static' },
 ];
 
-async function buildPage({ source, entry, target }) {
+async function buildPage({ source, entry, target, compressed }) {
   const outdir = here(target);
   await rm(outdir, { recursive: true, force: true });
   await mkdir(outdir, { recursive: true });
@@ -32,7 +32,7 @@ async function buildPage({ source, entry, target }) {
   };
   if (watching) return (await context(options)).watch();
   await build(options);
-  for (const name of await readdir(outdir)) await compress(`${outdir}/${name}`);
+  if (compressed) for (const name of await readdir(outdir)) await compress(`${outdir}/${name}`);
 }
 
 /** `EncodedFiles` serves these instead of the file to clients that accept them. */

@@ -1,4 +1,4 @@
-"""Static files with their compressed forms, which the build of the pages puts beside them."""
+"""Static files with their compressed forms, which the build of the page puts beside them."""
 
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles

@@ -5,6 +5,7 @@ Headers: `X-Issuer-Timestamp` (Unix seconds, at most five minutes off) and
 The body is one event, or `{"events": [...]}` with at most 1,000 of them.
 """
 
+import codecs
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -82,13 +83,14 @@ async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> 
 
 def read_events(body: bytes) -> list[IssuerEvent]:
     """Parses one event or a batch. Raises `UnreadableEvent`."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         if not bytes(msgspec.json.decode(body, type=_Shape).events):
             return [msgspec.json.decode(body, type=IssuerEvent)]
         return msgspec.json.decode(body, type=_Batch).events
     except msgspec.ValidationError as error:
         raise UnreadableEvent(f"The events cannot be read: {error}.") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise UnreadableEvent("The events are not valid JSON.") from None
 
 
