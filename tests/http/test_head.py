@@ -261,5 +261,20 @@ async def test_a_long_header_costs_little(http: httpx.AsyncClient, header: str) 
     assert time.process_time() - begun < 0.05
 
 
+async def test_without_the_limit_a_long_content_type_costs_much(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the library that reads forms takes as long as the square of the parts."""
+    monkeypatch.setattr(reader, "MAX_CONTENT_TYPE", 10**6)
+    value = "multipart/form-data" + ";" * 60_000
+
+    begun = time.process_time()
+    await http.post(
+        "/graphql", content=b"x", headers={"graphql-preflight": "1", "content-type": value}
+    )
+
+    assert time.process_time() - begun > 0.05
+
+
 def test_a_head_tells_no_values() -> None:
     assert "secret" not in repr(Head({b"authorization": b"secret"}))

@@ -179,7 +179,8 @@ class EdgeMiddleware:
         given: RawHeaders = list(message.get("headers", ()))
         names = {name.lower() for name, _ in given}
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
-        more = self._headers_for(kind)
+        # A 304 would replace the headers of the response that the client has kept.
+        more = [] if message["status"] == 304 else self._headers_for(kind)
         if message["status"] == 401:
             more = [*more, (b"www-authenticate", b"Bearer")]
         added = [pair for pair in more if pair[0] not in names]
