@@ -29,7 +29,7 @@ from core.audit.writer import INDEX_SECONDS
 from core.citizens import sessions
 from gateway.cli import main as cli
 from gateway.http.admission import RateLimitStatus
-from gateway.http.edge import authenticate
+from gateway.http.edge import NO_HEADERS, authenticate
 from gateway.http.server import FastPath
 from gateway.http.server.fast_path import FastPathRequest, FastPathResponse
 
@@ -62,14 +62,15 @@ async def _plan(lane: FastPath, admitted: FastPathRequest) -> None:
 def _stop_after(step: Callable[[FastPath, FastPathRequest], Awaitable[None]]) -> None:
     async def run(self: FastPath, admitted: FastPathRequest) -> FastPathResponse:
         await step(self, admitted)
-        return FastPathResponse(200, [(b"content-length", b"%d" % len(BODY))], self._json, BODY)
+        headers = [(b"content-length", b"%d" % len(BODY)), (b"content-type", b"application/json")]
+        return FastPathResponse(200, headers, self._always, BODY)
 
     FastPath.run = run  # type: ignore[method-assign]
 
 
 def _http_alone() -> None:
     _stop_after(_nothing)
-    admitted = FastPathRequest({}, None, None, None, RateLimitStatus("", ""))  # type: ignore[arg-type]
+    admitted = FastPathRequest(NO_HEADERS, None, None, None, RateLimitStatus("", ""))  # type: ignore[arg-type]
     FastPath.admit = lambda *_: admitted  # type: ignore[method-assign]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ PATIENCE_SECONDS = 10
 
 
 class Line:
-    def __init__(self, app: ASGIApp, headers: dict[str, str]) -> None:
+    def __init__(
+        self, app: ASGIApp, headers: dict[str, str], more: Iterable[tuple[str, str]] = ()
+    ) -> None:
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
         scope = {
@@ -21,7 +23,9 @@ class Line:
             "raw_path": b"/graphql",
             "query_string": b"",
             "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "headers": [
+                (name.lower().encode(), value.encode()) for name, value in (*headers.items(), *more)
+            ],
             "subprotocols": ["graphql-transport-ws"],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 8000),

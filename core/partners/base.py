@@ -220,7 +220,7 @@ class PartnerClient:
     def _read(self, status: int, body: bytes, reply: type[ReplyT]) -> ReplyT:
         try:
             return msgspec.json.decode(body, type=reply)
-        except msgspec.DecodeError as cause:
+        except (msgspec.DecodeError, RecursionError) as cause:
             raise OutcomeUnknown(
                 self._partner, f"HTTP {status} with an unreadable reply"
             ) from cause

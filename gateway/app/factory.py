@@ -125,7 +125,6 @@ def create_app(
                 admission,
                 Origins.of(settings),
                 schema.plans,
-                view,
                 gateway.by_asgi_path,
                 headers_for_data(settings),
                 sanitize_execution_error,
@@ -250,9 +249,11 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         WebSocketRoute("/graphql", view),
         *callback_routes(application),
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
-        Route("/pictures/{picture_id:int}", picture_endpoint(application)),
-        Route("/receipts/{application_id:int}.pdf", receipt_endpoint(application)),
-        Route("/uploads/{upload_id:int}", upload_endpoint(application), methods=["PUT", "HEAD"]),
+        Route("/pictures/{picture_id:record_id}", picture_endpoint(application)),
+        Route("/receipts/{application_id:record_id}.pdf", receipt_endpoint(application)),
+        Route(
+            "/uploads/{upload_id:record_id}", upload_endpoint(application), methods=["PUT", "HEAD"]
+        ),
         *_health_routes(application),
         *(playground_routes() if application.dependencies.settings.introspection else ()),
     ]

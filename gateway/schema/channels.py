@@ -8,8 +8,11 @@ from strawberry.types.enum import EnumValue
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from gateway.channels.contract import Channel as CoreChannel
+from gateway.resolvers.caching import public
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
+
+_SECONDS = 300
 
 
 def publish_channels(kinds: Sequence[type[CoreChannel]]) -> None:
@@ -133,11 +136,17 @@ class Channel:
 
 @strawberry.type
 class ChannelsQuery:
-    @strawberry.field(description="全部渠道 · All apps with their entry steps. No session needed.")
+    @strawberry.field(
+        metadata=public(_SECONDS),
+        description="全部渠道 · All apps with their entry steps. No session needed.",
+    )
     def channels(self, info: Info) -> list[Channel]:
         return [Channel(channel=channel) for channel in info.context.application.channels.values()]
 
-    @strawberry.field(description="渠道 · One app with its entry steps. No session needed.")
+    @strawberry.field(
+        metadata=public(_SECONDS),
+        description="渠道 · One app with its entry steps. No session needed.",
+    )
     def channel(
         self,
         info: Info,

@@ -5,7 +5,10 @@ from typing import Annotated
 import strawberry
 
 from core import reference
+from gateway.resolvers.caching import public
 from gateway.schema.info import Info
+
+_SECONDS = 3_600
 
 
 @strawberry.type(description="领卡网点 · A bank branch where cards are collected.")
@@ -32,8 +35,9 @@ class Outlet:
 @strawberry.type
 class OutletsQuery:
     @strawberry.field(
+        metadata=public(_SECONDS),
         description="领卡网点 · Outlets of a district, of one bank if given. No session needed. "
-        "The built-in outlets are samples; the operator replaces them."
+        "The built-in outlets are samples; the operator replaces them.",
     )
     def outlets(
         self,

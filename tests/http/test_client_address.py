@@ -217,7 +217,7 @@ async def test_the_edge_corrects_client_and_scheme() -> None:
     for kind, scheme in (("http", "http"), ("websocket", "ws")):
         await edge(
             {"type": kind, "scheme": scheme, "client": (PROXY, 7), "method": "GET", "path": "/",
-             "headers": [(XFF, CLIENT.encode())]},
+             "headers": [(b"host", b"gateway"), (XFF, CLIENT.encode())]},
             nothing,
             nothing,  # type: ignore[arg-type]
         )  # fmt: skip

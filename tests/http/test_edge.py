@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from core.kernel.settings import Settings
-from gateway.http.edge import BadRequest, Origins, edge
+from gateway.http.edge import BadRequest, Origins, edge, read_head
 from gateway.http.edge.origins import normal_origin
 from tests.conftest import ADDRESS, settings_for
 from tests.front_end import FrontEnd, World
@@ -157,7 +157,10 @@ async def test_is_refused_before_the_body_is_read(
         "raw_path": b"/graphql",
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [
+            (name.encode(), value.encode())
+            for name, value in ({"host": "127.0.0.1:8000"} | headers).items()
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8000),
         "scheme": "http",
@@ -254,13 +257,13 @@ def test_no_name_can_be_rebound_to_the_gateway(
 ) -> None:
     """DNS rebinding makes a foreign page and the gateway one host: only addresses are safe."""
     origins = Origins.of(Settings(public_url=public_url))
-    headers = {b"host": host.encode(), b"origin": origin.encode()}
+    head = read_head([(b"host", host.encode()), (b"origin", origin.encode())])
 
     if allowed:
-        assert origins.channels_of(headers) is None
+        assert origins.channels_of(head) is None
     else:
         with pytest.raises(BadRequest):
-            origins.channels_of(headers)
+            origins.channels_of(head)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +356,7 @@ async def test_secure_transport_is_asked_for_where_there_is_one(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"gateway")]}
     for url in ("https://card.example", "http://127.0.0.1"):
         door = edge.EdgeMiddleware(app, settings.__class__(public_url=url))
         await door(dict(scope), None, send)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ class Ways:
     async def send(self, content: Any, **headers: str) -> tuple[httpx.Response, httpx.Response]:
         """Over the ASGI path, then over the fast path."""
         self.went_on = 0
-        headers = {"Content-Type": "application/json"} | {
+        headers = {"content-type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
         answers = []

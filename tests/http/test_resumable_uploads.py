@@ -348,7 +348,7 @@ async def _break_off(app: Starlette, asked: dict[str, Any], data: bytes) -> None
             "method": "PUT",
             "path": url.path,
             "query_string": url.query,
-            "headers": [],
+            "headers": [(b"host", b"gateway")],
             "client": ("127.0.0.1", 1),
         },
         receive,
@@ -361,3 +361,53 @@ def _landscape(padding: int = 0) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (1000, 630), "white").save(buffer, "PNG")
     return buffer.getvalue() + b"\0" * padding
+
+
+@pytest.mark.parametrize("length", [9, 11])
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_body_of_another_length_than_its_range_is_refused(
+    http: httpx.AsyncClient, world: World, citizen: FrontEnd, length: int, *, told: bool
+) -> None:
+    asked = await _request(citizen, 100)
+    before = await world.rows("resumable_uploads")
+
+    async def untold() -> AsyncIterator[bytes]:
+        yield b"x" * length
+
+    refused = await http.put(
+        asked["url"],
+        content=b"x" * length if told else untold(),
+        headers={"Content-Range": "bytes 0-9/100"},
+    )
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_FORMAT")
+    assert refused.headers["Upload-Offset"] == "0"
+    assert await world.rows("resumable_uploads") == before
+
+
+@pytest.mark.parametrize("said", ["bytes 9-0/100", "bytes 0-100/100", "bytes 0-9/*"])
+async def test_a_range_that_cannot_be_is_refused(
+    http: httpx.AsyncClient, citizen: FrontEnd, said: str
+) -> None:
+    asked = await _request(citizen, 100)
+
+    refused = await http.put(asked["url"], content=b"x" * 10, headers={"Content-Range": said})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "INVALID_FORMAT")
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "0" * 5_000, str(2**63), str(2**64)])
+@pytest.mark.parametrize("path", ["/uploads/{}", "/pictures/{}", "/receipts/{}.pdf"])
+async def test_a_number_that_no_record_has_is_refused_as_any_other(
+    http: httpx.AsyncClient, path: str, number: str
+) -> None:
+    """`int` refuses more than 4,300 digits, and no column holds more than 63 bits."""
+    method = "PUT" if path.startswith("/uploads") else "GET"
+    other = await http.request(method, path.format(1), params={"expires": "1", "mac": "0"})
+
+    for given in ((number, "1", "0"), ("1", number, "0"), ("1", "1", number)):
+        answer = await http.request(
+            method, path.format(given[0]), params={"expires": given[1], "mac": given[2]}
+        )
+
+        assert (answer.status_code, answer.content) == (other.status_code, other.content)

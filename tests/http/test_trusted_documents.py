@@ -105,7 +105,7 @@ async def test_it_takes_variables(trusting: httpx.AsyncClient) -> None:
         ({"query": "{ __schema { types { name } } }"}, "DOCUMENT_NOT_TRUSTED"),
         ({"documentId": "other"}, "DOCUMENT_NOT_FOUND"),
         ({"documentId": f"sha256:{sha256(OTHER)}"}, "DOCUMENT_NOT_FOUND"),
-        ({"documentId": "", "query": OTHER}, "DOCUMENT_NOT_FOUND"),
+        ({"documentId": "", "query": OTHER}, "DOCUMENT_NOT_TRUSTED"),
         ({"extensions": apollo(OTHER)}, "PERSISTED_QUERY_NOT_SUPPORTED"),
         ({"extensions": apollo(OTHER), "query": OTHER}, "PERSISTED_QUERY_NOT_SUPPORTED"),
         ({}, "BAD_REQUEST"),

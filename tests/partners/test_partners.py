@@ -383,6 +383,15 @@ async def test_a_card_that_makes_no_sense_is_not_understood(
         await partners.card_registry.cards_of(NUMBER)
 
 
+async def test_a_reply_that_is_nested_too_deep_is_unreadable(
+    partners: Partners, wire: respx.MockRouter
+) -> None:
+    wire.post("https://cards.test/cards").respond(content=b'{"more":' + b"[" * 50_000)
+
+    with pytest.raises(OutcomeUnknown):
+        await partners.card_registry.cards_of(NUMBER)
+
+
 @pytest.mark.parametrize("url", EFFECTS)
 async def test_an_effect_is_not_repeated(
     partners: Partners, wire: respx.MockRouter, url: str

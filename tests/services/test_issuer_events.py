@@ -512,6 +512,7 @@ async def test_takes_a_signature_within_five_minutes(world: World) -> None:
 
 async def test_refuses_what_cannot_be_read(world: World) -> None:
     unreadable = [
+        b'{"events":' + b"[" * 100_000,
         b"{",
         b"[]",
         b'{"events": [{"id": "1"}]}',

@@ -54,7 +54,7 @@ def decoder() -> Callable[[bytes], None]:
 
     from core.kernel.settings import Settings
     from gateway.http.admission import Admission, Budgets, Documents, PreparedDocuments, parameters
-    from gateway.http.edge import BadRequest
+    from gateway.http.edge import BadRequest, read_head
     from gateway.http.graphql.view import read_parameters
     from gateway.resolvers.context import system_clock
     from gateway.schema import build_schema
@@ -68,24 +68,30 @@ def decoder() -> Callable[[bytes], None]:
         PreparedDocuments(sanitize=sanitize_validation_error),
         Budgets(settings, system_clock),
     )
+    host = (b"host", b"gateway")
     ways: list[dict[str, Any]] = [
-        {"method": "POST", "headers": [(b"content-type", b"application/json")]},
-        {"method": "GET", "headers": []},
-        {"method": "POST", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]},
+        {"method": "POST", "headers": [host, (b"content-type", b"application/json")]},
+        {"method": "GET", "headers": [host]},
+        {
+            "method": "POST",
+            "headers": [host, (b"content-type", b"multipart/form-data; boundary=x")],
+        },
     ]
 
     def read(way: int, body: bytes) -> parameters.Parameters:
         if way == len(ways):
             return parameters.from_json(body)
         query_string = body if ways[way]["method"] == "GET" else b""
-        scope = {"type": "http", "query_string": query_string, **ways[way]}
+        scope: Any = {"type": "http", "query_string": query_string, **ways[way]}
 
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
         request = Request(scope, receive)
         try:
-            found: parameters.Parameters = _at_once(read_parameters(request))
+            found: parameters.Parameters = _at_once(
+                read_parameters(request, read_head(scope["headers"]))
+            )
             return found
         finally:
             _at_once(request.close())

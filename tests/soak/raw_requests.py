@@ -26,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from bench.server import Server as Gateway
-from gateway.http.edge import RawHeaders, TrustedProxies
+from gateway.http.edge import BadRequest, RawHeaders, TrustedProxies, read_head
 from gateway.http.server import Connections, FastPathProtocol, TimedWebSockets
 from tests.soak.honest import Honest, honest_clients
 
@@ -99,6 +99,8 @@ _HEADERS = (
 _ODD_HEADERS = (
     b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==\r\n",
+    b"Host: other\r\n",
+    b"Host:\r\n",
     b"X-Folded: a\r\n b\r\n",
     b" X-Leading: a\r\n",
     b"X-Space : a\r\n",
@@ -190,7 +192,7 @@ class Grammar:
         method = self._mostly(_METHODS, _ODD_METHODS)
         target = self._mostly(_TARGETS, _ODD_TARGETS)
         version = self._mostly(_VERSIONS, _ODD_VERSIONS)
-        headers = [b"Host: gateway\r\n"]
+        headers = [] if self._is_odd(0.03) else [b"Host: gateway\r\n"]
         headers += [self._one(_HEADERS) for _ in range(self._random.randint(0, 3))]
         headers += [self._one(_ODD_HEADERS)] if self._is_odd(0.1) else []
         framing, body = self._body()
@@ -379,6 +381,11 @@ class Server:
         headers: RawHeaders = scope["headers"]
         query = scope["query_string"]
         target = scope["raw_path"] + (b"?" + query if query else b"")
+        try:
+            read_head(headers, scope["http_version"])
+        except BadRequest:
+            await _refuse(scope, send)
+            return
         if scope["type"] == "websocket":
             self._seen.append(Seen(b"GET", target, tuple(headers), b""))
             await send({"type": "websocket.close"})
@@ -395,6 +402,16 @@ class Server:
         length = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 200, "headers": length})
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    """As the edge does."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})
+        return
+    close = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 400, "headers": close})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def differences(ours: list[Seen], reference: list[Seen]) -> list[tuple[Seen, Seen | None]]:

@@ -1,9 +1,12 @@
 """Parses the parameters of a GraphQL request from JSON, a query string or a multipart form.
 
-No I/O. Raises `BadRequest` for malformed input.
+No I/O. Raises `BadRequest` for malformed input. Every way in ends in `from_object`. An empty name,
+identifier or document counts as not given: a query string cannot say null. Of equal keys in JSON
+the last one counts, as in ECMAScript; a BOM is ignored (RFC 8259 section 8.1).
 GraphQL over HTTP (working draft) sections 5 and 6; GraphQL multipart request specification.
 """
 
+import codecs
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -69,7 +72,6 @@ def from_query_string(query_string: bytes) -> Parameters:
     for name in ("variables", "extensions"):
         if name in given:
             given[name] = _decoded(given[name], _wrong(name, "object")) if given[name] else None
-    given["operationName"] = given.get("operationName") or None
     return from_object(given)
 
 
@@ -93,11 +95,11 @@ def from_object(value: object) -> Parameters:
         if kind is not None and given is not None and not isinstance(given, kind):
             raise BadRequest(_wrong(name, "string" if kind is str else "object"))
     return Parameters(
-        query=value.get("query"),
+        query=value.get("query") or None,
         variables=value.get("variables"),
-        operation_name=value.get("operationName"),
+        operation_name=value.get("operationName") or None,
         extensions=value.get("extensions"),
-        document_id=value.get("documentId"),
+        document_id=value.get("documentId") or None,
     )
 
 
@@ -116,8 +118,9 @@ def _wrong(name: str, kind: str) -> Text:
 
 
 def _decoded(text: bytes | str, otherwise: Text) -> Any:
+    bom = codecs.BOM_UTF8 if isinstance(text, bytes) else "\ufeff"
     try:
-        return orjson.loads(text)
+        return orjson.loads(text.removeprefix(bom))  # type: ignore[arg-type]
     except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
         raise BadRequest(otherwise) from error
 

@@ -1,50 +1,66 @@
 """The edge: origins, CSRF, CORS, body sizes, security headers, and responses to bad requests."""
 
-from gateway.http.edge.bad_requests import (
-    GRAPHQL_JSON,
-    JSON,
-    BadRequest,
-    media_type,
-    preferred_language,
-)
+from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.client_address import TrustedProxies
 from gateway.http.edge.credentials import (
-    CHANNEL_HEADER,
-    DEVICE_HEADER,
-    DEVICE_KEY_CHARACTERS,
     authenticate,
     bearer_token,
+    claimed_channel,
     device_key,
 )
 from gateway.http.edge.edge import (
     CHANNELS_KEY,
     ENDPOINT,
+    FORM,
     EdgeMiddleware,
-    RawHeaders,
     cors_headers,
     headers_for_data,
+)
+from gateway.http.edge.encoded_files import EncodedFiles
+from gateway.http.edge.head import (
+    NO_HEADERS,
+    Head,
+    RawHeaders,
+    head_of,
+    head_of_parameters,
+    read_head,
+)
+from gateway.http.edge.negotiation import (
+    EVENT_STREAM,
+    GRAPHQL_JSON,
+    JSON,
+    accepts,
+    accepts_encoding,
+    media_type,
 )
 from gateway.http.edge.origins import Origins, wants_html
 
 __all__ = [
     "CHANNELS_KEY",
-    "CHANNEL_HEADER",
-    "DEVICE_HEADER",
-    "DEVICE_KEY_CHARACTERS",
     "ENDPOINT",
+    "EVENT_STREAM",
+    "FORM",
     "GRAPHQL_JSON",
     "JSON",
+    "NO_HEADERS",
     "BadRequest",
     "EdgeMiddleware",
+    "EncodedFiles",
+    "Head",
     "Origins",
     "RawHeaders",
     "TrustedProxies",
+    "accepts",
+    "accepts_encoding",
     "authenticate",
     "bearer_token",
+    "claimed_channel",
     "cors_headers",
     "device_key",
+    "head_of",
+    "head_of_parameters",
     "headers_for_data",
     "media_type",
-    "preferred_language",
+    "read_head",
     "wants_html",
 ]

@@ -1,13 +1,9 @@
 """Errors of a request as a whole: status, machine-readable code, message for people."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from core.kernel.refusals import Language, Text
-
-GRAPHQL_JSON = "application/graphql-response+json"
-JSON = "application/json"
 
 
 class BadRequest(Exception):
@@ -30,6 +26,8 @@ class BadRequest(Exception):
         self.headers = dict(headers or {})
         if retry_after is not None:
             self.headers["Retry-After"] = str(retry_after)
+        if status == 401:
+            self.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
 
     def error(self, language: Language) -> dict[str, Any]:
         """The error as an entry of `errors`."""
@@ -41,28 +39,3 @@ class BadRequest(Exception):
             "message": text if isinstance(text, str) else text.in_language(language),
             "extensions": extensions,
         }
-
-
-def media_type(accept: str) -> str:
-    """`application/graphql-response+json` if the client accepts it, otherwise `application/json`."""
-    return GRAPHQL_JSON if GRAPHQL_JSON in accept else JSON
-
-
-@lru_cache(maxsize=64)
-def preferred_language(accept_language: str) -> Language:
-    """Chinese, unless English has a higher weight (RFC 9110 section 12.5.4)."""
-    weights = {Language.ZH: 0.0, Language.EN: 0.0}
-    for part in accept_language.split(",")[:20]:
-        tag, _, parameter = part.strip().partition(";")
-        primary = tag.lower().split("-")[0]
-        for language in weights:
-            if primary == language.value:
-                weights[language] = max(weights[language], _weight(parameter))
-    return Language.EN if weights[Language.EN] > weights[Language.ZH] else Language.ZH
-
-
-def _weight(parameter: str) -> float:
-    try:
-        return float(parameter.strip().removeprefix("q=")) if parameter else 1.0
-    except ValueError:
-        return 0.0

@@ -3,12 +3,8 @@
 from core.cards import Prefetch, prefetch
 from core.citizens import sessions
 from core.kernel.callers import Caller
-from gateway.http.edge.bad_requests import BadRequest
+from gateway.http.edge.head import Head
 from gateway.resolvers.context import Context, Unauthenticated
-
-CHANNEL_HEADER = "x-card-channel"
-DEVICE_HEADER = "x-device-key"
-DEVICE_KEY_CHARACTERS = range(16, 201)
 
 
 async def authenticate(
@@ -29,7 +25,7 @@ async def authenticate(
         context.reader = prefetch.prefetched_reader(database, prefetched, rows)
     if claimed is not None and claimed != caller.channel:
         raise Unauthenticated(
-            f"The session belongs to another channel than {CHANNEL_HEADER} says.",
+            "The session belongs to another channel than X-Card-Channel says.",
             "SESSION_OF_ANOTHER_CHANNEL",
         )
     if context.channels is not None and not context.may_use(caller.channel):
@@ -40,14 +36,16 @@ async def authenticate(
     return caller
 
 
-def device_key(key: str | None) -> str | None:
-    """Validates the random key that a front-end stores on the device to bind its sessions to it."""
-    if key is not None and len(key) not in DEVICE_KEY_CHARACTERS:
-        raise BadRequest("X-Device-Key must have 16 to 200 characters.")
-    return key
+def device_key(head: Head) -> str | None:
+    """The random key that a front-end stores on the device to bind its sessions to it."""
+    return head.get(b"x-device-key")
 
 
-def bearer_token(header: str | None) -> str | None:
+def claimed_channel(head: Head) -> str | None:
+    return head.get(b"x-card-channel")
+
+
+def bearer_token(head: Head) -> str | None:
     """RFC 6750 section 2.1."""
-    scheme, _, token = (header or "").partition(" ")
+    scheme, _, token = head.text(b"authorization").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

@@ -6,7 +6,6 @@ whatever `Content-Length` says.
 """
 
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import orjson
 from starlette.requests import ClientDisconnect
@@ -14,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
-from gateway.http.edge.bad_requests import BadRequest, media_type, preferred_language
+from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.client_address import TrustedProxies
-from gateway.http.edge.origins import Headers, Origins, require_csrf_safe_request, wants_html
-
-RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+from gateway.http.edge.head import NO_HEADERS, Head, RawHeaders, read_scope
+from gateway.http.edge.negotiation import EVENT_STREAM, accepts
+from gateway.http.edge.origins import Origins, require_csrf_safe_request, wants_html
 
 ENDPOINT = "/graphql"
 CHANNELS_KEY = "card_gateway.channels"
@@ -31,8 +30,9 @@ ALLOWED_HEADERS = (
     b"x-card-channel, x-device-key, content-range"
 )
 EXPOSED_HEADERS = (
-    b"ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
+    b"etag, ratelimit, ratelimit-policy, retry-after, upload-offset, upload-length, upload-complete"
 )
+FORM = "multipart/form-data"
 SELF_LIMITED_PATH = "/uploads/"
 """Resumable uploads limit the size themselves, and store what was received."""
 PREFLIGHT_SECONDS = 600
@@ -40,6 +40,7 @@ PREFLIGHT_SECONDS = 600
 FOR_FILES: RawHeaders = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
 ]
 """For responses that are not pages (OWASP REST Security Cheat Sheet). Pages may embed them."""
 
@@ -84,63 +85,89 @@ class EdgeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            self._see_client(scope)
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
-            self._see_client(scope)
             await self._websocket(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _see_client(self, scope: Scope) -> None:
+    def _see_client(self, scope: Scope, head: Head) -> None:
         """The client's address, and the scheme that it used, instead of the proxy's."""
         if scope.get("client"):
             peer, port = scope["client"]
-            scope["client"] = self._proxies.client(peer, scope["headers"]), port
+            scope["client"] = self._proxies.client(peer, head.values.items()), port
         if self._is_https:
             scope["scheme"] = "https" if scope["type"] == "http" else "wss"
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: Headers = dict(scope["headers"])
-        started = False
-        cors_origin = self._origins.cors_origin(headers) if b"origin" in headers else None
+        head, started, method = NO_HEADERS, False, scope["method"]
+        has_body = method != "HEAD"
+        cors_origin: bytes | None = None
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal started, has_body
             if message["type"] == "http.response.start":
                 started = True
+                if message["status"] == 405:
+                    message = _with_methods(message, is_question=method == "OPTIONS")
+                has_body = has_body and message["status"] != 204
                 self._add_headers(message, cors_origin)
+            elif not has_body:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
-            scope[CHANNELS_KEY] = self._origins.channels_of(headers)
-            if scope["method"] == "OPTIONS" and cors_origin is not None:
+            head = read_scope(scope)
+            self._see_client(scope, head)
+            cors_origin = self._origins.cors_origin(head)
+            scope[CHANNELS_KEY] = self._origins.channels_of(head)
+            if method == "OPTIONS" and cors_origin is not None:
                 return await _respond(send_with_headers, 204, b"", _preflight_headers())
+            _require_identity(head)
             if scope["path"] == ENDPOINT:
-                _require_safe_request(scope["method"], headers)
+                _require_safe_request(method, head)
+                if method == "HEAD":  # the server knows from its own scope that it sends no body
+                    scope = {**scope, "method": "GET"}
             if not scope["path"].startswith(SELF_LIMITED_PATH):
-                receive = self._counted(headers, receive)
+                receive = self._counted(head, receive)
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             return  # the client is gone
         except BadRequest as refusal:
             if started:
                 raise
-            await _refuse(send_with_headers, refusal, headers)
+            await _refuse(send_with_headers, refusal, head)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = NO_HEADERS
         try:
-            scope[CHANNELS_KEY] = self._origins.channels_of(dict(scope["headers"]))
-        except BadRequest:
-            # Closing before accepting makes the server answer the handshake with 403.
+            head = read_scope(scope)
+            self._see_client(scope, head)
+            scope[CHANNELS_KEY] = self._origins.channels_of(head)
+            await self._app(scope, receive, send)
+        except BadRequest as refusal:
+            await self._refuse_handshake(scope, send, refusal, head)
+
+    async def _refuse_handshake(
+        self, scope: Scope, send: Send, refusal: BadRequest, head: Head
+    ) -> None:
+        """Closing before accepting makes a server that cannot do better answer with 403."""
+        if "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
             return
-        await self._app(scope, receive, send)
 
-    def _counted(self, headers: Headers, receive: Receive) -> Receive:
+        async def send_as_handshake(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(message, None)
+            await send({**message, "type": f"websocket.{message['type']}"})
+
+        await _refuse(send_as_handshake, refusal, head)
+
+    def _counted(self, head: Head, receive: Receive) -> Receive:
         """Wraps `receive` to raise when the body exceeds the limit, at once if its length does."""
-        limit = self._limit(headers)
-        length = headers.get(b"content-length", b"")
+        is_form = head.content_type == FORM
+        limit = self._max_form_bytes if is_form else self._max_bytes
+        length = head.text(b"content-length")
         if length.isdigit() and (len(length) > 12 or int(length) > limit):
             raise _too_large(limit)
         received = 0
@@ -155,11 +182,6 @@ class EdgeMiddleware:
 
         return counted_receive
 
-    def _limit(self, headers: Headers) -> int:
-        content_type = headers.get(b"content-type", b"").lower()
-        is_form = content_type.startswith(b"multipart/form-data")
-        return self._max_form_bytes if is_form else self._max_bytes
-
     def _headers_for(self, content_type: bytes) -> RawHeaders:
         if b"json" in content_type or b"event-stream" in content_type:
             return self._for_data
@@ -170,9 +192,12 @@ class EdgeMiddleware:
         given: RawHeaders = list(message.get("headers", ()))
         names = {name.lower() for name, _ in given}
         kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
-        more = self._headers_for(kind)
-        given += [pair for pair in more if pair[0] not in names]
-        message["headers"] = given + cors_headers(cors_origin)
+        # A 304 would replace the headers of the response that the client has kept.
+        more = [] if message["status"] == 304 else self._headers_for(kind)
+        if message["status"] == 401:
+            more = [*more, (b"www-authenticate", b"Bearer")]
+        added = [pair for pair in more if pair[0] not in names]
+        message["headers"] = given + cors_headers(cors_origin) + added
 
 
 def cors_headers(origin: bytes | None) -> RawHeaders:
@@ -186,16 +211,48 @@ def cors_headers(origin: bytes | None) -> RawHeaders:
     ]
 
 
-def _require_safe_request(method: str, headers: Headers) -> None:
-    if method not in ("GET", "POST"):
+def _require_safe_request(method: str, head: Head) -> None:
+    if method not in ("GET", "HEAD", "POST"):
         raise BadRequest(
             Text("仅支持 GET 与 POST 请求。", "Only GET and POST requests are supported."),
             405,
             "METHOD_NOT_ALLOWED",
-            headers={"Allow": "GET, POST"},
+            headers={"Allow": "GET, HEAD, OPTIONS, POST"},
         )
-    if not wants_html(method, headers):
-        require_csrf_safe_request(method, headers)
+    if method == "HEAD":
+        if accepts(head.accept, EVENT_STREAM):
+            raise BadRequest(_NO_STREAM, 406, "NOT_ACCEPTABLE")
+        method = "GET"
+    if not wants_html(method, head):
+        require_csrf_safe_request(method, head)
+
+
+def _require_identity(head: Head) -> None:
+    """RFC 7694: a body is read as it is, so that no small one becomes a large one."""
+    if head.text(b"content-encoding").lower() not in ("", "identity"):
+        raise BadRequest(
+            _ENCODED, 415, "UNSUPPORTED_CONTENT_ENCODING", headers={"Accept-Encoding": "identity"}
+        )
+
+
+_ENCODED = Text("请求内容不得压缩。", "The request body must not be compressed.")
+_NO_STREAM = Text("HEAD 请求没有事件流。", "A HEAD request has no event stream.")
+_FILE_METHODS = b"GET, HEAD, OPTIONS"
+
+
+def _with_methods(message: Message, *, is_question: bool) -> Message:
+    """A 405 with the methods of the route in order; for OPTIONS, they are the whole response.
+
+    RFC 9110 sections 9.3.7 and 15.5.6.
+    """
+    headers: RawHeaders = list(message["headers"])
+    allowed = next((value for name, value in headers if name == b"allow"), _FILE_METHODS)
+    methods = sorted({method.strip() for method in allowed.split(b",")} | {b"OPTIONS"})
+    allow = (b"allow", b", ".join(methods))
+    if is_question:
+        return {**message, "status": 204, "headers": [allow]}
+    others = [pair for pair in headers if pair[0] != b"allow"]
+    return {**message, "headers": [*others, allow]}
 
 
 def _too_large(limit: int) -> BadRequest:
@@ -218,11 +275,10 @@ def _preflight_headers() -> Iterable[tuple[bytes, bytes]]:
     )
 
 
-async def _refuse(send: Send, refusal: BadRequest, headers: Headers) -> None:
+async def _refuse(send: Send, refusal: BadRequest, head: Head) -> None:
     """Also closes the connection, because the rest of the body is not read."""
-    language = preferred_language(headers.get(b"accept-language", b"").decode("latin-1"))
-    kind = media_type(headers.get(b"accept", b"").decode("latin-1"))
-    body = orjson.dumps({"errors": [refusal.error(language)]})
+    kind = head.media_type
+    body = orjson.dumps({"errors": [refusal.error(head.language)]})
     more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
     more += [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"connection", b"close")]
     await _respond(send, refusal.status, body, more)

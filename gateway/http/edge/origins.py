@@ -16,30 +16,30 @@ from urllib.parse import urlsplit
 from core.kernel.callers import ChannelId
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings, split
-from gateway.http.edge.bad_requests import GRAPHQL_JSON, JSON, BadRequest
+from gateway.http.edge.bad_requests import BadRequest
+from gateway.http.edge.head import Head
+from gateway.http.edge.negotiation import EVENT_STREAM, GRAPHQL_JSON, HTML, JSON, accepts
 
-Headers: TypeAlias = Mapping[bytes, bytes]
-"""Names in lower case."""
-
-PREFLIGHT_HEADERS = (
-    b"authorization",
-    b"graphql-preflight",
-    b"x-requested-with",
-    b"apollo-require-preflight",
-    b"x-apollo-operation-name",
+PREFLIGHT_HEADERS = frozenset(
+    {
+        b"authorization",
+        b"graphql-preflight",
+        b"x-requested-with",
+        b"apollo-require-preflight",
+        b"x-apollo-operation-name",
+    }
 )
 SIMPLE_CONTENT_TYPES = (
-    b"",
-    b"text/plain",
-    b"application/x-www-form-urlencoded",
-    b"multipart/form-data",
+    "",
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
 )
 """Content types that need no preflight (Fetch Standard, CORS-safelisted)."""
 
 Channels: TypeAlias = frozenset[ChannelId] | None
 """The channels that a page may use; None for all."""
 
-_API_MEDIA_TYPES = (GRAPHQL_JSON.encode(), JSON.encode(), b"text/event-stream")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN_NOT_ALLOWED = Text(
     "不接受来自该网页来源的请求；请由渠道前端访问，或联系运维将来源加入名单。",
@@ -70,23 +70,24 @@ class Origins:
         listed |= dict.fromkeys(_normal(settings.allowed_origins))
         return cls(frozenset(_normal(settings.public_url)), listed)
 
-    def channels_of(self, headers: Headers) -> Channels:
+    def channels_of(self, head: Head) -> Channels:
         """The channels that a request may use. Raises `BadRequest` for an unknown origin."""
-        origin = headers.get(b"origin")
+        origin = head.get(b"origin")
         if origin is None:
             return None
-        name = normal_origin(origin.decode("latin-1"))
+        name = normal_origin(origin)
         if name is not None and name in self.listed:
             return self.listed[name]
-        if name is not None and self._is_own(name, headers.get(b"host", b"").decode("latin-1")):
+        if name is not None and self._is_own(name, head.text(b"host")):
             return None
         raise BadRequest(_ORIGIN_NOT_ALLOWED, 403, "ORIGIN_NOT_ALLOWED")
 
-    def cors_origin(self, headers: Headers) -> bytes | None:
+    def cors_origin(self, head: Head) -> bytes | None:
         """The origin, if it is a listed front-end's and the response needs CORS headers."""
-        origin = headers.get(b"origin")
-        listed = origin is not None and normal_origin(origin.decode("latin-1")) in self.listed
-        return origin if listed else None
+        origin = head.get(b"origin")
+        if origin is None or normal_origin(origin) not in self.listed:
+            return None
+        return origin.encode("latin-1")
 
     def _is_own(self, origin: str, host: str) -> bool:
         """By the public address; without one by the Host header, if DNS rebinding is impossible."""
@@ -95,23 +96,22 @@ class Origins:
         return urlsplit(origin).netloc == host.lower() and _is_safe_from_rebinding(origin)
 
 
-def require_csrf_safe_request(method: str, headers: Headers) -> None:
+def require_csrf_safe_request(method: str, head: Head) -> None:
     """Raises `BadRequest` for a request that a foreign page could send without a preflight."""
-    if any(name in headers for name in PREFLIGHT_HEADERS):
+    if head.has_any(PREFLIGHT_HEADERS):
         return
     if method == "POST":
-        content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        is_safe = content_type not in SIMPLE_CONTENT_TYPES
+        is_safe = head.content_type not in SIMPLE_CONTENT_TYPES
     else:
-        is_safe = _is_not_from_a_foreign_page(headers)
+        is_safe = _is_not_from_a_foreign_page(head)
     if not is_safe:
         raise BadRequest(_MISSING_HEADER, 403, "PREFLIGHT_REQUIRED")
 
 
-def wants_html(method: str, headers: Headers) -> bool:
+def wants_html(method: str, head: Head) -> bool:
     """Whether a browser navigates to the URL: it gets the playground, and executes nothing."""
-    opened = method == "GET" and b"text/html" in headers.get(b"accept", b"")
-    return opened and not any(name in headers for name in PREFLIGHT_HEADERS)
+    opened = method == "GET" and accepts(head.accept, HTML)
+    return opened and not head.has_any(PREFLIGHT_HEADERS)
 
 
 @lru_cache(maxsize=64)
@@ -130,20 +130,19 @@ def normal_origin(text: str) -> str | None:
     return f"{parts.scheme}://{shown}:{port}"
 
 
-def _is_not_from_a_foreign_page(headers: Headers) -> bool:
+def _is_not_from_a_foreign_page(head: Head) -> bool:
     """For a GET. Browsers mark cross-origin requests by `Origin` or `Sec-Fetch-Site`.
 
     A request with neither is from a program or an old browser: it must accept JSON explicitly,
     or be a `fetch` in CORS mode, which would have an `Origin` if it were cross-origin.
     """
-    if b"origin" in headers:
+    if head.get(b"origin") is not None:
         return True  # checked already
-    site = headers.get(b"sec-fetch-site", b"none")
-    if site != b"none":
-        return site == b"same-origin"
-    accept = headers.get(b"accept", b"")
-    in_cors_mode = headers.get(b"sec-fetch-mode") == b"cors"
-    return in_cors_mode or any(kind in accept for kind in _API_MEDIA_TYPES)
+    site = head.get(b"sec-fetch-site")
+    if site is not None and site != "none":
+        return site == "same-origin"
+    in_cors_mode = head.get(b"sec-fetch-mode") == "cors"
+    return in_cors_mode or accepts(head.accept, GRAPHQL_JSON, JSON, EVENT_STREAM)
 
 
 def _is_safe_from_rebinding(origin: str) -> bool:

@@ -15,9 +15,11 @@ from gateway.http.endpoints.issuer_events import (
 )
 from gateway.http.endpoints.pictures import picture_endpoint
 from gateway.http.endpoints.receipts import receipt_endpoint
+from gateway.http.endpoints.record_ids import RecordId
 from gateway.http.endpoints.uploads import upload_endpoint
 
 __all__ = [
+    "RecordId",
     "UnreadableEvent",
     "apply_all",
     "bare_readyz_endpoint",

@@ -5,6 +5,7 @@ Headers: `X-Issuer-Timestamp` (Unix seconds, at most five minutes off) and
 The body is one event, or `{"events": [...]}` with at most 1,000 of them.
 """
 
+import codecs
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ from core.kernel.clock import MINUTE, SECOND, Instant
 from core.kernel.refusals import Language, TryAgainLater
 from core.kernel.settings import Settings
 from core.services.issuer_events import MAX_AT_ONCE, apply_issuer_events
+from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 
@@ -81,27 +83,30 @@ async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> 
 
 def read_events(body: bytes) -> list[IssuerEvent]:
     """Parses one event or a batch. Raises `UnreadableEvent`."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         if not bytes(msgspec.json.decode(body, type=_Shape).events):
             return [msgspec.json.decode(body, type=IssuerEvent)]
         return msgspec.json.decode(body, type=_Batch).events
     except msgspec.ValidationError as error:
         raise UnreadableEvent(f"The events cannot be read: {error}.") from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise UnreadableEvent("The events are not valid JSON.") from None
 
 
 def _has_current_signature(settings: Settings, request: Request, body: bytes, now: Instant) -> bool:
-    timestamp = request.headers.get("x-issuer-timestamp", "")
+    head = head_of(request)
+    timestamp = head.text(b"x-issuer-timestamp")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
         return False
     if abs(int(timestamp) * SECOND - now) > CLOCK_SKEW:
         return False
     key = settings.issuer_event_key.reveal().encode()
-    signature = request.headers.get("x-issuer-signature", "")
+    signature = head.text(b"x-issuer-signature")
     return is_signed(SIGNERS[settings.issuer_event_signer], key, timestamp, body, signature)
 
 
 def _refused(status: int, message: str) -> Response:
     log.warning("issuer.refused", status=status)
-    return JSONResponse({"error": message}, status_code=status)
+    headers = {"WWW-Authenticate": "Signature"} if status == 401 else None
+    return JSONResponse({"error": message}, status_code=status, headers=headers)

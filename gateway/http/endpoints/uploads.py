@@ -5,12 +5,12 @@
     HEAD /uploads/{id}?…                              how much was received: `Upload-Offset`
 
 Bytes received before a connection was lost are stored, and `Upload-Offset` says where to
-continue. Every response carries `Upload-Offset` and `Upload-Length`, in bytes, and
+continue. A body of another length than its `Content-Range` says is refused. Every response carries `Upload-Offset` and `Upload-Length`, in bytes, and
 `Upload-Complete` (?1 or ?0), as defined by the IETF draft "Resumable Uploads for HTTP".
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -26,7 +26,7 @@ from core.kernel.refusals import (
 )
 from core.services.request_upload import ReceivePart, receive_part, start_over, store_part
 from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
-from gateway.http.edge import preferred_language
+from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
 from gateway.resolvers.signed_links import LinkKind, session_of
@@ -40,13 +40,14 @@ _STATUS: dict[type[Refusal], int] = {
 }
 _RANGE = Text("Content-Range", "Content-Range")
 _RANGE_RULE = Text("如 bytes 0-524287/3000000", "like bytes 0-524287/3000000")
+_LENGTH_RULE = Text("须与请求内容的长度一致", "must have the length of the body")
 
 
 def upload_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
     async def upload(request: Request) -> Response:
         context = Context(
             application=application,
-            language=preferred_language(request.headers.get("accept-language", "")),
+            language=head_of(request).language,
             address=request.client.host if request.client else "",
             caller=None,
         )
@@ -75,28 +76,45 @@ class _Receiving:
         self.upload = upload
 
     async def receive(self, request: Request) -> None:
-        await self._seek(request.headers.get("content-range"))
-        waiting = bytearray()
-        async for chunk in _chunks(request):
-            waiting += chunk
-            if self.upload.received + len(waiting) > self.upload.size:
-                raise FileTooLarge(most=self._max_megabytes())
-            if len(waiting) >= PART_BYTES:
-                await self._store(waiting)
+        head = head_of(request)
+        expected = await self._seek(head.get(b"content-range"), head.text(b"content-length"))
+        waiting, arrived = bytearray(), 0
+        try:
+            async for chunk in request.stream():
+                waiting += chunk
+                arrived += len(chunk)
+                if self.upload.received + len(waiting) > self.upload.size:
+                    raise FileTooLarge(most=self._max_megabytes())
+                if expected is not None and arrived > expected:
+                    raise _wrong_length()
+                if len(waiting) >= PART_BYTES:
+                    await self._store(waiting)
+        except ClientDisconnect:
+            pass  # what has arrived is kept
+        else:
+            if expected is not None and arrived < expected:
+                raise _wrong_length()
         if waiting:
             await self._store(waiting)
 
-    async def _seek(self, content_range: str | None) -> None:
+    async def _seek(self, content_range: str | None, content_length: str) -> int | None:
+        """The length of the body, if `Content-Range` says it."""
         if content_range is None:
             if self.upload.received:
                 self.upload = await run(self._context, start_over, self.upload, action=None)
-            return
+            return None
         found = _CONTENT_RANGE.fullmatch(content_range)
         if found is None:
             raise InvalidFormat(label=_RANGE, rule=_RANGE_RULE)
-        first, _, size = map(int, found.groups())
+        first, last, size = map(int, found.groups())
+        if not first <= last < size:
+            raise InvalidFormat(label=_RANGE, rule=_RANGE_RULE)
         if first != self.upload.received or size != self.upload.size:
             raise UploadOutOfStep
+        length = last - first + 1
+        if content_length and content_length != str(length):
+            raise _wrong_length()
+        return length
 
     async def _store(self, waiting: bytearray) -> None:
         part = ReceivePart(self.upload, self._session_id, bytes(waiting))
@@ -107,12 +125,8 @@ class _Receiving:
         return self._context.dependencies.settings.max_upload_bytes // 1_048_576
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        return
+def _wrong_length() -> InvalidFormat:
+    return InvalidFormat(label=_RANGE, rule=_LENGTH_RULE)
 
 
 async def _find(application: Application, request: Request) -> tuple[ResumableUpload, int]:

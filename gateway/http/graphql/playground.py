@@ -4,7 +4,8 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
+
+from gateway.http.edge import EncodedFiles
 
 STATIC_DIR = Path(__file__).parent / "static" / "playground"
 NOT_BUILT = (
@@ -28,7 +29,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 def playground_routes(static_dir: Path | None = None) -> list[BaseRoute]:
-    assets = StaticFiles(directory=static_dir or STATIC_DIR, check_dir=False)
+    assets = EncodedFiles(directory=static_dir or STATIC_DIR, check_dir=False)
     return [Mount("/playground", assets, name="playground")]
 
 

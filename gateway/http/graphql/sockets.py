@@ -50,6 +50,14 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if self._socket is not None:
             self._socket.set_in_use(self._running > 0 or self.context.caller is not None)
 
+    async def send_message(self, message: Message) -> None:
+        """As over HTTP, a result has no `data` if the operation was not executed."""
+        payload: Any = message.get("payload")
+        is_empty = message["type"] == "next" and payload["data"] is None
+        if is_empty and not any("path" in error for error in payload.get("errors", ())):
+            del payload["data"]
+        await super().send_message(message)
+
     async def handle_message(self, message: Message) -> None:
         given: object = message
         if not isinstance(given, dict) or not _is_well_formed(given):
@@ -63,20 +71,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_subscribe(message)
             return
         try:
-            text, errors = self._admit(message["payload"])
+            payload, errors = self._admit(message["payload"])
         except BadRequest as refusal:
-            errors = [refusal.error(self.context.language)]
+            payload, errors = {}, [refusal.error(self.context.language)]
         if errors:
             await self.websocket.send_json(
                 {"id": message["id"], "type": "error", "payload": errors}
             )
             return
-        await super().handle_subscribe(
-            cast("SubscribeMessage", {**message, "payload": {**message["payload"], "query": text}})
-        )
+        await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
 
-    def _admit(self, payload: Any) -> tuple[str, list[Any]]:
-        """The text of the document, and its errors."""
+    def _admit(self, payload: Any) -> tuple[dict[str, Any], list[Any]]:
+        """The payload as it was read, with the text of the document, and the document's errors."""
         parsed = parameters.from_object(payload)
         admission = cast("_HasAdmission", self.view).admission
         context = self.context
@@ -84,7 +90,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         admitted = admission.admit(
             parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
-        return admitted.text, [error.formatted for error in admitted.prepared.errors]
+        read = {
+            "query": admitted.text,
+            "operationName": parsed.operation_name,
+            "variables": parsed.variables,
+            "extensions": parsed.extensions,
+        }
+        return read, [error.formatted for error in admitted.prepared.errors]
 
 
 def _is_well_formed(message: dict[Any, Any]) -> bool:

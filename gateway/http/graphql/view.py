@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.extensions import SchemaExtension
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.streaming import HTTPStreamTransport, SSETransport
@@ -38,20 +39,25 @@ from core.kernel.refusals import Language, Text, TryAgainLater
 from core.unit_of_work import IdempotencyKey
 from gateway.http.admission import Admission, AdmittedOperation, Parameters, parameters
 from gateway.http.edge import (
-    CHANNEL_HEADER,
     CHANNELS_KEY,
-    DEVICE_HEADER,
+    EVENT_STREAM,
+    FORM,
     GRAPHQL_JSON,
     JSON,
+    NO_HEADERS,
     BadRequest,
+    Head,
+    accepts,
     authenticate,
     bearer_token,
+    claimed_channel,
     device_key,
-    media_type,
-    preferred_language,
+    head_of,
+    head_of_parameters,
     wants_html,
 )
 from gateway.http.graphql.playground import playground_page
+from gateway.http.graphql.public import PublicResponses, asks_for_schema, public_seconds
 from gateway.http.graphql.sockets import SocketHandler
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
@@ -74,6 +80,7 @@ class _RequestAdapter(StarletteRequestAdapter):
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.scope = request.scope
+        self.head = head_of(request)
 
 
 class _EventStream(SSETransport):
@@ -111,48 +118,51 @@ class GraphQLView(GraphQL[Context, None]):
         )
         self._application = application
         self.admission = admission
+        self._public = PublicResponses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self.run(WebSocket(scope, receive, send))
+            socket = WebSocket(scope, receive, send)
+            await self.run(socket)
             return
         request = Request(scope, receive)
+        head = head_of(request)
         try:
-            response = await self._respond(request)
+            response = await self._respond(request, head)
         except BadRequest as error:
-            response = _refusal(request, error)
+            response = _refusal(head, error)
         except HTTPException as error:
-            response = _refusal(request, BadRequest(error.reason, error.status_code))
+            response = _refusal(head, BadRequest(error.reason, error.status_code))
         except (Unauthenticated, DatabaseUnavailable) as error:
-            response = self.failure(request, error)
+            response = failure(head, error)
         try:
             await response(scope, receive, send)
         finally:
             await request.close()
 
-    def failure(self, request: Request, error: Unauthenticated | DatabaseUnavailable) -> Response:
-        """The response if the session is of another channel, or the database is unavailable."""
-        if isinstance(error, DatabaseUnavailable):
-            log.error("graphql.database_unavailable")
-            return _unavailable(request)
-        code = str((error.extensions or {})["code"])
-        return _refusal(request, BadRequest(error.message, 401, code))
-
-    async def _respond(self, request: Request) -> Response:
-        if wants_html(request.method, dict(request.scope["headers"])):
+    async def _respond(self, request: Request, head: Head) -> Response:
+        if wants_html(request.method, head):
             return self._page()
         address = _address(request)
         self.admission.budgets.require_budget(address)
-        parsed = await read_parameters(request)
-        token = bearer_token(request.headers.get("authorization"))
+        parsed = await read_parameters(request, head)
+        token = bearer_token(head)
         admitted = self.admission.admit(parsed, address, token, exempt=self.is_playground(request))
         if admitted.operation is None:
-            response = _errors(request, admitted)
+            response = _errors(head, admitted)
         else:
             if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
             request.scope[_PARSED] = parsed, admitted.text
             response = await self.run(request)
+            if isinstance(response, _Result) and head.get(b"authorization") is None:
+                document, name = admitted.prepared.document, parsed.operation_name
+                assert document is not None
+                seconds = public_seconds(self.admission.schema, document, name)
+                if request.method == "GET" and response.is_whole and seconds is not None:
+                    return await self._public.cacheable(response, head, seconds)
+                if asks_for_schema(document, name):
+                    await self._public.compress(response, head)
         response.headers["RateLimit-Policy"] = admitted.rate_limit.policies
         response.headers["RateLimit"] = admitted.rate_limit.remaining
         return response
@@ -164,21 +174,22 @@ class GraphQLView(GraphQL[Context, None]):
 
     def is_playground(self, connection: HTTPConnection) -> bool:
         """Whether the request comes from the playground, which may send untrusted documents."""
-        own_page = connection.headers.get("sec-fetch-site") == "same-origin"
+        own_page = head_of(connection).get(b"sec-fetch-site") == "same-origin"
         return bool(self._application.dependencies.settings.introspection) and own_page
 
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
-        token = bearer_token(request.headers.get("authorization"))
+        head = head_of(request)
+        token = bearer_token(head)
         context = Context(
             application=self._application,
-            language=preferred_language(request.headers.get("accept-language", "")),
+            language=head.language,
             address=_address(request),
             caller=None,
-            device_key=device_key(request.headers.get(DEVICE_HEADER)),
-            claimed_channel=request.headers.get(CHANNEL_HEADER),
-            last_event_id=request.headers.get("last-event-id"),
+            device_key=device_key(head),
+            claimed_channel=claimed_channel(head),
+            last_event_id=head.get(b"last-event-id"),
             channels=request.scope.get(CHANNELS_KEY),
         )
         if isinstance(request, WebSocket):
@@ -187,19 +198,21 @@ class GraphQLView(GraphQL[Context, None]):
             return context
         if token is not None:
             context.caller = await authenticate(context, token, context.claimed_channel)
-        context.idempotency = await _idempotency_key(request)
+        context.idempotency = await _idempotency_key(request, head)
         return context
 
     async def on_ws_connect(self, context: Context) -> Any:
         """Browsers cannot set headers of a socket: connection parameters of the same names replace them."""
         given = context.connection_params
-        parameters = given if isinstance(given, dict) else {}
-        headers = {str(name).lower(): str(value) for name, value in parameters.items()}
-        context.token = bearer_token(headers.get("authorization")) or context.token
-        context.device_key = headers.get(DEVICE_HEADER, context.device_key)
-        context.claimed_channel = headers.get(CHANNEL_HEADER, context.claimed_channel)
-        if "accept-language" in headers:
-            context.language = preferred_language(headers["accept-language"])
+        try:
+            head = head_of_parameters(given if isinstance(given, dict) else {})
+        except BadRequest as error:
+            raise ConnectionRejectionError from error
+        context.device_key = device_key(head) or context.device_key
+        context.token = bearer_token(head) or context.token
+        context.claimed_channel = claimed_channel(head) or context.claimed_channel
+        if head.get(b"accept-language") is not None:
+            context.language = head.language
         return await super().on_ws_connect(context)
 
     def should_render_graphql_ide(self, request: Any) -> bool:
@@ -209,13 +222,13 @@ class GraphQLView(GraphQL[Context, None]):
         """Returns the parameters that were parsed and admitted before."""
         assert isinstance(request, _RequestAdapter)
         parsed, text = request.scope[_PARSED]
-        transport = self._get_stream_transport_from_headers(request.headers)
+        is_stream = accepts(request.head.accept, EVENT_STREAM)
         return GraphQLRequestData(
             query=text,
             variables=parsed.variables,
             operation_name=parsed.operation_name,
             extensions=parsed.extensions,
-            protocol=transport.protocol if transport else "http",
+            protocol=_EventStream.protocol if is_stream else "http",
         )
 
     def decode_json(self, data: str | bytes) -> object:
@@ -238,23 +251,30 @@ class GraphQLView(GraphQL[Context, None]):
         sub_response: Response,
     ) -> Response:
         without_data = isinstance(response_data, dict) and "data" not in response_data
-        accept = sub_response.accept if isinstance(sub_response, _SubResponse) else ""
-        return json_response(response_data, accept, 400 if without_data else 200)
+        assert isinstance(sub_response, _SubResponse)
+        result = json_response(response_data, sub_response.head, 400 if without_data else 200)
+        result.is_whole = "errors" not in response_data
+        return result
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = _SubResponse()
         del response.headers["content-length"]
-        response.accept = request.headers.get("accept", "")
+        response.head = head_of(request)
         return response
 
 
 _PARSED = "card_gateway.parsed"
 
 
-class _SubResponse(Response):
-    """Carries what the client accepts from the request to the response."""
+class _Result(Response):
+    is_whole = False
+    """Without errors, so that it may be cached."""
 
-    accept = ""
+
+class _SubResponse(Response):
+    """Carries the head from the request to the response."""
+
+    head = NO_HEADERS
 
 
 class ReauthenticateSockets(SchemaExtension):
@@ -269,18 +289,19 @@ class ReauthenticateSockets(SchemaExtension):
         yield
 
 
-async def read_parameters(request: Request) -> Parameters:
+async def read_parameters(request: Request, head: Head) -> Parameters:
     if request.method == "GET":
         return parameters.from_query_string(request.scope["query_string"])
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == JSON:
+    if head.content_type == JSON:
         return parameters.from_json(await request.body())
-    if kind != "multipart/form-data":
+    if head.content_type != FORM:
         raise BadRequest(_UNSUPPORTED, 415, "UNSUPPORTED_MEDIA_TYPE")
     try:
         form = await request.form(max_files=parameters.MAX_FILES, max_fields=4)
     except (StarletteHTTPException, MultiPartException, ValueError, KeyError) as error:
         raise BadRequest(parameters.NOT_A_FORM) from error
+    if len(form) != len(form.multi_items()):
+        raise BadRequest(parameters.NOT_A_FORM)
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
     return parameters.from_form(form.get("operations"), form.get("map"), files)
 
@@ -289,18 +310,18 @@ def _address(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
 
 
-async def _idempotency_key(request: Request) -> IdempotencyKey | None:
-    key = request.headers.get("idempotency-key")
+async def _idempotency_key(request: Request, head: Head) -> IdempotencyKey | None:
+    key = head.get(b"idempotency-key")
     if key is None:
         return None
     if not key or len(key) > MAX_KEY_CHARACTERS:
         raise BadRequest(f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} characters.")
-    return IdempotencyKey(key, await _digest(request))
+    return IdempotencyKey(key, await _digest(request, head))
 
 
-async def _digest(request: Request) -> bytes:
+async def _digest(request: Request, head: Head) -> bytes:
     """Digest of the body; for a form, of its parts, because a retry has another boundary."""
-    if not _is_form(request.headers):
+    if head.content_type != FORM:
         return hashlib.sha256(await request.body()).digest()
     digest = hashlib.sha256()
     form = await request.form()
@@ -323,10 +344,6 @@ def _digest_of_file(file: BinaryIO) -> bytes:
     return digest.digest()
 
 
-def _is_form(headers: Mapping[str, str]) -> bool:
-    return headers.get("content-type", "").lower().startswith("multipart/form-data")
-
-
 def _was_not_executed(result: ExecutionResult) -> bool:
     """True for invalid variables: none of the errors has a path."""
     return isinstance(result, PreExecutionError) or (
@@ -334,33 +351,41 @@ def _was_not_executed(result: ExecutionResult) -> bool:
     )
 
 
-def _errors(request: Request, admitted: AdmittedOperation) -> Response:
+def _errors(head: Head, admitted: AdmittedOperation) -> Response:
     """The response to an invalid document."""
     data = {"errors": [error.formatted for error in admitted.prepared.errors]}
-    return json_response(data, request.headers.get("accept", ""), 400)
+    return json_response(data, head, 400)
 
 
-def _refusal(request: Request, error: BadRequest) -> Response:
-    language = preferred_language(request.headers.get("accept-language", ""))
-    accept = request.headers.get("accept", "")
-    status = 400 if error.status == 200 and media_type(accept) == GRAPHQL_JSON else error.status
-    data = {"errors": [error.error(language)]}
-    response = json_response(data, accept, status, strict=True)
+def failure(head: Head, error: Unauthenticated | DatabaseUnavailable) -> Response:
+    """The response if the session is of another channel, or the database is unavailable."""
+    if isinstance(error, DatabaseUnavailable):
+        log.error("graphql.database_unavailable")
+        return _unavailable(head)
+    code = str((error.extensions or {})["code"])
+    return _refusal(head, BadRequest(error.message, 401, code))
+
+
+def _refusal(head: Head, error: BadRequest) -> Response:
+    is_graphql_json = head.media_type == GRAPHQL_JSON
+    status = 400 if error.status == 200 and is_graphql_json else error.status
+    data = {"errors": [error.error(head.language)]}
+    response = json_response(data, head, status, strict=True)
     response.headers.update(error.headers)
     return response
 
 
-def _unavailable(request: Request) -> Response:
+def _unavailable(head: Head) -> Response:
     """The response if the session could not be read."""
     refusal = TryAgainLater(retry_after=5)
     text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
-    return _refusal(request, BadRequest(text, 503, refusal.code.value, retry_after=5))
+    return _refusal(head, BadRequest(text, 503, refusal.code.value, retry_after=5))
 
 
-def json_response(data: object, accept: str, status: int, *, strict: bool = False) -> Response:
+def json_response(data: object, head: Head, status: int, *, strict: bool = False) -> _Result:
     """With `application/json`, every well-formed request gets status 200, unless `strict`."""
-    kind = media_type(accept)
-    return Response(
+    kind = head.media_type
+    return _Result(
         orjson.dumps(data),
         status_code=status if kind == GRAPHQL_JSON or strict else 200,
         media_type=f"{kind}; charset=utf-8" if kind == GRAPHQL_JSON else JSON,

@@ -7,14 +7,13 @@ request, and any that would be rejected, is passed to the ASGI path with its bod
 `FastPathProtocol` passes requests straight from the socket; `by_asgi` those of other servers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import orjson
 from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType
 from msgspec import Struct
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -26,31 +25,33 @@ from core.kernel.refusals import Language
 from gateway.compiled import MAX_PLANS, Plan, Plans
 from gateway.http.admission import Admission, RateLimitStatus, parameters
 from gateway.http.edge import (
-    CHANNEL_HEADER,
-    DEVICE_HEADER,
     ENDPOINT,
+    EVENT_STREAM,
     GRAPHQL_JSON,
     JSON,
     BadRequest,
+    Head,
     Origins,
     RawHeaders,
     TrustedProxies,
+    accepts,
     authenticate,
     bearer_token,
+    claimed_channel,
     cors_headers,
     device_key,
-    preferred_language,
+    read_head,
 )
-from gateway.http.graphql import GraphQLView
+from gateway.http.graphql import failure
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
 MAX_BODY_BYTES = 65_536
 MAX_BODIES = 512
 MAX_CACHED_BODY_BYTES = 4_096
-_UNSUPPORTED_HEADERS = frozenset({b"idempotency-key", b"transfer-encoding", b"expect"})
+_UNSUPPORTED_HEADERS = frozenset(
+    {b"idempotency-key", b"transfer-encoding", b"expect", b"content-encoding"}
+)
 """Requests with these headers need the ASGI path."""
-_DEVICE, _CHANNEL = DEVICE_HEADER.encode(), CHANNEL_HEADER.encode()
-_JSON_TYPES = (b"application/json", b"application/json; charset=utf-8")
 _JSON, _GRAPHQL_JSON = JSON.encode(), f"{GRAPHQL_JSON}; charset=utf-8".encode()
 _EXECUTOR = StrawberryGraphQLCoreExecutionContext
 _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
@@ -69,7 +70,7 @@ class ParsedBody(Struct, frozen=True):
 class FastPathRequest(Struct):
     """A request that was admitted."""
 
-    headers: Mapping[bytes, bytes]
+    head: Head
     parsed: ParsedBody
     context: Context
     token: str | None
@@ -95,7 +96,6 @@ class FastPath:
         admission: Admission,
         origins: Origins,
         plans: Plans,
-        view: GraphQLView,
         asgi_path: ASGIApp,
         headers: RawHeaders,
         sanitize: Callable[[GraphQLError, Language], GraphQLError],
@@ -105,38 +105,32 @@ class FastPath:
         self._origins = origins
         self._proxies = TrustedProxies.of(application.dependencies.settings)
         self._plans = plans
-        self._view = view
         self._asgi_path = asgi_path
         self._sanitize = sanitize
         self._parsed: dict[bytes, ParsedBody] = {}
         self._always = tuple(headers)
-        self._json = ((b"content-type", _JSON), *headers)
-        self._graphql_json = ((b"content-type", _GRAPHQL_JSON), *headers)
 
-    def admit(
-        self, headers: Mapping[bytes, bytes], peer: str, body: bytes
-    ) -> FastPathRequest | None:
+    def admit(self, head: Head, peer: str, body: bytes) -> FastPathRequest | None:
         """None for a request for the ASGI path; then nothing was charged."""
         try:
             parsed = self._parsed.get(body) or self._parse(body)
             if parsed is None:
                 return None
-            address = self._proxies.client(peer, headers.items())
+            address = self._proxies.client(peer, head.values.items())
             context = Context(
                 application=self._application,
-                language=preferred_language(_text(headers, b"accept-language") or ""),
+                language=head.language,
                 address=address,
                 caller=None,
+                device_key=device_key(head),
+                claimed_channel=claimed_channel(head),
+                channels=self._origins.channels_of(head),
             )
-            if _DEVICE in headers:
-                context.device_key = device_key(_text(headers, _DEVICE))
-            if b"origin" in headers:
-                context.channels = self._origins.channels_of(headers)
-            token = bearer_token(_text(headers, b"authorization"))
+            token = bearer_token(head)
             rate_limit = self._admission.budgets.charge(address, token, parsed.cost)
         except BadRequest:
             return None
-        return FastPathRequest(headers, parsed, context, token, rate_limit)
+        return FastPathRequest(head, parsed, context, token, rate_limit)
 
     def _parse(self, body: bytes) -> ParsedBody | None:
         """None for the ASGI path. Bodies without variables are cached with their result."""
@@ -145,7 +139,7 @@ class FastPath:
         if prepared is None or prepared.errors or prepared.document is None:
             return None
         operation = prepared.operation(given.operation_name)
-        plan = self._plans.plan(prepared.document, given.operation_name or None, _EXECUTOR)
+        plan = self._plans.plan(prepared.document, given.operation_name, _EXECUTOR)
         if plan is None:
             return None
         parsed = ParsedBody(
@@ -158,15 +152,14 @@ class FastPath:
         return parsed
 
     async def run(self, admitted: FastPathRequest) -> FastPathResponse:
-        headers, context, parsed = admitted.headers, admitted.context, admitted.parsed
+        context, parsed = admitted.context, admitted.parsed
         if admitted.token is not None:
-            claimed = _text(headers, _CHANNEL) if _CHANNEL in headers else None
             try:
                 context.caller = await authenticate(
-                    context, admitted.token, claimed, parsed.prefetch
+                    context, admitted.token, context.claimed_channel, parsed.prefetch
                 )
             except (Unauthenticated, DatabaseUnavailable) as error:
-                return self._failed(headers, error)
+                return self._failed(admitted, error)
         result = parsed.plan.execute(
             None, context, parsed.variables, operation_extensions=parsed.extensions
         )
@@ -184,43 +177,41 @@ class FastPath:
                 del response["data"]
         response["extensions"] = {"cost": {"requested": admitted.parsed.cost}}
         body = orjson.dumps(response)
-        is_graphql_json = b"graphql-response+json" in admitted.headers.get(b"accept", b"")
-        rate_limit = admitted.rate_limit
+        is_graphql_json = admitted.head.media_type == GRAPHQL_JSON
+        status = 400 if is_graphql_json and "data" not in response else 200
         headers = [
             (b"content-length", b"%d" % len(body)),
-            (b"ratelimit-policy", rate_limit.policies.encode()),
-            (b"ratelimit", rate_limit.remaining.encode()),
+            (b"content-type", _GRAPHQL_JSON if is_graphql_json else _JSON),
         ]
-        if b"origin" in admitted.headers:
-            headers += cors_headers(self._origins.cors_origin(admitted.headers))
-        status = 400 if is_graphql_json and "data" not in response else 200
-        return FastPathResponse(
-            status, headers, self._graphql_json if is_graphql_json else self._json, body
-        )
+        rate_limit = admitted.rate_limit
+        headers.append((b"ratelimit-policy", rate_limit.policies.encode()))
+        headers.append((b"ratelimit", rate_limit.remaining.encode()))
+        return self._response(admitted, status, headers, body)
 
     def _failed(
-        self, headers: Mapping[bytes, bytes], error: Unauthenticated | DatabaseUnavailable
+        self, admitted: FastPathRequest, error: Unauthenticated | DatabaseUnavailable
     ) -> FastPathResponse:
         """The response if the session is of another channel, or the database is unavailable."""
-        request = Request({"type": "http", "headers": list(headers.items())})
-        response = self._view.failure(request, error)
-        more = cors_headers(self._origins.cors_origin(headers))
-        return FastPathResponse(
-            response.status_code,
-            [*response.raw_headers, *more],
-            self._always,
-            bytes(response.body),
+        response = failure(admitted.head, error)
+        return self._response(
+            admitted, response.status_code, response.raw_headers, bytes(response.body)
         )
 
+    def _response(
+        self, admitted: FastPathRequest, status: int, headers: RawHeaders, body: bytes
+    ) -> FastPathResponse:
+        cors = cors_headers(self._origins.cors_origin(admitted.head))
+        return FastPathResponse(status, [*headers, *cors], self._always, body)
+
     async def by_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not is_eligible(headers):
+        head = eligible_head(list(scope["headers"]), scope.get("http_version", "1.1"))
+        if head is None:
             return await self._asgi_path(scope, receive, send)
         messages, client = await _messages(receive), scope["client"]
         admitted = None
         if messages[-1]["type"] == "http.request":
             body = b"".join([message["body"] for message in messages])
-            admitted = self.admit(headers, client[0] if client else "", body)
+            admitted = self.admit(head, client[0] if client else "", body)
         if admitted is None:
             return await self._asgi_path(scope, _replayed(messages, receive), send)
         response = await self.run(admitted)
@@ -250,16 +241,24 @@ def is_candidate(scope: Scope) -> bool:
     return is_request and (scope["path"], scope["method"]) == (ENDPOINT, "POST")
 
 
-def is_eligible(headers: Mapping[bytes, bytes]) -> bool:
-    length = headers.get(b"content-length", b"")
-    accept = headers.get(b"accept")
+def eligible_head(raw: RawHeaders, http_version: str = "1.1") -> Head | None:
+    """The head of a request for the fast path; None for all others, such as malformed ones."""
+    try:
+        head = read_head(raw, http_version)
+    except BadRequest:
+        return None
+    return head if _is_eligible(head) else None
+
+
+def _is_eligible(head: Head) -> bool:
+    length = head.text(b"content-length")
     return (
-        headers.get(b"content-type") in _JSON_TYPES
+        head.content_type == JSON
         and length.isdigit()
         and len(length) < 6
         and int(length) <= MAX_BODY_BYTES
-        and _UNSUPPORTED_HEADERS.isdisjoint(headers)
-        and (accept is None or not (b"event-stream" in accept or b"multipart" in accept))
+        and not head.has_any(_UNSUPPORTED_HEADERS)
+        and not accepts(head.accept, EVENT_STREAM)
     )
 
 
@@ -279,8 +278,3 @@ def _replayed(messages: list[Message], receive: Receive) -> Receive:
         return next(waiting, None) or await receive()
 
     return receive_replayed
-
-
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
-    value = headers.get(name)
-    return None if value is None else value.decode("latin-1")

@@ -8,14 +8,13 @@ event loop are written together at its end. Any other request is passed to uvico
 """
 
 import asyncio
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.http.edge import ENDPOINT
-from gateway.http.server.fast_path import FastPath, FastPathRequest, FastPathResponse, is_eligible
+from gateway.http.edge import ENDPOINT, Head
+from gateway.http.server.fast_path import FastPath, FastPathRequest, FastPathResponse, eligible_head
 from gateway.http.server.sequential import SequentialProtocol
 
 FAST_PATH_KEY = "fast_path"
@@ -52,7 +51,7 @@ class FastPathProtocol(SequentialProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
-        self._head: Mapping[bytes, bytes] | None = None
+        self._head: Head | None = None
         """The headers of a request for the fast path whose body is being read."""
         self._body = b""
         self._is_stopping = False
@@ -115,7 +114,7 @@ class FastPathProtocol(SequentialProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.close()
 
-    def _eligible_head(self) -> Mapping[bytes, bytes] | None:
+    def _eligible_head(self) -> Head | None:
         """The headers of a request for the fast path; None for all others."""
         if (
             self._fast_path is None
@@ -125,8 +124,7 @@ class FastPathProtocol(SequentialProtocol):
             or self.limit_concurrency is not None
         ):
             return None
-        head = dict(self.headers)
-        return head if len(head) == len(self.headers) and is_eligible(head) else None
+        return eligible_head(self.headers)
 
     def _begin(self) -> None:
         """Starts the request in uvicorn, with the headers received so far."""

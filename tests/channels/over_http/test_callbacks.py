@@ -421,7 +421,7 @@ async def _post(app: Starlette, form: Form, on_answer: Callable[[], Awaitable[No
         "root_path": "",
         "scheme": "http",
         "query_string": urlencode(query).encode(),
-        "headers": [],
+        "headers": [(b"host", b"gateway")],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8000),
     }
