@@ -63,7 +63,7 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "strawberry:Schema._schema": (
             "gateway/app/factory.py",
             "gateway/cli/operation_manifest.py",
-            "gateway/http/admission/limits.py",
+            "gateway/http/admission/prepared.py",
             "gateway/schema/__init__.py",
         ),
         "strawberry.asgi:GraphQL._get_stream_transport_from_headers": _VIEW,

@@ -10,7 +10,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
-from gateway.http.admission import Admission, parameters
+from gateway.http.admission import Admission, Prepared, admitted_document, parameters
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
@@ -35,7 +35,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_subscribe(message)
             return
         try:
-            text, errors = self._admit(message["payload"])
+            prepared = self._admit(message["payload"])
+            errors: list[Any] = [error.formatted for error in prepared.errors]
         except BadRequest as refusal:
             errors = [refusal.error(self.context.language)]
         if errors:
@@ -43,12 +44,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 {"id": message["id"], "type": "error", "payload": errors}
             )
             return
-        await super().handle_subscribe(
-            cast("SubscribeMessage", {**message, "payload": {**message["payload"], "query": text}})
-        )
+        payload = {**message["payload"], "query": prepared.text}
+        before = admitted_document.set(prepared)
+        try:
+            await super().handle_subscribe(
+                cast("SubscribeMessage", {**message, "payload": payload})
+            )
+        finally:
+            # Its task has a copy; the socket's would hold the document.
+            admitted_document.reset(before)
 
-    def _admit(self, payload: Any) -> tuple[str, list[Any]]:
-        """The text of the document, and its errors."""
+    def _admit(self, payload: Any) -> Prepared:
         parsed = parameters.from_object(payload)
         admission = cast("_HasAdmission", self.view).admission
         context = self.context
@@ -56,7 +62,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         admitted = admission.admit(
             parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
-        return admitted.text, [error.formatted for error in admitted.prepared.errors]
+        return admitted.prepared
 
 
 def _is_well_formed(message: dict[Any, Any]) -> bool:

@@ -36,7 +36,13 @@ from strawberry.types.execution import PreExecutionError
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language, Text, TryAgainLater
 from core.unit_of_work import IdempotencyKey
-from gateway.http.admission import Admission, AdmittedOperation, Parameters, parameters
+from gateway.http.admission import (
+    Admission,
+    AdmittedOperation,
+    Parameters,
+    admitted_document,
+    parameters,
+)
 from gateway.http.edge import (
     CHANNEL_HEADER,
     CHANNELS_KEY,
@@ -143,6 +149,7 @@ class GraphQLView(GraphQL[Context, None]):
             return self._page()
         address = _address(request)
         self.admission.budgets.require_budget(address)
+        self.admission.charge_body(address, await _json_size(request))
         parsed = await read_parameters(request)
         token = bearer_token(request.headers.get("authorization"))
         admitted = self.admission.admit(parsed, address, token, exempt=self.is_playground(request))
@@ -151,7 +158,8 @@ class GraphQLView(GraphQL[Context, None]):
         else:
             if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
-            request.scope[_PARSED] = parsed, admitted.text
+            request.scope[_PARSED] = parsed, admitted.prepared.text
+            admitted_document.set(admitted.prepared)
             response = await self.run(request)
         response.headers["RateLimit-Policy"] = admitted.rate_limit.policies
         response.headers["RateLimit"] = admitted.rate_limit.remaining
@@ -269,10 +277,20 @@ class ReauthenticateSockets(SchemaExtension):
         yield
 
 
+def _content_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _json_size(request: Request) -> int:
+    """The bytes of a JSON body; of other requests, something else is charged."""
+    is_json = request.method != "GET" and _content_type(request) == JSON
+    return len(await request.body()) if is_json else 0
+
+
 async def read_parameters(request: Request) -> Parameters:
     if request.method == "GET":
         return parameters.from_query_string(request.scope["query_string"])
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _content_type(request)
     if kind == JSON:
         return parameters.from_json(await request.body())
     if kind != "multipart/form-data":
