@@ -22,7 +22,7 @@ from graphql import (
 )
 from graphql.execution.incremental.incremental_executor import IncrementalExecutor
 
-from gateway.compiled import COERCION, Plans, make_plan
+from gateway.compiled import COERCION, MAX_VARIANTS, Plans, make_plan
 
 
 async def answer(
@@ -292,7 +292,7 @@ async def test_one_document_keeps_a_few_variants_of_its_conditions() -> None:
         result = plan.execute(people(), None, chosen)
         assert isinstance(result, ExecutionResult)
         assert result.data == {"me": {name: 1 for name in names if chosen[name]}}
-    assert len(plan._variants) <= 16
+    assert len(plan._variants) <= MAX_VARIANTS
 
 
 # --- errors and null -----------------------------------------------------------------------

@@ -13,7 +13,9 @@ import argparse
 import gc
 import random
 import re
+import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -471,13 +473,18 @@ def measured(prepare: Prepare, text: str, above: float) -> tuple[float, str]:
 
 
 def search(
-    prepare: Prepare, generator: Generator, documents: int, *, until_ms: float = float("inf")
+    prepare: Prepare,
+    generator: Generator,
+    documents: int,
+    *,
+    until_ms: float = float("inf"),
+    stopped: Callable[[], bool] = bool,
 ) -> Found:
     """Breeds mostly from those that were not refused early: only they are validated."""
     found = Found()
     chance = generator.random
     seeds = list(EXPENSIVE.values())
-    while found.documents < documents and found.worst_ms <= until_ms:
+    while found.documents < documents and found.worst_ms <= until_ms and not stopped():
         parents = [elite for (_, end), elite in found.elites.items() if not _EARLY.match(end)]
         if len(parents) < 5 or chance.random() < 0.2:
             parents = list(found.elites.values())
@@ -490,8 +497,8 @@ def search(
             text = generator.changed(max(rivals)[1], chance.choice(parents)[1])
         found.documents += 1
         _judge(found, text, prepare)
-        if sys.stdout.isatty() or found.documents % 10_000 == 0:
-            print(f"\r{found.documents:7} documents, {found.worst_ms:5.1f} ms", end="", flush=True)
+        if found.documents % 1_000 == 0:
+            print(f"{found.documents:7} documents, {found.worst_ms:5.1f} ms", flush=True)
     return found
 
 
@@ -529,7 +536,10 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
 
-    found = search(prepare, Generator(schema, given.seed), given.documents, until_ms=until)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    generator = Generator(schema, given.seed)
+    found = search(prepare, generator, given.documents, until_ms=until, stopped=stop.is_set)
 
     print(f"\n{found.documents} documents; the worst takes {found.worst_ms:.1f} ms of CPU:")
     print(f"  {found.worst[:300]!r} ({len(found.worst)} characters)")

@@ -36,7 +36,7 @@ from gateway.http.edge import BadRequest
 
 MAX_ERRORS = 3
 MAX_KEPT_BYTES = 32 * 1024 * 1024
-_TOKEN_BYTES, _FIELD_BYTES = 450, 1_500
+_TOKEN_BYTES, _FIELD_BYTES = 450, 2_000
 """What a token takes in the parsed document, and a field in each variant of its plan."""
 
 _NO_OPERATION = Text(
