@@ -10,7 +10,6 @@ ready to send; of a valid one the plan is compiled too. Passes when none takes m
 """
 
 import argparse
-import gc
 import random
 import re
 import signal
@@ -45,6 +44,7 @@ from gateway.http.admission import PreparedDocuments
 from gateway.schema import build_schema
 from gateway.schema.masking import sanitize_validation_error
 from tests.http.test_documents import EXPENSIVE
+from tests.soak.variables_search import collect_as_the_server
 
 MAX_LENGTH = 10_240
 MAX_MS = 50
@@ -493,8 +493,8 @@ def search(
         elif len(parents) < 5 or chance.random() < 0.15:
             text = closed(_TOKEN.findall(generator.document()))
         else:
-            rivals = chance.sample(parents, min(3, len(parents)))
-            text = generator.changed(max(rivals)[1], chance.choice(parents)[1])
+            candidates = chance.sample(parents, min(3, len(parents)))
+            text = generator.changed(max(candidates)[1], chance.choice(parents)[1])
         found.documents += 1
         _judge(found, text, prepare)
         if found.documents % 1_000 == 0:
@@ -533,8 +533,7 @@ def main() -> int:
     schema = build_schema()._schema
     prepare = without_limits(schema) if given.control else as_the_gateway(schema)
     until = MAX_MS if given.control else float("inf")
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    collect_as_the_server()
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
