@@ -176,6 +176,7 @@ def test_without_counting_what_is_wrong_it_would_cost_much(name: str) -> None:
         (numbered("fragment f# on Viewer { name }", 51), "fragment definitions"),
         (f"query {'@skip(if: true)' * 51} {{ {FIELDS} }}", "directives"),
         (f"{{ {FIELDS} }} #{'x' * 33_000}", "length"),
+        (f"{{ {'__typename ' * 800} }}", "nodes"),
     ],
 )
 async def test_each_kind_of_node_has_a_limit(world: World, document: str, limit: str) -> None:

@@ -30,15 +30,16 @@ from graphql.language.ast import QUERY_DOCUMENT_KEYS
 from gateway.http.admission.costs import MAX_COST, field_cost, field_type, list_size
 
 MAX_LENGTH = 32_768
-MAX_TOKENS = 2_000
+MAX_TOKENS = 1_500
 MAX_DEPTH = 16
 MAX_FIELDS = 500
 MAX_ALIASES = 30
 MAX_DIRECTIVES = 50
 MAX_SPREADS = 40
 MAX_REPEATS = 10
-MAX_VALUES = 400
-MAX_NODES: Mapping[str, tuple[str, int]] = {
+MAX_VALUES = 200
+MAX_NODES = 800
+MAX_OF_A_KIND: Mapping[str, tuple[str, int]] = {
     "operation_definition": ("operations", 50),
     "fragment_definition": ("fragment definitions", 50),
     "variable_definition": ("variables", 50),
@@ -198,11 +199,13 @@ def count_nodes(document: DocumentNode) -> Counter[str]:
                 waiting.append(child)
             elif child:
                 waiting.extend(child)
-    for kind, (name, limit) in MAX_NODES.items():
+    for kind, (name, limit) in MAX_OF_A_KIND.items():
         if counts[kind] > limit:
             raise TooComplex(limit_message(name, limit))
     if sum(number for kind, number in counts.items() if kind.endswith("_value")) > MAX_VALUES:
         raise TooComplex(limit_message("values", MAX_VALUES))
+    if counts.total() > MAX_NODES:
+        raise TooComplex(limit_message("nodes", MAX_NODES))
     return counts
 
 
