@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations
+.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -72,6 +72,18 @@ fuzz: install-dev .venv-fuzz/installed
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install-dev
 	$(BIN)/python -m tests.soak.issuer_events
+
+# 100,000 documents of 10 kB, bred for the CPU time of their validation; then bodies of 1 MB.
+soak-validation: install-dev
+	$(BIN)/python -m tests.soak.validation_search
+	$(BIN)/python -m tests.soak.validation_search --control
+	$(BIN)/python -m tests.soak.variables_search
+	$(BIN)/python -m tests.soak.variables_search --control
+
+# Memory while one address sends 20,000 distinct documents; and without bounds.
+soak-documents: install-dev
+	$(BIN)/python -m tests.soak.kept_documents
+	$(BIN)/python -m tests.soak.kept_documents --documents 500 --control
 
 # Seeds faults that fail in silence, one at a time: each must be caught by the tests that it names.
 soak-mutations: install-dev

@@ -55,7 +55,7 @@ async def _caller(lane: FastPath, admitted: FastPathRequest) -> None:
 
 async def _plan(lane: FastPath, admitted: FastPathRequest) -> None:
     await _caller(lane, admitted)
-    result: Any = admitted.parsed.plan.execute(None, admitted.context, None)
+    result: Any = admitted.plan.execute(None, admitted.context, None)
     await result
 
 
@@ -70,7 +70,7 @@ def _stop_after(step: Callable[[FastPath, FastPathRequest], Awaitable[None]]) ->
 
 def _http_alone() -> None:
     _stop_after(_nothing)
-    admitted = FastPathRequest(NO_HEADERS, None, None, None, RateLimitStatus("", ""))  # type: ignore[arg-type]
+    admitted = FastPathRequest(NO_HEADERS, None, None, None, None, RateLimitStatus("", ""))  # type: ignore[arg-type]
     FastPath.admit = lambda *_: admitted  # type: ignore[method-assign]
 
 

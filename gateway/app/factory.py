@@ -167,7 +167,7 @@ def _admission(
             f"{variable('operation_manifest')}."
         )
     for identifier, text in manifest.items():
-        errors = prepared.prepare(core_schema, text)[0].errors
+        errors = prepared.trust(core_schema, text).errors
         if errors:
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)

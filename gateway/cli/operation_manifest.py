@@ -34,7 +34,7 @@ def manifest_of(files: Sequence[Path]) -> str:
             text = file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} cannot be read: {error}.") from None
-        errors = prepared.prepare(schema, text)[0].errors
+        errors = prepared.prepare(schema, text).errors
         if errors:
             raise SettingsError(f"{file}: {errors[0].message}")
         found[f"sha256:{sha256(text)}"] = text

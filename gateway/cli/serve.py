@@ -95,13 +95,13 @@ def app_from_environment() -> Starlette:
     app = create_app(found)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     return app
 
 
 # A full collection blocks the event loop for 100 ms and more with a thousand open subscriptions,
 # and by default runs every few seconds. Requests create hardly any reference cycles.
-_GARBAGE_THRESHOLDS = (10_000, 20, 50)
+GARBAGE_THRESHOLDS = (10_000, 20, 50)
 
 
 def _check_port_is_free(host: str, port: int) -> None:

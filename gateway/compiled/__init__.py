@@ -8,7 +8,7 @@ What plans do not support is executed by graphql-core, which is decided before e
 starts: introspection, subscriptions, `@defer` and `@stream`, fragment arguments, field
 middleware, and executors or resolvers passed with the call.
 
-    plan_cache   an LRU cache of plans, by document and operation
+    plan_cache   the plans of the documents that are kept, by operation
     plans        one operation: its variables, its variants by @skip and @include
     collecting   the fields of a selection set for an object type (CollectFields)
     field_steps  one field: arguments, resolver, value (ExecuteField)
@@ -21,7 +21,8 @@ middleware, and executors or resolvers passed with the call.
 strawberry. docs/adr/0005-compiled-execution.md explains the design and how it is verified.
 """
 
-from gateway.compiled.plan_cache import MAX_PLANS, Plans
-from gateway.compiled.plans import Plan, make_plan
+from gateway.compiled.arguments import COERCION
+from gateway.compiled.plan_cache import Plans
+from gateway.compiled.plans import MAX_VARIANTS, Plan, make_plan
 
-__all__ = ["MAX_PLANS", "Plan", "Plans", "make_plan"]
+__all__ = ["COERCION", "MAX_VARIANTS", "Plan", "Plans", "make_plan"]

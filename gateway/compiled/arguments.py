@@ -4,7 +4,7 @@ Constants are computed when the plan is compiled and simple values are read here
 else, in particular invalid values, is left to graphql-core, which reports the errors.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from gateway.compiled.runs import Run
 
 ReadArguments: TypeAlias = Callable[["Run"], dict[str, Any]]
+
+COERCION: Mapping[str, Any] = {"max_coercion_errors": 1, "hide_suggestions": True}
+"""Options of `graphql.execute`: invalid input gets its first error, without suggestions, which
+cost more than reading the input."""
 
 _IMMUTABLE = (str, int, float, bool, bytes, Enum, type(None))
 
@@ -93,7 +97,13 @@ class Variables:
         return VariableValues(sources, coerced)
 
     def _by_graphql_core(self, given: dict[str, Any]) -> VariableValues | list[GraphQLError]:
-        return get_variable_values(self._schema, self._definitions, given, max_errors=50)
+        return get_variable_values(
+            self._schema,
+            self._definitions,
+            given,
+            max_errors=COERCION["max_coercion_errors"],
+            hide_suggestions=COERCION["hide_suggestions"],
+        )
 
 
 def _is_recursive(type_: GraphQLInputType, above: tuple[object, ...]) -> bool:
@@ -115,7 +125,9 @@ def argument_reader(
         return None
 
     def by_graphql_core(run: "Run") -> dict[str, Any]:
-        return get_argument_values(definition, node, run.variables)
+        return get_argument_values(
+            definition, node, run.variables, hide_suggestions=COERCION["hide_suggestions"]
+        )
 
     variables: dict[str, str] = {}
     others: list[ArgumentNode] = []
@@ -144,6 +156,7 @@ def _constants(
         values = get_argument_values(
             GraphQLField(definition.type, args=args),
             FieldNode(name=node.name, arguments=tuple(others)),
+            hide_suggestions=COERCION["hide_suggestions"],
         )
     except GraphQLError:
         return None

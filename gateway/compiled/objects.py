@@ -38,7 +38,7 @@ def complete_object(
             raise value
         if decides_by_class(type_, type_, value):
             checked = type_.is_type_of is not None
-            direct[value.__class__] = recast(selection(), complete) if checked else selection()
+            direct[value.__class__] = recast(selection(), as_object) if checked else selection()
         return as_object(run, value, path)
 
     return complete
@@ -103,7 +103,15 @@ def complete_abstract(
         object_type = _valid_type(field, type_, value, name)
         as_object, selection = part_for(object_type)
         if decides_by_class(type_, object_type, value):
-            direct[value.__class__] = recast(selection(), complete)
+            direct[value.__class__] = recast(selection(), complete_cast)
+        return as_object(run, value, path)
+
+    def complete_cast(run: Run, value: Any, path: Path) -> Any:
+        """As `complete`, but without a reference to `direct`, which refers to this function."""
+        name = resolve_type(value, field.info(run, field_path(path)), type_)
+        if is_awaitable(name):
+            return run.later(complete_awaited(run, value, path, name))
+        as_object, _ = part_for(_valid_type(field, type_, value, name))
         return as_object(run, value, path)
 
     async def complete_awaited(run: Run, value: Any, path: Path, name: Any) -> Any:

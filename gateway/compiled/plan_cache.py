@@ -1,17 +1,17 @@
-"""The LRU cache of plans, and the replacement of `graphql.execute`."""
+"""The plans of documents, and the replacement of `graphql.execute`."""
 
-from collections import OrderedDict
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, execute
 from graphql.execution import Executor, MiddlewareManager
 from graphql.execution.incremental.incremental_executor import IncrementalExecutor
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from gateway.compiled.arguments import COERCION
 from gateway.compiled.plans import Plan, make_plan
 
-MAX_PLANS = 512
 _EXECUTORS = (IncrementalExecutor, StrawberryGraphQLCoreExecutionContext)
 _UNSUPPORTED_OPTIONS = frozenset(
     (
@@ -28,19 +28,25 @@ _UNSUPPORTED_OPTIONS = frozenset(
 )
 
 
-class Plans:
-    """An LRU cache of the plans of one schema, by document and operation name.
+class _Made(NamedTuple):
+    plan: Plan | None
+    document: weakref.ref[DocumentNode]
 
-    Documents are compared by identity, so callers should cache parsed documents. A document or
-    an option that plans do not support is executed by graphql-core entirely.
+
+class Plans:
+    """The plans of one schema, by document and operation name.
+
+    A plan is kept as long as its document, compared by identity: callers should cache parsed
+    documents. A document or an option that plans do not support is executed by graphql-core
+    entirely.
     """
 
-    def __init__(self, schema: GraphQLSchema, most: int = MAX_PLANS) -> None:
+    def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self._max_plans = most
-        self._cache: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = (
-            OrderedDict()
-        )
+        self._made: dict[tuple[int, str | None], _Made] = {}
+
+    def __len__(self) -> int:
+        return len(self._made)
 
     def execute(
         self,
@@ -77,7 +83,7 @@ class Plans:
                 middleware=middleware,
                 executor_class=executor_class,
                 is_awaitable=is_awaitable,
-                **options,
+                **{**COERCION, **options},
             )
         return plan.execute(root_value, context_value, variable_values, **options)
 
@@ -88,12 +94,9 @@ class Plans:
         executor_class: type[Executor[Any]],
     ) -> Plan | None:
         key = (id(document), operation_name)
-        cached = self._cache.get(key)
-        if cached is not None:
-            self._cache.move_to_end(key)
-            return cached[1]
-        plan = make_plan(self._schema, document, operation_name, executor_class)
-        self._cache[key] = (document, plan)
-        if len(self._cache) > self._max_plans:
-            self._cache.popitem(last=False)
-        return plan
+        made = self._made.get(key)
+        if made is None:
+            plan = make_plan(self._schema, document, operation_name, executor_class)
+            forget = weakref.ref(document, lambda _: self._made.pop(key, None))
+            made = self._made[key] = _Made(plan, forget)
+        return made.plan

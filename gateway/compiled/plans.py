@@ -19,7 +19,7 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.type import assert_valid_schema
 
-from gateway.compiled.arguments import Variables
+from gateway.compiled.arguments import COERCION, Variables
 from gateway.compiled.collecting import NotCovered, Scope, collect, collect_conditions
 from gateway.compiled.completers import CompleteFn
 from gateway.compiled.field_steps import step_for
@@ -27,7 +27,7 @@ from gateway.compiled.fields import Field
 from gateway.compiled.runs import Run, is_awaitable
 from gateway.compiled.selecting import Step, make_selection, make_serial_selection
 
-MAX_VARIANTS = 16
+MAX_VARIANTS = 8
 
 
 def make_plan(
@@ -73,7 +73,7 @@ class Plan:
         self.fragment_details = {
             name: FragmentDetails(node) for name, node in self.fragments.items()
         }
-        self._document = document
+        self._definitions = (operation, *self.fragments.values())
         self._conditions = collect_conditions(operation, self.fragments)
         self._root_type = _root_type(schema, operation)
         self._variables = Variables(schema, operation.variable_definitions or ())
@@ -111,7 +111,7 @@ class Plan:
         if not all(isinstance(value, bool) for value in conditions):
             return None
         if len(self._variants) == MAX_VARIANTS:
-            self._variants.clear()
+            del self._variants[next(iter(self._variants))]
         made = self._variants[conditions] = self._root(conditions)
         return made
 
@@ -127,14 +127,14 @@ class Plan:
     ) -> Awaitable[ExecutionResult] | ExecutionResult:
         return execute(
             self.schema,
-            self._document,
+            DocumentNode(definitions=self._definitions),
             root,
             context,
             variables,
             self.operation.name.value if self.operation.name else None,
             executor_class=self.executor_class,
             is_awaitable=is_awaitable,
-            **options,
+            **{**COERCION, **options},
         )
 
 

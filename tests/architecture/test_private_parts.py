@@ -64,7 +64,7 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "strawberry:Schema._schema": (
             "gateway/app/factory.py",
             "gateway/cli/operation_manifest.py",
-            "gateway/http/admission/limits.py",
+            "gateway/http/admission/prepared.py",
             "gateway/schema/__init__.py",
         ),
         "strawberry.asgi:GraphQL.create_response": _VIEW,

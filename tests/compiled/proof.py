@@ -12,7 +12,7 @@ from graphql.execution.incremental.incremental_executor import IncrementalExecut
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gateway.compiled import make_plan
+from gateway.compiled import COERCION, make_plan
 from tests.compiled.documents import Case
 
 
@@ -47,6 +47,7 @@ async def prove(
             dict(case.variables),
             executor_class=executor,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            **COERCION,
             **options,
         )
     )

@@ -22,7 +22,7 @@ from graphql import (
 )
 from graphql.execution.incremental.incremental_executor import IncrementalExecutor
 
-from gateway.compiled import Plans, make_plan
+from gateway.compiled import COERCION, MAX_VARIANTS, Plans, make_plan
 
 
 async def answer(
@@ -38,7 +38,7 @@ async def answer(
     parsed = parse(document)
     plan = make_plan(schema, parsed, None, IncrementalExecutor)
     assert plan is not None, "no plan covers the document"
-    expected = execute(schema, parsed, fresh(root), context, variables)
+    expected = execute(schema, parsed, fresh(root), context, variables, **COERCION)
     got = plan.execute(fresh(root), context, variables)
     expected = await expected if asyncio.iscoroutine(expected) else expected
     got = await got if asyncio.iscoroutine(got) else got
@@ -292,7 +292,7 @@ async def test_one_document_keeps_a_few_variants_of_its_conditions() -> None:
         result = plan.execute(people(), None, chosen)
         assert isinstance(result, ExecutionResult)
         assert result.data == {"me": {name: 1 for name in names if chosen[name]}}
-    assert len(plan._variants) <= 16
+    assert len(plan._variants) <= MAX_VARIANTS
 
 
 # --- errors and null -----------------------------------------------------------------------
@@ -652,16 +652,20 @@ def test_runs_each_operation_of_a_document_by_its_name() -> None:
     ]
 
 
-def test_keeps_the_last_plans_only() -> None:
+def test_keeps_a_plan_as_long_as_its_document() -> None:
     schema = build_schema(FRIENDS)
-    plans = Plans(schema, most=3)
-    documents = [parse("{ me { name } }") for _ in range(5)]
+    plans = Plans(schema)
+    document, other = (parse("{ me { name } }", no_location=True) for _ in range(2))
 
-    made = [plans.plan(document, None, IncrementalExecutor) for document in documents]
+    made = plans.plan(document, None, IncrementalExecutor)
 
-    assert plans.plan(documents[4], None, IncrementalExecutor) is made[4]
-    assert plans.plan(documents[0], None, IncrementalExecutor) is not made[0]
-    assert len(plans._cache) == 3
+    assert plans.plan(document, None, IncrementalExecutor) is made
+    assert plans.plan(other, None, IncrementalExecutor) is not made
+    assert len(plans) == 2
+    del document
+    assert len(plans) == 1
+    del other
+    assert len(plans) == 0
 
 
 def test_options_that_plans_do_not_know_go_to_graphql_core() -> None:

@@ -240,7 +240,7 @@ def schema() -> GraphQLSchema:
 
 
 def cost(schema: GraphQLSchema, document: str) -> int:
-    prepared, _ = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
+    prepared = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
     assert not prepared.errors
     return prepared.operation(None).cost
 
@@ -270,7 +270,7 @@ def test_what_costs_too_much_is_refused(schema: GraphQLSchema) -> None:
     form = "applicationForm { ... on ApplicationForm { fields { options { code } } } }"
     document = f"{{ {many} {form} b: {form} c: {form} }}"
 
-    prepared, _ = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
+    prepared = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
 
     assert [error.extensions for error in prepared.errors] == [{"code": "TOO_COMPLEX"}]
     assert "cost" in prepared.errors[0].message

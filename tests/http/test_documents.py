@@ -3,11 +3,15 @@
 import time
 
 import pytest
-from graphql import get_introspection_query, parse, validate
+from graphql import GraphQLSchema, get_introspection_query, parse, validate
+from starlette.applications import Starlette
 
 from core.services.catalogue import CardService
+from gateway.http.admission import Prepared, PreparedDocuments
+from gateway.http.admission.prepared import MAX_ERRORS
 from gateway.schema import build_schema
 from tests.front_end import FrontEnd, World
+from tests.sockets import socket
 
 
 @pytest.fixture
@@ -55,7 +59,29 @@ def everything_allowed() -> str:
     return f"{{ viewer {{ {spreads} }} {more} }} {fragments}"
 
 
-EXPENSIVE = {
+def numbered(text: str, count: int) -> str:
+    """The text again and again, each time with another number."""
+    return " ".join(text.replace("#", str(number)) for number in range(count))
+
+
+SAVED = "mutation { a: saveApplicationDraft(input: { % }) { __typename } }"
+SLOW_TO_VALIDATE = {
+    "unknown input fields": SAVED.replace("%", numbered("districtCod#: 1", 640)),
+    "the same input field": SAVED.replace("%", "districtCode: 1 " * 600),
+    "unknown arguments": f"{{ outlets({numbered('districtCod#: 1', 600)}) {{ code }} }}",
+    "the same argument": f"{{ outlets({'districtCode: 1 ' * 600}) {{ code }} }}",
+    "unknown enum values": f"{{ channels {numbered('a#: channel(id: WECHA#) { id }', 300)} }}",
+    "a list of unknown enum values": f"{{ channel(id: [{numbered('WECHA#', 1_200)}]) {{ id }} }}",
+    "unknown types of variables": f"query({numbered('$a#: Strin', 640)}) {{ {FIELDS} }}",
+    "the same variable": f"query({'$a: Int ' * 480}) {{ {FIELDS} }}",
+    "unknown types of fragments": "{ " + numbered("... on Viewe# { name }", 330) + " }",
+    "unknown directives": f"{{ viewer {numbered('@ski#', 950)} {{ name }} }}",
+    "arguments of a directive": f"{{ viewer @skip({numbered('i#: true', 600)}) {{ name }} }}",
+    "defaults of variables": f"query($a: ApplicationDraftInput = {{ {numbered('a#: 1', 640)} }}) {{ {FIELDS} }}",
+    "types of the schema language": numbered("type Viewe# { name: Strin }", 280),
+}
+
+EXPENSIVE = SLOW_TO_VALIDATE | {
     "everything allowed": everything_allowed(),
     "deep fields": "{ a" * 1_400 + " }" * 1_400,
     "deep known fields": "{ __schema { types "
@@ -122,6 +148,92 @@ def test_without_judging_first_it_would_cost_much() -> None:
     validate(schema, document)
 
     assert time.thread_time() - begin > MAX_SECONDS
+
+
+@pytest.mark.parametrize(
+    "name", ["unknown input fields", "defaults of variables", "unknown types of fragments"]
+)
+def test_without_counting_what_is_wrong_it_would_cost_much(name: str) -> None:
+    """The control: every wrong node gets an error, with suggestions."""
+    schema = build_schema()._schema
+    document = parse(EXPENSIVE[name])
+
+    begin = time.thread_time()
+    validate(schema, document)
+
+    assert time.thread_time() - begin > MAX_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("document", "limit"),
+    [
+        (f"{{ outlets({numbered('a#: 1', 201)}) {{ code }} }}", "arguments"),
+        (SAVED.replace("%", numbered("a#: 1", 101)), "input fields"),
+        (f"{{ outlets(districtCode: [{'1 ' * 400}]) {{ code }} }}", "values"),
+        (f"query({numbered('$a#: Int', 51)}) {{ {FIELDS} }}", "variables"),
+        (f"{{ {FIELDS} {numbered('... { __typename }', 201)} }}", "inline fragments"),
+        (numbered("query q# { viewer { name } }", 51), "operations"),
+        (numbered("fragment f# on Viewer { name }", 51), "fragment definitions"),
+        (f"query {'@skip(if: true)' * 51} {{ {FIELDS} }}", "directives"),
+        (f"{{ {FIELDS} }} #{'x' * 33_000}", "length"),
+        (f"{{ {'__typename ' * 800} }}", "nodes"),
+    ],
+)
+async def test_each_kind_of_node_has_a_limit(world: World, document: str, limit: str) -> None:
+    response = await world.http.post("/graphql", json={"query": document})
+
+    reply = response.json()
+    assert "data" not in reply
+    assert reply["errors"][0]["extensions"]["code"] == "TOO_COMPLEX"
+    assert f"{limit} is limited to" in reply["errors"][0]["message"]
+
+
+async def test_an_error_quotes_no_long_value(world: World) -> None:
+    long = "x" * 9_000
+    for document in (
+        f'{{ outlets(districtCode: 1, {long}: "{long[:900]}") {{ code }} }}',
+        f'{{ channel(id: "{long}") {{ id }} }}',
+        SAVED.replace("%", f'a: "{long}"'),
+        f"{{ viewer {{ name }} }} {long}",
+    ):
+        reply = await world.http.post("/graphql", json={"query": document})
+
+        assert "errors" in reply.json()
+        assert "xx" * 500 not in reply.text.replace(long, "", 1)
+
+
+async def test_the_first_errors_are_told(world: World) -> None:
+    fields = numbered("unknown#", 100)
+
+    reply = await world.http.post("/graphql", json={"query": f"{{ viewer {{ {fields} }} }}"})
+
+    messages = [error["message"] for error in reply.json()["errors"]]
+    assert messages[0] == "Cannot query field 'unknown0' on type 'Viewer'."
+    assert len(messages) == MAX_ERRORS + 1
+    assert "Too many validation errors" in messages[-1]
+
+
+async def test_a_document_is_prepared_once_for_a_request(
+    world: World, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that is too large to be kept."""
+    monkeypatch.setattr(PreparedDocuments, "keep", lambda *_: None)
+    prepared: list[str] = []
+    prepare = PreparedDocuments.prepare
+
+    def noted(self: PreparedDocuments, schema: GraphQLSchema, text: str) -> Prepared:
+        prepared.append(text)
+        return prepare(self, schema, text)
+
+    monkeypatch.setattr(PreparedDocuments, "prepare", noted)
+    document = "{ channels { id } }"
+
+    await world.http.post("/graphql", json={"query": document})
+    async with socket(app) as line:
+        await line.ask(f"{document} #1", "1")
+        await line.ask(f"{document} #2", "2")
+
+    assert prepared == [document, f"{document} #1", f"{document} #2"]
 
 
 @pytest.mark.parametrize(

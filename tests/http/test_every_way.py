@@ -22,6 +22,7 @@ from starlette.types import Message
 
 from core.kernel.settings import Settings
 from gateway.app.factory import Gateway, create_app
+from gateway.http.admission import BoundedCache
 from gateway.http.edge import Head, RawHeaders, TrustedProxies
 from gateway.http.server import Connections, FastPathProtocol, TimedWebSockets, fast_path
 from tests.conftest import LateTransport, settings_for
@@ -173,8 +174,8 @@ class Ways:
 
     def forget(self) -> None:
         """Makes every document unknown."""
-        self._fast_path._parsed.clear()
-        self._fast_path._admission.prepared._cache.clear()
+        self._fast_path._parsed = BoundedCache(1_000_000)
+        self._fast_path._admission.prepared._kept = BoundedCache(10_000_000)
 
     async def by_asgi(self, case: Case) -> Answer:
         return await self._posted(case, None)

@@ -225,20 +225,34 @@ async def test_a_hash_that_is_not_the_texts_registers_nothing(
 
 
 def test_only_the_last_texts_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_REGISTERED", 10)
+    monkeypatch.setattr(documents, "MAX_REGISTERED_BYTES", 10_000)
     kept = documents.Documents({}, only_trusted=False)
 
-    def ask(text: str, query: str | None) -> str:
-        return kept.text_of(Parameters(query=query, extensions=apollo(text)))
+    def ask(text: str, query: str | None, owner: bytes = b"10.0.0.1") -> str:
+        given = Parameters(query=query, extensions=apollo(text))
+        found = kept.text_of(given)
+        kept.register(given, owner)
+        return found
 
+    ask("{ other }", "{ other }", b"10.0.0.2")
     for n in range(100):
         ask(f"{{ a{n} }}", f"{{ a{n} }}")
     ask("x" * 20_000, "x" * 20_000)
 
     assert ask("{ a99 }", None) == "{ a99 }"
-    for forgotten in ("{ a0 }", "{ a89 }", "x" * 20_000):
+    assert ask("{ other }", None) == "{ other }"
+    for forgotten in ("{ a0 }", "{ a50 }", "x" * 20_000):
         with pytest.raises(BadRequest):
             ask(forgotten, None)
+
+
+async def test_an_invalid_text_is_not_registered(open_gateway: httpx.AsyncClient) -> None:
+    text = "{ nothing }"
+
+    answer = await post(open_gateway, {"query": text, "extensions": apollo(text)})
+
+    assert answer == "GRAPHQL_VALIDATION_FAILED"
+    assert await post(open_gateway, {"extensions": apollo(text)}) == "PERSISTED_QUERY_NOT_FOUND"
 
 
 # --- the manifest --------------------------------------------------------------------------

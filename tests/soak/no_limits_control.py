@@ -1,4 +1,5 @@
-"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency` and `tests.soak.account_enumeration`: the gateway with a defence removed.
+"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency`, `tests.soak.account_enumeration`
+and `tests.soak.kept_documents`: the gateway with a defence removed.
 
     CONTROL=guesses python -m tests.soak.no_limits_control
 
@@ -9,6 +10,7 @@ import os
 import time
 
 import uvicorn
+from graphql import GraphQLSchema
 from sqlalchemy import bindparam, select, update
 from starlette.applications import Starlette
 
@@ -21,6 +23,7 @@ from core.services import bind_card
 from core.unit_of_work import UnitOfWork
 from gateway.cli.common import read_settings
 from gateway.cli.serve import app_from_environment
+from gateway.http.admission import prepared
 
 
 def count_tries_without_guard() -> None:
@@ -67,6 +70,25 @@ def work_for_those_who_exist() -> None:
     bind_card._look_up = slower
 
 
+def keep_every_document() -> None:
+    """Without bounds, and invalid ones too."""
+
+    def keep(self: prepared.PreparedDocuments, made: prepared.Prepared, owner: bytes) -> None:
+        self._kept.put(made.text, made, 0, owner)
+
+    prepare = prepared.PreparedDocuments.prepare
+
+    def prepare_and_keep(
+        self: prepared.PreparedDocuments, schema: GraphQLSchema, text: str
+    ) -> prepared.Prepared:
+        made = prepare(self, schema, text)
+        keep(self, made, b"")
+        return made
+
+    prepared.PreparedDocuments.keep = keep  # type: ignore[assignment, method-assign]
+    prepared.PreparedDocuments.prepare = prepare_and_keep  # type: ignore[method-assign]
+
+
 _MOVE = Query(
     update(cards.cards_table)
     .where(cards.cards_table.c.id == bindparam("card_id"))
@@ -79,6 +101,7 @@ def app() -> Starlette:
         "guesses": count_tries_without_guard,
         "concurrency": change_states_without_guard,
         "who_exists": work_for_those_who_exist,
+        "documents": keep_every_document,
     }[os.environ["CONTROL"]]()
     return app_from_environment()
 

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 from graphql import GraphQLSchema
 
-from gateway.http.admission.budgets import Budgets, RateLimitStatus
+from gateway.http.admission.budgets import Budgets, RateLimitStatus, network
 from gateway.http.admission.documents import Documents
-from gateway.http.admission.limits import Operation, Prepared, PreparedDocuments
+from gateway.http.admission.limits import Operation
 from gateway.http.admission.parameters import Parameters
+from gateway.http.admission.prepared import Prepared, PreparedDocuments, reading_cost
+from gateway.http.admission.variables import variables_cost
+
+BODY_BYTES_PER_POINT = 10_000
+"""Decoding JSON takes up to ten milliseconds per megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmittedOperation:
     """`operation` is None if the document has errors."""
 
-    text: str
     prepared: Prepared
     operation: Operation | None
     rate_limit: RateLimitStatus
@@ -30,13 +34,32 @@ class Admission:
     prepared: PreparedDocuments
     budgets: Budgets
 
+    def charge_body(self, address: str, size: int) -> None:
+        """Charges a large body before it is decoded. Raises `BadRequest`."""
+        points = size // BODY_BYTES_PER_POINT
+        if points:
+            self.budgets.charge(address, None, points)
+
     def admit(
         self, parameters: Parameters, address: str, token: str | None, *, exempt: bool = False
     ) -> AdmittedOperation:
-        """Raises `BadRequest` if it is not admitted; errors of the document are in the result."""
+        """Raises `BadRequest` if it is not admitted; errors of the document are in the result.
+
+        What reading costs is charged before anything is read, also if it is then refused.
+        """
         text = self.documents.text_of(parameters, exempt=exempt)
-        prepared, reading_cost = self.prepared.prepare(self.schema, text)
+        points = variables_cost(parameters)
+        kept = prepared = self.prepared.kept(text)
+        if prepared is None:
+            self.budgets.charge(address, token, reading_cost(text))
+            prepared = self.prepared.prepare(self.schema, text)
         operation = None if prepared.errors else prepared.operation(parameters.operation_name)
-        points = reading_cost + (operation.cost if operation else 1)
-        rate_limit = self.budgets.charge(address, token, points)
-        return AdmittedOperation(text, prepared, operation, rate_limit)
+        if operation is not None:
+            points += operation.cost
+        rate_limit = self.budgets.charge(address, token, points or 1)
+        if operation is not None:
+            owner = network(address)
+            if kept is None:
+                self.prepared.keep(prepared, owner)
+            self.documents.register(parameters, owner)
+        return AdmittedOperation(prepared, operation, rate_limit)

@@ -4,12 +4,12 @@ Persisted documents are referenced by `documentId` (GraphQL over HTTP, appendix 
 identifier of the manifest, or `sha256:` and the hex digest of the text) or by Apollo's
 `extensions.persistedQuery.sha256Hash`. The manifest is read at the start. With the setting
 `only_trusted_documents`, only its documents are executed. Without it, clients may register
-documents by Apollo's protocol (APQ); the most recently used ones are cached.
+documents by Apollo's protocol (APQ); the most recently used ones are kept.
 """
 
 import hashlib
 import hmac
-from collections import OrderedDict
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,11 +17,11 @@ import msgspec
 
 from core.kernel.refusals import Text
 from core.kernel.settings import SettingsError
+from gateway.http.admission.bounded_cache import BoundedCache
 from gateway.http.admission.parameters import Parameters
 from gateway.http.edge import BadRequest
 
-MAX_REGISTERED = 1_000
-MAX_CACHED_LENGTH = 10_240
+MAX_REGISTERED_BYTES = 4 * 1024 * 1024
 _HASH_CHARACTERS = 64
 _PREFIX = "sha256:"
 
@@ -49,7 +49,7 @@ class Documents:
         self._by_hash = {sha256(text): text for text in manifest.values()}
         self._trusted = frozenset(manifest.values())
         self._only_trusted = only_trusted
-        self._registered: OrderedDict[str, str] = OrderedDict()
+        self._registered: BoundedCache[str, str] = BoundedCache(MAX_REGISTERED_BYTES)
 
     def text_of(self, parameters: Parameters, *, exempt: bool = False) -> str:
         """Raises `BadRequest`. `exempt` requests, those of the playground, may send any document."""
@@ -64,6 +64,13 @@ class Documents:
         if not anything and parameters.query not in self._trusted:
             raise BadRequest(_NOT_TRUSTED, 403, "DOCUMENT_NOT_TRUSTED")
         return parameters.query
+
+    def register(self, parameters: Parameters, owner: bytes) -> None:
+        """Keeps the text that came with its hash, after its document was found valid. `owner` is
+        the network that it came from."""
+        text, digest = parameters.query, _apollo_hash(parameters.extensions)
+        if text and digest and parameters.document_id is None and digest not in self._by_hash:
+            self._registered.put(digest, text, sys.getsizeof(text), owner)
 
     def _by_identifier(self, identifier: str) -> str:
         text = self._by_id.get(identifier)
@@ -81,21 +88,10 @@ class Documents:
             return self._by_hash[digest]
         if not anything:
             raise BadRequest("PersistedQueryNotSupported", 200, "PERSISTED_QUERY_NOT_SUPPORTED")
-        if query:
-            self._register(digest, query)
-            return query
-        if digest not in self._registered:
+        text = query or self._registered.get(digest)
+        if text is None:
             raise BadRequest("PersistedQueryNotFound", 200, "PERSISTED_QUERY_NOT_FOUND")
-        self._registered.move_to_end(digest)
-        return self._registered[digest]
-
-    def _register(self, digest: str, query: str) -> None:
-        if len(query) > MAX_CACHED_LENGTH:
-            return
-        self._registered[digest] = query
-        self._registered.move_to_end(digest)
-        if len(self._registered) > MAX_REGISTERED:
-            self._registered.popitem(last=False)
+        return text
 
 
 def sha256(text: str) -> str:

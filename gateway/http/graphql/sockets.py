@@ -12,7 +12,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
-from gateway.http.admission import Admission, parameters
+from gateway.http.admission import Admission, Prepared, admitted_document, parameters
 from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
@@ -71,18 +71,24 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_subscribe(message)
             return
         try:
-            payload, errors = self._admit(message["payload"])
+            read, prepared = self._admit(message["payload"])
+            errors: list[Any] = [error.formatted for error in prepared.errors]
         except BadRequest as refusal:
-            payload, errors = {}, [refusal.error(self.context.language)]
+            errors = [refusal.error(self.context.language)]
         if errors:
             await self.websocket.send_json(
                 {"id": message["id"], "type": "error", "payload": errors}
             )
             return
-        await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
+        before = admitted_document.set(prepared)
+        try:
+            await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": read}))
+        finally:
+            # Its task has a copy; the socket's would hold the document.
+            admitted_document.reset(before)
 
-    def _admit(self, payload: Any) -> tuple[dict[str, Any], list[Any]]:
-        """The payload as it was read, with the text of the document, and the document's errors."""
+    def _admit(self, payload: Any) -> tuple[dict[str, Any], Prepared]:
+        """The payload as it was read, with the text of the document."""
         parsed = parameters.from_object(payload)
         admission = cast("_HasAdmission", self.view).admission
         context = self.context
@@ -91,12 +97,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             parsed, context.address, context.token, exempt=context.may_run_untrusted
         )
         read = {
-            "query": admitted.text,
+            "query": admitted.prepared.text,
             "operationName": parsed.operation_name,
             "variables": parsed.variables,
             "extensions": parsed.extensions,
         }
-        return read, [error.formatted for error in admitted.prepared.errors]
+        return read, admitted.prepared
 
 
 def _is_well_formed(message: dict[Any, Any]) -> bool:

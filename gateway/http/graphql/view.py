@@ -37,7 +37,13 @@ from strawberry.types.execution import PreExecutionError
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language, Text, TryAgainLater
 from core.unit_of_work import IdempotencyKey
-from gateway.http.admission import Admission, AdmittedOperation, Parameters, parameters
+from gateway.http.admission import (
+    Admission,
+    AdmittedOperation,
+    Parameters,
+    admitted_document,
+    parameters,
+)
 from gateway.http.edge import (
     CHANNELS_KEY,
     EVENT_STREAM,
@@ -145,6 +151,7 @@ class GraphQLView(GraphQL[Context, None]):
             return self._page()
         address = _address(request)
         self.admission.budgets.require_budget(address)
+        self.admission.charge_body(address, await _json_size(request, head))
         parsed = await read_parameters(request, head)
         token = bearer_token(head)
         admitted = self.admission.admit(parsed, address, token, exempt=self.is_playground(request))
@@ -153,7 +160,8 @@ class GraphQLView(GraphQL[Context, None]):
         else:
             if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
-            request.scope[_PARSED] = parsed, admitted.text
+            request.scope[_PARSED] = parsed, admitted.prepared.text
+            admitted_document.set(admitted.prepared)
             response = await self.run(request)
             if isinstance(response, _Result) and head.get(b"authorization") is None:
                 document, name = admitted.prepared.document, parsed.operation_name
@@ -287,6 +295,12 @@ class ReauthenticateSockets(SchemaExtension):
             with contextlib.suppress(Unauthenticated):
                 context.caller = await authenticate(context, context.token, context.claimed_channel)
         yield
+
+
+async def _json_size(request: Request, head: Head) -> int:
+    """The bytes of a JSON body; of other requests, something else is charged."""
+    is_json = request.method == "POST" and head.content_type == JSON
+    return len(await request.body()) if is_json else 0
 
 
 async def read_parameters(request: Request, head: Head) -> Parameters:

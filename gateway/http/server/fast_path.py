@@ -7,9 +7,10 @@ request, and any that would be rejected, is passed to the ASGI path with its bod
 `FastPathProtocol` passes requests straight from the socket; `by_asgi` those of other servers.
 """
 
+import sys
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 import orjson
 from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType
@@ -22,8 +23,15 @@ from strawberry.types.field import StrawberryField
 from core.cards import ASKS, Prefetch
 from core.db import DatabaseUnavailable
 from core.kernel.refusals import Language
-from gateway.compiled import MAX_PLANS, Plan, Plans
-from gateway.http.admission import Admission, RateLimitStatus, parameters
+from gateway.compiled import Plan, Plans
+from gateway.http.admission import (
+    Admission,
+    BoundedCache,
+    RateLimitStatus,
+    network,
+    parameters,
+    variables_cost,
+)
 from gateway.http.edge import (
     ENDPOINT,
     EVENT_STREAM,
@@ -45,9 +53,11 @@ from gateway.http.edge import (
 from gateway.http.graphql import failure
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
-MAX_BODY_BYTES = 65_536
-MAX_BODIES = 512
+MAX_BODY_BYTES = 9_999
+"""Of larger ones, reading is charged."""
+MAX_KEPT_BYTES = 2 * 1024 * 1024
 MAX_CACHED_BODY_BYTES = 4_096
+_ENTRY_BYTES = 512
 _UNSUPPORTED_HEADERS = frozenset(
     {b"idempotency-key", b"transfer-encoding", b"expect", b"content-encoding"}
 )
@@ -58,12 +68,17 @@ _BACKREF = GraphQLCoreConverter.DEFINITION_BACKREF
 
 
 class ParsedBody(Struct, frozen=True):
-    """The parsed body of a request. `prefetch` are the rows that the operation reads first."""
+    """The parsed body of a request. `prefetch` are the rows that the operation reads first.
 
-    plan: Plan
+    The plan goes when its document is no longer kept."""
+
+    text: str
+    plan: ref[Plan]
     variables: dict[str, Any] | None
     extensions: dict[str, Any] | None
     cost: int
+    points: int
+    """What is charged: the operation's cost, and reading the variables."""
     prefetch: Prefetch | None
 
 
@@ -72,6 +87,7 @@ class FastPathRequest(Struct):
 
     head: Head
     parsed: ParsedBody
+    plan: Plan
     context: Context
     token: str | None
     rate_limit: RateLimitStatus
@@ -107,16 +123,20 @@ class FastPath:
         self._plans = plans
         self._asgi_path = asgi_path
         self._sanitize = sanitize
-        self._parsed: dict[bytes, ParsedBody] = {}
+        self._parsed: BoundedCache[bytes, ParsedBody] = BoundedCache(MAX_KEPT_BYTES)
         self._always = tuple(headers)
 
     def admit(self, head: Head, peer: str, body: bytes) -> FastPathRequest | None:
         """None for a request for the ASGI path; then nothing was charged."""
+        address = self._proxies.client(peer, head.values.items())
         try:
-            parsed = self._parsed.get(body) or self._parse(body)
-            if parsed is None:
+            parsed = self._parsed.get(body)
+            # As asked for: it stays one of the documents that were used last.
+            if parsed is None or self._admission.prepared.kept(parsed.text) is None:
+                parsed = self._parse(body, address)
+            plan = parsed.plan() if parsed else None
+            if parsed is None or plan is None:
                 return None
-            address = self._proxies.client(peer, head.values.items())
             context = Context(
                 application=self._application,
                 language=head.language,
@@ -127,28 +147,33 @@ class FastPath:
                 channels=self._origins.channels_of(head),
             )
             token = bearer_token(head)
-            rate_limit = self._admission.budgets.charge(address, token, parsed.cost)
+            rate_limit = self._admission.budgets.charge(address, token, parsed.points)
         except BadRequest:
             return None
-        return FastPathRequest(head, parsed, context, token, rate_limit)
+        return FastPathRequest(head, parsed, plan, context, token, rate_limit)
 
-    def _parse(self, body: bytes) -> ParsedBody | None:
-        """None for the ASGI path. Bodies without variables are cached with their result."""
+    def _parse(self, body: bytes, address: str) -> ParsedBody | None:
+        """None for the ASGI path. Bodies without variables are kept with their result."""
         given = parameters.from_json(body)
-        prepared = self._admission.prepared.cached(self._admission.documents.text_of(given))
-        if prepared is None or prepared.errors or prepared.document is None:
+        prepared = self._admission.prepared.kept(self._admission.documents.text_of(given))
+        if prepared is None or prepared.document is None:
             return None
         operation = prepared.operation(given.operation_name)
         plan = self._plans.plan(prepared.document, given.operation_name, _EXECUTOR)
         if plan is None:
             return None
         parsed = ParsedBody(
-            plan, given.variables, given.extensions, operation.cost, prefetch_of(plan)
+            prepared.text,
+            ref(plan),
+            given.variables,
+            given.extensions,
+            operation.cost,
+            operation.cost + variables_cost(given),
+            prefetch_of(plan),
         )
         if not (given.variables or given.extensions) and len(body) <= MAX_CACHED_BODY_BYTES:
-            if len(self._parsed) >= MAX_BODIES:
-                self._parsed.clear()
-            self._parsed[body] = parsed
+            weight = len(body) + sys.getsizeof(prepared.text) + _ENTRY_BYTES
+            self._parsed.put(body, parsed, weight, network(address))
         return parsed
 
     async def run(self, admitted: FastPathRequest) -> FastPathResponse:
@@ -160,7 +185,7 @@ class FastPath:
                 )
             except (Unauthenticated, DatabaseUnavailable) as error:
                 return self._failed(admitted, error)
-        result = parsed.plan.execute(
+        result = admitted.plan.execute(
             None, context, parsed.variables, operation_extensions=parsed.extensions
         )
         if not isinstance(result, ExecutionResult):
@@ -221,9 +246,17 @@ class FastPath:
         await send({"type": "http.response.body", "body": response.body})
 
 
-@lru_cache(maxsize=MAX_PLANS)
+_prefetches: WeakKeyDictionary[Plan, Prefetch | None] = WeakKeyDictionary()
+
+
 def prefetch_of(plan: Plan) -> Prefetch | None:
     """The rows that the first field with `ASKS` metadata reads."""
+    if plan not in _prefetches:
+        _prefetches[plan] = _prefetch_of(plan)
+    return _prefetches[plan]
+
+
+def _prefetch_of(plan: Plan) -> Prefetch | None:
     query = plan.schema.query_type
     if query is None or plan.operation.operation is not OperationType.QUERY:
         return None
