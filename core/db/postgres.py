@@ -1,41 +1,68 @@
 """PostgreSQL: a connection pool; each job is a transaction, retried after a conflict."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.transaction import Transaction
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import URL, Dialect
 
 from core.db.query import DatabaseUnavailable, Job, Query, Row, T, UniqueViolation
 
 _TRIES = 3
-_RETRIED = (
+_CONFLICTS: tuple[type[Exception], ...] = (
     asyncpg.UniqueViolationError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
-_UNAVAILABLE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    OSError,
-    TimeoutError,
+_OUR_OWN: tuple[type[Exception], ...] = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.CardinalityViolationError,
+    asyncpg.FeatureNotSupportedError,
 )
+"""Errors of a statement or its values: repeating it would not help."""
+_NOT_OUR_OWN: tuple[type[Exception], ...] = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.DuplicatePreparedStatementError,
+)
+"""Of the same SQLSTATE class, but caused by the server's configuration or a connection pooler."""
+_ROLLBACK_SECONDS = 0.3
+_CLOSE_SECONDS = 5.0
+
+_Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
+
+
+def _translated(error: Exception) -> Exception:
+    """Every error that is not known to be our own means that the database is unavailable."""
+    is_our_own = isinstance(error, _OUR_OWN) and not isinstance(error, _NOT_OUR_OWN)
+    if is_our_own or isinstance(error, _CONFLICTS):
+        return error
+    return DatabaseUnavailable(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """Without the server's message, which may quote values."""
+    state = getattr(error, "sqlstate", None)
+    return type(error).__name__ if state is None else f"{type(error).__name__} {state}"
 
 
 class _PostgresTransaction:
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[Any]") -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(PostgresDatabase.dialect, values)
-        rows: list[Row] = await self._connection.fetch(sql, *arguments)
+        try:
+            rows: list[Row] = await self._connection.fetch(sql, *arguments)
+        except Exception as error:
+            raise _translated(error) from error
         return rows
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
@@ -44,7 +71,10 @@ class _PostgresTransaction:
 
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
         sql, arguments = query.arguments_of_many(PostgresDatabase.dialect, rows)
-        await self._connection.executemany(sql, arguments)
+        try:
+            await self._connection.executemany(sql, arguments)
+        except Exception as error:
+            raise _translated(error) from error
 
 
 async def _no_reset(_: "asyncpg.Connection[Any]") -> None:
@@ -52,35 +82,40 @@ async def _no_reset(_: "asyncpg.Connection[Any]") -> None:
 
 
 class PostgresDatabase:
-    """A connection pool; each job is a transaction, retried after a conflict with another."""
+    """A connection pool; each job is a transaction, retried after a conflict with another.
+
+    What takes longer than the deadline, waiting for a connection included, is cancelled.
+    """
 
     dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
-    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", deadline_seconds: float) -> None:
         self._pool = pool
+        self._deadline_seconds = deadline_seconds
 
     @classmethod
-    async def open(cls, url: URL) -> "PostgresDatabase":
+    async def open(cls, url: URL, deadline_seconds: float) -> "PostgresDatabase":
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
             pool = await asyncpg.create_pool(
                 dsn,
                 min_size=1,
                 max_size=16,
-                command_timeout=10,
+                timeout=deadline_seconds,
                 statement_cache_size=1000,
                 reset=_no_reset,
             )
-        except _UNAVAILABLE as error:
-            raise DatabaseUnavailable(str(error)) from error
-        return cls(pool)
+        except Exception as error:
+            raise DatabaseUnavailable(str(error) or type(error).__name__) from error
+        return cls(pool, deadline_seconds)
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(self.dialect, values)
         try:
-            rows: list[Row] = await self._pool.fetch(sql, *arguments)
-        except _UNAVAILABLE as error:
-            raise DatabaseUnavailable(str(error)) from error
+            async with asyncio.timeout(self._deadline_seconds), self._connection() as connection:
+                rows: list[Row] = await connection.fetch(sql, *arguments)
+        except Exception as error:
+            raise _translated(error) from error
         return rows
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
@@ -88,22 +123,67 @@ class PostgresDatabase:
         return rows[0] if rows else None
 
     async def write(self, job: Job[T]) -> T:
-        for _ in range(_TRIES - 1):
-            with contextlib.suppress(*_RETRIED):
-                return await self._write_once(job)
         try:
-            return await self._write_once(job)
+            async with asyncio.timeout(self._deadline_seconds) as deadline:
+                for _ in range(_TRIES - 1):
+                    with contextlib.suppress(*_CONFLICTS):
+                        return await self._write_once(job)
+                return await self._write_once(job)
         except asyncpg.UniqueViolationError as error:
             raise UniqueViolation from error
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
-            raise DatabaseUnavailable(str(error)) from error
+            raise DatabaseUnavailable(_reason(error)) from error
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            raise DatabaseUnavailable("no answer in time") from error
+        except DatabaseUnavailable as error:
+            if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+                # After a failover the same name may lead to another server.
+                await self._pool.expire_connections()
+            raise
 
     async def _write_once(self, job: Job[T]) -> T:
+        async with self._connection() as connection:
+            transaction = connection.transaction()
+            try:
+                await _driven(transaction.start())
+                result = await job(_PostgresTransaction(connection))
+                await _driven(transaction.commit())
+            except BaseException:
+                await _roll_back(connection, transaction)
+                raise
+            return result
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        connection = await _driven(self._pool.acquire())
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                return await job(_PostgresTransaction(connection))
-        except _UNAVAILABLE as error:
-            raise DatabaseUnavailable(str(error)) from error
+            yield connection
+        finally:
+            with contextlib.suppress(Exception):
+                await self._pool.release(connection, timeout=_ROLLBACK_SECONDS)
 
     async def close(self) -> None:
-        await self._pool.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _driven(step: Awaitable[T]) -> T:
+    try:
+        return await step
+    except Exception as error:
+        raise _translated(error) from error
+
+
+async def _roll_back(connection: _Connection, transaction: Transaction) -> None:
+    """Closes a connection whose transaction cannot be rolled back at once."""
+    try:
+        async with asyncio.timeout(_ROLLBACK_SECONDS):
+            await transaction.rollback()
+    except Exception:
+        with contextlib.suppress(asyncpg.InterfaceError):  # it is closed already
+            connection.terminate()

@@ -2,12 +2,18 @@
 
 Integers behave the same on SQLite and PostgreSQL and have no time zone. They are converted to
 dates only for display. Nothing below the request context reads the clock: time is passed in.
+
+What only measures how long something takes within one process (rates, timeouts, caches, intervals) uses a
+`Monotonic` clock instead, which nobody can set.
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TypeAlias
 
 Instant: TypeAlias = int
+Monotonic: TypeAlias = Callable[[], float]
+"""Seconds since an unknown moment, as `time.monotonic`."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.audit import AccessLogWriter
 from core.citizens import Hasher
-from core.db import Database, connect
+from core.db import Database, DatabaseUnavailable, connect
 from core.imaging import can_read
 from core.isolation import MEGABYTE, Bounds, IsolatedPool
 from core.jobs import JOBS, Scheduler
@@ -48,6 +48,7 @@ from gateway.http.endpoints import (
     picture_endpoint,
     readyz_endpoint,
     receipt_endpoint,
+    unavailable,
     upload_endpoint,
 )
 from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
@@ -141,7 +142,11 @@ def create_app(
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
 
-    gateway = Gateway(lifespan=lifespan, middleware=[Middleware(EdgeMiddleware, settings=settings)])
+    gateway = Gateway(
+        lifespan=lifespan,
+        middleware=[Middleware(EdgeMiddleware, settings=settings)],
+        exception_handlers={DatabaseUnavailable: unavailable},
+    )
     return gateway
 
 

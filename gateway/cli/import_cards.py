@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from core import imports
-from core.db import connect
+from core.db import PATIENT_SECONDS, connect
 from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
@@ -87,7 +87,7 @@ async def _import(
         closing(Journal.open(journal_path)) as journal,
         _bar(file.size) as show,
     ):
-        database = await connect(settings.database_url)
+        database = await connect(settings.database_url, PATIENT_SECONDS)
         try:
             importer = Importer(database, keys.vault, keys.seals, system_clock, reader)
             async for position in imports.import_cards(

@@ -301,7 +301,7 @@ async def test_the_file_is_journalled_and_synced_in_full(
         "journal_mode": {"wal"},
         "synchronous": {2},
         "foreign_keys": {1},
-        "busy_timeout": {5000},
+        "busy_timeout": {2000},
     }
 
 

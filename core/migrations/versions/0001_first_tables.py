@@ -471,10 +471,17 @@ def upgrade() -> None:
         ["at"],
         **where("node = 6 AND result = 'DONE'"),
     )
+    create_table(
+        "write_probes",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_write_probes"),
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "write_probes",
         "production_nodes",
         "production_changes",
         "production_orders",
