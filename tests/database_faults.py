@@ -208,11 +208,11 @@ class PostgresFaults:
     async def _locked(self) -> AsyncIterator[None]:
         connection = await self._connect()
         try:
-            async with connection.transaction():
-                await connection.execute(
-                    "LOCK TABLE write_probes, audit_entries, audit_heads IN ACCESS EXCLUSIVE MODE"
-                )
-                yield
+            await _execute(
+                connection,
+                "BEGIN; LOCK TABLE write_probes, audit_entries, audit_heads IN ACCESS EXCLUSIVE MODE",
+            )
+            yield
         finally:
             await connection.close()
 
@@ -255,7 +255,7 @@ class PostgresFaults:
         connection = await self._connect(database)
         try:
             for statement in statements:
-                await connection.execute(statement)
+                await _execute(connection, statement)
         finally:
             await connection.close()
 
@@ -263,6 +263,17 @@ class PostgresFaults:
         return await asyncpg.connect(
             host=self._host, port=self._port, database=database or self._name
         )
+
+
+async def _execute(connection: "asyncpg.Connection[Any]", statements: str) -> None:
+    """Once more after a deadlock with those whom the fault is to meet."""
+    while True:
+        try:
+            await connection.execute(statements)
+        except asyncpg.DeadlockDetectedError:
+            await connection.execute("ROLLBACK")
+        else:
+            return
 
 
 # --- SQLite --------------------------------------------------------------------------------

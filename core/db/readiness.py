@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 
-from sqlalchemy import Column, LargeBinary, SmallInteger, Table, bindparam
+from sqlalchemy import BigInteger, Column, SmallInteger, Table, bindparam
 
 from core.db.query import (
     Database,
@@ -24,7 +24,7 @@ write_probes_table = Table(
     "write_probes",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", BigInteger, nullable=False),
 )
 
 _WRITE = Query(
@@ -56,7 +56,7 @@ class Readiness:
 
     async def _write(self) -> bool:
         async def job(db: Transaction) -> None:
-            await db.fetch(_WRITE, row=secrets.randbelow(_ROWS), value=secrets.token_bytes(8))
+            await db.fetch(_WRITE, row=secrets.randbelow(_ROWS), value=secrets.randbits(63))
 
         try:
             await self._database.write(job)

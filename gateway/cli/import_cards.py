@@ -12,6 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from core import imports
+from core.audit import anchors
 from core.db import PATIENT_SECONDS, connect
 from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
@@ -94,6 +95,7 @@ async def _import(
                 importer, file, journal, bad_lines, into=settings.database_url, batch=batch
             ):
                 show(position)
+            await anchors.anchor_all(database, keys.seals, system_clock())
         finally:
             await database.close()
     return position

@@ -61,6 +61,7 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
     from core.audit import anchors, verify
     from core.db import PATIENT_SECONDS, connect
     from gateway.app import keys_from
+    from gateway.resolvers.context import system_clock
 
     seals = keys_from(found).seals
     read = broken = 0
@@ -76,6 +77,11 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
                 else:
                     broken += 1
                     print(step)
+            async for chain in verify.unanchored(
+                database, system_clock(), found.audit_anchor_seconds
+            ):
+                broken += 1
+                print(chain)
             newest = await anchors.last(database)
     finally:
         await database.close()

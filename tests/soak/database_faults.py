@@ -65,7 +65,7 @@ async def _all(rounds: int, citizens: int) -> list[str]:
 
 
 async def _round(rounds: Rounds) -> tuple[str, Tally]:
-    name, fault = random.choice(list(rounds.faults.items()))  # noqa: S311
+    name, fault = random.choice(list(rounds.faults.items()))
     return name, await rounds.run(fault)
 
 

@@ -474,7 +474,7 @@ def upgrade() -> None:
     create_table(
         "write_probes",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("value", sa.LargeBinary(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_write_probes"),
     )
 
