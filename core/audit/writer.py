@@ -7,7 +7,6 @@ written in one transaction, so that a read costs no durable write of its own. If
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -18,7 +17,7 @@ from core.audit.log import Action, AuditRecord
 from core.crypto import Seals
 from core.db import Database, DatabaseUnavailable, Transaction, UniqueViolation
 from core.kernel.callers import Caller
-from core.kernel.clock import SECOND, Instant, Monotonic
+from core.kernel.clock import SECOND, Instant, Monotonic, monotonic_clock
 from core.kernel.refusals import TryAgainLater
 
 FLUSH_SECONDS = 0.5
@@ -40,15 +39,15 @@ class AccessLogWriter:
         seals: Seals,
         clock: Callable[[], Instant],
         anchor_seconds: int,
-        monotonic: Monotonic = time.monotonic,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         self._database = database
         self._seals = seals
         self._clock = clock
         self._monotonic = monotonic
-        self._anchor_seconds = anchor_seconds
+        self._anchor_every = anchor_seconds * SECOND
         self._waiting: list[AuditRecord] = []
-        self._waiting_since = 0.0
+        self._waiting_since = 0
         self._is_failing = False
         self._flushing = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -60,7 +59,7 @@ class AccessLogWriter:
         if not self._is_failing:
             return False
         waits = self._monotonic() - self._waiting_since
-        return bool(self._waiting) and waits > REFUSE_AFTER_SECONDS
+        return bool(self._waiting) and waits > REFUSE_AFTER_SECONDS * SECOND
 
     def record(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
         """Records that the caller viewed their own data. Call it before the data is sent."""
@@ -87,7 +86,7 @@ class AccessLogWriter:
         self._stopping.set()
         if self._task is not None:
             await self._task
-        deadline = self._monotonic() + STOP_SECONDS
+        deadline = self._monotonic() + int(STOP_SECONDS * SECOND)
         await self.flush()
         while self._waiting and self._monotonic() < deadline:
             await asyncio.sleep(FLUSH_SECONDS)
@@ -124,7 +123,7 @@ class AccessLogWriter:
 
     async def anchor(self) -> None:
         anchored = await anchors.anchor_all(
-            self._database, self._seals, self._clock(), self._anchor_seconds * SECOND
+            self._database, self._seals, self._clock(), self._anchor_every
         )
         for anchor in anchored:
             # The application log leaves this machine: a copy of the anchor outside the database.
@@ -143,10 +142,10 @@ class AccessLogWriter:
         while not self._stopping.is_set():
             try:
                 await self.flush()
-                if self._monotonic() - indexed_at >= INDEX_SECONDS:
+                if self._monotonic() - indexed_at >= INDEX_SECONDS * SECOND:
                     indexed_at = self._monotonic()
                     await self.index()
-                if self._monotonic() - anchored_at >= self._anchor_seconds:
+                if self._monotonic() - anchored_at >= self._anchor_every:
                     anchored_at = self._monotonic()
                     await self.anchor()
             except (DatabaseUnavailable, UniqueViolation) as error:

@@ -33,6 +33,7 @@ _NOT_OUR_OWN: tuple[type[Exception], ...] = (
 """Of the same SQLSTATE class, but caused by the server's configuration or a connection pooler."""
 _ROLLBACK_SECONDS = 0.3
 _CLOSE_SECONDS = 5.0
+_CONNECT_ANEW_SECONDS = 1.0
 
 _Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
 
@@ -92,6 +93,7 @@ class PostgresDatabase:
     def __init__(self, pool: "asyncpg.Pool[Any]", deadline_seconds: float) -> None:
         self._pool = pool
         self._deadline_seconds = deadline_seconds
+        self._connect_anew_at = 0.0
 
     @classmethod
     async def open(cls, url: URL, deadline_seconds: float) -> "PostgresDatabase":
@@ -139,8 +141,7 @@ class PostgresDatabase:
             raise DatabaseUnavailable("no answer in time") from error
         except DatabaseUnavailable as error:
             if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
-                # After a failover the same name may lead to another server.
-                await self._pool.expire_connections()
+                await self._connect_anew()
             raise
 
     async def _write_once(self, job: Job[T]) -> T:
@@ -154,6 +155,13 @@ class PostgresDatabase:
                 await _roll_back(connection, transaction)
                 raise
             return result
+
+    async def _connect_anew(self) -> None:
+        """After a failover the same name may lead to another server."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._connect_anew_at:
+            self._connect_anew_at = now + _CONNECT_ANEW_SECONDS
+            await self._pool.expire_connections()
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:

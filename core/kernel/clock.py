@@ -7,13 +7,14 @@ What only measures how long something takes within one process (rates, timeouts,
 `Monotonic` clock instead, which nobody can set.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TypeAlias
 
 Instant: TypeAlias = int
-Monotonic: TypeAlias = Callable[[], float]
-"""Seconds since an unknown moment, as `time.monotonic`."""
+Monotonic: TypeAlias = Callable[[], int]
+"""Milliseconds since an unknown moment."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -26,6 +27,10 @@ clock was set back; what began then is not valid."""
 
 CHINA = timezone(timedelta(hours=8), "UTC+08:00")
 """China has one time zone and no daylight saving time; all dates are shown in it."""
+
+
+def monotonic_clock() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def instant(moment: datetime) -> Instant:

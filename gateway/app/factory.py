@@ -17,7 +17,7 @@ from core.db import Database, DatabaseUnavailable, connect
 from core.imaging import can_read
 from core.isolation import MEGABYTE, Bounds, IsolatedPool
 from core.jobs import JOBS, Scheduler
-from core.kernel.clock import Instant
+from core.kernel.clock import Instant, Monotonic, monotonic_clock
 from core.kernel.settings import Settings, SettingsError, variable
 from core.live import Live, build_relay
 from core.messaging import OutboxWorker
@@ -99,6 +99,7 @@ def create_app(
     settings: Settings,
     *,
     clock: Callable[[], Instant] = system_clock,
+    monotonic: Monotonic = monotonic_clock,
     transport: httpx.AsyncBaseTransport | None = None,
     channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
@@ -109,13 +110,19 @@ def create_app(
     schema = build_schema(
         limit_tokens, lambda: LimitDocuments(prepared), ReauthenticateSockets, channels=channels
     )
-    admission = _admission(settings, schema, prepared, clock)
+    admission = _admission(settings, schema, prepared, monotonic)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastPath]]:
         async with contextlib.AsyncExitStack() as stack:
             application = await stack.enter_async_context(
-                assembled(settings, clock=clock, transport=transport, channels=channels)
+                assembled(
+                    settings,
+                    clock=clock,
+                    monotonic=monotonic,
+                    transport=transport,
+                    channels=channels,
+                )
             )
             app.state.application = application
             view = GraphQLView(schema, application, admission)
@@ -137,7 +144,7 @@ def create_app(
                 application.scheduler.start()
             application.live.start()
             application.access_log.start()
-            shared = share_budgets(settings, admission.budgets, clock)
+            shared = share_budgets(settings, admission.budgets, monotonic)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
@@ -154,7 +161,7 @@ def _admission(
     settings: Settings,
     schema: strawberry.Schema,
     prepared: PreparedDocuments,
-    clock: Callable[[], Instant],
+    monotonic: Monotonic,
 ) -> Admission:
     """Raises `SettingsError` for an invalid document in the operation manifest."""
     core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
@@ -169,7 +176,7 @@ def _admission(
         if errors:
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
-    return Admission(core_schema, documents, prepared, Budgets(settings, clock))
+    return Admission(core_schema, documents, prepared, Budgets(settings, monotonic))
 
 
 @contextlib.asynccontextmanager
@@ -177,6 +184,7 @@ async def assembled(
     settings: Settings,
     *,
     clock: Callable[[], Instant] = system_clock,
+    monotonic: Monotonic = monotonic_clock,
     transport: httpx.AsyncBaseTransport | None = None,
     channels: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
@@ -188,7 +196,9 @@ async def assembled(
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
         database = await connect(settings.database_url)
         try:
-            application = assemble(settings, database, http, clock, channels, poll_seconds)
+            application = assemble(
+                settings, database, http, clock, channels, poll_seconds, monotonic
+            )
             try:
                 yield application
             finally:
@@ -213,6 +223,7 @@ def assemble(
     clock: Callable[[], Instant] = system_clock,
     kinds: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
+    monotonic: Monotonic = monotonic_clock,
 ) -> Application:
     dependencies = build_dependencies(settings, http)
     channels = build_channels(settings, http, kinds)
@@ -232,9 +243,9 @@ def assemble(
         worker=worker,
         scheduler=Scheduler(JOBS, database, dependencies, clock, worker.wake),
         live=live,
-        history=ProductionHistory(database, clock),
+        history=ProductionHistory(database, clock, monotonic),
         access_log=AccessLogWriter(
-            database, dependencies.seals, clock, settings.audit_anchor_seconds
+            database, dependencies.seals, clock, settings.audit_anchor_seconds, monotonic
         ),
         clock=clock,
         http=http,
