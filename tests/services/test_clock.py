@@ -283,3 +283,29 @@ async def test_a_sign_in_begun_before_the_clock_was_set_back_a_little_goes_on(
 
     assert [is_valid(now - 30 * SECOND), is_valid(now + 9 * MINUTE)] == [True, True]
     assert [is_valid(now - DAY), is_valid(now + 10 * MINUTE)] == [False, False]
+
+
+# --- what the maintenance jobs have seen expire --------------------------------------------
+
+
+async def test_an_expired_session_stays_ended_when_the_clock_returns_to_its_day(
+    world: World, active: FrontEnd
+) -> None:
+    """Without the job it would be open again, as the end of `test_an_ended_session_does_not_revive` shows."""
+    await world.application.scheduler.stop()
+    with later(hours=3):
+        await world.application.scheduler.run_due()
+
+    assert (await active.post("{ viewer { bound } }")).json()["data"] == {"viewer": None}
+
+
+async def test_an_expired_code_is_gone_when_the_clock_returns_to_its_day(
+    world: World, active: FrontEnd
+) -> None:
+    await world.application.scheduler.stop()
+    code = await active.code("REPORT_LOSS")
+    with later(minutes=17):
+        await world.application.scheduler.run_due()
+
+    assert await report(active, code) == "CODE_NOT_SENT"
+    assert (await active.status())["state"] == "ACTIVE"

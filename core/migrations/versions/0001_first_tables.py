@@ -230,6 +230,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
     )
     op.create_index("ix_sessions_account_index", "sessions", ["account_index"])
+    op.create_index(
+        "ix_sessions_not_ended", "sessions", ["expires_at"], **where("ended_at IS NULL")
+    )
     op.create_index("ix_sessions_citizen_id", "sessions", ["citizen_id"])
     op.create_index("uq_sessions_token_hash", "sessions", ["token_hash"], unique=True)
     create_table(
