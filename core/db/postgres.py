@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import asyncpg
+import structlog
 from asyncpg.transaction import Transaction
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import URL, Dialect
@@ -31,9 +32,17 @@ _NOT_OUR_OWN: tuple[type[Exception], ...] = (
     asyncpg.DuplicatePreparedStatementError,
 )
 """Of the same SQLSTATE class, but caused by the server's configuration or a connection pooler."""
+_STATEMENT_LOST = (
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+)
+"""A pooler in transaction mode gave the connection another server, without its prepared statements."""
+_STATEMENTS = 1_000
 _ROLLBACK_SECONDS = 0.3
 _CLOSE_SECONDS = 5.0
 _CONNECT_ANEW_SECONDS = 1.0
+
+log = structlog.get_logger("db")
 
 _Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
 
@@ -90,8 +99,9 @@ class PostgresDatabase:
 
     dialect: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", deadline_seconds: float) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", dsn: str, deadline_seconds: float) -> None:
         self._pool = pool
+        self._dsn = dsn
         self._deadline_seconds = deadline_seconds
         self._connect_anew_at = 0.0
 
@@ -104,12 +114,12 @@ class PostgresDatabase:
                 min_size=1,
                 max_size=16,
                 timeout=deadline_seconds,
-                statement_cache_size=1000,
+                statement_cache_size=_STATEMENTS,
                 reset=_no_reset,
             )
         except Exception as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
-        return cls(pool, deadline_seconds)
+        return cls(pool, dsn, deadline_seconds)
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(self.dialect, values)
@@ -117,6 +127,7 @@ class PostgresDatabase:
             async with asyncio.timeout(self._deadline_seconds), self._connection() as connection:
                 rows: list[Row] = await connection.fetch(sql, *arguments)
         except Exception as error:
+            await self._adapt(error)
             raise _translated(error) from error
         return rows
 
@@ -140,8 +151,7 @@ class PostgresDatabase:
                 raise
             raise DatabaseUnavailable("no answer in time") from error
         except DatabaseUnavailable as error:
-            if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
-                await self._connect_anew()
+            await self._adapt(error.__cause__)
             raise
 
     async def _write_once(self, job: Job[T]) -> T:
@@ -156,8 +166,15 @@ class PostgresDatabase:
                 raise
             return result
 
-    async def _connect_anew(self) -> None:
-        """After a failover the same name may lead to another server."""
+    async def _adapt(self, error: BaseException | None) -> None:
+        """Connects anew where that may help: after a failover a name may lead to another server."""
+        if isinstance(error, _STATEMENT_LOST):
+            log.warning("database.pooler", reason=_reason(error))
+            self._pool.set_connect_args(
+                self._dsn, timeout=self._deadline_seconds, statement_cache_size=0
+            )
+        elif not isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            return
         now = asyncio.get_running_loop().time()
         if now >= self._connect_anew_at:
             self._connect_anew_at = now + _CONNECT_ANEW_SECONDS

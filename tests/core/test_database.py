@@ -23,6 +23,8 @@ from core.db import (
     in_batch,
     insert_into,
 )
+from core.db import postgres as postgres_module
+from core.db.postgres import PostgresDatabase
 from core.db.sqlite import SqliteDatabase
 from core.jobs import scheduled_jobs_table
 
@@ -246,6 +248,52 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
     await database.close()
 
     assert await read_after_reopening(database_url) == ["a"]
+
+
+# --- PostgreSQL behind a pooler ------------------------------------------------------------
+
+
+@pytest.fixture
+async def postgres(postgres_database: str) -> AsyncIterator[PostgresDatabase]:
+    database = await connect(postgres_database)
+    assert isinstance(database, PostgresDatabase)
+    yield database
+    await database.close()
+
+
+async def change_server(db: PostgresDatabase) -> None:
+    """What a pooler in transaction mode does: the server's side knows none of the statements."""
+    async with db._pool.acquire() as connection:
+        await connection.execute("DEALLOCATE ALL")
+
+
+async def test_does_without_prepared_statements_once_one_is_lost(
+    postgres: PostgresDatabase,
+) -> None:
+    await keys(postgres)
+    await change_server(postgres)
+
+    with pytest.raises(DatabaseUnavailable):
+        await keys(postgres)
+
+    for _ in range(3):
+        await keys(postgres)
+        await change_server(postgres)
+        await postgres.write(lambda db: db.fetch_one(ALL))
+        await change_server(postgres)
+
+
+async def test_with_prepared_statements_each_change_of_the_server_is_an_error(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(postgres_module, "_STATEMENT_LOST", ())
+    await keys(postgres)
+
+    for _ in range(2):
+        await change_server(postgres)
+        with pytest.raises(DatabaseUnavailable):
+            await keys(postgres)
 
 
 # --- SQLite --------------------------------------------------------------------------------
