@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -32,6 +32,13 @@ _NOT_OUR_OWN: tuple[type[Exception], ...] = (
     asyncpg.DuplicatePreparedStatementError,
 )
 """Of the same SQLSTATE class, but caused by the server's configuration or a connection pooler."""
+_CONNECTION_LOST: tuple[type[Exception], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+"""A read is repeated: after a restart of the server the pool still has connections to the old one."""
 _STATEMENT_LOST = (
     asyncpg.InvalidSQLStatementNameError,
     asyncpg.DuplicatePreparedStatementError,
@@ -40,7 +47,7 @@ _STATEMENT_LOST = (
 _STATEMENTS = 1_000
 _ROLLBACK_SECONDS = 0.3
 _CLOSE_SECONDS = 5.0
-_CONNECT_ANEW_SECONDS = 1.0
+_RECONNECT_SECONDS = 1.0
 
 log = structlog.get_logger("db")
 
@@ -103,7 +110,7 @@ class PostgresDatabase:
         self._pool = pool
         self._dsn = dsn
         self._deadline_seconds = deadline_seconds
-        self._connect_anew_at = 0.0
+        self._reconnect_at = 0.0
 
     @classmethod
     async def open(cls, url: URL, deadline_seconds: float) -> "PostgresDatabase":
@@ -124,11 +131,21 @@ class PostgresDatabase:
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
         sql, arguments = query.arguments(self.dialect, values)
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._connection() as connection:
-                rows: list[Row] = await connection.fetch(sql, *arguments)
+            async with asyncio.timeout(self._deadline_seconds):
+                for _ in range(_TRIES - 1):
+                    with contextlib.suppress(*_CONNECTION_LOST):
+                        return await self._fetch_once(sql, arguments)
+                return await self._fetch_once(sql, arguments)
         except Exception as error:
             await self._adapt(error)
             raise _translated(error) from error
+
+    async def _fetch_once(self, sql: str, arguments: list[Any]) -> list[Row]:
+        connection = await self._pool.acquire()
+        try:
+            rows: list[Row] = await connection.fetch(sql, *arguments)
+        finally:
+            await self._release(connection)
         return rows
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
@@ -155,19 +172,21 @@ class PostgresDatabase:
             raise
 
     async def _write_once(self, job: Job[T]) -> T:
-        async with self._connection() as connection:
-            transaction = connection.transaction()
-            try:
-                await _driven(transaction.start())
-                result = await job(_PostgresTransaction(connection))
-                await _driven(transaction.commit())
-            except BaseException:
-                await _roll_back(connection, transaction)
-                raise
-            return result
+        connection = await _driven(self._pool.acquire())
+        transaction = connection.transaction()
+        try:
+            await _driven(transaction.start())
+            result = await job(_PostgresTransaction(connection))
+            await _driven(transaction.commit())
+        except BaseException:
+            await _roll_back(connection, transaction)
+            raise
+        finally:
+            await self._release(connection)
+        return result
 
     async def _adapt(self, error: BaseException | None) -> None:
-        """Connects anew where that may help: after a failover a name may lead to another server."""
+        """Reconnects where that may help: after a failover a name may lead to another server."""
         if isinstance(error, _STATEMENT_LOST):
             log.warning("database.pooler", reason=_reason(error))
             self._pool.set_connect_args(
@@ -176,18 +195,14 @@ class PostgresDatabase:
         elif not isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             return
         now = asyncio.get_running_loop().time()
-        if now >= self._connect_anew_at:
-            self._connect_anew_at = now + _CONNECT_ANEW_SECONDS
+        if now >= self._reconnect_at:
+            self._reconnect_at = now + _RECONNECT_SECONDS
             await self._pool.expire_connections()
 
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[_Connection]:
-        connection = await _driven(self._pool.acquire())
-        try:
-            yield connection
-        finally:
-            with contextlib.suppress(Exception):
-                await self._pool.release(connection, timeout=_ROLLBACK_SECONDS)
+    async def _release(self, connection: _Connection) -> None:
+        """What fails here concerns the connection alone, which the pool then drops."""
+        with contextlib.suppress(Exception):
+            await self._pool.release(connection, timeout=_ROLLBACK_SECONDS)
 
     async def close(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """Queries, transactions and group commit, on both databases."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -248,6 +249,38 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
     await database.close()
 
     assert await read_after_reopening(database_url) == ["a"]
+
+
+# --- PostgreSQL after a restart ------------------------------------------------------------
+
+
+async def read_after_restart(db: PostgresDatabase) -> list[object]:
+    """Reads at once, over a pool whose connections have all been ended."""
+    await asyncio.gather(*(keys(db) for _ in range(2)))
+    async with db._pool.acquire() as connection:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() ORDER BY pid = pg_backend_pid()"
+            )
+    return await asyncio.gather(*(keys(db) for _ in range(2)), return_exceptions=True)
+
+
+async def test_a_read_is_repeated_over_another_connection(postgres: PostgresDatabase) -> None:
+    for _ in range(5):
+        found = await read_after_restart(postgres)
+        assert not any(isinstance(one, Exception) for one in found)
+
+
+async def test_read_once_it_fails_after_a_restart(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(postgres_module, "_CONNECTION_LOST", ())
+
+    found = [one for _ in range(5) for one in await read_after_restart(postgres)]
+
+    assert any(isinstance(one, DatabaseUnavailable) for one in found)
 
 
 # --- PostgreSQL behind a pooler ------------------------------------------------------------
