@@ -6,7 +6,7 @@ from core.db.postgres import PostgresDatabase
 from core.db.query import Database
 from core.db.sqlite import SqliteDatabase
 
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 1.5
 """After which a citizen is told to try again, instead of waiting for a database that hangs."""
 PATIENT_SECONDS = 600
 """The deadline of commands for operators, which read or write much at once."""

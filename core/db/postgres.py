@@ -36,6 +36,7 @@ _CONNECTION_LOST: tuple[type[Exception], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 """A read is repeated: after a restart of the server the pool still has connections to the old one."""
@@ -144,6 +145,9 @@ class PostgresDatabase:
         connection = await self._pool.acquire()
         try:
             rows: list[Row] = await connection.fetch(sql, *arguments)
+        except _CONNECTION_LOST:
+            _terminate(connection)
+            raise
         finally:
             await self._release(connection)
         return rows
@@ -225,5 +229,9 @@ async def _roll_back(connection: _Connection, transaction: Transaction) -> None:
         async with asyncio.timeout(_ROLLBACK_SECONDS):
             await transaction.rollback()
     except Exception:
-        with contextlib.suppress(asyncpg.InterfaceError):  # it is closed already
-            connection.terminate()
+        _terminate(connection)
+
+
+def _terminate(connection: _Connection) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):  # it is closed already
+        connection.terminate()
