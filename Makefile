@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents
+.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -68,6 +68,10 @@ fuzz: install-dev .venv-fuzz/installed
 	@$(PYTHON) -m venv .venv-fuzz
 	@.venv-fuzz/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# 500 rounds of a database that fails, on both engines.
+soak-database-faults: install-dev
+	$(BIN)/python -m tests.soak.database_faults
 
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install-dev

@@ -21,6 +21,7 @@ import structlog
 from starlette.applications import Starlette
 
 from core import migrations
+from core.kernel.clock import Monotonic, monotonic_clock
 from core.kernel.settings import Secret, Settings
 from core.migrations.tables import TABLES
 from gateway.app import create_app
@@ -62,10 +63,12 @@ class LateTransport(httpx.AsyncBaseTransport):
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Starlette]:
+async def running(
+    settings: Settings, monotonic: Monotonic = monotonic_clock
+) -> AsyncIterator[Starlette]:
     """The application between start and stop."""
     transport = LateTransport()
-    app = transport.app = create_app(settings, transport=transport)
+    app = transport.app = create_app(settings, monotonic=monotonic, transport=transport)
     async with app.router.lifespan_context(app):
         yield app
 

@@ -33,6 +33,7 @@ _TRACES = {
     "sessions",
     "nonces",
     "verification_codes",
+    "write_probes",
 }
 
 

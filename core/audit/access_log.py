@@ -13,7 +13,7 @@ import hashlib
 import heapq
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy import Text as LongText
@@ -90,6 +91,26 @@ _WITHOUT_ENTRY = Query(
         .exists()
     )
 )
+_POSITIONS = Query(select(access_log_indexed_table).order_by(access_log_indexed_table.c.id))
+_BATCHES_AFTER = Query(
+    select(access_log_table)
+    .where(access_log_table.c.batch > bindparam("after"))
+    .order_by(access_log_table.c.batch)
+    .limit(INDEXED_AT_ONCE)
+)
+_PAIRS_AFTER = Query(
+    select(access_log_subjects_table)
+    .where(
+        tuple_(access_log_subjects_table.c.subject_id, access_log_subjects_table.c.batch)
+        > tuple_(
+            bindparam("after_subject", type_=BigInteger), bindparam("after_batch", type_=BigInteger)
+        )
+    )
+    .order_by(access_log_subjects_table.c.subject_id, access_log_subjects_table.c.batch)
+    .limit(5_000)
+)
+_BELOW_ALL = -(2**31)
+_MODULUS = 2**128
 _indexed_batch = select(
     func.coalesce(func.max(access_log_indexed_table.c.batch), 0)
 ).scalar_subquery()
@@ -245,6 +266,50 @@ async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
     row = await db.fetch_one(_WITHOUT_ENTRY)
     if row is not None and row["batch"] is not None:
         yield row["batch"], "a batch of the access log has no entry"
+
+
+async def broken_index(db: Reader) -> AsyncIterator[tuple[int, str]]:
+    """Batches that the index hides from a subject's history, or shows in that of another."""
+    positions = await db.fetch(_POSITIONS)
+    last = positions[0]["batch"] if positions else 0
+    if [row["id"] for row in positions] not in ([], [1]):
+        yield last, "the position of the index was changed"
+    indexed, beyond = await _indexed(db, last)
+    after = _BELOW_ALL
+    while rows := await db.fetch(_BATCHES_AFTER, after=after):
+        for row in rows:
+            after = row["batch"]
+            subjects = {subject_id for subject_id, _ in _subjects_in(row)}
+            if after <= last and indexed.pop(after, 0) != _sum(subjects):
+                yield after, "the index of the access log was changed"
+            if not beyond.pop(after, set()) <= subjects:
+                yield after, "the index of the access log was changed"
+    for batch in sorted({*indexed, *beyond}):
+        yield batch, "the index names a batch that is missing"
+    if last > max(after, 0):
+        yield last, "the position of the index is behind the last batch"
+
+
+async def _indexed(db: Reader, last: int) -> tuple[dict[int, int], dict[int, set[int]]]:
+    """Per batch up to the last one a sum of its subjects' digests, and the subjects of those beyond."""
+    indexed: dict[int, int] = {}
+    beyond: dict[int, set[int]] = {}
+    place = {"after_subject": _BELOW_ALL, "after_batch": _BELOW_ALL}
+    while pairs := await db.fetch(_PAIRS_AFTER, **place):
+        for row in pairs:
+            subject_id, batch = row["subject_id"], row["batch"]
+            if batch <= last:
+                indexed[batch] = (indexed.get(batch, 0) + _sum([subject_id])) % _MODULUS
+            else:
+                beyond.setdefault(batch, set()).add(subject_id)
+        place = {"after_subject": subject_id, "after_batch": batch}
+    return indexed, beyond
+
+
+def _sum(subjects: Iterable[int]) -> int:
+    """Does not depend on the order."""
+    digests = (hashlib.blake2b(b"%d" % one, digest_size=16).digest() for one in subjects)
+    return sum(int.from_bytes(digest) for digest in digests) % _MODULUS
 
 
 def _matches(details: str, lines: str) -> bool:

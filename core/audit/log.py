@@ -241,7 +241,7 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
     """Whether an entry is unchanged and follows the one with `mac_before`."""
-    values = (row[name] for name in _MAC_INPUT)
+    values = [row[name] for name in _MAC_INPUT]
     return seals.matches_audit(bytes(row["mac"]), *values, mac_before.hex())
 
 
@@ -249,18 +249,7 @@ _MAC_INPUT = ("subject_id", "number", "at", "action", "result", "channel", "sess
 
 
 def _entry(seals: Seals, record: AuditRecord, number: int, mac_before: bytes) -> dict[str, Any]:
-    mac = seals.audit(
-        record.subject_id,
-        number,
-        record.at,
-        record.action,
-        record.result,
-        record.channel,
-        record.session_id,
-        record.details,
-        mac_before.hex(),
-    )
-    return {
+    row: dict[str, Any] = {
         "subject_id": record.subject_id,
         "number": number,
         "at": record.at,
@@ -269,8 +258,9 @@ def _entry(seals: Seals, record: AuditRecord, number: int, mac_before: bytes) ->
         "channel": record.channel,
         "session_id": record.session_id,
         "details": record.details,
-        "mac": mac,
     }
+    row["mac"] = seals.audit(*(row[name] for name in _MAC_INPUT), mac_before.hex())
+    return row
 
 
 async def _heads_of(db: Transaction, subject_ids: list[int]) -> dict[int, tuple[int, bytes]]:

@@ -9,13 +9,20 @@ from typing import TypeAlias
 
 from sqlalchemy import bindparam, func, or_, select
 
-from core.audit.access_log import EVERYBODY, broken_batches
+from core.audit.access_log import EVERYBODY, broken_batches, broken_index
 from core.audit.anchors import Anchor, audit_anchored_heads_table, audit_anchors_table, digest_of
 from core.audit.log import audit_entries_table, audit_heads_table, is_intact
 from core.crypto import Seals
 from core.db import Query, Reader
+from core.kernel.clock import MINUTE, SECOND, Instant
 
 _ENTRIES_AT_ONCE = 2_000
+_BELOW_ALL = -(2**63)
+_BELOW_ALL_ANCHORS = -(2**31)
+MAX_NAMED = 100
+"""How many entries without an anchor are named."""
+MAX_DELAY = 10 * MINUTE
+"""How much later than its interval an anchor may be made: a busy database, a restart."""
 
 _HEADS_AFTER = Query(
     select(audit_heads_table)
@@ -49,7 +56,12 @@ _BEYOND = Query(
             audit_heads_table, audit_heads_table.c.subject_id == audit_entries_table.c.subject_id
         )
     )
-    .where(audit_entries_table.c.number > audit_heads_table.c.number)
+    .where(
+        or_(
+            audit_entries_table.c.number > audit_heads_table.c.number,
+            audit_entries_table.c.number < 1,
+        )
+    )
     .group_by(audit_entries_table.c.subject_id)
 )
 _ANCHORS_AFTER = Query(
@@ -57,6 +69,36 @@ _ANCHORS_AFTER = Query(
     .where(audit_anchors_table.c.number > bindparam("after"))
     .order_by(audit_anchors_table.c.number)
     .limit(100)
+)
+_ANCHORS_WITHOUT_PLACE = Query(
+    select(audit_anchored_heads_table.c.anchor)
+    .where(
+        ~select(audit_anchors_table.c.number)
+        .where(audit_anchors_table.c.number == audit_anchored_heads_table.c.anchor)
+        .exists()
+    )
+    .distinct()
+)
+_OLDEST_ANCHOR = Query(select(audit_anchors_table).order_by(audit_anchors_table.c.number).limit(1))
+_OLDER_ENTRIES = Query(
+    select(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    .where(audit_entries_table.c.at < bindparam("before"))
+    .order_by(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    .limit(MAX_NAMED)
+)
+_UNANCHORED = Query(
+    select(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    .select_from(
+        audit_entries_table.join(
+            audit_heads_table, audit_heads_table.c.subject_id == audit_entries_table.c.subject_id
+        )
+    )
+    .where(
+        audit_entries_table.c.number > audit_heads_table.c.anchored_number,
+        audit_entries_table.c.at < bindparam("before"),
+    )
+    .order_by(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    .limit(MAX_NAMED)
 )
 _HEADS_OF = Query(
     select(audit_anchored_heads_table)
@@ -129,6 +171,8 @@ async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[
         yield BrokenChain(EVERYBODY, number, what)
     async for broken in _verify_anchors(db, seals, external):
         yield broken
+    async for number, what in broken_index(db):
+        yield BrokenChain(EVERYBODY, number, what)
     async for chain in _compare(db):
         if chain.subject_id not in reported:
             reported.add(chain.subject_id)
@@ -136,7 +180,7 @@ async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[
 
 
 async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain | int]:
-    after, read = -1, 0
+    after, read = _BELOW_ALL, 0
     while heads := await db.fetch(_HEADS_AFTER, after=after):
         for head in heads:
             broken = await _verify_chain(
@@ -149,12 +193,14 @@ async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain 
     for row in await db.fetch(_HEADLESS):
         yield BrokenChain(row["subject_id"], 0, "the chain has no head")
     for row in await db.fetch(_BEYOND):
-        yield BrokenChain(row["subject_id"], row["number"], "an entry follows the head")
+        yield BrokenChain(row["subject_id"], row["number"], "an entry is outside its chain")
 
 
 async def _verify_chain(
     db: Reader, seals: Seals, subject_id: int, last: int, head_mac: bytes
 ) -> BrokenChain | None:
+    if last < 1:
+        return BrokenChain(subject_id, last, "the head has no entry")
     before, expected = b"", 0
     while rows := await db.fetch(_CHAIN, subject_id=subject_id, after=expected, last=last):
         for row in rows:
@@ -171,7 +217,11 @@ async def _verify_chain(
 
 async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncIterator[BrokenAnchor]:
     before, expected, is_external_found = b"", 0, not external
-    while rows := await db.fetch(_ANCHORS_AFTER, after=expected):
+    for row in await db.fetch(_ANCHORS_WITHOUT_PLACE):
+        yield BrokenAnchor(row["anchor"], "the anchor is missing, its heads are there")
+    after = _BELOW_ALL_ANCHORS
+    while rows := await db.fetch(_ANCHORS_AFTER, after=after):
+        after = rows[-1]["number"]
         for row in rows:
             anchor, expected = Anchor.from_row(row), expected + 1
             is_external_found = is_external_found or str(anchor) == external
@@ -186,6 +236,19 @@ async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncItera
     if not is_external_found:
         number = external.partition(":")[0]
         yield BrokenAnchor(int(number) if number.isdigit() else 0, "the external anchor is missing")
+
+
+async def unanchored(db: Reader, now: Instant, anchor_seconds: int) -> AsyncIterator[BrokenChain]:
+    """Entries that an anchor should cover: those before the oldest one, and those that wait too long."""
+    patience = anchor_seconds * SECOND + MAX_DELAY
+    oldest = await db.fetch_one(_OLDEST_ANCHOR)
+    if oldest is not None:
+        for row in await db.fetch(_OLDER_ENTRIES, before=oldest["at"] - patience):
+            yield BrokenChain(
+                row["subject_id"], row["number"], "the entry is older than the oldest anchor"
+            )
+    for row in await db.fetch(_UNANCHORED, before=now - patience):
+        yield BrokenChain(row["subject_id"], row["number"], "no anchor covers the entry")
 
 
 async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:

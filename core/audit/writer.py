@@ -1,14 +1,15 @@
 """Background writer of the access log and the anchors.
 
 A read of personal data is recorded in memory; within a second the records of all subjects are
-written in one transaction, so that a read costs no durable write of its own. If writing fails for so
-long that `MAX_WAITING` records wait, reads are refused rather than served without a record.
+written in one transaction, so that a read costs no durable write of its own. If writing has failed for
+`REFUSE_AFTER_SECONDS`, or `MAX_WAITING` records wait, reads are refused rather than served without a record.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from core.audit import access_log, anchors, log
@@ -16,15 +17,17 @@ from core.audit.log import Action, AuditRecord
 from core.crypto import Seals
 from core.db import Database, DatabaseUnavailable, Transaction, UniqueViolation
 from core.kernel.callers import Caller
-from core.kernel.clock import SECOND, Instant
+from core.kernel.clock import SECOND, Instant, Monotonic, monotonic_clock
 from core.kernel.refusals import TryAgainLater
 
 FLUSH_SECONDS = 0.5
 INDEX_SECONDS = 30
+REFUSE_AFTER_SECONDS = 5
 MAX_WAITING = 50_000
+STOP_SECONDS = 20
+"""How long the process waits at its end for a database that cannot be written."""
 _AT_ONCE = 500
 """Records per transaction, so that it blocks other writers only briefly."""
-_TRIES_AT_STOP = 3
 
 _log = structlog.get_logger("audit")
 
@@ -36,14 +39,27 @@ class AccessLogWriter:
         seals: Seals,
         clock: Callable[[], Instant],
         anchor_seconds: int,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         self._database = database
         self._seals = seals
         self._clock = clock
+        self._monotonic = monotonic
         self._anchor_every = anchor_seconds * SECOND
         self._waiting: list[AuditRecord] = []
+        self._waiting_since = 0
+        self._is_failing = False
+        self._flushing = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so little could be written lately that reads are refused."""
+        if not self._is_failing:
+            return False
+        waits = self._monotonic() - self._waiting_since
+        return bool(self._waiting) and waits > REFUSE_AFTER_SECONDS * SECOND
 
     def record(self, caller: Caller, now: Instant, action: Action, result: str = log.DONE) -> None:
         """Records that the caller viewed their own data. Call it before the data is sent."""
@@ -55,40 +71,50 @@ class AccessLogWriter:
         self.add(AuditRecord(subject_id, now, action, log.DONE, log.LINK, 0))
 
     def add(self, record: AuditRecord) -> None:
-        """Raises `TryAgainLater` if too many records wait."""
-        if len(self._waiting) >= MAX_WAITING:
+        """Raises `TryAgainLater` if too many records wait, or one for too long."""
+        if len(self._waiting) >= MAX_WAITING or self.is_behind:
             raise TryAgainLater(retry_after=5)
+        if not self._waiting:
+            self._waiting_since = self._monotonic()
         self._waiting.append(record)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="access-log-writer")
 
     async def stop(self) -> None:
-        """Writes the remaining records."""
+        """Writes the remaining records; what cannot be written goes to the application log."""
         self._stopping.set()
         if self._task is not None:
             await self._task
-        for _ in range(_TRIES_AT_STOP):
-            if not self._waiting:
-                return
+        deadline = self._monotonic() + int(STOP_SECONDS * SECOND)
+        await self.flush()
+        while self._waiting and self._monotonic() < deadline:
+            await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
-        if self._waiting:
-            _log.error("audit.lost", entries=len(self._waiting))
+        for record in self._waiting:
+            _log.error("audit.unwritten", **msgspec.structs.asdict(record))
 
     async def flush(self) -> None:
         """Writes the waiting records; those that cannot be written keep waiting."""
-        waiting, self._waiting = self._waiting, []
-        for first in range(0, len(waiting), _AT_ONCE):
-            try:
-                await self._append(waiting[first : first + _AT_ONCE])
-            except Exception as error:
-                self._waiting = waiting[first:] + self._waiting
-                if not isinstance(error, DatabaseUnavailable | UniqueViolation):
-                    raise
-                _log.warning(
-                    "audit.waiting", entries=len(waiting) - first, reason=type(error).__name__
-                )
-                return
+        async with self._flushing:
+            left = len(self._waiting)
+            while left > 0:
+                some = self._waiting[:_AT_ONCE]
+                try:
+                    await self._append(some)
+                except (DatabaseUnavailable, UniqueViolation) as error:
+                    self._is_failing = True
+                    reason = f"{type(error).__name__}: {error}"
+                    _log.warning("audit.waiting", entries=len(self._waiting), reason=reason)
+                    return
+                except Exception:
+                    self._is_failing = True
+                    _log.exception("audit.failed", entries=len(self._waiting))
+                    return
+                self._is_failing = False
+                del self._waiting[: len(some)]
+                self._waiting_since = self._monotonic()
+                left -= len(some)
 
     async def index(self) -> None:
         """Indexes the written batches, and flushes new records in between."""
@@ -112,15 +138,15 @@ class AccessLogWriter:
         await self._database.write(job)
 
     async def _run(self) -> None:
-        anchor_at = index_at = self._clock()
+        anchored_at = indexed_at = self._monotonic()
         while not self._stopping.is_set():
             try:
                 await self.flush()
-                if not 0 <= self._clock() - index_at < INDEX_SECONDS * SECOND:
-                    index_at = self._clock()
+                if self._monotonic() - indexed_at >= INDEX_SECONDS * SECOND:
+                    indexed_at = self._monotonic()
                     await self.index()
-                if not 0 <= self._clock() - anchor_at < self._anchor_every:
-                    anchor_at = self._clock()
+                if self._monotonic() - anchored_at >= self._anchor_every:
+                    anchored_at = self._monotonic()
                     await self.anchor()
             except (DatabaseUnavailable, UniqueViolation) as error:
                 _log.warning("audit.unavailable", reason=type(error).__name__)

@@ -15,7 +15,13 @@ from core.cards.cards import (
     cards_table,
     summary_columns,
 )
-from core.citizens import Citizen, CitizenIdentity, citizens_table, service_passwords_table
+from core.citizens import (
+    Citizen,
+    CitizenIdentity,
+    citizens_table,
+    passwords,
+    service_passwords_table,
+)
 from core.citizens import citizens as people
 from core.crypto import Vault
 from core.db import Query, Reader, Row, Transaction
@@ -154,7 +160,7 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
         else Application.from_row(first, "application_"),
         has_production=bool(first["has_production"]),
         password_locked_until=first["locked_until"],
-        password_locked_for=max(0, (first["locked_until"] or 0) - now),
+        password_locked_for=passwords.locked_for(first["locked_until"] or 0, now),
     )
 
 

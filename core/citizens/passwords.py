@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from core.crypto import Seals
 from core.db import Id, Query, Reader, Transaction, metadata
-from core.kernel.clock import HOUR, Instant
+from core.kernel.clock import HOUR, Instant, is_within
 from core.kernel.refusals import TryAgainLater
 
 MAX_TRIES = 5
@@ -124,6 +124,11 @@ async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instan
         until=now + LOCKED_FOR if locked else 0,
     )
     return MAX_TRIES - tries
+
+
+def locked_for(locked_until: Instant, now: Instant) -> int:
+    """Milliseconds. A lock of the future does not count: it would outlast the clock that was ahead."""
+    return locked_until - now if is_within(locked_until, LOCKED_FOR, now) else 0
 
 
 class Hasher:

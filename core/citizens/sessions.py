@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     select,
+    text,
     update,
 )
 
@@ -47,6 +48,12 @@ sessions_table = Table(
     Index("uq_sessions_token_hash", "token_hash", unique=True),
     Index("ix_sessions_citizen_id", "citizen_id"),
     Index("ix_sessions_account_index", "account_index"),
+    Index(
+        "ix_sessions_not_ended",
+        "expires_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 
 CALLER_COLUMNS = [

@@ -14,7 +14,7 @@ from core.citizens import nonces
 from core.crypto import Seals
 from core.db import Transaction
 from core.kernel.callers import ChannelId
-from core.kernel.clock import MINUTE, Instant
+from core.kernel.clock import MINUTE, Instant, is_within
 
 LIFETIME = 10 * MINUTE
 _TIME, _NONCE, _MAC = 12, 16, 32
@@ -40,7 +40,7 @@ def nonce_of(
     challenge = challenge_of(verifier) if verifier else ""
     if not seals.matches_link(mac, "state", channel, issued_at, nonce, challenge):
         return None
-    return nonce if issued_at <= now < issued_at + LIFETIME else None
+    return nonce if is_within(issued_at + LIFETIME, LIFETIME, now) else None
 
 
 def challenge_of(verifier: str) -> str:

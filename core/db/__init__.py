@@ -2,7 +2,7 @@
 
 from core.db.arrays import json_arrays
 from core.db.batches import fetch_in, in_batch
-from core.db.connecting import connect
+from core.db.connecting import PATIENT_SECONDS, connect
 from core.db.query import (
     Database,
     DatabaseUnavailable,
@@ -16,14 +16,17 @@ from core.db.query import (
     insert_into,
     metadata,
 )
+from core.db.readiness import Readiness, write_probes_table
 
 __all__ = [
+    "PATIENT_SECONDS",
     "Database",
     "DatabaseUnavailable",
     "Id",
     "Lock",
     "Query",
     "Reader",
+    "Readiness",
     "Row",
     "Transaction",
     "UniqueViolation",
@@ -33,4 +36,5 @@ __all__ = [
     "insert_into",
     "json_arrays",
     "metadata",
+    "write_probes_table",
 ]

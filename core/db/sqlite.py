@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import queue
 import sqlite3
+import threading
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,18 @@ from sqlalchemy.engine import URL, Dialect
 
 from core.db.query import DatabaseUnavailable, Job, Lock, Query, Row, T, UniqueViolation
 
-BUSY_TIMEOUT_SECONDS = 5
+BUSY_TIMEOUT_SECONDS = 2
 _MAX_JOBS_IN_A_COMMIT = 256
 _SECOND_READER_DELAY_SECONDS = 0.01
 """How long statements wait for the busy reader before the second one starts: batches cost less."""
+_OUR_OWN = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+"""Errors of a statement or its values: repeating it would not help."""
 _PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -35,13 +44,18 @@ _PRAGMAS: tuple[str, ...] = (
 class _Pending:
     """A job that waits for the writer, later with its outcome."""
 
-    __slots__ = ("error", "future", "job", "result")
+    __slots__ = ("_claimed", "error", "future", "job", "result")
 
     def __init__(self, job: Job[Any], future: "asyncio.Future[Any]") -> None:
         self.job = job
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
+        self._claimed = threading.Lock()
+
+    def claim(self) -> bool:
+        """True for the first caller only: the writer that runs the job, or who gives it up."""
+        return self._claimed.acquire(blocking=False)
 
     def settle(self) -> None:
         if self.future.done():
@@ -82,15 +96,17 @@ class _Reader(sqlite3.Connection):
 
     def commit(self) -> None:
         are_several = len(self.reads) > 1
-        if are_several:
-            self.execute("BEGIN")
-        for read in self.reads:
-            try:
-                read.rows = _rows(self.execute(read.sql, read.arguments), read.query)
-            except BaseException as error:
-                read.error = _translated(error)
-        if are_several:
-            self.execute("COMMIT")
+        try:
+            if are_several:
+                self.execute("BEGIN")
+            for read in self.reads:
+                try:
+                    read.rows = _rows(self.execute(read.sql, read.arguments), read.query)
+                except BaseException as error:
+                    read.error = _translated(error)
+        finally:
+            if self.in_transaction:
+                self.rollback()
 
 
 def _rows(cursor: sqlite3.Cursor, query: Query) -> list[Row]:
@@ -119,14 +135,15 @@ class _GroupCommit(sqlite3.Connection):
         try:
             self.execute("BEGIN IMMEDIATE")
             for pending in batch:
-                self._run(pending)
+                if pending.claim():
+                    self._run(pending)
             super().commit()
         except BaseException as error:
-            if self.in_transaction:
-                super().rollback()
             failure = _translated(error)
             for pending in batch:
                 pending.error = pending.error or failure
+            if self.in_transaction:
+                super().rollback()
 
     def _next_batch(self) -> list[_Pending]:
         batch: list[_Pending] = []
@@ -157,8 +174,8 @@ def _translated(error: BaseException) -> BaseException:
 
 
 def _is_unavailable(error: BaseException) -> bool:
-    """Busy, full or failing; a corrupt file raises a plain `DatabaseError`."""
-    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+    """Every error of the driver that is not known to be our own, as busy, full, corrupt or read-only."""
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _OUR_OWN)
 
 
 def _drive(job: Coroutine[Any, Any, T]) -> T:
@@ -224,7 +241,9 @@ class SqliteDatabase:
         writer: aiosqlite.Connection,
         jobs: "queue.SimpleQueue[_Pending]",
         done: list[_Pending],
+        deadline_seconds: float,
     ) -> None:
+        self._deadline_seconds = deadline_seconds
         self._readers = readers
         self._idle = list(readers)
         self._waiting: list[_Read] = []
@@ -232,13 +251,14 @@ class SqliteDatabase:
         self._batches = 0
         """How many batches have been started."""
         self._second_reader_timer: asyncio.TimerHandle | None = None
+        self._watches: dict[_Reader, asyncio.TimerHandle] = {}
         self._writer = writer
         self._jobs = jobs
         self._done = done
         self._pump: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: URL) -> "SqliteDatabase":
+    async def open(cls, url: URL, deadline_seconds: float) -> "SqliteDatabase":
         path = str(url.database)
         await asyncio.to_thread(Path(path).parent.mkdir, parents=True, exist_ok=True)
         jobs: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
@@ -249,7 +269,7 @@ class SqliteDatabase:
 
         writer = await _open_connection(path, factory=writer_connection)
         readers = [await _open_connection(path, factory=_Reader) for _ in range(2)]
-        return cls(readers, writer, jobs, done)
+        return cls(readers, writer, jobs, done, deadline_seconds)
 
     def fetch(self, query: Query, /, **values: Any) -> Awaitable[list[Row]]:
         sql, arguments = query.arguments(self.dialect, values)
@@ -290,11 +310,14 @@ class SqliteDatabase:
                 reads, self._waiting = self._waiting, []
                 self._batches += 1
                 connection.reads = reads
+                self._watch(connection, reads)
                 try:
                     await reader.commit()
                 except Exception as error:
                     for read in reads:
-                        read.error = error
+                        read.error = read.error or _translated(error)
+                finally:
+                    self._watches.pop(connection).cancel()
                 for read in reads:
                     read.settle()
                 if self._waiting and len(self._idle) < len(self._readers) - 1:
@@ -302,25 +325,57 @@ class SqliteDatabase:
         finally:
             self._idle.append(reader)
 
+    def _watch(self, connection: _Reader, reads: list[_Read]) -> None:
+        self._watches[connection] = asyncio.get_running_loop().call_later(
+            self._deadline_seconds, self._give_up, connection, reads
+        )
+
+    def _give_up(self, connection: _Reader, reads: list[_Read]) -> None:
+        """Interrupts the reader's statement, and refuses what waits for it."""
+        waiting, self._waiting = self._waiting, []
+        for read in (*reads, *waiting):
+            if not read.future.done():
+                read.future.set_exception(DatabaseUnavailable("no answer in time"))
+        connection.interrupt()
+        self._watch(connection, reads)
+
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
 
     async def write(self, job: Job[T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Pending(job, future))
+        pending = _Pending(job, future)
+        self._jobs.put(pending)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._commit_all())
-        return await future
+        try:
+            async with asyncio.timeout(self._deadline_seconds) as deadline:
+                return await future
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            pending.claim()  # what has not begun will not run
+            raise DatabaseUnavailable("no answer in time") from error
 
     async def _commit_all(self) -> None:
         while not self._jobs.empty():
             try:
                 await self._writer.commit()
+            except Exception as error:
+                self._refuse_all(error)
             finally:
                 finished, self._done[:] = list(self._done), []
                 for pending in finished:
                     pending.settle()
+
+    def _refuse_all(self, error: Exception) -> None:
+        """After an error of the connection itself, whose jobs have their errors already."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                pending = self._jobs.get_nowait()
+                pending.error = DatabaseUnavailable(type(error).__name__)
+                self._done.append(pending)
 
     async def close(self) -> None:
         if self._second_reader_timer is not None:

@@ -8,7 +8,7 @@ the log collector.
 import contextlib
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, update
 
 from core import audit
 from core.applications import drafts, prefills
@@ -19,7 +19,7 @@ from core.db import Query, Transaction
 from core.issuer import Outcome, issuer_events_table
 from core.jobs import garbage_collection
 from core.jobs.schedule import JobContext, ScheduledJob
-from core.kernel.clock import DAY, HOUR, MINUTE, Instant
+from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, Instant
 from core.messaging import (
     MESSAGES,
     channel_messages_table,
@@ -31,7 +31,8 @@ from core.storage import ObjectsUnavailable
 from core.unit_of_work import UnitOfWork, idempotency
 
 _AT_ONCE = 500
-_CODE_RETENTION = DAY
+_CODE_RETENTION = 10 * MINUTE
+"""Long enough to say that a code has expired; a code that is gone cannot revive with a clock set back."""
 _COUNTER_RETENTION = 2 * DAY
 """Longer than the longest window of a rate limit."""
 
@@ -96,6 +97,18 @@ _DEAD_MESSAGES = removal(
     outbox_table.c.settled_at.is_(None),
     or_(*(outbox_table.c.kind == kind.value for kind in MESSAGES)),
 )
+_END_SESSIONS = Query(
+    update(sessions_table)
+    .where(
+        sessions_table.c.id.in_(
+            select(sessions_table.c.id)
+            .where(sessions_table.c.ended_at.is_(None), sessions_table.c.expires_at < _before)
+            .limit(_AT_ONCE)
+        )
+    )
+    .values(ended_at=sessions_table.c.expires_at)
+    .returning(sessions_table.c.id)
+)
 _SESSIONS = removal(sessions_table, sessions_table.c.expires_at < _before)
 _EVENTS = removal(
     issuer_events_table,
@@ -106,9 +119,18 @@ _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _
 
 
 async def delete_codes(context: JobContext) -> int:
-    """Deletes verification codes a day after they expired, and unused rate limit counters."""
-    removed = await _remove(context, [_CODES], context.now - _CODE_RETENTION)
-    return removed + await _remove(context, [_COUNTERS], context.now - _COUNTER_RETENTION)
+    """Deletes verification codes soon after they expired."""
+    return await _remove(context, [_CODES], context.now - _CODE_RETENTION)
+
+
+async def end_sessions(context: JobContext) -> int:
+    """Marks expired sessions as ended, so that none revives with a clock set back."""
+    return await _remove(context, [_END_SESSIONS], context.now - CLOCK_SKEW)
+
+
+async def delete_counters(context: JobContext) -> int:
+    """Deletes unused rate limit counters."""
+    return await _remove(context, [_COUNTERS], context.now - _COUNTER_RETENTION)
 
 
 async def delete_history(context: JobContext) -> int:
@@ -145,7 +167,9 @@ async def _remove(context: JobContext, queries: Sequence[Query], before: Instant
 JOBS = (
     ScheduledJob("expire-losses", MINUTE, expire_losses),
     ScheduledJob("delete-expired-rows", 10 * MINUTE, delete_expired_rows),
-    ScheduledJob("delete-codes", HOUR, delete_codes),
+    ScheduledJob("end-sessions", MINUTE, end_sessions),
+    ScheduledJob("delete-codes", MINUTE, delete_codes),
+    ScheduledJob("delete-counters", HOUR, delete_counters),
     ScheduledJob("collect-garbage", HOUR, collect_garbage),
     ScheduledJob("delete-history", 6 * HOUR, delete_history),
 )

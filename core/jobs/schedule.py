@@ -10,11 +10,22 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import structlog
-from sqlalchemy import BigInteger, Column, String, Table, and_, bindparam, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    String,
+    Table,
+    and_,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 
 from core.db import Database, DatabaseUnavailable, Query, Transaction, metadata
 from core.kernel.background import BackgroundTask
-from core.kernel.clock import MINUTE, Instant
+from core.kernel.clock import CLOCK_SKEW, MINUTE, Instant
 from core.unit_of_work import Dependencies
 
 scheduled_jobs_table = Table(
@@ -29,6 +40,12 @@ scheduled_jobs_table = Table(
 LEASE = 5 * MINUTE
 _POLL_SECONDS = 5.0
 
+
+def _is_over(until: Column[int], latest: str) -> ColumnElement[bool]:
+    """Or later than it can be: the clock was set back since."""
+    return or_(until <= bindparam("at"), until > bindparam(latest))
+
+
 _ALL = Query(select(scheduled_jobs_table))
 _LEASE_JOB = Query(
     lambda insert: (
@@ -38,8 +55,8 @@ _LEASE_JOB = Query(
             index_elements=["name"],
             set_={"leased_until": bindparam("until")},
             where=and_(
-                scheduled_jobs_table.c.due_at <= bindparam("at"),
-                scheduled_jobs_table.c.leased_until <= bindparam("at"),
+                _is_over(scheduled_jobs_table.c.due_at, "longest_wait"),
+                _is_over(scheduled_jobs_table.c.leased_until, "longest_lease"),
             ),
         )
         .returning(scheduled_jobs_table.c.name)
@@ -122,16 +139,25 @@ class Scheduler:
                 log.exception("schedule.failed")
 
     async def _due(self, now: Instant) -> list[ScheduledJob]:
+        every = {job.name: job.every for job in self._jobs}
         waiting = {
             row["name"]
             for row in await self._database.fetch(_ALL)
-            if row["due_at"] > now or row["leased_until"] > now
+            if now < row["due_at"] <= now + every.get(row["name"], 0) + CLOCK_SKEW
+            or now < row["leased_until"] <= now + LEASE + CLOCK_SKEW
         }
         return [job for job in self._jobs if job.name not in waiting]
 
     async def _acquire(self, job: ScheduledJob, now: Instant) -> bool:
         async def acquire(db: Transaction) -> bool:
-            leased = await db.fetch_one(_LEASE_JOB, job=job.name, at=now, until=now + LEASE)
+            leased = await db.fetch_one(
+                _LEASE_JOB,
+                job=job.name,
+                at=now,
+                until=now + LEASE,
+                longest_wait=now + job.every + CLOCK_SKEW,
+                longest_lease=now + LEASE + CLOCK_SKEW,
+            )
             return leased is not None
 
         return await self._database.write(acquire)

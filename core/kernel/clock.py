@@ -2,12 +2,19 @@
 
 Integers behave the same on SQLite and PostgreSQL and have no time zone. They are converted to
 dates only for display. Nothing below the request context reads the clock: time is passed in.
+
+What only measures how long something takes within one process (rates, timeouts, caches, intervals) uses a
+`Monotonic` clock instead, which nobody can set.
 """
 
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TypeAlias
 
 Instant: TypeAlias = int
+Monotonic: TypeAlias = Callable[[], int]
+"""Milliseconds since an unknown moment."""
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -20,6 +27,10 @@ clock was set back; what began then is not valid."""
 
 CHINA = timezone(timedelta(hours=8), "UTC+08:00")
 """China has one time zone and no daylight saving time; all dates are shown in it."""
+
+
+def monotonic_clock() -> int:
+    return time.monotonic_ns() // 1_000_000
 
 
 def instant(moment: datetime) -> Instant:

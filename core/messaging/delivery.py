@@ -39,7 +39,6 @@ CONCURRENCY = 16
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
-_MAX_WAIT = 300 * SECOND
 _DRAIN_SECONDS = 2.0
 _DRAIN_POLLS = 200
 _SECONDS_TO_FINISH = 2.0
@@ -330,6 +329,6 @@ def _sms(message: OutboxMessage) -> SmsMessage:
 def _wait(message: OutboxMessage) -> int:
     """Milliseconds to the next attempt: doubling up to five minutes (codes: ten seconds), times a
     random factor of 0.5 to 1."""
-    longest = _MAX_WAITS.get(message.kind, _MAX_WAIT)
+    longest = _MAX_WAITS.get(message.kind, outbox.LONGEST_WAIT)
     wait = min(_FIRST_WAIT * 2 ** min(message.attempts - 1, 20), longest)
     return int(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

@@ -29,6 +29,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    or_,
     select,
     text,
     update,
@@ -37,7 +38,7 @@ from sqlalchemy import (
 from core.crypto import CannotOpen, Vault
 from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel import lengths
-from core.kernel.clock import DAY, SECOND, Instant
+from core.kernel.clock import CLOCK_SKEW, DAY, MINUTE, SECOND, Instant
 from core.kernel.ids import new_id
 from core.unit_of_work import Signal, UnitOfWork
 
@@ -92,18 +93,30 @@ MESSAGES = (MessageKind.SMS_CODE, MessageKind.SMS, MessageKind.CHANNEL_MESSAGE)
 
 LEASE = 15 * SECOND
 """Longer than querying a partner for an outcome and then calling it: five seconds each."""
+LONGEST_WAIT = 5 * MINUTE
+"""Between two attempts."""
 LIFETIME = 7 * DAY
 
 _INSERT = insert_into(outbox_table)
 _earlier = outbox_table.alias("earlier")
 _waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.dead_at.is_(None))
+_is_due = (
+    or_(
+        outbox_table.c.due_at <= bindparam("now"),
+        outbox_table.c.due_at > bindparam("latest_due"),
+    ),
+    or_(
+        outbox_table.c.claimed_until <= bindparam("now"),
+        outbox_table.c.claimed_until > bindparam("latest_claim"),
+    ),
+)
+"""Or later than it can be: the clock was set back since."""
 _free = (
     select(outbox_table.c.id)
     .where(
         _waiting,
         outbox_table.c.kind == bindparam("of_kind"),
-        outbox_table.c.due_at <= bindparam("now"),
-        outbox_table.c.claimed_until <= bindparam("now"),
+        *_is_due,
         ~select(_earlier.c.id)
         .where(
             _earlier.c.subject_id == outbox_table.c.subject_id,
@@ -123,8 +136,7 @@ DUE_KINDS = Query(
     select(outbox_table.c.kind)
     .where(
         _waiting,
-        outbox_table.c.due_at <= bindparam("now"),
-        outbox_table.c.claimed_until <= bindparam("now"),
+        *_is_due,
     )
     .distinct()
 )
@@ -298,7 +310,8 @@ async def put_sms(
 
 
 async def due_kinds(db: Reader, now: Instant) -> set[MessageKind]:
-    return {MessageKind(row["kind"]) for row in await db.fetch(DUE_KINDS, now=now)}
+    rows = await db.fetch(DUE_KINDS, now=now, **_latest(now))
+    return {MessageKind(row["kind"]) for row in rows}
 
 
 async def claim(
@@ -311,13 +324,26 @@ async def claim(
     messages = []
     until = now + LEASE
     for row in await db.fetch(
-        _CLAIM, now=now, claimed_at=now, until=until, of_kind=kind.value, limit=limit
+        _CLAIM,
+        now=now,
+        claimed_at=now,
+        until=until,
+        of_kind=kind.value,
+        limit=limit,
+        **_latest(now),
     ):
         try:
             messages.append(message_from(row, vault))
         except CannotOpen:
             await _dead_letter(db, row, now, "cannot be opened", row["unknown_since"])
     return sorted(messages, key=lambda message: message.id)
+
+
+def _latest(now: Instant) -> dict[str, Instant]:
+    return {
+        "latest_due": now + LONGEST_WAIT + CLOCK_SKEW,
+        "latest_claim": now + LEASE + CLOCK_SKEW,
+    }
 
 
 async def settle(

@@ -68,23 +68,21 @@ PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in Verificatio
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
-_newest = (
-    select(func.max(verification_codes_table.c.id))
-    .where(
-        verification_codes_table.c.session_id == bindparam("of_session"),
-        verification_codes_table.c.purpose == bindparam("for_purpose"),
-        index_is(verification_codes_table.c.phone_index, "of_phone"),
-    )
-    .scalar_subquery()
+_codes = (
+    verification_codes_table.c.session_id == bindparam("of_session"),
+    verification_codes_table.c.purpose == bindparam("for_purpose"),
+    index_is(verification_codes_table.c.phone_index, "of_phone"),
 )
+_newest_id = select(func.max(verification_codes_table.c.id)).where(*_codes)
 _COUNT_TRY = Query(
     update(verification_codes_table)
     .where(
-        verification_codes_table.c.id == _newest,
+        # Without those of the future: a clock that was set back would keep new codes from working.
+        verification_codes_table.c.id
+        == _newest_id.where(verification_codes_table.c.id < bindparam("not_yet")).scalar_subquery(),
         verification_codes_table.c.tries < MAX_TRIES,
         verification_codes_table.c.consumed_at.is_(None),
         verification_codes_table.c.expires_at > bindparam("now"),
-        verification_codes_table.c.id < bindparam("not_yet"),
     )
     .values(tries=verification_codes_table.c.tries + 1)
     .returning(
@@ -93,7 +91,11 @@ _COUNT_TRY = Query(
         verification_codes_table.c.tries,
     )
 )
-_NEWEST = Query(select(verification_codes_table).where(verification_codes_table.c.id == _newest))
+_NEWEST = Query(
+    select(verification_codes_table).where(
+        verification_codes_table.c.id == _newest_id.scalar_subquery()
+    )
+)
 _CONSUME = Query(
     update(verification_codes_table)
     .where(verification_codes_table.c.id == bindparam("code_id"))

@@ -22,7 +22,7 @@ from core.citizens import (
     service_passwords_table,
     sessions_table,
 )
-from core.db import metadata
+from core.db import metadata, write_probes_table
 from core.issuer import issuer_events_table
 from core.jobs import scheduled_jobs_table
 from core.messaging import channel_messages_table, outbox_table, verification_codes_table
@@ -59,6 +59,7 @@ TABLES = (
     idempotency_keys_table,
     issuer_events_table,
     scheduled_jobs_table,
+    write_probes_table,
     audit_entries_table,
     audit_heads_table,
     access_log_table,

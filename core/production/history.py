@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select, text
 
 from core.db import Database, Query, Row
-from core.kernel.clock import HOUR, Instant
+from core.kernel.clock import HOUR, Instant, Monotonic, monotonic_clock
 from core.production.orders import (
     NODES,
     NodeResult,
@@ -101,21 +101,26 @@ class Waits:
 class ProductionHistory:
     """Caches the history for an hour; it is read on demand."""
 
-    def __init__(self, database: Database, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], Instant],
+        monotonic: Monotonic = monotonic_clock,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._monotonic = monotonic
         self._waits = Waits()
-        self._read_at: Instant | None = None
+        self._read_at: int | None = None
         self._reading = asyncio.Lock()
 
     async def estimate(self, order: ProductionOrder) -> Estimate | None:
-        now = self._clock()
-        if not self._is_fresh(now):
+        if not self._is_fresh():
             async with self._reading:
-                if not self._is_fresh(now):
+                if not self._is_fresh():
                     self._waits = Waits.measured(await self._database.fetch(_COMPLETED))
-                    self._read_at = now
-        return self._waits.estimate(order, now)
+                    self._read_at = self._monotonic()
+        return self._waits.estimate(order, self._clock())
 
-    def _is_fresh(self, now: Instant) -> bool:
-        return self._read_at is not None and 0 <= now - self._read_at < MAX_AGE
+    def _is_fresh(self) -> bool:
+        return self._read_at is not None and self._monotonic() - self._read_at < MAX_AGE

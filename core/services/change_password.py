@@ -91,8 +91,9 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, check: PasswordCh
 
 
 def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:
-    if locked_until > now:
-        raise _locked(locked_until - now).without_counting()
+    remaining = passwords.locked_for(locked_until, now)
+    if remaining:
+        raise _locked(remaining).without_counting()
 
 
 def _locked(remaining: int) -> PasswordLocked:

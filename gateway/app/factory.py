@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from core.audit import AccessLogWriter
 from core.citizens import Hasher
-from core.db import Database, connect
+from core.db import Database, DatabaseUnavailable, connect
 from core.imaging import can_read
 from core.isolation import MEGABYTE, Bounds, IsolatedPool
 from core.jobs import JOBS, Scheduler
-from core.kernel.clock import Instant
+from core.kernel.clock import Instant, Monotonic, monotonic_clock
 from core.kernel.settings import Settings, SettingsError, variable
 from core.live import Live, build_relay
 from core.messaging import OutboxWorker
@@ -49,6 +49,7 @@ from gateway.http.endpoints import (
     picture_endpoint,
     readyz_endpoint,
     receipt_endpoint,
+    unavailable,
     upload_endpoint,
 )
 from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
@@ -99,6 +100,7 @@ def create_app(
     settings: Settings,
     *,
     clock: Callable[[], Instant] = system_clock,
+    monotonic: Monotonic = monotonic_clock,
     transport: httpx.AsyncBaseTransport | None = None,
     channels: Sequence[type[Channel]] = CHANNELS,
 ) -> Starlette:
@@ -109,13 +111,19 @@ def create_app(
     schema = build_schema(
         limit_tokens, lambda: LimitDocuments(prepared), ReauthenticateSockets, channels=channels
     )
-    admission = _admission(settings, schema, prepared, clock)
+    admission = _admission(settings, schema, prepared, monotonic)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, FastPath]]:
         async with contextlib.AsyncExitStack() as stack:
             application = await stack.enter_async_context(
-                assembled(settings, clock=clock, transport=transport, channels=channels)
+                assembled(
+                    settings,
+                    clock=clock,
+                    monotonic=monotonic,
+                    transport=transport,
+                    channels=channels,
+                )
             )
             app.state.application = application
             view = GraphQLView(schema, application, admission)
@@ -143,12 +151,16 @@ def create_app(
                         operations, settings.operations_host, settings.operations_ports
                     )
                 )
-            shared = share_budgets(settings, admission.budgets, clock)
+            shared = share_budgets(settings, admission.budgets, monotonic)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
             yield {FAST_PATH_KEY: gateway.fast_path}
 
-    gateway = Gateway(lifespan=lifespan, middleware=[Middleware(EdgeMiddleware, settings=settings)])
+    gateway = Gateway(
+        lifespan=lifespan,
+        middleware=[Middleware(EdgeMiddleware, settings=settings)],
+        exception_handlers={DatabaseUnavailable: unavailable},
+    )
     return gateway
 
 
@@ -156,7 +168,7 @@ def _admission(
     settings: Settings,
     schema: strawberry.Schema,
     prepared: PreparedDocuments,
-    clock: Callable[[], Instant],
+    monotonic: Monotonic,
 ) -> Admission:
     """Raises `SettingsError` for an invalid document in the operation manifest."""
     core_schema: GraphQLSchema = schema._schema  # noqa: SLF001
@@ -171,7 +183,7 @@ def _admission(
         if errors:
             raise SettingsError(f"The operation manifest's {identifier}: {errors[0].message}")
     documents = Documents(manifest, only_trusted=settings.only_trusted_documents)
-    return Admission(core_schema, documents, prepared, Budgets(settings, clock))
+    return Admission(core_schema, documents, prepared, Budgets(settings, monotonic))
 
 
 @contextlib.asynccontextmanager
@@ -179,6 +191,7 @@ async def assembled(
     settings: Settings,
     *,
     clock: Callable[[], Instant] = system_clock,
+    monotonic: Monotonic = monotonic_clock,
     transport: httpx.AsyncBaseTransport | None = None,
     channels: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
@@ -190,7 +203,9 @@ async def assembled(
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
         database = await connect(settings.database_url)
         try:
-            application = assemble(settings, database, http, clock, channels, poll_seconds)
+            application = assemble(
+                settings, database, http, clock, channels, poll_seconds, monotonic
+            )
             try:
                 yield application
             finally:
@@ -215,6 +230,7 @@ def assemble(
     clock: Callable[[], Instant] = system_clock,
     kinds: Sequence[type[Channel]] = CHANNELS,
     poll_seconds: float = 1.0,
+    monotonic: Monotonic = monotonic_clock,
 ) -> Application:
     dependencies = build_dependencies(settings, http)
     channels = build_channels(settings, http, kinds)
@@ -234,9 +250,9 @@ def assemble(
         worker=worker,
         scheduler=Scheduler(JOBS, database, dependencies, clock, worker.wake),
         live=live,
-        history=ProductionHistory(database, clock),
+        history=ProductionHistory(database, clock, monotonic),
         access_log=AccessLogWriter(
-            database, dependencies.seals, clock, settings.audit_anchor_seconds
+            database, dependencies.seals, clock, settings.audit_anchor_seconds, monotonic
         ),
         clock=clock,
         http=http,

@@ -12,7 +12,8 @@ from typing import Annotated, TextIO
 import typer
 
 from core import imports
-from core.db import connect
+from core.audit import anchors
+from core.db import PATIENT_SECONDS, connect
 from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
@@ -87,13 +88,14 @@ async def _import(
         closing(Journal.open(journal_path)) as journal,
         _bar(file.size) as show,
     ):
-        database = await connect(settings.database_url)
+        database = await connect(settings.database_url, PATIENT_SECONDS)
         try:
             importer = Importer(database, keys.vault, keys.seals, system_clock, reader)
             async for position in imports.import_cards(
                 importer, file, journal, bad_lines, into=settings.database_url, batch=batch
             ):
                 show(position)
+            await anchors.anchor_all(database, keys.seals, system_clock())
         finally:
             await database.close()
     return position

@@ -40,12 +40,12 @@ def anchor_audit(
 
 async def _anchor_audit(found: Settings) -> str | None:
     from core.audit import anchors
-    from core.db import connect
+    from core.db import PATIENT_SECONDS, connect
     from gateway.app import keys_from
     from gateway.resolvers.context import system_clock
 
     seals = keys_from(found).seals
-    database = await connect(found.database_url)
+    database = await connect(found.database_url, PATIENT_SECONDS)
     try:
         await anchors.anchor_all(database, seals, system_clock())
         newest = await anchors.last(database)
@@ -59,12 +59,13 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
     from rich.progress import Progress, TextColumn
 
     from core.audit import anchors, verify
-    from core.db import connect
+    from core.db import PATIENT_SECONDS, connect
     from gateway.app import keys_from
+    from gateway.resolvers.context import system_clock
 
     seals = keys_from(found).seals
     read = broken = 0
-    database = await connect(found.database_url)
+    database = await connect(found.database_url, PATIENT_SECONDS)
     shown = TextColumn("{task.completed:,} subjects checked")
     try:
         with Progress(shown, console=Console(stderr=True), transient=True) as progress:
@@ -76,6 +77,11 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
                 else:
                     broken += 1
                     print(step)
+            async for chain in verify.unanchored(
+                database, system_clock(), found.audit_anchor_seconds
+            ):
+                broken += 1
+                print(chain)
             newest = await anchors.last(database)
     finally:
         await database.close()

@@ -8,7 +8,8 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
 
-from core.kernel.refusals import Language, Refusal
+from core.db import DatabaseUnavailable
+from core.kernel.refusals import Language, Refusal, TryAgainLater
 from gateway.resolvers.context import Context
 
 log = structlog.get_logger("graphql")
@@ -38,6 +39,8 @@ def _anonymous(error: GraphQLError, language: Language) -> GraphQLError:
     cause = error.original_error
     if _is_client_error(error):
         return _shown(error, _without_values(error), {"code": _code(error)})
+    if isinstance(cause, DatabaseUnavailable):
+        cause = TryAgainLater(retry_after=5)
     if isinstance(cause, Refusal):
         return _shown(
             error,

@@ -55,6 +55,19 @@ async def test_is_renewed_shortly_before_its_end() -> None:
     assert MARGIN < 5 * MINUTE
 
 
+async def test_a_token_from_before_the_clock_was_set_back_is_renewed() -> None:
+    """Its end is not known: it would be used for as long as the clock went back."""
+    platform = Platform(always_new=True)
+    token = AppToken(platform.issue)
+    await token.current(NOW)
+
+    little, far = await token.current(NOW - 30 * SECOND), await token.current(NOW - 30 * MINUTE)
+
+    assert (little, far) == ("token1", "token2")
+    assert token.is_older_than(MINUTE, NOW - 31 * MINUTE)
+    assert not token.is_older_than(MINUTE, NOW - 30 * MINUTE)
+
+
 async def test_is_replaced_once_when_many_calls_find_it_refused() -> None:
     platform = Platform(always_new=False)
     token = AppToken(platform.issue)

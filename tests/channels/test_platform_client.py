@@ -13,7 +13,6 @@ from gateway.channels.platform_client import PlatformClient, Reply
 from gateway.channels.platform_client.client import SLOTS
 
 from .conftest import TLS
-from .parts import NOW
 
 REPLY = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{"a": 1}'
 APP = Text("应用", "the app")
@@ -62,13 +61,13 @@ async def test_a_hanging_platform_leaves_connections_for_the_others() -> None:
     ):
         hanging, working = PlatformClient(http, silent, APP), PlatformClient(http, sound, APP)
         waiting = [
-            asyncio.create_task(hanging.get("/", {}, NOW, whole, repeatable=True))
+            asyncio.create_task(hanging.get("/", {}, whole, repeatable=True))
             for _ in range(4 * SLOTS)
         ]
         await asyncio.sleep(0.2)
 
         async with asyncio.timeout(1):
-            replies = [await working.get("/", {}, NOW, whole, repeatable=True) for _ in range(20)]
+            replies = [await working.get("/", {}, whole, repeatable=True) for _ in range(20)]
 
         for task in waiting:
             task.cancel()
@@ -81,7 +80,7 @@ async def test_cancelled_calls_give_their_share_back() -> None:
         client = PlatformClient(http, silent, APP)
         for _ in range(3):
             waiting = [
-                asyncio.create_task(client.get("/", {}, NOW, whole, repeatable=True))
+                asyncio.create_task(client.get("/", {}, whole, repeatable=True))
                 for _ in range(2 * SLOTS)
             ]
             await asyncio.sleep(0.05)
@@ -97,13 +96,13 @@ async def test_an_address_where_nobody_listens_is_unavailable() -> None:
         pass
     async with httpx.AsyncClient(verify=TLS) as http:
         with pytest.raises(ChannelUnavailable):
-            await PlatformClient(http, address, APP).get("/", {}, NOW, whole, repeatable=False)
+            await PlatformClient(http, address, APP).get("/", {}, whole, repeatable=False)
 
 
 async def test_an_address_that_is_not_configured_is_unavailable() -> None:
     async with httpx.AsyncClient(verify=TLS) as http:
         with pytest.raises(ChannelUnavailable):
-            await PlatformClient(http, "", APP).get("/path", {}, NOW, whole, repeatable=False)
+            await PlatformClient(http, "", APP).get("/path", {}, whole, repeatable=False)
 
 
 async def test_logs_addresses_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,7 +110,7 @@ async def test_logs_addresses_without_their_query(caplog: pytest.LogCaptureFixtu
 
     async with server(REPLY) as address, httpx.AsyncClient(verify=TLS) as http:
         query = {"secret": "hidden-secret"}
-        await PlatformClient(http, address, APP).get("/path", query, NOW, whole, repeatable=True)
+        await PlatformClient(http, address, APP).get("/path", query, whole, repeatable=True)
 
     assert f"{address}/path" in caplog.text
     assert "hidden-secret" not in caplog.text

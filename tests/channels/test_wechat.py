@@ -13,6 +13,7 @@ from gateway.channels.contract import Message, Undeliverable
 from gateway.channels.platform_client.ttl_cache import MAX_ENTRIES
 from gateway.channels.wechat import MenuInvalid, WeChat, build_menu
 from gateway.channels.wechat.adapter import CODE_LIFETIME
+from tests.clock import Clock
 
 from .parts import NOW, settings
 from .samples.wechat import EXCHANGED
@@ -120,10 +121,12 @@ async def test_the_second_call_is_answered_though_the_first_browser_left(
 async def test_forgets_an_answer_when_its_code_is_over(wechat: WeChat, wire: respx.Router) -> None:
     first_then_used = [httpx.Response(200, json=EXCHANGED), httpx.Response(200, json=USED)]
     wire.get(url__startswith=EXCHANGE).mock(side_effect=first_then_used)
+    clock = wechat._exchanged._monotonic = Clock()
     await wechat.identify("code1", NOW)
 
+    clock.now += CODE_LIFETIME
     with pytest.raises(SignInExpired):
-        await wechat.identify("code1", NOW + CODE_LIFETIME)
+        await wechat.identify("code1", NOW)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Queries, transactions and group commit, on both databases."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from core.db import (
     in_batch,
     insert_into,
 )
+from core.db import postgres as postgres_module
+from core.db.postgres import PostgresDatabase
 from core.db.sqlite import SqliteDatabase
 from core.jobs import scheduled_jobs_table
 
@@ -248,6 +251,84 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
     assert await read_after_reopening(database_url) == ["a"]
 
 
+# --- PostgreSQL after a restart ------------------------------------------------------------
+
+
+async def read_after_restart(db: PostgresDatabase) -> list[object]:
+    """Reads at once, over a pool whose connections have all been ended."""
+    await asyncio.gather(*(keys(db) for _ in range(2)))
+    async with db._pool.acquire() as connection:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() ORDER BY pid = pg_backend_pid()"
+            )
+    return await asyncio.gather(*(keys(db) for _ in range(2)), return_exceptions=True)
+
+
+async def test_a_read_is_repeated_over_another_connection(postgres: PostgresDatabase) -> None:
+    for _ in range(5):
+        found = await read_after_restart(postgres)
+        assert [one for one in found if isinstance(one, Exception)] == []
+
+
+async def test_read_once_it_fails_after_a_restart(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(postgres_module, "_CONNECTION_LOST", ())
+
+    found = [one for _ in range(5) for one in await read_after_restart(postgres)]
+
+    assert any(isinstance(one, DatabaseUnavailable) for one in found)
+
+
+# --- PostgreSQL behind a pooler ------------------------------------------------------------
+
+
+@pytest.fixture
+async def postgres(postgres_database: str) -> AsyncIterator[PostgresDatabase]:
+    database = await connect(postgres_database)
+    assert isinstance(database, PostgresDatabase)
+    yield database
+    await database.close()
+
+
+async def change_server(db: PostgresDatabase) -> None:
+    """What a pooler in transaction mode does: the server's side knows none of the statements."""
+    async with db._pool.acquire() as connection:
+        await connection.execute("DEALLOCATE ALL")
+
+
+async def test_does_without_prepared_statements_once_one_is_lost(
+    postgres: PostgresDatabase,
+) -> None:
+    await keys(postgres)
+    await change_server(postgres)
+
+    with pytest.raises(DatabaseUnavailable):
+        await keys(postgres)
+
+    for _ in range(3):
+        await keys(postgres)
+        await change_server(postgres)
+        await postgres.write(lambda db: db.fetch_one(ALL))
+        await change_server(postgres)
+
+
+async def test_with_prepared_statements_each_change_of_the_server_is_an_error(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr(postgres_module, "_STATEMENT_LOST", ())
+    await keys(postgres)
+
+    for _ in range(2):
+        await change_server(postgres)
+        with pytest.raises(DatabaseUnavailable):
+            await keys(postgres)
+
+
 # --- SQLite --------------------------------------------------------------------------------
 
 
@@ -301,7 +382,7 @@ async def test_the_file_is_journalled_and_synced_in_full(
         "journal_mode": {"wal"},
         "synchronous": {2},
         "foreign_keys": {1},
-        "busy_timeout": {5000},
+        "busy_timeout": {2000},
     }
 
 

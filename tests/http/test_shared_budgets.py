@@ -9,11 +9,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from structlog.testing import capture_logs
 
+from core.kernel.clock import monotonic_clock
 from core.kernel.settings import Settings
 from gateway.http.admission import Budgets
 from gateway.http.admission.shared_budgets import SharedBudgets
 from gateway.http.edge import BadRequest
-from gateway.resolvers.context import system_clock
 
 pytestmark = pytest.mark.server
 
@@ -24,8 +24,8 @@ NOWHERE = "redis://127.0.0.1:1/0"
 
 def worker(url: str, prefix: str) -> tuple[Budgets, SharedBudgets]:
     settings = Settings(session_budget=100, address_budget=1_000, total_budget=10_000)
-    budgets = Budgets(settings, system_clock)
-    return budgets, SharedBudgets(url, budgets, system_clock, prefix)
+    budgets = Budgets(settings, monotonic_clock)
+    return budgets, SharedBudgets(url, budgets, monotonic_clock, prefix)
 
 
 @pytest.fixture

@@ -3,13 +3,18 @@
 import time
 from datetime import timedelta
 
+import httpx
 import time_machine
 from sqlalchemy import update
 
-from core.citizens import Limit, nonces, quotas, sessions_table
+from core.citizens import Limit, nonces, passwords, quotas, sessions_table, sign_in_states
 from core.db import Query, Transaction
-from core.kernel.clock import DAY, HOUR, MINUTE
-from core.messaging import verification_codes_table
+from core.kernel.callers import ChannelId
+from core.kernel.clock import DAY, HOUR, MINUTE, SECOND
+from core.kernel.settings import Settings
+from core.messaging import MessageKind, outbox, outbox_table, verification_codes_table
+from gateway.resolvers.context import system_clock
+from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World
 from tests.services.parts import keep_pictures, later
 
@@ -176,3 +181,131 @@ async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> N
         return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
 
     assert await world.application.database.write(job) == (True, False)
+
+
+# --- nobody is refused for long ------------------------------------------------------------
+
+
+async def test_a_clock_set_back_by_minutes_leaves_the_rate_limits_as_they_were(
+    world: World, active: FrontEnd
+) -> None:
+    await active.post("{ viewer { bound } }")
+
+    with earlier(minutes=10):
+        assert (await active.post("{ viewer { bound } }")).status_code == 200
+
+
+async def test_limits_by_the_wall_clock_would_shut_everybody_out(settings: Settings) -> None:
+    """The control."""
+    async with running(settings, monotonic=system_clock) as app:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as http:
+            citizen = World(http, app.state.application).front_end("active")
+            await citizen.post("{ viewer { bound } }")
+
+            with earlier(minutes=10):
+                assert (await citizen.post("{ viewer { bound } }")).status_code == 429
+
+
+async def test_a_new_code_works_after_the_clock_was_ahead(world: World, active: FrontEnd) -> None:
+    """The code of the day ahead has the higher id, and is not taken for the newest."""
+    with later(days=1):
+        await active.sign_in()
+        await active.code("REPORT_LOSS")
+    await keep_sessions(world)
+
+    with later(seconds=61):
+        assert await report(active, await active.code("REPORT_LOSS")) == "LossReported"
+
+
+async def test_messages_and_codes_leave_after_the_clock_was_ahead(
+    world: World, active: FrontEnd
+) -> None:
+    """What was put off or claimed by the clock of tomorrow is due now, and blocks nothing."""
+    application = world.application
+    await application.worker.stop()
+    await active.send_code("REPORT_LOSS")
+    ahead = application.clock() + DAY
+    await change(world, Query(update(outbox_table).values(due_at=ahead, claimed_until=ahead)))
+
+    assert await outbox.due_kinds(application.database, application.clock()) == {
+        MessageKind.SMS_CODE
+    }
+    assert await application.worker.deliver_due() == 1
+
+    waiting = [row for row in (await world.rows("outbox"))["outbox"] if row.settled_at is None]
+    assert waiting == []
+
+
+async def test_what_is_put_off_for_as_long_as_it_may_be_waits(
+    world: World, active: FrontEnd
+) -> None:
+    """The control: five minutes between two attempts are no sign of a wrong clock."""
+    application = world.application
+    await application.worker.stop()
+    await active.send_code("REPORT_LOSS")
+    due_at = application.clock() + outbox.LONGEST_WAIT
+    await change(world, Query(update(outbox_table).values(due_at=due_at)))
+
+    assert await application.worker.deliver_due() == 0
+
+
+async def test_a_job_planned_by_a_clock_ahead_runs(world: World) -> None:
+    application = world.application
+    scheduler = application.scheduler
+    await scheduler.stop()
+    with later(days=400):
+        planned = await scheduler.run_due()
+    assert planned
+
+    assert set(await scheduler.run_due()) == set(planned)
+    assert await scheduler.run_due() == {}
+
+
+async def test_a_password_locked_by_a_clock_ahead_is_not_locked_for_days() -> None:
+    now = 1_800_000_000_000
+    locked_until = now + passwords.LOCKED_FOR
+
+    assert passwords.locked_for(locked_until, now) == passwords.LOCKED_FOR
+    assert passwords.locked_for(locked_until, now + HOUR) == passwords.LOCKED_FOR - HOUR
+    assert passwords.locked_for(locked_until, now + DAY) == 0
+    assert passwords.locked_for(locked_until, now - 10 * MINUTE) == 0
+
+
+async def test_a_sign_in_begun_before_the_clock_was_set_back_a_little_goes_on(
+    world: World,
+) -> None:
+    seals, now = world.application.dependencies.seals, 1_800_000_000_000
+    state = sign_in_states.issue(seals, ChannelId.WECHAT, now)
+
+    def is_valid(at: int) -> bool:
+        return sign_in_states.nonce_of(seals, ChannelId.WECHAT, state, at) is not None
+
+    assert [is_valid(now - 30 * SECOND), is_valid(now + 9 * MINUTE)] == [True, True]
+    assert [is_valid(now - DAY), is_valid(now + 10 * MINUTE)] == [False, False]
+
+
+# --- what the maintenance jobs have seen expire --------------------------------------------
+
+
+async def test_an_expired_session_stays_ended_when_the_clock_returns_to_its_day(
+    world: World, active: FrontEnd
+) -> None:
+    """Without the job it would be open again, as the end of `test_an_ended_session_does_not_revive` shows."""
+    await world.application.scheduler.stop()
+    with later(hours=3):
+        await world.application.scheduler.run_due()
+
+    assert (await active.post("{ viewer { bound } }")).json()["data"] == {"viewer": None}
+
+
+async def test_an_expired_code_is_gone_when_the_clock_returns_to_its_day(
+    world: World, active: FrontEnd
+) -> None:
+    await world.application.scheduler.stop()
+    code = await active.code("REPORT_LOSS")
+    with later(minutes=17):
+        await world.application.scheduler.run_due()
+
+    assert await report(active, code) == "CODE_NOT_SENT"
+    assert (await active.status())["state"] == "ACTIVE"

@@ -52,11 +52,11 @@ def decoder() -> Callable[[bytes], None]:
     from starlette.requests import Request
     from starlette.types import Message
 
+    from core.kernel.clock import monotonic_clock
     from core.kernel.settings import Settings
     from gateway.http.admission import Admission, Budgets, Documents, PreparedDocuments, parameters
     from gateway.http.edge import BadRequest, read_head
     from gateway.http.graphql.view import read_parameters
-    from gateway.resolvers.context import system_clock
     from gateway.schema import build_schema
     from gateway.schema.masking import sanitize_validation_error
 
@@ -66,7 +66,7 @@ def decoder() -> Callable[[bytes], None]:
         build_schema()._schema,
         Documents({"known": "{ __typename }"}, only_trusted=False),
         PreparedDocuments(sanitize=sanitize_validation_error),
-        Budgets(settings, system_clock),
+        Budgets(settings, monotonic_clock),
     )
     host = (b"host", b"gateway")
     ways: list[dict[str, Any]] = [

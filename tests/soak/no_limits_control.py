@@ -31,7 +31,7 @@ def count_tries_without_guard() -> None:
     verification._COUNT_TRY = Query(
         update(verification_codes_table)
         .where(
-            verification_codes_table.c.id == verification._newest,
+            verification_codes_table.c.id == verification._newest_id.scalar_subquery(),
             verification_codes_table.c.expires_at > bindparam("now"),
         )
         .values(tries=verification_codes_table.c.tries + 1)

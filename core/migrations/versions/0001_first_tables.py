@@ -230,6 +230,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
     )
     op.create_index("ix_sessions_account_index", "sessions", ["account_index"])
+    op.create_index(
+        "ix_sessions_not_ended", "sessions", ["expires_at"], **where("ended_at IS NULL")
+    )
     op.create_index("ix_sessions_citizen_id", "sessions", ["citizen_id"])
     op.create_index("uq_sessions_token_hash", "sessions", ["token_hash"], unique=True)
     create_table(
@@ -471,10 +474,17 @@ def upgrade() -> None:
         ["at"],
         **where("node = 6 AND result = 'DONE'"),
     )
+    create_table(
+        "write_probes",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_write_probes"),
+    )
 
 
 def downgrade() -> None:
     for table in (
+        "write_probes",
         "production_nodes",
         "production_changes",
         "production_orders",

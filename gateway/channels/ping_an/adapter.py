@@ -102,7 +102,7 @@ class PingAn(Channel):
         body = self._signer.body(now)
         try:
             reply = await self._platform.post(
-                "/initCode/getInitCode.do", body, now, parser(_InitCode), repeatable=True
+                "/initCode/getInitCode.do", body, parser(_InitCode), repeatable=True
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("getInitCode", refusal) from refusal
@@ -141,7 +141,7 @@ class PingAn(Channel):
         }
         try:
             sent = await self._platform.post(
-                "/message/sendMessage.do", body, now, parser(_MessageSent), repeatable=False
+                "/message/sendMessage.do", body, parser(_MessageSent), repeatable=False
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("sendMessage", refusal) from refusal
@@ -162,7 +162,6 @@ class PingAn(Channel):
             return await self._platform.post(
                 "/request/checkRequestCode.do",
                 body,
-                now,
                 parser(_RequestChecked),
                 repeatable=False,
             )
@@ -178,7 +177,7 @@ class PingAn(Channel):
         body = self._signer.user_info_body(user_access_token, now)
         try:
             return await self._platform.post(
-                "/userInfo/getUserInfo.do", body, now, parser(_UserInfo), repeatable=True
+                "/userInfo/getUserInfo.do", body, parser(_UserInfo), repeatable=True
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("getUserInfo", refusal) from refusal
@@ -189,7 +188,6 @@ class PingAn(Channel):
             auth = await self._platform.post(
                 "/authCode/getAuthCode.do",
                 self._signer.body(now),
-                now,
                 parser(_AuthCode),
                 repeatable=True,
             )
@@ -197,7 +195,6 @@ class PingAn(Channel):
             token = await self._platform.post(
                 "/accessToken/getAccessToken.do",
                 body,
-                now,
                 parser(_AccessToken),
                 repeatable=False,
             )

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from core.kernel.clock import MINUTE, SECOND, Instant
+from core.kernel.clock import CLOCK_SKEW, MINUTE, SECOND, Instant
 from gateway.channels.platform_client.breaker import PlatformRefused
 from gateway.channels.platform_client.single_flight import SingleFlight
 from gateway.channels.platform_client.stored_token import StoredToken
@@ -41,7 +41,7 @@ class AppToken:
         self._single_flight: SingleFlight[str] = SingleFlight()
 
     async def current(self, now: Instant) -> str:
-        if now < self._held.fresh_until:
+        if _is_fresh(self._held, now):
             return self._held.value
         return await self._single_flight.join("renew", lambda: self._renew(now))
 
@@ -64,7 +64,8 @@ class AppToken:
         return await call(await self.after_refusal(token, now))
 
     def is_older_than(self, age: int, now: Instant) -> bool:
-        return now - self._held.fetched_at > age
+        """Also if the clock was set back since."""
+        return not 0 <= now - self._held.fetched_at <= age
 
     async def _renew(self, now: Instant) -> str:
         async with self._store.lock():
@@ -82,7 +83,7 @@ class AppToken:
     async def _shared(self, now: Instant) -> str:
         """The token that another worker stored; empty if there is none or it expires soon."""
         stored = await self._store.read()
-        if stored is None or now >= stored.fresh_until:
+        if stored is None or not _is_fresh(stored, now):
             return ""
         self._held = stored
         return stored.value
@@ -94,3 +95,8 @@ class AppToken:
         self._held = StoredToken(issued.value, now, fresh_until)
         await self._store.write(self._held, now)
         return issued.value
+
+
+def _is_fresh(token: StoredToken, now: Instant) -> bool:
+    """A token of the future was fetched before a clock was set back: its end is not known."""
+    return token.fetched_at - CLOCK_SKEW <= now < token.fresh_until

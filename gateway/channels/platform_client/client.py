@@ -15,7 +15,7 @@ import httpx
 import orjson
 import structlog
 
-from core.kernel.clock import Instant, seconds_until
+from core.kernel.clock import Monotonic, monotonic_clock, seconds_until
 from core.kernel.refusals import ChannelUnavailable, Refusal, Text
 from gateway.channels.platform_client.breaker import (
     Breaker,
@@ -73,19 +73,20 @@ class PlatformClient:
         *,
         root: str = "",
         unwrap: Callable[[Reply], Any] = lambda reply: reply,
+        monotonic: Monotonic = monotonic_clock,
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/") + root
         self._app_name = app_name
         self._unwrap = unwrap
         self._breaker = Breaker()
+        self._monotonic = monotonic
         self._slots = asyncio.Semaphore(SLOTS)
 
     async def get(
         self,
         path: str,
         query: Mapping[str, str],
-        now: Instant,
         parse: Callable[[Any], T],
         *,
         repeatable: bool,
@@ -98,13 +99,12 @@ class PlatformClient:
         request = self._http.build_request(
             "GET", self._base_url + path, params=query, timeout=_TIMEOUT
         )
-        return await self._call(path, request, now, parse, repeatable)
+        return await self._call(path, request, parse, repeatable)
 
     async def post(
         self,
         path: str,
         body: Mapping[str, Any],
-        now: Instant,
         parse: Callable[[Any], T],
         *,
         repeatable: bool,
@@ -119,7 +119,7 @@ class PlatformClient:
             headers={"Content-Type": "application/json; charset=utf-8"},
             timeout=_TIMEOUT,
         )
-        return await self._call(path, request, now, parse, repeatable)
+        return await self._call(path, request, parse, repeatable)
 
     def refused(self, call: str, refusal: PlatformRefused, wait: int = WAIT_SECONDS) -> Refusal:
         """For an error that citizens cannot resolve: its code is logged for the operator."""
@@ -130,16 +130,15 @@ class PlatformClient:
         self,
         path: str,
         request: httpx.Request,
-        now: Instant,
         parse: Callable[[Any], T],
         repeatable: bool,
     ) -> T:
-        with self._as_refusals(path, now):
-            self._breaker.check(now)
+        with self._as_refusals(path):
             started = asyncio.get_running_loop().time()
+            self._breaker.check(self._monotonic())
             await _in_time(self._slots.acquire(), started + QUEUE_SECONDS)
             try:
-                with self._breaker.passage(now):
+                with self._breaker.passage(self._monotonic()):
                     return await _in_time(
                         self._attempts(request, parse, repeatable), started + TOTAL_SECONDS
                     )
@@ -171,11 +170,13 @@ class PlatformClient:
             raise PlatformFailed(type(cause).__name__) from cause
 
     @contextmanager
-    def _as_refusals(self, path: str, now: Instant) -> Iterator[None]:
+    def _as_refusals(self, path: str) -> Iterator[None]:
         try:
             yield
         except CircuitOpen as cause:
-            raise self._unavailable(max(1, seconds_until(cause.until, now))) from cause
+            raise self._unavailable(
+                max(1, seconds_until(cause.until, self._monotonic()))
+            ) from cause
         except PlatformFailed as cause:
             _log.warning("platform failed", app=self._app_name.en, call=path, reason=str(cause))
             raise self._unavailable(WAIT_SECONDS) from cause

@@ -291,7 +291,7 @@ class UnionPay(Channel):
         async def call(token: str) -> T:
             signed_in = {"appId": self._settings.unionpay_app_id, "backendToken": token}
             return await self._platform.post(
-                name, {**body, **signed_in}, now, parse, repeatable=repeatable
+                name, {**body, **signed_in}, parse, repeatable=repeatable
             )
 
         return await self._token.use(call, now, EXPIRED_TOKEN.__contains__)
@@ -309,7 +309,7 @@ class UnionPay(Channel):
         }
         try:
             issued = await self._platform.post(
-                "backendToken", body, now, parser(_BackendToken), repeatable=True
+                "backendToken", body, parser(_BackendToken), repeatable=True
             )
         except PlatformRefused as refusal:
             raise self._platform.refused("backendToken", refusal) from refusal

@@ -146,7 +146,7 @@ class WeChat(Channel):
         """
         code = self._sent_by_app(credential)
         key = hashlib.sha256(code.encode()).hexdigest()
-        exchanged = self._exchanged.get(key, now)
+        exchanged = self._exchanged.get(key)
         if exchanged is None:
             exchanged = await self._single_flight.join(key, lambda: self._exchange(code, key, now))
         if exchanged.is_snapshotuser == 1:
@@ -163,7 +163,6 @@ class WeChat(Channel):
                     "code": code,
                     "grant_type": "authorization_code",
                 },
-                now,
                 parser(_CodeExchanged),
                 repeatable=False,
             )
@@ -171,7 +170,7 @@ class WeChat(Channel):
             if refusal.code in (CODE_INVALID, CODE_USED):
                 raise self._sign_in_expired() from refusal
             raise self._as_refusal("sns/oauth2/access_token", refusal) from refusal
-        self._exchanged.put(key, exchanged, now)
+        self._exchanged.put(key, exchanged)
         return exchanged
 
     # --- the page -------------------------------------------------------------------------
@@ -285,7 +284,6 @@ class WeChat(Channel):
             return await self._platform.post(
                 path,
                 body,
-                now,
                 parser(kind),
                 repeatable=repeatable,
                 query={"access_token": token},
@@ -306,7 +304,7 @@ class WeChat(Channel):
             "force_refresh": force_new,
         }
         issued = await self._platform.post(
-            "/cgi-bin/stable_token", body, now, parser(_TokenIssued), repeatable=not force_new
+            "/cgi-bin/stable_token", body, parser(_TokenIssued), repeatable=not force_new
         )
         return Issued(issued.access_token, issued.expires_in)
 
@@ -315,7 +313,6 @@ class WeChat(Channel):
             return await self._platform.get(
                 "/cgi-bin/ticket/getticket",
                 {"access_token": token, "type": "jsapi"},
-                now,
                 parser(_TicketIssued),
                 repeatable=True,
             )

@@ -1,7 +1,8 @@
 """Rate limiting: points per minute for a session, an address, and all clients together.
 
 Each budget is a token bucket by the generic cell rate algorithm (GCRA, ITU-T I.371). Only the
-theoretical arrival time (`tat`) of a key is stored, so a request costs one look-up and no I/O.
+theoretical arrival time (`tat`) of a key is stored, on a monotonic clock that nobody can set, so a
+request costs one look-up and no I/O.
 With Redis, workers share their consumption (`shared_budgets.py`). Limits that must survive a
 restart (attempts of codes and passwords, messages) are counted in SQL by
 `core.citizens.quotas`.
@@ -10,12 +11,11 @@ Responses carry `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit
 """
 
 import hashlib
-from collections.abc import Callable
 
 from msgspec import Struct
 
 from core.kernel.addresses import network_of
-from core.kernel.clock import HOUR, MINUTE, SECOND, Instant
+from core.kernel.clock import MINUTE, SECOND, Monotonic
 from core.kernel.refusals import Text
 from core.kernel.settings import Settings
 from gateway.http.edge import BadRequest
@@ -50,29 +50,24 @@ class RateLimiter:
         """Milliseconds consumed since the last exchange with other workers; None without Redis."""
         self._tat: dict[bytes, float] = {}
 
-    def debt(self, key: bytes, now: Instant) -> float:
-        """Milliseconds until the bucket is full again.
+    def debt(self, key: bytes, now: int) -> float:
+        """Milliseconds until the bucket is full again."""
+        return min(max(0.0, self._tat.get(key, 0.0) - now), MINUTE)
 
-        A debt larger than any operation can cost means that the clock was set back: the bucket
-        is then treated as full.
-        """
-        debt = self._tat.get(key, 0.0) - now
-        return min(debt, MINUTE) if 0 < debt < HOUR else 0.0
-
-    def debt_after(self, key: bytes, points: int, now: Instant) -> float:
+    def debt_after(self, key: bytes, points: int, now: int) -> float:
         """The debt after consuming the points. Raises `BadRequest` if the budget is exhausted.
 
         A full bucket permits one operation even if it costs more than the quota.
         """
         debt = self._tat.get(key, 0.0) - now
-        if not 0 < debt < HOUR:
+        if debt <= 0:
             return points * self.point
         debt = min(debt, MINUTE)
         if debt + points * self.point > MINUTE:
             raise self.exhausted(debt, points)
         return debt + points * self.point
 
-    def consume(self, key: bytes, debt: float, points: int, now: Instant) -> None:
+    def consume(self, key: bytes, debt: float, points: int, now: int) -> None:
         """Consumes points; `debt` is the result of `debt_after`."""
         self._tat[key] = now + debt
         if len(self._tat) > MAX_KEYS:
@@ -80,7 +75,7 @@ class RateLimiter:
         if self.consumed is not None:
             self.consumed[key] = self.consumed.get(key, 0.0) + points * self.point
 
-    def set(self, key: bytes, debt: float, now: Instant) -> None:
+    def set(self, key: bytes, debt: float, now: int) -> None:
         self._tat[key] = now + debt
         if len(self._tat) > MAX_KEYS:
             self._evict(now)
@@ -110,18 +105,18 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._tat)
 
-    def _evict(self, now: Instant) -> None:
+    def _evict(self, now: int) -> None:
         """Drops full limiter, and beyond half of `MAX_KEYS` the oldest of the others."""
         unexpired = [(key, tat) for key, tat in self._tat.items() if tat > now]
         self._tat = dict(unexpired[-MAX_KEYS // 2 :])
 
 
 class Budgets:
-    def __init__(self, settings: Settings, clock: Callable[[], Instant]) -> None:
+    def __init__(self, settings: Settings, monotonic: Monotonic) -> None:
         self.sessions = RateLimiter("session", settings.session_budget)
         self.addresses = RateLimiter("address", settings.address_budget)
         self.everybody = RateLimiter("all", settings.total_budget)
-        self._clock = clock
+        self._monotonic = monotonic
         self._policies = f"{self.addresses.header}, {self.sessions.header}"
 
     def clear(self) -> None:
@@ -130,7 +125,7 @@ class Budgets:
 
     def require_budget(self, address: str) -> None:
         """Raises `BadRequest` if a budget is exhausted; called before the request is read."""
-        now = self._clock()
+        now = self._monotonic()
         for limiter, key in ((self.everybody, EVERYBODY), (self.addresses, network(address))):
             debt = limiter.debt(key, now)
             if debt >= MINUTE:
@@ -138,7 +133,7 @@ class Budgets:
 
     def charge(self, address: str, token: str | None, points: int) -> RateLimitStatus:
         """Consumes the points from every budget, or raises `BadRequest` and consumes none."""
-        now, place = self._clock(), network(address)
+        now, place = self._monotonic(), network(address)
         everybody, addresses, sessions = self.everybody, self.addresses, self.sessions
         debt_of_all = everybody.debt_after(EVERYBODY, points, now)
         debt_of_address = addresses.debt_after(place, points, now)

@@ -8,13 +8,12 @@ unavailable, each worker limits by itself and reports its consumption later.
 
 import asyncio
 import random
-from collections.abc import Callable
 
 import structlog
 from redis.exceptions import RedisError
 
 from core.kernel.background import BackgroundTask
-from core.kernel.clock import MINUTE, Instant
+from core.kernel.clock import MINUTE, Monotonic
 from core.kernel.redis_client import connect_redis
 from gateway.http.admission.budgets import Budgets, RateLimiter
 
@@ -45,12 +44,12 @@ _log = structlog.get_logger("gateway.budgets")
 
 class SharedBudgets:
     def __init__(
-        self, url: str, budgets: Budgets, clock: Callable[[], Instant], prefix: str = "card-gateway"
+        self, url: str, budgets: Budgets, monotonic: Monotonic, prefix: str = "card-gateway"
     ) -> None:
         self._redis = connect_redis(url, timeout_seconds=TIMEOUT_SECONDS)
         self._add = self._redis.register_script(_ADD)
         self._shared = (budgets.everybody, budgets.addresses, budgets.sessions)
-        self._clock = clock
+        self._monotonic = monotonic
         self._prefix = prefix
         self._task = BackgroundTask(self._run, "shared budgets")
         self._is_failing = False
@@ -82,7 +81,7 @@ class SharedBudgets:
             part = keys[start : start + MAX_KEYS]
             names = [f"{self._prefix}:budget:{limiter.name}:".encode() + key for key in part]
             debts = await self._add(keys=names, args=[consumed[key] for key in part])
-            now = self._clock()
+            now = self._monotonic()
             for key, debt in zip(part, debts, strict=True):
                 # Consumed here in the meantime, so not yet in the total.
                 since = (limiter.consumed or {}).get(key, 0.0)

@@ -1,9 +1,8 @@
 """Whether the workers share their rate limits."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from core.kernel.clock import Instant
+from core.kernel.clock import Monotonic
 from core.kernel.settings import Settings
 from gateway.http.admission.budgets import Budgets
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def share_budgets(
-    settings: Settings, budgets: Budgets, clock: Callable[[], Instant]
+    settings: Settings, budgets: Budgets, monotonic: Monotonic
 ) -> "SharedBudgets | None":
     """The Redis client is imported only if `redis_url` is set."""
     url = settings.redis_url.reveal()
@@ -20,6 +19,6 @@ def share_budgets(
         return None
     from gateway.http.admission.shared_budgets import SharedBudgets
 
-    shared = SharedBudgets(url, budgets, clock)
+    shared = SharedBudgets(url, budgets, monotonic)
     shared.start()
     return shared

@@ -16,6 +16,7 @@ from gateway.http.endpoints.issuer_events import (
 from gateway.http.endpoints.pictures import picture_endpoint
 from gateway.http.endpoints.receipts import receipt_endpoint
 from gateway.http.endpoints.record_ids import RecordId
+from gateway.http.endpoints.unavailable import unavailable
 from gateway.http.endpoints.uploads import upload_endpoint
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "read_events",
     "readyz_endpoint",
     "receipt_endpoint",
+    "unavailable",
     "upload_endpoint",
 ]

@@ -1,8 +1,8 @@
 """Liveness with the version, readiness, and metrics in the Prometheus text format.
 
-A server is ready if its database is available. A partner that is down is reported but does not
-make a server unready, since no other server could reach it either. Counters of partners are
-those of one process; with several workers, a scrape reaches one of them.
+A server is ready if its database can be written and the access log keeps up. A partner that is down
+is reported but does not make a server unready, since no other server could reach it either. Counters
+of partners are those of one process; with several workers, a scrape reaches one of them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from core.db import Database, DatabaseUnavailable, Query
+from core.db import Database, DatabaseUnavailable, Query, Readiness
 from core.issuer import Outcome, issuer_events_table
 from core.messaging import MessageKind, outbox_table
 from core.partners import PartnerHealth
@@ -48,14 +48,16 @@ async def healthz(_: Request) -> Response:
 def readyz_endpoint(application: Application) -> Callable[[Request], Awaitable[Response]]:
     """With the state of the database and of each partner."""
     partners = application.dependencies.partners.health
+    readiness = Readiness(application.database)
 
     async def readyz(_: Request) -> Response:
-        states = {"partners": {health.name: health.state for health in partners}}
-        try:
-            await application.database.fetch(_MESSAGES)
-        except DatabaseUnavailable:
-            return JSONResponse({"database": "unavailable", **states}, status_code=503)
-        return JSONResponse({"database": "ok", **states})
+        is_writable, is_behind = await readiness.is_writable(), application.access_log.is_behind
+        states = {
+            "database": "ok" if is_writable else "unavailable",
+            "accessLog": "behind" if is_behind else "ok",
+            "partners": {health.name: health.state for health in partners},
+        }
+        return JSONResponse(states, status_code=200 if is_writable and not is_behind else 503)
 
     return readyz
 

@@ -69,7 +69,7 @@ class Kiosk(Channel):
     async def identify(self, credential: str, now: Instant) -> Identity:
         body = {"swipe": self._sent_by_app(credential)}
         try:
-            who = await self._platform.post("/swipes", body, now, parser(Swiped), repeatable=False)
+            who = await self._platform.post("/swipes", body, parser(Swiped), repeatable=False)
         except PlatformRefused as refusal:
             raise self._sign_in_expired() from refusal
         return Identity(who.number, self.level, 600, who.name, who.number)
