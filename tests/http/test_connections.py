@@ -188,6 +188,17 @@ async def test_an_address_has_places_of_its_own(fair_server: LiveServer) -> None
         socket.drop()
 
 
+async def test_without_places_of_its_own_an_address_takes_all(full_server: LiveServer) -> None:
+    """The control: nothing but the limit by address makes its oldest connection give way."""
+    patient = await Socket.connect(full_server, "127.0.0.3")
+    await patient.begin()
+    held = [await Socket.connect(full_server, "127.0.0.2") for _ in range(PLACES)]
+
+    assert await patient.close_code(2) == 1013
+    for socket in (patient, *held):
+        socket.drop()
+
+
 async def test_places_in_use_are_not_taken_from_the_address(fair_server: LiveServer) -> None:
     with httpx.Client(base_url=fair_server.url, trust_env=False) as http:
         token = sign_in(http, "in-production")

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from tests.live import LiveServer, serving, sign_in
 
@@ -259,15 +262,42 @@ async def test_an_early_answer_is_read_by_who_is_still_sending(
     head = JSON_HEAD.replace(b"/graphql", path)
     writer.write(head + b"Content-Length: 30000000\r\n\r\n")
 
+    received = await _read_after_sending(reader, writer)
+    writer.transport.abort()
+
+    assert received.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_without_lingering_an_early_answer_is_lost() -> None:
+    """The control: uvicorn's own protocol closes at once."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        config = uvicorn.Config(_refuses_at_once, http="httptools", lifespan="off", log_config=None)
+        uvicorns = uvicorn.Server(config)
+        serving_it = asyncio.create_task(uvicorns.serve([listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(JSON_HEAD + b"Content-Length: 30000000\r\n\r\n")
+
+        with pytest.raises(ConnectionError):
+            await _read_after_sending(reader, writer)
+
+        writer.transport.abort()
+        uvicorns.should_exit = True
+        await serving_it
+
+
+async def _read_after_sending(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     for _ in range(300):
         writer.write(b"x" * 10_000)
         await writer.drain()
         await asyncio.sleep(0)
     async with asyncio.timeout(8):
-        received = await reader.read(65_536)
-    writer.transport.abort()
+        return await reader.read(65_536)
 
-    assert received.startswith(b"HTTP/1.1 413 ")
+
+async def _refuses_at_once(_scope: Scope, _receive: Receive, send: Send) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body"})
 
 
 async def test_who_sends_without_reading_is_not_read_on(server: LiveServer) -> None:

@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from core.kernel.settings import Settings
 from gateway.app.factory import Gateway
-from gateway.http.edge import EdgeMiddleware
+from gateway.http.edge import EdgeMiddleware, edge
 from gateway.http.edge.negotiation import accepts_encoding
 from gateway.http.graphql import public
 from gateway.http.graphql.public import public_seconds
@@ -306,6 +306,21 @@ async def test_an_encoded_body_is_refused(
         assert answer.headers["accept-encoding"] == "identity"
 
 
+async def test_without_the_check_an_encoded_body_would_be_read_as_it_is(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: whoever decodes it on the way would read something else."""
+    monkeypatch.setattr(edge, "_require_identity", lambda _head: None)
+
+    answer = await http.post(
+        "/graphql",
+        content=b'{"query": "{ __typename }"}',
+        headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
+    )
+
+    assert answer.json()["data"] == {"__typename": "Query"}
+
+
 async def test_a_bom_is_ignored(http: httpx.AsyncClient) -> None:
     body = b'{"query": "{ __typename }"}'
     for _ in range(2):
@@ -335,6 +350,18 @@ async def test_signed_links_are_told_to_nobody(kind: str) -> None:
     await EdgeMiddleware(app, Settings())(scope, None, send)  # type: ignore[arg-type]
 
     assert (b"referrer-policy", b"no-referrer") in sent[0]["headers"]
+
+
+async def test_without_the_edge_links_would_be_told(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: no endpoint says it by itself."""
+    url = "/pictures/1?expires=1&mac=0"
+    assert (await http.get(url)).headers["referrer-policy"] == "no-referrer"
+
+    monkeypatch.setattr(EdgeMiddleware, "_add_headers", lambda *_: None)
+
+    assert "referrer-policy" not in (await http.get(url)).headers
 
 
 # --- other people's clients ----------------------------------------------------------------

@@ -8,12 +8,15 @@ import httpx
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.convertors import CONVERTOR_TYPES, IntegerConvertor
 from starlette.types import Message
 
 from core.db import Transaction
 from core.jobs import garbage_collection
 from core.kernel.clock import DAY, HOUR
+from core.kernel.settings import Settings
 from core.storage import PART_BYTES, PictureKind, resumable_uploads
+from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import application_of, keep_pictures, later
 
@@ -411,3 +414,16 @@ async def test_a_number_that_no_record_has_is_refused_as_any_other(
         )
 
         assert (answer.status_code, answer.content) == (other.status_code, other.content)
+
+
+async def test_with_starlettes_own_numbers_one_would_be_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setitem(CONVERTOR_TYPES, "record_id", IntegerConvertor())
+    async with running(settings) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as http:
+            answer = await http.get(f"/pictures/{'9' * 5_000}?expires=1&mac=0")
+
+    assert answer.status_code == 500

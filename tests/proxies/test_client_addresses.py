@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
-from tests.live import serving
+from tests.live import LiveServer, serving
 from tests.proxies.conftest import ADDRESS_BUDGET, PLACES, Proxied
 
 pytestmark = pytest.mark.server
@@ -122,6 +123,31 @@ def test_the_sockets_of_one_client_take_no_places_of_another(
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1013
     assert heard == {"type": "pong"}
+
+
+def test_without_naming_the_proxy_the_sockets_of_one_client_shut_another_out(
+    tmp_path_factory: pytest.TempPathFactory, new_address: Callable[[], str]
+) -> None:
+    """The control, as a careless proxy would send it."""
+    folder, one, another = tmp_path_factory.mktemp("unnamed"), new_address(), new_address()
+    with (
+        serving(folder, max_connections_per_address=str(PLACES)) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        patient = stack.enter_context(_forwarded(server, another))
+        for _ in range(PLACES + 2):
+            stack.enter_context(_forwarded(server, one))
+        with pytest.raises(ConnectionClosed) as closed:
+            patient.recv(10)
+
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1013
+
+
+def _forwarded(server: LiveServer, address: str) -> ClientConnection:
+    url = f"{server.url.replace('http', 'ws')}/graphql"
+    protocols, sent = [Subprotocol("graphql-transport-ws")], {"X-Forwarded-For": address}
+    return connect(url, subprotocols=protocols, additional_headers=sent, proxy=None)
 
 
 def test_the_connections_of_a_proxy_are_not_those_of_one_client(
