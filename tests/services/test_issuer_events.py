@@ -27,9 +27,9 @@ async def test_takes_a_node_result_once(world: World) -> None:
 
     first = await outcomes(world, event)
     before = await world.rows()
-    repeated = await outcomes(world, event, event)
+    repeated = await outcomes(world, *[event] * 1_000)
 
-    assert (first, repeated) == (["TAKEN"], ["REPEATED", "REPEATED"])
+    assert (first, repeated) == (["TAKEN"], ["REPEATED"] * 1_000)
     assert await world.rows() == before
     assert (await history(world, citizen.person)).count("ISSUER_EVENT") == 1
 

@@ -145,7 +145,7 @@ async def test_a_replayed_callback_does_nothing_again(world: World) -> None:
     with later(seconds=61):
         await world.enter("active", "WECHAT")
         before = await everything(world)
-        for _ in range(50):
+        for _ in range(1_000):
             await push(world, form)
 
         assert await everything(world) == before
