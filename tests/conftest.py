@@ -21,6 +21,7 @@ import structlog
 from starlette.applications import Starlette
 
 from core import migrations
+from core.db import connect
 from core.kernel.clock import Monotonic, monotonic_clock
 from core.kernel.settings import Secret, Settings
 from core.migrations.tables import TABLES
@@ -71,6 +72,12 @@ async def running(
     app = transport.app = create_app(settings, monotonic=monotonic, transport=transport)
     async with app.router.lifespan_context(app):
         yield app
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that compete for the processor are not about how long a database may take."""
+    monkeypatch.setattr(connect, "__defaults__", (20.0,))
 
 
 @pytest.fixture(autouse=True)

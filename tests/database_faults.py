@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+from unittest import mock
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -18,7 +19,8 @@ import httpx
 from sqlalchemy import func, select
 
 from core.audit import access_log_table, audit_entries_table
-from core.db import Query
+from core.db import Query, connect
+from core.db.connecting import DEADLINE_SECONDS
 from core.db.sqlite import SqliteDatabase
 from tests.conftest import ADDRESS, running, settings_for
 from tests.front_end import REFUSAL, FrontEnd, World
@@ -482,10 +484,13 @@ def _outcome(response: httpx.Response) -> str:
 
 
 @contextlib.asynccontextmanager
-async def faulty(url: str, folder: Path, citizens: int = 3) -> AsyncIterator[Rounds]:
+async def faulty(
+    url: str, folder: Path, citizens: int = 3, deadline_seconds: float = DEADLINE_SECONDS
+) -> AsyncIterator[Rounds]:
     """The application on a seeded database, citizens in it, and the faults of its engine."""
     budgets = dict.fromkeys(("session_budget", "address_budget", "total_budget"), 10**9)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(mock.patch.object(connect, "__defaults__", (deadline_seconds,)))
         of_postgres = None
         if url.startswith("postgresql"):
             of_postgres = PostgresFaults(url, f"card_gateway_{secrets.token_hex(4)}")

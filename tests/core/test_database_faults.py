@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from core.audit import AccessLogWriter, writer
-from core.db import DatabaseUnavailable, connect, postgres, sqlite
+from core.db import DatabaseUnavailable, postgres, sqlite
 from tests import database_faults
 from tests.database_faults import Fault, Rounds, faulty
 from tests.services.parts import keep_pictures
@@ -44,7 +44,7 @@ async def test_an_error_that_only_a_list_would_know_is_not_a_clean_refusal(
     monkeypatch.setattr(writer, "STOP_SECONDS", 0.1)
 
     async with faulty(database_url, tmp_path) as rounds:
-        tally = await rounds.run(one_of(rounds, READ_ONLY))
+        tally = await rounds.run(one_of(rounds, READ_ONLY), 2.0)
 
     assert "INTERNAL" in tally.wrong
 
@@ -72,10 +72,9 @@ async def test_without_a_deadline_citizens_wait_as_long_as_the_database(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the deadline."""
-    monkeypatch.setattr(connect, "__defaults__", (30.0,))
     monkeypatch.setattr(sqlite, "_PRAGMAS", (*sqlite._PRAGMAS, "PRAGMA busy_timeout = 30000"))
 
-    async with faulty(database_url, tmp_path) as rounds:
+    async with faulty(database_url, tmp_path, deadline_seconds=30) as rounds:
         tally = await rounds.run(one_of(rounds, HANGING), 4.0)
 
     assert any(wrong.startswith("answered after") for wrong in tally.wrong)

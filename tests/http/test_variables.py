@@ -14,11 +14,23 @@ from graphql import GraphQLSchema, get_variable_values, parse
 from starlette.applications import Starlette
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from core.kernel.clock import MINUTE
+from core.kernel.settings import Settings
 from gateway.compiled import make_plan
-from gateway.http.admission import Parameters, Prepared, PreparedDocuments, variables_cost
+from gateway.http.admission import (
+    Admission,
+    Budgets,
+    Documents,
+    Parameters,
+    Prepared,
+    PreparedDocuments,
+    variables_cost,
+)
 from gateway.http.admission import variables as limits
 from gateway.http.edge import BadRequest
 from gateway.schema import build_schema
+from gateway.schema.masking import sanitize_validation_error
+from tests.clock import Clock
 from tests.conftest import running, settings_for
 from tests.front_end import World
 from tests.sockets import socket
@@ -224,6 +236,24 @@ async def test_what_cannot_be_read_is_charged(
         ]
 
     assert statuses == [400, 400, 429, 429]
+
+
+def test_a_new_document_that_costs_more_than_a_minutes_points_can_be_run() -> None:
+    """What was read is kept, so that the next full bucket suffices."""
+    clock = Clock()
+    admission = Admission(
+        _SCHEMA,
+        Documents({}, only_trusted=False),
+        PreparedDocuments(sanitize=sanitize_validation_error),
+        Budgets(Settings(address_budget=6), clock),
+    )
+    asked = Parameters(query="mutation { signOut { __typename } }")
+    with pytest.raises(BadRequest):
+        admission.admit(asked, "10.0.0.1", None)
+
+    clock.now += MINUTE
+
+    assert admission.admit(asked, "10.0.0.1", None).operation is not None
 
 
 async def test_a_document_is_charged_before_it_is_read(

@@ -49,17 +49,16 @@ class Admission:
         """
         text = self.documents.text_of(parameters, exempt=exempt)
         points = variables_cost(parameters)
-        kept = prepared = self.prepared.kept(text)
+        owner = network(address)
+        prepared = self.prepared.kept(text)
         if prepared is None:
             self.budgets.charge(address, token, reading_cost(text))
             prepared = self.prepared.prepare(self.schema, text)
+            self.prepared.keep(prepared, owner)
         operation = None if prepared.errors else prepared.operation(parameters.operation_name)
         if operation is not None:
             points += operation.cost
         rate_limit = self.budgets.charge(address, token, points or 1)
         if operation is not None:
-            owner = network(address)
-            if kept is None:
-                self.prepared.keep(prepared, owner)
             self.documents.register(parameters, owner)
         return AdmittedOperation(prepared, operation, rate_limit)

@@ -18,6 +18,7 @@ MAX_HOPS = 16
 """Proxies in a row. Beyond that the header is not read on."""
 _MAX_FORWARDED_BYTES = 4_096
 _CACHED_ADDRESSES = 4_096
+_MAX_ADDRESS = 64
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[^"\\]|\\.)*+"'
@@ -120,7 +121,7 @@ def _unquoted(text: bytes) -> bytes:
 def _address(node: bytes) -> str | None:
     """With or without a port. None for `unknown`, for obfuscated names and for anything else."""
     text = node.decode("latin-1")
-    if "%" in text:
+    if "%" in text or len(text) > _MAX_ADDRESS:
         return None
     found = _WITH_PORT.fullmatch(text)
     return canonical(text if found is None else found[1] or found[2])
