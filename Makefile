@@ -150,9 +150,10 @@ web/node_modules/.installed-dev: web/package-lock.json | tools
 	@cd web && npm ci --silent --no-fund --no-audit
 	@touch web/node_modules/.installed $@
 
-web/node_modules/.built: $(WEB_SOURCES) web/node_modules/.installed
+web/node_modules/.built: $(WEB_SOURCES) web/node_modules/.installed | .venv/installed
 	@echo "Building the playground and the sandbox page…"
 	@node web/build.mjs
+	@$(BIN)/python -m gateway.http.edge.compress_files gateway/http/graphql/static/playground
 	@touch $@
 
 # Precision and recall of each check of a portrait, over drawn heads whose truth is known.

@@ -141,6 +141,7 @@ class PartnerClient:
                 "Authorization": f"Bearer {self._token.reveal()}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
+                "Accept-Encoding": "identity",
                 **headers,
             },
             timeout=_TIMEOUT,
@@ -201,6 +202,9 @@ class PartnerClient:
             raise OutcomeUnknown(self._partner, type(cause).__name__) from cause
 
     async def _body(self, response: httpx.Response) -> bytes:
+        """Compressed ones are refused: a few bytes may unpack to more than the memory holds."""
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise OutcomeUnknown(self._partner, "compressed reply")
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk

@@ -38,8 +38,8 @@ def make_private(settings: Settings) -> list[Path]:
 
 
 def _tighten(path: Path) -> None:
-    """A file of another user keeps its rights: changing them fails, and so will using it."""
-    with contextlib.suppress(FileNotFoundError, PermissionError):
+    """Those of another user keep their rights, and so do those on file systems without any."""
+    with contextlib.suppress(OSError):
         mode = path.stat().st_mode
         if mode & _OTHERS:
             path.chmod(mode & ~_OTHERS & 0o7777)

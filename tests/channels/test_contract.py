@@ -1,6 +1,7 @@
 """What every channel keeps, tested on all of them alike; the wire is the only thing faked."""
 
 import asyncio
+import gzip
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -58,6 +59,9 @@ BROKEN: dict[str, Callable[[Call], Any]] = {
     "a list": lambda _: httpx.Response(200, json=[1]),
     "too large": lambda call: httpx.Response(
         200, content=orjson.dumps(call.reply) + b" " * 1_100_000
+    ),
+    "compressed": lambda call: httpx.Response(
+        200, content=gzip.compress(orjson.dumps(call.reply)), headers={"Content-Encoding": "gzip"}
     ),
 }
 FORGED = ["", " ", "\x00", "code\r\nX: y", "码", "x" * 10_000, "a b\tc", "\u202ecode", "😀"]

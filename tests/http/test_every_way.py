@@ -5,7 +5,6 @@ test's process and through the socket of a real server; and as GET, form, WebSoc
 """
 
 import asyncio
-import gzip
 import json
 import random
 import re
@@ -26,6 +25,7 @@ from gateway.http.admission import BoundedCache
 from gateway.http.edge import Head, RawHeaders, TrustedProxies
 from gateway.http.server import Connections, FastPathProtocol, TimedWebSockets, fast_path
 from tests.conftest import LateTransport, settings_for
+from tests.encodings import unpacked
 from tests.front_end import World
 from tests.live import free_port
 from tests.sockets import Line
@@ -44,8 +44,7 @@ class Answer:
 
     @property
     def text(self) -> bytes:
-        is_packed = ("content-encoding", "gzip") in self.headers
-        return gzip.decompress(self.body) if is_packed else self.body
+        return unpacked(dict(self.headers).get("content-encoding"), self.body)
 
 
 @dataclass
@@ -121,7 +120,7 @@ HEADERS: dict[str, list[str]] = {
         "",
     ],
     "accept-language": ["en", "zh", "en;q=0.1, zh;q=0.2", "EN-gb", "en;q=0", "fr", "en;q=x"],
-    "accept-encoding": ["gzip", "identity;q=0", "gzip;q=0, *"],
+    "accept-encoding": ["gzip", "identity;q=0", "gzip;q=0, *", "zstd, br;q=0.5"],
     "x-card-channel": ["UNIONPAY", "WECHAT", "nobody", ""],
     "x-device-key": ["k" * 16, "short", "k" * 300],
     "origin": ["http://127.0.0.1:8000", PAGE, WECHAT_PAGE, "https://evil.example", "null"],

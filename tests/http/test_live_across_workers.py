@@ -47,6 +47,7 @@ def workers(
     given = {}
     if request.param != "sqlite":
         given["database_url"] = request.getfixturevalue("postgres_url")
+        given["sandbox_confirmed"] = "true"
     if request.param == "without relay":
         given["live_relay"] = "none"
     with (

@@ -7,6 +7,8 @@ import gzip
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -16,12 +18,12 @@ from starlette.types import Message
 
 from core.kernel.settings import Settings
 from gateway.app.factory import Gateway
-from gateway.http.edge import EdgeMiddleware, edge
-from gateway.http.edge.negotiation import accepts_encoding
+from gateway.http.edge import ENCODINGS, EdgeMiddleware, edge, preferred_encoding
 from gateway.http.graphql import public
 from gateway.http.graphql.public import public_seconds
 from gateway.schema import build_schema
 from tests.conftest import settings_for
+from tests.encodings import unpacked
 from tests.front_end import FrontEnd
 
 CHANNELS = "{ channels { id name appName entrySteps { order title instruction } } }"
@@ -45,6 +47,20 @@ async def get(http: httpx.AsyncClient, document: str, **headers: str) -> httpx.R
     return await http.get(
         "/graphql", params={"query": document}, headers={"GraphQL-Preflight": "1"} | given
     )
+
+
+async def on_the_wire(
+    http: httpx.AsyncClient,
+    encoding: str,
+    method: str,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    **given: Any,
+) -> tuple[httpx.Response, bytes]:
+    """The response, and its content as it was sent."""
+    given_headers = {"GraphQL-Preflight": "1", "Accept-Encoding": encoding, **headers}
+    async with http.stream(method, "/graphql", headers=given_headers, **given) as response:
+        sent = b"".join([chunk async for chunk in response.aiter_raw()])
+    return response, sent
 
 
 # --- what is public ------------------------------------------------------------------------
@@ -148,40 +164,77 @@ async def test_a_listed_page_reads_what_a_cache_kept_for_another(http: httpx.Asy
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("gzip", True),
-        ("GZIP;q=1.0", True),
-        ("*", True),
-        ("identity;q=0.5, gzip", True),
-        ("identity;q=0, gzip;q=0.001", True),
-        ("", False),
-        ("gzip;q=0", False),
-        ("gzip;q=0, *", False),
-        ("identity, gzip;q=0.5", False),
-        ("br", False),
-        ("*;q=0", False),
-        ("gzip;q=no", False),
+        ("gzip", "gzip"),
+        ("GZIP;q=1.0", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, zstd", "zstd"),
+        ("deflate, gzip, br;q=0", "gzip"),
+        ("br;q=0.5, gzip", "gzip"),
+        ("br;q=0.5, zstd;q=0.6, gzip;q=0.6", "zstd"),
+        ("gzip;q=0.001", "gzip"),
+        ("*", "br"),
+        ("*;q=0.5, gzip", "gzip"),
+        ("br;q=0, *", "zstd"),
+        ("gzip;q=0, *", "br"),
+        ("identity;q=0.5, gzip", "gzip"),
+        ("identity;q=0.5, br;q=0.4, gzip", "gzip"),
+        ("identity;q=0, gzip;q=0.001", "gzip"),
+        ("identity, gzip;q=0.5", None),
+        ("identity, *;q=0.5", None),
+        ("", None),
+        ("identity", None),
+        ("deflate, x-unknown", None),
+        ("gzip;q=0", None),
+        ("gzip;q=0, br;q=0, zstd;q=0", None),
+        ("*;q=0", None),
+        ("gzip;q=no", None),
+        ("brotli, zst", None),
     ],
 )
-def test_the_encoding_is_negotiated(header: str, expected: bool) -> None:
-    assert accepts_encoding(header, "gzip") is expected
+def test_the_encoding_is_negotiated(header: str, expected: str | None) -> None:
+    assert preferred_encoding(header) == expected
 
 
 async def test_the_schema_is_compressed(http: httpx.AsyncClient) -> None:
     body = {"query": get_introspection_query()}
 
-    plain = await http.post("/graphql", json=body, headers={"Accept-Encoding": "identity"})
-    for _ in range(2):
-        packed = await http.post("/graphql", json=body, headers={"Accept-Encoding": "gzip"})
+    plain, said = await on_the_wire(http, "identity", "POST", json=body)
+    for encoding in ENCODINGS:
+        for _ in range(2):
+            packed, content = await on_the_wire(http, encoding, "POST", json=body)
 
-        assert packed.headers["content-encoding"] == "gzip"
-        assert "Accept-Encoding" in packed.headers["vary"]
-        assert packed.content == plain.content
-        assert int(packed.headers["content-length"]) * 5 < int(plain.headers["content-length"])
+            assert packed.headers["content-encoding"] == encoding
+            assert "Accept-Encoding" in packed.headers["vary"]
+            assert unpacked(encoding, content) == said
+            assert int(packed.headers["content-length"]) == len(content)
+            assert len(content) * 6 < len(said)
     assert "content-encoding" not in plain.headers
 
 
-async def test_with_a_session_nothing_is_compressed(active: FrontEnd) -> None:
-    answer = await active.post(get_introspection_query(), **{"Accept-Encoding": "gzip"})
+async def test_one_tag_is_good_for_every_encoding(http: httpx.AsyncClient) -> None:
+    """It is weak: it names what the response says, not its bytes."""
+    params = {"query": get_introspection_query()}
+    plain, said = await on_the_wire(http, "identity", "GET", params=params)
+
+    for encoding in ENCODINGS:
+        packed, content = await on_the_wire(http, encoding, "GET", params=params)
+        known, nothing = await on_the_wire(
+            http, encoding, "GET", {"If-None-Match": plain.headers["etag"]}, params=params
+        )
+
+        assert packed.headers["content-encoding"] == encoding
+        assert unpacked(encoding, content) == said
+        assert packed.headers["etag"] == known.headers["etag"] == plain.headers["etag"]
+        assert packed.headers["etag"].startswith("W/")
+        assert packed.headers["vary"] == known.headers["vary"] == plain.headers["vary"]
+        assert (known.status_code, nothing) == (304, b"")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_with_a_session_nothing_is_compressed(active: FrontEnd, encoding: str) -> None:
+    answer = await active.post(get_introspection_query(), **{"Accept-Encoding": encoding})
 
     assert len(answer.content) > 100_000
     assert "content-encoding" not in answer.headers
@@ -198,19 +251,20 @@ async def test_a_secret_beside_what_a_request_repeats_is_not_compressed(
     answer = await http.post(
         "/graphql",
         json={"query": document, "variables": variables},
-        headers={"Accept-Encoding": "gzip"},
+        headers={"Accept-Encoding": "gzip, br, zstd"},
     )
 
     assert answer.json()["data"][alias]["token"]
     assert "content-encoding" not in answer.headers
 
 
-async def test_compressing_all_would_tell_by_the_length_what_is_in_it() -> None:
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_compressing_all_would_tell_by_the_length_what_is_in_it(encoding: str) -> None:
     """The control: a right guess beside the secret makes the compressed response shorter."""
     token = "32TNTwl_Wa4h1Dt8fATWGrB2eBupQvr5"
 
     def length(guess: str) -> int:
-        return len(gzip.compress(json.dumps({guess: {"token": token}}).encode()))
+        return len(ENCODINGS[encoding].quick(json.dumps({guess: {"token": token}}).encode()))
 
     assert length(token) < length(token[::-1])
 
@@ -222,8 +276,9 @@ async def test_what_is_kept_compressed_is_counted_in_bytes(
     responses = public.PublicResponses()
 
     for number in range(50):
-        await responses._compress(str(number).encode() * 2_000)
-        assert responses._kept_bytes == sum(map(len, responses._compressed.values())) <= 200
+        for encoding in ENCODINGS:
+            await responses._compress(str(number).encode() * 2_000, encoding)
+            assert responses._kept_bytes == sum(map(len, responses._compressed.values())) <= 200
 
 
 # --- methods and challenges ----------------------------------------------------------------
@@ -378,16 +433,21 @@ def curl(*arguments: str) -> str:
 def test_curl_unpacks_the_schema_and_the_pages(live_server: str) -> None:
     body = json.dumps({"query": get_introspection_query()})
     sent = ["-H", "Content-Type: application/json", "-d", body, f"{live_server}/graphql"]
+    page = [f"{live_server}/playground/main.js"]
+    told = ["-o", "/dev/null", "-w", "%{header_json}"]
     size = ["-o", "/dev/null", "-w", "%{size_download}"]
+    features = curl("--version")
 
-    plain, unpacked = curl(*sent), curl("--compressed", *sent)
-
-    assert json.loads(unpacked) == json.loads(plain)
-    assert int(curl("--compressed", *size, *sent)) * 5 < int(curl(*size, *sent))
-    page = f"{live_server}/playground/main.js"
-    assert int(curl("--compressed", *size, page)) * 3 < int(curl(*size, page))
-    assert curl("--compressed", page) == curl(page)
-    assert "content-encoding: br" in curl("--compressed", "--head", page)
+    for asked, least in ((sent, 6), (page, 3)):
+        plain = curl(*asked)
+        whole = int(curl(*size, *asked))
+        for encoding, feature in (("gzip", "libz"), ("br", "brotli"), ("zstd", "zstd")):
+            if feature not in features:
+                continue
+            only = ["--compressed", "-H", f"Accept-Encoding: {encoding}"]
+            assert curl(*only, *asked) == plain
+            assert int(curl(*only, *size, *asked)) * least < whole
+            assert json.loads(curl(*only, *told, *asked))["content-encoding"] == [encoding]
 
 
 def test_curl_asks_for_heads_and_methods(live_server: str) -> None:
@@ -413,15 +473,23 @@ def test_node_reads_what_is_compressed(live_server: str) -> None:
     if found is None:
         pytest.skip("NO node: the test with another client is left out.")
     script = """
-      const [url, query] = process.argv.slice(1);
-      const headers = { 'content-type': 'application/json' };
-      const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query }) });
-      const encoding = answer.headers.get('content-encoding');
-      console.log(encoding, (await answer.json()).data.__schema.queryType.name);
+      const [url, query, ...encodings] = process.argv.slice(1);
+      for (const encoding of encodings) {
+        const headers = { 'content-type': 'application/json' };
+        if (encoding !== 'default') headers['accept-encoding'] = encoding;
+        const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+        const given = answer.headers.get('content-encoding');
+        console.log(given, (await answer.json()).data.__schema.queryType.name);
+      }
     """
     command = [found, "--input-type=module", "-e", script, "--", f"{live_server}/graphql"]
     told = subprocess.run(  # noqa: S603
-        [*command, get_introspection_query()], check=True, capture_output=True, text=True
+        [*command, get_introspection_query(), "default", "gzip", "br", "identity"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
 
-    assert told.stdout.split() == ["gzip", "Query"]
+    default, *others = told.stdout.splitlines()
+    assert default in ("br Query", "gzip Query")
+    assert others == ["gzip Query", "br Query", "null Query"]

@@ -96,7 +96,7 @@ async def test_without_the_deadline_it_stays_open(patient_server: LiveServer) ->
 
 async def test_a_body_that_keeps_coming_is_read(server: LiveServer) -> None:
     """Twice as long as the patience, but at more than the least rate."""
-    body = b'{"query": "{ __typename }", "variables": {"a": "' + b"x" * 100_000 + b'"}}'
+    body = b'{"query": "{ __typename }"' + b" " * 100_000 + b"}"
     reader, writer = await opened(server)
     head = HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n"
     writer.write(head % len(body))

@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
+import brotli
 import httpx
 import pytest
 import respx
@@ -332,6 +334,12 @@ async def test_a_call_that_broke_off_has_an_unknown_outcome(
         httpx.Response(200, content=b'{"code": "\xff\xfe"}'),
         httpx.Response(200, content=b"[" * 100_000),
         httpx.Response(200, content=b" " * 1_048_577),
+        *(
+            httpx.Response(
+                200, content=pack(b'{"taken": true}'), headers={"Content-Encoding": encoding}
+            )
+            for encoding, pack in {"br": brotli.compress, "gzip": gzip.compress}.items()
+        ),
     ],
 )
 async def test_an_answer_that_is_not_understood_leaves_the_outcome_unknown(
@@ -341,6 +349,29 @@ async def test_an_answer_that_is_not_understood_leaves_the_outcome_unknown(
 
     with pytest.raises(OutcomeUnknown):
         await CALLS[url](partners)
+
+
+async def test_partners_are_asked_for_what_is_not_compressed(
+    partners: Partners, wire: respx.MockRouter
+) -> None:
+    for url, call in CALLS.items():
+        route = wire.post(url).mock(return_value=httpx.Response(500))
+
+        with pytest.raises(OutcomeUnknown):
+            await call(partners)
+
+        assert route.calls.last.request.headers["accept-encoding"] == "identity"
+
+
+async def test_a_bound_on_what_is_unpacked_would_come_too_late() -> None:
+    """The control: the client of httpx unpacks a whole packet before anybody can count."""
+
+    async def packet() -> AsyncIterator[bytes]:
+        yield brotli.compress(bytes(20_000_000))
+
+    response = httpx.Response(200, headers={"Content-Encoding": "br"}, content=packet())
+
+    assert [len(chunk) async for chunk in response.aiter_bytes()] == [20_000_000]
 
 
 @pytest.mark.parametrize("url", CALLS)

@@ -194,8 +194,8 @@ class Grammar:
         target = self._mostly(_TARGETS, _ODD_TARGETS)
         version = self._mostly(_VERSIONS, _ODD_VERSIONS)
         headers = [] if self._is_odd(0.03) else [b"Host: gateway\r\n"]
-        headers += [self._one(_HEADERS) for _ in range(self._random.randint(0, 3))]
-        headers += [self._one(_ODD_HEADERS)] if self._is_odd(0.1) else []
+        headers += self._random.sample(_HEADERS, k=self._random.randint(0, 3))
+        headers += [self._one(_HEADERS + _ODD_HEADERS)] if self._is_odd(0.1) else []
         framing, body = self._body()
         headers += framing
         self._random.shuffle(headers)

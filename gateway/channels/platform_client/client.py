@@ -38,6 +38,7 @@ MAX_BYTES = 1_048_576
 WAIT_SECONDS = 5
 """How long a citizen is asked to wait after a failure."""
 
+_UNCOMPRESSED = {"Accept-Encoding": "identity"}
 _TIMEOUT = httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS)
 _log = structlog.get_logger("gateway.channels")
 
@@ -97,7 +98,7 @@ class PlatformClient:
         `PlatformRefused` of `unwrap`.
         """
         request = self._http.build_request(
-            "GET", self._base_url + path, params=query, timeout=_TIMEOUT
+            "GET", self._base_url + path, params=query, headers=_UNCOMPRESSED, timeout=_TIMEOUT
         )
         return await self._call(path, request, parse, repeatable)
 
@@ -116,7 +117,7 @@ class PlatformClient:
             self._base_url + path,
             params=query,
             content=orjson.dumps(body),
-            headers={"Content-Type": "application/json; charset=utf-8"},
+            headers={"Content-Type": "application/json; charset=utf-8", **_UNCOMPRESSED},
             timeout=_TIMEOUT,
         )
         return await self._call(path, request, parse, repeatable)
@@ -194,6 +195,9 @@ async def _in_time(work: Awaitable[T], deadline: float) -> T:
 
 
 async def _body(response: httpx.Response) -> bytes:
+    """Compressed ones are refused: a few bytes may unpack to more than the memory holds."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise PlatformFailed("compressed reply")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

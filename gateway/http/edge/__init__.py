@@ -17,6 +17,7 @@ from gateway.http.edge.edge import (
     headers_for_data,
 )
 from gateway.http.edge.encoded_files import EncodedFiles
+from gateway.http.edge.encodings import ENCODINGS
 from gateway.http.edge.head import (
     NO_HEADERS,
     Head,
@@ -30,13 +31,14 @@ from gateway.http.edge.negotiation import (
     GRAPHQL_JSON,
     JSON,
     accepts,
-    accepts_encoding,
     media_type,
+    preferred_encoding,
 )
 from gateway.http.edge.origins import Origins, wants_html
 
 __all__ = [
     "CHANNELS_KEY",
+    "ENCODINGS",
     "ENDPOINT",
     "EVENT_STREAM",
     "FORM",
@@ -51,7 +53,6 @@ __all__ = [
     "RawHeaders",
     "TrustedProxies",
     "accepts",
-    "accepts_encoding",
     "authenticate",
     "bearer_token",
     "claimed_channel",
@@ -61,6 +62,7 @@ __all__ = [
     "head_of_parameters",
     "headers_for_data",
     "media_type",
+    "preferred_encoding",
     "read_head",
     "wants_html",
 ]

@@ -95,7 +95,7 @@ class EdgeMiddleware:
         """The client's address, and the scheme that it used, instead of the proxy's."""
         if scope.get("client"):
             peer, port = scope["client"]
-            scope["client"] = self._proxies.client(peer, head.values.items()), port
+            scope["client"] = self._proxies.client(peer, head.pairs()), port
         if self._is_https:
             scope["scheme"] = "https" if scope["type"] == "http" else "wss"
 

@@ -131,6 +131,9 @@ class Head(Struct, frozen=True):
         """In lower case, without parameters."""
         return _essence(self.values.get(b"content-type", b""))
 
+    def pairs(self) -> Iterable[tuple[bytes, bytes]]:
+        return self.values.items()
+
     @property
     def raw(self) -> RawHeaders:
         return list(self.values.items())

@@ -6,6 +6,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from core.kernel.refusals import Language
+from gateway.http.edge.encodings import ENCODINGS
 
 GRAPHQL_JSON = "application/graphql-response+json"
 JSON = "application/json"
@@ -38,11 +39,9 @@ def accepts(accept: str, *kinds: str) -> bool:
     return any(given.get(kind) for kind in kinds)
 
 
-def accepts_encoding(accept_encoding: str, encoding: str) -> bool:
-    """Whether it may be used, and the client would not rather have the response as it is."""
-    given = weights(accept_encoding)
-    weight = given.get(encoding, given.get("*", 0.0))
-    return weight > 0.0 and weight >= given.get("identity", 0.0)
+def preferred_encoding(accept_encoding: str) -> str | None:
+    """The first of `ENCODINGS` with the highest weight; None if none may be used or `identity` has a higher one."""
+    return _preferred_encoding(accept_encoding[:_READ_CHARACTERS])
 
 
 @lru_cache(maxsize=256)
@@ -60,6 +59,14 @@ def _media_type(accept: str) -> str:
     given = _weights(accept)
     wanted = given.get(GRAPHQL_JSON, 0.0)
     return GRAPHQL_JSON if wanted and wanted >= given.get(JSON, 0.0) else JSON
+
+
+@lru_cache(maxsize=256)
+def _preferred_encoding(accept_encoding: str) -> str | None:
+    given = _weights(accept_encoding)
+    weighed = {encoding: given.get(encoding, given.get("*", 0.0)) for encoding in ENCODINGS}
+    best = max(weighed, key=weighed.__getitem__)
+    return best if weighed[best] > 0.0 and weighed[best] >= given.get("identity", 0.0) else None
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,6 @@ A compressed length tells whether a guess that the response repeats equals a sec
 """
 
 import asyncio
-import gzip
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from graphql import (
 from starlette.responses import Response
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from gateway.http.edge import Head, accepts_encoding
+from gateway.http.edge import ENCODINGS, Head, preferred_encoding
 from gateway.resolvers.caching import seconds_of
 
 SCHEMA_SECONDS = 300
@@ -32,7 +31,6 @@ MIN_COMPRESSED = 1_024
 MAX_KEPT_BYTES = 4_194_304
 VARY = "Accept, Accept-Encoding, Accept-Language, Authorization, Origin"
 _INTROSPECTION = frozenset({"__schema", "__type", "__typename"})
-_LEVEL = 6
 
 
 def public_seconds(schema: GraphQLSchema, document: DocumentNode, name: str | None) -> int | None:
@@ -103,7 +101,7 @@ class PublicResponses:
     """Adds `ETag` and `Cache-Control`, answers `If-None-Match`, and compresses."""
 
     def __init__(self) -> None:
-        self._compressed: OrderedDict[str, bytes] = OrderedDict()
+        self._compressed: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._kept_bytes = 0
 
     async def cacheable(self, response: Response, head: Head, seconds: int) -> Response:
@@ -126,22 +124,23 @@ class PublicResponses:
     async def compress(self, response: Response, head: Head) -> None:
         body = bytes(response.body)
         response.headers.setdefault("Vary", "Accept-Encoding")
-        if len(body) < MIN_COMPRESSED or not accepts_encoding(head.accept_encoding, "gzip"):
+        encoding = preferred_encoding(head.accept_encoding)
+        if len(body) < MIN_COMPRESSED or encoding is None:
             return
-        response.body = await self._compress(body)
-        response.headers["Content-Encoding"] = "gzip"
+        response.body = await self._compress(body, encoding)
+        response.headers["Content-Encoding"] = encoding
         response.headers["Content-Length"] = str(len(response.body))
 
-    async def _compress(self, body: bytes) -> bytes:
+    async def _compress(self, body: bytes, encoding: str) -> bytes:
         """In a thread: 171 kB, the whole schema, take some milliseconds. The last ones are kept."""
-        digest = _digest(body)
-        found = self._compressed.get(digest)
+        key = encoding, _digest(body)
+        found = self._compressed.get(key)
         if found is None:
-            found = await asyncio.to_thread(gzip.compress, body, _LEVEL, mtime=0)
-            if digest not in self._compressed:
-                self._compressed[digest] = found
+            found = await asyncio.to_thread(ENCODINGS[encoding].quick, body)
+            if key not in self._compressed:
+                self._compressed[key] = found
                 self._kept_bytes += len(found)
-        self._compressed.move_to_end(digest)
+        self._compressed.move_to_end(key)
         while self._kept_bytes > MAX_KEPT_BYTES:
             self._kept_bytes -= len(self._compressed.popitem(last=False)[1])
         return found

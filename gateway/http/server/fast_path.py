@@ -128,7 +128,7 @@ class FastPath:
 
     def admit(self, head: Head, peer: str, body: bytes) -> FastPathRequest | None:
         """None for a request for the ASGI path; then nothing was charged."""
-        address = self._proxies.client(peer, head.values.items())
+        address = self._proxies.client(peer, head.pairs())
         try:
             parsed = self._parsed.get(body)
             # As asked for: it stays one of the documents that were used last.
