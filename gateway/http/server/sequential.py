@@ -33,7 +33,6 @@ _REQUEST_LINE = re.compile(rb"([A-Z-]+) [!\"$-~]+ HTTP/1\.([01])\r\n")
 _HAS_BODY = re.compile(
     rb"\r\n(?:content-length[ \t]*:(?![ \t]*0[ \t]*\r\n)|transfer-encoding[ \t]*:)", re.IGNORECASE
 )
-_FOLDED = re.compile(rb"\r\n[ \t]")
 _NOT_A_HEAD = re.compile(rb"[^A-Z]|[^\r\n]*\n")
 """Decides over the first packet, so that TLS or a bare LF is refused at once."""
 
@@ -94,7 +93,8 @@ class SequentialProtocol(HttpToolsProtocol):
             self._begin_head()
         if self._stage in (_HEAD, _BODY):
             self._read()
-        self._limit_unread()
+        if self._unread or self._is_full:
+            self._limit_unread()
         if self._stage == _RESPONSE:
             if not self.flow.write_paused:
                 self._connections.serve(self)
@@ -115,9 +115,10 @@ class SequentialProtocol(HttpToolsProtocol):
             self._parse(data[at:end] if at or end < len(data) else data)
             at = end
         self._unread = b"" if self._stage == _CLOSING else data[at:]
-        successor: Any = self.transport.get_protocol()
-        if successor is not self and at < len(data):
-            successor.data_received(data[at:])
+        if at < len(data):
+            successor: Any = self.transport.get_protocol()
+            if successor is not self:
+                successor.data_received(data[at:])
 
     def _end_of_piece(self, data: bytes, at: int) -> int:
         """The end of what the parser may see next; `at` if that has not arrived yet."""
@@ -168,7 +169,8 @@ class SequentialProtocol(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
             return None
         line = _REQUEST_LINE.match(head)
-        if line is None or line[1] == b"CONNECT" or _FOLDED.search(head):
+        is_folded = b"\r\n " in head or b"\r\n\t" in head
+        if line is None or line[1] == b"CONNECT" or is_folded:
             self._refuse(BAD_REQUEST)
             return None
         if b"upgrade" not in head.lower():
