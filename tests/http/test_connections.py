@@ -7,14 +7,21 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from gateway.http.server import websockets
+from gateway.http.edge import TrustedProxies
+from gateway.http.server import Connections, TimedWebSockets, websockets
 from gateway.http.server.sequential import BUSY
-from tests.live import LiveServer, serving, sign_in
+from tests.live import LiveServer, free_port, serving, sign_in
 
 pytestmark = pytest.mark.server
 
@@ -221,21 +228,52 @@ async def test_places_in_use_are_not_taken_from_the_address(fair_server: LiveSer
     again.drop()
 
 
-async def test_who_pings_without_reading_is_not_answered_for_ever(full_server: LiveServer) -> None:
-    socket = await Socket.connect(full_server)
-    await socket.begin()
-    socket.reader._transport.pause_reading()  # type: ignore[attr-defined]
-    before, began = full_server.resident_bytes, time.monotonic()
+async def unread_pongs(protocol: Any) -> int:
+    """The bytes that a server of this protocol holds for a client that pings and never reads."""
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+
+    port = free_port()
+    config = uvicorn.Config(app, port=port, ws=protocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    serving_it = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    found = LiveServer(f"http://127.0.0.1:{port}", Path(), None)  # type: ignore[arg-type]
+    socket = await Socket.connect(found)
+    socket.reader._transport.pause_reading()  # type: ignore[attr-defined]
     with contextlib.suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(4):
-            while time.monotonic() - began < 4:
-                for _ in range(500):
+        async with asyncio.timeout(5):
+            while True:
+                for _ in range(1_000):
                     socket.send_frame(0x89, b"x" * 125)
                 await socket.writer.drain()
-
-    assert full_server.resident_bytes - before < 20_000_000
+    (connection,) = server.server_state.connections
+    held = int(connection.transport.get_write_buffer_size())
     socket.drop()
+    server.should_exit = True
+    await serving_it
+    return held
+
+
+async def test_who_pings_without_reading_is_not_answered_for_ever() -> None:
+    connections = Connections(
+        seconds=10,
+        min_rate=1,
+        limit=10,
+        limit_per_address=10,
+        proxies=TrustedProxies((), "x-forwarded-for"),
+    )
+
+    assert await unread_pongs(partial(TimedWebSockets, connections=connections)) < 500_000
+
+
+async def test_uvicorns_own_sockets_would_answer_on() -> None:
+    """The control."""
+    assert await unread_pongs(WebSocketsSansIOProtocol) > 2_000_000
 
 
 async def test_a_message_of_endless_frames_is_cut_off(full_server: LiveServer) -> None:

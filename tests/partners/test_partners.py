@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import brotli
 import httpx
+import msgspec
 import pytest
 import respx
 import structlog
@@ -421,6 +422,12 @@ async def test_a_reply_that_is_nested_too_deep_is_unreadable(
 
     with pytest.raises(OutcomeUnknown):
         await partners.card_registry.cards_of(NUMBER)
+
+
+def test_such_a_reply_ends_the_decoder_with_an_error_of_its_own() -> None:
+    """The control: it is no decoding error."""
+    with pytest.raises(RecursionError):
+        msgspec.json.decode(b'{"more":' + b"[" * 50_000)
 
 
 @pytest.mark.parametrize("url", EFFECTS)

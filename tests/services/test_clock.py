@@ -171,16 +171,25 @@ async def test_what_was_used_under_an_older_key_was_used(world: World) -> None:
     ]
 
 
-async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:
-    """A replay is still one after the clock was a day ahead, swept, and was set right."""
+async def uses_around_a_day_ahead(world: World, retention: int) -> tuple[bool, bool]:
+    """Whether a nonce may be used, and again after the clock was a day ahead, swept, and set right."""
     now = world.application.clock()
 
     async def job(db: Transaction) -> tuple[bool, bool]:
         first = await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
-        await db.fetch(nonces.FORGET_OLD, before=now + DAY - nonces.RETENTION)
+        await db.fetch(nonces.FORGET_OLD, before=now + DAY - retention)
         return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
 
-    assert await world.application.database.write(job) == (True, False)
+    return await world.application.database.write(job)
+
+
+async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:
+    assert await uses_around_a_day_ahead(world, nonces.RETENTION) == (True, False)
+
+
+async def test_without_keeping_it_a_replay_would_pass(world: World) -> None:
+    """The control."""
+    assert await uses_around_a_day_ahead(world, 0) == (True, True)
 
 
 # --- nobody is refused for long ------------------------------------------------------------
