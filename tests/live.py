@@ -36,6 +36,13 @@ class LiveServer:
         return (self.folder / f"{self.name}.log").read_text("utf-8")
 
     @property
+    def cpu_seconds(self) -> float:
+        fields = (
+            Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        )
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def resident_bytes(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
         found = re.search(r"VmRSS:\s+(\d+) kB", status)

@@ -8,7 +8,9 @@ import strawberry
 from graphql import GraphQLSchema
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from core.audit import AccessLogWriter
@@ -138,7 +140,7 @@ def create_app(
                 sanitize_execution_error,
             )
             if settings.sandbox:
-                app.router.routes.append(await _sandbox(application, admission.budgets))
+                app.router.routes.extend(await _sandbox(application, admission.budgets))
             if settings.worker:
                 application.worker.start()
                 application.scheduler.start()
@@ -146,11 +148,7 @@ def create_app(
             application.access_log.start()
             if settings.operations_port:
                 operations = Starlette(routes=_operations_routes(application))
-                await stack.enter_async_context(
-                    serving_operations(
-                        operations, settings.operations_host, settings.operations_ports
-                    )
-                )
+                await stack.enter_async_context(serving_operations(operations, settings))
             shared = share_budgets(settings, admission.budgets, monotonic)
             if shared is not None:
                 stack.push_async_callback(shared.stop)
@@ -161,6 +159,8 @@ def create_app(
         middleware=[Middleware(EdgeMiddleware, settings=settings)],
         exception_handlers={DatabaseUnavailable: unavailable},
     )
+    # Starlette would redirect to whatever host the request names.
+    gateway.router.redirect_slashes = False
     return gateway
 
 
@@ -290,7 +290,7 @@ def _operations_routes(application: Application) -> Sequence[BaseRoute]:
     ]
 
 
-async def _sandbox(application: Application, budgets: Budgets) -> BaseRoute:
+async def _sandbox(application: Application, budgets: Budgets) -> Sequence[BaseRoute]:
     """The sandbox, imported only here and only if it is on."""
     from sandbox.app import sandbox_routes
     from sandbox.seed import reset, seed
@@ -307,4 +307,11 @@ async def _sandbox(application: Application, budgets: Budgets) -> BaseRoute:
         reset_gateway,
         application.worker.drained,
     )
-    return Mount("/sandbox", routes=routes)
+    return [
+        Route("/sandbox", _to_sandbox),
+        Mount("/sandbox", Router(routes, redirect_slashes=False)),
+    ]
+
+
+async def _to_sandbox(_: Request) -> Response:
+    return RedirectResponse("/sandbox/")

@@ -99,6 +99,7 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_invalid_message": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_message": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_subscribe": _SOCKETS,
+        f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.handle_task_exception": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.run_operation": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:BaseGraphQLTransportWSHandler.send_message": _SOCKETS,
         f"{_STRAWBERRY_WS}.handlers:Operation": _SOCKETS,
@@ -174,12 +175,14 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
                 "disconnected",
                 "frames",
                 "handle_connect",
-                "handle_cont",
+                "curr_msg_data_type",
+                "handle_events",
                 "handshake_complete",
                 "handshake_initiated",
                 "keepalive_timeout",
                 "queue",
                 "read_paused",
+                "send_receive_event_to_app",
                 "stop_keepalive",
                 "writable",
             )
@@ -188,6 +191,8 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     # What uvicorn's WebSocketsSansIOProtocol is built on.
     "websockets": {
         "websockets.protocol:Protocol.data_to_send": _TIMED_SOCKETS,
+        "websockets.protocol:Protocol.events": _TIMED_SOCKETS,
+        "websockets.protocol:Protocol.events_received": _TIMED_SOCKETS,
         "websockets.protocol:Protocol.send_close": _TIMED_SOCKETS,
         "websockets.server:ServerProtocol": (),
     },

@@ -301,3 +301,14 @@ async def test_a_form_with_a_preflight_header_is_read(world: World, header: str)
 
     assert response.status_code == 200
     assert error_of(response)["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json", "*/*"])
+async def test_a_subscription_needs_a_stream(world: World, accept: str) -> None:
+    query = "subscription { productionProgress { __typename } }"
+    headers = {"Accept": accept}
+
+    response = await world.http.post("/graphql", json={"query": query}, headers=headers)
+
+    assert response.status_code == 406
+    assert response.json()["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"

@@ -75,9 +75,8 @@ class Socket:
         self.send_frame(0x81, json.dumps(message).encode())
 
     def send_frame(self, opcode: int, data: bytes) -> None:
-        length = bytes([0x80 | len(data)])
-        if len(data) > 125:
-            length = b"\xfe" + len(data).to_bytes(2, "big")
+        is_short = len(data) <= 125
+        length = bytes([0x80 | len(data)]) if is_short else b"\xfe" + len(data).to_bytes(2, "big")
         self.writer.write(bytes([opcode]) + length + b"\0\0\0\0" + data)
 
     async def frame(self) -> tuple[int, bytes]:
@@ -251,8 +250,7 @@ async def unread_pongs(protocol: Any) -> int:
                 for _ in range(1_000):
                     socket.send_frame(0x89, b"x" * 125)
                 await socket.writer.drain()
-    (connection,) = server.server_state.connections
-    held = int(connection.transport.get_write_buffer_size())
+    held = sum(one.transport.get_write_buffer_size() for one in server.server_state.connections)
     socket.drop()
     server.should_exit = True
     await serving_it
@@ -276,14 +274,86 @@ async def test_uvicorns_own_sockets_would_answer_on() -> None:
     assert await unread_pongs(WebSocketsSansIOProtocol) > 2_000_000
 
 
+@pytest.mark.parametrize(
+    ("opcode", "data"),
+    [(0x8A, b""), (0x89, b""), (0x81, b'{"type":"ping"}'), (0x81, b"x" * 60_000)],
+    ids=["pongs", "pings", "messages", "large messages"],
+)
+async def test_a_flood_of_frames_ends_its_socket(
+    full_server: LiveServer, opcode: int, data: bytes
+) -> None:
+    socket = await Socket.connect(full_server)
+    await socket.begin()
+    before = full_server.cpu_seconds
+
+    with contextlib.suppress(ConnectionError):
+        for _ in range(20 if len(data) > 1_000 else 20_000):
+            socket.send_frame(opcode, data)
+        await socket.writer.drain()
+    ended = await socket.close_code(5)
+
+    assert ended in (None, 1008, 4400)
+    assert ended is not None or socket.writer.transport.is_closing()
+    assert full_server.cpu_seconds - before < 0.4
+    assert await is_served(full_server)
+    socket.drop()
+
+
+async def test_operations_that_nobody_reads_are_few_and_no_errors(
+    full_server: LiveServer,
+) -> None:
+    query = "{ __schema { types { name description fields { name description } } } }"
+    held = full_server.resident_bytes
+    for _ in range(6):
+        socket = await Socket.connect(full_server)
+        await socket.begin()
+        socket.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        for number in range(150):
+            payload = {"query": query}
+            socket.send({"type": "subscribe", "id": str(number), "payload": payload})
+        await asyncio.sleep(1)
+        socket.drop()
+    await asyncio.sleep(1)
+
+    assert full_server.resident_bytes - held < 60_000_000
+    assert '"level": "error"' not in full_server.log
+
+
+async def test_an_upload_in_progress_does_not_give_way_to_idle_neighbours(
+    fair_server: LiveServer,
+) -> None:
+    url = urlsplit(fair_server.url)
+    reader, writer = await asyncio.open_connection(
+        url.hostname, url.port, local_addr=("127.0.0.5", 0)
+    )
+    body = b'{"query":"{ channels { id } }"}'.ljust(120_000)
+    writer.write(
+        b"POST /graphql HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    neighbours = []
+    for at in range(0, len(body), 10_000):
+        writer.write(body[at : at + 10_000])
+        await asyncio.sleep(0.05)
+        idle = await asyncio.open_connection(url.hostname, url.port, local_addr=("127.0.0.5", 0))
+        idle[1].write(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        await idle[0].read(4_096)
+        neighbours.append(idle[1])
+
+    async with asyncio.timeout(5):
+        assert (await reader.read(4_096)).startswith(b"HTTP/1.1 200")
+    for one in (writer, *neighbours):
+        one.transport.abort()
+
+
 async def test_a_message_of_endless_frames_is_cut_off(full_server: LiveServer) -> None:
     socket = await Socket.connect(full_server)
     await socket.begin()
     socket.send_frame(0x01, b"")
-    for _ in range(websockets.MAX_FRAGMENTS + 1):
+    for _ in range(websockets.MAX_FRAMES + 1):
         socket.send_frame(0x00, b"")
 
-    assert await socket.close_code(2) == 1009
+    assert await socket.close_code(2) == 1008
     socket.drop()
 
 

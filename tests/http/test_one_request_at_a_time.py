@@ -191,6 +191,63 @@ async def test_endless_trailers_and_extensions_are_refused(
     assert statuses(await answers(server, head + b"2\r\n{}\r\n" + endless)) == [431]
 
 
+def in_one_chunk(body: bytes) -> bytes:
+    head = JSON_HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+async def test_the_lines_of_a_chunk_cost_nothing(server: LiveServer) -> None:
+    """A body is cut where its framing is, not where its content has line ends."""
+    before = server.cpu_seconds
+
+    found = await answers(server, in_one_chunk(b"\n" * 1_000_000))
+
+    assert statuses(found) == [400]  # no JSON
+    assert server.cpu_seconds - before < 0.4
+
+
+async def test_a_body_of_tiny_chunks_is_refused(server: LiveServer) -> None:
+    before = server.cpu_seconds
+    head = JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+    assert statuses(await answers(server, head + b"1\r\na\r\n" * 150_000)) == [400]
+    assert server.cpu_seconds - before < 0.4
+
+
+async def test_a_body_of_many_ordinary_chunks_is_read(server: LiveServer) -> None:
+    """The control."""
+    body = QUERY.ljust(900_000)
+    pieces = [body[at : at + 300] for at in range(0, len(body), 300)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    head = JSON_HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    (answer,) = await answers(server, head + chunks + b"0\r\n\r\n")
+
+    assert b'"channels":[' in answer
+
+
+@pytest.mark.parametrize("request_", [posted(QUERY), HEALTH], ids=["fast path", "ASGI"])
+async def test_who_ends_its_side_still_gets_its_answer(server: LiveServer, request_: bytes) -> None:
+    for _ in range(2):
+        reader, writer = await connect(server)
+        writer.write(request_)
+        writer.write_eof()
+
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_path_with_a_slash_too_many_leads_nowhere(server: LiveServer) -> None:
+    """A redirect would name whatever host the request names."""
+    asked = b"GET /graphql/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+
+    (answer,) = await answers(server, asked)
+
+    assert statuses([answer]) == [404]
+    assert b"\nlocation:" not in answer.lower()
+
+
 async def test_the_answer_comes_before_the_refusal_of_what_follows(server: LiveServer) -> None:
     found = await answers(server, posted(QUERY) + b"junk\r\n\r\n")
 

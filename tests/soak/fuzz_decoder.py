@@ -90,7 +90,7 @@ def decoder() -> Callable[[bytes], None]:
         request = Request(scope, receive)
         try:
             found: parameters.Parameters = _at_once(
-                read_parameters(request, read_head(scope["headers"]))
+                read_parameters(request, read_head(scope["headers"]), lambda _: None)
             )
             return found
         finally:

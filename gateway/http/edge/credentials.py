@@ -48,4 +48,4 @@ def claimed_channel(head: Head) -> str | None:
 def bearer_token(head: Head) -> str | None:
     """RFC 6750 section 2.1."""
     scheme, _, token = head.text(b"authorization").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    return token.strip(" ") or None if scheme.lower() == "bearer" else None

@@ -40,6 +40,7 @@ def playground_page(static_dir: Path | None = None) -> Response:
     headers = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "Cache-Control": "no-cache",
+        "Vary": "Accept",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }

@@ -3,6 +3,7 @@
 from typing import Any, Protocol, cast
 
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
@@ -17,6 +18,8 @@ from gateway.http.edge import BadRequest
 from gateway.resolvers.context import Context
 
 MAX_ID_LENGTH = 128
+MAX_OPERATIONS = 32
+"""Running at once on one socket: responses of more would pile up for a client that does not read."""
 SOCKET_KEY = "card_gateway.socket"
 """Key in the scope: the server's `Socket`. Without a server there is none."""
 
@@ -42,9 +45,15 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self._tell_use()
         try:
             await super().run_operation(operation)
+        except WebSocketDisconnected:
+            pass  # the client is gone
         finally:
             self._running -= 1
             self._tell_use()
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
 
     def _tell_use(self) -> None:
         if self._socket is not None:

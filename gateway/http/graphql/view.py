@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -64,7 +65,7 @@ from gateway.http.edge import (
 )
 from gateway.http.graphql.playground import playground_page
 from gateway.http.graphql.public import PublicResponses, asks_for_schema, public_seconds
-from gateway.http.graphql.sockets import SocketHandler
+from gateway.http.graphql.sockets import MAX_OPERATIONS, SocketHandler
 from gateway.resolvers.context import Application, Context, Unauthenticated
 
 MAX_KEY_CHARACTERS = 255
@@ -77,6 +78,11 @@ _UNSUPPORTED = Text(
 )
 _ONLY_QUERIES = Text(
     "GET 仅可执行查询：请改用 POST。", "GET executes queries only: use POST for this operation."
+)
+
+_ONLY_AS_STREAM = Text(
+    "订阅须以 Accept: text/event-stream 请求，或经 WebSocket 发起。",
+    "A subscription needs Accept: text/event-stream, or a WebSocket.",
 )
 
 log = structlog.get_logger("graphql")
@@ -118,6 +124,7 @@ class GraphQLView(GraphQL[Context, None]):
             graphql_ide="graphiql" if application.dependencies.settings.introspection else None,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             connection_init_wait_timeout=timedelta(seconds=CONNECTION_INIT_SECONDS),
+            max_subscriptions_per_connection=MAX_OPERATIONS,
             multipart_uploads_enabled=True,
             # The edge has checked the origin already.
             allowed_origins=("*",),
@@ -151,8 +158,7 @@ class GraphQLView(GraphQL[Context, None]):
             return self._page()
         address = _address(request)
         self.admission.budgets.require_budget(address)
-        self.admission.charge_body(address, await _json_size(request, head))
-        parsed = await read_parameters(request, head)
+        parsed = await read_parameters(request, head, partial(self.admission.charge_body, address))
         token = bearer_token(head)
         admitted = self.admission.admit(parsed, address, token, exempt=self.is_playground(request))
         if admitted.operation is None:
@@ -160,6 +166,9 @@ class GraphQLView(GraphQL[Context, None]):
         else:
             if request.method == "GET" and admitted.operation.kind is OperationType.MUTATION:
                 raise BadRequest(_ONLY_QUERIES, 405, headers={"Allow": "POST"})
+            is_subscription = admitted.operation.kind is OperationType.SUBSCRIPTION
+            if is_subscription and not accepts(head.accept, EVENT_STREAM):
+                raise BadRequest(_ONLY_AS_STREAM, 406, "NOT_ACCEPTABLE")
             request.scope[_PARSED] = parsed, admitted.prepared.text
             admitted_document.set(admitted.prepared)
             response = await self.run(request)
@@ -297,17 +306,16 @@ class ReauthenticateSockets(SchemaExtension):
         yield
 
 
-async def _json_size(request: Request, head: Head) -> int:
-    """The bytes of a JSON body; of other requests, something else is charged."""
-    is_json = request.method == "POST" and head.content_type == JSON
-    return len(await request.body()) if is_json else 0
-
-
-async def read_parameters(request: Request, head: Head) -> Parameters:
+async def read_parameters(
+    request: Request, head: Head, charge: Callable[[int], None]
+) -> Parameters:
+    """`charge` is told the size of the JSON before it is decoded, and raises `BadRequest`."""
     if request.method == "GET":
         return parameters.from_query_string(request.scope["query_string"])
     if head.content_type == JSON:
-        return parameters.from_json(await request.body())
+        body = await request.body()
+        charge(len(body))
+        return parameters.from_json(body)
     if head.content_type != FORM:
         raise BadRequest(_UNSUPPORTED, 415, "UNSUPPORTED_MEDIA_TYPE")
     try:
@@ -316,6 +324,7 @@ async def read_parameters(request: Request, head: Head) -> Parameters:
         raise BadRequest(parameters.NOT_A_FORM) from error
     if len(form) != len(form.multi_items()):
         raise BadRequest(parameters.NOT_A_FORM)
+    charge(sum(len(part) for part in form.values() if isinstance(part, str)))
     files = {name: part for name, part in form.items() if isinstance(part, UploadFile)}
     return parameters.from_form(form.get("operations"), form.get("map"), files)
 

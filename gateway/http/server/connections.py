@@ -85,9 +85,10 @@ class Connections:
 
     def _make_room(self, among: dict[Connection, None]) -> bool:
         """Closes the connection that has been waiting longest; False if none is waiting."""
-        for connection in among:
-            if connection in self._waiting:
-                self._waiting.pop(connection)
+        for connection in self._waiting:
+            if connection in among:
+                among.pop(connection)
+                self._waiting.pop(connection, None)
                 connection.give_way()
                 return True
         return False

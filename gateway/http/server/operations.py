@@ -8,17 +8,26 @@ from functools import partial
 
 from starlette.types import ASGIApp
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from core.kernel.settings import SettingsError, variable
+from core.kernel.settings import Settings, SettingsError, variable
+from gateway.http.edge import TrustedProxies
+from gateway.http.server.connections import Connections
+from gateway.http.server.sequential import SequentialProtocol
 
 MAX_CONNECTIONS = 64
 
 
 @asynccontextmanager
-async def serving_operations(app: ASGIApp, host: str, ports: range) -> AsyncIterator[None]:
+async def serving_operations(app: ASGIApp, settings: Settings) -> AsyncIterator[None]:
     """On the first free port of the range: each worker process takes one."""
+    connections = Connections(
+        seconds=settings.read_seconds,
+        min_rate=settings.min_upload_rate,
+        limit=MAX_CONNECTIONS,
+        limit_per_address=MAX_CONNECTIONS,
+        proxies=TrustedProxies.of(settings),
+    )
     config = Config(
         app,
         lifespan="off",
@@ -27,12 +36,12 @@ async def serving_operations(app: ASGIApp, host: str, ports: range) -> AsyncIter
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
     )
     config.load()
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
-        partial(HttpToolsProtocol, config, state, {}), sock=_listener(host, ports)
+        partial(SequentialProtocol, config, state, {}, connections=connections),
+        sock=_listener(settings.operations_host, settings.operations_ports),
     )
     try:
         yield

@@ -40,6 +40,7 @@ class RequestSlot:
 
     __slots__ = ("disconnected", "keep_alive", "response_complete")
     message_event = _Nothing()
+    response_started = False
 
     def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive = keep_alive

@@ -20,6 +20,11 @@ MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 128
 MAX_FRAMING_BYTES = 8_192
 """Chunk sizes, their extensions and trailers between two pieces of a body, or after the last."""
+MAX_SMALL_CHUNKS = 1_000
+AVERAGE_CHUNK_BYTES = 64
+"""Chunks beyond the first ones must be that long on average, since each costs some microseconds."""
+PROGRESS_BYTES = 1_024
+"""A packet of a body from which on its connection does not count as waiting since its head."""
 MAX_UNREAD_BYTES = 65_536
 LINGER_SECONDS = 5.0
 """How long a closing connection reads on, so that the client gets to read the response."""
@@ -27,12 +32,13 @@ LINGER_SECONDS = 5.0
 _HEAD, _BODY, _RESPONSE, _IDLE, _CLOSING = range(5)
 
 _HEAD_END = b"\r\n\r\n"
-_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:([^\r\n]*)", re.IGNORECASE)
+_UPGRADE = re.compile(rb"\r\nupgrade:([^\r\n]*)", re.IGNORECASE)
 _REQUEST_LINE = re.compile(rb"([A-Z-]+) [!\"$-~]+ HTTP/1\.([01])\r\n")
 """Stricter than the parser: no fragment, no other version, nothing before it."""
 _HAS_BODY = re.compile(
-    rb"\r\n(?:content-length[ \t]*:(?![ \t]*0[ \t]*\r\n)|transfer-encoding[ \t]*:)", re.IGNORECASE
+    rb"\r\n(?:content-length:(?![ \t]*0[ \t]*\r\n)|transfer-encoding:)", re.IGNORECASE
 )
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:;[^\r\n]*)?\r\n")
 _NOT_A_HEAD = re.compile(rb"[^A-Z]|[^\r\n]*\n")
 """Decides over the first packet, so that TLS or a bare LF is refused at once."""
 
@@ -76,6 +82,12 @@ class SequentialProtocol(HttpToolsProtocol):
         """Whether reading is paused because of what is unread."""
         self._body_left: int | None = None
         """None for a chunked body."""
+        self._chunk_left = 0
+        """What is left of a chunk, with the line end behind it; 0 where a size or trailer follows."""
+        self._line = b""
+        """What has arrived of a chunk's size line."""
+        self._is_last_chunk = False
+        self._chunks = 0
         self._framing = 0
         self._is_answered = False
         """Whether the response was complete before the body was."""
@@ -98,7 +110,9 @@ class SequentialProtocol(HttpToolsProtocol):
         if self._stage == _RESPONSE:
             if not self.flow.write_paused:
                 self._connections.serve(self)
-        elif stage == _IDLE and self._stage in (_HEAD, _BODY):
+        elif self._stage in (_HEAD, _BODY) and (
+            stage == _IDLE or (stage == _BODY and len(data) >= PROGRESS_BYTES)
+        ):
             self._connections.wait(self)
 
     def _begin_head(self) -> None:
@@ -123,10 +137,9 @@ class SequentialProtocol(HttpToolsProtocol):
     def _end_of_piece(self, data: bytes, at: int) -> int:
         """The end of what the parser may see next; `at` if that has not arrived yet."""
         if self._stage == _BODY:
-            if self._body_left is not None:
-                return min(at + self._body_left, len(data))
+            left = self._body_left if self._body_left is not None else self._chunk_left
             # A chunked body ends with a line, and so with one of these pieces.
-            return data.find(b"\n", at) + 1 or len(data)
+            return min(at + left, len(data)) if left else data.find(b"\n", at) + 1 or len(data)
         end = data.find(_HEAD_END, at + self._searched)
         length = (len(data) if end < 0 else end) - at
         if length > MAX_HEAD_BYTES:
@@ -140,7 +153,9 @@ class SequentialProtocol(HttpToolsProtocol):
 
     def _parse(self, piece: bytes) -> None:
         if self._stage == _BODY:
-            self._count(piece)
+            if not self._count(piece):
+                self._refuse(BAD_REQUEST)
+                return
         elif (head := self._checked(piece)) is not None:
             piece = head
         else:
@@ -154,11 +169,27 @@ class SequentialProtocol(HttpToolsProtocol):
         if self._framing > MAX_FRAMING_BYTES:
             self._refuse(_TOO_LARGE)
 
-    def _count(self, piece: bytes) -> None:
-        if self._body_left is None:
-            self._framing += len(piece)
-        else:
+    def _count(self, piece: bytes) -> bool:
+        """False for chunks that are not framed strictly, or too small."""
+        if self._body_left is not None:
             self._body_left -= len(piece)
+            return True
+        self._framing += len(piece)
+        if self._chunk_left:
+            self._chunk_left -= len(piece)
+            return True
+        self._line += piece
+        if self._is_last_chunk or not self._line.endswith(b"\n"):
+            return True
+        size = _CHUNK_SIZE.fullmatch(self._line)
+        self._line = b""
+        if size is None:
+            return False
+        self._chunks += 1
+        length = int(size[1], 16)
+        self._is_last_chunk = length == 0
+        self._chunk_left = length + 2 if length else 0
+        return self._chunks <= MAX_SMALL_CHUNKS + self._received // AVERAGE_CHUNK_BYTES
 
     def _checked(self, head: bytes) -> bytes | None:
         """The head without upgrades that are not to a WebSocket (RFC 9110 section 7.8).
@@ -212,7 +243,8 @@ class SequentialProtocol(HttpToolsProtocol):
 
     def begin_body(self) -> None:
         self._stage, self._received, self._framing, self._body_left = _BODY, 0, 0, 0
-        self._is_answered = False
+        self._chunk_left, self._chunks, self._line = 0, 0, b""
+        self._is_answered = self._is_last_chunk = False
         for name, value in self.headers:
             if name == b"content-length":
                 self._body_left = int(value)
@@ -325,6 +357,13 @@ class SequentialProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.leave(self, self._address)
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """A client that has only ended its own side still reads the response."""
+        if self._stage != _RESPONSE or self.cycle.response_started:
+            return None
+        self.cycle.keep_alive = False
+        return True
 
     def is_late(self, now: float) -> bool:
         unwritten = self.transport.get_write_buffer_size()

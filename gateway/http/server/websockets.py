@@ -1,8 +1,10 @@
 """WebSockets: refused handshakes are answered, and who uses nothing gives way and ends."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 from gateway.http.graphql import SOCKET_KEY
@@ -13,9 +15,11 @@ CLOSE_SECONDS = 2.0
 """How long a closing WebSocket waits for the peer's close frame."""
 IDLE_SECONDS = 60.0
 """How long a WebSocket without a session or a running operation stays open."""
-MAX_FRAGMENTS = 1_000
-"""Frames of one message."""
-_TRY_AGAIN_LATER, _MESSAGE_TOO_BIG, _NORMAL = 1013, 1009, 1000
+MAX_FRAMES, FRAMES_PER_SECOND = 200, 50.0
+"""At once, and in the long run; of a large frame, each 2 kB count as one. A page sends a few a minute."""
+_FRAME_BYTES = 2_048
+_SLICE_BYTES = 4_096
+_NORMAL, _INVALID_TEXT, _POLICY, _TRY_AGAIN_LATER = 1000, 1007, 1008, 1013
 
 
 class TimedWebSockets(WebSocketsSansIOProtocol):
@@ -24,6 +28,8 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
         self._connections = connections
         self._address: str | None = None
         self._since = 0.0
+        self._frames_left = float(MAX_FRAMES)
+        self._refilled_at = self.loop.time()
         self.close_timeout = CLOSE_SECONDS
 
     def connection_made(self, transport: Any) -> None:
@@ -41,7 +47,10 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
         if self.handshake_initiated and not self.handshake_complete:
             self._refuse(BAD_REQUEST)  # frames before the response (RFC 6455 section 4.1)
             return
-        super().data_received(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            super().data_received(data[start : start + _SLICE_BYTES])
+            if self.close_sent or self.disconnected:
+                return
         if not (self.handshake_initiated or self.transport.is_closing()):
             # The whole head was received, and is no handshake.
             self._refuse(b"".join(self.conn.data_to_send()) or BAD_REQUEST)
@@ -72,11 +81,32 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
         else:
             self._connections.wait(self)
 
-    def handle_cont(self, event: Any) -> None:
-        super().handle_cont(event)
-        if len(self.frames) > MAX_FRAGMENTS:
-            self.frames = []
-            self._end(_MESSAGE_TOO_BIG)
+    def handle_events(self) -> None:
+        if self.handshake_complete and not self._may_send(self.conn.events):
+            self.conn.events_received()
+            self._end(_POLICY)
+            return
+        super().handle_events()
+
+    def _may_send(self, events: Sequence[object]) -> bool:
+        """Counts frames, which cost the server up to ten microseconds each, whatever they hold."""
+        now = self.loop.time()
+        refilled = self._frames_left + (now - self._refilled_at) * FRAMES_PER_SECOND
+        spent = sum(
+            1 + len(event.data) // _FRAME_BYTES for event in events if isinstance(event, Frame)
+        )
+        self._frames_left, self._refilled_at = min(MAX_FRAMES, refilled) - spent, now
+        return self._frames_left >= 0
+
+    def send_receive_event_to_app(self) -> None:
+        """uvicorn logs text that is not UTF-8 as an error of the server."""
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self._end(_INVALID_TEXT)
+            return
+        super().send_receive_event_to_app()
 
     def pause_writing(self) -> None:
         """A client that does not read cannot make the server answer more pings."""
@@ -91,6 +121,11 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
     async def receive(self) -> Any:
         await self.writable.wait()
         return await super().receive()
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True  # refused, which is no error
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -116,6 +151,8 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
 
     def _end(self, code: int) -> None:
         """Sends a close frame, and tells the application that the client is gone."""
+        if self.close_sent:
+            return
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
         self.conn.send_close(code)
