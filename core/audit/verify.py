@@ -5,6 +5,7 @@ Reads in pages and may run while the gateway writes: entries added meanwhile are
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from sqlalchemy import BigInteger, bindparam, func, or_, select
@@ -143,6 +144,38 @@ _NOT_ANCHORED = Query(
 )
 
 
+_covered = select(
+    _anchored_heads.c.anchor,
+    _anchored_heads.c.subject_id,
+    (
+        func.coalesce(
+            func.lag(_anchored_heads.c.number).over(
+                partition_by=_anchored_heads.c.subject_id, order_by=_anchored_heads.c.anchor
+            ),
+            0,
+        )
+        + 1
+    ).label("first"),
+).subquery("covered")
+_COVERED_LATE = Query(
+    select(_anchors.c.number, _anchors.c.at.label("until"), func.min(_entries.c.at).label("since"))
+    .select_from(
+        _covered.join(_anchors, _anchors.c.number == _covered.c.anchor).join(
+            _entries,
+            (_entries.c.subject_id == _covered.c.subject_id)
+            & (_entries.c.number == _covered.c.first),
+        )
+    )
+    .where(
+        _anchors.c.at - _entries.c.at > bindparam("patience", type_=BigInteger),
+        _anchors.c.number > select(func.min(_anchors.c.number)).scalar_subquery(),
+    )
+    .group_by(_anchors.c.number, _anchors.c.at)
+    .order_by(_anchors.c.number)
+    .limit(MAX_NAMED)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class BrokenChain:
     subject_id: int
@@ -169,6 +202,29 @@ class BrokenTable:
 
     def __str__(self) -> str:
         return f"table {self.table}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredLate:
+    """Entries from `since` on were first covered at `until`: in between no gateway ran, or its anchors
+    were removed."""
+
+    anchor: int
+    since: Instant
+    until: Instant
+
+    def __str__(self) -> str:
+        return (
+            f"anchor {self.anchor}: covered late: entries between {_iso(self.since)} and"
+            f" {_iso(self.until)}; legitimate only if no gateway was running then"
+        )
+
+
+def _iso(at: Instant) -> str:
+    try:
+        return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
 
 
 Broken: TypeAlias = BrokenChain | BrokenAnchor | BrokenTable
@@ -279,6 +335,13 @@ async def unanchored(db: Reader, now: Instant, anchor_seconds: int) -> AsyncIter
             )
     for row in await db.fetch(_UNANCHORED, before=now - patience):
         yield BrokenChain(row["subject_id"], row["number"], "no anchor covers the entry")
+
+
+async def covered_late(db: Reader, anchor_seconds: int) -> AsyncIterator[CoveredLate]:
+    """Anchors later than the first that cover entries which an anchor before should have covered."""
+    patience = anchor_seconds * SECOND + MAX_DELAY
+    for row in await db.fetch(_COVERED_LATE, patience=patience):
+        yield CoveredLate(row["number"], row["since"], row["until"])
 
 
 async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:

@@ -41,7 +41,7 @@ from core.audit import (
 )
 from core.audit import history as histories
 from core.audit.access_log import EVERYBODY
-from core.audit.verify import BrokenAnchor, BrokenChain, BrokenTable
+from core.audit.verify import BrokenAnchor, BrokenChain, BrokenTable, CoveredLate
 from core.db import Query, Reader, Transaction, UniqueViolation
 from core.kernel.clock import DAY, MINUTE
 from core.migrations.tables import TABLES
@@ -512,6 +512,45 @@ async def test_entries_whose_anchor_is_gone_are_named_after_a_while(
     named = await without_anchor(world, DAY)
     assert {one.subject_id for one in named} == unanchored != set()
     assert {one.what for one in named} == {"no anchor covers the entry"}
+
+
+async def late_in(world: World) -> list[CoveredLate]:
+    return [late async for late in verify.covered_late(world.application.database, 60)]
+
+
+async def test_names_entries_that_an_anchor_covers_late(world: World, active: FrontEnd) -> None:
+    """The newest anchors were removed, and a running gateway has made new ones since."""
+    await lived(world, [active, await world.enter("lost")])
+    application = world.application
+    database, seals = application.database, application.dependencies.seals
+    later = application.clock() + DAY
+    assert await anchors.anchor_all(database, seals, later) == []
+    assert await late_in(world) == []
+    await forget_anchors(world, 2)
+
+    await anchors.anchor_all(database, seals, later)
+
+    assert await found(world) == []  # nothing else can find it
+    [late] = await late_in(world)
+    assert (late.anchor, late.until) == ((await newest_anchor(world)).number, later)
+    assert late.since in {entry["at"] for entry in await rows_of(world, audit_entries_table)}
+
+
+@pytest.mark.parametrize("is_anchored", [True, False], ids=["anchored", "control: not anchored"])
+async def test_a_gateway_that_was_anchored_when_it_stopped_has_no_gap(
+    world: World, active: FrontEnd, is_anchored: bool
+) -> None:
+    application = world.application
+    database, seals = application.database, application.dependencies.seals
+    await anchors.anchor_all(database, seals, application.clock())
+    await active.do("changeContact", residentialPostalCode="610000")
+    await application.access_log.stop()
+    if is_anchored:
+        await anchors.anchor_all(database, seals, application.clock())
+
+    await anchors.anchor_all(database, seals, application.clock() + DAY)
+
+    assert bool(await late_in(world)) is not is_anchored
 
 
 async def test_names_entries_older_than_the_oldest_anchor(world: World, active: FrontEnd) -> None:
