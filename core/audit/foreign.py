@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
+from core.audit.well_formed import shown
 from core.db import Query, Reader
 
 _SQLITE = """
-    SELECT tbl_name AS relation, type || ' ' || name AS what FROM sqlite_master
+    SELECT CAST(tbl_name AS BLOB) AS relation, CAST(type || ' ' || name AS BLOB) AS what
+    FROM sqlite_master
     WHERE type = 'trigger' OR (type = 'view' AND lower(name) IN ({names}))
     ORDER BY 1, 2
 """
@@ -47,4 +49,5 @@ def foreign_to(tables: Sequence[Table]) -> Query:
 
 async def foreign(db: Reader, query: Query) -> AsyncIterator[tuple[str, str]]:
     for row in await db.fetch(query):
-        yield row["relation"], f"{row['what']} is not the gateway's and may hide or drop rows"
+        what = shown(row["what"])
+        yield shown(row["relation"]), f"{what} is not the gateway's and may hide or drop rows"

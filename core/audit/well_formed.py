@@ -130,7 +130,7 @@ def malformed(table: Table, limit: int) -> Query:
 
 
 def shown(literal: object) -> str:
-    """Fit for a terminal."""
+    """Fit for a terminal, whatever its bytes are."""
     text = literal.decode(errors="replace") if isinstance(literal, bytes) else str(literal)
     return text.encode("unicode_escape").decode()
 

@@ -373,6 +373,9 @@ FOREIGN = {
         "trigger in capitals": (
             "CREATE TRIGGER t BEFORE INSERT ON AUDIT_ENTRIES BEGIN SELECT RAISE(IGNORE); END"
         ),
+        "trigger with an escape character in its name": (
+            'CREATE TRIGGER "\x1b[2K" BEFORE INSERT ON audit_entries BEGIN SELECT 1; END'
+        ),
         "trigger elsewhere": (
             "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM audit_entries; END"
         ),
@@ -404,6 +407,7 @@ async def test_names_what_could_drop_rows(world: World, active: FrontEnd) -> Non
         [broken] = undone.value.broken
         assert isinstance(broken, BrokenTable), name
         assert "is not the gateway's" in str(broken)
+        assert str(broken).isprintable()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
