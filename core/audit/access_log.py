@@ -16,6 +16,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import structlog
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -31,6 +32,7 @@ from sqlalchemy import Text as LongText
 
 from core.audit import log
 from core.audit.log import DONE, WORKER, AuditRecord, audit_entries_table
+from core.audit.well_formed import as_bytes, text_of, well_formed
 from core.crypto import Seals
 from core.db import Database, Id, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel.clock import Instant
@@ -68,54 +70,58 @@ _ROWS_AT_ONCE = 150
 _PAUSE_SECONDS = 0.004
 """Pause between two transactions, for other tasks and writers."""
 
+_log = structlog.get_logger("audit")
+
+_AFTER = bindparam("after", type_=BigInteger)
 _INSERT = insert_into(access_log_table)
+_entries = well_formed(audit_entries_table)
+_batches = well_formed(access_log_table)
+_pairs = well_formed(access_log_subjects_table)
+_positions = well_formed(access_log_indexed_table)
 _ENTRIES_AFTER = Query(
-    select(audit_entries_table.c.number, audit_entries_table.c.details)
-    .where(
-        audit_entries_table.c.subject_id == EVERYBODY,
-        audit_entries_table.c.number > bindparam("after"),
-    )
-    .order_by(audit_entries_table.c.number)
+    select(_entries.c.number, _entries.c.details)
+    .where(_entries.c.subject_id == EVERYBODY, _entries.c.number > _AFTER)
+    .order_by(_entries.c.number)
     .limit(100)
 )
 _RECORDS = Query(
-    select(access_log_table.c.records).where(access_log_table.c.batch == bindparam("of_batch"))
+    select(_batches.c.records).where(_batches.c.batch == bindparam("of_batch", type_=BigInteger))
 )
 _WITHOUT_ENTRY = Query(
-    select(func.min(access_log_table.c.batch).label("batch")).where(
+    select(func.min(_batches.c.batch).label("batch")).where(
         ~select(audit_entries_table.c.number)
         .where(
             audit_entries_table.c.subject_id == EVERYBODY,
-            audit_entries_table.c.number == access_log_table.c.batch,
+            audit_entries_table.c.number == _batches.c.batch,
         )
         .exists()
     )
 )
-_POSITIONS = Query(select(access_log_indexed_table).order_by(access_log_indexed_table.c.id))
+_POSITIONS = Query(select(_positions).order_by(_positions.c.id))
 _BATCHES_AFTER = Query(
-    select(access_log_table)
-    .where(access_log_table.c.batch > bindparam("after"))
-    .order_by(access_log_table.c.batch)
+    select(_batches)
+    .where(_batches.c.batch > _AFTER)
+    .order_by(_batches.c.batch)
     .limit(INDEXED_AT_ONCE)
 )
 _PAIRS_AFTER = Query(
-    select(access_log_subjects_table)
+    select(_pairs)
     .where(
-        tuple_(access_log_subjects_table.c.subject_id, access_log_subjects_table.c.batch)
+        tuple_(_pairs.c.subject_id, _pairs.c.batch)
         > tuple_(
             bindparam("after_subject", type_=BigInteger), bindparam("after_batch", type_=BigInteger)
         )
     )
-    .order_by(access_log_subjects_table.c.subject_id, access_log_subjects_table.c.batch)
+    .order_by(_pairs.c.subject_id, _pairs.c.batch)
     .limit(5_000)
 )
-_BELOW_ALL = -(2**31)
+_BELOW_ALL = -1
 _MODULUS = 2**128
 _indexed_batch = select(
     func.coalesce(func.max(access_log_indexed_table.c.batch), 0)
 ).scalar_subquery()
 _NOT_INDEXED = Query(
-    select(access_log_table)
+    select(access_log_table.c.batch, as_bytes(access_log_table.c.records).label("records"))
     .where(access_log_table.c.batch > _indexed_batch)
     .order_by(access_log_table.c.batch)
     .limit(INDEXED_AT_ONCE)
@@ -208,7 +214,11 @@ async def index_batches(database: Database) -> int:
         return 0
     of_batches = []
     for row in batches:
-        of_batches.append(_subjects_in(row))
+        subjects = _subjects_in(row)
+        if subjects is None:
+            _log.error("audit.unreadable", batch=row["batch"])
+        else:
+            of_batches.append([(subject_id, row["batch"]) for subject_id in sorted(subjects)])
         await asyncio.sleep(0)  # let other tasks run; a thread would hold the GIL for longer
     pairs = heapq.merge(*of_batches)
     while some := list(itertools.islice(pairs, _ROWS_AT_ONCE)):
@@ -228,10 +238,21 @@ async def index_batches(database: Database) -> int:
     return len(batches)
 
 
-def _subjects_in(row: Row) -> list[tuple[int, int]]:
-    """Distinct pairs of subject and batch, ordered by subject."""
-    batch = row["batch"]
-    return sorted({(int(line.partition("\t")[0]), batch) for line in row["records"].splitlines()})
+def _subjects_in(row: Row) -> set[int] | None:
+    """None if the batch cannot be read: it was changed, and verification names it."""
+    text = text_of(row["records"])
+    if text is None:
+        return None
+    try:
+        subjects = {int(line.partition("\t")[0]) for line in _lines_of(text)}
+    except ValueError:
+        return None
+    return subjects if all(0 <= one < 2**63 for one in subjects) else None
+
+
+def _lines_of(text: str) -> list[str]:
+    """`str.splitlines` would also split at other characters."""
+    return text.removesuffix("\n").split("\n")
 
 
 async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> list[AccessRecord]:
@@ -247,7 +268,7 @@ async def of_subject(db: Reader, subject_id: int, up_to: int, limit: int) -> lis
 
 def _records_of(subject_id: int, batch: int, text: str) -> Iterator[AccessRecord]:
     """The subject's records of one batch, last line first."""
-    lines = text.splitlines()
+    lines = _lines_of(text)
     for position in range(len(lines) - 1, -1, -1):
         owner, at, action, result, channel, _ = lines[position].split("\t")
         if int(owner) == subject_id:
@@ -256,7 +277,7 @@ def _records_of(subject_id: int, batch: int, text: str) -> Iterator[AccessRecord
 
 async def broken_batches(db: Reader) -> AsyncIterator[tuple[int, str]]:
     """Batches that do not match their audit entries. The entries are verified with their chain."""
-    after = 0
+    after = _BELOW_ALL
     while entries := await db.fetch(_ENTRIES_AFTER, after=after):
         for entry in entries:
             row = await db.fetch_one(_RECORDS, of_batch=entry["number"])
@@ -279,10 +300,13 @@ async def broken_index(db: Reader) -> AsyncIterator[tuple[int, str]]:
     while rows := await db.fetch(_BATCHES_AFTER, after=after):
         for row in rows:
             after = row["batch"]
-            subjects = {subject_id for subject_id, _ in _subjects_in(row)}
-            if after <= last and indexed.pop(after, 0) != _sum(subjects):
+            subjects = _subjects_in(row)
+            sum_of_indexed, found_beyond = indexed.pop(after, 0), beyond.pop(after, set())
+            if subjects is None:
+                continue  # `broken_batches` has named it
+            if after <= last and sum_of_indexed != _sum(subjects):
                 yield after, "the index of the access log was changed"
-            if not beyond.pop(after, set()) <= subjects:
+            if not found_beyond <= subjects:
                 yield after, "the index of the access log was changed"
     for batch in sorted({*indexed, *beyond}):
         yield batch, "the index names a batch that is missing"
@@ -312,10 +336,13 @@ def _sum(subjects: Iterable[int]) -> int:
     return sum(int.from_bytes(digest) for digest in digests) % _MODULUS
 
 
-def _matches(details: str, lines: str) -> bool:
+def _matches(stored_details: object, stored_records: object) -> bool:
+    details, lines = text_of(stored_details), text_of(stored_records)
+    if details is None or lines is None:
+        return False
     try:
         expected = json.loads(details)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return bool(expected == {"digest": _digest(lines), "records": lines.count("\n")})
 

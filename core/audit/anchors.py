@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from core.audit.log import audit_heads_table
+from core.audit.well_formed import well_formed
 from core.crypto import Seals
 from core.db import Database, Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel.clock import Instant
@@ -52,16 +53,13 @@ audit_anchored_heads_table = Table(
     sqlite_with_rowid=False,
 )
 
-_LAST = Query(
-    select(audit_anchors_table)
-    .order_by(audit_anchors_table.c.number.desc())
-    .limit(1)
-    .with_for_update()
-)
+_anchors = well_formed(audit_anchors_table)
+_heads = well_formed(audit_heads_table)
+_LAST = Query(select(_anchors).order_by(_anchors.c.number.desc()).limit(1).with_for_update())
 _MOVED = Query(
-    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
+    select(_heads.c.subject_id, _heads.c.number, _heads.c.mac)
     .where(text("number > anchored_number"))
-    .order_by(audit_heads_table.c.subject_id)
+    .order_by(_heads.c.subject_id)
     .limit(MAX_HEADS)
     .with_for_update(skip_locked=True)
 )

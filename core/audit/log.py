@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as LongText
 
+from core.audit.well_formed import text_of
 from core.crypto import Seals
 from core.db import Id, Query, Row, Transaction, insert_into, metadata
 from core.kernel import lengths
@@ -241,7 +242,12 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
     """Whether an entry is unchanged and follows the one with `mac_before`."""
-    values = [row[name] for name in _MAC_INPUT]
+    values = []
+    for name in _MAC_INPUT:
+        value = row[name] if isinstance(row[name], int) else text_of(row[name])
+        if value is None:
+            return False
+        values.append(value)
     return seals.matches_audit(bytes(row["mac"]), *values, mac_before.hex())
 
 

@@ -5,133 +5,174 @@ Reads in pages and may run while the gateway writes: entries added meanwhile are
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import BigInteger, bindparam, func, or_, select
 
-from core.audit.access_log import EVERYBODY, broken_batches, broken_index
+from core.audit.access_log import (
+    EVERYBODY,
+    access_log_indexed_table,
+    access_log_subjects_table,
+    access_log_table,
+    broken_batches,
+    broken_index,
+)
 from core.audit.anchors import Anchor, audit_anchored_heads_table, audit_anchors_table, digest_of
+from core.audit.foreign import foreign, foreign_to
 from core.audit.log import audit_entries_table, audit_heads_table, is_intact
+from core.audit.well_formed import malformed, shown, well_formed
 from core.crypto import Seals
 from core.db import Query, Reader
 from core.kernel.clock import MINUTE, SECOND, Instant
 
 _ENTRIES_AT_ONCE = 2_000
-_BELOW_ALL = -(2**63)
-_BELOW_ALL_ANCHORS = -(2**31)
+_BELOW_ALL = -1
 MAX_NAMED = 100
-"""How many entries without an anchor are named."""
+"""How many entries without an anchor, or malformed rows of a table, are named."""
 MAX_DELAY = 10 * MINUTE
 """How much later than its interval an anchor may be made: a busy database, a restart."""
 
+_TABLES = (
+    audit_entries_table,
+    audit_heads_table,
+    audit_anchors_table,
+    audit_anchored_heads_table,
+    access_log_table,
+    access_log_subjects_table,
+    access_log_indexed_table,
+)
+_FOREIGN = foreign_to(_TABLES)
+_MALFORMED = {table: malformed(table, MAX_NAMED) for table in _TABLES}
+_heads = well_formed(audit_heads_table)
+_entries = well_formed(audit_entries_table)
+_anchors = well_formed(audit_anchors_table)
+_anchored_heads = well_formed(audit_anchored_heads_table)
 _HEADS_AFTER = Query(
-    select(audit_heads_table)
-    .where(audit_heads_table.c.subject_id > bindparam("after"))
-    .order_by(audit_heads_table.c.subject_id)
+    select(_heads)
+    .where(_heads.c.subject_id > bindparam("after", type_=BigInteger))
+    .order_by(_heads.c.subject_id)
     .limit(500)
 )
 _CHAIN = Query(
-    select(audit_entries_table)
+    select(_entries)
     .where(
-        audit_entries_table.c.subject_id == bindparam("subject_id"),
-        audit_entries_table.c.number > bindparam("after"),
-        audit_entries_table.c.number <= bindparam("last"),
+        _entries.c.subject_id == bindparam("subject_id"),
+        _entries.c.number > bindparam("after", type_=BigInteger),
+        _entries.c.number <= bindparam("last", type_=BigInteger),
     )
-    .order_by(audit_entries_table.c.number)
+    .order_by(_entries.c.number)
     .limit(_ENTRIES_AT_ONCE)
 )
 _HEADLESS = Query(
-    select(audit_entries_table.c.subject_id)
+    select(_entries.c.subject_id)
     .where(
-        ~select(audit_heads_table.c.subject_id)
-        .where(audit_heads_table.c.subject_id == audit_entries_table.c.subject_id)
-        .exists()
+        ~select(_heads.c.subject_id).where(_heads.c.subject_id == _entries.c.subject_id).exists()
     )
     .distinct()
 )
 _BEYOND = Query(
-    select(audit_entries_table.c.subject_id, func.min(audit_entries_table.c.number).label("number"))
-    .select_from(
-        audit_entries_table.join(
-            audit_heads_table, audit_heads_table.c.subject_id == audit_entries_table.c.subject_id
-        )
-    )
+    select(_entries.c.subject_id, func.min(_entries.c.number).label("number"))
+    .select_from(_entries.join(_heads, _heads.c.subject_id == _entries.c.subject_id))
     .where(
         or_(
-            audit_entries_table.c.number > audit_heads_table.c.number,
-            audit_entries_table.c.number < 1,
+            _entries.c.number > _heads.c.number,
+            _entries.c.number < 1,
         )
     )
-    .group_by(audit_entries_table.c.subject_id)
+    .group_by(_entries.c.subject_id)
 )
 _ANCHORS_AFTER = Query(
-    select(audit_anchors_table)
-    .where(audit_anchors_table.c.number > bindparam("after"))
-    .order_by(audit_anchors_table.c.number)
+    select(_anchors)
+    .where(_anchors.c.number > bindparam("after", type_=BigInteger))
+    .order_by(_anchors.c.number)
     .limit(100)
 )
 _ANCHORS_WITHOUT_PLACE = Query(
-    select(audit_anchored_heads_table.c.anchor)
-    .where(
-        ~select(audit_anchors_table.c.number)
-        .where(audit_anchors_table.c.number == audit_anchored_heads_table.c.anchor)
-        .exists()
-    )
+    select(_anchored_heads.c.anchor)
+    .where(~select(_anchors.c.number).where(_anchors.c.number == _anchored_heads.c.anchor).exists())
     .distinct()
 )
-_OLDEST_ANCHOR = Query(select(audit_anchors_table).order_by(audit_anchors_table.c.number).limit(1))
+_OLDEST_ANCHOR = Query(select(_anchors).order_by(_anchors.c.number).limit(1))
 _OLDER_ENTRIES = Query(
-    select(audit_entries_table.c.subject_id, audit_entries_table.c.number)
-    .where(audit_entries_table.c.at < bindparam("before"))
-    .order_by(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    select(_entries.c.subject_id, _entries.c.number)
+    .where(_entries.c.at < bindparam("before"))
+    .order_by(_entries.c.subject_id, _entries.c.number)
     .limit(MAX_NAMED)
 )
 _UNANCHORED = Query(
-    select(audit_entries_table.c.subject_id, audit_entries_table.c.number)
-    .select_from(
-        audit_entries_table.join(
-            audit_heads_table, audit_heads_table.c.subject_id == audit_entries_table.c.subject_id
-        )
-    )
+    select(_entries.c.subject_id, _entries.c.number)
+    .select_from(_entries.join(_heads, _heads.c.subject_id == _entries.c.subject_id))
     .where(
-        audit_entries_table.c.number > audit_heads_table.c.anchored_number,
-        audit_entries_table.c.at < bindparam("before"),
+        _entries.c.number > _heads.c.anchored_number,
+        _entries.c.at < bindparam("before"),
     )
-    .order_by(audit_entries_table.c.subject_id, audit_entries_table.c.number)
+    .order_by(_entries.c.subject_id, _entries.c.number)
     .limit(MAX_NAMED)
 )
 _HEADS_OF = Query(
-    select(audit_anchored_heads_table)
-    .where(audit_anchored_heads_table.c.anchor == bindparam("anchor"))
-    .order_by(audit_anchored_heads_table.c.subject_id)
+    select(_anchored_heads)
+    .where(_anchored_heads.c.anchor == bindparam("anchor", type_=BigInteger))
+    .order_by(_anchored_heads.c.subject_id)
 )
-_anchored = func.max(audit_anchored_heads_table.c.number)
 _NOT_REACHED = Query(
-    select(audit_anchored_heads_table.c.subject_id, _anchored.label("number"))
+    select(_anchored_heads.c.subject_id, func.max(_anchored_heads.c.number).label("number"))
     .select_from(
-        audit_anchored_heads_table.outerjoin(
+        _anchored_heads.outerjoin(
             audit_entries_table,
-            (audit_entries_table.c.subject_id == audit_anchored_heads_table.c.subject_id)
-            & (audit_entries_table.c.number == audit_anchored_heads_table.c.number),
+            (audit_entries_table.c.subject_id == _anchored_heads.c.subject_id)
+            & (audit_entries_table.c.number == _anchored_heads.c.number),
         )
     )
     .where(
         or_(
             audit_entries_table.c.mac.is_(None),
-            audit_entries_table.c.mac != audit_anchored_heads_table.c.mac,
+            audit_entries_table.c.mac != _anchored_heads.c.mac,
         )
     )
-    .group_by(audit_anchored_heads_table.c.subject_id)
+    .group_by(_anchored_heads.c.subject_id)
 )
 _newest_of = (
-    select(func.coalesce(_anchored, 0))
-    .where(audit_anchored_heads_table.c.subject_id == audit_heads_table.c.subject_id)
+    select(func.coalesce(func.max(audit_anchored_heads_table.c.number), 0))
+    .where(audit_anchored_heads_table.c.subject_id == _heads.c.subject_id)
     .scalar_subquery()
 )
 _NOT_ANCHORED = Query(
-    select(audit_heads_table.c.subject_id, audit_heads_table.c.anchored_number).where(
-        audit_heads_table.c.anchored_number != _newest_of
+    select(_heads.c.subject_id, _heads.c.anchored_number).where(
+        _heads.c.anchored_number != _newest_of
     )
+)
+
+
+_covered = select(
+    _anchored_heads.c.anchor,
+    _anchored_heads.c.subject_id,
+    (
+        func.coalesce(
+            func.lag(_anchored_heads.c.number).over(
+                partition_by=_anchored_heads.c.subject_id, order_by=_anchored_heads.c.anchor
+            ),
+            0,
+        )
+        + 1
+    ).label("first"),
+).subquery("covered")
+_COVERED_LATE = Query(
+    select(_anchors.c.number, _anchors.c.at.label("until"), func.min(_entries.c.at).label("since"))
+    .select_from(
+        _covered.join(_anchors, _anchors.c.number == _covered.c.anchor).join(
+            _entries,
+            (_entries.c.subject_id == _covered.c.subject_id)
+            & (_entries.c.number == _covered.c.first),
+        )
+    )
+    .where(
+        _anchors.c.at - _entries.c.at > bindparam("patience", type_=BigInteger),
+        _anchors.c.number > select(func.min(_anchors.c.number)).scalar_subquery(),
+    )
+    .group_by(_anchors.c.number, _anchors.c.at)
+    .order_by(_anchors.c.number)
+    .limit(MAX_NAMED)
 )
 
 
@@ -154,7 +195,39 @@ class BrokenAnchor:
         return f"anchor {self.number}: {self.what}"
 
 
-Broken: TypeAlias = BrokenChain | BrokenAnchor
+@dataclass(frozen=True, slots=True)
+class BrokenTable:
+    table: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"table {self.table}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredLate:
+    """Entries from `since` on were first covered at `until`: in between no gateway ran, or its anchors
+    were removed."""
+
+    anchor: int
+    since: Instant
+    until: Instant
+
+    def __str__(self) -> str:
+        return (
+            f"anchor {self.anchor}: covered late: entries between {_iso(self.since)} and"
+            f" {_iso(self.until)}; legitimate only if no gateway was running then"
+        )
+
+
+def _iso(at: Instant) -> str:
+    try:
+        return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
+
+
+Broken: TypeAlias = BrokenChain | BrokenAnchor | BrokenTable
 
 
 async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[Broken | int]:
@@ -162,6 +235,10 @@ async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[
 
     `external` is an anchor that an operator stored elsewhere, as `number:mac`, the MAC in hex.
     """
+    async for name, what in foreign(db, _FOREIGN):
+        yield BrokenTable(name, what)
+    async for table in _malformed_rows(db):
+        yield table
     reported: set[int] = set()
     async for step in _verify_chains(db, seals):
         if isinstance(step, BrokenChain):
@@ -177,6 +254,13 @@ async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[
         if chain.subject_id not in reported:
             reported.add(chain.subject_id)
             yield chain
+
+
+async def _malformed_rows(db: Reader) -> AsyncIterator[BrokenTable]:
+    for table, query in _MALFORMED.items():
+        for row in await db.fetch(query):
+            key = ", ".join(f"{one.name} {shown(row[one.name])}" for one in table.primary_key)
+            yield BrokenTable(table.name, f"a value of the row {key} cannot stand there")
 
 
 async def _verify_chains(db: Reader, seals: Seals) -> AsyncIterator[BrokenChain | int]:
@@ -219,7 +303,7 @@ async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncItera
     before, expected, is_external_found = b"", 0, not external
     for row in await db.fetch(_ANCHORS_WITHOUT_PLACE):
         yield BrokenAnchor(row["anchor"], "the anchor is missing, its heads are there")
-    after = _BELOW_ALL_ANCHORS
+    after = _BELOW_ALL
     while rows := await db.fetch(_ANCHORS_AFTER, after=after):
         after = rows[-1]["number"]
         for row in rows:
@@ -235,7 +319,9 @@ async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncItera
             before = anchor.mac
     if not is_external_found:
         number = external.partition(":")[0]
-        yield BrokenAnchor(int(number) if number.isdigit() else 0, "the external anchor is missing")
+        yield BrokenAnchor(
+            int(number) if number.isdecimal() else 0, "the external anchor is missing"
+        )
 
 
 async def unanchored(db: Reader, now: Instant, anchor_seconds: int) -> AsyncIterator[BrokenChain]:
@@ -249,6 +335,13 @@ async def unanchored(db: Reader, now: Instant, anchor_seconds: int) -> AsyncIter
             )
     for row in await db.fetch(_UNANCHORED, before=now - patience):
         yield BrokenChain(row["subject_id"], row["number"], "no anchor covers the entry")
+
+
+async def covered_late(db: Reader, anchor_seconds: int) -> AsyncIterator[CoveredLate]:
+    """Anchors later than the first that cover entries which an anchor before should have covered."""
+    patience = anchor_seconds * SECOND + MAX_DELAY
+    for row in await db.fetch(_COVERED_LATE, patience=patience):
+        yield CoveredLate(row["number"], row["since"], row["until"])
 
 
 async def _compare(db: Reader) -> AsyncIterator[BrokenChain]:

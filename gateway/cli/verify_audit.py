@@ -1,10 +1,12 @@
 """`card-gateway verify-audit` and `anchor-audit`: the audit chains and their anchors."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from core.kernel.clock import SECOND
 from core.kernel.settings import Settings
 from gateway.cli.common import SANDBOX, read_settings, require_migrated_database
 
@@ -13,16 +15,25 @@ def verify_audit(
     anchor: Annotated[
         str, typer.Option(metavar="NUMBER:MAC", help="An anchor that was stored elsewhere.")
     ] = "",
+    known_gap: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM/TO",
+            help="Times (ISO 8601 with offset) between which no gateway was running; repeatable.",
+        ),
+    ] = None,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Checks the audit chain of every subject, and the anchors over all chains.
 
     Prints the newest anchor. Keep it where the database's administrators cannot change it:
     with --anchor a later check finds whether everything up to it is still there.
+    Entries that an anchor covers late count as broken, unless --known-gap encloses them.
     """
+    gaps = [_gap(text) for text in known_gap or ()]
     found = read_settings(sandbox=sandbox)
     require_migrated_database(found)
-    read, broken, newest = asyncio.run(_verify_audit(found, anchor))
+    read, broken, newest = asyncio.run(_verify_audit(found, anchor, gaps))
     print(f"{read:,} subjects checked, {broken:,} broken chains.")
     print(f"newest anchor: {newest or 'none yet'}")
     if broken:
@@ -54,7 +65,19 @@ async def _anchor_audit(found: Settings) -> str | None:
     return None if newest is None else str(newest)
 
 
-async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | None]:
+def _gap(text: str) -> tuple[datetime, datetime]:
+    try:
+        since, until = map(datetime.fromisoformat, text.split("/"))
+    except ValueError:
+        raise typer.BadParameter(f"{text}: FROM/TO, each as 2026-01-31T08:00:00+08:00") from None
+    if since.tzinfo is None or until.tzinfo is None or since > until:
+        raise typer.BadParameter(f"{text}: both with an offset such as +08:00, FROM before TO")
+    return since, until
+
+
+async def _verify_audit(
+    found: Settings, anchor: str, gaps: list[tuple[datetime, datetime]]
+) -> tuple[int, int, str | None]:
     from rich.console import Console
     from rich.progress import Progress, TextColumn
 
@@ -82,6 +105,14 @@ async def _verify_audit(found: Settings, anchor: str) -> tuple[int, int, str | N
             ):
                 broken += 1
                 print(chain)
+            async for late in verify.covered_late(database, found.audit_anchor_seconds):
+                is_known = any(
+                    since.timestamp() * SECOND <= late.since
+                    and late.until <= until.timestamp() * SECOND
+                    for since, until in gaps
+                )
+                broken += not is_known
+                print(f"{late} (known)" if is_known else late)
             newest = await anchors.last(database)
     finally:
         await database.close()

@@ -1,25 +1,36 @@
 """Every change of every column of the audit tables, every row removed or forged, is found."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
+import structlog
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Integer,
     LargeBinary,
+    String,
     Table,
     and_,
     delete,
+    false,
     func,
     insert,
+    literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.sql import Executable
 
 from core.audit import (
+    access_log,
     access_log_subjects_table,
+    access_log_table,
     anchors,
     audit_anchored_heads_table,
     audit_anchors_table,
@@ -30,7 +41,7 @@ from core.audit import (
 )
 from core.audit import history as histories
 from core.audit.access_log import EVERYBODY
-from core.audit.verify import BrokenAnchor, BrokenChain
+from core.audit.verify import BrokenAnchor, BrokenChain, BrokenTable, CoveredLate
 from core.db import Query, Reader, Transaction, UniqueViolation
 from core.kernel.clock import DAY, MINUTE
 from core.migrations.tables import TABLES
@@ -41,6 +52,14 @@ AUDIT_TABLES = [table for table in TABLES if table.name.startswith(("audit_", "a
 HARMLESS = {"access_log_indexed"}
 """Its one row may also be older: batches behind it are searched, then indexed again. Such a change must
 leave everybody's history as it was."""
+
+REFUSED = (
+    UniqueViolation,
+    sqlite3.IntegrityError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+)
+"""By the database itself."""
 
 Damage: TypeAlias = tuple[str, list[Executable]]
 Row: TypeAlias = dict[str, Any]
@@ -111,6 +130,82 @@ def damages(table: Table, rows: list[Row]) -> Iterator[Damage]:
         )
 
 
+SQLITE_VALUES = (
+    "NULL",
+    "1.5",
+    "9e999",
+    "-9223372036854775808",
+    "9223372036854775807",
+    "'x'",
+    "''",
+    "x''",
+    "x'ff'",
+    "zeroblob(100)",
+    "CAST(x'ff' AS TEXT)",
+    "CAST(x'eda080' AS TEXT)",
+    "char(0, 27, 133, 8232)",
+    "'[]'",
+    '\'{"digest": 1, "records": 1e999}\'',
+    f"'{'[' * 100_000}'",
+    f"'{'9' * 5_000}'",
+    "CAST({0} AS TEXT) || 'x'",
+    "CAST(CAST({0} AS TEXT) AS BLOB)",
+    "CAST({0} AS TEXT) || char(133)",
+    "replace({0}, char(10), char(133) || char(10))",
+    "replace({0}, char(10), char(13))",
+    "replace({0}, char(9), '')",
+    "'99999999999999999999' || {0}",
+)
+"""Expressions; `{0}` is the column. SQLite stores any of them in most columns."""
+POSTGRES_VALUES = {
+    Integer: ("NULL", "-1", "-2147483648", "2147483647"),
+    BigInteger: ("NULL", "-1", "-9223372036854775808", "9223372036854775807"),
+    LargeBinary: ("NULL", "''", "'\\xff'"),
+    String: (
+        "NULL",
+        "'x'",
+        "''",
+        "'[]'",
+        "U&'\\001B\\0085\\2028'",
+        f"'{'[' * 100_000}'",
+        f"'{'9' * 5_000}'",
+        "{0} || U&'\\0085'",
+        "replace({0}, chr(10), U&'\\0085' || chr(10))",
+        "replace({0}, chr(10), chr(13))",
+        "replace({0}, chr(9), '')",
+        "'99999999999999999999' || {0}",
+    ),
+}
+
+
+def odd_values(table: Table, rows: list[Row], dialect: str) -> Iterator[Damage]:
+    """Whatever the database lets stand in a column."""
+    for number, row in ((0, rows[0]), (len(rows) - 1, rows[-1])):
+        for column in table.columns:
+            kind = next(one for one in column.type.__class__.__mro__ if one in POSTGRES_VALUES)
+            for value in SQLITE_VALUES if dialect == "sqlite" else POSTGRES_VALUES[kind]:
+                expression: ColumnElement[Any] = literal_column(value.replace("{0}", column.name))
+                changed = update(table).where(
+                    where(table, row), column.is_distinct_from(expression)
+                )
+                yield (
+                    f"{column.name} of row {number} set to {value[:60]}",
+                    [changed.values({column: expression}).returning(literal_column("1"))],
+                )
+                if column.primary_key:
+                    copied = select(
+                        *(expression if each is column else each for each in table.columns)
+                    ).where(where(table, row), column.is_distinct_from(expression))
+                    yield (
+                        f"row {number} copied with {column.name} {value[:60]}",
+                        [
+                            insert(table)
+                            .from_select(table.columns.keys(), copied)
+                            .returning(literal_column("1"))
+                        ],
+                    )
+
+
 async def all_of(steps: AsyncIterator[Any]) -> list[object]:
     return [step async for step in steps if not isinstance(step, int)]
 
@@ -119,7 +214,7 @@ async def histories_of(db: Reader, subjects: list[int]) -> list[object]:
     return [await histories.before(db, one, histories.NEWEST, 100) for one in subjects]
 
 
-async def missed(world: World, table: Table) -> tuple[int, set[str]]:
+async def missed(world: World, table: Table, are_odd: bool = False) -> tuple[int, set[str]]:
     """How many damages were tried, and those that verification does not find."""
     database, dependencies = world.application.database, world.application.dependencies
     rows = await rows_of(world, table)
@@ -127,18 +222,22 @@ async def missed(world: World, table: Table) -> tuple[int, set[str]]:
     subjects = [row.subject_id for row in heads if row.subject_id != EVERYBODY]
     before = await histories_of(database, subjects)
     tried, not_found = 0, set()
-    for name, statements in damages(table, rows):
+    tampering = odd_values(table, rows, database.dialect.name) if are_odd else damages(table, rows)
+    for name, statements in tampering:
 
         async def job(db: Transaction, statements: list[Executable] = statements) -> None:
             for statement in statements:
-                await db.fetch(Query(statement))
+                if not await db.fetch(Query(statement)) and are_odd:
+                    return  # it changes nothing
             broken = await all_of(verify.verify(db, dependencies.seals))
+            await all_of(verify.unanchored(db, world.application.clock(), 60))
+            await anchors.last(db)
             raise Undone(broken, await histories_of(db, subjects))
 
         try:
             await database.write(job)
-        except UniqueViolation:
-            continue  # the database has refused it
+        except REFUSED:
+            continue
         except Undone as undone:
             tried += 1
             is_harmless = table.name in HARMLESS and undone.histories == before
@@ -164,6 +263,73 @@ async def test_finds_every_damage(world: World, active: FrontEnd, table: Table) 
     assert await found(world) == []
     assert not_found == set()
     assert tried >= 5
+
+
+@pytest.mark.parametrize("table", AUDIT_TABLES, ids=lambda table: table.name)
+async def test_finds_every_value_that_cannot_stand_there(
+    world: World, active: FrontEnd, table: Table
+) -> None:
+    await lived(world, [active, await world.enter("lost")])
+
+    tried, not_found = await missed(world, table, are_odd=True)
+
+    assert not_found == set()
+    assert tried >= 5
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_rows_that_no_query_sees_are_missed_unless_named(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: a forged row that no query of well-formed rows sees."""
+    await lived(world, [active, await world.enter("lost")])
+    monkeypatch.setattr(verify, "_MALFORMED", {})
+
+    _, not_found = await missed(world, audit_anchors_table, are_odd=True)
+
+    assert "row 0 copied with number -9223372036854775808" in not_found
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_value_read_as_it_stands_ends_verification(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of reading texts as bytes."""
+    await lived(world, [active, await world.enter("lost")])
+    monkeypatch.setattr(access_log, "text_of", lambda value: value)
+
+    with pytest.raises((TypeError, AttributeError)):
+        await missed(world, access_log_table, are_odd=True)
+
+
+@pytest.mark.parametrize(
+    "records",
+    ["\n", "none\n", "9" * 30 + "\t1\n", "1\u0085x\t2\n"],
+    ids=["empty", "no number", "huge", "another line separator"],
+)
+async def test_indexing_passes_a_batch_that_cannot_be_read(
+    world: World, active: FrontEnd, records: str
+) -> None:
+    application = world.application
+    await application.access_log.stop()
+    await active.status()
+    await application.access_log.flush()
+    await active.status()
+    await application.access_log.flush()
+    first, *_, last = [row["batch"] for row in await rows_of(world, access_log_table)]
+    forged = update(access_log_table).where(access_log_table.c.batch == first)
+    await change(world, Query(forged.values(records=records)))
+
+    with structlog.testing.capture_logs() as logged:
+        await application.access_log.index()
+
+    assert {"event": "audit.unreadable", "batch": first, "log_level": "error"} in logged
+    indexed = {row["batch"] for row in await rows_of(world, access_log_subjects_table)}
+    assert first not in indexed
+    assert last in indexed
+    assert BrokenChain(EVERYBODY, first, "its batch of the access log was changed") in await found(
+        world
+    )
 
 
 async def test_a_column_that_no_mac_covers_is_missed(
@@ -197,6 +363,76 @@ async def test_an_index_that_nobody_compares_hides_accesses(
     _, not_found = await missed(world, access_log_subjects_table)
 
     assert "every row removed" in not_found
+
+
+# --- triggers ------------------------------------------------------------------------------
+
+FOREIGN = {
+    "sqlite": {
+        "trigger": "CREATE TRIGGER t BEFORE INSERT ON audit_entries BEGIN SELECT RAISE(IGNORE); END",
+        "trigger in capitals": (
+            "CREATE TRIGGER t BEFORE INSERT ON AUDIT_ENTRIES BEGIN SELECT RAISE(IGNORE); END"
+        ),
+        "trigger with an escape character in its name": (
+            'CREATE TRIGGER "\x1b[2K" BEFORE INSERT ON audit_entries BEGIN SELECT 1; END'
+        ),
+        "trigger elsewhere": (
+            "CREATE TRIGGER t AFTER INSERT ON sessions BEGIN DELETE FROM audit_entries; END"
+        ),
+    },
+    "postgresql": {
+        "trigger": (
+            "CREATE TRIGGER t BEFORE UPDATE ON audit_entries"
+            " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        ),
+        "rule": "CREATE RULE r AS ON INSERT TO audit_entries DO INSTEAD NOTHING",
+        "row level security": "ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY",
+        "child": "CREATE TABLE child () INHERITS (audit_entries)",
+    },
+}
+
+
+async def test_names_what_could_drop_rows(world: World, active: FrontEnd) -> None:
+    database, seals = world.application.database, world.application.dependencies.seals
+    await lived(world, [active])
+
+    for name, statement in FOREIGN[database.dialect.name].items():
+
+        async def job(db: Transaction, statement: str = statement) -> None:
+            await db.fetch(Query(text(statement)))
+            raise Undone(await all_of(verify.verify(db, seals)), [])
+
+        with pytest.raises(Undone) as undone:
+            await database.write(job)
+        [broken] = undone.value.broken
+        assert isinstance(broken, BrokenTable), name
+        assert "is not the gateway's" in str(broken)
+        assert str(broken).isprintable()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_trigger_that_nobody_names_drops_entries(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: neither the entries nor anything else is missed."""
+    await lived(world, [active])
+    entries = await rows_of(world, audit_entries_table)
+    for table in ("audit_entries", "audit_heads"):
+        await change(
+            world,
+            Query(
+                text(
+                    f"CREATE TRIGGER t_{table} BEFORE INSERT ON {table}"
+                    " BEGIN SELECT RAISE(IGNORE); END"
+                )
+            ),
+        )
+    await active.do("changeContact", residentialPostalCode="610002")
+
+    assert await rows_of(world, audit_entries_table) == entries
+    assert len(await found(world)) == 2
+    monkeypatch.setattr(verify, "_FOREIGN", Query(select(audit_anchors_table).where(false())))
+    assert await found(world) == []
 
 
 # --- anchors -------------------------------------------------------------------------------
@@ -280,6 +516,45 @@ async def test_entries_whose_anchor_is_gone_are_named_after_a_while(
     named = await without_anchor(world, DAY)
     assert {one.subject_id for one in named} == unanchored != set()
     assert {one.what for one in named} == {"no anchor covers the entry"}
+
+
+async def late_in(world: World) -> list[CoveredLate]:
+    return [late async for late in verify.covered_late(world.application.database, 60)]
+
+
+async def test_names_entries_that_an_anchor_covers_late(world: World, active: FrontEnd) -> None:
+    """The newest anchors were removed, and a running gateway has made new ones since."""
+    await lived(world, [active, await world.enter("lost")])
+    application = world.application
+    database, seals = application.database, application.dependencies.seals
+    later = application.clock() + DAY
+    assert await anchors.anchor_all(database, seals, later) == []
+    assert await late_in(world) == []
+    await forget_anchors(world, 2)
+
+    await anchors.anchor_all(database, seals, later)
+
+    assert await found(world) == []  # nothing else can find it
+    [late] = await late_in(world)
+    assert (late.anchor, late.until) == ((await newest_anchor(world)).number, later)
+    assert late.since in {entry["at"] for entry in await rows_of(world, audit_entries_table)}
+
+
+@pytest.mark.parametrize("is_anchored", [True, False], ids=["anchored", "control: not anchored"])
+async def test_a_gateway_that_was_anchored_when_it_stopped_has_no_gap(
+    world: World, active: FrontEnd, is_anchored: bool
+) -> None:
+    application = world.application
+    database, seals = application.database, application.dependencies.seals
+    await anchors.anchor_all(database, seals, application.clock())
+    await active.do("changeContact", residentialPostalCode="610000")
+    await application.access_log.stop()
+    if is_anchored:
+        await anchors.anchor_all(database, seals, application.clock())
+
+    await anchors.anchor_all(database, seals, application.clock() + DAY)
+
+    assert bool(await late_in(world)) is not is_anchored
 
 
 async def test_names_entries_older_than_the_oldest_anchor(world: World, active: FrontEnd) -> None:
