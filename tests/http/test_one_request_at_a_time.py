@@ -238,6 +238,20 @@ async def test_who_ends_its_side_still_gets_its_answer(server: LiveServer, reque
         writer.close()
 
 
+async def test_what_cannot_be_read_behind_an_ended_side_is_dropped(server: LiveServer) -> None:
+    """The connection is closing when it is looked at, and the server goes on."""
+    for junk in (b"GET http:// HTTP/1.1\r\nHost: gateway\r\n\r\n", b"junk\r\n\r\n"):
+        for _ in range(5):
+            reader, writer = await connect(server)
+            writer.write(HEALTH + junk + HEALTH)
+            writer.write_eof()
+            async with asyncio.timeout(5):
+                assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+
+    assert statuses(await answers(server, CLOSED)) == [200]
+
+
 async def test_a_path_with_a_slash_too_many_leads_nowhere(server: LiveServer) -> None:
     """A redirect would name whatever host the request names."""
     asked = b"GET /graphql/ HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"

@@ -484,7 +484,7 @@ async def _send_streams(port: int, grammar: Grammar, left: Iterator[int]) -> Non
             try:
                 writer.write(grammar.stream())
                 writer.write_eof()
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     while await reader.read(65_536):
                         pass
             finally:

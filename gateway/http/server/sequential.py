@@ -91,6 +91,8 @@ class SequentialProtocol(HttpToolsProtocol):
         self._framing = 0
         self._is_answered = False
         """Whether the response was complete before the body was."""
+        self._has_ended = False
+        """Whether the client has ended its side."""
         self._unwritten = 0
         """Bytes that the client had not read when the connection was last looked at."""
 
@@ -137,9 +139,12 @@ class SequentialProtocol(HttpToolsProtocol):
     def _end_of_piece(self, data: bytes, at: int) -> int:
         """The end of what the parser may see next; `at` if that has not arrived yet."""
         if self._stage == _BODY:
-            left = self._body_left if self._body_left is not None else self._chunk_left
+            if self._body_left is not None:
+                return min(at + self._body_left, len(data))
+            if self._chunk_left:
+                return min(at + self._chunk_left, len(data))
             # A chunked body ends with a line, and so with one of these pieces.
-            return min(at + left, len(data)) if left else data.find(b"\n", at) + 1 or len(data)
+            return data.find(b"\n", at) + 1 or len(data)
         end = data.find(_HEAD_END, at + self._searched)
         length = (len(data) if end < 0 else end) - at
         if length > MAX_HEAD_BYTES:
@@ -313,6 +318,8 @@ class SequentialProtocol(HttpToolsProtocol):
         """Reads a request that arrived before the response to the last one was written."""
         if self._stage != _IDLE or not self._unread or self.flow.write_paused:
             return
+        if self.transport.is_closing():
+            return
         self._begin_head()
         self._read()
         self._limit_unread()
@@ -363,6 +370,7 @@ class SequentialProtocol(HttpToolsProtocol):
         if self._stage != _RESPONSE or self.cycle.response_started:
             return None
         self.cycle.keep_alive = False
+        self._has_ended = True
         return True
 
     def is_late(self, now: float) -> bool:
@@ -400,6 +408,7 @@ class SequentialProtocol(HttpToolsProtocol):
         if self.is_closing():
             return
         is_sending = self._stage in (_HEAD, _BODY) or bool(self._unread)
+        is_sending = is_sending and not self._has_ended
         self._stage, self._since, self._unread = _CLOSING, self.loop.time(), b""
         if is_sending and self.transport.can_write_eof():
             self.transport.write_eof()
@@ -411,6 +420,7 @@ class SequentialProtocol(HttpToolsProtocol):
 
     def _refuse(self, answer: bytes) -> None:
         if self.is_closing():
+            self._stage = _CLOSING  # the client is gone, and what it sent is not read on
             return
         if self._stage == _BODY and self.cycle is not None and not self.cycle.response_complete:
             if self.cycle.response_started:
