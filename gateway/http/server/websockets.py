@@ -132,20 +132,23 @@ class TimedWebSockets(WebSocketsSansIOProtocol):
         self._connections.wait(self)
 
     def is_late(self, now: float) -> bool:
-        if self.transport.is_closing() or self.close_sent:
+        if self._is_ending():
             return now - self._since > CLOSE_SECONDS
         allowed = IDLE_SECONDS if self.handshake_complete else self._connections.seconds
         return now - self._since > allowed
 
     def close_late(self) -> None:
-        if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
-            self._end(_NORMAL)
-        else:
-            self.transport.abort()
+        self._end_or_abort(_NORMAL)
 
     def give_way(self) -> None:
-        if self.handshake_complete and not (self.close_sent or self.transport.is_closing()):
-            self._end(_TRY_AGAIN_LATER)
+        self._end_or_abort(_TRY_AGAIN_LATER)
+
+    def _is_ending(self) -> bool:
+        return self.close_sent or self.transport.is_closing()
+
+    def _end_or_abort(self, code: int) -> None:
+        if self.handshake_complete and not self._is_ending():
+            self._end(code)
         else:
             self.transport.abort()
 
