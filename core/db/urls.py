@@ -32,7 +32,7 @@ class PostgresUrl:
         if len(self.hosts) > 1 or self.hosts[0]:
             for host in self.hosts:
                 _check_host(host)
-        options = dict(parse_qsl(parts["query"] or ""))
+        options = dict(parse_qsl(parts["query"] or "", keep_blank_values=True))
         usual = "read-write" if len(self.hosts) > 1 else "any"
         self.role = options.get("target_session_attrs", usual)
         """Of several servers the one that takes writes is meant, unless the URL says otherwise."""

@@ -1,7 +1,6 @@
 """Queries, transactions and group commit, on both databases."""
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -11,9 +11,16 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from core.db import Database, DatabaseUnavailable, Limits, Query, Transaction, connect
+from core.db import (
+    Database,
+    DatabaseUnavailable,
+    Limits,
+    Query,
+    Transaction,
+    connect,
+    postgres_pool,
+)
 from core.db import postgres_errors as errors
-from core.db import postgres_pool
 from core.db.postgres import PostgresDatabase
 from tests.conftest import PATIENT
 from tests.database_faults import Wire
