@@ -68,7 +68,10 @@ class PostgresDatabase:
 
 
 async def _fetch(sql: str, arguments: list[Any], connection: Connection) -> list[Row]:
-    rows: list[Row] = await _driven(connection.fetch(sql, *arguments))
+    try:
+        rows: list[Row] = await connection.fetch(sql, *arguments)
+    except Exception as error:
+        raise errors.translated(error) from error
     return rows
 
 

@@ -38,6 +38,8 @@ class PostgresPool:
     def __init__(self, pool: "asyncpg.Pool[Any]", limits: Limits) -> None:
         self._pool = pool
         self._limits = limits
+        self._lent = 0
+        """Connections in use or asked for."""
         self._adapt_at = 0.0
 
     @classmethod
@@ -83,20 +85,27 @@ class PostgresPool:
             raise
 
     async def _use_once(self, work: Work[T], deadline: asyncio.Timeout) -> T:
-        connection = await self._acquire()
+        self._lent += 1
         try:
-            result = await work(connection)
-        except BaseException as error:
-            if deadline.expired() or errors.ends_connection(error):
-                terminate(connection)
-            raise
+            connection = await self._acquire()
+            try:
+                return await work(connection)
+            except BaseException as error:
+                if deadline.expired() or errors.ends_connection(error):
+                    terminate(connection)
+                raise
+            finally:
+                await self._put_back(connection)
         finally:
-            await self._put_back(connection)
-        return result
+            self._lent -= 1
 
     async def _acquire(self) -> Connection:
+        """A timer costs a tenth of a read. Where a place is free, connecting has a limit itself."""
+        must_wait = self._lent > self._limits.pool_size
         try:
-            return await self._pool.acquire(timeout=self._limits.acquire_seconds)
+            return await self._pool.acquire(
+                timeout=self._limits.acquire_seconds if must_wait else None
+            )
         except TimeoutError as error:
             raise DatabaseUnavailable("no connection in time") from error
         except DatabaseUnavailable:
