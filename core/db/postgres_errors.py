@@ -37,6 +37,9 @@ def is_conflict(error: Exception) -> bool:
 
 
 def is_our_own(error: Exception) -> bool:
+    """Also of these classes, a state that PostgreSQL does not have tells nothing."""
+    if isinstance(error, asyncpg.UnknownPostgresError):
+        return False
     state = sqlstate(error)
     return state.startswith(_OUR_OWN) and state not in _NOT_OUR_OWN and not is_conflict(error)
 

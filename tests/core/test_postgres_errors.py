@@ -94,12 +94,14 @@ async def test_the_reason_does_not_quote_the_server(raising: Database) -> None:
     assert str(raised.value) == "OutOfMemoryError 53200"
 
 
-@given(st.text(string.digits + string.ascii_uppercase, min_size=5, max_size=5))
+@given(
+    st.text(string.digits + string.ascii_uppercase, min_size=5, max_size=5)
+    | st.sampled_from(["0A0Z9", "22Z99", "23Z99", "42Z99", "40Z99", *sorted(SQLSTATES)])
+)
 def test_a_state_that_nobody_knows_is_unavailable(state: str) -> None:
-    error = asyncpg.PostgresError("not now")
-    error.sqlstate = state
+    error = asyncpg.PostgresError.new({"C": state, "M": "not now"})
 
-    known = outcome(state) is not DatabaseUnavailable or state in CONFLICTS
+    known = state in SQLSTATES and (outcome(state) is not DatabaseUnavailable or state in CONFLICTS)
 
     assert isinstance(errors.translated(error), DatabaseUnavailable) != known
 
@@ -134,7 +136,6 @@ def test_what_has_no_state_is_unavailable(error: Exception) -> None:
 def test_a_node_that_is_lost_does_not_cost_the_connection(
     state: str, severity: str | None, ends: bool
 ) -> None:
-    error = asyncpg.PostgresError("not now")
-    error.sqlstate, error.severity_en = state, severity
+    error = asyncpg.PostgresError.new({"C": state, "M": "not now", "V": severity})
 
     assert errors.ends_connection(error) == ends
