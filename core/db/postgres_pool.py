@@ -129,7 +129,7 @@ class PostgresPool:
             await self._pool.expire_connections()
         else:
             log.warning(
-                "database.pooler", reason=str(error), hint="it needs DATABASE_STATEMENT_CACHE=false"
+                "database.pooler", reason=str(error), hint="see PgBouncer in docs/deployment.md"
             )
 
     async def close(self) -> None:
