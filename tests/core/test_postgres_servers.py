@@ -92,7 +92,7 @@ async def test_without_another_server_a_dead_one_is_unavailable(closed: str) -> 
 async def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
     postgres_template: str, silent: str
 ) -> None:
-    limits = Limits(acquire_seconds=1.0, pool_size=4)
+    limits = Limits(acquire_seconds=3.0, deadline_seconds=9, pool_size=4)
     database = await connect(f"postgresql://{silent},{HOST}/postgres", limits)
     began = time.monotonic()
     await asyncio.gather(
@@ -101,7 +101,7 @@ async def test_a_server_that_hangs_is_passed_over_and_not_asked_again(
     took = time.monotonic() - began
     await database.close()
 
-    assert took < 0.45, "new connections go to the server that answered"
+    assert took < 1.4, "new connections go to the server that answered"
 
 
 async def test_a_standby_is_passed_over(hot_standby: Cluster) -> None:
