@@ -12,6 +12,7 @@ import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import asyncpg
@@ -21,9 +22,9 @@ import structlog
 from starlette.applications import Starlette
 
 from core import migrations
-from core.db import connect
+from core.db import Limits, connect
 from core.kernel.clock import Monotonic, monotonic_clock
-from core.kernel.settings import Secret, Settings
+from core.kernel.settings import Secret, Settings, variable
 from core.migrations.tables import TABLES
 from gateway.app import create_app
 from gateway.resolvers.context import Application
@@ -32,6 +33,7 @@ from tests.front_end import FrontEnd, World
 
 ADDRESS = "http://127.0.0.1:8000"
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgresql://127.0.0.1:5432")
+PATIENT = Limits(deadline_seconds=20.0, acquire_seconds=20.0, statement_seconds=20.0)
 _KEY = base64.b64encode(b"k" * 32).decode()
 
 
@@ -47,9 +49,13 @@ def settings_for(database_url: str, folder: Path, **given: object) -> Settings:
             objects_dir=folder / "objects",
             sandbox=True,
             public_url=ADDRESS,
-            **(keys | given),  # type: ignore[arg-type]
+            **(limits_as_settings(PATIENT) | keys | given),  # type: ignore[arg-type]
         )
     )
+
+
+def limits_as_settings(limits: Limits) -> dict[str, object]:
+    return {f"database_{name}": value for name, value in asdict(limits).items()}
 
 
 class LateTransport(httpx.AsyncBaseTransport):
@@ -77,7 +83,9 @@ async def running(
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that compete for the processor are not about how long a database may take."""
-    monkeypatch.setattr(connect, "__defaults__", (20.0,))
+    monkeypatch.setattr(connect, "__defaults__", (PATIENT,))
+    for name, value in limits_as_settings(PATIENT).items():
+        monkeypatch.setenv(variable(name), str(value))
 
 
 @pytest.fixture(autouse=True)

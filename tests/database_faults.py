@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
-from unittest import mock
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -19,12 +18,12 @@ import httpx
 from sqlalchemy import func, select
 
 from core.audit import access_log_table, audit_entries_table
-from core.db import Query, connect
-from core.db.connecting import DEADLINE_SECONDS
+from core.db import Limits, Query
 from core.db.sqlite import SqliteDatabase
-from tests.conftest import ADDRESS, running, settings_for
+from tests.conftest import ADDRESS, limits_as_settings, running, settings_for
 from tests.front_end import REFUSAL, FrontEnd, World
 
+_USUAL = Limits()
 ANSWER_SECONDS = 3.0
 """In which a citizen is answered, whatever the database does."""
 READY_SECONDS = 1.0
@@ -81,6 +80,7 @@ class Wire:
         self._target = host, port
         self._thawed = asyncio.Event()
         self._thawed.set()
+        self._lines: list[asyncio.Event] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> int:
@@ -96,25 +96,40 @@ class Wire:
         finally:
             self._thawed.set()
 
+    def hang(self, count: int) -> None:
+        """So many of the connections, the last ones, never give an answer again."""
+        for line in self._lines[-count:]:
+            line.clear()
+
     async def close(self) -> None:
         self._server.close()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, here = await asyncio.open_connection(*self._target)
+        line = asyncio.Event()
+        line.set()
+        self._lines.append(line)
         for source, target in ((reader, here), (there, writer)):
-            task = asyncio.create_task(self._pump(source, target))
+            task = asyncio.create_task(self._pump(source, target, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, line: asyncio.Event
+    ) -> None:
+        try:
             while data := await source.read(65_536):
                 await self._thawed.wait()
+                await line.wait()
                 target.write(data)
                 await target.drain()
-        target.close()
+        except OSError:
+            pass
+        finally:
+            target.close()
 
 
 class PostgresFaults:
@@ -485,18 +500,18 @@ def _outcome(response: httpx.Response) -> str:
 
 @contextlib.asynccontextmanager
 async def faulty(
-    url: str, folder: Path, citizens: int = 3, deadline_seconds: float = DEADLINE_SECONDS
+    url: str, folder: Path, citizens: int = 3, limits: Limits = _USUAL
 ) -> AsyncIterator[Rounds]:
     """The application on a seeded database, citizens in it, and the faults of its engine."""
     budgets = dict.fromkeys(("session_budget", "address_budget", "total_budget"), 10**9)
+    given = budgets | limits_as_settings(limits)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(mock.patch.object(connect, "__defaults__", (deadline_seconds,)))
         of_postgres = None
         if url.startswith("postgresql"):
             of_postgres = PostgresFaults(url, f"card_gateway_{secrets.token_hex(4)}")
             url = await of_postgres.open()
             stack.push_async_callback(of_postgres.close)
-        app = await stack.enter_async_context(running(settings_for(url, folder, **budgets)))
+        app = await stack.enter_async_context(running(settings_for(url, folder, **given)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=ADDRESS)

@@ -2,7 +2,9 @@
 
 from core.db.arrays import json_arrays
 from core.db.batches import fetch_in, in_batch
-from core.db.connecting import PATIENT_SECONDS, connect
+from core.db.connecting import connect
+from core.db.limits import Limits
+from core.db.postgres_servers import PostgresServers
 from core.db.query import (
     Database,
     DatabaseUnavailable,
@@ -17,24 +19,29 @@ from core.db.query import (
     metadata,
 )
 from core.db.readiness import Readiness, write_probes_table
+from core.db.urls import WrongUrl, check_url, sqlite_path
 
 __all__ = [
-    "PATIENT_SECONDS",
     "Database",
     "DatabaseUnavailable",
     "Id",
+    "Limits",
     "Lock",
+    "PostgresServers",
     "Query",
     "Reader",
     "Readiness",
     "Row",
     "Transaction",
     "UniqueViolation",
+    "WrongUrl",
+    "check_url",
     "connect",
     "fetch_in",
     "in_batch",
     "insert_into",
     "json_arrays",
     "metadata",
+    "sqlite_path",
     "write_probes_table",
 ]

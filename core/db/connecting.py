@@ -1,23 +1,20 @@
 """Opens the database of a URL."""
 
-from sqlalchemy.engine import make_url
-
+from core.db.limits import Limits
 from core.db.postgres import PostgresDatabase
 from core.db.query import Database
 from core.db.sqlite import SqliteDatabase
+from core.db.urls import sqlite_path
 
-DEADLINE_SECONDS = 1.5
-"""After which a citizen is told to try again, instead of waiting for a database that hangs."""
-PATIENT_SECONDS = 600
-"""The deadline of commands for operators, which read or write much at once."""
+_USUAL = Limits()
 
 
-async def connect(url: str, deadline_seconds: float = DEADLINE_SECONDS) -> Database:
-    """Opens `sqlite:///path` or `postgresql://user@host/name` (driver names in the URL are ignored).
+async def connect(url: str, limits: Limits = _USUAL) -> Database:
+    """Opens `sqlite:///path` or `postgresql://user@host/name`; see `docs/deployment.md`.
 
     A read or write that takes longer than the deadline raises `DatabaseUnavailable`.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return await SqliteDatabase.open(parsed, deadline_seconds)
-    return await PostgresDatabase.open(parsed, deadline_seconds)
+    path = sqlite_path(url)
+    if path is not None:
+        return await SqliteDatabase.open(path, limits.deadline_seconds)
+    return await PostgresDatabase.open(url, limits)

@@ -17,7 +17,7 @@ from typing import Any
 import aiosqlite
 from msgspec import Struct
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
-from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine import Dialect
 
 from core.db.query import DatabaseUnavailable, Job, Lock, Query, Row, T, UniqueViolation
 
@@ -258,8 +258,8 @@ class SqliteDatabase:
         self._pump: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: URL, deadline_seconds: float) -> "SqliteDatabase":
-        path = str(url.database)
+    async def open(cls, file: Path, deadline_seconds: float) -> "SqliteDatabase":
+        path = str(file)
         await asyncio.to_thread(Path(path).parent.mkdir, parents=True, exist_ok=True)
         jobs: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
         done: list[_Pending] = []

@@ -7,6 +7,7 @@ the directory `CARD_GATEWAY_SECRETS_DIR`.
 import base64
 import ipaddress
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any, Literal, Self, TypeAlias, get_type_hints
 import msgspec
 
 from core.crypto import MAX_KEYS, KeyRing, Suite
+from core.db import Limits, WrongUrl, check_url
 from core.kernel.lengths import NOTICE_VERSION
 
 PREFIX = "CARD_GATEWAY_"
@@ -143,7 +145,23 @@ class Settings:
     # --- data -----------------------------------------------------------------------------
     database_url: str = setting(
         "sqlite:///var/card-gateway.sqlite3",
-        "sqlite:///path or postgresql://user@host/name",
+        "sqlite:///path or postgresql://user@host/name; several servers as host:port,host:port, of "
+        "which the first that takes writes is used",
+    )
+    database_deadline_seconds: float = setting(
+        1.5, "seconds after which a read or change is given up and the citizen told to try again"
+    )
+    database_acquire_seconds: float = setting(
+        1.0, "seconds to wait for a free or new connection to PostgreSQL"
+    )
+    database_statement_seconds: float = setting(
+        1.0, "seconds after which PostgreSQL itself ends a statement"
+    )
+    database_pool_size: int = setting(16, "connections to PostgreSQL per server process, at most")
+    database_statement_cache: bool = setting(
+        True,
+        "keep prepared statements on PostgreSQL; off behind PgBouncer in transaction mode, unless "
+        "its max_prepared_statements is set",
     )
     redis_url: Secret = setting(
         Secret(""),
@@ -289,6 +307,31 @@ class Settings:
                 f"{variable('privacy_notice_version')} must have 1 to {NOTICE_VERSION} characters."
             )
         trusted_networks(self.trusted_proxies)
+        self._check_database()
+
+    def _check_database(self) -> None:
+        try:
+            check_url(self.database_url)
+        except WrongUrl as error:
+            raise SettingsError(f"{variable('database_url')} {error}") from None
+        for name in (
+            "database_deadline_seconds",
+            "database_acquire_seconds",
+            "database_statement_seconds",
+            "database_pool_size",
+        ):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"{variable(name)} must be above 0.")
+
+    @property
+    def database_limits(self) -> Limits:
+        return Limits(
+            deadline_seconds=self.database_deadline_seconds,
+            acquire_seconds=self.database_acquire_seconds,
+            statement_seconds=self.database_statement_seconds,
+            pool_size=self.database_pool_size,
+            statement_cache=self.database_statement_cache,
+        )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -12,10 +12,9 @@ poll of `core/live/live.py` finds every change.
 import asyncio
 from collections.abc import Callable, Collection
 
-import asyncpg
 import structlog
-from sqlalchemy import make_url
 
+from core.db import PostgresServers
 from core.kernel.background import BackgroundTask
 from core.kernel.settings import Settings
 
@@ -39,8 +38,7 @@ def build_relay(settings: Settings) -> "PostgresRelay | None":
 
 class PostgresRelay:
     def __init__(self, database_url: str) -> None:
-        url = make_url(database_url).set(drivername="postgresql")
-        self._dsn = url.render_as_string(hide_password=False)
+        self._servers = PostgresServers(database_url, COMMAND_TIMEOUT_SECONDS)
         self.connected = False
         self._pending: set[int] = set()
         self._wanted = asyncio.Event()
@@ -73,9 +71,7 @@ class PostgresRelay:
 
     async def _connect_and_relay(self) -> None:
         """Returns never; raises what the driver raises when the connection is lost."""
-        connection = await asyncpg.connect(
-            self._dsn, timeout=COMMAND_TIMEOUT_SECONDS, command_timeout=COMMAND_TIMEOUT_SECONDS
-        )
+        connection = await self._servers.connect(command_timeout=COMMAND_TIMEOUT_SECONDS)
         try:
             await connection.add_listener(
                 CHANNEL, lambda _connection, _pid, _channel, payload: self._on_notify(payload)

@@ -4,16 +4,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
-from sqlalchemy import URL, column, make_url, select, table
+from sqlalchemy import column, select, table
 from sqlalchemy.exc import OperationalError
 
-from core.db import DatabaseUnavailable, Query, connect
+from core.db import DatabaseUnavailable, Limits, PostgresServers, Query, connect, sqlite_path
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 HEAD = "0001"
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_CONNECT_SECONDS = 10.0
+_FOR_ONE_STATEMENT = Limits(pool_size=1, statement_cache=False)
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
 
 
@@ -21,9 +23,9 @@ def migrate(url: str) -> None:
     """Upgrades the database to the newest revision. Raises `DatabaseUnavailable`."""
     from alembic import command
 
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_path(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     try:
         command.upgrade(alembic_config(url), "head")
     except (OperationalError, OSError) as error:
@@ -35,16 +37,16 @@ async def revision(url: str) -> str | None:
 
     Queries without Alembic, whose import would double the startup time.
     """
-    is_sqlite = make_url(url).get_backend_name() == "sqlite"
-    if is_sqlite and not _file(url).exists():
+    file = sqlite_path(url)
+    if file is not None and not file.exists():
         return None
-    database = await connect(url)
+    database = await connect(url, _FOR_ONE_STATEMENT)
     try:
         row = await database.fetch_one(_REVISION)
     except asyncpg.UndefinedTableError:
         return None
     except DatabaseUnavailable:
-        if is_sqlite:
+        if file is not None:
             return None
         raise
     finally:
@@ -57,13 +59,21 @@ def alembic_config(url: str) -> "Config":
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["url"] = async_url(make_url(url))
+    config.attributes["engine"] = engine(url)
     return config
 
 
-def async_url(url: URL) -> URL:
-    return url.set(drivername=_DRIVERS[url.get_backend_name()])
+def engine(url: str) -> "AsyncEngine":
+    """For migrations: with the gateway's drivers, and nothing that a pooler would not bear."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
 
-
-def _file(url: str) -> Path:
-    return Path(str(make_url(url).database))
+    file = sqlite_path(url)
+    if file is not None:
+        return create_async_engine(f"sqlite+aiosqlite:///{file}", poolclass=NullPool)
+    options = {
+        "async_creator_fn": PostgresServers(url, _CONNECT_SECONDS).connect,
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+    }
+    return create_async_engine("postgresql+asyncpg://", poolclass=NullPool, connect_args=options)

@@ -4,8 +4,6 @@ import asyncio
 
 from alembic import context
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from core.migrations.tables import metadata
 
@@ -21,7 +19,7 @@ def run(connection: Connection) -> None:
 
 
 async def connect_and_run() -> None:
-    engine = create_async_engine(context.config.attributes["url"], poolclass=NullPool)
+    engine = context.config.attributes["engine"]
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

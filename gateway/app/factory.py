@@ -201,7 +201,7 @@ async def assembled(
     `poll_seconds` is the interval at which the worker polls the outbox without being woken.
     """
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
-        database = await connect(settings.database_url)
+        database = await connect(settings.database_url, settings.database_limits)
         try:
             application = assemble(
                 settings, database, http, clock, channels, poll_seconds, monotonic

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from core.kernel.clock import CHINA, Instant, moment
-from core.kernel.settings import Settings, SettingsError, variable
+from core.kernel.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from gateway.resolvers.context import Application
@@ -21,10 +21,6 @@ NOT_MIGRATED = "The database is not at the latest revision: run `card-gateway mi
 
 def read_settings(*, sandbox: bool = False) -> Settings:
     found = Settings.read()
-    if not found.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+")):
-        raise SettingsError(
-            f"{variable('database_url')} must be sqlite:///path or postgresql://user@host/name."
-        )
     if not (sandbox or found.sandbox):
         return found
     from sandbox.precautions import require_intended

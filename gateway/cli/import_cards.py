@@ -13,7 +13,7 @@ import typer
 
 from core import imports
 from core.audit import anchors
-from core.db import PATIENT_SECONDS, connect
+from core.db import connect
 from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
@@ -88,7 +88,7 @@ async def _import(
         closing(Journal.open(journal_path)) as journal,
         _bar(file.size) as show,
     ):
-        database = await connect(settings.database_url, PATIENT_SECONDS)
+        database = await connect(settings.database_url, settings.database_limits.patient())
         try:
             importer = Importer(database, keys.vault, keys.seals, system_clock, reader)
             async for position in imports.import_cards(

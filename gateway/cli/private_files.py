@@ -4,8 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from sqlalchemy import make_url
-
+from core.db import sqlite_path
 from core.kernel.settings import Settings
 
 _OTHERS = 0o077
@@ -22,10 +21,9 @@ def make_private(settings: Settings) -> list[Path]:
 
     A folder that an operator chose for the database may hold other things.
     """
-    url = make_url(settings.database_url)
+    database = sqlite_path(settings.database_url)
     left = []
-    if url.get_backend_name() == "sqlite":
-        database = Path(str(url.database))
+    if database is not None:
         for suffix in ("", "-wal", "-shm"):
             _tighten(Path(f"{database}{suffix}"))
         if database.parent == _DEFAULT_FOLDER:

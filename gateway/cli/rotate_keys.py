@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import Annotated
 
-from core.db import PATIENT_SECONDS, connect
+from core.db import connect
 from core.kernel.settings import Settings, SettingsError
 from core.keys import rotation
 from core.storage import Objects
@@ -46,7 +46,7 @@ async def _rotate(settings: Settings) -> bool:
 
     keys = keys_from(settings)
     objects = Objects(settings, keys.vault)
-    database = await connect(settings.database_url, PATIENT_SECONDS)
+    database = await connect(settings.database_url, settings.database_limits.patient())
     state = rotation.RotationProgress()
     bar = Progress(
         TextColumn("{task.description}"),

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from sqlalchemy import make_url
 from starlette.applications import Starlette
 
+from core.db import sqlite_path
 from core.kernel import memory
 from core.kernel.settings import PREFIX, Settings, SettingsError, variable
 from gateway.cli.common import NOT_MIGRATED, read_settings, require_complete_settings
@@ -142,10 +142,10 @@ def _migrate_in_process(url: str) -> None:
 
 
 def _check_folders_are_writable(found: Settings) -> None:
-    url = make_url(found.database_url)
+    database = sqlite_path(found.database_url)
     folders = [found.objects_dir]
-    if url.get_backend_name() == "sqlite":
-        folders.append(Path(str(url.database)).parent)
+    if database is not None:
+        folders.append(database.parent)
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -51,12 +51,12 @@ def anchor_audit(
 
 async def _anchor_audit(found: Settings) -> str | None:
     from core.audit import anchors
-    from core.db import PATIENT_SECONDS, connect
+    from core.db import connect
     from gateway.app import keys_from
     from gateway.resolvers.context import system_clock
 
     seals = keys_from(found).seals
-    database = await connect(found.database_url, PATIENT_SECONDS)
+    database = await connect(found.database_url, found.database_limits.patient())
     try:
         await anchors.anchor_all(database, seals, system_clock())
         newest = await anchors.last(database)
@@ -82,13 +82,13 @@ async def _verify_audit(
     from rich.progress import Progress, TextColumn
 
     from core.audit import anchors, verify
-    from core.db import PATIENT_SECONDS, connect
+    from core.db import connect
     from gateway.app import keys_from
     from gateway.resolvers.context import system_clock
 
     seals = keys_from(found).seals
     read = broken = 0
-    database = await connect(found.database_url, PATIENT_SECONDS)
+    database = await connect(found.database_url, found.database_limits.patient())
     shown = TextColumn("{task.completed:,} subjects checked")
     try:
         with Progress(shown, console=Console(stderr=True), transient=True) as progress:

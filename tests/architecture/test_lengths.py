@@ -16,9 +16,7 @@ from typing import Any, TypeAlias
 
 import pytest
 import yaml
-from sqlalchemy import Connection, String, inspect, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, String, inspect
 
 from core import audit, migrations
 from core.applications import ApplicationKind
@@ -259,7 +257,7 @@ def test_a_key_of_ours_is_one_that_every_partner_takes() -> None:
 
 async def lengths_in(database_url: str) -> dict[str, int]:
     """The most characters that the database itself takes, by column."""
-    engine = create_async_engine(migrations.async_url(make_url(database_url)), poolclass=NullPool)
+    engine = migrations.engine(database_url)
     async with engine.connect() as connection:
         found = await connection.run_sync(_lengths)
     await engine.dispose()

@@ -5,16 +5,14 @@ from typing import Any
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 from core import migrations
 from core.migrations.tables import TABLES, metadata
 
 
 async def test_the_newest_revision_is_what_the_code_declares(database_url: str) -> None:
-    engine = create_async_engine(migrations.async_url(make_url(database_url)), poolclass=NullPool)
+    engine = migrations.engine(database_url)
     async with engine.connect() as connection:
         differences = await connection.run_sync(compared)
     await engine.dispose()

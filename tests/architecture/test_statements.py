@@ -33,7 +33,7 @@ async def counted(database: Database) -> AsyncIterator[list[str]]:
     def note(record: Any) -> None:
         seen.append(record.query)
 
-    holders = [holder._con for holder in database._pool._holders if holder._con is not None]
+    holders = [holder._con for holder in database._pool._pool._holders if holder._con is not None]
     for connection in holders:
         connection.add_query_logger(note)
     yield seen

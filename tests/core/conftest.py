@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.db import Database, connect
+from core.db import Database, Limits, connect
 from core.db.sqlite import SqliteDatabase
 
 
@@ -26,7 +26,7 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def sqlite(sqlite_url: str) -> AsyncIterator[SqliteDatabase]:
-    database = await connect(sqlite_url, deadline_seconds=30)
+    database = await connect(sqlite_url, Limits(deadline_seconds=30))
     assert isinstance(database, SqliteDatabase)
     yield database
     await database.close()

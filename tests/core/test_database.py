@@ -1,7 +1,6 @@
 """Queries, transactions and group commit, on both databases."""
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,8 +23,6 @@ from core.db import (
     in_batch,
     insert_into,
 )
-from core.db import postgres as postgres_module
-from core.db.postgres import PostgresDatabase
 from core.db.sqlite import SqliteDatabase
 from core.jobs import scheduled_jobs_table
 
@@ -249,88 +246,6 @@ async def test_a_database_that_was_closed_waits_for_its_last_jobs(database_url: 
     await database.close()
 
     assert await read_after_reopening(database_url) == ["a"]
-
-
-# --- PostgreSQL after a restart ------------------------------------------------------------
-
-
-async def read_after_restart(db: PostgresDatabase) -> list[object]:
-    """Reads at once, over a pool whose connections have all been ended."""
-    await asyncio.gather(*(keys(db) for _ in range(2)))
-    async with db._pool.acquire() as connection:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() ORDER BY pid = pg_backend_pid()"
-            )
-    return await asyncio.gather(*(keys(db) for _ in range(2)), return_exceptions=True)
-
-
-async def test_a_read_is_repeated_over_another_connection(postgres: PostgresDatabase) -> None:
-    for _ in range(5):
-        found = await read_after_restart(postgres)
-        assert [one for one in found if isinstance(one, Exception)] == []
-
-
-async def test_read_once_it_fails_after_a_restart(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control."""
-    monkeypatch.setattr(postgres_module, "_CONNECTION_LOST", ())
-
-    # The pool may have noticed a lost connection before it is used.
-    for _ in range(40):
-        found = await read_after_restart(postgres)
-        if any(isinstance(one, DatabaseUnavailable) for one in found):
-            return
-
-    pytest.fail("no read has failed")
-
-
-# --- PostgreSQL behind a pooler ------------------------------------------------------------
-
-
-@pytest.fixture
-async def postgres(postgres_database: str) -> AsyncIterator[PostgresDatabase]:
-    database = await connect(postgres_database)
-    assert isinstance(database, PostgresDatabase)
-    yield database
-    await database.close()
-
-
-async def change_server(db: PostgresDatabase) -> None:
-    """What a pooler in transaction mode does: the server's side knows none of the statements."""
-    async with db._pool.acquire() as connection:
-        await connection.execute("DEALLOCATE ALL")
-
-
-async def test_does_without_prepared_statements_once_one_is_lost(
-    postgres: PostgresDatabase,
-) -> None:
-    await keys(postgres)
-    await change_server(postgres)
-
-    with pytest.raises(DatabaseUnavailable):
-        await keys(postgres)
-
-    for _ in range(3):
-        await keys(postgres)
-        await change_server(postgres)
-        await postgres.write(lambda db: db.fetch_one(ALL))
-        await change_server(postgres)
-
-
-async def test_with_prepared_statements_each_change_of_the_server_is_an_error(
-    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The control."""
-    monkeypatch.setattr(postgres_module, "_STATEMENT_LOST", ())
-    await keys(postgres)
-
-    for _ in range(2):
-        await change_server(postgres)
-        with pytest.raises(DatabaseUnavailable):
-            await keys(postgres)
 
 
 # --- SQLite --------------------------------------------------------------------------------
