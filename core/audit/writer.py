@@ -145,7 +145,7 @@ class AccessLogWriter:
             lane = self._lanes.current
             error = await self._lanes.write(some)
             if error is None:
-                self._at_once = min(2 * len(some), _AT_ONCE)
+                self._at_once = min(2 * self._at_once, _AT_ONCE)
                 self._has_written()
                 return len(some)
             self._tell(error)
@@ -184,7 +184,7 @@ class AccessLogWriter:
             error = await self._lanes.write(some, secrets.choice(LANES))
             del self._set_aside[: len(some)]
             if error is None:
-                self._set_aside_at_once = min(2 * len(some), _AT_ONCE)
+                self._set_aside_at_once = min(2 * self._set_aside_at_once, _AT_ONCE)
                 self._has_written()
             else:
                 self._set_aside_at_once = max(1, len(some) // _DIVISOR)
