@@ -78,7 +78,7 @@ class AccessRow(NamedTuple):
     @property
     def place(self) -> tuple[int, ...]:
         """Among its subject's: month, at, lane, batch, position."""
-        return self[1 : 1 + len(_PLACE)]
+        return self.month, self.at, self.lane, self.batch, self.position
 
 
 async def append(

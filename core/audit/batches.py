@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, select, tuple_
 
@@ -92,7 +93,7 @@ def _without_entry(lanes: Mapping[int, Sets], rows: Iterable[Row]) -> set[tuple[
 
 
 def _text(row: Row) -> str | None:
-    values = [text_of(row[name]) if name in _TEXTS else row[name] for name in _COLUMNS]
+    values: list[Any] = [text_of(row[name]) if name in _TEXTS else row[name] for name in _COLUMNS]
     return None if None in values else text_of_row(AccessRow(*values))
 
 

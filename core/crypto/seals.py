@@ -23,7 +23,7 @@ from core.crypto.encryption import CannotOpen, KeyRing
 
 _NONCE = 12
 _SUM_BYTES = 32
-SUM_MODULUS = 2 ** (8 * _SUM_BYTES)
+SUM_MODULUS: int = 1 << 8 * _SUM_BYTES
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,14 @@
 import pytest
 from sqlalchemy import and_, bindparam, delete, insert, select, text, update
 
-from core.audit import DONE, Action, AuditRecord, access_log_table, audit_entries_table
+from core.audit import (
+    DONE,
+    Action,
+    AuditRecord,
+    access_log_table,
+    append,
+    audit_entries_table,
+)
 from core.audit import access_log as kept
 from core.audit import audit_heads_table as heads_table
 from core.audit import batches as verified
@@ -155,7 +162,7 @@ async def extend(world: World, subject_id: int, times: int) -> None:
 
     async def job(db: Transaction) -> None:
         record = AuditRecord(subject_id, application.clock(), Action.SIGN_IN, DONE, "WECHAT", 1)
-        await kept.log.append(db, application.dependencies.seals, [record] * times)
+        await append(db, application.dependencies.seals, [record] * times)
 
     await application.database.write(job)
 
