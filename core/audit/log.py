@@ -8,7 +8,7 @@ holds no personal data.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -218,7 +218,7 @@ async def extend_after(db: Transaction, seals: Seals, head: Head, record: AuditR
     """Adds an entry after a head that `head_of` returned in this transaction."""
     row = _entry(seals, record, head.number + 1, head.mac)
     await db.fetch(ADD_ENTRY, **row)
-    await db.fetch(MOVE_HEAD, **Head(head.subject_id, row["number"], row["mac"])._asdict())
+    await db.fetch(MOVE_HEAD, **_head_of_entry(row))
 
 
 async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) -> None:
@@ -228,13 +228,18 @@ async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) 
         by_subject[record.subject_id].append(record)
     rows, moved = [], []
     for subject_id, own_records in sorted(by_subject.items()):
-        head = await head_of(db, subject_id)
+        _, number, mac = await head_of(db, subject_id)
         for record in own_records:
-            rows.append(_entry(seals, record, head.number + 1, head.mac))
-            head = Head(subject_id, rows[-1]["number"], rows[-1]["mac"])
-        moved.append(head._asdict())
+            row = _entry(seals, record, number + 1, mac)
+            number, mac = row["number"], row["mac"]
+            rows.append(row)
+        moved.append(_head_of_entry(row))
     await db.execute_many(ADD_ENTRY, rows)
     await db.execute_many(MOVE_HEAD, moved)
+
+
+def _head_of_entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in Head._fields}
 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
