@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bench.access_log import Bench, cpu_per_look
 from core.audit import ACTIONS, Action, writer
 from core.db import Query, Transaction
+from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from gateway.schema import build_schema
 from tests.architecture.test_statements import counted
 from tests.core.test_audit import found
@@ -126,6 +128,23 @@ async def test_noting_takes_microseconds(world: World, active: FrontEnd) -> None
         writer._waiting.clear()
 
     assert min(took) < 20e-6
+
+
+async def test_a_look_costs_little_more_than_its_row(world: World) -> None:
+    """Recorded, vouched for and written, beside such rows inserted alone; of 500 people each."""
+    database = world.application.database
+    await world.application.access_log.stop()
+    bench = Bench(database, [])
+    rounds = []
+    for number in range(8):
+        people = [
+            Caller(ChannelId.WECHAT, one + 1, one, b"", RealNameLevel.BOUND)
+            for one in range(10**15 + number, 10**15 + number + 500 * 8, 8)
+        ]
+        rounds.append([await cpu_per_look(work, people) for work in (bench.recorded, bench.alone)])
+
+    looks, alone = [min(each) for each in zip(*rounds, strict=True)]
+    assert looks < 3 * alone
 
 
 async def test_what_waits_is_written_at_the_stop(world: World, active: FrontEnd) -> None:
