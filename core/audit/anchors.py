@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from core.audit.log import audit_heads_table
-from core.audit.well_formed import well_formed
+from core.audit.well_formed import fits, well_formed
 from core.crypto import Seals
 from core.db import (
     Database,
@@ -67,24 +67,24 @@ audit_anchored_heads_table = Table(
 )
 
 _anchors = well_formed(audit_anchors_table)
-_heads = well_formed(audit_heads_table)
 _LAST = Query(select(_anchors).order_by(_anchors.c.number.desc()).limit(1))
 _page = (
-    select(_heads.c.subject_id)
-    .where(_heads.c.subject_id > bindparam("after"))
-    .order_by(_heads.c.subject_id)
+    select(audit_heads_table.c.subject_id)
+    .where(audit_heads_table.c.subject_id > bindparam("after"))
+    .order_by(audit_heads_table.c.subject_id)
     .limit(bindparam("limit"))
     .subquery()
 )
 _END_OF_PAGE = Query(select(func.max(_page.c.subject_id).label("subject_id")))
 _MOVED = Query(
-    select(_heads.c.subject_id, _heads.c.number, _heads.c.mac)
+    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
     .where(
-        _heads.c.subject_id > bindparam("after"),
-        _heads.c.subject_id <= bindparam("until"),
-        _heads.c.number > _heads.c.anchored_number,
+        audit_heads_table.c.subject_id > bindparam("after"),
+        audit_heads_table.c.subject_id <= bindparam("until"),
+        audit_heads_table.c.number > audit_heads_table.c.anchored_number,
+        fits(audit_heads_table),
     )
-    .order_by(_heads.c.subject_id)
+    .order_by(audit_heads_table.c.subject_id)
 )
 _ADD_ANCHOR = insert_into(audit_anchors_table)
 _ADD_HEAD = insert_into(audit_anchored_heads_table)

@@ -56,12 +56,16 @@ async def broken_batches(db: Reader, seals: Seals) -> AsyncIterator[tuple[int, i
     """
     lanes = {lane: await _vouched_for(db, seals, lane) for lane in LANES}
     passed: set[tuple[int, int]] = set()
+    named = 0
     after = dict.fromkeys(_KEY, _BELOW_ALL)
     while rows := await db.fetch(_ROWS_AFTER, **after):
         after = {name: rows[-1][name] for name in _KEY}
-        for lane, number in sorted(_without_entry(lanes, rows) - passed)[:MAX_NAMED]:
+        for lane, number in sorted(_without_entry(lanes, rows) - passed):
+            if named == MAX_NAMED:
+                break
             passed.add((lane, number))
             if not (lane in lanes and await _is_new(db, lane, number, lanes[lane].newest)):
+                named += 1
                 yield lane, number, "a batch of the access log has no entry"
     for lane, batches in lanes.items():
         for number in batches.broken():

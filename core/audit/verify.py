@@ -326,6 +326,7 @@ async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncItera
 async def _verify_heads(db: Reader, heads: Sets) -> AsyncIterator[BrokenAnchor]:
     """Compares the anchored heads with their anchors, but for those of anchors made meanwhile."""
     passed: set[int] = set()
+    named = 0
     place = {"after_subject": _BELOW_ALL, "after_anchor": _BELOW_ALL}
     while rows := await db.fetch(_ANCHORED_AFTER, **place):
         place = {
@@ -337,10 +338,13 @@ async def _verify_heads(db: Reader, heads: Sets) -> AsyncIterator[BrokenAnchor]:
             for row in rows
             if not heads.take(row["anchor"], text_of_head(row["anchor"], row))
         }
-        for number in sorted(missing - passed)[:MAX_NAMED]:
+        for number in sorted(missing - passed):
+            if named == MAX_NAMED:
+                break
             passed.add(number)
             is_new = number > heads.newest and await db.fetch_one(_ANCHOR, number=number)
             if not is_new:
+                named += 1
                 yield BrokenAnchor(number, "the anchor is missing, its heads are there")
     for number in heads.broken():
         yield BrokenAnchor(number, "the heads that it holds were changed")

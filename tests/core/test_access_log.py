@@ -16,6 +16,7 @@ from core.audit import audit_heads_table as heads_table
 from core.audit import batches as verified
 from core.audit.access_log import LANES, month_of
 from core.audit.verify import BrokenChain
+from core.crypto import KeyRing, Seals
 from core.db import Query, Transaction
 from core.kernel.clock import instant
 from tests.core.test_audit import change, found
@@ -234,6 +235,27 @@ async def test_finds_an_anchored_batch_that_vanished_with_its_head_set_back(
     ]
 
 
+async def test_batches_are_verified_with_the_key_that_was_current_when_they_were_written(
+    world: World, active: FrontEnd
+) -> None:
+    """The control: without the old key, its batches are broken."""
+    old = world.application.dependencies.seals
+    with_new = Seals(old.peppers, KeyRing({"new": b"n" * 32, **old.audit_keys.keys}))
+    new_alone = Seals(old.peppers, KeyRing({"new": b"n" * 32}))
+    row = (await looked(world, active))[0]
+    database, clock = world.application.database, world.application.clock
+    record = AuditRecord(row.subject_id, clock(), Action.VIEWER, DONE, "WECHAT", 1)
+
+    async def job(db: Transaction) -> None:
+        await kept.append(db, with_new, clock(), row.lane, [record])
+
+    await database.write(job)
+
+    assert await found(world, with_new) == []
+    broken = [one async for one in verified.broken_batches(database, new_alone)]
+    assert broken == [(row.lane, number, CHANGED) for number in range(1, row.batch + 1)]
+
+
 async def test_a_month_begins_at_midnight_in_china() -> None:
     from datetime import UTC, datetime
 
@@ -292,13 +314,12 @@ async def test_the_history_passes_months_and_rows_of_one_moment(
     assert pages.count("RECEIPT") == len(ats)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_history_of_many_views_reads_a_page_by_the_key(
     world: World, active: FrontEnd
 ) -> None:
     database = world.application.database
     sql, _, _ = kept._BEFORE.compiled(database.dialect)
-    if database.dialect.name != "sqlite":
-        return
     plan = await database.fetch(Query(text(f"EXPLAIN QUERY PLAN {sql.replace('?', '1')}")))
 
     assert [row["detail"] for row in plan] == [

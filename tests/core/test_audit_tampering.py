@@ -285,7 +285,7 @@ async def test_a_value_read_as_it_stands_ends_verification(
     await lived(world, [active, await world.enter("lost")])
     key = list(access_log_table.primary_key)
     after = tuple_(*(bindparam(column.name, type_=column.type) for column in key))
-    fits = well_formed._fit(access_log_table)
+    fits = well_formed.fits(access_log_table)
     as_it_stands = select(access_log_table).where(fits, tuple_(*key) > after)
     monkeypatch.setattr(batches, "_ROWS_AFTER", Query(as_it_stands.order_by(*key)))
 
