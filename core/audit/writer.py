@@ -45,7 +45,7 @@ _DIVISOR = 8
 _TRIES = 16
 """Of one batch, before everything waits: enough for each lane, and to divide the batch."""
 _IN_A_ROW = 20
-"""Records set aside without one written in between: as if all subjects were at fault."""
+"""Subjects whose records are set aside without one written in between, before all are at fault."""
 
 _log = structlog.get_logger("audit")
 
@@ -164,12 +164,13 @@ class AccessLogWriter:
         self._set_aside_in_a_row = 0
 
     def _put_aside(self) -> int:
-        if self._set_aside_in_a_row == _IN_A_ROW:
+        record = self._waiting[0]
+        if record.subject_id not in self._refused:
+            self._set_aside_in_a_row += 1
+        if self._set_aside_in_a_row > _IN_A_ROW:
             self._is_failing = True
             self._waiting.append(self._waiting.pop(0))
             return 0
-        record = self._waiting[0]
-        self._set_aside_in_a_row += 1
         self._set_aside.append(record)
         self._refused |= {record.subject_id}
         _log.error("audit.set_aside", **msgspec.structs.asdict(record))

@@ -217,6 +217,21 @@ async def test_one_whose_rows_cannot_be_written_holds_nobody_back(world: World, 
     assert await found(world) == []
 
 
+async def test_one_who_looks_often_holds_nobody_back(world: World, log: Log) -> None:
+    for _ in range(3 * writer._IN_A_ROW):
+        log.look(7)
+
+    async with lost(world, "access_log", OF_THE_DEAD):
+        await log.writer.flush()
+        log.seconds += 60
+
+        assert not log.writer.is_behind
+        assert log.is_refused(7)
+        assert not log.is_refused(1)
+        await log.writer.flush()
+        assert await log.persons() == [1]
+
+
 async def test_undivided_a_batch_waits_for_one_person(
     world: World, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
