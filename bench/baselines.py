@@ -12,6 +12,7 @@ read less. What differs is everything around them.
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -26,7 +27,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 
-from core.audit import Action
+from core.audit import AccessLogWriter, Action
 from core.cards import STATE_NAMES, CardHolder
 from core.cards.holders import find
 from core.citizens import citizens as people
@@ -339,7 +340,13 @@ def build(kind: str, settings: Settings) -> Starlette:
             own = await connect(settings.database_url)
             database: Database = AlchemyDatabase(engine)
             application = assemble(settings, database, http)
-            application.access_log._database = own  # noqa: SLF001 - its notes are written as the gateway's
+            access_log = AccessLogWriter(  # written as the gateway's
+                own,
+                application.dependencies.seals,
+                application.clock,
+                settings.audit_anchor_seconds,
+            )
+            application = replace(application, access_log=access_log)
             application.access_log.start()
             if kind == "starlette":
                 app.router.routes.extend(ByHand(application, engine).routes())

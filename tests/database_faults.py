@@ -44,20 +44,10 @@ class Fault(NamedTuple):
 
 Faults: TypeAlias = dict[str, Fault]
 
-_LOOK_RECORDED = "\tCARD_STATUS\tDONE\t"
 _LOOKS_RECORDED = Query(
-    select(
-        (
-            func.coalesce(
-                func.sum(
-                    func.length(access_log_table.c.records)
-                    - func.length(func.replace(access_log_table.c.records, _LOOK_RECORDED, ""))
-                ),
-                0,
-            )
-            / len(_LOOK_RECORDED)
-        ).label("count")
-    )
+    select(func.count().label("count"))
+    .select_from(access_log_table)
+    .where(access_log_table.c.action == "CARD_STATUS", access_log_table.c.result == "DONE")
 )
 _CHANGES_RECORDED = Query(
     select(func.count().label("count"))

@@ -25,8 +25,6 @@ _TRACES = {
     "audit_anchors",
     "audit_anchored_heads",
     "access_log",
-    "access_log_indexed",
-    "access_log_subjects",
     "outbox",
     "quotas",
     "scheduled_jobs",

@@ -1,11 +1,7 @@
 """Audit: a MAC chain per subject of what was changed, and the access log of what was viewed."""
 
 from core.audit import anchors, history, verify
-from core.audit.access_log import (
-    access_log_indexed_table,
-    access_log_subjects_table,
-    access_log_table,
-)
+from core.audit.access_log import access_log_table
 from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
 from core.audit.log import (
@@ -39,8 +35,6 @@ __all__ = [
     "AuditRecord",
     "Entry",
     "Place",
-    "access_log_indexed_table",
-    "access_log_subjects_table",
     "access_log_table",
     "anchors",
     "append",

@@ -4,33 +4,47 @@ An anchor stores the heads that changed since the previous anchor; its MAC cover
 anchor's MAC. Truncating a chain and resetting its head, or deleting a whole chain, therefore breaks an
 anchor. One anchor stored elsewhere (application log, printout) proves all anchors before it, and so
 every head in them.
+
+Heads are read without a lock: one that moves meanwhile was true when it was read, and is anchored again
+later. Of several processes that anchor at once, the first to write a number has it.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Index,
     Integer,
     LargeBinary,
     Table,
     bindparam,
+    func,
     select,
-    text,
     update,
 )
 
 from core.audit.log import audit_heads_table
-from core.audit.well_formed import well_formed
+from core.audit.well_formed import fits, well_formed
 from core.crypto import Seals
-from core.db import Database, Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import (
+    Database,
+    Query,
+    Reader,
+    Row,
+    Transaction,
+    UniqueViolation,
+    insert_into,
+    metadata,
+)
 from core.kernel.clock import Instant
 
 MAX_HEADS = 1_000
 """Heads per anchor, so that its transaction blocks other writers only briefly."""
+_HEADS_AT_ONCE = 10_000
+"""Heads read by one statement to find those that moved, in a few milliseconds: without an index, which
+every change would pay for."""
+_BELOW_ALL = -1
 
 audit_anchors_table = Table(
     "audit_anchors",
@@ -45,29 +59,41 @@ audit_anchors_table = Table(
 audit_anchored_heads_table = Table(
     "audit_anchored_heads",
     metadata,
-    Column("anchor", Integer, primary_key=True, autoincrement=False),
     Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("anchor", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("mac", LargeBinary, nullable=False),
-    Index("ix_audit_anchored_heads_subject_id", "subject_id", "number"),
     sqlite_with_rowid=False,
 )
 
 _anchors = well_formed(audit_anchors_table)
-_heads = well_formed(audit_heads_table)
-_LAST = Query(select(_anchors).order_by(_anchors.c.number.desc()).limit(1).with_for_update())
+_LAST = Query(select(_anchors).order_by(_anchors.c.number.desc()).limit(1))
+_page = (
+    select(audit_heads_table.c.subject_id)
+    .where(audit_heads_table.c.subject_id > bindparam("after"))
+    .order_by(audit_heads_table.c.subject_id)
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_END_OF_PAGE = Query(select(func.max(_page.c.subject_id).label("subject_id")))
 _MOVED = Query(
-    select(_heads.c.subject_id, _heads.c.number, _heads.c.mac)
-    .where(text("number > anchored_number"))
-    .order_by(_heads.c.subject_id)
-    .limit(MAX_HEADS)
-    .with_for_update(skip_locked=True)
+    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
+    .where(
+        audit_heads_table.c.subject_id > bindparam("after"),
+        audit_heads_table.c.subject_id <= bindparam("until"),
+        audit_heads_table.c.number > audit_heads_table.c.anchored_number,
+        fits(audit_heads_table),
+    )
+    .order_by(audit_heads_table.c.subject_id)
 )
 _ADD_ANCHOR = insert_into(audit_anchors_table)
 _ADD_HEAD = insert_into(audit_anchored_heads_table)
 _SET_ANCHORED_NUMBER = Query(
     update(audit_heads_table)
-    .where(audit_heads_table.c.subject_id == bindparam("of_subject"))
+    .where(
+        audit_heads_table.c.subject_id == bindparam("of_subject"),
+        audit_heads_table.c.anchored_number < bindparam("anchored"),
+    )
     .values(anchored_number=bindparam("anchored"))
 )
 
@@ -100,14 +126,10 @@ async def last(db: Reader) -> Anchor | None:
 
 async def anchor_under_current_key(database: Database, seals: Seals, now: Instant) -> None:
     """After a rotation of audit keys: anchors every MAC of older keys under the current one."""
-
-    async def job(db: Transaction) -> None:
-        newest = await last(db)
-        if newest is not None and not seals.is_current_mac(newest.mac):
-            await _add(db, seals, now, newest, [])
-
     await anchor_all(database, seals, now)
-    await database.write(job)
+    newest = await last(database)
+    while newest is not None and not seals.is_current_mac(newest.mac):
+        newest = await _add(database, seals, now, newest, []) or await last(database)
 
 
 async def anchor_all(
@@ -115,78 +137,71 @@ async def anchor_all(
 ) -> list[Anchor]:
     """Anchors all changed heads, unless another process did so within `interval` milliseconds."""
     anchored: list[Anchor] = []
-
-    async def job(db: Transaction) -> Anchor | None:
-        newest = await last(db)
-        is_ours = newest is not None and newest.number == (
-            anchored[-1].number if anchored else None
-        )
-        if newest is not None and not is_ours and 0 <= now - newest.at < interval:
-            return None
-        return await _anchor_some(db, seals, now, newest)
-
-    while (anchor := await database.write(job)) is not None:
-        anchored.append(anchor)
-        if anchor.heads < MAX_HEADS:
+    newest = await last(database)
+    while newest is None or not 0 <= now - newest.at < interval:
+        async for moved in _moved_heads(database):
+            anchor = await _add(database, seals, now, newest, moved)
+            if anchor is None:
+                break
+            anchored.append(anchor)
+            newest = anchor
+        else:
             break
+        newest = await last(database)
     return anchored
 
 
-async def _anchor_some(
-    db: Transaction, seals: Seals, now: Instant, newest: Anchor | None
-) -> Anchor | None:
-    moved = await db.fetch(_MOVED)
-    if not moved:
-        return None
-    return await _add(db, seals, now, newest, moved)
+async def _moved_heads(db: Reader) -> AsyncIterator[list[Row]]:
+    """The heads that are not anchored, at most `MAX_HEADS` at a time, in the order of subjects."""
+    moved: list[Row] = []
+    after = _BELOW_ALL
+    while True:
+        page = await db.fetch_one(_END_OF_PAGE, after=after, limit=_HEADS_AT_ONCE)
+        if page is None or page["subject_id"] is None:
+            break
+        moved += await db.fetch(_MOVED, after=after, until=page["subject_id"])
+        after = page["subject_id"]
+        while len(moved) >= MAX_HEADS:
+            yield moved[:MAX_HEADS]
+            del moved[:MAX_HEADS]
+    if moved:
+        yield moved
 
 
 async def _add(
-    db: Transaction, seals: Seals, now: Instant, newest: Anchor | None, moved: Sequence[Row]
-) -> Anchor:
+    database: Database, seals: Seals, now: Instant, newest: Anchor | None, moved: Sequence[Row]
+) -> Anchor | None:
+    """The next anchor, or None if another process has written one since `newest` was read."""
     number, mac_before = (newest.number + 1, newest.mac) if newest else (1, b"")
-    unsealed = Anchor(number, now, len(moved), digest_of(moved), b"")
-    mac = seals.audit(*_sealed(unsealed, mac_before))
-    anchor = Anchor(number, now, len(moved), unsealed.digest, mac)
-    await db.fetch(
-        _ADD_ANCHOR,
-        number=number,
-        at=now,
-        heads=anchor.heads,
-        digest=anchor.digest,
-        mac=mac,
-    )
-    await _add_heads(db, number, moved)
+    heads = [
+        {"subject_id": row["subject_id"], "number": row["number"], "mac": bytes(row["mac"])}
+        for row in moved
+    ]
+    digest = seals.audit_set(text_of_head(number, head) for head in heads)
+    unsealed = Anchor(number, now, len(moved), digest, b"")
+    anchor = replace(unsealed, mac=seals.audit(*_sealed(unsealed, mac_before)))
+
+    async def job(db: Transaction) -> None:
+        await db.fetch(_ADD_ANCHOR, **asdict(anchor))
+        await db.execute_many(_ADD_HEAD, [head | {"anchor": number} for head in heads])
+        await db.execute_many(
+            _SET_ANCHORED_NUMBER,
+            [{"of_subject": head["subject_id"], "anchored": head["number"]} for head in heads],
+        )
+
+    try:
+        await database.write(job)
+    except UniqueViolation:
+        if await last(database) == newest:
+            raise
+        return None
     return anchor
 
 
-async def _add_heads(db: Transaction, anchor: int, moved: Sequence[Row]) -> None:
-    await db.execute_many(
-        _ADD_HEAD,
-        [
-            {
-                "anchor": anchor,
-                "subject_id": row["subject_id"],
-                "number": row["number"],
-                "mac": bytes(row["mac"]),
-            }
-            for row in moved
-        ],
-    )
-    await db.execute_many(
-        _SET_ANCHORED_NUMBER,
-        [{"of_subject": row["subject_id"], "anchored": row["number"]} for row in moved],
-    )
-
-
-def digest_of(heads: Iterable[Row]) -> bytes:
-    """SHA-256 of heads in the order of their subjects."""
-    digest = hashlib.sha256()
-    for row in heads:
-        mac = bytes(row["mac"])
-        digest.update(f"{row['subject_id']}:{row['number']}:{len(mac)}:".encode())
-        digest.update(mac)
-    return digest.digest()
+def text_of_head(anchor: int, head: Row) -> str:
+    """No two anchored heads have the same text."""
+    mac = bytes(head["mac"]).hex()
+    return f"anchor:{anchor}:{head['subject_id']}:{head['number']}:{mac}"
 
 
 def _sealed(anchor: Anchor, mac_before: bytes) -> tuple[str | int, ...]:

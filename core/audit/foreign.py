@@ -1,6 +1,7 @@
 """What stands beside the audit tables and could drop, change or hide their rows unseen.
 
-The migrations make tables and indexes only: every trigger, rule, policy or view is foreign.
+The migrations make tables, their partitions and indexes only: every trigger, rule, policy or view is
+foreign, and so is every inheriting table but the partitions `<table>_p<number>` of a partitioned one.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -32,8 +33,13 @@ _POSTGRES = """
     UNION ALL
     SELECT relname, 'a view' FROM ours WHERE relkind IN ('v', 'm') AND relname IN ({names})
     UNION ALL
-    SELECT relname, 'an inheriting table'
-    FROM pg_inherits JOIN ours ON ours.oid = inhparent WHERE relname IN ({names})
+    SELECT ours.relname, 'an inheriting table'
+    FROM pg_inherits JOIN ours ON ours.oid = inhparent JOIN pg_class child ON child.oid = inhrelid
+    WHERE ours.relname IN ({names}) AND NOT (
+        ours.relkind = 'p' AND child.relkind = 'r' AND child.relispartition
+        AND child.relnamespace = CAST(current_schema() AS regnamespace)
+        AND child.relname ~ ('^' || ours.relname || '_p[0-9]+$')
+    )
     ORDER BY 1, 2
 """
 

@@ -1,4 +1,7 @@
-"""A subject's history: audit entries and access records, merged by time."""
+"""A subject's history: audit entries and access records, merged by time.
+
+Both lists are read by the subject's key, newest first, each from its own place on.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from core.audit import access_log
-from core.audit.access_log import AccessRecord
+from core.audit.access_log import AccessRow
 from core.audit.log import ACTIONS, Action, audit_entries_table
 from core.db import Query, Reader, Row
 from core.kernel.clock import Instant
@@ -18,11 +21,14 @@ class Place(NamedTuple):
     """A cursor into both lists, newest first: the last entry and the last access record read."""
 
     number: int
+    month: int
+    at: Instant
+    lane: int
     batch: int
     position: int
 
 
-NEWEST = Place(_NEVER, _NEVER, _NEVER)
+NEWEST = Place(_NEVER, _NEVER, 2**62, _NEVER, _NEVER, _NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,7 @@ _BEFORE = Query(
 async def before(db: Reader, subject_id: int, place: Place, limit: int) -> list[Entry]:
     """At most `limit` entries before a place, newest first; each list keeps its own order."""
     entries = list(await db.fetch(_BEFORE, subject_id=subject_id, before=place.number, limit=limit))
-    accesses = [
-        access
-        for access in await access_log.of_subject(db, subject_id, place.batch, limit + 1)
-        if access[:2] < place[1:]
-    ]
+    accesses = await access_log.before(db, subject_id, place[1:], limit)
     found: list[Entry] = []
     entries.reverse()
     accesses.reverse()
@@ -72,6 +74,6 @@ def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
     return place, Entry(place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"])
 
 
-def _after_access(place: Place, access: AccessRecord) -> tuple[Place, Entry]:
-    place = Place(place.number, access.batch, access.position)
+def _after_access(place: Place, access: AccessRow) -> tuple[Place, Entry]:
+    place = Place(place.number, *access.place)
     return place, Entry(place, access.at, ACTIONS[access.action], access.result, access.channel)

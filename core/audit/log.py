@@ -2,21 +2,21 @@
 
 Each entry's MAC covers its content and the previous MAC; each subject's head stores the last number
 and MAC. A change writes its entry in its own transaction; reads are logged in batches
-(`access_log.py`). Chains of different subjects never lock each other. The heads are anchored together
-(`anchors.py`), and `verify.py` detects tampering. An entry holds no personal data.
+(`access_log.py`). Chains of different subjects never lock each other, and each statement names one
+subject. The heads are anchored together (`anchors.py`), and `verify.py` detects tampering. An entry
+holds no personal data.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
-    Index,
     Integer,
     LargeBinary,
     String,
@@ -58,12 +58,6 @@ audit_heads_table = Table(
     Column("number", Integer, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("anchored_number", Integer, nullable=False, server_default="0"),
-    Index(
-        "ix_audit_heads_not_anchored",
-        "subject_id",
-        sqlite_where=text("number > anchored_number"),
-        postgresql_where=text("number > anchored_number"),
-    ),
 )
 
 
@@ -143,19 +137,9 @@ LINK = "LINK"
 """Channel of an access through a signed link, without a session."""
 WORKER = "WORKER"
 
-_AT_ONCE = 200
-
 _HEAD = Query(
     select(audit_heads_table.c.number, audit_heads_table.c.mac)
     .where(audit_heads_table.c.subject_id == bindparam("subject_id"))
-    .with_for_update()
-)
-_HEADS = Query(
-    select(audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac)
-    .where(
-        audit_heads_table.c.subject_id.in_([bindparam(f"p{number}") for number in range(_AT_ONCE)])
-    )
-    .order_by(audit_heads_table.c.subject_id)
     .with_for_update()
 )
 ADD_ENTRY = insert_into(audit_entries_table)
@@ -211,33 +195,51 @@ async def record(
     await extend(unit.db, unit.dependencies.seals, record)
 
 
-async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> int:
-    """Adds an entry to a chain and returns its number."""
-    head = await db.fetch_one(_HEAD, subject_id=record.subject_id)
-    number, before = (head["number"] + 1, bytes(head["mac"])) if head else (1, b"")
-    row = _entry(seals, record, number, before)
+class Head(NamedTuple):
+    """The end of a chain: number 0 and no MAC before the first entry."""
+
+    subject_id: int
+    number: int
+    mac: bytes
+
+
+async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> None:
+    """Adds an entry to a chain."""
+    await extend_after(db, seals, await head_of(db, record.subject_id), record)
+
+
+async def head_of(db: Transaction, subject_id: int) -> Head:
+    """The end of a chain, locked until the transaction ends."""
+    row = await db.fetch_one(_HEAD, subject_id=subject_id)
+    return Head(subject_id, row["number"], bytes(row["mac"])) if row else Head(subject_id, 0, b"")
+
+
+async def extend_after(db: Transaction, seals: Seals, head: Head, record: AuditRecord) -> None:
+    """Adds an entry after a head that `head_of` returned in this transaction."""
+    row = _entry(seals, record, head.number + 1, head.mac)
     await db.fetch(ADD_ENTRY, **row)
-    await db.fetch(MOVE_HEAD, subject_id=record.subject_id, number=number, mac=row["mac"])
-    return number
+    await db.fetch(MOVE_HEAD, **_head_of_entry(row))
 
 
 async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) -> None:
-    """Adds entries to the chains of at most 200 subjects, per subject in the given order."""
+    """Adds entries to the chains of several subjects, per subject in the given order."""
     by_subject: defaultdict[int, list[AuditRecord]] = defaultdict(list)
     for record in records:
         by_subject[record.subject_id].append(record)
-    heads = await _heads_of(db, sorted(by_subject))
     rows, moved = [], []
     for subject_id, own_records in sorted(by_subject.items()):
-        number, mac = heads.get(subject_id, (0, b""))
+        _, number, mac = await head_of(db, subject_id)
         for record in own_records:
-            number += 1
-            row = _entry(seals, record, number, mac)
-            mac = row["mac"]
+            row = _entry(seals, record, number + 1, mac)
+            number, mac = row["number"], row["mac"]
             rows.append(row)
-        moved.append({"subject_id": subject_id, "number": number, "mac": mac})
+        moved.append(_head_of_entry(row))
     await db.execute_many(ADD_ENTRY, rows)
     await db.execute_many(MOVE_HEAD, moved)
+
+
+def _head_of_entry(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in Head._fields}
 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:
@@ -267,15 +269,6 @@ def _entry(seals: Seals, record: AuditRecord, number: int, mac_before: bytes) ->
     }
     row["mac"] = seals.audit(*(row[name] for name in _MAC_INPUT), mac_before.hex())
     return row
-
-
-async def _heads_of(db: Transaction, subject_ids: list[int]) -> dict[int, tuple[int, bytes]]:
-    assert len(subject_ids) <= _AT_ONCE
-    padded = [*subject_ids, *subject_ids[-1:] * (_AT_ONCE - len(subject_ids))]
-    rows = await db.fetch(
-        _HEADS, **{f"p{number}": subject_id for number, subject_id in enumerate(padded)}
-    )
-    return {row["subject_id"]: (row["number"], bytes(row["mac"])) for row in rows}
 
 
 def _origin(caller: Caller | None, actor: str) -> tuple[str, int]:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from sqlalchemy import BigInteger, bindparam, func, or_, select
+from sqlalchemy import BigInteger, bindparam, func, or_, select, tuple_
 
-from core.audit.access_log import (
-    EVERYBODY,
-    access_log_indexed_table,
-    access_log_subjects_table,
-    access_log_table,
-    broken_batches,
-    broken_index,
+from core.audit.access_log import access_log_table
+from core.audit.anchors import (
+    Anchor,
+    audit_anchored_heads_table,
+    audit_anchors_table,
+    text_of_head,
 )
-from core.audit.anchors import Anchor, audit_anchored_heads_table, audit_anchors_table, digest_of
+from core.audit.batches import broken_batches
 from core.audit.foreign import foreign, foreign_to
 from core.audit.log import audit_entries_table, audit_heads_table, is_intact
+from core.audit.sets import Sets
 from core.audit.well_formed import malformed, shown, well_formed
 from core.crypto import Seals
 from core.db import Query, Reader
@@ -39,8 +39,6 @@ _TABLES = (
     audit_anchors_table,
     audit_anchored_heads_table,
     access_log_table,
-    access_log_subjects_table,
-    access_log_indexed_table,
 )
 _FOREIGN = foreign_to(_TABLES)
 _MALFORMED = {table: malformed(table, MAX_NAMED) for table in _TABLES}
@@ -88,11 +86,6 @@ _ANCHORS_AFTER = Query(
     .order_by(_anchors.c.number)
     .limit(100)
 )
-_ANCHORS_WITHOUT_PLACE = Query(
-    select(_anchored_heads.c.anchor)
-    .where(~select(_anchors.c.number).where(_anchors.c.number == _anchored_heads.c.anchor).exists())
-    .distinct()
-)
 _OLDEST_ANCHOR = Query(select(_anchors).order_by(_anchors.c.number).limit(1))
 _OLDER_ENTRIES = Query(
     select(_entries.c.subject_id, _entries.c.number)
@@ -110,10 +103,20 @@ _UNANCHORED = Query(
     .order_by(_entries.c.subject_id, _entries.c.number)
     .limit(MAX_NAMED)
 )
-_HEADS_OF = Query(
+_ANCHORED_AFTER = Query(
     select(_anchored_heads)
-    .where(_anchored_heads.c.anchor == bindparam("anchor", type_=BigInteger))
-    .order_by(_anchored_heads.c.subject_id)
+    .where(
+        tuple_(_anchored_heads.c.subject_id, _anchored_heads.c.anchor)
+        > tuple_(
+            bindparam("after_subject", type_=BigInteger),
+            bindparam("after_anchor", type_=BigInteger),
+        )
+    )
+    .order_by(_anchored_heads.c.subject_id, _anchored_heads.c.anchor)
+    .limit(_ENTRIES_AT_ONCE)
+)
+_ANCHOR = Query(
+    select(_anchors.c.number).where(_anchors.c.number == bindparam("number", type_=BigInteger))
 )
 _NOT_REACHED = Query(
     select(_anchored_heads.c.subject_id, func.max(_anchored_heads.c.number).label("number"))
@@ -244,12 +247,10 @@ async def verify(db: Reader, seals: Seals, external: str = "") -> AsyncIterator[
         if isinstance(step, BrokenChain):
             reported.add(step.subject_id)
         yield step
-    async for number, what in broken_batches(db):
-        yield BrokenChain(EVERYBODY, number, what)
+    async for lane, number, what in broken_batches(db, seals):
+        yield BrokenChain(lane, number, what)
     async for broken in _verify_anchors(db, seals, external):
         yield broken
-    async for number, what in broken_index(db):
-        yield BrokenChain(EVERYBODY, number, what)
     async for chain in _compare(db):
         if chain.subject_id not in reported:
             reported.add(chain.subject_id)
@@ -300,28 +301,53 @@ async def _verify_chain(
 
 
 async def _verify_anchors(db: Reader, seals: Seals, external: str) -> AsyncIterator[BrokenAnchor]:
+    heads = Sets(seals)
     before, expected, is_external_found = b"", 0, not external
-    for row in await db.fetch(_ANCHORS_WITHOUT_PLACE):
-        yield BrokenAnchor(row["anchor"], "the anchor is missing, its heads are there")
-    after = _BELOW_ALL
-    while rows := await db.fetch(_ANCHORS_AFTER, after=after):
-        after = rows[-1]["number"]
+    while rows := await db.fetch(_ANCHORS_AFTER, after=heads.newest):
         for row in rows:
             anchor, expected = Anchor.from_row(row), expected + 1
+            heads.add(anchor.number, anchor.digest)
             is_external_found = is_external_found or str(anchor) == external
             if anchor.number != expected:
                 yield BrokenAnchor(expected, "an anchor is missing")
                 expected = anchor.number
             elif not anchor.follows(seals, before):
                 yield BrokenAnchor(expected, "the anchor was changed")
-            elif digest_of(await db.fetch(_HEADS_OF, anchor=expected)) != anchor.digest:
-                yield BrokenAnchor(expected, "the heads that it holds were changed")
             before = anchor.mac
+    async for broken in _verify_heads(db, heads):
+        yield broken
     if not is_external_found:
         number = external.partition(":")[0]
         yield BrokenAnchor(
             int(number) if number.isdecimal() else 0, "the external anchor is missing"
         )
+
+
+async def _verify_heads(db: Reader, heads: Sets) -> AsyncIterator[BrokenAnchor]:
+    """Compares the anchored heads with their anchors, but for those of anchors made meanwhile."""
+    passed: set[int] = set()
+    named = 0
+    place = {"after_subject": _BELOW_ALL, "after_anchor": _BELOW_ALL}
+    while rows := await db.fetch(_ANCHORED_AFTER, **place):
+        place = {
+            "after_subject": rows[-1]["subject_id"],
+            "after_anchor": rows[-1]["anchor"],
+        }
+        missing = {
+            row["anchor"]
+            for row in rows
+            if not heads.take(row["anchor"], text_of_head(row["anchor"], row))
+        }
+        for number in sorted(missing - passed):
+            if named == MAX_NAMED:
+                break
+            passed.add(number)
+            is_new = number > heads.newest and await db.fetch_one(_ANCHOR, number=number)
+            if not is_new:
+                named += 1
+                yield BrokenAnchor(number, "the anchor is missing, its heads are there")
+    for number in heads.broken():
+        yield BrokenAnchor(number, "the heads that it holds were changed")
 
 
 async def unanchored(db: Reader, now: Instant, anchor_seconds: int) -> AsyncIterator[BrokenChain]:

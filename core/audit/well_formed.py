@@ -119,14 +119,14 @@ def well_formed(table: Table) -> FromClause:
         for column in table.columns
     ]
     return (
-        select(*columns).select_from(table).where(_fit(table)).subquery(f"well_formed_{table.name}")
+        select(*columns).select_from(table).where(fits(table)).subquery(f"well_formed_{table.name}")
     )
 
 
 def malformed(table: Table, limit: int) -> Query:
     """The keys of the other rows, as literals."""
     keys = [_Shown(column).label(column.name) for column in table.primary_key]
-    return Query(select(*keys).select_from(table).where(_fit(table).is_not(True)).limit(limit))
+    return Query(select(*keys).select_from(table).where(fits(table).is_not(True)).limit(limit))
 
 
 def shown(literal: object) -> str:
@@ -135,5 +135,6 @@ def shown(literal: object) -> str:
     return text.encode("unicode_escape").decode()
 
 
-def _fit(table: Table) -> ColumnElement[bool]:
+def fits(table: Table) -> ColumnElement[bool]:
+    """Whether a row is well-formed."""
     return and_(*[_Fits(column) for column in table.columns])

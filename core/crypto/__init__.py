@@ -9,10 +9,11 @@ from core.crypto.blind_index import (
 )
 from core.crypto.encryption import MAX_KEYS, CannotOpen, KeyRing, Sealed, Suite, Vault
 from core.crypto.keys import Keys
-from core.crypto.seals import Seals
+from core.crypto.seals import SUM_MODULUS, Seals
 
 __all__ = [
     "MAX_KEYS",
+    "SUM_MODULUS",
     "CannotOpen",
     "KeyRing",
     "Keys",

@@ -3,11 +3,16 @@
 Two key rings: the peppers for codes and passwords, the audit keys for the audit log. A MAC is
 `key id length | key id | HMAC-SHA-256`. A password hash is encrypted with AES-256-GCM under a key
 derived from the pepper.
+
+The MAC of a set is the sum of its members' HMACs modulo 2^256, so it does not depend on their order.
+Without the key the HMAC of a new member is unknown, and which members have a given sum too; a member
+must not occur in two sets, or else their sums could be combined.
 """
 
 import base64
 import hmac
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,6 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from core.crypto.encryption import CannotOpen, KeyRing
 
 _NONCE = 12
+_SUM_BYTES = 32
+SUM_MODULUS: int = 1 << 8 * _SUM_BYTES
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,25 @@ class Seals:
 
     def matches_audit(self, mac: bytes, *parts: str | int) -> bool:
         return _matches(self.audit_keys, mac, "audit", parts)
+
+    def audit_set(self, members: Iterable[str]) -> bytes:
+        """The MAC of a set of texts, none of which occurs in another set."""
+        key_id = self.audit_keys.current
+        keyed = _keyed_hmac(self.audit_keys.keys[key_id])
+        total = sum([_of_member(keyed, member) for member in members]) % SUM_MODULUS
+        return _prefix(key_id) + total.to_bytes(_SUM_BYTES)
+
+    def audit_sum(self, mac: bytes) -> tuple[str, int] | None:
+        """Key id and sum of a set's MAC; None if no key of the ring can have made it."""
+        for key_id in self.audit_keys.keys:
+            prefix = _prefix(key_id)
+            if mac.startswith(prefix) and len(mac) == len(prefix) + _SUM_BYTES:
+                return key_id, int.from_bytes(mac[len(prefix) :])
+        return None
+
+    def audit_member(self, key_id: str, member: str) -> int:
+        """What a member adds to the sum of its set."""
+        return _of_member(_keyed_hmac(self.audit_keys.keys[key_id]), member)
 
     def hash(self, owner: int, encoded: str) -> str:
         """Encrypts a password hash for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""
@@ -101,6 +127,12 @@ def _mac(key: bytes, kind: str, parts: tuple[str | int, ...]) -> bytes:
     mac = _keyed_hmac(key).copy()
     mac.update(message.encode())
     return mac.digest()
+
+
+def _of_member(keyed: hmac.HMAC, member: str) -> int:
+    mac = keyed.copy()
+    mac.update(b"member\0" + member.encode())
+    return int.from_bytes(mac.digest())
 
 
 @lru_cache(maxsize=32)

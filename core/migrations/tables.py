@@ -2,8 +2,6 @@
 
 from core.applications import application_drafts_table, applications_table, prefills_table
 from core.audit import (
-    access_log_indexed_table,
-    access_log_subjects_table,
     access_log_table,
     audit_anchored_heads_table,
     audit_anchors_table,
@@ -63,8 +61,6 @@ TABLES = (
     audit_entries_table,
     audit_heads_table,
     access_log_table,
-    access_log_subjects_table,
-    access_log_indexed_table,
     audit_anchors_table,
     audit_anchored_heads_table,
 )

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import operator
 import re
 from datetime import datetime
 from typing import Annotated
@@ -28,7 +29,7 @@ publish(
     name="ServiceAction",
 )
 
-_CURSOR = re.compile(r"entry:([0-9]{1,10}):([0-9]{1,10}):([0-9]{1,10})", re.ASCII)
+_CURSOR = re.compile(r"entry(?::[0-9]{1,19}){6}", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
 _REFUSALS = {code.value for code in RefusalCode}
 _SUCCEEDED = Text("成功", "done")
@@ -145,13 +146,14 @@ def _place(cursor: str) -> Place:
         found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
     except (ValueError, binascii.Error):
         found = None
-    if found is None or any(int(number) > NEWEST.number for number in found.groups()):
+    numbers = [int(number) for number in found[0].split(":")[1:]] if found else []
+    if not numbers or any(map(operator.gt, numbers, NEWEST)):
         raise InvalidFormat(
             field="after",
             label=LABELS["after"],
             rule=Text("请使用上一页返回的游标", "use a cursor of an earlier page"),
         )
-    return Place(*map(int, found.groups()))
+    return Place(*numbers)
 
 
 def _words(result: str) -> Text:

@@ -81,13 +81,15 @@ REGIONS = [option.code for option in read_table("regions").options]
 COLUMNS: Mapping[str, Iterable[Held]] = {
     "applications.kind": [ApplicationKind],
     "applications.number": [_new_number(0)],
+    "access_log.action": [action for action in Action if action.is_access],
+    "access_log.channel": [ChannelId, CHANNEL_ID, log.LINK],
+    "access_log.result": [audit.DONE, RefusalCode],
     "audit_entries.action": [Action, BATCH],
     "audit_entries.channel": [
         ChannelId,
         CHANNEL_ID,
         audit.ISSUER,
         audit.OPERATOR,
-        log.LINK,
         audit.WORKER,
     ],
     "audit_entries.result": [
@@ -186,6 +188,7 @@ async def test_every_column_is_as_wide_as_what_it_holds(database_url: str) -> No
     [
         ("audit_entries.result", 39),
         ("audit_entries.action", 20),
+        ("access_log.action", 20),
         ("sessions.channel", 15),
         ("issuer_events.id", 63),
         ("cards.issue_date", 9),

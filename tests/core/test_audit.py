@@ -193,15 +193,16 @@ async def test_finds_a_chain_that_is_gone_but_for_its_head(world: World, active:
 
 async def test_finds_an_entry_copied_to_another_person(world: World, active: FrontEnd) -> None:
     _, entries = await history(world, active)
+    other = entries[0]["subject_id"] + 1
     entry = {name: entries[0][name] for name in audit_entries_table.columns.keys()}  # noqa: SIM118
     add_head = Query(
-        insert(audit_heads_table).values(subject_id=1, number=1, mac=bytes(entry["mac"]))
+        insert(audit_heads_table).values(subject_id=other, number=1, mac=bytes(entry["mac"]))
     )
 
-    await change(world, Query(insert(audit_entries_table).values(entry | {"subject_id": 1})))
+    await change(world, Query(insert(audit_entries_table).values(entry | {"subject_id": other})))
     await change(world, add_head)
 
-    assert await found(world) == [BrokenChain(1, 1, "an entry was changed")]
+    assert await found(world) == [BrokenChain(other, 1, "an entry was changed")]
 
 
 async def test_a_stranger_without_the_key_forges_nothing(world: World, active: FrontEnd) -> None:

@@ -1,7 +1,9 @@
 """Anchors: they find what the chains alone cannot, and what was done to themselves."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from sqlalchemy import BindParameter, bindparam, delete, select, text, update
 
@@ -14,7 +16,7 @@ from core.audit import (
 )
 from core.audit.anchors import Anchor
 from core.audit.verify import BrokenAnchor, BrokenChain
-from core.db import Query
+from core.db import Query, Reader, Row, UniqueViolation
 from tests.core.test_audit import change, found, history
 from tests.front_end import FrontEnd, World
 
@@ -188,22 +190,100 @@ async def test_another_process_that_anchored_just_now_is_enough(
 async def test_more_heads_than_one_anchor_holds_take_several(
     world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where several statements find them."""
     heads = len((await world.rows("audit_heads"))["audit_heads"])
     monkeypatch.setattr(anchors, "MAX_HEADS", 4)
-    monkeypatch.setattr(
-        anchors,
-        "_MOVED",
-        Query(
-            select(
-                audit_heads_table.c.subject_id, audit_heads_table.c.number, audit_heads_table.c.mac
-            )
-            .where(text("number > anchored_number"))
-            .order_by(audit_heads_table.c.subject_id)
-            .limit(4)
-        ),
-    )
+    monkeypatch.setattr(anchors, "_HEADS_AT_ONCE", 3)
 
     made = await anchor(world)
 
     assert len(made) == -(-heads // 4)
+    assert [one.number for one in made] == list(range(1, len(made) + 1))
+    assert sum(one.heads for one in made) == heads
     assert await found(world) == []
+
+
+async def test_another_process_that_writes_the_number_first_has_it(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It anchors between the reading of the heads and the writing of the anchor; then nothing is left
+    but what moved since."""
+    person, _ = await history(world, active)
+    heads = (await world.rows("audit_heads"))["audit_heads"]
+    original = anchors._moved_heads
+    theirs: list[Anchor] = []
+
+    async def overtaken(db: Reader) -> AsyncIterator[list[Row]]:
+        async for moved in original(db):
+            if not theirs:
+                theirs.append(anchors.Anchor(0, 0, 0, b"", b""))
+                theirs[:] = await anchor(world)
+                await active.do("changeContact", residentialPostalCode="610000")
+            yield moved
+
+    monkeypatch.setattr(anchors, "_moved_heads", overtaken)
+    mine = await anchor(world)
+
+    assert [one.number for one in (*theirs, *mine)] == [1, 2]
+    assert [one.heads for one in (*theirs, *mine)] == [len(heads), 1]
+    rows = (await world.rows("audit_anchored_heads"))["audit_anchored_heads"]
+    assert [row.subject_id for row in rows if row.anchor == 2] == [person]
+    assert await found(world) == []
+
+
+async def test_a_head_that_moves_before_it_is_anchored_is_anchored_again(
+    world: World, active: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, entries = await history(world, active)
+    original = anchors._moved_heads
+
+    async def moving(db: Reader) -> AsyncIterator[list[Row]]:
+        async for moved in original(db):
+            await active.do("changeContact", residentialPostalCode="610000")
+            yield moved
+
+    with monkeypatch.context() as patched:
+        patched.setattr(anchors, "_moved_heads", moving)
+        await anchor(world)
+    assert await found(world) == []
+    await anchor(world)
+
+    rows = (await world.rows("audit_anchored_heads"))["audit_anchored_heads"]
+    numbers = {row.anchor: row.number for row in rows if row.subject_id == person}
+    assert numbers == {1: len(entries), 2: len(entries) + 1}
+    assert await found(world) == []
+
+
+async def test_anchors_do_not_wait_for_a_change_of_another_person(
+    world: World, active: FrontEnd, database_url: str
+) -> None:
+    """Heads are read without a lock: one that is being changed is anchored as it was."""
+    if database_url.startswith("sqlite"):
+        return
+    await history(world, active)
+    other = await asyncpg.connect(database_url)
+    statements: list[str] = []
+    try:
+        await other.execute("BEGIN; SELECT 1 FROM audit_heads FOR UPDATE")
+        async with asyncio.timeout(5):
+            async for moved in anchors._moved_heads(world.application.database):
+                statements += [str(row["subject_id"]) for row in moved]
+    finally:
+        await other.close()
+
+    assert len(statements) == len((await world.rows("audit_heads"))["audit_heads"])
+
+
+async def test_heads_without_their_anchor_are_no_reason_to_try_for_ever(
+    world: World, active: FrontEnd
+) -> None:
+    """Somebody removed the newest anchor alone: its number is taken by its heads."""
+    await history(world, active)
+    await anchor(world)
+    await change(world, Query(delete(audit_anchors_table)))
+    set_back = update(audit_heads_table).values(anchored_number=0)
+    await change(world, Query(set_back))
+
+    async with asyncio.timeout(20):
+        with pytest.raises(UniqueViolation):
+            await anchor(world)

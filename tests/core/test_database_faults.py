@@ -103,7 +103,7 @@ async def test_what_cannot_be_recorded_for_seconds_is_not_shown(
     assert (first["__typename"], refused["code"]) == ("CardStatus", "TRY_AGAIN_LATER")
     assert (ready.status_code, ready.json()["accessLog"]) == (503, "behind")
     assert again["__typename"] == "CardStatus"
-    assert sum(row.records.count("CARD_STATUS") for row in recorded) == 2
+    assert [row.action for row in recorded] == ["CARD_STATUS"] * 2
 
 
 async def test_at_its_end_the_process_waits_for_the_database(
@@ -121,7 +121,7 @@ async def test_at_its_end_the_process_waits_for_the_database(
         recorded = (await rounds.world.rows("access_log"))["access_log"]
 
     assert waited
-    assert sum(row.records.count("CARD_STATUS") for row in recorded) == 1
+    assert [row.action for row in recorded] == ["CARD_STATUS"]
 
 
 async def test_what_could_not_be_written_to_the_end_is_in_the_application_log(

@@ -241,22 +241,22 @@ def _is_last(person: Person, last: int, address: str | None, unexplained: Counte
 # --- the control ---------------------------------------------------------------------------
 
 _LAST = """
-SELECT person, max(number) FROM audit_entries WHERE action = 'CHANGE_CONTACT'
-GROUP BY person HAVING count(*) > 2 AND max(number) = (
-    SELECT number FROM audit_heads h WHERE h.person = audit_entries.person) LIMIT 1
+SELECT subject_id, max(number) FROM audit_entries WHERE action = 'CHANGE_CONTACT'
+GROUP BY subject_id HAVING count(*) > 2 AND max(number) = (
+    SELECT number FROM audit_heads h WHERE h.subject_id = audit_entries.subject_id) LIMIT 1
 """
 
 
 def _lose_entry(db: sqlite3.Connection, person: int, last: int) -> None:
-    db.execute("DELETE FROM audit_entries WHERE person = ? AND number = ?", (person, last - 1))
+    db.execute("DELETE FROM audit_entries WHERE subject_id = ? AND number = ?", (person, last - 1))
 
 
 def _lose_entry_and_head(db: sqlite3.Connection, person: int, last: int) -> None:
     """The chain stays intact: only the comparison with the row can show it."""
-    db.execute("DELETE FROM audit_entries WHERE person = ? AND number = ?", (person, last))
+    db.execute("DELETE FROM audit_entries WHERE subject_id = ? AND number = ?", (person, last))
     db.execute(
         "UPDATE audit_heads SET number = number - 1, mac = (SELECT mac FROM audit_entries e"
-        " WHERE e.person = audit_heads.person AND e.number = ?) WHERE person = ?",
+        " WHERE e.subject_id = audit_heads.subject_id AND e.number = ?) WHERE subject_id = ?",
         (last - 1, person),
     )
 

@@ -31,15 +31,12 @@ def create_table(name: str, *items: sa.schema.SchemaItem, **options: Any) -> Non
 def upgrade() -> None:
     create_table(
         "audit_anchored_heads",
-        sa.Column("anchor", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("anchor", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("mac", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("anchor", "subject_id", name="pk_audit_anchored_heads"),
+        sa.PrimaryKeyConstraint("subject_id", "anchor", name="pk_audit_anchored_heads"),
         sqlite_with_rowid=False,
-    )
-    op.create_index(
-        "ix_audit_anchored_heads_subject_id", "audit_anchored_heads", ["subject_id", "number"]
     )
     create_table(
         "audit_anchors",
@@ -72,29 +69,21 @@ def upgrade() -> None:
         sa.Column("anchored_number", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("subject_id", name="pk_audit_heads"),
     )
-    op.create_index(
-        "ix_audit_heads_not_anchored",
-        "audit_heads",
-        ["subject_id"],
-        **where("number > anchored_number"),
-    )
     create_table(
         "access_log",
-        sa.Column("batch", ID, autoincrement=False, nullable=False),
-        sa.Column("records", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("batch", name="pk_access_log"),
-    )
-    create_table(
-        "access_log_indexed",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("batch", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_access_log_indexed"),
-    )
-    create_table(
-        "access_log_subjects",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("month", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("lane", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("batch", sa.Integer(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("subject_id", "batch", name="pk_access_log_subjects"),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("action", sa.String(32), nullable=False),
+        sa.Column("result", sa.String(40), nullable=False),
+        sa.Column("channel", sa.String(16), nullable=False),
+        sa.Column("session_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "subject_id", "month", "at", "lane", "batch", "position", name="pk_access_log"
+        ),
         sqlite_with_rowid=False,
     )
     create_table(
@@ -509,8 +498,6 @@ def downgrade() -> None:
         "idempotency_keys",
         "citizens",
         "channel_messages",
-        "access_log_subjects",
-        "access_log_indexed",
         "access_log",
         "audit_heads",
         "audit_entries",
