@@ -70,13 +70,15 @@ _OF_PERSON = tuple(
         prefills_table,
         consents_table,
         notification_settings_table,
-        channel_messages_table,
         resumable_uploads_table,
         # Stored events would be applied to the next order, which has the same number.
         issuer_events_table,
     )
 )
-_OUTBOX = Query(delete(outbox_table).where(outbox_table.c.subject_id == bindparam("person")))
+_MESSAGES = tuple(
+    Query(delete(table).where(table.c.subject_id == bindparam("person")))
+    for table in (outbox_table, channel_messages_table)
+)
 _CITIZEN = Query(
     delete(citizens.citizens_table).where(citizens.citizens_table.c.id == bindparam("person"))
 )
@@ -162,7 +164,7 @@ async def _remove_all(unit: UnitOfWork) -> dict[str, int]:
 
 
 async def _remove(db: Transaction, citizen_id: int) -> None:
-    for query in (*_OF_ORDERS, *_OF_PERSON, _OUTBOX, _CITIZEN):
+    for query in (*_OF_ORDERS, *_OF_PERSON, *_MESSAGES, _CITIZEN):
         await db.fetch(query, person=citizen_id)
 
 

@@ -8,7 +8,7 @@ the log collector.
 import contextlib
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, tuple_, update
 
 from core import audit
 from core.applications import drafts, prefills
@@ -47,7 +47,9 @@ async def expire_losses(context: JobContext) -> int:
 
         async def job(db: Transaction, card_id: int = card_id, owner: int = citizen_id) -> bool:
             return await _expire(
-                UnitOfWork(db, context.now, None, context.dependencies), card_id, owner
+                UnitOfWork(db, context.now, None, context.dependencies, context.outbox_of),
+                card_id,
+                owner,
             )
 
         expired += await context.database.write(job)
@@ -82,9 +84,10 @@ async def delete_expired_rows(context: JobContext) -> int:
 
 def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
     """Deletes up to `_AT_ONCE` rows that meet the conditions; the parameter `before` is an instant."""
-    key = next(iter(table.primary_key))
-    some = select(key).where(*conditions).limit(_AT_ONCE)
-    return Query(delete(table).where(key.in_(some)).returning(key))
+    key = tuple_(*table.primary_key)
+    some = select(*table.primary_key).where(*conditions).limit(_AT_ONCE)
+    removed = delete(table).where(key.in_(some), *conditions)
+    return Query(removed.returning(*table.primary_key))
 
 
 _before: ColumnElement[int] = bindparam("before")

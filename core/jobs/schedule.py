@@ -76,11 +76,13 @@ log = structlog.get_logger("schedule")
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a job gets; `now` is the time of the run."""
+    """What a job gets; `now` is the time of the run. It adds to `outbox_of` whom it has put messages
+    into the outbox for."""
 
     database: Database
     dependencies: Dependencies
     now: Instant
+    outbox_of: set[int] = field(default_factory=set)
 
 
 Work: TypeAlias = Callable[[JobContext], Awaitable[int]]
@@ -103,9 +105,9 @@ class Scheduler:
         database: Database,
         dependencies: Dependencies,
         clock: Callable[[], Instant],
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`wake` is called after a job that processed anything: the outbox may have new messages."""
+        """`wake` is called after a job for each subject with new messages in the outbox."""
         self._jobs = jobs
         self._database = database
         self._dependencies = dependencies
@@ -164,8 +166,9 @@ class Scheduler:
 
     async def _execute(self, job: ScheduledJob, now: Instant) -> int:
         """A job that fails runs again when its lease expires; the other jobs are not affected."""
+        context = JobContext(self._database, self._dependencies, now)
         try:
-            count = await job.work(JobContext(self._database, self._dependencies, now))
+            count = await job.work(context)
         except DatabaseUnavailable:
             raise
         except Exception:
@@ -178,5 +181,6 @@ class Scheduler:
         await self._database.write(done)
         if count:
             log.info("schedule.done", job=job.name, count=count)
-            self._wake()
+        for subject_id in context.outbox_of:
+            self._wake(subject_id)
         return count

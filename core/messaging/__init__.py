@@ -2,7 +2,6 @@
 
 from core.messaging import channel_messages, notices, outbox, outcomes, verification
 from core.messaging.channel_messages import Messenger, Unreachable, channel_messages_table
-from core.messaging.delivery import OutboxWorker
 from core.messaging.outbox import MESSAGES, MessageKind, OpenMessage, outbox_table
 from core.messaging.verification import (
     PURPOSE_NAMES,
@@ -10,6 +9,7 @@ from core.messaging.verification import (
     VerificationPurpose,
     verification_codes_table,
 )
+from core.messaging.worker import OutboxWorker
 
 __all__ = [
     "MESSAGES",

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, delete, update
 
-from core.db import Id, Query, Transaction, insert_into, metadata
+from core.db import Query, Transaction, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
@@ -15,8 +15,8 @@ from core.kernel.ids import new_id
 channel_messages_table = Table(
     "channel_messages",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("template", String(32), nullable=False),
     Column("number", String(lengths.PLATFORM_TEXT), nullable=False),
@@ -24,6 +24,7 @@ channel_messages_table = Table(
     Column("delivery", String(lengths.PLATFORM_TEXT)),
     Column("delivered_at", BigInteger),
     Index("ix_channel_messages_number", "channel", "number"),
+    sqlite_with_rowid=False,
 )
 
 _INSERT = insert_into(channel_messages_table)
@@ -38,7 +39,7 @@ _SET_DELIVERY = Query(
 )
 _ERASE = Query(
     delete(channel_messages_table).where(
-        channel_messages_table.c.citizen_id == bindparam("of_citizen"),
+        channel_messages_table.c.subject_id == bindparam("of_subject"),
         channel_messages_table.c.channel == bindparam("of_channel"),
     )
 )
@@ -62,7 +63,7 @@ class Messenger(Protocol):
 
 async def record_sent(
     db: Transaction,
-    citizen_id: int,
+    subject_id: int,
     channel: ChannelId,
     template: str,
     number: str,
@@ -70,8 +71,8 @@ async def record_sent(
 ) -> None:
     await db.fetch(
         _INSERT,
+        subject_id=subject_id,
         id=new_id(now),
-        citizen_id=citizen_id,
         channel=channel.value,
         template=template,
         number=_stored_number(number),
@@ -95,8 +96,8 @@ async def record_delivery(
     return bool(updated)
 
 
-async def erase(db: Transaction, citizen_id: int, channel: ChannelId) -> None:
-    await db.fetch(_ERASE, of_citizen=citizen_id, of_channel=channel.value)
+async def erase(db: Transaction, subject_id: int, channel: ChannelId) -> None:
+    await db.fetch(_ERASE, of_subject=subject_id, of_channel=channel.value)
 
 
 def _stored_number(number: str) -> str:

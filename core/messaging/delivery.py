@@ -1,21 +1,16 @@
-"""The delivery worker: claims due outbox messages, calls the partner, settles the row.
+"""Delivers a claimed outbox message: calls the partner and settles the row.
 
 A delivery carries the message's idempotency key, so that a repetition has no second effect at the
 partner. An unknown outcome is queried by that key before anything is repeated. Expired and permanently
 failed messages become dead letters for an operator; a rejected order or region move is compensated.
-Each kind has its own concurrency limit, so that a slow partner delays no other's messages, and nothing
-delays verification codes.
 """
 
-import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
 from core.db import Database, DatabaseUnavailable, Transaction
-from core.kernel.background import BackgroundTask
 from core.kernel.callers import ChannelId
 from core.kernel.clock import SECOND, Instant
 from core.kernel.refusals import Refusal
@@ -32,25 +27,19 @@ from core.partners import (
     SmsMessage,
 )
 from core.storage import ObjectsUnavailable, pictures
-from core.unit_of_work import Dependencies, Signal, UnitOfWork
-
-CONCURRENCY = 16
-"""Concurrent deliveries per kind, in each worker."""
+from core.unit_of_work import Dependencies, UnitOfWork
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
-_DRAIN_SECONDS = 2.0
-_DRAIN_POLLS = 200
-_SECONDS_TO_FINISH = 2.0
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 _UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER})
 
 log = structlog.get_logger("delivery")
 
 
-class OutboxWorker:
-    """`publish` is called for each citizen whose production progress changed. Without a wake-up the
-    outbox is polled every `poll_seconds`."""
+class Delivery:
+    """Delivers claimed messages. `publish` is called for each citizen whose production progress
+    changed, and `wake` for each subject with new messages."""
 
     def __init__(
         self,
@@ -58,99 +47,17 @@ class OutboxWorker:
         dependencies: Dependencies,
         messengers: Mapping[ChannelId, Messenger],
         clock: Callable[[], Instant],
-        publish: Callable[[int], None] = lambda _: None,
-        poll_seconds: float = 1.0,
+        publish: Callable[[int], None],
+        wake: Callable[[int], None],
     ) -> None:
         self._database = database
         self._dependencies = dependencies
         self._messengers = messengers
         self._clock = clock
         self._publish = publish
-        self._poll_seconds = poll_seconds
-        self._wake = asyncio.Event()
-        self._task = BackgroundTask(self._run, "outbox-worker")
-        self._tasks: dict[MessageKind, set[asyncio.Task[None]]] = {
-            kind: set() for kind in MessageKind
-        }
+        self._wake = wake
 
-    def start(self) -> None:
-        self._task.start()
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    async def stop(self) -> None:
-        """Waits up to two seconds for running deliveries; another worker repeats the others."""
-        await self._task.stop()
-        tasks = [task for tasks in self._tasks.values() for task in tasks]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_SECONDS_TO_FINISH)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
-    async def deliver_due(self) -> int:
-        """Delivers everything that is due now; returns the number of attempts."""
-        tried = 0
-        while kinds := await outbox.due_kinds(self._database, self._clock()):
-            messages = [
-                message for kind in kinds for message in await self._claim(kind, CONCURRENCY)
-            ]
-            if not messages:
-                break
-            await asyncio.gather(*(self._deliver(message) for message in messages))
-            tried += len(messages)
-        return tried
-
-    async def drained(self) -> None:
-        """Waits until no message awaits its first attempt, at most two seconds."""
-        for _ in range(_DRAIN_POLLS):
-            if not await self._database.fetch(outbox.ANY_NEW):
-                return
-            await asyncio.sleep(_DRAIN_SECONDS / _DRAIN_POLLS)
-
-    async def _run(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                for kind in await outbox.due_kinds(self._database, self._clock()):
-                    await self._start_deliveries(kind)
-            except DatabaseUnavailable as error:
-                log.warning("outbox.unavailable", reason=type(error).__name__)
-            except Exception:
-                log.exception("outbox.failed")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._poll_seconds):
-                    await self._wake.wait()
-
-    async def _start_deliveries(self, kind: MessageKind) -> None:
-        tasks = self._tasks[kind]
-        free = CONCURRENCY - len(tasks)
-        if free <= 0:
-            return
-        for message in await self._claim(kind, free):
-            task = asyncio.create_task(self._deliver_task(message))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            task.add_done_callback(lambda _: self._wake.set())
-
-    async def _deliver_task(self, message: OutboxMessage) -> None:
-        try:
-            await self._deliver(message)
-        except DatabaseUnavailable as error:
-            log.warning("outbox.unavailable", reason=type(error).__name__)
-        except Exception:
-            log.exception("outbox.failed", message=message.id, kind=message.kind.value)
-
-    async def _claim(self, kind: MessageKind, limit: int) -> list[OutboxMessage]:
-        now, vault = self._clock(), self._dependencies.vault
-
-        async def job(db: Transaction) -> list[OutboxMessage]:
-            return await outbox.claim(db, vault, now, kind, limit)
-
-        return await self._database.write(job)
-
-    async def _deliver(self, message: OutboxMessage) -> None:
+    async def deliver(self, message: OutboxMessage) -> None:
         """An unexpected exception makes a dead letter: a retry would fail again."""
         try:
             await self._try(message)
@@ -263,14 +170,14 @@ class OutboxWorker:
         log.error("outbox.refused", message=message.id, kind=message.kind.value, reason=code)
 
     async def _settle(self, service: Callable[[UnitOfWork], Awaitable[None]]) -> None:
-        now, signals, progress_of = self._clock(), set[Signal](), set[int]()
+        now, outbox_of, progress_of = self._clock(), set[int](), set[int]()
 
         async def job(db: Transaction) -> None:
-            await service(UnitOfWork(db, now, None, self._dependencies, signals, progress_of))
+            await service(UnitOfWork(db, now, None, self._dependencies, outbox_of, progress_of))
 
         await self._database.write(job)
-        if signals:
-            self.wake()
+        for subject_id in outbox_of:
+            self._wake(subject_id)
         for citizen_id in progress_of:
             self._publish(citizen_id)
 

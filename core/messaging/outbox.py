@@ -1,8 +1,8 @@
 """Transactional outbox: messages to partners and citizens, written in the transaction of their cause.
 
-A worker claims due messages by a conditional update, delivers each with its idempotency key, and
-settles it: delivered, postponed, or a dead letter for an operator. Messages of one kind to one subject
-are delivered in order. The encrypted payload is erased on delivery.
+A worker claims the due messages of one subject by a conditional update, delivers each with its
+idempotency key, and settles it: delivered, postponed, or a dead letter for an operator. Messages of one
+kind to one subject are delivered in order. The encrypted payload is erased on delivery.
 
 `unknown_since` is set while the outcome of an attempt is unknown: no answer, or an unreadable one. Such
 a message is repeated only after the partner was queried for its outcome.
@@ -11,7 +11,7 @@ a message is repeated only after the partner was queried for its outcome.
 import contextlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -36,17 +37,17 @@ from sqlalchemy import (
 )
 
 from core.crypto import CannotOpen, Vault
-from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Transaction, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import CLOCK_SKEW, DAY, MINUTE, SECOND, Instant
 from core.kernel.ids import new_id
-from core.unit_of_work import Signal, UnitOfWork
+from core.unit_of_work import UnitOfWork
 
 outbox_table = Table(
     "outbox",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("subject_id", BigInteger, nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),
     Column("idempotency_key", String(lengths.EFFECT_KEY), nullable=False),
     Column("payload", LargeBinary),
@@ -59,22 +60,16 @@ outbox_table = Table(
     Column("dead_at", BigInteger),
     Column("failure", String(lengths.FAILURE)),
     Column("unknown_since", BigInteger),
-    Index("uq_outbox_idempotency_key", "idempotency_key", unique=True),
-    Index(
-        "ix_outbox_waiting",
-        "subject_id",
-        "kind",
-        "id",
-        sqlite_where=text("settled_at IS NULL AND dead_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL AND dead_at IS NULL"),
-    ),
     Index(
         "ix_outbox_due",
         "kind",
         "due_at",
+        "subject_id",
+        "id",
         sqlite_where=text("settled_at IS NULL AND dead_at IS NULL"),
         postgresql_where=text("settled_at IS NULL AND dead_at IS NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
 
@@ -98,54 +93,34 @@ LONGEST_WAIT = 5 * MINUTE
 LIFETIME = 7 * DAY
 
 _INSERT = insert_into(outbox_table)
-_earlier = outbox_table.alias("earlier")
-_waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.dead_at.is_(None))
-_is_due = (
-    or_(
-        outbox_table.c.due_at <= bindparam("now"),
-        outbox_table.c.due_at > bindparam("latest_due"),
-    ),
-    or_(
-        outbox_table.c.claimed_until <= bindparam("now"),
-        outbox_table.c.claimed_until > bindparam("latest_claim"),
-    ),
+_of_subject = outbox_table.c.subject_id == bindparam("subject_id")
+is_waiting = and_(outbox_table.c.settled_at.is_(None), outbox_table.c.dead_at.is_(None))
+is_waiting_of_subject = func.coalesce(outbox_table.c.settled_at, outbox_table.c.dead_at).is_(None)
+"""The same, but no planner can choose the index of all that is waiting: one whose statistics are of a
+time when nothing was would read all of it for each subject."""
+_is_due = or_(
+    outbox_table.c.due_at <= bindparam("now"),
+    outbox_table.c.due_at > bindparam("latest_due"),
 )
 """Or later than it can be: the clock was set back since."""
-_free = (
-    select(outbox_table.c.id)
-    .where(
-        _waiting,
-        outbox_table.c.kind == bindparam("of_kind"),
-        *_is_due,
-        ~select(_earlier.c.id)
-        .where(
-            _earlier.c.subject_id == outbox_table.c.subject_id,
-            _earlier.c.kind == outbox_table.c.kind,
-            _earlier.c.id < outbox_table.c.id,
-            _earlier.c.settled_at.is_(None),
-            _earlier.c.dead_at.is_(None),
-        )
-        .exists(),
-    )
-    .order_by(outbox_table.c.due_at, outbox_table.c.id)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-    .cte("free")
+is_unclaimed = or_(
+    outbox_table.c.claimed_until <= bindparam("now"),
+    outbox_table.c.claimed_until > bindparam("latest_claim"),
 )
-DUE_KINDS = Query(
-    select(outbox_table.c.kind)
-    .where(
-        _waiting,
-        *_is_due,
-    )
-    .distinct()
-)
-ANY_NEW = Query(
-    select(outbox_table.c.id).where(_waiting, outbox_table.c.failure.is_(None)).limit(1)
+_kinds: list[ColumnElement[str]] = [
+    bindparam(f"kind{number}") for number in range(len(MessageKind))
+]
+_first_of_each_kind = (
+    select(func.min(outbox_table.c.id))
+    .where(_of_subject, is_waiting_of_subject, outbox_table.c.kind.in_(_kinds))
+    .group_by(outbox_table.c.kind)
 )
 _CLAIM = Query(
     update(outbox_table)
-    .where(outbox_table.c.id.in_(select(_free.c.id)))
+    # What another worker claimed or settled meanwhile is noticed by these conditions only: the
+    # sub-select is not evaluated again.
+    .where(_of_subject, outbox_table.c.id.in_(_first_of_each_kind))
+    .where(is_waiting_of_subject, _is_due, is_unclaimed)
     .values(
         claimed_until=bindparam("until"),
         attempts=outbox_table.c.attempts + 1,
@@ -156,14 +131,18 @@ _CLAIM = Query(
     )
     .returning(*outbox_table.c)
 )
-_held = and_(
-    outbox_table.c.id == bindparam("message_id"),
+ANY_NEW = Query(
+    select(outbox_table.c.id).where(is_waiting, outbox_table.c.failure.is_(None)).limit(1)
+)
+_is_message = and_(_of_subject, outbox_table.c.id == bindparam("message_id"))
+_is_held = and_(
+    _is_message,
     outbox_table.c.claimed_until == bindparam("claim"),
     outbox_table.c.settled_at.is_(None),
 )
 _SETTLE = Query(
     update(outbox_table)
-    .where(_held)
+    .where(_is_held)
     .values(
         settled_at=bindparam("at"),
         dead_at=None,
@@ -175,7 +154,7 @@ _SETTLE = Query(
 )
 _POSTPONE = Query(
     update(outbox_table)
-    .where(_held)
+    .where(_is_held)
     .values(
         due_at=bindparam("next_due"),
         claimed_until=0,
@@ -185,19 +164,19 @@ _POSTPONE = Query(
 )
 _WITH_PAYLOAD = Query(
     select(outbox_table).where(
-        outbox_table.c.subject_id == bindparam("subject_id"),
+        _of_subject,
         outbox_table.c.kind == bindparam("kind"),
         outbox_table.c.payload.is_not(None),
     )
 )
 _CANCEL = Query(
     update(outbox_table)
-    .where(outbox_table.c.id == bindparam("message_id"))
+    .where(_is_message)
     .values(settled_at=bindparam("at"), payload=None, failure="cancelled")
 )
 _DEAD_LETTER = Query(
     update(outbox_table)
-    .where(_held)
+    .where(_is_held)
     .values(
         dead_at=bindparam("at"),
         claimed_until=0,
@@ -210,17 +189,17 @@ _DEAD_LETTER = Query(
 _OPEN = Query(
     select(*(column for column in outbox_table.c if column.name != "payload"))
     .where(outbox_table.c.settled_at.is_(None))
-    .order_by(outbox_table.c.id)
+    .order_by(outbox_table.c.id, outbox_table.c.subject_id)
     .limit(bindparam("limit", type_=Integer))
 )
-_dead = and_(
-    outbox_table.c.id == bindparam("message_id"),
+_is_dead = and_(
+    _is_message,
     outbox_table.c.settled_at.is_(None),
     outbox_table.c.dead_at.is_not(None),
 )
 _RETRY = Query(
     update(outbox_table)
-    .where(_dead)
+    .where(_is_dead)
     .values(
         dead_at=None,
         claimed_until=0,
@@ -232,13 +211,13 @@ _RETRY = Query(
     )
     .returning(outbox_table.c.id)
 )
-_DEAD = Query(select(outbox_table).where(_dead))
+_DEAD = Query(select(outbox_table).where(_is_dead))
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    id: int
     subject_id: int
+    id: int
     kind: MessageKind
     idempotency_key: str
     payload: Mapping[str, Any] = field(repr=False)
@@ -280,7 +259,7 @@ async def put(
         failure=None,
         unknown_since=None,
     )
-    unit.signals.add(Signal.OUTBOX)
+    unit.outbox_of.add(subject_id)
 
 
 async def put_sms(
@@ -309,28 +288,25 @@ async def put_sms(
     )
 
 
-async def due_kinds(db: Reader, now: Instant) -> set[MessageKind]:
-    rows = await db.fetch(DUE_KINDS, now=now, **_latest(now))
-    return {MessageKind(row["kind"]) for row in rows}
-
-
 async def claim(
-    db: Transaction, vault: Vault, now: Instant, kind: MessageKind, limit: int
+    db: Transaction, vault: Vault, subject_id: int, kinds: Collection[MessageKind], now: Instant
 ) -> list[OutboxMessage]:
-    """Leases due messages for `LEASE`; if the worker dies, the lease expires.
+    """Leases the subject's first message of each of these kinds for `LEASE`, if it is due.
 
-    A message with an expired lease may have reached the partner: its outcome is unknown.
+    If the worker dies, the lease expires. A message with an expired lease may have reached the
+    partner: its outcome is unknown.
     """
     messages = []
-    until = now + LEASE
+    names = [kind.value for kind in kinds]
+    names += names[-1:] * (len(_kinds) - len(names))
     for row in await db.fetch(
         _CLAIM,
-        now=now,
+        subject_id=subject_id,
         claimed_at=now,
-        until=until,
-        of_kind=kind.value,
-        limit=limit,
-        **_latest(now),
+        until=now + LEASE,
+        **{f"kind{number}": name for number, name in enumerate(names)},
+        latest_due=latest_due(now),
+        **lease_limits(now),
     ):
         try:
             messages.append(message_from(row, vault))
@@ -339,11 +315,14 @@ async def claim(
     return sorted(messages, key=lambda message: message.id)
 
 
-def _latest(now: Instant) -> dict[str, Instant]:
-    return {
-        "latest_due": now + LONGEST_WAIT + CLOCK_SKEW,
-        "latest_claim": now + LEASE + CLOCK_SKEW,
-    }
+def latest_due(now: Instant) -> Instant:
+    """No message is put off for longer: its clock was ahead."""
+    return now + LONGEST_WAIT + CLOCK_SKEW
+
+
+def lease_limits(now: Instant) -> dict[str, Instant]:
+    """The parameters of `is_unclaimed`."""
+    return {"now": now, "latest_claim": now + LEASE + CLOCK_SKEW}
 
 
 async def settle(
@@ -351,7 +330,12 @@ async def settle(
 ) -> bool:
     """Settles a message; `reason` if it will never be delivered. False if another worker has leased it."""
     settled = await db.fetch(
-        _SETTLE, message_id=message.id, claim=message.claimed_until, at=now, reason=reason
+        _SETTLE,
+        subject_id=message.subject_id,
+        message_id=message.id,
+        claim=message.claimed_until,
+        at=now,
+        reason=reason,
     )
     return bool(settled)
 
@@ -365,6 +349,7 @@ async def postpone(
 ) -> None:
     await db.fetch(
         _POSTPONE,
+        subject_id=message.subject_id,
         message_id=message.id,
         claim=message.claimed_until,
         next_due=due_at,
@@ -380,7 +365,11 @@ async def dead_letter(
     reason: str,
     unknown_since: Instant | None = None,
 ) -> None:
-    row = {"id": message.id, "claimed_until": message.claimed_until}
+    row = {
+        "subject_id": message.subject_id,
+        "id": message.id,
+        "claimed_until": message.claimed_until,
+    }
     await _dead_letter(db, row, now, reason, unknown_since)
 
 
@@ -395,7 +384,9 @@ async def cancel(
         with contextlib.suppress(CannotOpen):
             payload = message_from(row, unit.dependencies.vault).payload
             if all(payload.get(name) == value for name, value in holding.items()):
-                await unit.db.fetch(_CANCEL, message_id=row["id"], at=unit.now)
+                await unit.db.fetch(
+                    _CANCEL, subject_id=subject_id, message_id=row["id"], at=unit.now
+                )
 
 
 async def _dead_letter(
@@ -403,6 +394,7 @@ async def _dead_letter(
 ) -> None:
     await db.fetch(
         _DEAD_LETTER,
+        subject_id=row["subject_id"],
         message_id=row["id"],
         claim=row["claimed_until"],
         at=now,
@@ -415,8 +407,8 @@ def message_from(row: Row, vault: Vault) -> OutboxMessage:
     """Raises `CannotOpen` if the key of the payload no longer exists."""
     message_id: int = row["id"]
     return OutboxMessage(
-        id=message_id,
         subject_id=row["subject_id"],
+        id=message_id,
         kind=MessageKind(row["kind"]),
         idempotency_key=row["idempotency_key"],
         payload=json.loads(vault.open(bytes(row["payload"]), "outbox.payload", message_id)),
@@ -435,6 +427,7 @@ def message_from(row: Row, vault: Vault) -> OutboxMessage:
 class OpenMessage:
     """An unsettled message without its payload."""
 
+    subject_id: int
     id: int
     kind: str
     created_at: Instant
@@ -443,6 +436,11 @@ class OpenMessage:
     dead_at: Instant | None
     unknown_since: Instant | None
     failure: str | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Subject and id."""
+        return self.subject_id, self.id
 
     @property
     def state(self) -> str:
@@ -460,13 +458,17 @@ async def open_messages(db: Reader, limit: int) -> list[OpenMessage]:
     ]
 
 
-async def retry(db: Transaction, message_id: int, now: Instant) -> bool:
+async def retry(db: Transaction, subject_id: int, message_id: int, now: Instant) -> bool:
     """Makes a dead letter due now; if it has expired, for another seven days."""
-    later = now + LIFETIME
-    return await db.fetch_one(_RETRY, message_id=message_id, at=now, later=later) is not None
+    row = await db.fetch_one(
+        _RETRY, subject_id=subject_id, message_id=message_id, at=now, later=now + LIFETIME
+    )
+    return row is not None
 
 
-async def dead_letter_of(db: Transaction, vault: Vault, message_id: int) -> OutboxMessage | None:
-    """The dead letter with this id. Raises `CannotOpen` if the key of its payload no longer exists."""
-    row = await db.fetch_one(_DEAD, message_id=message_id)
+async def dead_letter_of(
+    db: Transaction, vault: Vault, subject_id: int, message_id: int
+) -> OutboxMessage | None:
+    """The dead letter with this key. Raises `CannotOpen` if the key of its payload no longer exists."""
+    row = await db.fetch_one(_DEAD, subject_id=subject_id, message_id=message_id)
     return None if row is None else message_from(row, vault)

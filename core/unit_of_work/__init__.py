@@ -3,13 +3,12 @@
 from core.unit_of_work import idempotency, picture_intake
 from core.unit_of_work.idempotency import IdempotencyKey, idempotency_keys_table
 from core.unit_of_work.picture_intake import StoredPicture
-from core.unit_of_work.unit import Dependencies, Preparation, Signal, UnitOfWork, require_citizen_id
+from core.unit_of_work.unit import Dependencies, Preparation, UnitOfWork, require_citizen_id
 
 __all__ = [
     "Dependencies",
     "IdempotencyKey",
     "Preparation",
-    "Signal",
     "StoredPicture",
     "UnitOfWork",
     "idempotency",

@@ -6,7 +6,6 @@ transaction.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Generic, TypeVar
 
 import msgspec
@@ -25,12 +24,6 @@ from core.reference import Reference
 from core.storage import Objects
 
 DbT = TypeVar("DbT", bound=Reader)
-
-
-class Signal(StrEnum):
-    """What to do in this process after the commit. OUTBOX: wake the delivery worker."""
-
-    OUTBOX = "OUTBOX"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +69,10 @@ class _Request(Struct, Generic[DbT], frozen=True):
 
 
 class UnitOfWork(_Request[Transaction], frozen=True):
-    """`signals` are dispatched after the commit; so are wake-ups for the citizens in `progress_of`,
-    whose production progress changed."""
+    """Whoever commits wakes the worker for the subjects in `outbox_of`, who have new messages, and
+    the subscriptions to the citizens in `progress_of`, whose production progress changed."""
 
-    signals: set[Signal] = msgspec.field(default_factory=set)
+    outbox_of: set[int] = msgspec.field(default_factory=set)
     progress_of: set[int] = msgspec.field(default_factory=set)
 
 

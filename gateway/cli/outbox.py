@@ -1,11 +1,13 @@
 """`card-gateway outbox`: undelivered messages and dead letters. Shows no personal data."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from core.crypto import CannotOpen
-from core.db import Transaction
+from core.db import Database, Transaction
+from core.kernel.ids import id_from
 from core.kernel.settings import SettingsError
 from core.messaging import OpenMessage, outcomes
 from core.messaging import outbox as messages
@@ -15,7 +17,9 @@ from gateway.resolvers.context import Application
 
 outbox = typer.Typer(no_args_is_help=True, help="Messages to partners and citizens.")
 
-_ID = typer.Argument(metavar="ID", help="As `outbox list` shows it.")
+_ID = typer.Argument(
+    metavar="ID", help="As `outbox list` shows it: of the subject and the message."
+)
 
 
 @outbox.command("list")
@@ -34,10 +38,10 @@ def list_messages(
         return await messages.open_messages(application.database, most)
 
     shown = [message for message in with_application(show, sandbox) if message.dead_at or not dead]
-    print(f"{'ID':<20}{'KIND':<17}{'STATE':<9}{'TRIES':>5}  {'SINCE':<20}{'DUE':<20}WHY")
+    print(f"{'ID':<40}{'KIND':<17}{'STATE':<9}{'TRIES':>5}  {'SINCE':<20}{'DUE':<20}WHY")
     for message in shown:
         print(
-            f"{message.id:<20}{message.kind:<17}{message.state:<9}{message.attempts:>5}"
+            f"{_shown(message):<40}{message.kind:<17}{message.state:<9}{message.attempts:>5}"
             f"  {china_time(message.created_at):<20}{china_time(message.due_at):<20}{message.failure or ''}"
         )
     print(f"{len(shown)} shown.")
@@ -45,33 +49,34 @@ def list_messages(
 
 @outbox.command()
 def retry(
-    message_id: Annotated[int | None, _ID] = None,
+    message: Annotated[str | None, _ID] = None,
     every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Delivers dead letters again. If the outcome is unknown, the partner is queried first."""
-    if (message_id is None) is not every:
+    if (message is None) is not every:
         raise SettingsError("Name one ID, or --all.")
 
     async def deliver_again(application: Application) -> int:
         database, now = application.database, application.clock()
-        found = await messages.open_messages(database, 1_000_000)
-        ids = [e.id for e in found if e.dead_at and message_id in (None, e.id)]
-
-        async def job(db: Transaction) -> int:
-            return sum([await messages.retry(db, one, now) for one in ids])
-
-        return await database.write(job)
+        keys = [_key_from(message)] if message is not None else await _dead_keys(database)
+        again = [
+            await database.write(
+                partial(messages.retry, subject_id=subject_id, message_id=message_id, now=now)
+            )
+            for subject_id, message_id in keys
+        ]
+        return sum(again)
 
     count = with_application(deliver_again, sandbox)
     print(f"{count} will be delivered again.")
-    if message_id is not None and not count:
+    if message is not None and not count:
         raise SystemExit(1)
 
 
 @outbox.command()
 def drop(
-    message_id: Annotated[int, _ID],
+    message: Annotated[str, _ID],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Drops a dead letter for good.
@@ -84,10 +89,10 @@ def drop(
         dependencies, now = application.dependencies, application.clock()
 
         async def job(db: Transaction) -> bool:
-            message = await messages.dead_letter_of(db, dependencies.vault, message_id)
-            if message is None:
+            dead = await messages.dead_letter_of(db, dependencies.vault, *_key_from(message))
+            if dead is None:
                 return False
-            await outcomes.compensate(UnitOfWork(db, now, None, dependencies), message, "DROPPED")
+            await outcomes.compensate(UnitOfWork(db, now, None, dependencies), dead, "DROPPED")
             return True
 
         return await application.database.write(job)
@@ -97,6 +102,21 @@ def drop(
     except CannotOpen:
         raise SettingsError("It cannot be decrypted: its key was removed.") from None
     if not dropped:
-        print(f"No dead letter has the id {message_id}.")
+        print(f"No dead letter has the id {message}.")
         raise SystemExit(1)
     print("Dropped.")
+
+
+def _shown(message: OpenMessage) -> str:
+    return "-".join(map(str, message.key))
+
+
+async def _dead_keys(database: Database) -> list[tuple[int, int]]:
+    found = await messages.open_messages(database, 1_000_000)
+    return [message.key for message in found if message.dead_at is not None]
+
+
+def _key_from(shown: str) -> tuple[int, int]:
+    """Subject and id; zeros, which no message has, for anything else."""
+    subject_id, _, message_id = shown.partition("-")
+    return id_from(subject_id), id_from(message_id)

@@ -16,7 +16,7 @@ from core.audit import DONE, Action
 from core.crypto import Vault
 from core.db import DatabaseUnavailable, Transaction, UniqueViolation
 from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
-from core.unit_of_work import Preparation, Signal, UnitOfWork, idempotency
+from core.unit_of_work import Preparation, UnitOfWork, idempotency
 from gateway.resolvers.context import Context
 
 C = TypeVar("C")
@@ -64,11 +64,11 @@ async def run(
     arguments = [command]
     if first is not None:
         arguments.append(await first(_preparation(context), command))
-    now, signals, progress_of = context.now(), set[Signal](), set[int]()
+    now, outbox_of, progress_of = context.now(), set[int](), set[int]()
 
     async def job(transaction: Transaction) -> _Outcome:
         unit = UnitOfWork(
-            transaction, now, context.caller, context.dependencies, signals, progress_of
+            transaction, now, context.caller, context.dependencies, outbox_of, progress_of
         )
         return await _once(context, unit, service, arguments, action)
 
@@ -76,7 +76,7 @@ async def run(
         outcome = await context.application.database.write(job)
     except (DatabaseUnavailable, UniqueViolation) as error:
         raise TryAgainLater(retry_after=5) from error
-    _dispatch(context, signals, progress_of)
+    _dispatch(context, outbox_of, progress_of)
     return _result_of(outcome)
 
 
@@ -123,9 +123,9 @@ def _preparation(context: Context) -> Preparation:
     return Preparation(reader, context.now(), context.caller, application.dependencies)
 
 
-def _dispatch(context: Context, signals: set[Signal], progress_of: set[int]) -> None:
-    if Signal.OUTBOX in signals:
-        context.application.worker.wake()
+def _dispatch(context: Context, outbox_of: set[int], progress_of: set[int]) -> None:
+    for subject_id in outbox_of:
+        context.application.worker.wake(subject_id)
     for citizen_id in progress_of:
         context.application.live.publish(citizen_id)
 

@@ -50,10 +50,10 @@ def inside(
     return asyncio.run(run())
 
 
-def park(url: str, folder: Path, kind: MessageKind, **payload: Any) -> int:
-    """An effect of the persona's that was given up. Returns its number."""
+def park(url: str, folder: Path, kind: MessageKind, **payload: Any) -> str:
+    """An effect of the persona's that was given up. Returns its id."""
 
-    async def work(database: Database, dependencies: Dependencies) -> int:
+    async def work(database: Database, dependencies: Dependencies) -> str:
         now = system_clock() - 8 * DAY
 
         async def put(db: Transaction) -> None:
@@ -65,11 +65,12 @@ def park(url: str, folder: Path, kind: MessageKind, **payload: Any) -> int:
             if kind is MessageKind.REGION_MOVE:
                 payload["cardId"] = await _moved_card(unit, citizen.id)
             await outbox.put(unit, subject_id=citizen.id, kind=kind, payload=payload)
-            (effect,) = await outbox.claim(db, dependencies.vault, now, kind, 1)
+            (effect,) = await outbox.claim(db, dependencies.vault, citizen.id, [kind], now)
             await outbox.dead_letter(db, effect, now, "rejected: SAMPLE")
 
         await database.write(put)
-        return int((await database.fetch(_ROWS))[-1]["id"])
+        row = (await database.fetch(_ROWS))[-1]
+        return f"{row['subject_id']}-{row['id']}"
 
     return inside(url, folder, work)
 
@@ -100,13 +101,13 @@ def rows(url: str, folder: Path, query: Query = _ROWS) -> list[dict[str, Any]]:
 def test_lists_what_is_not_delivered_without_personal_data(
     command: Command, keys: str, environment: Path
 ) -> None:
-    number = park(keys, environment, MessageKind.SMS, phone=PERSON.phone, text="您好")
+    shown_id = park(keys, environment, MessageKind.SMS, phone=PERSON.phone, text="您好")
 
     done = command("outbox", "list")
 
     assert done.code == 0
     line = done.out.splitlines()[1]
-    assert line.split()[:4] == [str(number), "SMS", "dead", "1"]
+    assert line.split()[:4] == [shown_id, "SMS", "dead", "1"]
     assert line.endswith("rejected: SAMPLE")
     assert done.out.splitlines()[-1] == "1 shown."
     for personal in (PERSON.phone, PERSON.name, PERSON.social_security_number, "您好"):
@@ -116,17 +117,17 @@ def test_lists_what_is_not_delivered_without_personal_data(
 def test_takes_a_dead_letter_up_again_even_after_its_time(
     command: Command, keys: str, environment: Path
 ) -> None:
-    number = park(keys, environment, MessageKind.SMS)
+    shown_id = park(keys, environment, MessageKind.SMS)
     expired_at = rows(keys, environment)[0]["expires_at"]
 
-    done = command("outbox", "retry", str(number))
+    done = command("outbox", "retry", shown_id)
 
     row = rows(keys, environment)[0]
     assert (done.code, done.out) == (0, "1 will be delivered again.\n")
     assert row["dead_at"] is None
     assert expired_at < system_clock() < row["expires_at"]
     assert "waiting" in command("outbox", "list").out
-    assert command("outbox", "retry", str(number)).code == 1
+    assert command("outbox", "retry", shown_id).code == 1
 
 
 def test_takes_all_up_again(command: Command, keys: str, environment: Path) -> None:
@@ -138,10 +139,10 @@ def test_takes_all_up_again(command: Command, keys: str, environment: Path) -> N
 
 
 def test_a_dropped_move_is_undone_and_told(command: Command, keys: str, environment: Path) -> None:
-    number = park(keys, environment, MessageKind.REGION_MOVE)
+    shown_id = park(keys, environment, MessageKind.REGION_MOVE)
     before = len(rows(keys, environment, _CARDS))
 
-    done = command("outbox", "drop", str(number))
+    done = command("outbox", "drop", shown_id)
 
     dropped, told = rows(keys, environment)[0], rows(keys, environment)[1]
     assert (done.code, done.out) == (0, "Dropped.\n")
@@ -152,17 +153,17 @@ def test_a_dropped_move_is_undone_and_told(command: Command, keys: str, environm
         row for row in rows(keys, environment, _ENTRIES) if row["action"] == "TRANSFER_REFUSED"
     ]
     assert [(row["result"], row["channel"]) for row in entry] == [("DROPPED", "WORKER")]
-    assert command("outbox", "drop", str(number)).code == 1
+    assert command("outbox", "drop", shown_id).code == 1
 
 
 def test_nothing_is_dropped_that_is_not_dead(
     command: Command, keys: str, environment: Path
 ) -> None:
-    number = park(keys, environment, MessageKind.SMS)
-    command("outbox", "retry", str(number))
+    shown_id = park(keys, environment, MessageKind.SMS)
+    command("outbox", "retry", shown_id)
     before = rows(keys, environment)
 
-    done = command("outbox", "drop", str(number))
+    done = command("outbox", "drop", shown_id)
 
-    assert (done.code, done.out) == (1, f"No dead letter has the id {number}.\n")
+    assert (done.code, done.out) == (1, f"No dead letter has the id {shown_id}.\n")
     assert rows(keys, environment) == before

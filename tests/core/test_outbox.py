@@ -1,6 +1,7 @@
 """The outbox and its worker: claimed once, delivered once, in order, and never forgotten."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import text as sql
 
 from core.crypto import CannotOpen
 from core.db import Database, Query, Transaction
@@ -16,12 +18,14 @@ from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.settings import Settings
 from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import LEASE, OutboxMessage
+from core.messaging.worker import CONCURRENCY
 from core.partners.base import TOTAL_SECONDS
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
 from tests.clock import START, Clock
 
 SMS = "http://sms.test"
+NOBODY = OutboxMessage(0, 0, MessageKind.SMS, "", {}, 0, 0, 0, 0)
 ROWS = Query(select(outbox.outbox_table).order_by(outbox.outbox_table.c.id))
 
 
@@ -61,9 +65,12 @@ async def put(
     await db.write(job)
 
 
-async def claim(db: Database, dependencies: Dependencies, now: Instant) -> list[OutboxMessage]:
+async def claim(
+    db: Database, dependencies: Dependencies, now: Instant, person: int = 1
+) -> list[OutboxMessage]:
     async def job(transaction: Transaction) -> list[OutboxMessage]:
-        return await outbox.claim(transaction, dependencies.vault, now, MessageKind.SMS, 16)
+        vault = dependencies.vault
+        return await outbox.claim(transaction, vault, person, list(MessageKind), now)
 
     return await db.write(job)
 
@@ -72,10 +79,79 @@ async def test_of_many_workers_one_claims_a_row(db: Database, dependencies: Depe
     for person in range(10):
         await put(db, dependencies, "x", person)
 
-    claims = await asyncio.gather(*(claim(db, dependencies, START) for _ in range(20)))
+    claims = await asyncio.gather(
+        *(claim(db, dependencies, START, number % 10) for number in range(200))
+    )
 
     claimed = [effect.id for effects in claims for effect in effects]
     assert len(claimed) == len(set(claimed)) == 10
+
+
+_of_person = and_(outbox.outbox_table.c.subject_id == bindparam("subject_id"), outbox.is_waiting)
+_UNGUARDED = Query(
+    update(outbox.outbox_table)
+    .where(outbox.outbox_table.c.subject_id == bindparam("subject_id"))
+    .where(
+        outbox.outbox_table.c.id.in_(
+            select(func.min(outbox.outbox_table.c.id)).where(_of_person, outbox.is_unclaimed)
+        )
+    )
+    .values(claimed_until=bindparam("until"))
+    .returning(*outbox.outbox_table.c)
+)
+_WAITS_FOR_LOCK = Query(
+    sql(
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+)
+
+
+async def claimed_by_who_waits(db: Database, dependencies: Dependencies, settles: bool) -> int:
+    """How many messages a transaction takes that waits for another one, which has taken one."""
+    await put(db, dependencies, "x")
+    has_claimed, may_commit = asyncio.Event(), asyncio.Event()
+
+    async def job(transaction: Transaction) -> int:
+        vault = dependencies.vault
+        found = await outbox.claim(transaction, vault, 1, [MessageKind.SMS], START)
+        if settles:
+            await outbox.settle(transaction, found[0], START)
+        has_claimed.set()
+        await may_commit.wait()
+        return len(found)
+
+    first = asyncio.create_task(db.write(job))
+    await has_claimed.wait()
+    second = asyncio.create_task(claim(db, dependencies, START))
+    for _ in range(500):
+        if await db.fetch(_WAITS_FOR_LOCK):
+            break
+        await asyncio.sleep(0.01)
+    may_commit.set()
+
+    assert await first == 1
+    return len(await second)
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("settles", [True, False], ids=["settled", "claimed"])
+async def test_who_waited_for_another_claim_takes_nothing_of_it(
+    db: Database, dependencies: Dependencies, settles: bool
+) -> None:
+    assert await claimed_by_who_waits(db, dependencies, settles) == 0
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("settles", [True, False], ids=["settled", "claimed"])
+async def test_with_conditions_in_the_sub_select_alone_both_take_it(
+    db: Database, dependencies: Dependencies, monkeypatch: pytest.MonkeyPatch, settles: bool
+) -> None:
+    """The control."""
+    monkeypatch.setattr(outbox, "_CLAIM", _UNGUARDED)
+    monkeypatch.setattr(outbox, "message_from", lambda row, _: replace(NOBODY, id=row["id"]))
+
+    assert await claimed_by_who_waits(db, dependencies, settles) == 1
 
 
 async def test_a_claim_ends_when_its_worker_dies(db: Database, dependencies: Dependencies) -> None:
@@ -116,7 +192,33 @@ async def test_one_persons_rows_keep_their_order(db: Database, dependencies: Dep
 
     effects = await claim(db, dependencies, START)
 
-    assert [effect.payload["text"] for effect in effects] == ["first", "other"]
+    assert [effect.payload["text"] for effect in effects] == ["first"]
+
+
+async def test_a_message_waits_for_no_other_kind(db: Database, dependencies: Dependencies) -> None:
+    await put(db, dependencies, "first")
+    await put(db, dependencies, "second")
+    await put_code(db, dependencies, 1)
+
+    effects = await claim(db, dependencies, START)
+
+    assert [effect.kind for effect in effects] == [MessageKind.SMS, MessageKind.SMS_CODE]
+
+
+async def test_of_a_kind_without_room_nothing_is_claimed(
+    db: Database, dependencies: Dependencies
+) -> None:
+    await put(db, dependencies, "first")
+    await put_code(db, dependencies, 1)
+
+    async def job(transaction: Transaction) -> list[OutboxMessage]:
+        kinds = [MessageKind.SMS_CODE, MessageKind.ISSUER_ORDER]
+        return await outbox.claim(transaction, dependencies.vault, 1, kinds, START)
+
+    effects = await db.write(job)
+
+    assert [effect.kind for effect in effects] == [MessageKind.SMS_CODE]
+    assert [row["claimed_until"] for row in await db.fetch(ROWS)] == [0, START + LEASE]
 
 
 async def test_delivers_in_order_and_erases_what_was_said(
@@ -149,8 +251,8 @@ async def test_a_delivery_repeated_after_a_death_has_the_same_key(
         route = sms.post("/messages").respond(json={"taken": True})
         sms.post("/outcome").respond(json={"taken": False})
         dying = OutboxWorker(db, dependencies, {}, clock)
-        effects = await dying._claim(MessageKind.SMS, 1)
-        await dying._call_partner(effects[0])
+        effects = await dying._claim(1, [MessageKind.SMS])
+        await dying._delivery._call_partner(effects[0])
 
         clock.now += LEASE
         await OutboxWorker(db, dependencies, {}, clock).deliver_due()
@@ -261,7 +363,8 @@ async def test_of_a_long_reason_the_beginning_is_kept(
 ) -> None:
     await put(db, dependencies, "x")
     await put(db, dependencies, "y", person=2)
-    later, dead = await claim(db, dependencies, START)
+    [later] = await claim(db, dependencies, START)
+    [dead] = await claim(db, dependencies, START, person=2)
 
     async def job(transaction: Transaction) -> None:
         await outbox.postpone(transaction, later, START + SECOND, "w" * 300, None)
@@ -453,7 +556,7 @@ async def test_a_slow_partner_delays_no_code(
             worker.start()
         await asyncio.sleep(0.1)
         await put_code(db, dependencies, 99)
-        worker.wake()
+        worker.wake(99)
         in_time = await _within(seen, 0.5)
         release.set()
         await (batch or worker.drained())
@@ -470,6 +573,97 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+@contextlib.asynccontextmanager
+async def working(
+    db: Database, dependencies: Dependencies, poll_seconds: float = 60
+) -> AsyncIterator[OutboxWorker]:
+    """Its clock stands, and by default it reads the backlog at the start only."""
+    worker = OutboxWorker(db, dependencies, {}, Clock(), poll_seconds=poll_seconds)
+    worker.start()
+    try:
+        await asyncio.sleep(0.1)
+        yield worker
+    finally:
+        await worker.stop()
+
+
+async def all_settled(db: Database, seconds: float = 10) -> bool:
+    for _ in range(int(seconds / 0.02)):
+        if all(row["settled_at"] for row in await db.fetch(ROWS)):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def test_who_is_woken_delivers_the_subjects_messages_one_after_another(
+    db: Database, dependencies: Dependencies
+) -> None:
+    async with working(db, dependencies) as worker:
+        for number in range(3):
+            await put(db, dependencies, f"{number}")
+        await put(db, dependencies, "nobody said so", person=2)
+        with respx.mock(base_url=SMS) as sms:
+            route = sms.post("/messages").respond(json={"taken": True})
+            worker.wake(1)
+            await all_settled(db, 0.5)
+
+    said = [httpx.Response(200, content=call.request.content).json() for call in route.calls]
+    assert [message["text"] for message in said] == ["0", "1", "2"]
+
+
+async def test_what_nobody_said_is_found_at_the_next_look(
+    db: Database, dependencies: Dependencies
+) -> None:
+    async with working(db, dependencies, poll_seconds=0.2):
+        with respx.mock(base_url=SMS) as sms:
+            sms.post("/messages").respond(json={"taken": True})
+            await put(db, dependencies, "x")
+            assert await all_settled(db, 2)
+
+
+async def test_a_kind_has_sixteen_deliveries_at_a_time_and_leaves_nobody_out(
+    db: Database, dependencies: Dependencies
+) -> None:
+    """A hundred are woken at once; those without room are found as soon as there is some."""
+    release, at_a_time = asyncio.Event(), 0
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        nonlocal at_a_time
+        at_a_time += 1
+        await release.wait()
+        return TAKEN
+
+    async with working(db, dependencies) as worker:
+        for person in range(100):
+            await put(db, dependencies, "x", person)
+        with respx.mock(base_url=SMS) as sms:
+            route = sms.post("/messages").mock(side_effect=answer)
+            for person in range(100):
+                worker.wake(person)
+            for _ in range(100):
+                if at_a_time >= CONCURRENCY:
+                    break
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+            before_release = at_a_time
+            release.set()
+            assert await all_settled(db)
+
+    assert before_release == CONCURRENCY
+    assert route.call_count == 100
+
+
+async def test_a_worker_that_is_not_running_remembers_nobody(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    """The server may leave delivery to another process for days."""
+    worker = OutboxWorker(db, dependencies, {}, clock)
+
+    worker.wake(1)
+
+    assert not worker._woken
 
 
 async def test_many_workers_deliver_each_row_once_and_in_order(
@@ -493,10 +687,7 @@ async def test_many_workers_deliver_each_row_once_and_in_order(
         sms.post("/messages").mock(side_effect=answer)
         for worker in workers:
             worker.start()
-        for _ in range(500):
-            if all(row["settled_at"] for row in await db.fetch(ROWS)):
-                break
-            await asyncio.sleep(0.02)
+        await all_settled(db)
         for worker in workers:
             await worker.stop()
 

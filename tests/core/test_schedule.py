@@ -108,6 +108,21 @@ async def test_without_the_lease_they_all_run_it(
     assert len(work.times) > 1
 
 
+async def test_for_whom_a_job_put_messages_the_worker_is_woken(
+    db: Database, dependencies: Dependencies, clock: Clock
+) -> None:
+    woken: list[int] = []
+
+    async def work(context: JobContext) -> int:
+        context.outbox_of.update((7, 8))
+        return 2
+
+    jobs = [ScheduledJob("job", MINUTE, work)]
+    await Scheduler(jobs, db, dependencies, clock, woken.append).run_due()
+
+    assert sorted(woken) == [7, 8]
+
+
 async def test_a_job_that_failed_is_run_again_and_hinders_no_other(
     db: Database, dependencies: Dependencies, clock: Clock
 ) -> None:
@@ -242,6 +257,28 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     assert kept["verification_codes"] == 1
     assert kept["sessions"] == 1
     assert await history(world, active.person)
+
+
+async def test_of_one_subject_only_what_is_over_is_forgotten(world: World) -> None:
+    application, kind = world.application, outbox.MessageKind.ISSUER_ORDER
+    now = application.clock()
+    retention = application.dependencies.settings.retention_days * DAY
+
+    async def job(db: Transaction) -> None:
+        for at in (now - retention - DAY, now):
+            unit = UnitOfWork(db, at, None, application.dependencies)
+            await outbox.put(unit, subject_id=1, kind=kind, payload={})
+        of_subject = outbox.outbox_table.c.subject_id == 1
+        settled_at = outbox.outbox_table.c.created_at
+        await db.fetch(
+            Query(outbox.outbox_table.update().where(of_subject).values(settled_at=settled_at))
+        )
+
+    await application.database.write(job)
+    await run_jobs(world, now)
+
+    left = [row.created_at for row in (await world.rows("outbox"))["outbox"] if row.subject_id == 1]
+    assert left == [now]
 
 
 async def test_keeps_each_thing_until_its_own_time_is_over(world: World, active: FrontEnd) -> None:

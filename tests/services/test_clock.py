@@ -12,7 +12,7 @@ from core.db import Query, Transaction
 from core.kernel.callers import ChannelId
 from core.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from core.kernel.settings import Settings
-from core.messaging import MessageKind, outbox, outbox_table, verification_codes_table
+from core.messaging import outbox, outbox_table, verification_codes_table
 from gateway.resolvers.context import system_clock
 from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World
@@ -237,9 +237,6 @@ async def test_messages_and_codes_leave_after_the_clock_was_ahead(
     ahead = application.clock() + DAY
     await change(world, Query(update(outbox_table).values(due_at=ahead, claimed_until=ahead)))
 
-    assert await outbox.due_kinds(application.database, application.clock()) == {
-        MessageKind.SMS_CODE
-    }
     assert await application.worker.deliver_due() == 1
 
     waiting = [row for row in (await world.rows("outbox"))["outbox"] if row.settled_at is None]

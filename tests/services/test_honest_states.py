@@ -69,9 +69,9 @@ async def run(world: World, sql: str) -> None:
     await world.application.database.write(job)
 
 
-async def take_up(world: World, message_id: int) -> bool:
+async def take_up(world: World, key: tuple[int, int]) -> bool:
     async def job(db: Transaction) -> bool:
-        return await outbox.retry(db, message_id, world.application.clock())
+        return await outbox.retry(db, *key, world.application.clock())
 
     return await world.application.database.write(job)
 
@@ -202,7 +202,7 @@ async def test_who_watches_sees_the_order_confirmed(
     await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
     await citizen.inbox()
     if not told:
-        monkeypatch.setattr(world.application.worker, "_publish", lambda _: None)
+        monkeypatch.setattr(world.application.worker._delivery, "_publish", lambda _: None)
 
     async with socket(app, **citizen.headers) as line:
         await line.send({"type": "subscribe", "id": "1", "payload": {"query": _WATCHED}})
@@ -283,7 +283,7 @@ async def test_a_refusal_that_cannot_be_carried_out_is_dead_lettered_for_an_oper
     await run(world, "DROP TRIGGER no_entry")
     await break_partner(world, "issuer", "/orders", "REJECTED")
     with later(seconds=1):
-        assert await take_up(world, message.id) is True
+        assert await take_up(world, message.key) is True
         await deliver(world)
         settled = await citizen.ask(_PROGRESS)
 

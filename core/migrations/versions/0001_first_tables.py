@@ -88,15 +88,16 @@ def upgrade() -> None:
     )
     create_table(
         "channel_messages",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("citizen_id", sa.BigInteger(), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("channel", sa.String(16), nullable=False),
         sa.Column("template", sa.String(32), nullable=False),
         sa.Column("number", sa.String(64), nullable=False),
         sa.Column("sent_at", sa.BigInteger(), nullable=False),
         sa.Column("delivery", sa.String(64), nullable=True),
         sa.Column("delivered_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_channel_messages"),
+        sa.PrimaryKeyConstraint("subject_id", "id", name="pk_channel_messages"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_channel_messages_number", "channel_messages", ["channel", "number"])
     create_table(
@@ -158,8 +159,8 @@ def upgrade() -> None:
     )
     create_table(
         "outbox",
-        sa.Column("id", ID, autoincrement=False, nullable=False),
-        sa.Column("subject_id", sa.BigInteger(), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("idempotency_key", sa.String(64), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=True),
@@ -172,21 +173,15 @@ def upgrade() -> None:
         sa.Column("dead_at", sa.BigInteger(), nullable=True),
         sa.Column("failure", sa.String(200), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_outbox"),
+        sa.PrimaryKeyConstraint("subject_id", "id", name="pk_outbox"),
+        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_outbox_due",
         "outbox",
-        ["kind", "due_at"],
+        ["kind", "due_at", "subject_id", "id"],
         **where("settled_at IS NULL AND dead_at IS NULL"),
     )
-    op.create_index(
-        "ix_outbox_waiting",
-        "outbox",
-        ["subject_id", "kind", "id"],
-        **where("settled_at IS NULL AND dead_at IS NULL"),
-    )
-    op.create_index("uq_outbox_idempotency_key", "outbox", ["idempotency_key"], unique=True)
     create_table(
         "quotas",
         sa.Column("key", sa.LargeBinary(), nullable=False),

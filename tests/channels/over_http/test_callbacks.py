@@ -252,18 +252,22 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
         await _change_password(each)
     await world.http.get("/sandbox/messages")
     waiting = await _put_messages(world, citizen)
-    sent_before = {row[2] for row in (await world.rows("channel_messages"))["channel_messages"]}
+    sent_before = {
+        row.channel for row in (await world.rows("channel_messages"))["channel_messages"]
+    }
 
     await sandbox_post(world, "wechat/unfollow")
 
     held = await world.rows("channel_messages", "code_exchanges", "outbox")
     of_person = await person_id(world, citizen.person)
     assert sent_before == {"WECHAT", "UNIONPAY"}
-    assert [row[2] for row in held["channel_messages"] if row[1] == of_person] == ["UNIONPAY"]
-    of_neighbour = [row[3] for row in held["channel_messages"] if row[1] != of_person]
+    assert [row.channel for row in held["channel_messages"] if row.subject_id == of_person] == [
+        "UNIONPAY"
+    ]
+    of_neighbour = [row.template for row in held["channel_messages"] if row.subject_id != of_person]
     assert sorted(of_neighbour) == ["NEW_BINDING", "PASSWORD_CHANGED"]
     assert len(held["code_exchanges"]) == 1
-    payloads = {row[0]: row[4] for row in held["outbox"]}
+    payloads = {row.id: row.payload for row in held["outbox"]}
     assert [payloads[effect] is None for effect in waiting] == [True, False]
 
 
@@ -346,12 +350,12 @@ async def test_two_deliveries_in_one_second_are_both_noted(world: World) -> None
         await push(world, signed(world, report | {"CreateTime": "1790000000"}))
 
     rows = (await world.rows("channel_messages"))["channel_messages"]
-    assert [row[6] for row in rows] == ["success", "success"]
+    assert [row.delivery for row in rows] == ["success", "success"]
 
 
 async def _sent(world: World, notice: str) -> list[tuple[Any, ...]]:
     rows = (await world.rows("channel_messages"))["channel_messages"]
-    return [row for row in rows if row[3] == notice]
+    return [row for row in rows if row.template == notice]
 
 
 async def _note_sent(world: World, number: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from core.db import sqlite
 from core.kernel.clock import DAY
 from core.kernel.ids import new_id
-from core.messaging import MessageKind, delivery, outbox
+from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import OutboxMessage
 from core.partners import PartnerFailed
 from core.partners.base import PartnerClient
-from core.unit_of_work import Signal, UnitOfWork
+from core.unit_of_work import UnitOfWork
 
 NO_OUTBOX = "no-outbox"
 NO_KEY = "no-key"
@@ -57,24 +57,24 @@ def _tell_partners_at_once() -> None:
         key = secrets.token_hex(16)
         kept.append(
             OutboxMessage(
-                new_id(unit.now), subject_id, kind, key, payload, 1, unit.now, unit.now + DAY, 0
+                subject_id, new_id(unit.now), kind, key, payload, 1, unit.now, unit.now + DAY, 0
             )
         )
-        unit.signals.add(Signal.OUTBOX)
+        unit.outbox_of.add(subject_id)
 
-    async def run(self: delivery.OutboxWorker) -> None:
+    async def run(self: OutboxWorker) -> None:
         while True:
             await asyncio.sleep(0.01)
             effects, kept[:] = list(kept), []
             await asyncio.gather(*(tell(self, effect) for effect in effects))
 
-    async def tell(worker: delivery.OutboxWorker, effect: OutboxMessage) -> None:
+    async def tell(worker: OutboxWorker, effect: OutboxMessage) -> None:
         for _ in range(3):
             try:
-                await worker._call_partner(effect)
+                await worker._delivery._call_partner(effect)
             except PartnerFailed:
                 continue
             return
 
     outbox.put = put
-    delivery.OutboxWorker._run = run  # type: ignore[method-assign]
+    OutboxWorker._run = run  # type: ignore[method-assign]
