@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults
+.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -26,6 +26,10 @@ test: install-dev
 # A minute: what needs no server beside the tests, no browser, and not long.
 test-quick: install-dev
 	$(BIN)/pytest -n 2 --dist worksteal -m "not server and not browser and not slow"
+
+# PostgreSQL's tests again, on tables that are not split.
+test-unsplit: install-dev
+	TEST_POSTGRES_PARTITIONS=0 $(BIN)/pytest -n 2 --dist worksteal -m server -k postgres
 
 check: install-dev
 	$(BIN)/ruff check .
@@ -72,6 +76,11 @@ fuzz: install-dev .venv-fuzz/installed
 # 500 rounds of a database that fails, on both engines.
 soak-database-faults: install-dev
 	$(BIN)/python -m tests.soak.database_faults
+
+# The services' tests on Citus, at TEST_CITUS_URL: one person's request goes to one shard; and its control.
+soak-citus: install-dev
+	$(BIN)/python -m tests.soak.on_citus
+	$(BIN)/python -m tests.soak.on_citus --control tests/services/test_card_status.py
 
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install-dev

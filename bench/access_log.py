@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from core.audit import DONE, AccessLogWriter, Action, access_log_table
 from core.audit.access_log import AccessRow, month_of, text_of_row
 from core.crypto import KeyRing, Seals
-from core.db import Database, Transaction, connect, insert_into
+from core.db import Database, Limits, Transaction, connect, insert_into
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.clock import DAY
 from core.kernel.ids import new_id
@@ -100,7 +100,7 @@ async def cpu_per_look(
 
 
 async def measure(url: str, given: argparse.Namespace) -> None:
-    database = await connect(url, 600)
+    database = await connect(url, Limits().patient())
     now, some = system_clock(), random.Random(1)  # noqa: S311
     ids = [new_id(now - some.randrange(3_000 * DAY)) for _ in range(given.people)]
     people = [Caller(ChannelId.WECHAT, one + 1, one, b"", RealNameLevel.BOUND) for one in ids]

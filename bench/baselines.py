@@ -17,7 +17,8 @@ from typing import Any
 
 import httpx
 import uvicorn
-from sqlalchemy import BigInteger, bindparam, event, make_url, select
+from sqlalchemy import BigInteger, BindParameter, bindparam, event, make_url, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -32,7 +33,7 @@ from core.cards import STATE_NAMES, CardHolder
 from core.cards.holders import find
 from core.citizens import citizens as people
 from core.citizens import citizens_table, sessions
-from core.db import Database, Query, Row, connect
+from core.db import Database, LostRace, Query, Row, Writes, connect
 from core.db.query import Job, T
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
@@ -89,12 +90,28 @@ class AlchemyDatabase:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
 
+    async def apply(self, writes: Writes) -> None:
+        async with _change(self.engine) as connection:
+            await _apply(connection, writes)
+
     async def write(self, job: Job[T]) -> T:
         async with _change(self.engine) as connection:
             return await job(_Connection(connection))
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def _apply(connection: AsyncConnection, writes: Writes) -> None:
+    """One statement after the other, in the connection's transaction."""
+    try:
+        for query, values, must_change in writes:
+            statement = query.statement(connection.dialect)
+            result = await connection.execute(statement, dict(values))
+            if must_change and not result.rowcount:
+                raise LostRace
+    except IntegrityError as error:
+        raise LostRace from error
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -115,6 +132,7 @@ def open_engine(url: str) -> AsyncEngine:
 # --- Starlette by hand ---------------------------------------------------------------------
 
 
+_citizen_id: BindParameter[int] = bindparam("citizen_id", type_=BigInteger)
 _ORDER = Query(
     select(
         *people.identity_columns("citizen_"),
@@ -126,15 +144,21 @@ _ORDER = Query(
     .join_from(
         production_orders_table,
         citizens_table,
-        citizens_table.c.id == production_orders_table.c.citizen_id,
+        citizens_table.c.subject_id == production_orders_table.c.subject_id,
     )
-    .where(newest_of(bindparam("citizen_id", type_=BigInteger)))
+    .where(
+        production_orders_table.c.subject_id == _citizen_id,
+        production_orders_table.c.id == newest_of(_citizen_id),
+    )
 )
 _NODES = Query(
     select(
         production_nodes_table.c.node, production_nodes_table.c.result, production_nodes_table.c.at
     )
-    .where(production_nodes_table.c.order_id == bindparam("order_id"))
+    .where(
+        production_nodes_table.c.subject_id == _citizen_id,
+        production_nodes_table.c.order_id == bindparam("order_id"),
+    )
     .order_by(production_nodes_table.c.node)
 )
 """A hand-written endpoint reads the nodes after the order, and only the columns it shows."""
@@ -162,7 +186,8 @@ class ByHand:
         await request.json()
         async with self._engine.connect() as connection:
             db, now = _Connection(connection), application.clock()
-            caller = await sessions.find_caller(db, token, now, "127.0.0.1", None)
+            vault = application.dependencies.vault
+            caller = await sessions.find_caller(db, vault, token, now, "127.0.0.1")
             yield Preparation(db, now, caller, application.dependencies)
 
     def _noted(self, preparation: Preparation, action: Action) -> None:
@@ -192,7 +217,9 @@ class ByHand:
     async def production_progress(self, request: Request) -> Response:
         async with self._preparation(request) as preparation:
             (order,) = await preparation.db.fetch(_ORDER, citizen_id=preparation.citizen_id)
-            nodes = await preparation.db.fetch(_NODES, order_id=order["id"])
+            nodes = await preparation.db.fetch(
+                _NODES, citizen_id=preparation.citizen_id, order_id=order["id"]
+            )
         self._noted(preparation, Action.PRODUCTION_PROGRESS)
         vault, number = preparation.dependencies.vault, order["card_number"]
         citizen = people.identity_of(order, vault, "citizen_")
@@ -275,13 +302,15 @@ class ByHand:
         token = request.headers["authorization"].removeprefix("Bearer ")
         now = application.clock()
         async with self._engine.connect() as connection:
+            vault = application.dependencies.vault
             caller = await sessions.find_caller(
-                _Connection(connection), token, now, "127.0.0.1", None
+                _Connection(connection), vault, token, now, "127.0.0.1"
             )
         try:
             async with _change(self._engine) as connection:
                 unit = UnitOfWork(_Connection(connection), now, caller, application.dependencies)
                 holder = await service(unit, command)
+                await _apply(connection, unit.writes)
         except Refusal as refusal:
             return JSONResponse({"data": {name: {"code": refusal.code.value}}})
         card = {"state": holder.card.state.name, "cardNumber": holder.card.number.reveal()}
@@ -326,8 +355,13 @@ class StockView(GraphQL[Context, None]):
         if "authorization" not in request.headers:
             return context
         token = request.headers["authorization"].removeprefix("Bearer ")
+        application = self._application
         context.caller = await sessions.find_caller(
-            self._application.database, token, context.now(), context.address, None
+            application.database,
+            application.dependencies.vault,
+            token,
+            context.now(),
+            context.address,
         )
         return context
 

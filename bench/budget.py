@@ -42,7 +42,8 @@ async def _session_and_card(lane: FastPath, admitted: FastPathRequest) -> None:
     context, parsed = admitted.context, admitted.parsed
     assert admitted.token is not None
     assert parsed.prefetch is not None
-    by_token = sessions.by_token(admitted.token, context.now())
+    by_token = sessions.by_token(context.dependencies.vault, admitted.token, context.now())
+    assert by_token is not None
     await context.application.database.fetch(parsed.prefetch.with_session, **by_token)
 
 

@@ -16,7 +16,7 @@ from bench.server import Server
 from core.applications import applications
 from core.cards import cards_table
 from core.citizens import citizens
-from core.db import Database, Query, Row, Transaction, connect, insert_into
+from core.db import Database, Query, Row, Writes, connect, insert_into
 from core.kernel.clock import HOUR
 from core.kernel.ids import new_id
 from core.messaging import VerificationPurpose, verification_codes_table
@@ -27,7 +27,7 @@ CODE = "246810"
 _AT_ONCE = 500
 _PEOPLE = Query(
     select(
-        citizens.citizens_table.c.id,
+        citizens.citizens_table.c.subject_id,
         citizens.citizens_table.c.phone,
         cards_table.c.id.label("card_id"),
         cards_table.c.number,
@@ -36,7 +36,7 @@ _PEOPLE = Query(
     .join_from(
         citizens.citizens_table,
         cards_table,
-        cards_table.c.citizen_id == citizens.citizens_table.c.id,
+        cards_table.c.subject_id == citizens.citizens_table.c.subject_id,
     )
     .where(cards_table.c.batch_number.startswith(BATCHES))
     .order_by(func.random())
@@ -67,7 +67,7 @@ def fill(server: Server, count: int) -> list[Person]:
 
 async def _prepare(server: Server) -> list[Person]:
     settings = server.settings()
-    database = await connect(settings.database_url)
+    database = await connect(settings.database_url, settings.database_limits.patient())
     try:
         chosen = await database.fetch(_PEOPLE)
         people: list[Person] = []
@@ -85,16 +85,20 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
     vault, seals = keys_from(settings).vault, keys_from(settings).seals
     now = time.time_ns() // 1_000_000
 
-    async def one(db: Transaction, row: Row) -> Person:
-        person = row["id"]
+    writes = Writes()
+    writes.see_each_other = True
+
+    def one(row: Row) -> Person:
+        person = row["subject_id"]
         phone = vault.open(bytes(row["phone"]), f"citizens.{citizens.PHONE}", person)
-        session = await records.sign_in(db, vault, now, person, 12 * HOUR)
-        await records.apply(db, vault, now, person, row["bank_code"], "SAMPLE")
-        await applications.close(db, person, now)
+        session = records.sign_in(writes, vault, now, person, 12 * HOUR)
+        records.apply(writes, vault, now, person, row["bank_code"], "SAMPLE")
+        applications.close(writes, person, now)
         for purpose in (VerificationPurpose.REPORT_LOSS, VerificationPurpose.CANCEL_LOSS):
             code_id = new_id(now)
-            await db.fetch(
+            writes.add(
                 _INSERT_CODE,
+                subject_id=person,
                 id=code_id,
                 session_id=session.id,
                 phone_index=vault.index(phone, citizens.PHONE),
@@ -107,7 +111,6 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
         number = vault.open(bytes(row["number"]), "cards.number", row["card_id"])
         return Person(session.token, phone, number)
 
-    async def job(db: Transaction) -> list[Person]:
-        return [await one(db, row) for row in rows]
-
-    return await database.write(job)
+    prepared = [one(row) for row in rows]
+    await database.apply(writes)
+    return prepared

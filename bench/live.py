@@ -32,7 +32,7 @@ from bench import records
 from bench.people import people
 from bench.server import Server
 from core.citizens import citizens
-from core.db import Transaction, connect
+from core.db import Writes, connect
 from core.kernel.clock import HOUR
 from gateway.app import keys_from
 from sandbox.issuer import signed_headers
@@ -103,24 +103,22 @@ async def add_people(server: Server, count: int) -> tuple[list[str], list[str]]:
     """Session tokens and order numbers."""
     settings = server.settings()
     vault, now = keys_from(settings).vault, time.time_ns() // 1_000_000
-    database = await connect(settings.database_url)
+    database = await connect(settings.database_url, settings.database_limits.patient())
 
-    async def job(db: Transaction) -> tuple[list[str], list[str]]:
-        tokens, numbers = [], []
-        for name, number, phone, *_ in people(count):
-            person = await citizens.register(db, vault, now, name=name, number=number, phone=phone)
-            application = await records.apply(
-                db, vault, now, person, "SAMPLE-ICBC", "SAMPLE-510104-1"
-            )
-            session = await records.sign_in(db, vault, now, person, 2 * HOUR)
-            tokens.append(session.token)
-            numbers.append(application.number)
-        return tokens, numbers
-
+    writes, tokens, numbers = Writes(), [], []
+    for name, number, phone, *_ in people(count):
+        citizen = citizens.register(writes, vault, now, name=name, number=number, phone=phone)
+        application = records.apply(
+            writes, vault, now, citizen.id, "SAMPLE-ICBC", "SAMPLE-510104-1"
+        )
+        session = records.sign_in(writes, vault, now, citizen.id, 2 * HOUR)
+        tokens.append(session.token)
+        numbers.append(application.number)
     try:
-        return await database.write(job)
+        await database.apply(writes)
     finally:
         await database.close()
+    return tokens, numbers
 
 
 class Issuer:

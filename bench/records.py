@@ -1,19 +1,18 @@
 """What a person needs to be measured, written past the gateway: a session, and an order for a card."""
 
 from core.applications import Application, ApplicationKind, applications
-from core.citizens import sessions
+from core.citizens import NewSession, sessions
 from core.crypto import Vault
-from core.db import Transaction
+from core.db import Writes
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import Instant
 from core.production import orders
 
 
-async def sign_in(
-    db: Transaction, vault: Vault, now: Instant, person: int, lifetime: int
-) -> sessions.NewSession:
-    return await sessions.start(
-        db,
+def sign_in(writes: Writes, vault: Vault, now: Instant, person: int, lifetime: int) -> NewSession:
+    return sessions.start(
+        writes,
+        vault,
         now,
         channel=ChannelId.UNIONPAY,
         account_index=vault.index(f"bench-{person}", "account"),
@@ -24,15 +23,15 @@ async def sign_in(
     )
 
 
-async def apply(
-    db: Transaction, vault: Vault, now: Instant, person: int, bank_code: str, outlet_code: str
+def apply(
+    writes: Writes, vault: Vault, now: Instant, person: int, bank_code: str, outlet_code: str
 ) -> Application:
     """An open application, whose card is ordered."""
-    application = await applications.accept(
-        db, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
+    application = applications.accept(
+        writes, vault, now, citizen_id=person, kind=ApplicationKind.APPLY, form="{}"
     )
-    await orders.place(
-        db,
+    orders.place(
+        writes,
         now,
         citizen_id=person,
         application=application,

@@ -113,7 +113,7 @@ async def rotate(server: Server, kills: int) -> tuple[int, float]:
 
 
 async def stale(settings: Settings) -> int:
-    database = await connect(settings.database_url)
+    database = await connect(settings.database_url, settings.database_limits.patient())
     try:
         return await rotation.count_stale(database, keys_from(settings))
     finally:
@@ -122,7 +122,10 @@ async def stale(settings: Settings) -> int:
 
 async def found(settings: Settings, count: int) -> int:
     """How many citizens are found by their number and decrypted, with these keys."""
-    keys, database = keys_from(settings), await connect(settings.database_url)
+    keys, database = (
+        keys_from(settings),
+        await connect(settings.database_url, settings.database_limits.patient()),
+    )
     try:
         return sum([await _is_whole(database, keys.vault, row) for row in people(count)])
     finally:
@@ -145,7 +148,10 @@ async def check(alone: Settings, count: int) -> list[str]:
         wrong.append(f"{left:,} rows left under old keys")
     if (whole := await found(alone, count)) != count:
         wrong.append(f"only {whole:,} of {count:,} people found and opened")
-    keys, database = keys_from(alone), await connect(alone.database_url)
+    keys, database = (
+        keys_from(alone),
+        await connect(alone.database_url, alone.database_limits.patient()),
+    )
     try:
         wrong += [
             str(step)

@@ -71,24 +71,25 @@ class FrontEnd:
             f" ... on SignedIn {{ token viewer {{ bound }} }} {REFUSAL} }} }}",
             i={"channel": self._channel, **handed},
         )
-        self._headers = {"Authorization": f"Bearer {signed_in['token']}"}
+        self._use(signed_in["token"])
         if not signed_in["viewer"]["bound"]:
             self._bind()
 
+    def _use(self, token: str) -> None:
+        self._headers = {"Authorization": f"Bearer {token}"}
+
     def _bind(self) -> None:
-        self._must(
+        bound = self.do(
+            "bindCard",
+            "BindCardInput",
             "CardBound",
-            self.ask(
-                "mutation($i: BindCardInput!) { bindCard(input: $i) { __typename"
-                f" ... on CardBound {{ viewer {{ bound }} }} {REFUSAL} }} }}",
-                i={
-                    "name": self.person["name"],
-                    "socialSecurityNumber": self.person["socialSecurityNumber"],
-                    "phone": self.person["phone"],
-                    "code": self.code("BIND_CARD"),
-                },
-            ),
+            "token",
+            name=self.person["name"],
+            socialSecurityNumber=self.person["socialSecurityNumber"],
+            phone=self.person["phone"],
+            code=self.code("BIND_CARD"),
         )
+        self._use(bound["token"])
 
     def code(self, purpose: str, phone: str | None = None) -> str:
         phone = phone or self.person["phone"]

@@ -13,7 +13,7 @@ from core.db import Query, Reader
 from core.kernel.settings import Secret, Settings, SettingsError, split, variable
 from sandbox.personas import PERSONAS
 
-_SOME_CITIZENS = Query(select(citizens.citizens_table.c.id).limit(len(PERSONAS) + 1))
+_SOME_CITIZENS = Query(select(citizens.citizens_table.c.subject_id).limit(len(PERSONAS) + 1))
 
 
 class OtherPeople(SettingsError):
@@ -65,5 +65,4 @@ async def holds_other_people(db: Reader, vault: Vault) -> bool:
     if found > len(PERSONAS):
         return True
     numbers = [persona.social_security_number for persona in PERSONAS.values()]
-    ours = [await citizens.find_by_number(db, vault, number) for number in numbers]
-    return found > sum(citizen is not None for citizen in ours)
+    return found > len(await citizens.ids_of_numbers(db, vault, numbers))

@@ -4,7 +4,7 @@ Uses the core's own functions, so that seeded rows are like any others. Personas
 Chengdu card or an application are registered by signing in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, delete
@@ -21,6 +21,7 @@ from core.cards import CHENGDU, CardState, cards
 from core.citizens import (
     bindings_table,
     citizens,
+    claims_table,
     code_exchanges_table,
     consents_table,
     notification_settings_table,
@@ -29,13 +30,13 @@ from core.citizens import (
     service_passwords_table,
     sessions_table,
 )
-from core.db import Database, Query, Reader, Transaction
+from core.db import Database, Query, Reader
 from core.issuer import issuer_events_table
 from core.kernel.clock import DAY, Instant, instant
 from core.messaging import channel_messages_table, outbox_table, verification_codes_table
 from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
 from core.storage import pictures_table, resumable_uploads_table
-from core.unit_of_work import Dependencies, UnitOfWork
+from core.unit_of_work import Dependencies, UnitOfWork, perform
 from sandbox.personas import PERSONAS, Persona
 from sandbox.precautions import OtherPeople, holds_other_people
 
@@ -45,21 +46,11 @@ _SEEDED = tuple(
     persona for persona in PERSONAS.values() if persona.holds_chengdu_card or persona.open_order
 )
 
-_OF_ORDERS = tuple(
-    Query(
-        delete(table).where(
-            table.c.order_id.in_(
-                orders.production_orders_table.select()
-                .with_only_columns(orders.production_orders_table.c.id)
-                .where(orders.production_orders_table.c.citizen_id == bindparam("person"))
-            )
-        )
-    )
-    for table in (orders.production_nodes_table, orders.production_changes_table)
-)
 _OF_PERSON = tuple(
-    Query(delete(table).where(table.c.citizen_id == bindparam("person")))
+    Query(delete(table).where(table.c.subject_id == bindparam("person")))
     for table in (
+        orders.production_nodes_table,
+        orders.production_changes_table,
         orders.production_orders_table,
         applications.applications_table,
         cards.cards_table,
@@ -70,22 +61,19 @@ _OF_PERSON = tuple(
         prefills_table,
         consents_table,
         notification_settings_table,
+        channel_messages_table,
         resumable_uploads_table,
         # Stored events would be applied to the next order, which has the same number.
         issuer_events_table,
+        claims_table,
+        citizens.citizens_table,
     )
-)
-_MESSAGES = tuple(
-    Query(delete(table).where(table.c.subject_id == bindparam("person")))
-    for table in (outbox_table, channel_messages_table)
-)
-_CITIZEN = Query(
-    delete(citizens.citizens_table).where(citizens.citizens_table.c.id == bindparam("person"))
 )
 _EVERYWHERE = (
     Query(delete(sessions_table)),
     Query(delete(code_exchanges_table)),
     Query(delete(verification_codes_table)),
+    Query(delete(outbox_table)),
     quotas.CLEAR,
 )
 
@@ -96,30 +84,20 @@ async def seed(database: Database, dependencies: Dependencies, now: Instant) -> 
     Raises `OtherPeople` if the database holds any; but the sandbox's own, to which others were
     added later, may be used with `sandbox_confirmed`.
     """
-    missing = [
-        persona for persona in _SEEDED if not await _is_there(database, dependencies, persona)
-    ]
+    missing = [persona for persona in _SEEDED if not await _id_of(database, dependencies, persona)]
     is_ours = not missing and dependencies.settings.sandbox_confirmed
     if not is_ours and await holds_other_people(database, dependencies.vault):
         raise OtherPeople
     hashes = _password_hashes(dependencies, missing)
 
-    async def job(db: Transaction) -> None:
-        if missing and await holds_other_people(db, dependencies.vault):
-            raise OtherPeople
-        unit = UnitOfWork(db, now, None, dependencies)
+    async def add_missing(unit: UnitOfWork) -> None:
+        unit.writes.see_each_other = True
         for persona in missing:
-            if not await _is_there(db, dependencies, persona):
+            if not await _id_of(unit.db, dependencies, persona):
                 await _add(unit, persona, hashes.get(persona.id), None)
 
-    await database.write(job)
-
-
-async def _is_there(db: Reader, dependencies: Dependencies, persona: Persona) -> bool:
-    return (
-        await citizens.find_by_number(db, dependencies.vault, persona.social_security_number)
-        is not None
-    )
+    if missing:
+        await _perform(database, dependencies, now, add_missing)
 
 
 async def reset(database: Database, dependencies: Dependencies, now: Instant) -> None:
@@ -129,17 +107,37 @@ async def reset(database: Database, dependencies: Dependencies, now: Instant) ->
     """
     hashes = _password_hashes(dependencies, _SEEDED)
 
-    async def job(db: Transaction) -> None:
-        if await holds_other_people(db, dependencies.vault):
-            raise OtherPeople
-        unit = UnitOfWork(db, now, None, dependencies)
+    async def reset_all(unit: UnitOfWork) -> None:
+        unit.writes.see_each_other = True
         for query in _EVERYWHERE:
-            await db.fetch(query)
+            unit.writes.add(query)
         ids = await _remove_all(unit)
         for persona in _SEEDED:
             await _add(unit, persona, hashes.get(persona.id), ids.get(persona.id))
 
-    await database.write(job)
+    await _perform(database, dependencies, now, reset_all)
+
+
+async def _perform(
+    database: Database,
+    dependencies: Dependencies,
+    now: Instant,
+    work: Callable[[UnitOfWork], Awaitable[None]],
+) -> None:
+    def new_unit(reader: Reader) -> UnitOfWork:
+        return UnitOfWork(reader, now, None, dependencies)
+
+    async def work_among_personas(unit: UnitOfWork) -> None:
+        if await holds_other_people(unit.db, dependencies.vault):
+            raise OtherPeople
+        await work(unit)
+
+    await perform(database, new_unit, work_among_personas)
+
+
+async def _id_of(db: Reader, dependencies: Dependencies, persona: Persona) -> int | None:
+    number = persona.social_security_number
+    return await citizens.id_of_number(db, dependencies.vault, number)
 
 
 def _password_hashes(dependencies: Dependencies, personas: Sequence[Persona]) -> dict[str, str]:
@@ -154,25 +152,19 @@ async def _remove_all(unit: UnitOfWork) -> dict[str, int]:
     """Removes every persona; returns their ids, which audit records refer to."""
     removed = {}
     for persona in PERSONAS.values():
-        citizen = await citizens.find_by_number(
-            unit.db, unit.dependencies.vault, persona.social_security_number
-        )
-        if citizen is not None:
-            await _remove(unit.db, citizen.id)
-            removed[persona.id] = citizen.id
+        citizen_id = await _id_of(unit.db, unit.dependencies, persona)
+        if citizen_id is not None:
+            for query in _OF_PERSON:
+                unit.writes.add(query, person=citizen_id)
+            removed[persona.id] = citizen_id
     return removed
-
-
-async def _remove(db: Transaction, citizen_id: int) -> None:
-    for query in (*_OF_ORDERS, *_OF_PERSON, *_MESSAGES, _CITIZEN):
-        await db.fetch(query, person=citizen_id)
 
 
 async def _add(
     unit: UnitOfWork, persona: Persona, password_hash: str | None, citizen_id: int | None
 ) -> None:
-    citizen_id = await citizens.register(
-        unit.db,
+    citizen = citizens.register(
+        unit.writes,
         unit.dependencies.vault,
         unit.now,
         name=persona.name,
@@ -180,18 +172,18 @@ async def _add(
         phone=persona.phone,
         citizen_id=citizen_id,
     )
-    await _add_production(unit, persona, citizen_id)
+    _add_production(unit, persona, citizen.id)
     if persona.holds_chengdu_card:
-        await _add_card(unit, persona, citizen_id)
+        _add_card(unit, persona, citizen.id)
     if password_hash is not None:
-        await passwords.store(unit.db, unit.dependencies.seals, citizen_id, password_hash)
-    await audit.record(unit, citizen_id, Action.IMPORTED)
+        passwords.store(unit.writes, unit.dependencies.seals, citizen.id, password_hash)
+    await audit.record(unit, citizen.id, Action.IMPORTED)
 
 
-async def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
+def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
     assert persona.card_number is not None
-    await cards.issue(
-        unit.db,
+    cards.issue(
+        unit.writes,
         unit.dependencies.vault,
         unit.now,
         citizen_id=citizen_id,
@@ -204,33 +196,33 @@ async def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None
     )
 
 
-async def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
+def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
     """The application that led to the card; it is open until the card is activated."""
-    application = await applications.accept(
-        unit.db,
-        unit.dependencies.vault,
+    writes, vault = unit.writes, unit.dependencies.vault
+    application = applications.accept(
+        writes,
+        vault,
         unit.now,
         citizen_id=citizen_id,
         kind=ApplicationKind.APPLY,
         form="{}",
         number=persona.open_order,
     )
-    order = await orders.place(
-        unit.db,
+    order = orders.place(
+        writes,
         unit.now,
         citizen_id=citizen_id,
         application=application,
         bank_code=persona.bank_code or "",
         outlet_code=persona.outlet_code or _SAMPLE_OUTLET,
     )
-    numbers = [(order.id, persona.batch_number, persona.card_number)]
-    await orders.set_cards(unit.db, unit.dependencies.vault, numbers)
-    await _report_nodes(unit, persona, order)
+    orders.change(writes, vault, order, numbers=(persona.batch_number, persona.card_number))
+    _report_nodes(unit, persona, order)
     if persona.card_state not in (None, CardState.SEALED):
-        await applications.close(unit.db, citizen_id, unit.now)
+        applications.close(writes, citizen_id, unit.now)
 
 
-async def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrder) -> None:
+def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrder) -> None:
     """One node a day, the last on the day of issue; the next node is in progress."""
     done = [node for node in NODES if persona.card_state or node in persona.nodes_done]
     first_day = _issued_at(persona, unit.now) - len(done) * DAY
@@ -240,7 +232,7 @@ async def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrd
     ]
     if len(done) < len(NODES):
         states.append(NodeState(NODES[len(done)], NodeResult.IN_PROGRESS, None, None))
-    await orders.set_nodes(unit.db, [(order, states)])
+    orders.set_nodes(unit.writes, order, states)
 
 
 def _issued_at(persona: Persona, now: Instant) -> Instant:

@@ -29,9 +29,12 @@ from core.migrations.tables import TABLES
 from gateway.app import create_app
 from gateway.resolvers.context import Application
 from sandbox.settings import sandbox_settings
+from tests import citus
 from tests.front_end import FrontEnd, World
 
 ADDRESS = "http://127.0.0.1:8000"
+PARTITIONS = int(os.environ.get("TEST_POSTGRES_PARTITIONS", "16"))
+"""Of the tables of persons: they prove the keys that splitting by person needs."""
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgresql://127.0.0.1:5432")
 PATIENT = Limits(deadline_seconds=20.0, acquire_seconds=20.0, statement_seconds=20.0)
 _KEY = base64.b64encode(b"k" * 32).decode()
@@ -136,8 +139,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 # --- databases -----------------------------------------------------------------------------
 
 
-async def _postgres(statement: str, database: str = "postgres") -> None:
-    connection = await asyncpg.connect(f"{POSTGRES_URL}/{database}")
+async def _postgres(statement: str, url: str = f"{POSTGRES_URL}/postgres") -> None:
+    connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
     finally:
@@ -176,18 +179,28 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     asyncio.run(_postgres(f"CREATE DATABASE {name}"))
     folder = tmp_path_factory.mktemp("template")
     url = f"{POSTGRES_URL}/{name}"
-    migrations.migrate(url)
+    migrations.migrate(url, PARTITIONS)
     asyncio.run(_seed(settings_for(url, folder)))
     yield name
     asyncio.run(_postgres(f"DROP DATABASE {name}"))
 
 
 @pytest.fixture(scope="session")
-def postgres_database(postgres_template: str) -> Iterator[str]:
+def postgres_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """One database per process, whose rows are restored before each test: a new one takes ten times as long."""
+    if citus.URL:
+        with citus.database() as url, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connect, "__defaults__", (PATIENT,))
+            asyncio.run(_seed(settings_for(url, tmp_path_factory.mktemp("citus"))))
+            asyncio.run(_postgres(_KEEP_ROWS, url))
+            yield url
+        return
+    template: str = request.getfixturevalue("postgres_template")
     name = f"card_gateway_test_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_postgres(f"CREATE DATABASE {name} TEMPLATE {postgres_template}"))
-    asyncio.run(_postgres(_KEEP_ROWS, name))
+    asyncio.run(_postgres(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    asyncio.run(_postgres(_KEEP_ROWS, f"{POSTGRES_URL}/{name}"))
     yield f"{POSTGRES_URL}/{name}"
     asyncio.run(_postgres(f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -208,7 +221,11 @@ _KEEP_ROWS = "CREATE SCHEMA kept; " + " ".join(
     f"CREATE TABLE kept.{name} AS TABLE public.{name};" for name in _NAMES
 )
 _PUT_BACK = "SET session_replication_role = replica; BEGIN; " + " ".join(
-    [f"DELETE FROM {name}; INSERT INTO {name} TABLE kept.{name};" for name in _NAMES] + ["COMMIT;"]
+    [
+        *(f"DELETE FROM {name};" for name in reversed(_NAMES)),
+        *(f"INSERT INTO {name} TABLE kept.{name};" for name in _NAMES),
+        "COMMIT;",
+    ]
 )
 _END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -216,7 +233,7 @@ _END_OTHERS = (
 )
 _FOREIGN_TABLES = (
     "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    " AND tablename <> 'alembic_version' AND NOT EXISTS"
+    " AND tablename <> 'alembic_version' AND tablename !~ '_p[0-9]+$' AND NOT EXISTS"
     " (SELECT FROM pg_tables AS kept WHERE kept.schemaname = 'kept' AND kept.tablename = pg_tables.tablename)"
 )
 _NO_POSTGRES = (

@@ -118,7 +118,10 @@ class FrontEnd:
             "phone": self.person.phone,
             "code": code,
         }
-        return await self.do("bindCard", "viewer { bound }", **(given | changes))
+        answer = await self.do("bindCard", "viewer { bound } token", **(given | changes))
+        if answer["__typename"] == "CardBound":
+            self.headers = {"Authorization": f"Bearer {answer['token']}"}
+        return answer
 
     async def send_code(self, purpose: str, phone: str | None = None) -> dict[str, Any]:
         return await self.do(

@@ -5,6 +5,7 @@ A citizen has at most one open application.
 """
 
 import secrets
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Label,
     LargeBinary,
@@ -23,30 +24,39 @@ from sqlalchemy import (
     update,
 )
 
+from core.citizens import ClaimKind, claims
 from core.crypto import Vault
-from core.db import Id, Query, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Writes, insert_into, metadata
 from core.kernel.clock import Instant, china_date
 from core.kernel.ids import new_id
 
 applications_table = Table(
     "applications",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", String(24), nullable=False),
     Column("kind", String(8), nullable=False),
-    Column("old_card_id", BigInteger, ForeignKey("cards.id")),
+    Column("old_card_id", BigInteger),
     Column("form", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
-    Index("uq_applications_number", "number", unique=True),
+    ForeignKeyConstraint(
+        ["subject_id"], ["citizens.subject_id"], name="fk_applications_subject_id"
+    ),
+    ForeignKeyConstraint(
+        ["subject_id", "old_card_id"],
+        ["cards.subject_id", "cards.id"],
+        name="fk_applications_old_card_id",
+    ),
     Index(
         "uq_applications_one_open",
-        "citizen_id",
+        "subject_id",
         unique=True,
         sqlite_where=text("closed_at IS NULL"),
         postgresql_where=text("closed_at IS NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
 
@@ -59,7 +69,7 @@ _INSERT = insert_into(applications_table)
 _CLOSE = Query(
     update(applications_table)
     .where(
-        applications_table.c.citizen_id == bindparam("owner"),
+        applications_table.c.subject_id == bindparam("of_subject"),
         applications_table.c.closed_at.is_(None),
     )
     .values(closed_at=bindparam("at"))
@@ -90,8 +100,8 @@ def application_columns(prefix: str) -> list[Label[Any]]:
     return [applications_table.c[name].label(prefix + name) for name in names]
 
 
-async def accept(
-    db: Transaction,
+def accept(
+    writes: Writes,
     vault: Vault,
     now: Instant,
     *,
@@ -101,13 +111,14 @@ async def accept(
     old_card_id: int | None = None,
     number: str | None = None,
 ) -> Application:
-    """Inserts an open application. `form` is JSON and is encrypted; `number` is generated if None."""
+    """Adds an open application, with the claim of its number. `form` is JSON and is encrypted;
+    `number` is generated if None."""
     application_id = new_id(now)
     number = number or _new_number(now)
-    await db.fetch(
+    writes.add(
         _INSERT,
+        subject_id=citizen_id,
         id=application_id,
-        citizen_id=citizen_id,
         number=number,
         kind=kind.value,
         old_card_id=old_card_id,
@@ -115,13 +126,22 @@ async def accept(
         created_at=now,
         closed_at=None,
     )
+    claims.take(writes, ClaimKind.APPLICATION, claims.text_key(number), citizen_id, now)
     return Application(application_id, number, kind, old_card_id, now)
 
 
-async def close(db: Transaction, citizen_id: int, now: Instant) -> None:
-    await db.fetch(_CLOSE, owner=citizen_id, at=now)
+def close(writes: Writes, citizen_id: int, now: Instant) -> None:
+    writes.add(_CLOSE, of_subject=citizen_id, at=now)
+
+
+async def owners_of_numbers(db: Reader, numbers: Iterable[str]) -> dict[str, int]:
+    """Citizen ids by application number; unknown numbers are left out."""
+    keys = {claims.text_key(number): number for number in numbers}
+    found = await claims.owners(db, ClaimKind.APPLICATION, keys)
+    return {keys[key]: citizen_id for key, citizen_id in found.items()}
 
 
 def _new_number(now: Instant) -> str:
-    """`SBK`, the date in China, and ten random digits: numbers cannot be enumerated."""
+    """`SBK`, the date in China, and ten random digits: numbers cannot be enumerated. If one is taken
+    already, so is its claim, and the application is accepted again with another."""
     return f"SBK{china_date(now):%Y%m%d}{secrets.randbelow(10**10):010d}"

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, bindparam, delete, select
 
 from core.crypto import Vault
-from core.db import Id, Query, Reader, Transaction, metadata
+from core.db import Id, Query, Reader, Writes, metadata
 from core.kernel.clock import DAY, Instant
 
 RETENTION = 30 * DAY
@@ -16,14 +16,16 @@ RETENTION = 30 * DAY
 application_drafts_table = Table(
     "application_drafts",
     metadata,
-    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column(
+        "subject_id", Id, ForeignKey("citizens.subject_id"), primary_key=True, autoincrement=False
+    ),
     Column("form", LargeBinary, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
 
 _FIND = Query(
     select(application_drafts_table).where(
-        application_drafts_table.c.citizen_id == bindparam("citizen_id"),
+        application_drafts_table.c.subject_id == bindparam("subject_id"),
         application_drafts_table.c.updated_at > bindparam("since"),
     )
 )
@@ -31,17 +33,17 @@ _SAVE = Query(
     lambda insert: (
         insert(application_drafts_table)
         .values(
-            citizen_id=bindparam("citizen_id"), form=bindparam("form"), updated_at=bindparam("at")
+            subject_id=bindparam("subject_id"), form=bindparam("form"), updated_at=bindparam("at")
         )
         .on_conflict_do_update(
-            index_elements=["citizen_id"],
+            index_elements=["subject_id"],
             set_={"form": bindparam("form"), "updated_at": bindparam("at")},
         )
     )
 )
 _DISCARD = Query(
     delete(application_drafts_table).where(
-        application_drafts_table.c.citizen_id == bindparam("citizen_id")
+        application_drafts_table.c.subject_id == bindparam("subject_id")
     )
 )
 DISCARD_OLD = Query(
@@ -59,23 +61,23 @@ class Draft:
 
 
 async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> Draft:
-    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - RETENTION)
+    row = await db.fetch_one(_FIND, subject_id=citizen_id, since=now - RETENTION)
     if row is None:
         return Draft()
     return Draft(json.loads(vault.open(bytes(row["form"]), "application_drafts.form", citizen_id)))
 
 
-async def save(
-    db: Transaction, vault: Vault, citizen_id: int, fields: Mapping[str, Any], now: Instant
+def save(
+    writes: Writes, vault: Vault, citizen_id: int, fields: Mapping[str, Any], now: Instant
 ) -> None:
     form = json.dumps(fields, ensure_ascii=False)
-    await db.fetch(
+    writes.add(
         _SAVE,
-        citizen_id=citizen_id,
+        subject_id=citizen_id,
         form=vault.seal(form, "application_drafts.form", citizen_id),
         at=now,
     )
 
 
-async def discard(db: Transaction, citizen_id: int) -> None:
-    await db.fetch(_DISCARD, citizen_id=citizen_id)
+def discard(writes: Writes, citizen_id: int) -> None:
+    writes.add(_DISCARD, subject_id=citizen_id)

@@ -8,21 +8,23 @@ from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, Table, bindp
 
 from core.applications.drafts import RETENTION
 from core.crypto import Vault
-from core.db import Id, Query, Reader, Transaction, metadata
+from core.db import Id, Query, Reader, Writes, metadata
 from core.imaging import ReadField, Side
 from core.kernel.clock import Instant
 
 prefills_table = Table(
     "prefills",
     metadata,
-    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column(
+        "subject_id", Id, ForeignKey("citizens.subject_id"), primary_key=True, autoincrement=False
+    ),
     Column("fields", LargeBinary, nullable=False),
     Column("read_at", BigInteger, nullable=False),
 )
 
 _FIND = Query(
     select(prefills_table).where(
-        prefills_table.c.citizen_id == bindparam("citizen_id"),
+        prefills_table.c.subject_id == bindparam("subject_id"),
         prefills_table.c.read_at > bindparam("since"),
     )
 )
@@ -30,16 +32,16 @@ _SAVE = Query(
     lambda insert: (
         insert(prefills_table)
         .values(
-            citizen_id=bindparam("citizen_id"), fields=bindparam("fields"), read_at=bindparam("at")
+            subject_id=bindparam("subject_id"), fields=bindparam("fields"), read_at=bindparam("at")
         )
         .on_conflict_do_update(
-            index_elements=["citizen_id"],
+            index_elements=["subject_id"],
             set_={"fields": bindparam("fields"), "read_at": bindparam("at")},
         )
     )
 )
 _DISCARD = Query(
-    delete(prefills_table).where(prefills_table.c.citizen_id == bindparam("citizen_id"))
+    delete(prefills_table).where(prefills_table.c.subject_id == bindparam("subject_id"))
 )
 DISCARD_OLD = Query(delete(prefills_table).where(prefills_table.c.read_at < bindparam("before")))
 
@@ -53,28 +55,29 @@ async def find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> dict[
 
 
 async def save(
-    db: Transaction,
+    db: Reader,
+    writes: Writes,
     vault: Vault,
     citizen_id: int,
     side: Side,
     read: tuple[ReadField, ...],
     now: Instant,
 ) -> None:
-    """Replaces the values from an earlier picture of the same side. The citizen must be locked."""
+    """Replaces the values from an earlier picture of the same side."""
     stored = await _find(db, vault, citizen_id, now) | {side: list(read)}
     if not any(stored.values()):
-        await discard(db, citizen_id)
+        discard(writes, citizen_id)
         return
     sealed = vault.seal(msgspec.json.encode(stored), "prefills.fields", citizen_id)
-    await db.fetch(_SAVE, citizen_id=citizen_id, fields=sealed, at=now)
+    writes.add(_SAVE, subject_id=citizen_id, fields=sealed, at=now)
 
 
-async def discard(db: Transaction, citizen_id: int) -> None:
-    await db.fetch(_DISCARD, citizen_id=citizen_id)
+def discard(writes: Writes, citizen_id: int) -> None:
+    writes.add(_DISCARD, subject_id=citizen_id)
 
 
 async def _find(db: Reader, vault: Vault, citizen_id: int, now: Instant) -> _BySide:
-    row = await db.fetch_one(_FIND, citizen_id=citizen_id, since=now - RETENTION)
+    row = await db.fetch_one(_FIND, subject_id=citizen_id, since=now - RETENTION)
     if row is None:
         return {}
     opened = vault.open_bytes(bytes(row["fields"]), "prefills.fields", citizen_id)

@@ -14,12 +14,14 @@ from core.audit.log import (
     WORKER,
     Action,
     AuditRecord,
-    append,
     audit_entries_table,
-    audit_heads_table,
+    extend,
+    head_of,
     record,
+    write,
 )
 from core.audit.writer import AccessLogWriter
+from core.citizens import audit_heads_table
 
 __all__ = [
     "ACTIONS",
@@ -37,12 +39,14 @@ __all__ = [
     "Place",
     "access_log_table",
     "anchors",
-    "append",
     "audit_anchored_heads_table",
     "audit_anchors_table",
     "audit_entries_table",
     "audit_heads_table",
+    "extend",
+    "head_of",
     "history",
     "record",
     "verify",
+    "write",
 ]

@@ -104,7 +104,7 @@ async def append(
     digest = seals.audit_set(map(text_of_row, rows)).hex()
     details = json.dumps({"digest": digest, "records": len(rows)})
     record = AuditRecord(lane, now, BATCH, DONE, WORKER, 0, details)
-    await log.extend_after(db, seals, head, record)
+    await log.extend(db, seals, head, record)
     await db.execute_many(_INSERT, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
 
 

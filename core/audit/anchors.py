@@ -24,8 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from core.audit.log import audit_heads_table
 from core.audit.well_formed import fits, well_formed
+from core.citizens import audit_heads_table
 from core.crypto import Seals
 from core.db import (
     Database,
@@ -49,7 +49,7 @@ _BELOW_ALL = -1
 audit_anchors_table = Table(
     "audit_anchors",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("heads", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),

@@ -7,10 +7,8 @@ subject. The heads are anchored together (`anchors.py`), and `verify.py` detects
 holds no personal data.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import orjson
 from msgspec import Struct
@@ -28,8 +26,9 @@ from sqlalchemy import (
 from sqlalchemy import Text as LongText
 
 from core.audit.well_formed import text_of
+from core.citizens import NO_HEAD, Head, audit_heads_table, heads
 from core.crypto import Seals
-from core.db import Id, Query, Row, Transaction, insert_into, metadata
+from core.db import Query, Row, Transaction, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
@@ -49,15 +48,6 @@ audit_entries_table = Table(
     Column("details", LongText, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
-)
-
-audit_heads_table = Table(
-    "audit_heads",
-    metadata,
-    Column("subject_id", Id, primary_key=True, autoincrement=False),
-    Column("number", Integer, nullable=False),
-    Column("mac", LargeBinary, nullable=False),
-    Column("anchored_number", Integer, nullable=False, server_default="0"),
 )
 
 
@@ -138,7 +128,7 @@ LINK = "LINK"
 WORKER = "WORKER"
 
 _HEAD = Query(
-    select(audit_heads_table.c.number, audit_heads_table.c.mac)
+    select(audit_heads_table.c.number, audit_heads_table.c.mac, audit_heads_table.c.version)
     .where(audit_heads_table.c.subject_id == bindparam("subject_id"))
     .with_for_update()
 )
@@ -147,11 +137,18 @@ MOVE_HEAD = Query(
     lambda insert: (
         insert(audit_heads_table)
         .values(
-            subject_id=bindparam("subject_id"), number=bindparam("number"), mac=bindparam("mac")
+            subject_id=bindparam("subject_id"),
+            number=bindparam("number"),
+            mac=bindparam("mac"),
+            version=text("1"),
         )
         .on_conflict_do_update(
             index_elements=["subject_id"],
-            set_={"number": text("excluded.number"), "mac": text("excluded.mac")},
+            set_={
+                "number": text("excluded.number"),
+                "mac": text("excluded.mac"),
+                "version": text("audit_heads.version + 1"),
+            },
         )
     )
 )
@@ -178,12 +175,12 @@ async def record(
     actor: str = ISSUER,
     **details: str | int,
 ) -> None:
-    """Adds an entry to a subject's chain, in the transaction of the change that it describes.
+    """Adds an entry to a subject's chain, in the unit of work of the change that it describes.
 
     `actor` stands for the channel if there is no caller.
     """
     channel, session_id = _origin(unit.caller, actor)
-    record = AuditRecord(
+    entry = AuditRecord(
         subject_id,
         unit.now,
         action,
@@ -192,54 +189,30 @@ async def record(
         session_id,
         orjson.dumps(details, option=orjson.OPT_SORT_KEYS).decode(),
     )
-    await extend(unit.db, unit.dependencies.seals, record)
+    await write(unit, entry)
 
 
-class Head(NamedTuple):
-    """The end of a chain: number 0 and no MAC before the first entry."""
-
-    subject_id: int
-    number: int
-    mac: bytes
-
-
-async def extend(db: Transaction, seals: Seals, record: AuditRecord) -> None:
-    """Adds an entry to a chain."""
-    await extend_after(db, seals, await head_of(db, record.subject_id), record)
+async def write(unit: UnitOfWork, entry: AuditRecord) -> None:
+    """As `record`, for an entry that is made already."""
+    head = await unit.head(entry.subject_id)
+    row = _entry(unit.dependencies.seals, entry, head.number + 1, head.mac)
+    unit.writes.add(ADD_ENTRY, **row)
+    unit.heads[entry.subject_id] = head._replace(number=head.number + 1, mac=row["mac"])
+    heads.move(unit.writes, entry.subject_id, unit.heads[entry.subject_id])
 
 
 async def head_of(db: Transaction, subject_id: int) -> Head:
     """The end of a chain, locked until the transaction ends."""
     row = await db.fetch_one(_HEAD, subject_id=subject_id)
-    return Head(subject_id, row["number"], bytes(row["mac"])) if row else Head(subject_id, 0, b"")
+    return Head(row["number"], bytes(row["mac"]), row["version"]) if row else NO_HEAD
 
 
-async def extend_after(db: Transaction, seals: Seals, head: Head, record: AuditRecord) -> None:
-    """Adds an entry after a head that `head_of` returned in this transaction."""
+async def extend(db: Transaction, seals: Seals, head: Head, record: AuditRecord) -> None:
+    """Adds an entry after the head that `head_of` returned in this transaction."""
     row = _entry(seals, record, head.number + 1, head.mac)
     await db.fetch(ADD_ENTRY, **row)
-    await db.fetch(MOVE_HEAD, **_head_of_entry(row))
-
-
-async def append(db: Transaction, seals: Seals, records: Sequence[AuditRecord]) -> None:
-    """Adds entries to the chains of several subjects, per subject in the given order."""
-    by_subject: defaultdict[int, list[AuditRecord]] = defaultdict(list)
-    for record in records:
-        by_subject[record.subject_id].append(record)
-    rows, moved = [], []
-    for subject_id, own_records in sorted(by_subject.items()):
-        _, number, mac = await head_of(db, subject_id)
-        for record in own_records:
-            row = _entry(seals, record, number + 1, mac)
-            number, mac = row["number"], row["mac"]
-            rows.append(row)
-        moved.append(_head_of_entry(row))
-    await db.execute_many(ADD_ENTRY, rows)
-    await db.execute_many(MOVE_HEAD, moved)
-
-
-def _head_of_entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in Head._fields}
+    moved = {name: row[name] for name in ("subject_id", "number", "mac")}
+    await db.fetch(MOVE_HEAD, **moved)
 
 
 def is_intact(seals: Seals, row: Row, mac_before: bytes) -> bool:

@@ -19,9 +19,10 @@ from core.audit.anchors import (
 )
 from core.audit.batches import broken_batches
 from core.audit.foreign import foreign, foreign_to
-from core.audit.log import audit_entries_table, audit_heads_table, is_intact
+from core.audit.log import audit_entries_table, is_intact
 from core.audit.sets import Sets
 from core.audit.well_formed import malformed, shown, well_formed
+from core.citizens import audit_heads_table
 from core.crypto import Seals
 from core.db import Query, Reader
 from core.kernel.clock import MINUTE, SECOND, Instant

@@ -14,13 +14,14 @@ from core.cards.cards import (
     cards_table,
 )
 from core.cards.holders import CardHolder, Holder
-from core.cards.prefetch import ASKS, CARDS, HOLDER, PROGRESS, Prefetch
+from core.cards.prefetch import ASKS, CARDS, CITIZEN, HOLDER, PROGRESS, Prefetch
 
 __all__ = [
     "ADD_CARD",
     "ASKS",
     "CARDS",
     "CHENGDU",
+    "CITIZEN",
     "HOLDER",
     "NUMBER",
     "PROGRESS",

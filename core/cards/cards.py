@@ -19,9 +19,8 @@ from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
-    Integer,
     Label,
     LargeBinary,
     String,
@@ -33,13 +32,14 @@ from sqlalchemy import (
     update,
 )
 
+from core.citizens import ClaimKind, claims
 from core.crypto import Sealed, Vault
-from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import DAY, Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.refusals import CardBeingConfirmed, Text, TryAgainLater, WrongCardState
+from core.kernel.refusals import CardBeingConfirmed, Text, WrongCardState
 
 CHENGDU = "510100"
 SICHUAN_PREFIX = "51"
@@ -48,8 +48,8 @@ TEMPORARY_LOSS_LASTS = 7 * DAY
 cards_table = Table(
     "cards",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", LargeBinary, nullable=False),
     Column("number_index", LargeBinary, nullable=False),
     Column("region_code", String(lengths.REGION_CODE), nullable=False),
@@ -58,16 +58,14 @@ cards_table = Table(
     Column("issue_date", String(lengths.DAY), nullable=False),
     Column("state", String(1), nullable=False),
     Column("state_since", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
     Column("snapshot_state", String(1)),
     Column("snapshot_state_since", BigInteger),
     Column("snapshot_since", BigInteger, nullable=False, server_default="0"),
-    Index("uq_cards_region_code_number_index", "region_code", "number_index", unique=True),
-    Index("ix_cards_citizen_id", "citizen_id"),
+    ForeignKeyConstraint(["subject_id"], ["citizens.subject_id"], name="fk_cards_subject_id"),
     Index(
         "uq_cards_one_active",
-        "citizen_id",
+        "subject_id",
         unique=True,
         sqlite_where=text("state = '1'"),
         postgresql_where=text("state = '1'"),
@@ -78,6 +76,7 @@ cards_table = Table(
         sqlite_where=text("state = '4'"),
         postgresql_where=text("state = '4'"),
     ),
+    sqlite_with_rowid=False,
 )
 
 NUMBER = "card_number"
@@ -121,48 +120,38 @@ ADD_CARD = insert_into(
     cards_table,
     *(column.name for column in cards_table.c if not column.name.startswith("snapshot_")),
 )
+_is_this = (
+    cards_table.c.subject_id == bindparam("of_subject"),
+    cards_table.c.id == bindparam("card_id"),
+)
 _SAVE_STATE = Query(
     update(cards_table)
-    .where(
-        cards_table.c.id == bindparam("card_id"), cards_table.c.version == bindparam("seen_version")
-    )
+    .where(*_is_this)
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
         snapshot_state=None,
         snapshot_state_since=None,
         snapshot_since=bindparam("since"),
-        version=cards_table.c.version + 1,
     )
-    .returning(cards_table.c.id)
 )
 _SAVE_PROJECTION = Query(
     update(cards_table)
-    .where(cards_table.c.id == bindparam("card_id"))
+    .where(*_is_this)
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
         snapshot_state=bindparam("snapshot"),
         snapshot_state_since=bindparam("snapshot_at"),
-        version=cards_table.c.version + bindparam("one"),
     )
 )
 _SAVE_EXPIRY = Query(
     update(cards_table)
-    .where(
-        cards_table.c.id == bindparam("card_id"),
-        cards_table.c.version == bindparam("seen_version"),
-        cards_table.c.state == CardState.TEMPORARILY_LOST.value,
-    )
-    .values(
-        state=bindparam("new_state"),
-        state_since=bindparam("since"),
-        version=cards_table.c.version + 1,
-    )
-    .returning(cards_table.c.id)
+    .where(*_is_this)
+    .values(state=bindparam("new_state"), state_since=bindparam("since"))
 )
 _EXPIRED_LOSSES = Query(
-    select(cards_table.c.id, cards_table.c.citizen_id)
+    select(cards_table.c.id, cards_table.c.subject_id)
     .where(
         cards_table.c.state == CardState.TEMPORARILY_LOST.value,
         cards_table.c.state_since <= bindparam("until"),
@@ -171,17 +160,11 @@ _EXPIRED_LOSSES = Query(
     .limit(200)
 )
 _CONFIRM = Query(
-    update(cards_table)
-    .where(cards_table.c.id == bindparam("card_id"))
-    .values(confirmation=Confirmation.CONFIRMED.value)
+    update(cards_table).where(*_is_this).values(confirmation=Confirmation.CONFIRMED.value)
 )
-_REMOVE_UNCONFIRMED = Query(
-    delete(cards_table)
-    .where(
-        cards_table.c.id == bindparam("card_id"),
-        cards_table.c.confirmation == Confirmation.BEING_CONFIRMED.value,
-    )
-    .returning(cards_table.c.id)
+_REMOVE = Query(delete(cards_table).where(*_is_this))
+_OF_SUBJECTS = Query(
+    select(cards_table).where(in_batch(cards_table.c.subject_id)).order_by(cards_table.c.id)
 )
 
 
@@ -245,7 +228,6 @@ class Card(CardSummary, frozen=True):
 
     citizen_id: int
     number_index: bytes
-    version: int
     snapshot_state: CardState | None
     snapshot_state_since: Instant | None
     snapshot_since: Instant
@@ -257,9 +239,8 @@ class Card(CardSummary, frozen=True):
             row,
             vault,
             prefix,
-            citizen_id=row[prefix + "citizen_id"],
+            citizen_id=row[prefix + "subject_id"],
             number_index=row[prefix + "number_index"],
-            version=row[prefix + "version"],
             snapshot_state=None if snapshot_state is None else STATES[snapshot_state],
             snapshot_state_since=row[prefix + "snapshot_state_since"],
             snapshot_since=row[prefix + "snapshot_since"],
@@ -345,59 +326,71 @@ class Card(CardSummary, frozen=True):
         return replace(self, state=to, state_since=now)
 
 
-async def save_state(db: Transaction, card: Card) -> None:
-    """Writes a transition. Raises `TryAgainLater` if the card has changed since it was read."""
-    saved = await db.fetch(
+def save_state(writes: Writes, card: Card) -> None:
+    """Writes a transition."""
+    writes.add(
         _SAVE_STATE,
+        of_subject=card.citizen_id,
         card_id=card.id,
-        seen_version=card.version,
         new_state=card.state.value,
         since=card.state_since,
     )
-    if not saved:
-        raise TryAgainLater(retry_after=1)
 
 
-async def save_projection(db: Transaction, projected: Iterable[tuple[Card, Card]]) -> None:
-    """Writes projections, as pairs of the stored and the projected card, without changing snapshots.
-
-    The cards must have been read in this transaction, under the locks of their citizens.
-    """
-    rows = [
-        {
-            "card_id": stored.id,
-            "new_state": card.state.value,
-            "since": card.state_since,
-            "snapshot": stored.snapshot.state.value,
-            "snapshot_at": stored.snapshot.state_since,
-            "one": 1,
-        }
-        for stored, card in projected
-    ]
-    if rows:
-        await db.execute_many(_SAVE_PROJECTION, rows)
+def save_projection(writes: Writes, stored: Card, card: Card) -> None:
+    """Writes the projected card without changing the snapshot."""
+    writes.add(
+        _SAVE_PROJECTION,
+        of_subject=card.citizen_id,
+        card_id=stored.id,
+        new_state=card.state.value,
+        since=card.state_since,
+        snapshot=stored.snapshot.state.value,
+        snapshot_at=stored.snapshot.state_since,
+    )
 
 
-async def save_expiry(db: Transaction, card: Card) -> bool:
-    """Writes the expiry of a temporary loss. False if the card has changed since it was read."""
-    saved = await db.fetch(
+def save_expiry(writes: Writes, card: Card) -> None:
+    """Writes the expiry of a temporary loss."""
+    writes.add(
         _SAVE_EXPIRY,
+        of_subject=card.citizen_id,
         card_id=card.id,
-        seen_version=card.version,
         new_state=card.state.value,
         since=card.state_since,
     )
-    return bool(saved)
 
 
 async def find_expired_losses(db: Reader, now: Instant) -> list[tuple[int, int]]:
     """Card and citizen ids of temporary losses that have expired but are still in their rows."""
     rows = await db.fetch(_EXPIRED_LOSSES, until=now - TEMPORARY_LOSS_LASTS)
-    return [(row["id"], row["citizen_id"]) for row in rows]
+    return [(row["id"], row["subject_id"]) for row in rows]
 
 
-async def issue(
-    db: Transaction,
+async def of_citizens(
+    db: Reader, vault: Vault, citizen_ids: Iterable[int]
+) -> dict[int, list[Card]]:
+    """The cards as stored (`from_row_raw`) by citizen, oldest first."""
+    found: dict[int, list[Card]] = {}
+    for row in await fetch_in(db, _OF_SUBJECTS, citizen_ids):
+        found.setdefault(row["subject_id"], []).append(Card.from_row_raw(row, vault))
+    return found
+
+
+async def used_numbers(
+    db: Reader, vault: Vault, region_code: str, numbers: Iterable[str]
+) -> set[str]:
+    """Those of the numbers that a card of the region has."""
+    keys = {
+        key: number
+        for number in numbers
+        for key in claims.card_keys(region_code, vault.indexes(number, NUMBER))
+    }
+    return {keys[key] for key in await claims.owners(db, ClaimKind.CARD, keys)}
+
+
+def issue(
+    writes: Writes,
     vault: Vault,
     now: Instant,
     *,
@@ -409,32 +402,36 @@ async def issue(
     issue_date: str,
     state: CardState,
     confirmation: Confirmation = Confirmation.CONFIRMED,
-) -> int:
-    """Adds a card and returns its id."""
-    card_id = new_id(now)
-    await db.fetch(
-        ADD_CARD,
-        id=card_id,
-        citizen_id=citizen_id,
-        number=vault.seal(number, "cards.number", card_id),
-        number_index=vault.index(number, NUMBER),
-        region_code=region_code,
-        bank_code=bank_code,
-        batch_number=batch_number,
-        issue_date=issue_date,
-        state=state.value,
-        state_since=now,
-        version=1,
-        confirmation=confirmation.value,
-    )
-    return card_id
+) -> Card:
+    """Adds a card, with the claim of its number."""
+    card_id, number_index = new_id(now), vault.index(number, NUMBER)
+    row = {
+        "subject_id": citizen_id,
+        "id": card_id,
+        "number": vault.seal(number, "cards.number", card_id),
+        "number_index": number_index,
+        "region_code": region_code,
+        "bank_code": bank_code,
+        "batch_number": batch_number,
+        "issue_date": issue_date,
+        "state": state.value,
+        "state_since": now,
+        "confirmation": confirmation.value,
+    }
+    writes.add(ADD_CARD, **row)
+    key = claims.card_keys(region_code, [number_index])[0]
+    claims.take(writes, ClaimKind.CARD, key, citizen_id, now)
+    unset = {"snapshot_state": None, "snapshot_state_since": None, "snapshot_since": 0}
+    return Card.from_row_raw(row | unset, vault)
 
 
-async def confirm(db: Transaction, card_id: int) -> None:
+def confirm(writes: Writes, citizen_id: int, card_id: int) -> None:
     """The provincial card registry has moved the card's home region to Chengdu."""
-    await db.fetch(_CONFIRM, card_id=card_id)
+    writes.add(_CONFIRM, of_subject=citizen_id, card_id=card_id)
 
 
-async def remove_unconfirmed(db: Transaction, card_id: int) -> bool:
-    """Removes a card whose move was rejected. False if it is confirmed or already removed."""
-    return await db.fetch_one(_REMOVE_UNCONFIRMED, card_id=card_id) is not None
+def remove(writes: Writes, vault: Vault, card: Card) -> None:
+    """Removes a card whose move was rejected, and the claim of its number."""
+    writes.guard(_REMOVE, of_subject=card.citizen_id, card_id=card.id)
+    keys = claims.card_keys(card.region_code, vault.indexes(card.number.reveal(), NUMBER))
+    claims.release(writes, ClaimKind.CARD, keys, card.citizen_id)

@@ -1,11 +1,21 @@
-"""A holder: one citizen with all their cards and the open application, read in one statement."""
+"""A holder: one citizen with all their cards and the open application, read in one statement.
+
+Every table is joined by the citizen's id, so that one person's rows are enough."""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import FromClause, and_, bindparam, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    and_,
+    bindparam,
+    select,
+)
 
 from core.applications import Application, ApplicationKind, application_columns, applications_table
 from core.cards.cards import (
@@ -18,61 +28,70 @@ from core.cards.cards import (
 from core.citizens import (
     Citizen,
     CitizenIdentity,
+    Head,
     citizens_table,
+    heads,
     passwords,
     service_passwords_table,
 )
 from core.citizens import citizens as people
 from core.crypto import Vault
-from core.db import Query, Reader, Row, Transaction
+from core.db import Query, Reader, Row
 from core.kernel.clock import Instant
 from core.kernel.refusals import NoCard, TryAgainLater
 from core.production import production_orders_table
 
 CARD_COLUMNS = (*people.identity_columns("citizen_"), *summary_columns("card_"))
-COLUMNS = (
-    *people.columns("citizen_"),
-    *(column.label(f"card_{column.name}") for column in cards_table.c),
-    *application_columns("application_"),
-    service_passwords_table.c.locked_until,
-    select(production_orders_table.c.id)
-    .where(production_orders_table.c.citizen_id == citizens_table.c.id)
-    .exists()
-    .label("has_production"),
-)
+
+
+def columns(citizen_id: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
+    """What `find` reads of this citizen."""
+    has_production = select(production_orders_table.c.id).where(
+        production_orders_table.c.subject_id == citizen_id
+    )
+    return (
+        *people.columns("citizen_"),
+        *heads.columns(),
+        *(column.label(f"card_{column.name}") for column in cards_table.c),
+        *application_columns("application_"),
+        service_passwords_table.c.locked_until,
+        has_production.exists().label("has_production"),
+    )
 
 
 def join_cards(citizen: FromClause) -> FromClause:
     """Joins the cards to a FROM clause that contains `citizens`."""
-    return citizen.outerjoin(cards_table, cards_table.c.citizen_id == citizens_table.c.id)
+    return citizen.outerjoin(cards_table, cards_table.c.subject_id == citizens_table.c.subject_id)
 
 
 def join_holder_tables(citizen: FromClause) -> FromClause:
-    """Joins cards, open application and service password."""
+    """Joins cards, open application, service password and head."""
     return (
-        join_cards(citizen)
+        people.join_head(join_cards(citizen))
         .outerjoin(
             applications_table,
             and_(
-                applications_table.c.citizen_id == citizens_table.c.id,
+                applications_table.c.subject_id == citizens_table.c.subject_id,
                 applications_table.c.closed_at.is_(None),
             ),
         )
         .outerjoin(
-            service_passwords_table, service_passwords_table.c.citizen_id == citizens_table.c.id
+            service_passwords_table,
+            service_passwords_table.c.subject_id == citizens_table.c.subject_id,
         )
     )
 
 
+_citizen_id: BindParameter[int] = bindparam("citizen_id", type_=BigInteger)
 OF_CITIZEN = Query(
-    select(*COLUMNS)
+    select(*columns(_citizen_id))
     .select_from(join_holder_tables(citizens_table))
-    .where(citizens_table.c.id == bindparam("citizen_id"))
+    .where(citizens_table.c.subject_id == _citizen_id)
 )
 CARDS_OF_CITIZEN = Query(
     select(*CARD_COLUMNS)
     .select_from(join_cards(citizens_table))
-    .where(citizens_table.c.id == bindparam("citizen_id"))
+    .where(citizens_table.c.subject_id == _citizen_id)
 )
 """Without ORDER BY: `_cards` sorts, which costs nothing for the usual single card."""
 
@@ -115,6 +134,7 @@ class Holder(CardHolder[Card], frozen=True):
     """
 
     citizen: Citizen
+    head: Head
     application: Application | None
     has_production: bool
     password_locked_until: Instant | None
@@ -154,6 +174,7 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
     first = rows[0]
     return Holder(
         citizen=Citizen.from_row(first, vault, "citizen_"),
+        head=heads.head_from(first),
         cards=_cards(rows, Card.from_row, vault, now),
         application=None
         if first["application_id"] is None
@@ -162,9 +183,3 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
         password_locked_until=first["locked_until"],
         password_locked_for=passwords.locked_for(first["locked_until"] or 0, now),
     )
-
-
-async def lock(db: Transaction, vault: Vault, now: Instant, citizen_id: int) -> Holder:
-    """Locks the citizen's row, then reads the holder: changes of one citizen run one at a time."""
-    await people.lock(db, citizen_id)
-    return await find(db, vault, now, citizen_id)

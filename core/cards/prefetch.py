@@ -7,11 +7,10 @@ declares which one gets both in one statement; the service's own read is answere
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, BindParameter, and_, bindparam, select
 
-from core.applications import applications_table
 from core.cards import holders
-from core.citizens import CALLER_COLUMNS, IS_OF_TOKEN, citizens_table, sessions_table
+from core.citizens import CALLER_COLUMNS, IS_OF_TOKEN, citizens, citizens_table, sessions_table
 from core.db import Query, Reader, Row
 from core.production import orders, production_orders_table
 
@@ -31,49 +30,51 @@ class Prefetch:
     key: str
 
 
+_subject: BindParameter[int] = bindparam("session_subject", type_=BigInteger)
+_holder = sessions_table.outerjoin(
+    citizens_table, citizens_table.c.subject_id == sessions_table.c.subject_id
+)
 CARDS = Prefetch(
     holders.CARDS_OF_CITIZEN,
     Query(
         select(*CALLER_COLUMNS, *holders.CARD_COLUMNS)
-        .select_from(
-            holders.join_cards(
-                sessions_table.outerjoin(
-                    citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
-                )
-            )
-        )
+        .select_from(holders.join_cards(_holder))
         .where(*IS_OF_TOKEN)
     ),
-    "citizen_id",
+    "citizen_subject_id",
+)
+CITIZEN = Prefetch(
+    citizens.WITH_HEAD,
+    Query(
+        select(*CALLER_COLUMNS, *citizens.WITH_HEAD_COLUMNS)
+        .select_from(citizens.join_head(_holder))
+        .where(*IS_OF_TOKEN)
+    ),
+    "subject_id",
 )
 HOLDER = Prefetch(
     holders.OF_CITIZEN,
     Query(
-        select(*CALLER_COLUMNS, *holders.COLUMNS)
-        .select_from(
-            holders.join_holder_tables(
-                sessions_table.outerjoin(
-                    citizens_table, citizens_table.c.id == sessions_table.c.citizen_id
-                )
-            )
-        )
+        select(*CALLER_COLUMNS, *holders.columns(_subject))
+        .select_from(holders.join_holder_tables(_holder))
         .where(*IS_OF_TOKEN)
     ),
-    "citizen_id",
+    "citizen_subject_id",
 )
 PROGRESS = Prefetch(
     orders.OF_CITIZEN,
     Query(
-        select(*CALLER_COLUMNS, *orders.PROGRESS_COLUMNS)
+        select(*CALLER_COLUMNS, *orders.progress_columns(_subject))
         .select_from(
-            sessions_table.outerjoin(
-                production_orders_table, orders.newest_of(sessions_table.c.citizen_id)
+            orders.join_progress_tables(
+                sessions_table.outerjoin(
+                    production_orders_table,
+                    and_(
+                        production_orders_table.c.subject_id == sessions_table.c.subject_id,
+                        production_orders_table.c.id == orders.newest_of(_subject),
+                    ),
+                ),
             )
-            .outerjoin(
-                applications_table,
-                applications_table.c.id == production_orders_table.c.application_id,
-            )
-            .outerjoin(citizens_table, citizens_table.c.id == production_orders_table.c.citizen_id)
         )
         .where(*IS_OF_TOKEN)
     ),
@@ -108,4 +109,4 @@ def prefetched_reader(db: Reader, expected: Prefetch, rows: list[Row]) -> Reader
     """Wraps `db` with the prefetched rows of `expected.with_session`."""
     first = rows[0]
     found = [] if first[expected.key] is None else rows
-    return PrefetchedReader(db, expected.query, first["session_citizen_id"], found)
+    return PrefetchedReader(db, expected.query, first["session_subject_id"], found)

@@ -3,8 +3,10 @@
 from core.citizens import (
     bindings,
     citizens,
+    claims,
     code_exchanges,
     consents,
+    heads,
     nonces,
     notification_settings,
     passwords,
@@ -12,25 +14,27 @@ from core.citizens import (
     sessions,
     sign_in_states,
 )
-from core.citizens.bindings import EndedBinding, bindings_table
+from core.citizens.bindings import Binding, bindings_table
 from core.citizens.citizens import (
+    ADD_CITIZEN,
     CONTACT_COLUMNS,
+    INSURANCE_NUMBER,
     PHONE,
     SSN,
     Citizen,
     CitizenIdentity,
     citizens_table,
     get,
-    lock,
 )
+from core.citizens.claims import ClaimKind, claims_table
 from core.citizens.code_exchanges import CodeExchange, code_exchanges_table
 from core.citizens.consents import consents_table
+from core.citizens.heads import NO_HEAD, Head, audit_heads_table
 from core.citizens.nonces import nonces_table
 from core.citizens.notification_settings import (
     NOTICE_NAMES,
     Choice,
     Notice,
-    choice_of,
     notification_settings_table,
 )
 from core.citizens.passwords import Hasher, service_passwords_table
@@ -40,37 +44,46 @@ from core.citizens.sessions import (
     IS_OF_TOKEN,
     NewSession,
     OpenSession,
+    StoredSession,
     sessions_table,
 )
 
 __all__ = [
+    "ADD_CITIZEN",
     "CALLER_COLUMNS",
     "CONTACT_COLUMNS",
+    "INSURANCE_NUMBER",
     "IS_OF_TOKEN",
     "NOTICE_NAMES",
+    "NO_HEAD",
     "PHONE",
     "SSN",
+    "Binding",
     "Choice",
     "Citizen",
     "CitizenIdentity",
+    "ClaimKind",
     "CodeExchange",
-    "EndedBinding",
     "Hasher",
+    "Head",
     "Limit",
     "NewSession",
     "Notice",
     "OpenSession",
+    "StoredSession",
+    "audit_heads_table",
     "bindings",
     "bindings_table",
-    "choice_of",
     "citizens",
     "citizens_table",
+    "claims",
+    "claims_table",
     "code_exchanges",
     "code_exchanges_table",
     "consents",
     "consents_table",
     "get",
-    "lock",
+    "heads",
     "nonces",
     "nonces_table",
     "notification_settings",

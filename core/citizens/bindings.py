@@ -3,26 +3,28 @@
 An account is bound to one citizen, and a citizen has at most one binding per channel.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     String,
     Table,
     bindparam,
     delete,
-    or_,
     select,
     text,
     update,
 )
 
-from core.crypto import index_is, index_params
-from core.db import Id, Query, Reader, Transaction, insert_into, metadata
+from core.citizens import claims, sessions
+from core.citizens.claims import ClaimKind
+from core.crypto import Vault, account_indexes, index_is, index_params, open_account
+from core.db import Query, Reader, Writes, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
@@ -31,119 +33,129 @@ from core.kernel.ids import new_id
 bindings_table = Table(
     "bindings",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("channel", String(lengths.CHANNEL_ID), nullable=False),
     Column("account_index", LargeBinary, nullable=False),
     Column("account", LargeBinary, nullable=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    ForeignKeyConstraint(["subject_id"], ["citizens.subject_id"], name="fk_bindings_subject_id"),
     Index(
-        "uq_bindings_account",
-        "channel",
-        "account_index",
-        unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
-    Index(
-        "uq_bindings_citizen",
-        "citizen_id",
+        "uq_bindings_channel",
+        "subject_id",
         "channel",
         unique=True,
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    sqlite_with_rowid=False,
 )
 
-_OF_ACCOUNT = Query(
-    select(bindings_table.c.citizen_id).where(
-        bindings_table.c.channel == bindparam("channel"),
-        index_is(bindings_table.c.account_index, "account"),
-        bindings_table.c.ended_at.is_(None),
-    )
-)
 _INSERT = insert_into(bindings_table)
-_END_OLDER = Query(
+_END = Query(
     update(bindings_table)
     .where(
-        bindings_table.c.channel == bindparam("of_channel"),
-        or_(
-            index_is(bindings_table.c.account_index, "account"),
-            bindings_table.c.citizen_id == bindparam("of_citizen"),
-        ),
+        bindings_table.c.subject_id == bindparam("of_subject"),
+        bindings_table.c.id == bindparam("binding_id"),
         bindings_table.c.ended_at.is_(None),
     )
     .values(ended_at=bindparam("at"))
-    .returning(bindings_table.c.account, bindings_table.c.citizen_id)
 )
 _ERASE = Query(
     delete(bindings_table).where(
+        bindings_table.c.subject_id == bindparam("of_subject"),
         bindings_table.c.channel == bindparam("of_channel"),
         index_is(bindings_table.c.account_index, "account"),
     )
 )
-_OF_CITIZEN = Query(
-    select(bindings_table.c.channel, bindings_table.c.account)
+_OF_SUBJECT = Query(
+    select(
+        bindings_table.c.id,
+        bindings_table.c.subject_id,
+        bindings_table.c.channel,
+        bindings_table.c.account,
+    )
     .where(
-        bindings_table.c.citizen_id == bindparam("citizen_id"), bindings_table.c.ended_at.is_(None)
+        bindings_table.c.subject_id == bindparam("subject_id"), bindings_table.c.ended_at.is_(None)
     )
     .order_by(bindings_table.c.id)
 )
 
 
 @dataclass(frozen=True, slots=True)
-class EndedBinding:
-    """`account` is the encrypted account that was bound."""
+class Binding:
+    """`account` is encrypted."""
 
-    account: bytes
+    id: int
     citizen_id: int
+    channel: ChannelId
+    account: bytes = field(repr=False)
 
 
-async def citizen_of(db: Reader, channel: ChannelId, accounts: list[bytes]) -> int | None:
+async def citizen_of(db: Reader, accounts: list[bytes]) -> int | None:
     """`accounts` are the account's indexes from `account_indexes`."""
-    row = await db.fetch_one(
-        _OF_ACCOUNT, channel=channel.value, **index_params("account", accounts)
-    )
-    return None if row is None else int(row["citizen_id"])
+    return await claims.owner(db, ClaimKind.ACCOUNT, accounts)
 
 
-async def bind(
-    db: Transaction,
+async def of_citizen(db: Reader, citizen_id: int) -> list[Binding]:
+    """In all channels, oldest first."""
+    rows = await db.fetch(_OF_SUBJECT, subject_id=citizen_id)
+    return [
+        Binding(row["id"], row["subject_id"], ChannelId(row["channel"]), bytes(row["account"]))
+        for row in rows
+    ]
+
+
+async def replaced_by(
+    db: Reader, channel: ChannelId, accounts: list[bytes], citizen_id: int
+) -> list[Binding]:
+    """The bindings that must end when this account is bound to this citizen: the account's own, of
+    whomever it is, and the citizen's in this channel."""
+    owner = await citizen_of(db, accounts)
+    of_both = await of_citizen(db, citizen_id)
+    if owner is not None and owner != citizen_id:
+        of_both += await of_citizen(db, owner)
+    return [binding for binding in of_both if binding.channel == channel]
+
+
+def bind(
+    writes: Writes,
+    vault: Vault,
     now: Instant,
     *,
     channel: ChannelId,
     accounts: list[bytes],
     account: bytes,
     citizen_id: int,
-) -> list[EndedBinding]:
-    """Binds, and returns the older bindings of the account or the citizen that this one ended."""
-    ended = await db.fetch(
-        _END_OLDER,
-        of_channel=channel.value,
-        of_citizen=citizen_id,
-        at=now,
-        **index_params("account", accounts),
-    )
-    await db.fetch(
+    replaced: Iterable[Binding],
+) -> None:
+    """Ends the `replaced` bindings, and binds the account."""
+    for older in replaced:
+        keys = account_indexes(vault, channel, open_account(vault, older.account))
+        writes.guard(_END, of_subject=older.citizen_id, binding_id=older.id, at=now)
+        claims.release(writes, ClaimKind.ACCOUNT, keys, older.citizen_id)
+    writes.add(
         _INSERT,
+        subject_id=citizen_id,
         id=new_id(now),
         channel=channel.value,
         account_index=accounts[0],
         account=account,
-        citizen_id=citizen_id,
         created_at=now,
         ended_at=None,
     )
-    return [EndedBinding(bytes(row["account"]), row["citizen_id"]) for row in ended]
+    claims.take(writes, ClaimKind.ACCOUNT, accounts[0], citizen_id, now)
 
 
-async def erase(db: Transaction, channel: ChannelId, accounts: list[bytes]) -> None:
-    """Deletes all bindings of an account, including ended ones."""
-    await db.fetch(_ERASE, of_channel=channel.value, **index_params("account", accounts))
+def end_sessions(writes: Writes, vault: Vault, ended: Binding, now: Instant) -> None:
+    """Ends the sessions of an account whose binding ends."""
+    accounts = account_indexes(vault, ended.channel, open_account(vault, ended.account))
+    sessions.end_of_account(writes, ended.channel, accounts, ended.citizen_id, now)
 
 
-async def accounts_of(db: Reader, citizen_id: int) -> list[tuple[ChannelId, bytes]]:
-    """The channels in which a citizen is bound, with the encrypted account in each."""
-    rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
-    return [(ChannelId(row["channel"]), bytes(row["account"])) for row in rows]
+def erase(writes: Writes, channel: ChannelId, accounts: list[bytes], citizen_id: int) -> None:
+    """Deletes the citizen's bindings of an account, the ended ones too, and the account's claim."""
+    account = index_params("account", accounts)
+    writes.add(_ERASE, of_subject=citizen_id, of_channel=channel.value, **account)
+    claims.release(writes, ClaimKind.ACCOUNT, accounts, citizen_id)

@@ -1,18 +1,19 @@
 """Citizens: the owners of cards, applications and sessions.
 
-Names, numbers, phones and addresses are encrypted; the social security number and the phone are
-searchable by blind index. A phone belongs to at most one citizen.
+Names, numbers, phones and addresses are encrypted. A citizen is found by the claim of the social
+security number or of the phone; a phone belongs to at most one citizen.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Column,
-    Index,
-    Integer,
+    FromClause,
     Label,
     LargeBinary,
     Table,
@@ -21,19 +22,11 @@ from sqlalchemy import (
     update,
 )
 
-from core.crypto import Sealed, Vault, index_is, index_params
-from core.db import (
-    Id,
-    Lock,
-    Query,
-    Reader,
-    Row,
-    Transaction,
-    fetch_in,
-    in_batch,
-    insert_into,
-    metadata,
-)
+from core.citizens import claims, heads
+from core.citizens.claims import ClaimKind
+from core.citizens.heads import Head, audit_heads_table
+from core.crypto import Sealed, Vault
+from core.db import Id, Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
 from core.kernel.refusals import PhoneNotBound
@@ -41,10 +34,9 @@ from core.kernel.refusals import PhoneNotBound
 citizens_table = Table(
     "citizens",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("subject_id", Id, primary_key=True, autoincrement=False),
     Column("name", LargeBinary, nullable=False),
     Column("social_security_number", LargeBinary, nullable=False),
-    Column("social_security_number_index", LargeBinary, nullable=False),
     Column("phone", LargeBinary),
     Column("phone_index", LargeBinary),
     Column("social_insurance_number", LargeBinary),
@@ -53,72 +45,67 @@ citizens_table = Table(
     Column("residential_address", LargeBinary),
     Column("residential_postal_code", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
-    Column("version", Integer, nullable=False),
-    Index("uq_citizens_social_security_number_index", "social_security_number_index", unique=True),
-    Index("uq_citizens_phone_index", "phone_index", unique=True),
 )
 
 SSN = "social_security_number"
 PHONE = "phone"
 INSURANCE_NUMBER = "social_insurance_number"
-
-_LOCK = Lock(
-    select(citizens_table.c.id).where(citizens_table.c.id == bindparam("id")).with_for_update()
-)
-_LOCK_MANY = Query(
-    select(citizens_table)
-    .where(in_batch(citizens_table.c.id))
-    .order_by(citizens_table.c.id)
-    .with_for_update()
-)
-_NUMBERS = Query(
-    select(citizens_table.c.id, citizens_table.c.social_security_number_index).where(
-        in_batch(citizens_table.c.social_security_number_index)
-    )
-)
-_BY_ID = Query(select(citizens_table).where(citizens_table.c.id == bindparam("id")))
-_BY_SSN = Query(
-    select(citizens_table).where(
-        index_is(citizens_table.c.social_security_number_index, "ssn_index")
-    )
-)
-_OWNER_OF_PHONE = Query(
-    select(citizens_table.c.id).where(index_is(citizens_table.c.phone_index, "phone_index"))
-)
-_INSERT = insert_into(
-    citizens_table,
-    "id",
-    "name",
-    "social_security_number",
-    "social_security_number_index",
-    "phone",
-    "phone_index",
-    "created_at",
-    "version",
-)
-_SET_PHONE = Query(
-    update(citizens_table)
-    .where(citizens_table.c.id == bindparam("citizen_id"))
-    .values(
-        phone=bindparam("phone"),
-        phone_index=bindparam("phone_index"),
-        version=citizens_table.c.version + 1,
-    )
-)
 CONTACT_COLUMNS = (
     "landline",
     "registered_address",
     "residential_address",
     "residential_postal_code",
 )
-_SET_DETAIL = {
-    column: Query(
-        update(citizens_table)
-        .where(citizens_table.c.id == bindparam("citizen_id"))
-        .values({column: bindparam("value"), "version": citizens_table.c.version + 1})
+
+
+def join_head(citizen: FromClause) -> FromClause:
+    """Joins the head to a FROM clause that contains `citizens`."""
+    return citizen.outerjoin(
+        audit_heads_table, audit_heads_table.c.subject_id == citizens_table.c.subject_id
     )
-    for column in (*CONTACT_COLUMNS, INSURANCE_NUMBER)
-}
+
+
+def columns(prefix: str) -> list[Label[Any]]:
+    """The columns for `Citizen.from_row`."""
+    names = ("subject_id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER)
+    return [citizens_table.c[name].label(prefix + name) for name in names]
+
+
+_OF_SUBJECT = Query(
+    select(citizens_table).where(citizens_table.c.subject_id == bindparam("subject_id"))
+)
+WITH_HEAD_COLUMNS = (*columns(""), *heads.columns())
+WITH_HEAD = Query(
+    select(*WITH_HEAD_COLUMNS)
+    .select_from(join_head(citizens_table))
+    .where(citizens_table.c.subject_id == bindparam("citizen_id"))
+)
+_WITH_HEADS = Query(
+    select(*WITH_HEAD_COLUMNS)
+    .select_from(join_head(citizens_table))
+    .where(in_batch(citizens_table.c.subject_id))
+    .order_by(citizens_table.c.subject_id)
+)
+ADD_CITIZEN = insert_into(
+    citizens_table,
+    "subject_id",
+    "name",
+    SSN,
+    PHONE,
+    "phone_index",
+    INSURANCE_NUMBER,
+    "created_at",
+)
+
+
+@cache
+def _change(columns: tuple[str, ...]) -> Query:
+    """One statement for all columns: two would overwrite each other on PostgreSQL."""
+    return Query(
+        update(citizens_table)
+        .where(citizens_table.c.subject_id == bindparam("of_subject"))
+        .values({column: bindparam(f"new_{column}") for column in columns})
+    )
 
 
 class CitizenIdentity(Struct, frozen=True):
@@ -133,11 +120,10 @@ class Citizen(CitizenIdentity, frozen=True):
     phone: Sealed | None
     phone_index: bytes | None
     social_insurance_number: Sealed | None
-    version: int
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, prefix: str = "") -> "Citizen":
-        owner: int = row[prefix + "id"]
+        owner: int = row[prefix + "subject_id"]
         phone, insurance_number = row[prefix + PHONE], row[prefix + INSURANCE_NUMBER]
         return cls(
             id=owner,
@@ -148,7 +134,6 @@ class Citizen(CitizenIdentity, frozen=True):
             social_insurance_number=None
             if insurance_number is None
             else Sealed(vault, insurance_number, f"citizens.{INSURANCE_NUMBER}", owner),
-            version=row[prefix + "version"],
         )
 
     def has_phone(self, phone: str, vault: Vault) -> bool:
@@ -160,7 +145,7 @@ class Citizen(CitizenIdentity, frozen=True):
 
 
 def identity_of(row: Row, vault: Vault, prefix: str) -> CitizenIdentity:
-    owner: int = row[prefix + "id"]
+    owner: int = row[prefix + "subject_id"]
     return CitizenIdentity(
         id=owner,
         name=Sealed(vault, row[prefix + "name"], "citizens.name", owner),
@@ -170,55 +155,61 @@ def identity_of(row: Row, vault: Vault, prefix: str) -> CitizenIdentity:
 
 def identity_columns(prefix: str) -> list[Label[Any]]:
     """The columns for `identity_of`."""
-    return [citizens_table.c[name].label(prefix + name) for name in ("id", "name", SSN)]
-
-
-def columns(prefix: str) -> list[Label[Any]]:
-    """The columns for `Citizen.from_row`."""
-    names = ("id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER, "version")
-    return [citizens_table.c[name].label(prefix + name) for name in names]
-
-
-async def lock(db: Transaction, citizen_id: int) -> None:
-    """Locks the citizen's row. Every write to a citizen's data does this first, which serialises them."""
-    await db.fetch(_LOCK, id=citizen_id)
-
-
-async def lock_many(db: Transaction, vault: Vault, ids: Sequence[int]) -> dict[int, Citizen]:
-    """As `lock` for several citizens, in order of id to avoid deadlocks."""
-    rows = await fetch_in(db, _LOCK_MANY, ids)
-    return {row["id"]: Citizen.from_row(row, vault) for row in rows}
-
-
-async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> dict[str, int]:
-    """Citizen ids by social security number; unknown numbers are left out."""
-    indexes = {index: number for number in numbers for index in vault.indexes(number, SSN)}
-    rows = await fetch_in(db, _NUMBERS, indexes)
-    return {indexes[bytes(row["social_security_number_index"])]: row["id"] for row in rows}
+    return [citizens_table.c[name].label(prefix + name) for name in ("subject_id", "name", SSN)]
 
 
 async def get(db: Reader, vault: Vault, citizen_id: int) -> Citizen:
     """The citizen of an id that a row or a session holds; citizens are never deleted."""
-    row = await db.fetch_one(_BY_ID, id=citizen_id)
+    row = await db.fetch_one(_OF_SUBJECT, subject_id=citizen_id)
     if row is None:
         raise LookupError(f"no citizen {citizen_id}")
     return Citizen.from_row(row, vault)
 
 
+async def find_with_head(db: Reader, vault: Vault, citizen_id: int) -> tuple[Citizen, Head]:
+    """As `get`, with the version of all data of the citizen."""
+    found = await find(db, vault, citizen_id)
+    if found is None:
+        raise LookupError(f"no citizen {citizen_id}")
+    return found
+
+
+async def find(db: Reader, vault: Vault, citizen_id: int) -> tuple[Citizen, Head] | None:
+    row = await db.fetch_one(WITH_HEAD, citizen_id=citizen_id)
+    return None if row is None else (Citizen.from_row(row, vault), heads.head_from(row))
+
+
+async def find_many(
+    db: Reader, vault: Vault, ids: Iterable[int]
+) -> dict[int, tuple[Citizen, Head]]:
+    """As `find_with_head` for several citizens, in order of id."""
+    rows = await fetch_in(db, _WITH_HEADS, ids)
+    return {row["subject_id"]: (Citizen.from_row(row, vault), heads.head_from(row)) for row in rows}
+
+
+async def ids_of_numbers(db: Reader, vault: Vault, numbers: Iterable[str]) -> dict[str, int]:
+    """Citizen ids by social security number; unknown numbers are left out."""
+    indexes = {index: number for number in numbers for index in vault.indexes(number, SSN)}
+    found = await claims.owners(db, ClaimKind.SOCIAL_SECURITY_NUMBER, indexes)
+    return {indexes[index]: citizen_id for index, citizen_id in found.items()}
+
+
+async def id_of_number(db: Reader, vault: Vault, number: str) -> int | None:
+    keys = vault.indexes(number, SSN)
+    return await claims.owner(db, ClaimKind.SOCIAL_SECURITY_NUMBER, keys)
+
+
 async def find_by_number(db: Reader, vault: Vault, number: str) -> Citizen | None:
-    row = await db.fetch_one(_BY_SSN, **index_params("ssn_index", vault.indexes(number, SSN)))
-    return None if row is None else Citizen.from_row(row, vault)
+    citizen_id = await id_of_number(db, vault, number)
+    return None if citizen_id is None else await get(db, vault, citizen_id)
 
 
 async def owner_of_phone(db: Reader, vault: Vault, phone: str) -> int | None:
-    row = await db.fetch_one(
-        _OWNER_OF_PHONE, **index_params("phone_index", vault.indexes(phone, PHONE))
-    )
-    return None if row is None else int(row["id"])
+    return await claims.owner(db, ClaimKind.PHONE, vault.indexes(phone, PHONE))
 
 
-async def register(
-    db: Transaction,
+def register(
+    writes: Writes,
     vault: Vault,
     now: Instant,
     *,
@@ -226,42 +217,53 @@ async def register(
     number: str,
     phone: str | None,
     citizen_id: int | None = None,
-) -> int:
-    """Inserts a citizen and returns the id."""
-    citizen_id = citizen_id or new_id(now)
-    await db.fetch(_INSERT, **new_row(vault, now, citizen_id, name, number, phone))
-    return citizen_id
+) -> Citizen:
+    """Adds a citizen, with the claims of the number and the phone."""
+    row = new_row(vault, now, citizen_id or new_id(now), name, number, phone)
+    owner = row["subject_id"]
+    writes.add(ADD_CITIZEN, **row)
+    claims.take(writes, ClaimKind.SOCIAL_SECURITY_NUMBER, vault.index(number, SSN), owner, now)
+    if row["phone_index"] is not None:
+        claims.take(writes, ClaimKind.PHONE, row["phone_index"], owner, now)
+    return Citizen.from_row(row, vault)
 
 
 def new_row(
     vault: Vault, now: Instant, citizen_id: int, name: str, number: str, phone: str | None
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     return {
-        "id": citizen_id,
+        "subject_id": citizen_id,
         "name": vault.seal(name, "citizens.name", citizen_id),
-        "social_security_number": vault.seal(number, f"citizens.{SSN}", citizen_id),
-        "social_security_number_index": vault.index(number, SSN),
-        "phone": vault.seal(phone, f"citizens.{PHONE}", citizen_id) if phone else None,
+        SSN: vault.seal(number, f"citizens.{SSN}", citizen_id),
+        PHONE: vault.seal(phone, f"citizens.{PHONE}", citizen_id) if phone else None,
         "phone_index": vault.index(phone, PHONE) if phone else None,
+        INSURANCE_NUMBER: None,
         "created_at": now,
-        "version": 1,
     }
 
 
-async def set_phone(db: Transaction, vault: Vault, citizen_id: int, phone: str) -> None:
-    await db.fetch(
-        _SET_PHONE,
-        citizen_id=citizen_id,
-        phone=vault.seal(phone, f"citizens.{PHONE}", citizen_id),
-        phone_index=vault.index(phone, PHONE),
-    )
-
-
-async def set_detail(
-    db: Transaction, vault: Vault, citizen_id: int, column: str, value: str
-) -> None:
-    await db.fetch(
-        _SET_DETAIL[column],
-        citizen_id=citizen_id,
-        value=vault.seal(value, f"citizens.{column}", citizen_id),
+def change(
+    writes: Writes, vault: Vault, now: Instant, citizen: Citizen, values: Mapping[str, str]
+) -> Citizen:
+    """Changes the given columns, the phone with its claim. Returns the citizen as it is then."""
+    changed: dict[str, Any] = {
+        column: vault.seal(value, f"citizens.{column}", citizen.id)
+        for column, value in values.items()
+    }
+    if PHONE in values:
+        changed["phone_index"] = vault.index(values[PHONE], PHONE)
+        if citizen.phone is not None:
+            before = vault.indexes(citizen.phone.reveal(), PHONE)
+            claims.release(writes, ClaimKind.PHONE, before, citizen.id)
+        claims.take(writes, ClaimKind.PHONE, changed["phone_index"], citizen.id, now)
+    new = {f"new_{column}": value for column, value in changed.items()}
+    writes.add(_change(tuple(changed)), of_subject=citizen.id, **new)
+    return replace(
+        citizen,
+        **{
+            column: Sealed(vault, changed[column], f"citizens.{column}", citizen.id)
+            for column in (PHONE, INSURANCE_NUMBER)
+            if column in changed
+        },
+        phone_index=changed.get("phone_index", citizen.phone_index),
     )

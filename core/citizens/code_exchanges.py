@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from core.crypto import index_is, index_params
-from core.db import Query, Reader, Transaction, metadata
+from core.db import Query, Reader, Writes, metadata
 from core.kernel.clock import MINUTE, Instant
 
 RETENTION = 5 * MINUTE
@@ -67,11 +67,11 @@ class CodeExchange:
     lifetime_seconds: int
 
 
-async def save(
-    db: Transaction, pair_mac: str, account_index: bytes, exchange: CodeExchange, now: Instant
+def save(
+    writes: Writes, pair_mac: str, account_index: bytes, exchange: CodeExchange, now: Instant
 ) -> None:
     """Only the first result is stored; a later one neither replaces nor prolongs it."""
-    await db.fetch(
+    writes.add(
         _SAVE,
         pair_mac=pair_mac,
         account_index=account_index,
@@ -86,5 +86,5 @@ async def find(db: Reader, pair_mac: str, now: Instant) -> CodeExchange | None:
     return None if row is None else CodeExchange(bytes(row["account"]), row["lifetime_seconds"])
 
 
-async def erase(db: Transaction, accounts: list[bytes]) -> None:
-    await db.fetch(_ERASE, **index_params("account", accounts))
+def erase(writes: Writes, accounts: list[bytes]) -> None:
+    writes.add(_ERASE, **index_params("account", accounts))

@@ -2,14 +2,20 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, String, Table, bindparam, select
 
-from core.db import Id, Query, Reader, Transaction, metadata
+from core.db import Query, Reader, Writes, metadata
 from core.kernel import lengths
 from core.kernel.clock import Instant
 
 consents_table = Table(
     "consents",
     metadata,
-    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column(
+        "subject_id",
+        BigInteger,
+        ForeignKey("citizens.subject_id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("notice_version", String(lengths.NOTICE_VERSION), primary_key=True),
     Column("given_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -19,28 +25,28 @@ _GIVE = Query(
     lambda insert: (
         insert(consents_table)
         .values(
-            citizen_id=bindparam("citizen_id"),
+            subject_id=bindparam("subject_id"),
             notice_version=bindparam("version"),
             given_at=bindparam("at"),
         )
-        .on_conflict_do_nothing(index_elements=["citizen_id", "notice_version"])
+        .on_conflict_do_nothing(index_elements=["subject_id", "notice_version"])
     )
 )
 
 
 _GIVEN = Query(
     select(consents_table.c.given_at).where(
-        consents_table.c.citizen_id == bindparam("citizen_id"),
+        consents_table.c.subject_id == bindparam("subject_id"),
         consents_table.c.notice_version == bindparam("version"),
     )
 )
 
 
 async def given_at(db: Reader, citizen_id: int, version: str) -> Instant | None:
-    row = await db.fetch_one(_GIVEN, citizen_id=citizen_id, version=version)
+    row = await db.fetch_one(_GIVEN, subject_id=citizen_id, version=version)
     return None if row is None else int(row["given_at"])
 
 
-async def give(db: Transaction, citizen_id: int, version: str, now: Instant) -> None:
+def give(writes: Writes, citizen_id: int, version: str, now: Instant) -> None:
     """Consenting again to the same version keeps the first time."""
-    await db.fetch(_GIVE, citizen_id=citizen_id, version=version, at=now)
+    writes.add(_GIVE, subject_id=citizen_id, version=version, at=now)

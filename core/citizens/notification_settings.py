@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, String, Table, bindparam, select
 
-from core.db import Query, Reader, Transaction, metadata
+from core.db import Query, Reader, Writes, metadata
 from core.kernel.clock import Instant
 from core.kernel.refusals import Text
 
@@ -18,7 +18,11 @@ notification_settings_table = Table(
     "notification_settings",
     metadata,
     Column(
-        "citizen_id", BigInteger, ForeignKey("citizens.id"), primary_key=True, autoincrement=False
+        "subject_id",
+        BigInteger,
+        ForeignKey("citizens.subject_id"),
+        primary_key=True,
+        autoincrement=False,
     ),
     Column("notice", String(32), primary_key=True),
     Column("sms", Boolean, nullable=False),
@@ -83,25 +87,25 @@ class Choice:
 
 _DEFAULT = Choice()
 
-_OF_CITIZEN = Query(
+_OF_SUBJECT = Query(
     select(
         notification_settings_table.c.notice,
         notification_settings_table.c.sms,
         notification_settings_table.c.channel,
-    ).where(notification_settings_table.c.citizen_id == bindparam("citizen_id"))
+    ).where(notification_settings_table.c.subject_id == bindparam("subject_id"))
 )
 _SAVE = Query(
     lambda insert: (
         insert(notification_settings_table)
         .values(
-            citizen_id=bindparam("citizen"),
+            subject_id=bindparam("subject_id"),
             notice=bindparam("of_notice"),
             sms=bindparam("by_sms"),
             channel=bindparam("by_channel"),
             changed_at=bindparam("at"),
         )
         .on_conflict_do_update(
-            index_elements=["citizen_id", "notice"],
+            index_elements=["subject_id", "notice"],
             set_={
                 "sms": bindparam("by_sms"),
                 "channel": bindparam("by_channel"),
@@ -114,25 +118,16 @@ _SAVE = Query(
 
 async def choices_of(db: Reader, citizen_id: int) -> dict[Notice, Choice]:
     """One choice per notice, in the order of the enum."""
-    rows = await db.fetch(_OF_CITIZEN, citizen_id=citizen_id)
+    rows = await db.fetch(_OF_SUBJECT, subject_id=citizen_id)
     chosen = {row["notice"]: Choice(bool(row["sms"]), bool(row["channel"])) for row in rows}
     return {notice: chosen.get(notice.value, _DEFAULT) for notice in Notice}
 
 
-async def choice_of(db: Reader, citizen_id: int, notice: Notice) -> Choice:
-    for row in await db.fetch(_OF_CITIZEN, citizen_id=citizen_id):
-        if row["notice"] == notice.value:
-            return Choice(bool(row["sms"]), bool(row["channel"]))
-    return _DEFAULT
-
-
-async def save(
-    db: Transaction, citizen_id: int, choices: Mapping[Notice, Choice], now: Instant
-) -> None:
+def save(writes: Writes, citizen_id: int, choices: Mapping[Notice, Choice], now: Instant) -> None:
     for notice, choice in choices.items():
-        await db.fetch(
+        writes.add(
             _SAVE,
-            citizen=citizen_id,
+            subject_id=citizen_id,
             of_notice=notice.value,
             by_sms=choice.sms,
             by_channel=choice.channel,

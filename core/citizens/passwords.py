@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from core.crypto import Seals
-from core.db import Id, Query, Reader, Transaction, metadata
+from core.db import Id, Query, Reader, Writes, metadata
 from core.kernel.clock import HOUR, Instant, is_within
 from core.kernel.refusals import TryAgainLater
 
@@ -45,30 +45,32 @@ T = TypeVar("T")
 service_passwords_table = Table(
     "service_passwords",
     metadata,
-    Column("citizen_id", Id, ForeignKey("citizens.id"), primary_key=True, autoincrement=False),
+    Column(
+        "subject_id", Id, ForeignKey("citizens.subject_id"), primary_key=True, autoincrement=False
+    ),
     Column("hash", Text, nullable=False),
     Column("tries", SmallInteger, nullable=False),
     Column("locked_until", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
 )
 
-_OF_CITIZEN = Query(
+_OF_SUBJECT = Query(
     select(service_passwords_table).where(
-        service_passwords_table.c.citizen_id == bindparam("citizen_id")
+        service_passwords_table.c.subject_id == bindparam("subject_id")
     )
 )
 _SET = Query(
     lambda insert: (
         insert(service_passwords_table)
         .values(
-            citizen_id=bindparam("citizen_id"),
+            subject_id=bindparam("subject_id"),
             hash=bindparam("hash"),
             tries=0,
             locked_until=0,
             version=1,
         )
         .on_conflict_do_update(
-            index_elements=["citizen_id"],
+            index_elements=["subject_id"],
             set_={
                 "hash": bindparam("hash"),
                 "tries": 0,
@@ -80,7 +82,7 @@ _SET = Query(
 )
 _COUNT = Query(
     update(service_passwords_table)
-    .where(service_passwords_table.c.citizen_id == bindparam("owner"))
+    .where(service_passwords_table.c.subject_id == bindparam("of_subject"))
     .values(tries=bindparam("new_tries"), locked_until=bindparam("until"))
 )
 
@@ -97,7 +99,7 @@ class StoredPassword:
 
 
 async def find(db: Reader, seals: Seals, citizen_id: int) -> StoredPassword | None:
-    row = await db.fetch_one(_OF_CITIZEN, citizen_id=citizen_id)
+    row = await db.fetch_one(_OF_SUBJECT, subject_id=citizen_id)
     if row is None:
         return None
     return StoredPassword(
@@ -109,17 +111,17 @@ async def find(db: Reader, seals: Seals, citizen_id: int) -> StoredPassword | No
     )
 
 
-async def store(db: Transaction, seals: Seals, citizen_id: int, password_hash: str) -> None:
-    await db.fetch(_SET, citizen_id=citizen_id, hash=seals.hash(citizen_id, password_hash))
+def store(writes: Writes, seals: Seals, citizen_id: int, password_hash: str) -> None:
+    writes.add(_SET, subject_id=citizen_id, hash=seals.hash(citizen_id, password_hash))
 
 
-async def count_wrong_try(db: Transaction, password: StoredPassword, now: Instant) -> int:
+def count_wrong_try(writes: Writes, password: StoredPassword, now: Instant) -> int:
     """Returns the number of attempts left; at 0 password changes are locked."""
     tries = password.tries + 1
     locked = tries >= MAX_TRIES
-    await db.fetch(
+    writes.add(
         _COUNT,
-        owner=password.citizen_id,
+        of_subject=password.citizen_id,
         new_tries=0 if locked else tries,
         until=now + LOCKED_FOR if locked else 0,
     )

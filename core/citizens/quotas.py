@@ -1,12 +1,22 @@
-"""Sliding-window rate limits in the database: one row per key, locked while it is checked."""
+"""Sliding-window rate limits in the database: one row per key, guarded by what was read of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, bindparam, delete, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    LargeBinary,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
-from core.db import Query, Transaction, metadata
+from core.db import Query, Reader, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel.clock import CLOCK_SKEW, Instant
 
 quotas_table = Table(
@@ -18,24 +28,19 @@ quotas_table = Table(
     sqlite_with_rowid=False,
 )
 
-_OPEN = Query(
-    lambda insert: (
-        insert(quotas_table)
-        .values(key=bindparam("key"), times="[]", last_at=bindparam("at"))
-        .on_conflict_do_update(index_elements=["key"], set_={"last_at": bindparam("at")})
-        .returning(quotas_table.c.times)
-    )
+_AT_ONCE = 20
+
+_FIND = Query(
+    select(quotas_table.c.key, quotas_table.c.times).where(in_batch(quotas_table.c.key, _AT_ONCE))
 )
+_ADD = insert_into(quotas_table)
+_is_as_seen = (quotas_table.c.key == bindparam("of_key"), quotas_table.c.times == bindparam("seen"))
 _SAVE = Query(
     update(quotas_table)
-    .where(quotas_table.c.key == bindparam("of_key"))
-    .values(times=bindparam("new_times"))
+    .where(*_is_as_seen)
+    .values(times=bindparam("new_times"), last_at=bindparam("at"))
 )
-_TAKE_OVER = Query(
-    delete(quotas_table)
-    .where(quotas_table.c.key == bindparam("of_key"))
-    .returning(quotas_table.c.times)
-)
+_TAKE_OVER = Query(delete(quotas_table).where(*_is_as_seen))
 CLEAR = Query(delete(quotas_table))
 
 
@@ -48,27 +53,52 @@ class Limit:
 
 
 async def consume(
-    db: Transaction, keys: Sequence[bytes], limits: Sequence[Limit], now: Instant
+    db: Reader,
+    writes: Writes,
+    counted: Sequence[tuple[Sequence[bytes], Sequence[Limit]]],
+    now: Instant,
 ) -> Instant:
-    """Counts one use. Returns 0, or the time of the next allowed use if a limit is reached.
+    """Counts one use under every key. Returns 0, or the time of the next allowed use if a limit is
+    reached; then nothing is counted.
 
-    `keys` are the indexes of one key, the current one first; uses under older ones count too.
-    Uses in the future do not count: otherwise correcting a fast clock would lock citizens out.
+    Each key is given by its indexes, the current one first; uses under older ones count too. Uses in
+    the future do not count: otherwise correcting a fast clock would lock citizens out. If others
+    count meanwhile, the unit of work loses its race.
     """
-    current, *older = keys
-    row = await db.fetch_one(_OPEN, key=current, at=now)
-    assert row is not None
-    stored = json.loads(row["times"])
-    for key in older:
-        before = await db.fetch_one(_TAKE_OVER, of_key=key)
-        stored += json.loads(before["times"]) if before else []
-    longest = max(limit.window for limit in limits)
-    times = sorted(at for at in stored if now - longest < at <= now + CLOCK_SKEW)
-    free_at = max(_free_at(times, limit, now) for limit in limits)
+    rows = await fetch_in(db, _FIND, (index for keys, _ in counted for index in keys), _AT_ONCE)
+    stored = {bytes(row["key"]): row["times"] for row in rows}
+    uses = [_uses(stored, keys, limits, now) for keys, limits in counted]
+    free_at = max(
+        _free_at(times, limit, now)
+        for times, (_, limits) in zip(uses, counted, strict=True)
+        for limit in limits
+    )
     if free_at > now:
         return free_at
-    await db.fetch(_SAVE, of_key=current, new_times=json.dumps([*times, now]))
+    for times, (keys, _) in zip(uses, counted, strict=True):
+        _save(writes, stored, keys, json.dumps([*times, now]), now)
     return 0
+
+
+def _uses(
+    stored: Mapping[bytes, str], keys: Sequence[bytes], limits: Sequence[Limit], now: Instant
+) -> list[Instant]:
+    longest = max(limit.window for limit in limits)
+    found = [at for key in keys for at in json.loads(stored.get(key, "[]"))]
+    return sorted(at for at in found if now - longest < at <= now + CLOCK_SKEW)
+
+
+def _save(
+    writes: Writes, stored: Mapping[bytes, str], keys: Sequence[bytes], times: str, now: Instant
+) -> None:
+    current, *older = keys
+    if current in stored:
+        writes.guard(_SAVE, of_key=current, seen=stored[current], new_times=times, at=now)
+    else:
+        writes.add(_ADD, key=current, times=times, last_at=now)
+    for key in older:
+        if key in stored:
+            writes.guard(_TAKE_OVER, of_key=key, seen=stored[key])
 
 
 def _free_at(times: list[Instant], limit: Limit, now: Instant) -> Instant:

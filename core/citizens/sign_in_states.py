@@ -12,7 +12,7 @@ import secrets
 
 from core.citizens import nonces
 from core.crypto import Seals
-from core.db import Transaction
+from core.db import Reader, Writes
 from core.kernel.callers import ChannelId
 from core.kernel.clock import MINUTE, Instant, is_within
 
@@ -50,18 +50,26 @@ def challenge_of(verifier: str) -> str:
 
 
 async def redeem(
-    db: Transaction, nonce: str, credential_mac: str, pair_mac: str, now: Instant
+    db: Reader, writes: Writes, nonce: str, credential_mac: str, pair_mac: str, now: Instant
 ) -> bool:
     """False if the state or the credential was redeemed before in another combination.
 
     WeChat's browsers may call back twice with the same code and state, which is one sign-in. An
     intercepted code must not work with another state. `pair_mac` is the MAC of both.
     """
-    until = now + LIFETIME
-    if not await nonces.use(db, "state", nonce, until):
-        return await nonces.is_used(db, "state-credential", pair_mac)
-    is_new = await nonces.use(db, "credential", credential_mac, until)
-    return is_new and await nonces.use(db, "state-credential", pair_mac, until)
+    state, credential, pair = (
+        ("state", nonce),
+        ("credential", credential_mac),
+        ("state-credential", pair_mac),
+    )
+    used = await nonces.used(db, state, credential, pair)
+    if state in used:
+        return pair in used
+    if used:
+        return False
+    for scope, value in (state, credential, pair):
+        nonces.take(writes, scope, value, now + LIFETIME)
+    return True
 
 
 def _keyed_mac(seals: Seals, channel: ChannelId, now: Instant, nonce: str, challenge: str) -> str:

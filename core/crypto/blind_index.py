@@ -1,10 +1,13 @@
 """Searching by blind index during key rotation: a row's index may be under any key in use."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam
 
 from core.crypto.encryption import MAX_KEYS, Vault
+
+T = TypeVar("T", bytes, str)
 
 
 def index_is(column: Any, name: str) -> ColumnElement[bool]:
@@ -15,10 +18,10 @@ def index_is(column: Any, name: str) -> ColumnElement[bool]:
     return found
 
 
-def index_params(name: str, indexes: list[bytes]) -> dict[str, bytes]:
+def index_params(name: str, indexes: Sequence[T]) -> dict[str, T]:
     """Parameters for `index_is`, one per key in use."""
-    padded = [*indexes, *indexes[-1:] * (MAX_KEYS - len(indexes))]
-    return {f"{name}_{number}": index for number, index in enumerate(padded)}
+    last = len(indexes) - 1
+    return {f"{name}_{number}": indexes[min(number, last)] for number in range(MAX_KEYS)}
 
 
 def account_indexes(vault: Vault, channel: str, account: str) -> list[bytes]:

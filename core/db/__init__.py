@@ -3,13 +3,12 @@
 from core.db.arrays import json_arrays
 from core.db.batches import fetch_in, in_batch
 from core.db.connecting import connect
+from core.db.database import Database
 from core.db.limits import Limits
 from core.db.postgres_servers import PostgresServers
 from core.db.query import (
-    Database,
     DatabaseUnavailable,
     Id,
-    Lock,
     Query,
     Reader,
     Row,
@@ -20,13 +19,14 @@ from core.db.query import (
 )
 from core.db.readiness import Readiness, write_probes_table
 from core.db.urls import WrongUrl, check_url, sqlite_path
+from core.db.writes import LostRace, Writes
 
 __all__ = [
     "Database",
     "DatabaseUnavailable",
     "Id",
     "Limits",
-    "Lock",
+    "LostRace",
     "PostgresServers",
     "Query",
     "Reader",
@@ -34,6 +34,7 @@ __all__ = [
     "Row",
     "Transaction",
     "UniqueViolation",
+    "Writes",
     "WrongUrl",
     "check_url",
     "connect",

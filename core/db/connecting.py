@@ -1,8 +1,8 @@
 """Opens the database of a URL."""
 
+from core.db.database import Database
 from core.db.limits import Limits
 from core.db.postgres import PostgresDatabase
-from core.db.query import Database
 from core.db.sqlite import SqliteDatabase
 from core.db.urls import sqlite_path
 

@@ -1,18 +1,19 @@
-"""PostgreSQL: each job is a transaction on a pooled connection, retried after a conflict."""
+"""PostgreSQL: collected writes are one statement; each job is a transaction, retried after a conflict."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from asyncpg.transaction import Transaction
+from asyncpg.transaction import Transaction as DriverTransaction
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import Dialect
 
 from core.db import postgres_errors as errors
 from core.db.limits import Limits
-from core.db.postgres_pool import PUT_BACK_SECONDS, Connection, PostgresPool, terminate
+from core.db.postgres_pool import PUT_BACK_SECONDS, Connection, PostgresPool, Work, terminate
 from core.db.query import Job, Query, Row, T
+from core.db.writes import MAX_PARTS, LostRace, Write, Writes, in_one_statement
 
 
 class _PostgresTransaction:
@@ -28,6 +29,16 @@ class _PostgresTransaction:
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
+
+    async def change(self, write: Write) -> int:
+        """How many rows it changed."""
+        sql, arguments = write.query.arguments(PostgresDatabase.dialect, write.values)
+        status: str = await _driven(self._connection.execute(sql, *arguments))
+        return int(status.rpartition(" ")[2])
+
+    async def guard(self, writes: Sequence[Write]) -> None:
+        sql, arguments = in_one_statement(writes)
+        await _fetch(sql, arguments, self._connection)
 
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
         sql, arguments = query.arguments_of_many(PostgresDatabase.dialect, rows)
@@ -54,6 +65,21 @@ class PostgresDatabase:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
 
+    async def apply(self, writes: Writes) -> None:
+        """Never repeated here: what is lost on the way may have been written."""
+        if not len(writes):
+            return
+        if len(writes) > MAX_PARTS or writes.see_each_other:
+            work: Work[Any] = partial(_run, partial(_change_all, writes))
+        else:
+            work = partial(_fetch, *in_one_statement(writes))
+        try:
+            await self._pool.use(work, lambda _: False)
+        except Exception as error:
+            if errors.is_conflict(error):
+                raise LostRace from error
+            raise
+
     async def write(self, job: Job[T]) -> T:
         try:
             return await self._pool.use(partial(_run, job), errors.is_conflict)
@@ -75,7 +101,21 @@ async def _fetch(sql: str, arguments: list[Any], connection: Connection) -> list
     return rows
 
 
-async def _run(job: Job[T], connection: Connection) -> T:
+async def _change_all(writes: Writes, transaction: _PostgresTransaction) -> None:
+    if writes.see_each_other:
+        for write in writes:
+            if not await transaction.change(write) and write.must_change:
+                raise LostRace
+        return
+    for (query, must_change), group in writes.by_query():
+        if must_change:
+            for start in range(0, len(group), MAX_PARTS):
+                await transaction.guard(group[start : start + MAX_PARTS])
+        else:
+            await transaction.execute_many(query, [write.values for write in group])
+
+
+async def _run(job: Callable[[_PostgresTransaction], Awaitable[T]], connection: Connection) -> T:
     transaction = connection.transaction()
     try:
         await _driven(transaction.start())
@@ -97,7 +137,7 @@ async def _driven(step: Awaitable[T]) -> T:
         raise errors.translated(error) from error
 
 
-async def _roll_back(connection: Connection, transaction: Transaction) -> None:
+async def _roll_back(connection: Connection, transaction: DriverTransaction) -> None:
     """Closes a connection whose transaction cannot be rolled back at once."""
     try:
         async with asyncio.timeout(PUT_BACK_SECONDS):

@@ -1,12 +1,4 @@
-"""Statements, and the protocols that both databases implement.
-
-A `Query` is a SQLAlchemy Core statement, compiled once per dialect. `fetch` outside a job reads
-committed data. `write(job)` runs `job(transaction)` and returns once its effects are durable; if
-the job raises, everything it wrote is rolled back.
-
-A job may await nothing but its transaction: on SQLite it runs in the driver's thread, on
-PostgreSQL it holds row locks. See docs/adr/0002-batched-reads-and-group-commit.md.
-"""
+"""Statements: a `Query` is a SQLAlchemy Core statement, compiled once per dialect."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -100,22 +92,17 @@ class Query:
         bound = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}  # type: ignore[attr-defined]
         return str(compiled), list(names), bound
 
-    def arguments(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, list[Any]]:
+    def arguments(self, dialect: Dialect, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         sql, names, bound = self._compiled.get(dialect.name) or self.compiled(dialect)
         if bound:
-            values = bound | values
+            values = {**bound, **values}
         return sql, [values[name] for name in names]
 
     def arguments_of_many(
         self, dialect: Dialect, rows: Iterable[Mapping[str, Any]]
     ) -> tuple[str, list[list[Any]]]:
         sql, names, bound = self.compiled(dialect)
-        assert not bound, "a statement for many rows must not bind values"
-        return sql, [[row[name] for name in names] for row in rows]
-
-
-class Lock(Query):
-    """`SELECT … FOR UPDATE`. On SQLite it is skipped, because there is only one writer."""
+        return sql, [[row[name] if name in row else bound[name] for name in names] for row in rows]
 
 
 def insert_into(table: Table, *columns: str) -> Query:
@@ -136,11 +123,3 @@ class Transaction(Reader, Protocol):
 
 
 Job: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
-
-
-class Database(Reader, Protocol):
-    dialect: Dialect
-
-    async def write(self, job: Job[T]) -> T: ...
-
-    async def close(self) -> None: ...

@@ -5,8 +5,8 @@ import secrets
 
 from sqlalchemy import BigInteger, Column, SmallInteger, Table, bindparam
 
+from core.db.database import Database
 from core.db.query import (
-    Database,
     DatabaseUnavailable,
     Query,
     Transaction,

@@ -1,7 +1,8 @@
 """SQLite: two readers and one writer, each in a thread of its own.
 
 Statements that wait for a reader are executed together in one call to its thread. Jobs that wait
-for the writer share one commit, each in a savepoint of its own.
+for the writer share one commit. One that fails after it has written something takes the others'
+writes with it when it is rolled back, so the others then run again: a job may run several times.
 See docs/adr/0002-batched-reads-and-group-commit.md.
 """
 
@@ -19,7 +20,8 @@ from msgspec import Struct
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import Dialect
 
-from core.db.query import DatabaseUnavailable, Job, Lock, Query, Row, T, UniqueViolation
+from core.db.query import DatabaseUnavailable, Job, Query, Row, T, Transaction, UniqueViolation
+from core.db.writes import LostRace, Writes
 
 BUSY_TIMEOUT_SECONDS = 2
 _MAX_JOBS_IN_A_COMMIT = 256
@@ -132,11 +134,10 @@ class _GroupCommit(sqlite3.Connection):
     def commit(self) -> None:
         batch = self._next_batch()
         self._done.extend(batch)
+        waiting = [pending for pending in batch if pending.claim()]
         try:
-            self.execute("BEGIN IMMEDIATE")
-            for pending in batch:
-                if pending.claim():
-                    self._run(pending)
+            if not self._run_all(waiting):
+                self._run_each([pending for pending in waiting if pending.error is None])
             super().commit()
         except BaseException as error:
             failure = _translated(error)
@@ -152,17 +153,36 @@ class _GroupCommit(sqlite3.Connection):
                 batch.append(self._jobs.get_nowait())
         return batch
 
-    def _run(self, pending: _Pending) -> None:
-        self.execute("SAVEPOINT job")
+    def _run_all(self, batch: list[_Pending]) -> bool:
+        """False if everything was rolled back because of one job, which has its error now."""
+        self.execute("BEGIN IMMEDIATE")
+        for pending in batch:
+            if not self._run(pending):
+                super().rollback()
+                return False
+        return True
+
+    def _run_each(self, batch: list[_Pending]) -> None:
+        """With a savepoint for each: where one fails after it has written, others may too."""
+        self.execute("BEGIN IMMEDIATE")
+        for pending in batch:
+            self.execute("SAVEPOINT job")
+            if not self._run(pending):
+                self.execute("ROLLBACK TO job")
+            self.execute("RELEASE job")
+
+    def _run(self, pending: _Pending) -> bool:
+        """False if the job failed after it had written something."""
+        transaction = _SqliteTransaction(self)
         try:
-            pending.result = _drive(pending.job(_SqliteTransaction(self)))
+            pending.result = _drive(pending.job(transaction))
         except BaseException as error:
-            # A full disk or an I/O error rolls back the whole transaction, not only this job.
+            # A full disk or an I/O error rolls back the whole transaction by itself.
             if not self.in_transaction:
                 raise
-            self.execute("ROLLBACK TO job")
             pending.error = _translated(error)
-        self.execute("RELEASE job")
+            return not transaction.has_written
+        return True
 
 
 def _translated(error: BaseException) -> BaseException:
@@ -189,15 +209,15 @@ def _drive(job: Coroutine[Any, Any, T]) -> T:
 
 
 class _SqliteTransaction:
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "has_written")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.has_written = False
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
-        if isinstance(query, Lock):
-            return []
         sql, arguments = query.arguments(SqliteDatabase.dialect, values)
+        self.has_written = self.has_written or not sql.startswith("SELECT")
         try:
             return _rows(self._connection.execute(sql, arguments), query)
         except sqlite3.IntegrityError as error:
@@ -211,12 +231,30 @@ class _SqliteTransaction:
 
     async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
         sql, arguments = query.arguments_of_many(SqliteDatabase.dialect, rows)
+        self.has_written = True
         try:
             self._connection.executemany(sql, arguments)
         except sqlite3.IntegrityError as error:
             if _violates_key(error):
                 raise UniqueViolation from error
             raise
+
+    def apply(self, writes: Writes) -> None:
+        """Raises `LostRace` at the first guard that changes no row."""
+        connection, dialect = self._connection, SqliteDatabase.dialect
+        for query, values, must_change in writes:
+            sql, arguments = query.arguments(dialect, values)
+            changes = connection.total_changes
+            try:
+                connection.execute(sql, arguments)
+            except sqlite3.IntegrityError as error:
+                if _violates_key(error):
+                    raise LostRace from error
+                raise
+            if connection.total_changes != changes:
+                self.has_written = True
+            elif must_change:
+                raise LostRace
 
 
 def _violates_key(error: sqlite3.IntegrityError) -> bool:
@@ -357,6 +395,13 @@ class SqliteDatabase:
                 raise
             pending.claim()  # what has not begun will not run
             raise DatabaseUnavailable("no answer in time") from error
+
+    async def apply(self, writes: Writes) -> None:
+        async def job(transaction: Transaction) -> None:
+            assert isinstance(transaction, _SqliteTransaction)
+            transaction.apply(writes)
+
+        await self.write(job)
 
     async def _commit_all(self) -> None:
         while not self._jobs.empty():

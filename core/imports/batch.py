@@ -4,18 +4,26 @@ Reads and writes in one transaction. A new citizen is added once, however many o
 contains.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select, update
 
-from core.audit import ADD_ENTRY, DONE, MOVE_HEAD, OPERATOR, Action, audit_heads_table
+from core.audit import ADD_ENTRY, DONE, MOVE_HEAD, OPERATOR, Action
 from core.cards import ADD_CARD, NUMBER, CardState, cards_table
-from core.citizens import PHONE, SSN, citizens_table
+from core.citizens import (
+    ADD_CITIZEN,
+    INSURANCE_NUMBER,
+    PHONE,
+    SSN,
+    ClaimKind,
+    citizens_table,
+    claims,
+)
 from core.citizens import citizens as people
 from core.crypto import Seals, Vault
-from core.db import Query, Reader, Transaction, fetch_in, in_batch, insert_into
+from core.db import Query, Reader, Transaction, fetch_in, in_batch
 from core.imports.lines import BadLine, CardLine
 from core.kernel.clock import Instant
 from core.kernel.confirmation import Confirmation
@@ -26,50 +34,16 @@ Indexes: TypeAlias = Sequence[bytes]
 IN_USE = frozenset({CardState.ACTIVE, CardState.LOST, CardState.LOCKED, CardState.TEMPORARILY_LOST})
 """States of a card that is active or can become active again; a citizen has at most one such card."""
 
-_CITIZENS = Query(
-    select(
-        citizens_table.c.id,
-        citizens_table.c.name,
-        citizens_table.c.social_security_number_index,
-        citizens_table.c.phone_index,
-        audit_heads_table.c.number,
-        audit_heads_table.c.mac,
-    )
-    .select_from(
-        citizens_table.outerjoin(
-            audit_heads_table, audit_heads_table.c.subject_id == citizens_table.c.id
-        )
-    )
-    .where(in_batch(citizens_table.c.social_security_number_index))
-    .order_by(citizens_table.c.id)
-    .with_for_update(of=citizens_table)
-)
-_PHONES = Query(
-    select(citizens_table.c.id, citizens_table.c.phone_index).where(
-        in_batch(citizens_table.c.phone_index)
-    )
-)
-_CARDS = Query(
-    select(cards_table.c.citizen_id, cards_table.c.number_index).where(
-        cards_table.c.region_code == bindparam("region"), in_batch(cards_table.c.number_index)
-    )
-)
 _HOLDERS = Query(
-    select(cards_table.c.citizen_id).where(
-        in_batch(cards_table.c.citizen_id),
-        cards_table.c.state.in_([bindparam(s.name) for s in IN_USE]),
+    select(cards_table.c.subject_id).where(
+        in_batch(cards_table.c.subject_id),
+        or_(*(cards_table.c.state == state.value for state in sorted(IN_USE))),
     )
 )
-_ADD_CITIZEN = insert_into(
-    citizens_table,
-    "id",
-    "name",
-    SSN,
-    f"{SSN}_index",
-    PHONE,
-    f"{PHONE}_index",
-    "created_at",
-    "version",
+_SET_PHONE = Query(
+    update(citizens_table)
+    .where(citizens_table.c.subject_id == bindparam("of_subject"))
+    .values(phone=bindparam("new_phone"), phone_index=bindparam("new_index"))
 )
 
 
@@ -92,6 +66,10 @@ class KeyedLine:
         )
 
     @property
+    def card_claims(self) -> list[bytes]:
+        return claims.card_keys(self.line.region_code, self.card)
+
+    @property
     def card_key(self) -> bytes:
         """Identifies the card in the journal, across regions."""
         return self.line.region_code.encode() + self.card[0][-16:]
@@ -99,12 +77,12 @@ class KeyedLine:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`last_card` is the id of the last card that was added, 0 if none was."""
+    """`last_card` are citizen and id of the last card that was added, zeros if none was."""
 
     added: int
     already: int
     bad: list[BadLine]
-    last_card: int
+    last_card: tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -127,7 +105,7 @@ class _Plan:
     now: Instant
     citizens: dict[bytes, _Citizen]
     owners: dict[bytes, int]
-    cards: dict[tuple[str, bytes], int]
+    cards: dict[bytes, int]
     adds: list[tuple[KeyedLine, _Citizen]] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     already: int = 0
@@ -135,7 +113,7 @@ class _Plan:
     def add_line(self, keyed: KeyedLine) -> None:
         line = keyed.line
         citizen = _first(self.citizens, keyed.number)
-        owner_of_card = _first(self.cards, [(line.region_code, index) for index in keyed.card])
+        owner_of_card = _first(self.cards, keyed.card_claims)
         if citizen is not None and citizen.name != line.name:
             self._refuse(line, "name", "another name is on file for this social_security_number")
         elif owner_of_card is not None and (citizen is None or citizen.id != owner_of_card):
@@ -171,7 +149,7 @@ class _Plan:
             citizen.new_phone, citizen.phone_index = line.phone, keyed.phone[0]
             self.owners[keyed.phone[0]] = citizen.id
         citizen.in_use = citizen.in_use or line.state in IN_USE
-        self.cards[line.region_code, keyed.card[0]] = citizen.id
+        self.cards[keyed.card_claims[0]] = citizen.id
         self.adds.append((keyed, citizen))
 
     def _refuse(self, line: CardLine, column: str, reason: str) -> None:
@@ -186,13 +164,23 @@ async def write_batch(
         plan.add_line(keyed)
     changed = list({citizen.id: citizen for _, citizen in plan.adds}.values())
     await db.execute_many(
-        _ADD_CITIZEN, [_citizen_row(vault, now, p, p.new) for p in changed if p.new is not None]
+        ADD_CITIZEN, [_citizen_row(vault, now, p, p.new) for p in changed if p.new is not None]
     )
-    for citizen in changed:
-        if citizen.new is None and citizen.new_phone is not None:
-            await people.set_phone(db, vault, citizen.id, citizen.new_phone)
+    await db.execute_many(
+        _SET_PHONE,
+        [
+            {
+                "of_subject": p.id,
+                "new_phone": vault.seal(p.new_phone, f"citizens.{PHONE}", p.id),
+                "new_index": p.phone_index,
+            }
+            for p in changed
+            if p.new is None and p.new_phone is not None
+        ],
+    )
     rows = [_card_row(vault, now, keyed, citizen.id) for keyed, citizen in plan.adds]
     await db.execute_many(ADD_CARD, rows)
+    await db.execute_many(claims.TAKE, [*_claims(now, changed), *_card_claims(now, rows)])
     await db.execute_many(
         ADD_ENTRY,
         [
@@ -203,59 +191,73 @@ async def write_batch(
     await db.execute_many(
         MOVE_HEAD, [{"subject_id": p.id, "number": p.entry, "mac": p.mac} for p in changed]
     )
-    return Written(len(rows), plan.already, plan.bad, rows[-1]["id"] if rows else 0)
+    last_card = (rows[-1]["subject_id"], rows[-1]["id"]) if rows else (0, 0)
+    return Written(len(rows), plan.already, plan.bad, last_card)
 
 
 async def _look_up(db: Reader, vault: Vault, now: Instant, lines: Sequence[KeyedLine]) -> _Plan:
+    """Without locks: whoever changes one of these citizens meanwhile takes the next number of the
+    audit chain, and the batch is written again."""
+    numbers = (index for keyed in lines for index in keyed.number)
+    ids = await claims.owners(db, ClaimKind.SOCIAL_SECURITY_NUMBER, numbers)
     known = {}
-    for row in await fetch_in(db, _CITIZENS, (i for keyed in lines for i in keyed.number)):
-        known[bytes(row["social_security_number_index"])] = _Citizen(
-            id=row["id"],
-            name=vault.open(row["name"], "citizens.name", row["id"]),
-            phone_index=row["phone_index"],
-            entry=row["number"] or 0,
-            mac=bytes(row["mac"] or b""),
+    stored = await people.find_many(db, vault, sorted(set(ids.values())))
+    holders = {row["subject_id"] for row in await fetch_in(db, _HOLDERS, stored)}
+    for index, citizen_id in ids.items():
+        citizen, head = stored[citizen_id]
+        known[index] = _Citizen(
+            id=citizen_id,
+            name=citizen.name.reveal(),
+            phone_index=citizen.phone_index,
+            entry=head.number,
+            mac=head.mac,
+            in_use=citizen_id in holders,
         )
-    states = {state.name: state.value for state in IN_USE}
-    ids = (citizen.id for citizen in known.values())
-    holders = {row["citizen_id"] for row in await fetch_in(db, _HOLDERS, ids, **states)}
-    for citizen in known.values():
-        citizen.in_use = citizen.id in holders
-    phones = await fetch_in(db, _PHONES, (i for keyed in lines for i in keyed.phone))
-    owners_of_cards = {}
-    for region in {keyed.line.region_code for keyed in lines}:
-        numbers = (i for keyed in lines if keyed.line.region_code == region for i in keyed.card)
-        for row in await fetch_in(db, _CARDS, numbers, region=region):
-            owners_of_cards[region, bytes(row["number_index"])] = row["citizen_id"]
+    phones = (index for keyed in lines for index in keyed.phone)
+    card_keys = (key for keyed in lines for key in keyed.card_claims)
     return _Plan(
         vault=vault,
         now=now,
         citizens=known,
-        owners={bytes(row["phone_index"]): row["id"] for row in phones},
-        cards=owners_of_cards,
+        owners=await claims.owners(db, ClaimKind.PHONE, phones),
+        cards=await claims.owners(db, ClaimKind.CARD, card_keys),
     )
+
+
+def _claims(now: Instant, citizens: Iterable[_Citizen]) -> Iterator[Mapping[str, Any]]:
+    for citizen in citizens:
+        if citizen.new is not None:
+            number = citizen.new.number[0]
+            yield claims.row(ClaimKind.SOCIAL_SECURITY_NUMBER, number, citizen.id, now)
+        if citizen.new_phone is not None and citizen.phone_index is not None:
+            yield claims.row(ClaimKind.PHONE, citizen.phone_index, citizen.id, now)
+
+
+def _card_claims(now: Instant, rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for row in rows:
+        key = claims.card_keys(row["region_code"], [row["number_index"]])[0]
+        yield claims.row(ClaimKind.CARD, key, row["subject_id"], now)
 
 
 def _citizen_row(vault: Vault, now: Instant, citizen: _Citizen, keyed: KeyedLine) -> dict[str, Any]:
     """As `citizens.new_row`, with the indexes computed before."""
     number, phone = keyed.line.social_security_number, citizen.new_phone
     return {
-        "id": citizen.id,
+        "subject_id": citizen.id,
         "name": vault.seal(citizen.name, "citizens.name", citizen.id),
         SSN: vault.seal(number, f"citizens.{SSN}", citizen.id),
-        f"{SSN}_index": keyed.number[0],
         PHONE: vault.seal(phone, f"citizens.{PHONE}", citizen.id) if phone else None,
         f"{PHONE}_index": citizen.phone_index,
+        INSURANCE_NUMBER: None,
         "created_at": now,
-        "version": 1,
     }
 
 
 def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> dict[str, Any]:
     line, card_id = keyed.line, new_id(now)
     return {
+        "subject_id": citizen_id,
         "id": card_id,
-        "citizen_id": citizen_id,
         "number": vault.seal(line.card_number, "cards.number", card_id),
         "number_index": keyed.card[0],
         "region_code": line.region_code,
@@ -264,7 +266,6 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
         "issue_date": line.issue_date,
         "state": line.state.value,
         "state_since": now,
-        "version": 1,
         "confirmation": Confirmation.CONFIRMED.value,
     }
 

@@ -16,7 +16,8 @@ from core.imports.source import WrongFile
 _TABLES = """
 CREATE TABLE IF NOT EXISTS position (
     id INTEGER PRIMARY KEY CHECK (id = 1), import BLOB, offset INTEGER, line INTEGER,
-    added INTEGER, already INTEGER, bad INTEGER, errors_end INTEGER, last_card INTEGER
+    added INTEGER, already INTEGER, bad INTEGER, errors_end INTEGER, last_citizen INTEGER,
+    last_card INTEGER
 );
 CREATE TABLE IF NOT EXISTS seen (card BLOB PRIMARY KEY, line INTEGER) WITHOUT ROWID;
 """
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS seen (card BLOB PRIMARY KEY, line INTEGER) WITHOUT RO
 
 @dataclass(slots=True)
 class ImportPosition:
-    """`line` begins at byte `offset`; `last_card` is the id of the last card that was added."""
+    """`line` begins at byte `offset`; `last_card` is the id of the last card that was added, and
+    `last_citizen` that of its holder."""
 
     offset: int
     line: int
@@ -32,6 +34,7 @@ class ImportPosition:
     already: int = 0
     bad: int = 0
     errors_end: int = 0
+    last_citizen: int = 0
     last_card: int = 0
 
 

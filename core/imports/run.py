@@ -7,9 +7,8 @@ from typing import Protocol
 
 from sqlalchemy import bindparam, select, text
 
-from core.audit import audit_heads_table
 from core.cards import cards_table
-from core.citizens import citizens_table
+from core.citizens import audit_heads_table, citizens_table, claims_table
 from core.crypto import Seals, Vault
 from core.db import Database, Query, Transaction
 from core.imports.batch import KeyedLine, Written, write_batch
@@ -27,10 +26,15 @@ _FOR_BULK = (
 _BY_INDEX = Query(text("SET LOCAL enable_seqscan = off"))
 _ANALYZE = tuple(
     Query(text(f"ANALYZE {table.name}"))
-    for table in (citizens_table, cards_table, audit_heads_table)
+    for table in (claims_table, citizens_table, cards_table, audit_heads_table)
 )
 
-_IS_THERE = Query(select(cards_table.c.id).where(cards_table.c.id == bindparam("card_id")))
+_IS_THERE = Query(
+    select(cards_table.c.id).where(
+        cards_table.c.subject_id == bindparam("subject_id"),
+        cards_table.c.id == bindparam("card_id"),
+    )
+)
 
 
 class BadLines(Protocol):
@@ -78,8 +82,9 @@ class Importer:
 
         return await self.database.write(job)
 
-    async def has_card(self, card_id: int) -> bool:
-        return await self.database.fetch_one(_IS_THERE, card_id=card_id) is not None
+    async def has_card(self, citizen_id: int, card_id: int) -> bool:
+        row = await self.database.fetch_one(_IS_THERE, subject_id=citizen_id, card_id=card_id)
+        return row is not None
 
 
 async def import_cards(
@@ -116,7 +121,8 @@ async def import_cards(
         position.already += written.already
         position.bad += len({problem.line for problem in bad})
         position.errors_end = bad_lines.end()
-        position.last_card = written.last_card or position.last_card
+        if written.added:
+            position.last_citizen, position.last_card = written.last_card
         journal.save(name, position)
         yield position
     journal.remove()
@@ -125,7 +131,9 @@ async def import_cards(
 async def _position(importer: Importer, journal: Journal, name: bytes) -> ImportPosition | None:
     """None unless this database contains the last card of the journal."""
     found = journal.position(name)
-    return found if found and await importer.has_card(found.last_card) else None
+    if found and await importer.has_card(found.last_citizen, found.last_card):
+        return found
+    return None
 
 
 def _checked(importer: Importer, raws: Iterable[RawLine]) -> tuple[list[KeyedLine], list[BadLine]]:

@@ -4,7 +4,7 @@ Applied events are stored for `retention_days`, so that an order's or a card's s
 recomputed from all its events whenever another one arrives, in whatever order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,8 +25,9 @@ from sqlalchemy import (
     update,
 )
 
+from core.citizens import ClaimKind, claims
 from core.crypto import Vault
-from core.db import Query, Reader, Row, Transaction, fetch_in, in_batch, insert_into, metadata
+from core.db import Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import MINUTE, Instant, instant
 from core.production import NodeResult, ProductionNode
@@ -34,20 +35,20 @@ from core.production import NodeResult, ProductionNode
 issuer_events_table = Table(
     "issuer_events",
     metadata,
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("id", String(lengths.ISSUER_TEXT), primary_key=True),
     Column("type", String(24), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("outcome", String(24), nullable=False),
-    Column("citizen_id", BigInteger),
-    Column("at", BigInteger),
-    Column("content", LargeBinary),
-    Index("ix_issuer_events_citizen_id", "citizen_id"),
+    Column("at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
     Index(
         "ix_issuer_events_open",
         "received_at",
         sqlite_where=text("outcome <> 'TAKEN'"),
         postgresql_where=text("outcome <> 'TAKEN'"),
     ),
+    sqlite_with_rowid=False,
 )
 
 
@@ -133,13 +134,14 @@ class StoredEvent:
         return self.event.at, self.event.id
 
 
-_BY_ID = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.id)))
-_OF_CITIZENS = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.citizen_id)))
+_OF_SUBJECTS = Query(select(issuer_events_table).where(in_batch(issuer_events_table.c.subject_id)))
 _ADD = insert_into(issuer_events_table)
+_is_this = (
+    issuer_events_table.c.subject_id == bindparam("of_subject"),
+    issuer_events_table.c.id == bindparam("event_id"),
+)
 _SETTLE = Query(
-    update(issuer_events_table)
-    .where(issuer_events_table.c.id == bindparam("event_id"))
-    .values(outcome=bindparam("new_outcome"), citizen_id=bindparam("citizen_id"))
+    update(issuer_events_table).where(*_is_this).values(outcome=bindparam("new_outcome"))
 )
 _OPEN = Query(
     select(
@@ -154,71 +156,63 @@ _OPEN = Query(
     .limit(bindparam("limit"))
 )
 _DROP = Query(
-    delete(issuer_events_table)
-    .where(
-        issuer_events_table.c.id == bindparam("event_id"),
-        issuer_events_table.c.outcome != Outcome.TAKEN.value,
+    delete(issuer_events_table).where(
+        *_is_this, issuer_events_table.c.outcome != Outcome.TAKEN.value
     )
-    .returning(issuer_events_table.c.id)
 )
 
 
-async def find(db: Reader, vault: Vault, ids: Iterable[str]) -> dict[str, IssuerEvent | None]:
-    """Stored events by id; None for an event whose content is no longer stored."""
-    rows = await fetch_in(db, _BY_ID, ids)
-    return {row["id"]: row["content"] and _opened(row, vault) for row in rows}
+def nobody(event_id: str) -> int:
+    """The subject of an event that is about nobody known: a negative number, which nobody has."""
+    return -1 - int.from_bytes(claims.text_key(event_id)[:7])
 
 
-async def of_citizens(
-    db: Reader, vault: Vault, citizen_ids: Iterable[int]
+async def subjects_of(db: Reader, ids: Iterable[str]) -> dict[str, int]:
+    """The subjects of stored events, by event id."""
+    keys = {claims.text_key(event_id): event_id for event_id in ids}
+    found = await claims.owners(db, ClaimKind.ISSUER_EVENT, keys)
+    return {keys[key]: subject_id for key, subject_id in found.items()}
+
+
+async def of_subjects(
+    db: Reader, vault: Vault, subject_ids: Iterable[int]
 ) -> dict[int, list[StoredEvent]]:
-    """Events by citizen id, in the order in which they happened."""
+    """Events by subject, in the order in which they happened."""
     found: dict[int, list[StoredEvent]] = {}
-    for row in await fetch_in(db, _OF_CITIZENS, citizen_ids):
-        if row["content"] is not None:
-            stored = StoredEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
-            found.setdefault(row["citizen_id"], []).append(stored)
+    for row in await fetch_in(db, _OF_SUBJECTS, subject_ids):
+        stored = StoredEvent(_opened(row, vault), row["received_at"], Outcome(row["outcome"]))
+        found.setdefault(row["subject_id"], []).append(stored)
     for events in found.values():
         events.sort(key=lambda stored: stored.place)
     return found
 
 
-async def add(
-    db: Transaction,
+def add(
+    writes: Writes,
     vault: Vault,
-    events: Iterable[tuple[IssuerEvent, int | None]],
+    event: IssuerEvent,
+    subject_id: int,
+    outcome: Outcome,
     now: Instant,
 ) -> None:
-    """Adds events, each with the id of the citizen whom it is about, or None.
-
-    They are inserted in order of their ids, so that two transactions with the same events cannot
-    deadlock.
-    """
-    rows = [
-        {
-            "id": event.id,
-            "type": event.type.value,
-            "received_at": now,
-            "outcome": (Outcome.UNKNOWN_SUBJECT if citizen_id is None else Outcome.WAITING).value,
-            "citizen_id": citizen_id,
-            "at": event.at,
-            "content": vault.seal(
-                msgspec.json.encode(event).decode(), "issuer_events.content", event.at
-            ),
-        }
-        for event, citizen_id in sorted(events, key=lambda pair: pair[0].id)
-    ]
-    await db.execute_many(_ADD, rows)
-
-
-async def settle(db: Transaction, outcomes: Sequence[tuple[str, Outcome, int]]) -> None:
-    await db.execute_many(
-        _SETTLE,
-        [
-            {"event_id": event_id, "new_outcome": outcome.value, "citizen_id": citizen_id}
-            for event_id, outcome, citizen_id in outcomes
-        ],
+    """Stores an event, with the claim of its id."""
+    content = msgspec.json.encode(event).decode()
+    writes.add(
+        _ADD,
+        subject_id=subject_id,
+        id=event.id,
+        type=event.type.value,
+        received_at=now,
+        outcome=outcome.value,
+        at=event.at,
+        content=vault.seal(content, "issuer_events.content", event.at),
     )
+    key = claims.text_key(event.id)
+    claims.take(writes, ClaimKind.ISSUER_EVENT, key, subject_id, now)
+
+
+def settle(writes: Writes, subject_id: int, event_id: str, outcome: Outcome) -> None:
+    writes.add(_SETTLE, of_subject=subject_id, event_id=event_id, new_outcome=outcome.value)
 
 
 async def open_events(db: Reader, limit: int) -> list[Row]:
@@ -226,9 +220,11 @@ async def open_events(db: Reader, limit: int) -> list[Row]:
     return await db.fetch(_OPEN, limit=limit)
 
 
-async def drop(db: Transaction, event_id: str) -> bool:
-    """Deletes an event that is not applied. False if there is no such event."""
-    return await db.fetch_one(_DROP, event_id=event_id) is not None
+def drop(writes: Writes, subject_id: int, event_id: str) -> None:
+    """Deletes an event that is not applied, and the claim of its id."""
+    writes.guard(_DROP, of_subject=subject_id, event_id=event_id)
+    key = claims.text_key(event_id)
+    claims.release(writes, ClaimKind.ISSUER_EVENT, [key], subject_id)
 
 
 def _opened(row: Row, vault: Vault) -> IssuerEvent:

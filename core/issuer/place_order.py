@@ -1,4 +1,4 @@
-"""Places a production order: its row and the outbox message to the card issuer, in one transaction."""
+"""Places a production order: its row and the outbox message to the card issuer, in one unit of work."""
 
 from core.applications import Application
 from core.citizens import Citizen
@@ -8,7 +8,7 @@ from core.production import ProductionOrder, orders
 from core.unit_of_work import UnitOfWork
 
 
-async def place(
+def place(
     unit: UnitOfWork,
     citizen: Citizen,
     application: Application,
@@ -18,8 +18,8 @@ async def place(
     portrait_id: int | None = None,
 ) -> ProductionOrder:
     """The message names the portrait by id; its bytes are read at delivery."""
-    order = await orders.place(
-        unit.db,
+    order = orders.place(
+        unit.writes,
         unit.now,
         citizen_id=citizen.id,
         application=application,
@@ -27,7 +27,7 @@ async def place(
         outlet_code=outlet_code,
         confirmation=Confirmation.BEING_CONFIRMED,
     )
-    await outbox.put(
+    outbox.put(
         unit,
         subject_id=citizen.id,
         kind=MessageKind.ISSUER_ORDER,

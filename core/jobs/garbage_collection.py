@@ -4,7 +4,7 @@ They are deleted a day after they were created, or when the draft that they belo
 object is deleted before its row, so that an interrupted run is repeated by the next one.
 """
 
-from sqlalchemy import and_, bindparam, delete, or_, select
+from sqlalchemy import Table, and_, bindparam, delete, or_, select
 
 from core.applications import RETENTION as DRAFT_RETENTION
 from core.applications import application_drafts_table, applications_table
@@ -17,19 +17,27 @@ _AT_ONCE = 200
 _DAYS_LISTED = 7
 
 _ABANDONED_UPLOADS = Query(
-    select(resumable_uploads_table.c.id, resumable_uploads_table.c.parts)
+    select(resumable_uploads_table)
     .where(resumable_uploads_table.c.id < bindparam("before"))
     .limit(_AT_ONCE)
 )
-_DELETE_UPLOAD = Query(
-    delete(resumable_uploads_table).where(resumable_uploads_table.c.id == bindparam("row_id"))
-)
+
+
+def _delete(table: Table) -> Query:
+    return Query(
+        delete(table).where(
+            table.c.subject_id == bindparam("of_subject"), table.c.id == bindparam("row_id")
+        )
+    )
+
+
+_DELETE_UPLOAD = _delete(resumable_uploads_table)
 _newer = pictures_table.alias("newer")
 _replaced = and_(
     pictures_table.c.confirmed_at.is_(None),
     select(_newer.c.id)
     .where(
-        _newer.c.citizen_id == pictures_table.c.citizen_id,
+        _newer.c.subject_id == pictures_table.c.subject_id,
         _newer.c.kind == pictures_table.c.kind,
         _newer.c.id > pictures_table.c.id,
     )
@@ -38,24 +46,24 @@ _replaced = and_(
 _refused = pictures_table.c.kind == PictureKind.PORTRAIT_REFUSED.value
 _of_an_expired_draft = and_(
     pictures_table.c.id < bindparam("draft_before"),
-    ~select(application_drafts_table.c.citizen_id)
-    .where(application_drafts_table.c.citizen_id == pictures_table.c.citizen_id)
+    ~select(application_drafts_table.c.subject_id)
+    .where(application_drafts_table.c.subject_id == pictures_table.c.subject_id)
     .exists(),
     ~select(applications_table.c.id)
     .where(
-        applications_table.c.citizen_id == pictures_table.c.citizen_id,
+        applications_table.c.subject_id == pictures_table.c.subject_id,
         applications_table.c.id > pictures_table.c.id,
     )
     .exists(),
 )
 _UNUSED_PICTURES = Query(
-    select(pictures_table.c.id, pictures_table.c.object_name)
+    select(pictures_table.c.subject_id, pictures_table.c.id, pictures_table.c.object_name)
     .where(
         pictures_table.c.id < bindparam("before"), or_(_replaced, _refused, _of_an_expired_draft)
     )
     .limit(_AT_ONCE)
 )
-_DELETE_PICTURE = Query(delete(pictures_table).where(pictures_table.c.id == bindparam("row_id")))
+_DELETE_PICTURE = _delete(pictures_table)
 _NAMES_IN_PICTURES = Query(
     select(pictures_table.c.object_name).where(
         pictures_table.c.id >= bindparam("first"), pictures_table.c.id < bindparam("last")
@@ -88,7 +96,9 @@ async def _remove(
     await objects.remove(*names)
 
     async def job(db: Transaction) -> None:
-        await db.execute_many(delete_rows, [{"row_id": row["id"]} for row in rows])
+        await db.execute_many(
+            delete_rows, [{"of_subject": row["subject_id"], "row_id": row["id"]} for row in rows]
+        )
 
     await database.write(job)
     return len(names)

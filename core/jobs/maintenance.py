@@ -6,29 +6,38 @@ the log collector.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, tuple_, update
 
 from core import audit
 from core.applications import drafts, prefills
 from core.audit import Action
-from core.cards import cards, holders
-from core.citizens import Notice, code_exchanges, nonces, quotas_table, sessions_table
-from core.db import Query, Transaction
+from core.cards import cards
+from core.citizens import (
+    ClaimKind,
+    Notice,
+    claims,
+    code_exchanges,
+    nonces,
+    quotas_table,
+    sessions_table,
+)
+from core.db import Query, Row, Transaction
 from core.issuer import Outcome, issuer_events_table
 from core.jobs import garbage_collection
 from core.jobs.schedule import JobContext, ScheduledJob
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, Instant
 from core.messaging import (
     MESSAGES,
+    channel_messages,
     channel_messages_table,
     notices,
     outbox_table,
     verification_codes_table,
 )
 from core.storage import ObjectsUnavailable
-from core.unit_of_work import UnitOfWork, idempotency
+from core.unit_of_work import UnitOfWork, idempotency, perform
 
 _AT_ONCE = 500
 _CODE_RETENTION = 10 * MINUTE
@@ -45,26 +54,26 @@ async def expire_losses(context: JobContext) -> int:
     expired = 0
     for card_id, citizen_id in await cards.find_expired_losses(context.database, context.now):
 
-        async def job(db: Transaction, card_id: int = card_id, owner: int = citizen_id) -> bool:
-            return await _expire(
-                UnitOfWork(db, context.now, None, context.dependencies, context.outbox_of),
-                card_id,
-                owner,
-            )
+        async def work(unit: UnitOfWork, card_id: int = card_id, owner: int = citizen_id) -> bool:
+            return await _expire(unit, card_id, owner)
 
-        expired += await context.database.write(job)
+        unit, is_expired = await perform(
+            context.database, context.new_unit, work, subject_id=citizen_id
+        )
+        context.outbox_of.update(unit.outbox_of)
+        expired += is_expired
     return expired
 
 
 async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
-    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, citizen_id)
-    card = next((card for card in holder.cards if card.id == card_id), None)
-    if card is None or card.state is not cards.CardState.ACTIVE:
+    citizen = await unit.citizen(citizen_id)
+    stored = await cards.of_citizens(unit.db, unit.dependencies.vault, [citizen_id])
+    card = next((card for card in stored.get(citizen_id, ()) if card.id == card_id), None)
+    if card is None or card.as_of(unit.now) is card:
         return False
-    if not await cards.save_expiry(unit.db, card):
-        return False
+    cards.save_expiry(unit.writes, card.as_of(unit.now))
     await audit.record(unit, citizen_id, Action.LOSS_LAPSED, actor=audit.WORKER, card=card_id)
-    await notices.send(unit, holder.citizen, Notice.LOSS_LAPSED)
+    await notices.send(unit, citizen, Notice.LOSS_LAPSED)
     return True
 
 
@@ -83,11 +92,11 @@ async def delete_expired_rows(context: JobContext) -> int:
 
 
 def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
-    """Deletes up to `_AT_ONCE` rows that meet the conditions; the parameter `before` is an instant."""
-    key = tuple_(*table.primary_key)
-    some = select(*table.primary_key).where(*conditions).limit(_AT_ONCE)
-    removed = delete(table).where(key.in_(some), *conditions)
-    return Query(removed.returning(*table.primary_key))
+    """Deletes up to `_AT_ONCE` rows that meet the conditions, by their whole keys: the first column
+    alone would delete all rows of a person. The parameter `before` is an instant."""
+    key = tuple(table.primary_key)
+    some = select(*key).where(*conditions).limit(_AT_ONCE)
+    return Query(delete(table).where(tuple_(*key).in_(some), *conditions).returning(table))
 
 
 _before: ColumnElement[int] = bindparam("before")
@@ -103,8 +112,8 @@ _DEAD_MESSAGES = removal(
 _END_SESSIONS = Query(
     update(sessions_table)
     .where(
-        sessions_table.c.id.in_(
-            select(sessions_table.c.id)
+        tuple_(sessions_table.c.subject_id, sessions_table.c.id).in_(
+            select(sessions_table.c.subject_id, sessions_table.c.id)
             .where(sessions_table.c.ended_at.is_(None), sessions_table.c.expires_at < _before)
             .limit(_AT_ONCE)
         )
@@ -139,8 +148,21 @@ async def delete_counters(context: JobContext) -> int:
 async def delete_history(context: JobContext) -> int:
     """Deletes settled and dead messages, ended sessions and applied events after `retention_days`."""
     before = context.now - context.dependencies.settings.retention_days * DAY
-    return await _remove(
-        context, [_SETTLED_MESSAGES, _DEAD_MESSAGES, _SESSIONS, _MESSAGES, _EVENTS], before
+    removed = await _remove(context, [_SETTLED_MESSAGES, _DEAD_MESSAGES, _SESSIONS], before)
+    removed += await _remove(
+        context,
+        [_MESSAGES],
+        before,
+        claimed=lambda row: (
+            ClaimKind.CHANNEL_MESSAGE,
+            channel_messages.claim_key(row["channel"], row["number"]),
+        ),
+    )
+    return removed + await _remove(
+        context,
+        [_EVENTS],
+        before,
+        claimed=lambda row: (ClaimKind.ISSUER_EVENT, claims.text_key(row["id"])),
     )
 
 
@@ -153,12 +175,21 @@ async def collect_garbage(context: JobContext) -> int:
     return 0
 
 
-async def _remove(context: JobContext, queries: Sequence[Query], before: Instant) -> int:
+async def _remove(
+    context: JobContext,
+    queries: Sequence[Query],
+    before: Instant,
+    claimed: Callable[[Row], tuple[ClaimKind, bytes]] | None = None,
+) -> int:
+    """`claimed` is the claim that a row stands for, which goes with it."""
     removed = 0
     for query in queries:
 
         async def job(db: Transaction, query: Query = query) -> int:
-            return len(await db.fetch(query, before=before))
+            rows = await db.fetch(query, before=before)
+            if claimed is not None:
+                await claims.drop_many(db, [(row["subject_id"], *claimed(row)) for row in rows])
+            return len(rows)
 
         while count := await context.database.write(job):
             removed += count

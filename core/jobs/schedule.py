@@ -23,10 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from core.db import Database, DatabaseUnavailable, Query, Transaction, metadata
+from core.db import Database, DatabaseUnavailable, Query, Reader, Transaction, metadata
 from core.kernel.background import BackgroundTask
 from core.kernel.clock import CLOCK_SKEW, MINUTE, Instant
-from core.unit_of_work import Dependencies
+from core.unit_of_work import Dependencies, UnitOfWork
 
 scheduled_jobs_table = Table(
     "scheduled_jobs",
@@ -83,6 +83,9 @@ class JobContext:
     dependencies: Dependencies
     now: Instant
     outbox_of: set[int] = field(default_factory=set)
+
+    def new_unit(self, reader: Reader) -> UnitOfWork:
+        return UnitOfWork(reader, self.now, None, self.dependencies)
 
 
 Work: TypeAlias = Callable[[JobContext], Awaitable[int]]

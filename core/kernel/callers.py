@@ -61,6 +61,11 @@ class Caller(Struct, frozen=True):
     level: RealNameLevel
     address: str = ""
 
+    @property
+    def subject_id(self) -> int:
+        """Whose rows the caller's are: the citizen's, or the session's own until one is known."""
+        return self.citizen_id or self.session_id
+
     def __repr__(self) -> str:
         """Omits account and address."""
         return f"Caller({self.channel}, session_id={self.session_id}, citizen_id={self.citizen_id})"

@@ -31,6 +31,10 @@ class SettingsError(Exception):
     """One sentence for the operator about what is missing or wrong."""
 
 
+_MAX_PARTITIONS = 256
+"""More cost more memory and planning time than they save."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A string that is hidden in `repr` and logs; `reveal()` returns it."""
@@ -158,6 +162,11 @@ class Settings:
         1.0, "seconds after which PostgreSQL itself ends a statement"
     )
     database_pool_size: int = setting(16, "connections to PostgreSQL per server process, at most")
+    database_partitions: int = setting(
+        0,
+        "hash partitions of each table of persons, made by the first migration of a PostgreSQL "
+        "database; 0 for none",
+    )
     database_statement_cache: bool = setting(
         True,
         "keep prepared statements on PostgreSQL; off behind PgBouncer in transaction mode, unless "
@@ -322,6 +331,10 @@ class Settings:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{variable(name)} must be above 0.")
+        if not 0 <= self.database_partitions <= _MAX_PARTITIONS:
+            raise SettingsError(
+                f"{variable('database_partitions')} must be from 0 to {_MAX_PARTITIONS}."
+            )
 
     @property
     def database_limits(self) -> Limits:

@@ -56,13 +56,14 @@ class ColumnPlan:
         """Matches rows with a value under an older key."""
         vault = keys.vault
         return or_(
-            *(_differs(self.table.c[name], vault.column_prefix) for name in self.sealed),
-            *(_differs(self.table.c[name], vault.index_prefix) for name in self.indexes),
-            *(_differs(self.table.c[name], keys.seals.hash_prefix) for name in self.hashes),
+            *(differs(self.table.c[name], vault.column_prefix) for name in self.sealed),
+            *(differs(self.table.c[name], vault.index_prefix) for name in self.indexes),
+            *(differs(self.table.c[name], keys.seals.hash_prefix) for name in self.hashes),
         )
 
 
-def _differs(column: Column[Any], prefix: bytes | str) -> ColumnElement[bool]:
+def differs(column: Column[Any], prefix: bytes | str) -> ColumnElement[bool]:
+    """Matches values under another key than the current one, whose `prefix` it is."""
     kind = LargeBinary() if isinstance(prefix, bytes) else Text()
     beginning = func.substr(column, 1, len(prefix), type_=kind)
     return and_(
@@ -106,7 +107,7 @@ def _accounts(table: Table) -> ColumnPlan:
 
 
 def _reencrypt_hash(keys: Keys, row: Row) -> Mapping[str, Any]:
-    owner = row["citizen_id"]
+    owner = row["subject_id"]
     return {"hash": keys.seals.hash(owner, keys.seals.open_hash(owner, row["hash"]))}
 
 
@@ -119,18 +120,19 @@ COLUMN_PLANS = (
         PHONE,
         "social_insurance_number",
         *CONTACT_COLUMNS,
-        indexes={f"{SSN}_index": (SSN, SSN), f"{PHONE}_index": (PHONE, PHONE)},
+        owner="subject_id",
+        indexes={f"{PHONE}_index": (PHONE, PHONE)},
     ),
     _sealed(cards_table, "number", indexes={"number_index": ("number", NUMBER)}),
     _sealed(applications_table, "form"),
-    _sealed(application_drafts_table, "form", owner="citizen_id"),
-    _sealed(prefills_table, "fields", owner="citizen_id"),
+    _sealed(application_drafts_table, "form", owner="subject_id"),
+    _sealed(prefills_table, "fields", owner="subject_id"),
     _sealed(production_orders_table, "card_number"),
     _sealed(outbox_table, "payload"),
     _sealed(idempotency_keys_table, "outcome", owner="session_id"),
     _accounts(sessions_table),
     _accounts(bindings_table),
-    ColumnPlan(service_passwords_table, _reencrypt_hash, hashes=("hash",), needs="citizen_id"),
+    ColumnPlan(service_passwords_table, _reencrypt_hash, hashes=("hash",), needs="subject_id"),
 )
 
 SHORT_LIVED = {

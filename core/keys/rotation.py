@@ -16,6 +16,7 @@ from core.audit import anchors
 from core.crypto import CannotOpen, Keys
 from core.db import Database, DatabaseUnavailable, Query, Row, Transaction, UniqueViolation
 from core.kernel.clock import Instant
+from core.keys import claim_keys
 from core.keys.plans import COLUMN_PLANS, ColumnPlan
 from core.storage import Objects, Picture, pictures
 
@@ -40,19 +41,22 @@ async def count_stale(database: Database, keys: Keys) -> int:
         statement = select(func.count().label("rows")).where(plan.is_stale(keys))
         row = await database.fetch_one(Query(statement.select_from(plan.table)))
         total += row["rows"] if row else 0
-    return total
+    return total + await claim_keys.count_stale(database, keys.vault)
 
 
 async def rotate(
     database: Database, keys: Keys, objects: Objects, now: Instant
 ) -> AsyncIterator[RotationProgress]:
-    """Yields its progress after each batch. Rows written meanwhile are found by a further pass."""
+    """Yields its progress after each batch. Rows written meanwhile are not overwritten, and found by a
+    further pass."""
     progress = RotationProgress()
     for _ in range(_MAX_PASSES):
         before = progress.reencrypted
         for plan in COLUMN_PLANS:
             async for _ in _rotate_table(database, keys, plan, progress):
                 yield progress
+        async for _ in _rotate_claims(database, keys, progress):
+            yield progress
         async for _ in _rotate_objects(database, objects, progress):
             yield progress
         if progress.reencrypted == before:
@@ -129,15 +133,20 @@ class _TableRotation:
             .where(plan.is_stale(keys))
             .order_by(*plan.key)
             .limit(bindparam("limit"))
-            .with_for_update()
         )
         following = tuple_(*plan.key) > tuple_(
             *(bindparam(f"after_{column.name}", type_=column.type) for column in plan.key)
         )
         self._first, self._next = Query(wanted), Query(wanted.where(following))
+        unchanged = [
+            plan.table.c[name].is_not_distinct_from(
+                bindparam(f"seen_{name}", type_=plan.table.c[name].type)
+            )
+            for name in plan.columns
+        ]
         self._update = Query(
             update(plan.table)
-            .where(*(column == bindparam(f"of_{column.name}") for column in plan.key))
+            .where(*(column == bindparam(f"of_{column.name}") for column in plan.key), *unchanged)
             .values({name: bindparam(name) for name in plan.columns})
         )
 
@@ -151,8 +160,9 @@ class _TableRotation:
             except CannotOpen:
                 failed.add(self.name_of(row))
                 continue
-            names = (f"of_{column.name}" for column in self._plan.key)
-            reencrypted.append({**values, **dict(zip(names, self.key_of(row), strict=True))})
+            key = {f"of_{column.name}": row[column.name] for column in self._plan.key}
+            seen = {f"seen_{name}": row[name] for name in self._plan.columns}
+            reencrypted.append({**values, **key, **seen})
         await db.execute_many(self._update, reencrypted)
         return _Batch(len(reencrypted), failed, self.key_of(rows[-1]) if rows else None)
 
@@ -175,12 +185,26 @@ class _TableRotation:
 async def _rotate_objects(
     database: Database, objects: Objects, progress: RotationProgress
 ) -> AsyncIterator[None]:
-    after = 0
-    while found := await pictures.after(database, after, ROWS_AT_ONCE):
+    place = (0, 0)
+    while found := await pictures.after(database, place, ROWS_AT_ONCE):
         for picture in found:
             await _reencrypt_object(database, objects, picture, progress)
             yield
-        after = found[-1].id
+        place = (found[-1].citizen_id, found[-1].id)
+
+
+async def _rotate_claims(
+    database: Database, keys: Keys, progress: RotationProgress
+) -> AsyncIterator[None]:
+    place = claim_keys.FIRST
+    while stale := await claim_keys.stale(database, keys.vault, place, ROWS_AT_ONCE):
+        for claim in stale:
+            if await claim_keys.renew(database, keys.vault, claim):
+                progress.reencrypted += 1
+            else:
+                progress.failed.add(f"claims {claim.kind} of {claim.subject_id}")
+            yield
+        place = stale[-1].place
 
 
 async def _reencrypt_object(
@@ -193,6 +217,6 @@ async def _reencrypt_object(
         progress.failed.add(f"pictures {picture.id}")
         return
     progress.reencrypted += 1
-    if await pictures.find_by_id(database, picture.id) is None:
+    if await pictures.find(database, picture.citizen_id, picture.id) is None:
         # The picture was deleted during re-encryption.
         await objects.remove(picture.object_name)

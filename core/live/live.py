@@ -135,10 +135,10 @@ class Live:
         watchers = self._all_watchers()
         if not watchers:
             return
-        ids = {watcher.session_id for watcher in watchers}
-        still_open = await sessions.open_among(self._database, ids, self._clock())
+        citizens = {watcher.citizen_id for watcher in watchers}
+        still_open = await sessions.open_among(self._database, citizens, self._clock())
         for watcher in watchers:
-            if watcher.session_id not in still_open:
+            if (watcher.citizen_id, watcher.session_id) not in still_open:
                 watcher.end()
 
     async def _wake_outdated(self) -> None:

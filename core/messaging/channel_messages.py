@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, bindparam, delete, update
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select, update
 
-from core.db import Query, Transaction, insert_into, metadata
+from core.citizens import ClaimKind, claims
+from core.db import Query, Reader, Writes, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.callers import ChannelId
 from core.kernel.clock import Instant
@@ -23,7 +24,6 @@ channel_messages_table = Table(
     Column("sent_at", BigInteger, nullable=False),
     Column("delivery", String(lengths.PLATFORM_TEXT)),
     Column("delivered_at", BigInteger),
-    Index("ix_channel_messages_number", "channel", "number"),
     sqlite_with_rowid=False,
 )
 
@@ -31,11 +31,17 @@ _INSERT = insert_into(channel_messages_table)
 _SET_DELIVERY = Query(
     update(channel_messages_table)
     .where(
+        channel_messages_table.c.subject_id == bindparam("of_subject"),
         channel_messages_table.c.channel == bindparam("of_channel"),
         channel_messages_table.c.number == bindparam("of_number"),
     )
     .values(delivery=bindparam("result"), delivered_at=bindparam("at"))
-    .returning(channel_messages_table.c.id)
+)
+_NUMBERS = Query(
+    select(channel_messages_table.c.number).where(
+        channel_messages_table.c.subject_id == bindparam("subject_id"),
+        channel_messages_table.c.channel == bindparam("channel"),
+    )
 )
 _ERASE = Query(
     delete(channel_messages_table).where(
@@ -61,43 +67,65 @@ class Messenger(Protocol):
         """
 
 
-async def record_sent(
-    db: Transaction,
-    subject_id: int,
+def record_sent(
+    writes: Writes,
+    citizen_id: int,
     channel: ChannelId,
     template: str,
     number: str,
     now: Instant,
 ) -> None:
-    await db.fetch(
+    stored = _stored_number(number)
+    writes.add(
         _INSERT,
-        subject_id=subject_id,
+        subject_id=citizen_id,
         id=new_id(now),
         channel=channel.value,
         template=template,
-        number=_stored_number(number),
+        number=stored,
         sent_at=now,
         delivery=None,
         delivered_at=None,
     )
+    key = claim_key(channel.value, stored)
+    writes.add(
+        claims.TAKE_IF_FREE,
+        key=key,
+        kind=ClaimKind.CHANNEL_MESSAGE.value,
+        subject_id=citizen_id,
+        at=now,
+    )
 
 
 async def record_delivery(
-    db: Transaction, channel: ChannelId, number: str, result: str, now: Instant
+    db: Reader, writes: Writes, channel: ChannelId, number: str, result: str, now: Instant
 ) -> bool:
     """False if no message with this number has been recorded as sent."""
-    updated = await db.fetch(
+    stored = _stored_number(number)
+    key = claim_key(channel.value, stored)
+    citizen_id = await claims.owner(db, ClaimKind.CHANNEL_MESSAGE, [key])
+    if citizen_id is None:
+        return False
+    writes.add(
         _SET_DELIVERY,
+        of_subject=citizen_id,
         of_channel=channel.value,
-        of_number=_stored_number(number),
+        of_number=stored,
         result=result[: lengths.PLATFORM_TEXT],
         at=now,
     )
-    return bool(updated)
+    return True
 
 
-async def erase(db: Transaction, subject_id: int, channel: ChannelId) -> None:
-    await db.fetch(_ERASE, of_subject=subject_id, of_channel=channel.value)
+async def erase(db: Reader, writes: Writes, citizen_id: int, channel: ChannelId) -> None:
+    for row in await db.fetch(_NUMBERS, subject_id=citizen_id, channel=channel.value):
+        key = claim_key(channel.value, row["number"])
+        claims.drop(writes, ClaimKind.CHANNEL_MESSAGE, key, citizen_id)
+    writes.add(_ERASE, of_subject=citizen_id, of_channel=channel.value)
+
+
+def claim_key(channel: str, stored_number: str) -> bytes:
+    return claims.text_key(f"{channel}|{stored_number}")
 
 
 def _stored_number(number: str) -> str:

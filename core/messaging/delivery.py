@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from core.db import Database, DatabaseUnavailable, Transaction
+from core.db import Database, DatabaseUnavailable, Reader, Writes
 from core.kernel.callers import ChannelId
 from core.kernel.clock import SECOND, Instant
 from core.kernel.refusals import Refusal
@@ -27,7 +27,7 @@ from core.partners import (
     SmsMessage,
 )
 from core.storage import ObjectsUnavailable, pictures
-from core.unit_of_work import Dependencies, UnitOfWork
+from core.unit_of_work import Dependencies, UnitOfWork, perform
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
@@ -131,12 +131,11 @@ class Delivery:
             now,
         )
 
-        async def job(db: Transaction) -> None:
-            await channel_messages.record_sent(
-                db, message.subject_id, channel, payload["template"], number, now
-            )
-
-        await self._database.write(job)
+        writes = Writes()
+        channel_messages.record_sent(
+            writes, message.subject_id, channel, payload["template"], number, now
+        )
+        await self._database.apply(writes)
 
     async def _issuer_order(self, message: OutboxMessage) -> IssuerOrder:
         payload = message.payload
@@ -147,38 +146,40 @@ class Delivery:
             social_security_number=payload["socialSecurityNumber"],
             bank_code=payload["bankCode"],
             outlet_code=payload["outletCode"],
-            portrait=await self._portrait(payload["portraitId"]),
+            portrait=await self._portrait(message.subject_id, payload["portraitId"]),
         )
 
-    async def _portrait(self, picture_id: int | None) -> bytes | None:
+    async def _portrait(self, citizen_id: int, picture_id: int | None) -> bytes | None:
         """None for a reissue: the issuer already has the portrait."""
         if picture_id is None:
             return None
-        picture = await pictures.find_by_id(self._database, picture_id)
+        picture = await pictures.find(self._database, citizen_id, picture_id)
         assert picture is not None
         return await self._dependencies.objects.get(picture.object_name, picture.citizen_id)
 
     async def _confirm(self, message: OutboxMessage) -> None:
-        await self._settle(lambda unit: outcomes.confirm(unit, message))
+        await self._settle(message, lambda unit: outcomes.confirm(unit, message))
 
     async def _compensate(self, message: OutboxMessage, code: str) -> None:
         """A reused idempotency key is a defect, not a decision on the request: it is never compensated."""
         if message.kind not in _UNDONE or code == _KEY_REUSED:
             await self._dead_letter(message, f"rejected: {code}", None)
             return
-        await self._settle(lambda unit: outcomes.compensate(unit, message, code))
+        await self._settle(message, lambda unit: outcomes.compensate(unit, message, code))
         log.error("outbox.refused", message=message.id, kind=message.kind.value, reason=code)
 
-    async def _settle(self, service: Callable[[UnitOfWork], Awaitable[None]]) -> None:
-        now, outbox_of, progress_of = self._clock(), set[int](), set[int]()
+    async def _settle(
+        self, message: OutboxMessage, service: Callable[[UnitOfWork], Awaitable[None]]
+    ) -> None:
+        now = self._clock()
 
-        async def job(db: Transaction) -> None:
-            await service(UnitOfWork(db, now, None, self._dependencies, outbox_of, progress_of))
+        def new_unit(reader: Reader) -> UnitOfWork:
+            return UnitOfWork(reader, now, None, self._dependencies)
 
-        await self._database.write(job)
-        for subject_id in outbox_of:
+        unit, _ = await perform(self._database, new_unit, service, subject_id=message.subject_id)
+        for subject_id in unit.outbox_of:
             self._wake(subject_id)
-        for citizen_id in progress_of:
+        for citizen_id in unit.progress_of:
             self._publish(citizen_id)
 
     async def _postpone(
@@ -186,10 +187,9 @@ class Delivery:
     ) -> None:
         due_at = self._clock() + _wait(message)
 
-        async def job(db: Transaction) -> None:
-            await outbox.postpone(db, message, due_at, reason, unknown_since)
-
-        await self._database.write(job)
+        writes = Writes()
+        outbox.postpone(writes, message, due_at, reason, unknown_since)
+        await self._database.apply(writes)
         log.warning(
             "outbox.postponed",
             message=message.id,
@@ -201,12 +201,9 @@ class Delivery:
     async def _dead_letter(
         self, message: OutboxMessage, reason: str, unknown_since: Instant | None
     ) -> None:
-        now = self._clock()
-
-        async def job(db: Transaction) -> None:
-            await outbox.dead_letter(db, message, now, reason, unknown_since)
-
-        await self._database.write(job)
+        writes = Writes()
+        outbox.dead_letter(writes, message, self._clock(), reason, unknown_since)
+        await self._database.apply(writes)
         log.error(
             "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
         )

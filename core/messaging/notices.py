@@ -4,19 +4,28 @@ They contain no personal number. A safety notice goes to every channel in which 
 because the one in use may be in somebody else's hands; any other notice to the channel in use.
 """
 
-from collections.abc import Iterable
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    LargeBinary,
+    String,
+    bindparam,
+    cast,
+    null,
+    select,
+)
 
 from core.citizens import (
     NOTICE_NAMES,
+    Choice,
     Citizen,
-    EndedBinding,
     Notice,
-    bindings,
-    choice_of,
-    citizens,
+    bindings_table,
+    notification_settings_table,
     sessions,
 )
 from core.crypto import open_account
+from core.db import Query
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
 from core.messaging import outbox
@@ -41,15 +50,48 @@ _ADVICE = "如非本人操作，请拨打 028-12333。"
 
 Account = tuple[ChannelId, bytes]
 
+_nothing = null()
+_CHOSEN = Query(
+    select(
+        bindings_table.c.id.label("id"),
+        bindings_table.c.channel.label("channel"),
+        bindings_table.c.account.label("account"),
+        cast(_nothing, Boolean).label("sms"),
+        cast(_nothing, Boolean).label("by_channel"),
+    )
+    .where(
+        bindings_table.c.subject_id == bindparam("subject_id"), bindings_table.c.ended_at.is_(None)
+    )
+    .union_all(
+        select(
+            cast(_nothing, BigInteger),
+            cast(_nothing, String),
+            cast(_nothing, LargeBinary),
+            notification_settings_table.c.sms,
+            notification_settings_table.c.channel,
+        ).where(
+            notification_settings_table.c.subject_id == bindparam("subject_id"),
+            notification_settings_table.c.notice == bindparam("notice"),
+        )
+    )
+    .order_by("id")
+)
+"""One round trip for what is sent and where."""
+
 
 async def send(
-    unit: UnitOfWork, citizen: Citizen, notice: Notice, *, also_to: Iterable[Account] = ()
+    unit: UnitOfWork,
+    citizen: Citizen,
+    notice: Notice,
+    *,
+    also_to: Account | None = None,
+    but_not_to: Account | None = None,
 ) -> None:
-    """Sends the SMS to `citizen.phone`, which may be the number before a change. `also_to` are encrypted
-    accounts whose binding has just ended."""
-    choice = await choice_of(unit.db, citizen.id, notice)
+    """Sends the SMS to `citizen.phone`, which may be the number before a change. `also_to` is an account
+    that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
+    choice, bound = await _chosen(unit, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_security):
-        await outbox.put_sms(
+        outbox.put_sms(
             unit,
             subject_id=citizen.id,
             phone=citizen.phone.reveal(),
@@ -57,21 +99,28 @@ async def send(
             text=f"【成都人社】{text_of(notice)}",
         )
     if choice.channel:
-        for channel, account in [*await _accounts(unit, citizen.id, notice), *also_to]:
-            await _put_message(unit, citizen.id, notice, channel, account)
+        accounts = await _accounts(unit, citizen.id, notice, bound)
+        for channel, account in [*accounts, *([also_to] if also_to else [])]:
+            if (channel, account) != but_not_to:
+                _put_message(unit, citizen.id, notice, channel, account)
 
 
-async def send_binding_notice(
-    unit: UnitOfWork, citizen_id: int, channel: ChannelId, ended: Iterable[EndedBinding]
-) -> None:
-    """Sends NEW_BINDING, also to the citizen's previous account in this channel."""
-    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
-    older = [(channel, binding.account) for binding in ended if binding.citizen_id == citizen_id]
-    await send(unit, citizen, Notice.NEW_BINDING, also_to=older)
+async def _chosen(
+    unit: UnitOfWork, citizen_id: int, notice: Notice
+) -> tuple[Choice, list[Account]]:
+    """What the citizen chose for this notice, and the bound accounts, oldest first."""
+    choice, bound = Choice(), []
+    for row in await unit.db.fetch(_CHOSEN, subject_id=citizen_id, notice=notice.value):
+        if row["account"] is None:
+            choice = Choice(bool(row["sms"]), bool(row["by_channel"]))
+        else:
+            bound.append((ChannelId(row["channel"]), bytes(row["account"])))
+    return choice, bound
 
 
-async def _accounts(unit: UnitOfWork, citizen_id: int, notice: Notice) -> list[Account]:
-    bound = await bindings.accounts_of(unit.db, citizen_id)
+async def _accounts(
+    unit: UnitOfWork, citizen_id: int, notice: Notice, bound: list[Account]
+) -> list[Account]:
     if notice.is_security:
         return bound
     used = await _channel_in_use(unit, citizen_id)
@@ -85,14 +134,14 @@ async def _channel_in_use(unit: UnitOfWork, citizen_id: int) -> ChannelId | None
     return await sessions.last_channel(unit.db, citizen_id)
 
 
-async def _put_message(
+def _put_message(
     unit: UnitOfWork, citizen_id: int, notice: Notice, channel: ChannelId, account: bytes
 ) -> None:
     template = unit.dependencies.settings.template(channel.value, notice.value)
     if template is None:
         return
     values = _values(notice, unit.now)
-    await outbox.put(
+    outbox.put(
         unit,
         subject_id=citizen_id,
         kind=MessageKind.CHANNEL_MESSAGE,

@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 
 from core.crypto import CannotOpen, Vault
-from core.db import Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Transaction, Writes, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import CLOCK_SKEW, DAY, MINUTE, SECOND, Instant
 from core.kernel.ids import new_id
@@ -150,8 +150,8 @@ _SETTLE = Query(
         failure=bindparam("reason"),
         unknown_since=None,
     )
-    .returning(outbox_table.c.id)
 )
+_FIND_HELD = Query(select(outbox_table.c.id).where(_is_held))
 _POSTPONE = Query(
     update(outbox_table)
     .where(_is_held)
@@ -228,7 +228,7 @@ class OutboxMessage:
     unknown_since: Instant | None = None
 
 
-async def put(
+def put(
     unit: UnitOfWork,
     *,
     subject_id: int,
@@ -242,10 +242,10 @@ async def put(
     """
     message_id = new_id(unit.now)
     sealed = unit.dependencies.vault.seal(orjson.dumps(payload), "outbox.payload", message_id)
-    await unit.db.fetch(
+    unit.writes.add(
         _INSERT,
-        id=message_id,
         subject_id=subject_id,
+        id=message_id,
         kind=kind.value,
         idempotency_key=f"{message_id:016x}{secrets.token_hex(8)}",
         payload=sealed,
@@ -262,7 +262,7 @@ async def put(
     unit.outbox_of.add(subject_id)
 
 
-async def put_sms(
+def put_sms(
     unit: UnitOfWork,
     *,
     subject_id: int,
@@ -273,7 +273,7 @@ async def put_sms(
     code: str | None = None,
     expires_at: Instant = 0,
 ) -> None:
-    await put(
+    put(
         unit,
         subject_id=subject_id,
         kind=MessageKind.SMS if code is None else MessageKind.SMS_CODE,
@@ -311,7 +311,13 @@ async def claim(
         try:
             messages.append(message_from(row, vault))
         except CannotOpen:
-            await _dead_letter(db, row, now, "cannot be opened", row["unknown_since"])
+            await db.fetch(
+                _DEAD_LETTER,
+                subject_id=subject_id,
+                message_id=row["id"],
+                claim=row["claimed_until"],
+                **_dead(now, "cannot be opened", row["unknown_since"]),
+            )
     return sorted(messages, key=lambda message: message.id)
 
 
@@ -325,52 +331,38 @@ def lease_limits(now: Instant) -> dict[str, Instant]:
     return {"now": now, "latest_claim": now + LEASE + CLOCK_SKEW}
 
 
-async def settle(
-    db: Transaction, message: OutboxMessage, now: Instant, reason: str | None = None
-) -> bool:
+async def settle(unit: UnitOfWork, message: OutboxMessage, reason: str | None = None) -> bool:
     """Settles a message; `reason` if it will never be delivered. False if another worker has leased it."""
-    settled = await db.fetch(
-        _SETTLE,
-        subject_id=message.subject_id,
-        message_id=message.id,
-        claim=message.claimed_until,
-        at=now,
-        reason=reason,
-    )
-    return bool(settled)
+    if await unit.db.fetch_one(_FIND_HELD, **_held(message)) is None:
+        return False
+    unit.writes.guard(_SETTLE, **_held(message), at=unit.now, reason=reason)
+    return True
 
 
-async def postpone(
-    db: Transaction,
+def postpone(
+    writes: Writes,
     message: OutboxMessage,
     due_at: Instant,
     reason: str,
     unknown_since: Instant | None,
 ) -> None:
-    await db.fetch(
+    writes.add(
         _POSTPONE,
-        subject_id=message.subject_id,
-        message_id=message.id,
-        claim=message.claimed_until,
+        **_held(message),
         next_due=due_at,
         reason=reason[: lengths.FAILURE],
         unknown=unknown_since,
     )
 
 
-async def dead_letter(
-    db: Transaction,
+def dead_letter(
+    writes: Writes,
     message: OutboxMessage,
     now: Instant,
     reason: str,
     unknown_since: Instant | None = None,
 ) -> None:
-    row = {
-        "subject_id": message.subject_id,
-        "id": message.id,
-        "claimed_until": message.claimed_until,
-    }
-    await _dead_letter(db, row, now, reason, unknown_since)
+    writes.add(_DEAD_LETTER, **_held(message), **_dead(now, reason, unknown_since))
 
 
 async def cancel(
@@ -384,23 +376,20 @@ async def cancel(
         with contextlib.suppress(CannotOpen):
             payload = message_from(row, unit.dependencies.vault).payload
             if all(payload.get(name) == value for name, value in holding.items()):
-                await unit.db.fetch(
-                    _CANCEL, subject_id=subject_id, message_id=row["id"], at=unit.now
-                )
+                unit.writes.add(_CANCEL, subject_id=subject_id, message_id=row["id"], at=unit.now)
 
 
-async def _dead_letter(
-    db: Transaction, row: Row, now: Instant, reason: str, unknown_since: Instant | None
-) -> None:
-    await db.fetch(
-        _DEAD_LETTER,
-        subject_id=row["subject_id"],
-        message_id=row["id"],
-        claim=row["claimed_until"],
-        at=now,
-        reason=reason[: lengths.FAILURE],
-        unknown=unknown_since,
-    )
+def _held(message: OutboxMessage) -> dict[str, int]:
+    """The parameters of `_is_held`."""
+    return {
+        "subject_id": message.subject_id,
+        "message_id": message.id,
+        "claim": message.claimed_until,
+    }
+
+
+def _dead(now: Instant, reason: str, unknown_since: Instant | None) -> dict[str, Any]:
+    return {"at": now, "reason": reason[: lengths.FAILURE], "unknown": unknown_since}
 
 
 def message_from(row: Row, vault: Vault) -> OutboxMessage:
@@ -467,7 +456,7 @@ async def retry(db: Transaction, subject_id: int, message_id: int, now: Instant)
 
 
 async def dead_letter_of(
-    db: Transaction, vault: Vault, subject_id: int, message_id: int
+    db: Reader, vault: Vault, subject_id: int, message_id: int
 ) -> OutboxMessage | None:
     """The dead letter with this key. Raises `CannotOpen` if the key of its payload no longer exists."""
     row = await db.fetch_one(_DEAD, subject_id=subject_id, message_id=message_id)

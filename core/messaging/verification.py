@@ -1,26 +1,22 @@
 """Verification codes: six digits by SMS, for one purpose, one phone and one session.
 
 A code is valid for five minutes, even if the clock is set back meanwhile, and works once. The fifth wrong
-attempt voids it; each attempt is counted by a conditional update before it is checked, so concurrent
+attempt voids it; nobody learns whether an attempt was right before it is counted, so concurrent
 attempts gain nothing. Only a MAC of the code is stored.
 """
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Index,
     LargeBinary,
     SmallInteger,
     String,
     Table,
     bindparam,
-    func,
     select,
     update,
 )
@@ -28,7 +24,7 @@ from sqlalchemy import (
 from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
 from core.crypto import index_is, index_params
-from core.db import Id, Query, insert_into, metadata
+from core.db import Query, Row, insert_into, metadata
 from core.kernel.addresses import network_of
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
@@ -41,7 +37,8 @@ MAX_TRIES = 5
 verification_codes_table = Table(
     "verification_codes",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("session_id", BigInteger, nullable=False),
     Column("phone_index", LargeBinary, nullable=False),
     Column("purpose", String(16), nullable=False),
@@ -49,7 +46,7 @@ verification_codes_table = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("tries", SmallInteger, nullable=False),
     Column("consumed_at", BigInteger),
-    Index("ix_verification_codes_session", "session_id", "purpose", "phone_index"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -68,43 +65,31 @@ PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in Verificatio
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
-_codes = (
-    verification_codes_table.c.session_id == bindparam("of_session"),
-    verification_codes_table.c.purpose == bindparam("for_purpose"),
-    index_is(verification_codes_table.c.phone_index, "of_phone"),
-)
-_newest_id = select(func.max(verification_codes_table.c.id)).where(*_codes)
-_COUNT_TRY = Query(
-    update(verification_codes_table)
-    .where(
-        # Without those of the future: a clock that was set back would keep new codes from working.
-        verification_codes_table.c.id
-        == _newest_id.where(verification_codes_table.c.id < bindparam("not_yet")).scalar_subquery(),
-        verification_codes_table.c.tries < MAX_TRIES,
-        verification_codes_table.c.consumed_at.is_(None),
-        verification_codes_table.c.expires_at > bindparam("now"),
-    )
-    .values(tries=verification_codes_table.c.tries + 1)
-    .returning(
+_OF_SESSION = Query(
+    select(
         verification_codes_table.c.id,
         verification_codes_table.c.mac,
+        verification_codes_table.c.expires_at,
         verification_codes_table.c.tries,
+        verification_codes_table.c.consumed_at,
     )
-)
-_NEWEST = Query(
-    select(verification_codes_table).where(
-        verification_codes_table.c.id == _newest_id.scalar_subquery()
+    .where(
+        verification_codes_table.c.subject_id == bindparam("subject_id"),
+        verification_codes_table.c.session_id == bindparam("session_id"),
+        verification_codes_table.c.purpose == bindparam("purpose"),
+        index_is(verification_codes_table.c.phone_index, "phone"),
     )
+    .order_by(verification_codes_table.c.id)
 )
-_CONSUME = Query(
+_TRY = Query(
     update(verification_codes_table)
-    .where(verification_codes_table.c.id == bindparam("code_id"))
-    .values(consumed_at=bindparam("at"))
-)
-_RESTORE = Query(
-    update(verification_codes_table)
-    .where(verification_codes_table.c.id == bindparam("code_id"))
-    .values(consumed_at=None, tries=verification_codes_table.c.tries - 1)
+    .where(
+        verification_codes_table.c.subject_id == bindparam("of_subject"),
+        verification_codes_table.c.id == bindparam("code_id"),
+        verification_codes_table.c.tries == bindparam("seen_tries"),
+        verification_codes_table.c.consumed_at.is_(None),
+    )
+    .values(tries=verification_codes_table.c.tries + 1, consumed_at=bindparam("at"))
 )
 
 
@@ -124,8 +109,9 @@ async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Se
     code = f"{secrets.randbelow(10**6):06d}"
     code_id = new_id(unit.now)
     expires_at = unit.now + settings.code_lifetime_seconds * SECOND
-    await unit.db.fetch(
+    unit.writes.add(
         _INSERT,
+        subject_id=session.subject_id,
         id=code_id,
         session_id=session.session_id,
         phone_index=unit.dependencies.vault.index(phone, PHONE),
@@ -136,9 +122,9 @@ async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Se
         consumed_at=None,
     )
     minutes = settings.code_lifetime_seconds // 60
-    await outbox.put_sms(
+    outbox.put_sms(
         unit,
-        subject_id=session.citizen_id or session.session_id,
+        subject_id=session.subject_id,
         phone=phone,
         template="VERIFICATION_CODE",
         text=f"【成都人社】{code} 是您办理社会保障卡{PURPOSE_NAMES[purpose].zh}的验证码，"
@@ -150,43 +136,73 @@ async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Se
     return SentCode(phone, expires_at, settings.code_resend_seconds)
 
 
-async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str) -> int:
-    """Counts the attempt, then checks the code; consumes a correct code and returns its id.
+@dataclass(frozen=True, slots=True)
+class CorrectCode:
+    """It is used up by `consume`."""
+
+    id: int
+    tries: int
+
+
+async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str) -> None:
+    """Checks the code and consumes it; a wrong attempt is counted.
 
     Raises `CodeWrong`, `CodeVoid`, `CodeExpired` or `CodeNotSent`.
     """
-    where = {
-        "of_session": unit.session.session_id,
-        "for_purpose": purpose.value,
-        **index_params("of_phone", unit.dependencies.vault.indexes(phone, PHONE)),
-    }
-    row = await unit.db.fetch_one(
-        _COUNT_TRY, now=unit.now, not_yet=first_id_at(unit.now + CLOCK_SKEW), **where
-    )
-    if row is None:
-        raise await _unusable_code(unit, where)
-    if unit.dependencies.seals.matches_code(bytes(row["mac"]), row["id"], phone, code):
-        await unit.db.fetch(_CONSUME, code_id=row["id"], at=unit.now)
-        return int(row["id"])
-    if row["tries"] >= MAX_TRIES:
+    consume(unit, await verify(unit, phone, purpose, code))
+
+
+async def verify(
+    unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str
+) -> CorrectCode:
+    """As `check`, without consuming the code. Of several attempts at once, each loses its race but
+    one, so that none learns anything uncounted."""
+    newest = await _usable_code(unit, phone, purpose)
+    if unit.dependencies.seals.matches_code(bytes(newest["mac"]), newest["id"], phone, code):
+        return CorrectCode(newest["id"], newest["tries"])
+    tries = newest["tries"] + 1
+    _try(unit, newest["id"], newest["tries"], None)
+    if tries >= MAX_TRIES:
         raise CodeVoid(field="code")
-    raise CodeWrong(field="code", left=MAX_TRIES - row["tries"])
+    raise CodeWrong(field="code", left=MAX_TRIES - tries)
 
 
-async def restore(unit: UnitOfWork, code_id: int) -> None:
-    """Makes a consumed code usable again, after something else was refused."""
-    await unit.db.fetch(_RESTORE, code_id=code_id)
+def consume(unit: UnitOfWork, code: CorrectCode) -> None:
+    _try(unit, code.id, code.tries, unit.now)
 
 
-async def _unusable_code(
-    unit: UnitOfWork, where: Mapping[str, Any]
-) -> CodeNotSent | CodeVoid | CodeExpired:
-    row = await unit.db.fetch_one(_NEWEST, **where)
-    if row is None or row["consumed_at"] is not None:
-        return CodeNotSent(field="code")
-    if row["tries"] >= MAX_TRIES:
-        return CodeVoid(field="code").without_counting()
-    return CodeExpired(field="code")
+def _try(unit: UnitOfWork, code_id: int, tries: int, consumed_at: Instant | None) -> None:
+    unit.writes.guard(
+        _TRY,
+        of_subject=unit.session.subject_id,
+        code_id=code_id,
+        seen_tries=tries,
+        at=consumed_at,
+    )
+
+
+async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
+    """The newest code, without those of the future: a clock that was set back would keep new codes
+    from working."""
+    rows = await unit.db.fetch(
+        _OF_SESSION,
+        subject_id=unit.session.subject_id,
+        session_id=unit.session.session_id,
+        purpose=purpose.value,
+        **index_params("phone", unit.dependencies.vault.indexes(phone, PHONE)),
+    )
+    not_yet = first_id_at(unit.now + CLOCK_SKEW)
+    usable = [row for row in rows if row["id"] < not_yet]
+    if not usable:
+        raise CodeExpired(field="code") if rows else CodeNotSent(field="code")
+    newest = usable[-1]
+    if newest["consumed_at"] is not None:
+        raise CodeNotSent(field="code")
+    if newest["tries"] >= MAX_TRIES:
+        raise CodeVoid(field="code").without_counting()
+    if newest["expires_at"] <= unit.now:
+        raise CodeExpired(field="code")
+    return newest
 
 
 async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
@@ -208,7 +224,7 @@ async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpo
         (f"address|{network_of(session.address)}", [Limit(settings.codes_per_address_hour, HOUR)]),
         ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
     )
-    for key, limits in counted:
-        free_at = await quotas.consume(unit.db, indexes(key, "quota"), limits, unit.now)
-        if free_at:
-            raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))
+    keys = [(indexes(key, "quota"), limits) for key, limits in counted]
+    free_at = await quotas.consume(unit.db, unit.writes, keys, unit.now)
+    if free_at:
+        raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))

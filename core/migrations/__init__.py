@@ -19,15 +19,18 @@ _FOR_ONE_STATEMENT = Limits(pool_size=1, statement_cache=False)
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
 
 
-def migrate(url: str) -> None:
-    """Upgrades the database to the newest revision. Raises `DatabaseUnavailable`."""
+def migrate(url: str, partitions: int = 0) -> None:
+    """Upgrades the database to the newest revision. Raises `DatabaseUnavailable`.
+
+    A new PostgreSQL database gets its tables of persons in so many hash partitions.
+    """
     from alembic import command
 
     file = sqlite_path(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        command.upgrade(alembic_config(url), "head")
+        command.upgrade(alembic_config(url, partitions), "head")
     except (OperationalError, OSError) as error:
         raise DatabaseUnavailable(str(error)) from error
 
@@ -54,12 +57,13 @@ async def revision(url: str) -> str | None:
     return None if row is None else str(row["version_num"])
 
 
-def alembic_config(url: str) -> "Config":
+def alembic_config(url: str, partitions: int = 0) -> "Config":
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["engine"] = engine(url)
+    config.attributes["partitions"] = partitions
     return config
 
 

@@ -6,12 +6,13 @@ from core.audit import (
     audit_anchored_heads_table,
     audit_anchors_table,
     audit_entries_table,
-    audit_heads_table,
 )
 from core.cards import cards_table
 from core.citizens import (
+    audit_heads_table,
     bindings_table,
     citizens_table,
+    claims_table,
     code_exchanges_table,
     consents_table,
     nonces_table,
@@ -33,6 +34,7 @@ from core.storage import pictures_table, resumable_uploads_table
 from core.unit_of_work import idempotency_keys_table
 
 TABLES = (
+    claims_table,
     citizens_table,
     cards_table,
     applications_table,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, func, select
 
 from core.db import Query, Reader, fetch_in, in_batch
 from core.kernel.clock import Instant
@@ -22,25 +22,35 @@ from core.production.orders import (
 _SINCE = Query(
     select(production_changes_table)
     .where(
+        production_changes_table.c.subject_id == bindparam("subject_id"),
         production_changes_table.c.order_id == bindparam("order"),
         production_changes_table.c.revision > bindparam("after"),
         production_changes_table.c.revision <= bindparam("until"),
     )
     .order_by(production_changes_table.c.revision)
 )
-_last = (
-    select(func.coalesce(func.max(production_changes_table.c.revision), 0))
-    .where(production_changes_table.c.order_id == production_orders_table.c.id)
-    .scalar_subquery()
-)
 _SNAPSHOTS = Query(
     select(
-        production_orders_table.c.citizen_id,
+        production_orders_table.c.subject_id,
         production_orders_table.c.id,
         production_orders_table.c.confirmation,
-        _last.label("revision"),
+        func.coalesce(func.max(production_changes_table.c.revision), 0).label("revision"),
     )
-    .where(in_batch(production_orders_table.c.citizen_id))
+    .select_from(
+        production_orders_table.outerjoin(
+            production_changes_table,
+            and_(
+                production_changes_table.c.subject_id == production_orders_table.c.subject_id,
+                production_changes_table.c.order_id == production_orders_table.c.id,
+            ),
+        )
+    )
+    .where(in_batch(production_orders_table.c.subject_id))
+    .group_by(
+        production_orders_table.c.subject_id,
+        production_orders_table.c.id,
+        production_orders_table.c.confirmation,
+    )
     .order_by(production_orders_table.c.id)
 )
 
@@ -61,7 +71,13 @@ async def changes_since(
 ) -> list[ProductionChange]:
     """The changes after `seen` up to the state of `order`; all of them if `seen` is of another order."""
     after = seen.revision if seen is not None and seen.order_id == order.id else 0
-    rows = await db.fetch(_SINCE, order=order.id, after=after, until=order.position.revision)
+    rows = await db.fetch(
+        _SINCE,
+        subject_id=order.citizen_id,
+        order=order.id,
+        after=after,
+        until=order.position.revision,
+    )
     return [
         ProductionChange(
             ProgressCursor(row["order_id"], row["revision"]),
@@ -77,7 +93,7 @@ async def changes_since(
 async def snapshots(db: Reader, citizen_ids: Iterable[int]) -> dict[int, ProductionSnapshot]:
     """The state of each citizen's newest order."""
     return {
-        row["citizen_id"]: ProductionSnapshot(
+        row["subject_id"]: ProductionSnapshot(
             ProgressCursor(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
         )
         for row in await fetch_in(db, _SNAPSHOTS, citizen_ids)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, select, text
 
 from core.db import Database, Query, Row
 from core.kernel.clock import HOUR, Instant, Monotonic, monotonic_clock
@@ -24,7 +24,7 @@ MAX_AGE = HOUR
 
 _ready = production_nodes_table.alias("ready")
 _newest = (
-    select(_ready.c.order_id)
+    select(_ready.c.subject_id, _ready.c.order_id)
     # Literally as in the partial index `ix_production_nodes_ready`, otherwise SQLite ignores it.
     .where(text("ready.node = 6 AND ready.result = 'DONE'"))
     .order_by(_ready.c.at.desc())
@@ -40,10 +40,17 @@ _COMPLETED = Query(
     )
     .select_from(
         _newest.join(
-            production_orders_table, production_orders_table.c.id == _newest.c.order_id
+            production_orders_table,
+            and_(
+                production_orders_table.c.subject_id == _newest.c.subject_id,
+                production_orders_table.c.id == _newest.c.order_id,
+            ),
         ).join(
             production_nodes_table,
-            production_nodes_table.c.order_id == production_orders_table.c.id,
+            and_(
+                production_nodes_table.c.subject_id == production_orders_table.c.subject_id,
+                production_nodes_table.c.order_id == production_orders_table.c.id,
+            ),
         )
     )
     .where(production_nodes_table.c.result == text("'DONE'"))

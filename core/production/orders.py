@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     ColumnElement,
-    ForeignKey,
+    ForeignKeyConstraint,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
+    ScalarSelect,
     SmallInteger,
     String,
     Table,
@@ -31,11 +35,10 @@ from core.citizens import CitizenIdentity, citizens_table
 from core.citizens import citizens as people
 from core.crypto import Sealed, Vault
 from core.db import (
-    Id,
     Query,
     Reader,
     Row,
-    Transaction,
+    Writes,
     fetch_in,
     in_batch,
     insert_into,
@@ -51,30 +54,44 @@ from core.kernel.refusals import Text
 production_orders_table = Table(
     "production_orders",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
-    Column("application_id", BigInteger, ForeignKey("applications.id"), nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("application_id", BigInteger, nullable=False),
     Column("bank_code", String(lengths.REFERENCE_CODE), nullable=False),
     Column("outlet_code", String(lengths.REFERENCE_CODE), nullable=False),
     Column("batch_number", String(lengths.BATCH_NUMBER)),
     Column("card_number", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
-    Index("ix_production_orders_citizen_id", "citizen_id"),
-    Index("uq_production_orders_application_id", "application_id", unique=True),
+    ForeignKeyConstraint(
+        ["subject_id", "application_id"],
+        ["applications.subject_id", "applications.id"],
+        name="fk_production_orders_application_id",
+    ),
+    Index("uq_production_orders_application_id", "subject_id", "application_id", unique=True),
+    sqlite_with_rowid=False,
 )
+
+
+def _order_of(name: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["subject_id", "order_id"],
+        ["production_orders.subject_id", "production_orders.id"],
+        name=name,
+    )
+
 
 production_nodes_table = Table(
     "production_nodes",
     metadata,
-    Column(
-        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
-    ),
-    Column("node", SmallInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node", SmallInteger, primary_key=True, autoincrement=False),
     Column("result", String(12), nullable=False),
     Column("at", BigInteger),
     Column("reason", String(lengths.NODE_REASON)),
     Column("revision", Integer, nullable=False, server_default="0"),
+    _order_of("fk_production_nodes_order_id"),
     Index(
         "ix_production_nodes_ready",
         "at",
@@ -87,14 +104,14 @@ production_nodes_table = Table(
 production_changes_table = Table(
     "production_changes",
     metadata,
-    Column(
-        "order_id", BigInteger, ForeignKey("production_orders.id"), primary_key=True, nullable=False
-    ),
-    Column("revision", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("node", SmallInteger, nullable=False),
     Column("result", String(12), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("reason", String(lengths.NODE_REASON)),
+    _order_of("fk_production_changes_order_id"),
     sqlite_with_rowid=False,
 )
 
@@ -222,7 +239,7 @@ _HEAD_COLUMNS = [
         production_orders_table.c[name].label(f"order_{name}")
         for name in (
             "id",
-            "citizen_id",
+            "subject_id",
             "bank_code",
             "batch_number",
             "card_number",
@@ -240,13 +257,23 @@ _ORDER_COLUMNS = [
     production_nodes_table.c.reason,
     production_nodes_table.c.revision,
 ]
-_JOINED = production_orders_table.join(
-    applications_table, applications_table.c.id == production_orders_table.c.application_id
-).join(production_nodes_table, production_nodes_table.c.order_id == production_orders_table.c.id)
-PROGRESS_COLUMNS = (
-    *_HEAD_COLUMNS,
-    *people.identity_columns("citizen_"),
-    select(
+_applied = and_(
+    applications_table.c.subject_id == production_orders_table.c.subject_id,
+    applications_table.c.id == production_orders_table.c.application_id,
+)
+_JOINED = production_orders_table.join(applications_table, _applied).join(
+    production_nodes_table,
+    and_(
+        production_nodes_table.c.subject_id == production_orders_table.c.subject_id,
+        production_nodes_table.c.order_id == production_orders_table.c.id,
+    ),
+)
+
+
+def progress_columns(citizen_id: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
+    """What `latest_progress` reads. The nodes are one JSON value: as six rows they would repeat the
+    order and the citizen."""
+    nodes = select(
         json_arrays(
             production_nodes_table.c.node,
             production_nodes_table.c.result,
@@ -254,40 +281,52 @@ PROGRESS_COLUMNS = (
             production_nodes_table.c.reason,
             production_nodes_table.c.revision,
         )
+    ).where(
+        production_nodes_table.c.subject_id == citizen_id,
+        production_nodes_table.c.order_id == production_orders_table.c.id,
     )
-    .where(production_nodes_table.c.order_id == production_orders_table.c.id)
-    .scalar_subquery()
-    .label("nodes"),
-)
-"""The nodes are one JSON value: as six rows they would repeat the order and the citizen."""
+    return (
+        *_HEAD_COLUMNS,
+        *people.identity_columns("citizen_"),
+        nodes.scalar_subquery().label("nodes"),
+    )
 
 
-def newest_of(citizen_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """SQL condition: it is the citizen's newest order."""
+def join_progress_tables(order: FromClause) -> FromClause:
+    """Joins application and citizen to a FROM clause that contains the order, if there is one."""
+    return order.outerjoin(applications_table, _applied).outerjoin(
+        citizens_table, citizens_table.c.subject_id == production_orders_table.c.subject_id
+    )
+
+
+def newest_of(citizen_id: ColumnElement[int]) -> ScalarSelect[int]:
+    """The id of the citizen's newest order."""
     others = production_orders_table.alias("others")
-    newest = select(func.max(others.c.id)).where(others.c.citizen_id == citizen_id)
-    return production_orders_table.c.id == newest.scalar_subquery()
+    return select(func.max(others.c.id)).where(others.c.subject_id == citizen_id).scalar_subquery()
 
 
+_citizen_id: BindParameter[int] = bindparam("citizen_id", type_=BigInteger)
 OF_CITIZEN = Query(
-    select(*PROGRESS_COLUMNS)
-    .select_from(
-        production_orders_table.join(
-            applications_table, applications_table.c.id == production_orders_table.c.application_id
-        ).join(citizens_table, citizens_table.c.id == production_orders_table.c.citizen_id)
+    select(*progress_columns(_citizen_id))
+    .select_from(join_progress_tables(production_orders_table))
+    .where(
+        production_orders_table.c.subject_id == _citizen_id,
+        production_orders_table.c.id == newest_of(_citizen_id),
     )
-    .where(newest_of(bindparam("citizen_id", type_=BigInteger)))
 )
 _BY_NUMBER = Query(
     select(*_ORDER_COLUMNS)
     .select_from(_JOINED)
-    .where(applications_table.c.number == bindparam("number"))
+    .where(
+        production_orders_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.number == bindparam("number"),
+    )
     .order_by(production_nodes_table.c.node)
 )
 _OF_CITIZENS = Query(
     select(*_ORDER_COLUMNS)
     .select_from(_JOINED)
-    .where(in_batch(production_orders_table.c.citizen_id))
+    .where(in_batch(production_orders_table.c.subject_id))
     .order_by(production_orders_table.c.id, production_nodes_table.c.node)
 )
 _INSERT_ORDER = insert_into(production_orders_table)
@@ -295,10 +334,9 @@ _INSERT_NODE = insert_into(production_nodes_table)
 _SET_NODE = Query(
     update(production_nodes_table)
     .where(
-        and_(
-            production_nodes_table.c.order_id == bindparam("order"),
-            production_nodes_table.c.node == bindparam("position"),
-        )
+        production_nodes_table.c.subject_id == bindparam("of_subject"),
+        production_nodes_table.c.order_id == bindparam("order"),
+        production_nodes_table.c.node == bindparam("position"),
     )
     .values(
         result=bindparam("new_result"),
@@ -308,21 +346,23 @@ _SET_NODE = Query(
     )
 )
 _ADD_CHANGE = insert_into(production_changes_table)
-_SET_CARD = Query(
-    update(production_orders_table)
-    .where(production_orders_table.c.id == bindparam("order"))
-    .values(batch_number=bindparam("batch"), card_number=bindparam("number"))
-)
-
-_CONFIRM = Query(
-    update(production_orders_table)
-    .where(production_orders_table.c.id == bindparam("order"))
-    .values(confirmation=bindparam("known"))
+_is_this = (
+    production_orders_table.c.subject_id == bindparam("of_subject"),
+    production_orders_table.c.id == bindparam("order"),
 )
 
 
-async def place(
-    db: Transaction,
+@cache
+def _change(columns: tuple[str, ...]) -> Query:
+    """One statement for all columns: two would overwrite each other on PostgreSQL."""
+    values: dict[str, BindParameter[Any]] = {
+        column: bindparam(f"new_{column}") for column in columns
+    }
+    return Query(update(production_orders_table).where(*_is_this).values(values))
+
+
+def place(
+    writes: Writes,
     now: Instant,
     *,
     citizen_id: int,
@@ -332,10 +372,10 @@ async def place(
     confirmation: Confirmation = Confirmation.CONFIRMED,
 ) -> ProductionOrder:
     order_id = new_id(now)
-    await db.fetch(
+    writes.add(
         _INSERT_ORDER,
+        subject_id=citizen_id,
         id=order_id,
-        citizen_id=citizen_id,
         application_id=application.id,
         bank_code=bank_code,
         outlet_code=outlet_code,
@@ -345,8 +385,9 @@ async def place(
         confirmation=confirmation.value,
     )
     for node in NODES:
-        await db.fetch(
+        writes.add(
             _INSERT_NODE,
+            subject_id=citizen_id,
             order_id=order_id,
             node=node.position,
             result=_first_result(node).value,
@@ -379,8 +420,10 @@ async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress
     return Progress(people.identity_of(row, vault, "citizen_"), order)
 
 
-async def find_order(db: Reader, vault: Vault, application_number: str) -> ProductionOrder | None:
-    rows = await db.fetch(_BY_NUMBER, number=application_number)
+async def find_order(
+    db: Reader, vault: Vault, citizen_id: int, application_number: str
+) -> ProductionOrder | None:
+    rows = await db.fetch(_BY_NUMBER, subject_id=citizen_id, number=application_number)
     return _order_from(rows, vault) if rows else None
 
 
@@ -392,59 +435,57 @@ async def orders_of(db: Reader, vault: Vault, citizen_ids: Iterable[int]) -> lis
     ]
 
 
-async def set_confirmation(db: Transaction, order_id: int, known: Confirmation) -> None:
-    await db.fetch(_CONFIRM, order=order_id, known=known.value)
-
-
-async def set_nodes(
-    db: Transaction, changes: Iterable[tuple[ProductionOrder, Sequence[NodeState]]]
-) -> None:
-    """Writes new node states of orders that were read in this transaction, under their citizens' locks.
-
-    A state with a time was reported and becomes a numbered change; without one, the node has only
-    begun.
-    """
-    written, reported = [], []
-    for order, states in changes:
-        revision = order.position.revision
-        for state in states:
-            stored = order.state_of(state.node)
-            row = {"node": state.node.position, "result": state.result.value, "at": state.at}
-            if state.at is not None:
-                revision += 1
-                reported.append(
-                    row | {"order_id": order.id, "revision": revision, "reason": state.reason}
-                )
-            written.append(
-                {
-                    "order": order.id,
-                    "position": row["node"],
-                    "new_result": row["result"],
-                    "finished_at": state.at,
-                    "why": state.reason,
-                    "new_revision": stored.revision if state.at is None else revision,
-                }
+def set_nodes(writes: Writes, order: ProductionOrder, states: Iterable[NodeState]) -> None:
+    """Writes new node states. A state with a time was reported and becomes a numbered change; without
+    one, the node has only begun."""
+    revision = order.position.revision
+    for state in states:
+        if state.at is not None:
+            revision += 1
+            writes.add(
+                _ADD_CHANGE,
+                subject_id=order.citizen_id,
+                order_id=order.id,
+                revision=revision,
+                node=state.node.position,
+                result=state.result.value,
+                at=state.at,
+                reason=state.reason,
             )
-    if written:
-        await db.execute_many(_SET_NODE, written)
-    if reported:
-        await db.execute_many(_ADD_CHANGE, reported)
+        stored = order.state_of(state.node)
+        writes.add(
+            _SET_NODE,
+            of_subject=order.citizen_id,
+            order=order.id,
+            position=state.node.position,
+            new_result=state.result.value,
+            finished_at=state.at,
+            why=state.reason,
+            new_revision=stored.revision if state.at is None else revision,
+        )
 
 
-async def set_cards(
-    db: Transaction, vault: Vault, numbers: Iterable[tuple[int, str | None, str | None]]
+def change(
+    writes: Writes,
+    vault: Vault,
+    order: ProductionOrder,
+    *,
+    confirmation: Confirmation | None = None,
+    numbers: tuple[str | None, str | None] | None = None,
 ) -> None:
-    """Writes tuples of order id, batch number and card number."""
-    rows = [
-        {
-            "order": order,
-            "batch": batch,
-            "number": number and vault.seal(number, "production_orders.card_number", order),
-        }
-        for order, batch, number in numbers
-    ]
-    if rows:
-        await db.execute_many(_SET_CARD, rows)
+    """Changes what is not None; `numbers` are batch number and card number."""
+    changed: dict[str, str | bytes | None] = {}
+    if confirmation is not None:
+        changed["confirmation"] = confirmation.value
+    if numbers is not None:
+        batch, number = numbers
+        changed["batch_number"] = batch
+        changed["card_number"] = number and vault.seal(
+            number, "production_orders.card_number", order.id
+        )
+    if changed:
+        new = {f"new_{column}": value for column, value in changed.items()}
+        writes.add(_change(tuple(changed)), of_subject=order.citizen_id, order=order.id, **new)
 
 
 def _first_result(node: ProductionNode) -> NodeResult:
@@ -473,7 +514,7 @@ def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOr
     number = first["order_card_number"]
     return ProductionOrder(
         id=order_id,
-        citizen_id=first["order_citizen_id"],
+        citizen_id=first["order_subject_id"],
         application=Application.from_row(first, "application_"),
         bank_code=first["order_bank_code"],
         batch_number=first["order_batch_number"],

@@ -5,7 +5,7 @@ It is not stored, but built on each request from the accepted application.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, select
 
 from core.applications import Application, ApplicationKind, applications_table
 from core.citizens import Citizen, citizens_table
@@ -16,13 +16,13 @@ from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.production.orders import production_orders_table
 from core.reference import Reference
 
-_newest = (
-    select(func.max(applications_table.c.id))
-    .where(applications_table.c.citizen_id == bindparam("citizen_id"))
-    .scalar_subquery()
+_NEWEST = Query(
+    select(applications_table)
+    .where(applications_table.c.subject_id == bindparam("subject_id"))
+    .order_by(applications_table.c.id.desc())
+    .limit(1)
 )
-_NEWEST = Query(select(applications_table).where(applications_table.c.id == _newest))
-_BY_ID = Query(
+_OF_APPLICATION = Query(
     select(
         *(column.label(f"application_{column.name}") for column in applications_table.c),
         *(column.label(f"citizen_{column.name}") for column in citizens_table.c),
@@ -31,13 +31,19 @@ _BY_ID = Query(
     )
     .select_from(
         applications_table.join(
-            citizens_table, citizens_table.c.id == applications_table.c.citizen_id
+            citizens_table, citizens_table.c.subject_id == applications_table.c.subject_id
         ).join(
             production_orders_table,
-            production_orders_table.c.application_id == applications_table.c.id,
+            and_(
+                production_orders_table.c.subject_id == applications_table.c.subject_id,
+                production_orders_table.c.application_id == applications_table.c.id,
+            ),
         )
     )
-    .where(applications_table.c.id == bindparam("application_id"))
+    .where(
+        applications_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.id == bindparam("application_id"),
+    )
 )
 
 _TITLES = {
@@ -61,26 +67,30 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationReceipt:
-    """The printed content. `progress_url` is the target of the QR code, `owner` the citizen's id."""
+    """The printed content. `progress_url` is the target of the QR code."""
 
     number: str
     title: str
     english_title: str
     lines: tuple[Line, ...]
     progress_url: str
-    owner: int = 0
 
 
 async def newest_application(db: Reader, citizen_id: int) -> Application | None:
-    row = await db.fetch_one(_NEWEST, citizen_id=citizen_id)
+    row = await db.fetch_one(_NEWEST, subject_id=citizen_id)
     return None if row is None else Application.from_row(row)
 
 
 async def receipt_of(
-    db: Reader, vault: Vault, reference: Reference, application_id: int, progress_url: str
+    db: Reader,
+    vault: Vault,
+    reference: Reference,
+    citizen_id: int,
+    application_id: int,
+    progress_url: str,
 ) -> ApplicationReceipt | None:
     """`{number}` in `progress_url` is replaced by the application number."""
-    row = await db.fetch_one(_BY_ID, application_id=application_id)
+    row = await db.fetch_one(_OF_APPLICATION, subject_id=citizen_id, application_id=application_id)
     if row is None:
         return None
     application = Application.from_row(row, "application_")
@@ -99,7 +109,6 @@ async def receipt_of(
             *_pickup(reference, row["bank_code"], row["outlet_code"]),
         ),
         progress_url=progress_url.replace("{number}", application.number),
-        owner=row["citizen_id"],
     )
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from core import audit
 from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardFields, CardForm, CardState, Holder, cards, holders
+from core.cards import Card, CardFields, CardForm, CardState, Holder, cards
 from core.citizens import citizens, passwords
 from core.messaging import VerificationPurpose, outbox, verification
 from core.reference import birth_date_of
@@ -49,16 +49,16 @@ async def activate_card(
 ) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = CardForm.read(command, check_character=settings.card_check_character)
-    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    holder = await unit.holder()
     card = _card(holder).activate(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.ACTIVATE_CARD, form.code)
     await _cancel_replaced_card(unit, holder)
-    await cards.save_state(unit.db, card)
-    await applications.close(unit.db, holder.citizen.id, unit.now)
-    await passwords.store(unit.db, unit.dependencies.seals, holder.citizen.id, generated.hash)
+    cards.save_state(unit.writes, card)
+    applications.close(unit.writes, holder.citizen.id, unit.now)
+    passwords.store(unit.writes, unit.dependencies.seals, holder.citizen.id, generated.hash)
     await audit.record(unit, holder.citizen.id, Action.ACTIVATE_CARD, card=card.id)
-    await outbox.put_sms(
+    outbox.put_sms(
         unit,
         subject_id=holder.citizen.id,
         phone=form.phone,
@@ -80,5 +80,5 @@ async def _cancel_replaced_card(unit: UnitOfWork, holder: Holder) -> None:
     old = next(card for card in holder.cards if card.id == application.old_card_id)
     if old.state is CardState.CANCELLED:
         return
-    await cards.save_state(unit.db, old.reissued(unit.now))
+    cards.save_state(unit.writes, old.reissued(unit.now))
     await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)

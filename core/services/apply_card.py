@@ -13,8 +13,8 @@ from core.applications import (
     prefills,
 )
 from core.audit import Action
-from core.cards import Holder, holders
-from core.citizens import Citizen, Notice, citizens, consents
+from core.cards import Holder
+from core.citizens import INSURANCE_NUMBER, PHONE, Citizen, Notice, citizens, consents
 from core.issuer import place_order
 from core.kernel.clock import china_date
 from core.kernel.refusals import (
@@ -67,7 +67,7 @@ async def find_card_elsewhere(preparation: Preparation, _: ApplyCard) -> HeldEls
 
 async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewhere) -> Progress:
     db, vault, settings = unit.db, unit.dependencies.vault, unit.dependencies.settings
-    holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
+    holder = await unit.holder()
     check_eligibility(holder)
     if elsewhere.region is not None:
         raise CardHeldElsewhere(region=elsewhere.region)
@@ -84,16 +84,16 @@ async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewh
     code = form.verification_code("code", command.code)
     form.finish()
     await verification.check(unit, filled.phone, VerificationPurpose.APPLY_CARD, code)
-    citizen = await _take_phone(unit, citizen, filled.phone)
-    application = await applications.accept(
-        db,
+    citizen = await _change_citizen(unit, citizen, filled)
+    application = applications.accept(
+        unit.writes,
         vault,
         unit.now,
         citizen_id=citizen.id,
         kind=ApplicationKind.APPLY,
         form=json.dumps(asdict(filled), ensure_ascii=False),
     )
-    order = await place_order.place(
+    order = place_order.place(
         unit,
         citizen,
         application,
@@ -101,27 +101,25 @@ async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewh
         outlet_code=filled.outlet_code,
         portrait_id=stored[PictureKind.PORTRAIT].id,
     )
-    if filled.social_insurance_number:
-        await citizens.set_detail(
-            db, vault, citizen.id, "social_insurance_number", filled.social_insurance_number
-        )
-    await drafts.discard(db, citizen.id)
-    await prefills.discard(db, citizen.id)
-    await consents.give(db, citizen.id, settings.privacy_notice_version, unit.now)
+    drafts.discard(unit.writes, citizen.id)
+    prefills.discard(unit.writes, citizen.id)
+    consents.give(unit.writes, citizen.id, settings.privacy_notice_version, unit.now)
     await audit.record(unit, citizen.id, Action.APPLY_CARD, application=application.id)
     await notices.send(unit, citizen, Notice.APPLICATION_ACCEPTED)
     return Progress(citizen, order)
 
 
-async def _take_phone(unit: UnitOfWork, citizen: Citizen, phone: str) -> Citizen:
-    """Binds the form's phone number; the previous number gets a notice."""
+async def _change_citizen(unit: UnitOfWork, citizen: Citizen, filled: FilledForm) -> Citizen:
+    """Binds the form's phone number, and notes the insurance number; a previous phone gets a notice."""
     db, vault = unit.db, unit.dependencies.vault
-    if citizen.has_phone(phone, vault):
-        return citizen
-    if await citizens.owner_of_phone(db, vault, phone) is not None:
-        raise PhoneTaken(field="phone")
-    await citizens.set_phone(db, vault, citizen.id, phone)
-    if citizen.phone is not None:
-        await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
-        await notices.send(unit, citizen, Notice.PHONE_CHANGED)
-    return await citizens.get(db, vault, citizen.id)
+    values = {}
+    if filled.social_insurance_number:
+        values[INSURANCE_NUMBER] = filled.social_insurance_number
+    if not citizen.has_phone(filled.phone, vault):
+        if await citizens.owner_of_phone(db, vault, filled.phone) is not None:
+            raise PhoneTaken(field="phone")
+        values[PHONE] = filled.phone
+        if citizen.phone is not None:
+            await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
+            await notices.send(unit, citizen, Notice.PHONE_CHANGED)
+    return citizens.change(unit.writes, vault, unit.now, citizen, values) if values else citizen

@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.citizens import Citizen, Limit, Notice, bindings, citizens, quotas, sessions
+from core.citizens import (
+    PHONE,
+    SSN,
+    Binding,
+    Citizen,
+    ClaimKind,
+    Limit,
+    NewSession,
+    Notice,
+    bindings,
+    citizens,
+    claims,
+    quotas,
+    sessions,
+)
 from core.crypto import account_indexes, open_account
 from core.kernel.callers import RealNameLevel
 from core.kernel.clock import HOUR, china_date, seconds_until
@@ -65,87 +79,100 @@ async def confirm_identity(preparation: Preparation, command: BindCard) -> Ident
     return IdentityCheck(name, number, phone, code, confirmed)
 
 
-async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> int:
-    """Returns the citizen's id."""
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`session` replaces the one that asked, which has ended."""
+
+    citizen_id: int
+    session: NewSession
+
+
+async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> Bound:
     await _limit_tries(unit)
-    code_id = await verification.check(
+    code = await verification.verify(
         unit, identity.phone, VerificationPurpose.BIND_CARD, identity.code
     )
-    citizen_id = await _citizen(unit, identity)
-    if citizen_id is None:
-        await verification.restore(unit, code_id)
+    citizen = await _citizen(unit, identity)
+    if citizen is None:
         raise IdentityNotConfirmed
-    await _bind(unit, citizen_id)
-    await audit.record(unit, citizen_id, Action.BIND_CARD)
-    return citizen_id
+    verification.consume(unit, code)
+    session = await _bind(unit, citizen)
+    await audit.record(unit, citizen.id, Action.BIND_CARD)
+    return Bound(citizen.id, session)
 
 
 async def _limit_tries(unit: UnitOfWork) -> None:
     keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
-    free_at = await quotas.consume(unit.db, keys, _TRIES, unit.now)
+    free_at = await quotas.consume(unit.db, unit.writes, [(keys, _TRIES)], unit.now)
     if free_at:
         raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
-async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> int | None:
+async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     """The citizen on file with this phone, or a new one; None on any mismatch.
 
     The same queries run whatever does not match, so that response times reveal nothing.
     """
-    db, vault = unit.db, unit.dependencies.vault
-    citizen, fits = await _look_up(unit, identity)
-    if not (fits and identity.confirmed):
-        return None
-    if citizen is None:
-        return await citizens.register(
-            db, vault, unit.now, name=identity.name, number=identity.number, phone=identity.phone
+    vault = unit.dependencies.vault
+    owners = await claims.find(
+        unit.db,
+        {
+            ClaimKind.SOCIAL_SECURITY_NUMBER: vault.indexes(identity.number, SSN),
+            ClaimKind.PHONE: vault.indexes(identity.phone, PHONE),
+        },
+    )
+    owner = owners.get(ClaimKind.PHONE)
+    citizen_id = owners.get(ClaimKind.SOCIAL_SECURITY_NUMBER, 0)
+    found = await citizens.find(unit.db, vault, citizen_id)
+    if found is None:
+        if owner is not None or not identity.confirmed:
+            return None
+        return citizens.register(
+            unit.writes,
+            vault,
+            unit.now,
+            name=identity.name,
+            number=identity.number,
+            phone=identity.phone,
         )
-    await citizens.lock(db, citizen.id)
-    citizen, fits = await _look_up(unit, identity)
-    if citizen is None or not fits:
+    citizen, unit.heads[found[0].id] = found
+    is_free = citizen.phone is None and owner is None
+    has_phone = citizen.has_phone(identity.phone, vault) or is_free
+    if not (citizen.name.reveal() == identity.name and has_phone and identity.confirmed):
         return None
     if citizen.phone is None:
-        await citizens.set_phone(db, vault, citizen.id, identity.phone)
-    return citizen.id
+        values = {PHONE: identity.phone}
+        return citizens.change(unit.writes, vault, unit.now, citizen, values)
+    return citizen
 
 
-async def _look_up(unit: UnitOfWork, identity: IdentityCheck) -> tuple[Citizen | None, bool]:
-    """The citizen on file, and whether name and phone match: the phone on file, or an unused one."""
-    db, vault = unit.db, unit.dependencies.vault
-    citizen = await citizens.find_by_number(db, vault, identity.number)
-    owner = await citizens.owner_of_phone(db, vault, identity.phone)
-    if citizen is None:
-        return None, owner is None
-    has_name = citizen.name.reveal() == identity.name
-    has_phone = citizen.has_phone(identity.phone, vault)
-    is_free = citizen.phone is None and owner is None
-    return citizen, has_name and (has_phone or is_free)
-
-
-async def _bind(unit: UnitOfWork, citizen_id: int) -> None:
+async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
     caller, vault = unit.session, unit.dependencies.vault
-    account = await sessions.sealed_account(unit.db, caller.session_id)
-    ended = await bindings.bind(
-        unit.db,
+    stored = await sessions.find(unit.db, caller)
+    accounts = account_indexes(vault, caller.channel, open_account(vault, stored.account))
+    replaced = await bindings.replaced_by(unit.db, caller.channel, accounts, citizen.id)
+    bindings.bind(
+        unit.writes,
+        vault,
         unit.now,
         channel=caller.channel,
-        accounts=account_indexes(vault, caller.channel, open_account(vault, account)),
-        account=account,
-        citizen_id=citizen_id,
+        accounts=accounts,
+        account=stored.account,
+        citizen_id=citizen.id,
+        replaced=replaced,
     )
-    for older in ended:
-        accounts = account_indexes(vault, caller.channel, open_account(vault, older.account))
-        await sessions.end_all_of_account(
-            unit.db, caller.channel, accounts, unit.now, keep=caller.session_id
-        )
-    await sessions.assign(unit.db, caller.session_id, citizen_id, RealNameLevel.BOUND)
-    await notices.send_binding_notice(unit, citizen_id, caller.channel, ended)
-    for previous in {older.citizen_id for older in ended} - {citizen_id}:
-        await _notify_previous_citizen(unit, previous)
+    for older in replaced:
+        bindings.end_sessions(unit.writes, vault, older, unit.now)
+    await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(caller.channel, stored.account))
+    for older in replaced:
+        if older.citizen_id != citizen.id:
+            await _notify_previous_citizen(unit, older)
+    return sessions.move(unit.writes, vault, unit.now, stored, citizen.id, RealNameLevel.BOUND)
 
 
-async def _notify_previous_citizen(unit: UnitOfWork, citizen_id: int) -> None:
+async def _notify_previous_citizen(unit: UnitOfWork, ended: Binding) -> None:
     """The account was bound to this citizen before."""
-    await audit.record(unit, citizen_id, Action.UNBOUND, channel=unit.session.channel.value)
-    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
-    await notices.send(unit, citizen, Notice.BINDING_ENDED)
+    citizen = await unit.citizen(ended.citizen_id)
+    await audit.record(unit, citizen.id, Action.UNBOUND, channel=ended.channel.value)
+    account = (ended.channel, ended.account)
+    await notices.send(unit, citizen, Notice.BINDING_ENDED, but_not_to=account)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import Card, CardFields, CardForm, CardState, Holder, cards, holders
+from core.cards import Card, CardFields, CardForm, CardState, Holder, cards
 from core.citizens import Notice
 from core.kernel.refusals import ReissueOpen
 from core.messaging import VerificationPurpose, notices, verification
@@ -27,12 +27,12 @@ def check_eligibility(holder: Holder) -> None:
 async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = CardForm.read(command, check_character=settings.card_check_character)
-    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    holder = await unit.holder()
     check_eligibility(holder)
     card = _card(holder).cancel_loss(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.CANCEL_LOSS, form.code)
-    await cards.save_state(unit.db, card)
+    cards.save_state(unit.writes, card)
     await audit.record(unit, holder.citizen.id, Action.CANCEL_LOSS, card=card.id)
     await notices.send(unit, holder.citizen, Notice.LOSS_CANCELLED)
     return replace(holder, cards=(card,))

@@ -26,11 +26,9 @@ def check_eligibility(_: Holder) -> None:
 
 async def change_contact(unit: UnitOfWork, command: ChangeContact) -> Instant:
     changes = _changes(command)
-    citizen_id = unit.citizen_id
-    await citizens.lock(unit.db, citizen_id)
-    for column, value in changes.items():
-        await citizens.set_detail(unit.db, unit.dependencies.vault, citizen_id, column, value)
-    await audit.record(unit, citizen_id, Action.CHANGE_CONTACT, fields=",".join(changes))
+    citizen = await unit.citizen()
+    citizens.change(unit.writes, unit.dependencies.vault, unit.now, citizen, changes)
+    await audit.record(unit, citizen.id, Action.CHANGE_CONTACT, fields=",".join(changes))
     return unit.now
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core import audit
 from core.audit import Action
-from core.citizens import NOTICE_NAMES, Choice, Notice, citizens, notification_settings
+from core.citizens import NOTICE_NAMES, Choice, Notice, notification_settings
 from core.kernel.refusals import NothingToChange, SmsRequired
 from core.reference import Form
 from core.unit_of_work import Preparation, UnitOfWork
@@ -35,7 +35,7 @@ async def change_notification_settings(
     """Returns all settings. If a notice is given twice, the later value applies."""
     citizen_id = unit.citizen_id
     _check(command)
-    await citizens.lock(unit.db, citizen_id)
+    await unit.head(citizen_id)
     choices = await notification_settings.choices_of(unit.db, citizen_id)
     changed: dict[Notice, Choice] = {}
     for wanted in command.settings:
@@ -44,7 +44,7 @@ async def change_notification_settings(
             before.sms if wanted.sms is None else wanted.sms,
             before.channel if wanted.channel is None else wanted.channel,
         )
-    await notification_settings.save(unit.db, citizen_id, changed, unit.now)
+    notification_settings.save(unit.writes, citizen_id, changed, unit.now)
     await audit.record(
         unit, citizen_id, Action.CHANGE_NOTIFICATIONS, notices=",".join(sorted(changed))
     )

@@ -70,22 +70,20 @@ async def check_passwords(preparation: Preparation, command: ChangePassword) -> 
 
 
 async def change_password(unit: UnitOfWork, _: ChangePassword, check: PasswordCheck) -> Instant:
-    citizen_id = unit.citizen_id
-    await citizens.lock(unit.db, citizen_id)
-    stored = await passwords.find(unit.db, unit.dependencies.seals, citizen_id)
+    citizen = await unit.citizen()
+    stored = await passwords.find(unit.db, unit.dependencies.seals, citizen.id)
     if stored is None:
         raise PasswordNotSet
     _must_not_be_locked(stored.locked_until, unit.now)
     if stored.version != check.version:
         raise TryAgainLater(retry_after=1)
     if not check.matches:
-        left = await passwords.count_wrong_try(unit.db, stored, unit.now)
+        left = passwords.count_wrong_try(unit.writes, stored, unit.now)
         if not left:
             raise _locked(passwords.LOCKED_FOR)
         raise PasswordWrong(field="oldPassword", left=left)
-    await passwords.store(unit.db, unit.dependencies.seals, citizen_id, check.new_hash)
-    await audit.record(unit, citizen_id, Action.CHANGE_PASSWORD)
-    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
+    passwords.store(unit.writes, unit.dependencies.seals, citizen.id, check.new_hash)
+    await audit.record(unit, citizen.id, Action.CHANGE_PASSWORD)
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
 

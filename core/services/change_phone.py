@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.citizens import Notice, citizens
+from core.citizens import PHONE, Notice, citizens
 from core.kernel.clock import Instant
 from core.kernel.refusals import PhoneTaken, PhoneUnchanged
 from core.messaging import VerificationPurpose, notices, verification
@@ -24,15 +24,13 @@ async def change_phone(unit: UnitOfWork, command: ChangePhone) -> Instant:
     phone = form.phone("newPhone", command.new_phone)
     code = form.verification_code("code", command.code)
     form.finish()
-    citizen_id = unit.citizen_id
-    await citizens.lock(unit.db, citizen_id)
-    citizen = await citizens.get(unit.db, vault, citizen_id)
+    citizen = await unit.citizen()
     if citizen.has_phone(phone, vault):
         raise PhoneUnchanged(field="newPhone")
     await verification.check(unit, phone, VerificationPurpose.CHANGE_PHONE, code)
     if await citizens.owner_of_phone(unit.db, vault, phone) is not None:
         raise PhoneTaken(field="newPhone")
-    await citizens.set_phone(unit.db, vault, citizen_id, phone)
-    await audit.record(unit, citizen_id, Action.CHANGE_PHONE)
+    citizens.change(unit.writes, vault, unit.now, citizen, {PHONE: phone})
+    await audit.record(unit, citizen.id, Action.CHANGE_PHONE)
     await notices.send(unit, citizen, Notice.PHONE_CHANGED)
     return unit.now

@@ -54,17 +54,23 @@ async def handle_channel_event(unit: UnitOfWork, event: ChannelEvent) -> bool:
 
 async def _is_new(unit: UnitOfWork, event: ChannelEvent) -> bool:
     """A nonce identifies one request, a key one event, which the platform may send again."""
-    indexes, now = unit.dependencies.vault.indexes, unit.now
+    indexes = unit.dependencies.vault.indexes
     nonce = indexes(f"{event.channel}|{event.nonce}", "nonce")
     key = indexes(f"{event.channel}|{event.key}", "callback")
-    first = await nonces.use_index(unit.db, "callback-nonce", nonce, now + NONCE_LIFETIME)
-    return first and await nonces.use_index(unit.db, "callback", key, now + KEY_LIFETIME)
+    return await _is_first(unit, "callback-nonce", nonce, NONCE_LIFETIME) and await _is_first(
+        unit, "callback", key, KEY_LIFETIME
+    )
+
+
+async def _is_first(unit: UnitOfWork, scope: str, indexes: list[bytes], lifetime: int) -> bool:
+    values = [index.hex() for index in indexes]
+    return await nonces.use(unit.db, unit.writes, scope, values, unit.now + lifetime)
 
 
 async def _record_delivery(unit: UnitOfWork, event: ChannelEvent) -> None:
     """A platform may report a delivery before the transaction with the message's number commits."""
     recorded = await channel_messages.record_delivery(
-        unit.db, event.channel, event.message_number, event.delivery, unit.now
+        unit.db, unit.writes, event.channel, event.message_number, event.delivery, unit.now
     )
     if not recorded:
         raise TryAgainLater(retry_after=1)
@@ -74,14 +80,13 @@ async def _forget(unit: UnitOfWork, event: ChannelEvent) -> None:
     """Erases the data of this channel's account: binding, account key, sessions, cached code
     exchanges, and messages whether sent, waiting or dead-lettered."""
     accounts = account_indexes(unit.dependencies.vault, event.channel, event.account)
-    citizen_id = await bindings.citizen_of(unit.db, event.channel, accounts)
-    await sessions.end_all_of_account(unit.db, event.channel, accounts, unit.now)
-    await sessions.erase_account(unit.db, event.channel, accounts)
-    await code_exchanges.erase(unit.db, accounts)
-    await bindings.erase(unit.db, event.channel, accounts)
+    citizen_id = await bindings.citizen_of(unit.db, accounts)
     if citizen_id is not None:
-        await channel_messages.erase(unit.db, citizen_id, event.channel)
+        await audit.record(unit, citizen_id, Action.UNBOUND, channel=event.channel.value)
+        bindings.erase(unit.writes, event.channel, accounts, citizen_id)
+        await channel_messages.erase(unit.db, unit.writes, citizen_id, event.channel)
         await outbox.cancel(
             unit, citizen_id, MessageKind.CHANNEL_MESSAGE, {"channel": event.channel.value}
         )
-        await audit.record(unit, citizen_id, Action.UNBOUND, channel=event.channel.value)
+    sessions.erase_account(unit.writes, event.channel, accounts, unit.now)
+    code_exchanges.erase(unit.writes, accounts)

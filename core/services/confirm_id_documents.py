@@ -2,7 +2,6 @@
 
 from core import audit
 from core.audit import Action
-from core.citizens import citizens
 from core.kernel.clock import Instant
 from core.kernel.refusals import IdDocumentsNotConfirmed
 from core.storage import PictureKind, pictures
@@ -10,12 +9,12 @@ from core.unit_of_work import UnitOfWork
 
 
 async def confirm_id_documents(unit: UnitOfWork, _: None) -> Instant:
-    await citizens.lock(unit.db, unit.citizen_id)
+    await unit.head(unit.citizen_id)
     stored = await pictures.latest(unit.db, unit.citizen_id)
     sides = [stored.get(PictureKind.PORTRAIT_SIDE), stored.get(PictureKind.EMBLEM_SIDE)]
     for side in sides:
         if side is None:
             raise IdDocumentsNotConfirmed(field="idDocuments")
-        await pictures.confirm(unit.db, side, unit.now)
+        pictures.confirm(unit.writes, side, unit.now)
     await audit.record(unit, unit.citizen_id, Action.CONFIRM_ID_DOCUMENTS)
     return unit.now

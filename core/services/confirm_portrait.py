@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from core import audit
 from core.audit import Action
-from core.citizens import citizens
 from core.kernel.refusals import NoSuchPortrait, PortraitNotAccepted
 from core.storage import PictureKind, pictures
 from core.unit_of_work import UnitOfWork
@@ -17,7 +16,7 @@ class ConfirmPortrait:
 
 async def confirm_portrait(unit: UnitOfWork, command: ConfirmPortrait) -> int:
     """Returns the portrait's id. Only the newest portrait can be confirmed."""
-    await citizens.lock(unit.db, unit.citizen_id)
+    await unit.head(unit.citizen_id)
     stored = await pictures.latest(unit.db, unit.citizen_id)
     refused = stored.get(PictureKind.PORTRAIT_REFUSED)
     if refused is not None and refused.id == command.portrait_id:
@@ -25,6 +24,6 @@ async def confirm_portrait(unit: UnitOfWork, command: ConfirmPortrait) -> int:
     portrait = stored.get(PictureKind.PORTRAIT)
     if portrait is None or portrait.id != command.portrait_id:
         raise NoSuchPortrait(field="portraitId")
-    await pictures.confirm(unit.db, portrait, unit.now)
+    pictures.confirm(unit.writes, portrait, unit.now)
     await audit.record(unit, unit.citizen_id, Action.CONFIRM_PORTRAIT, picture=portrait.id)
     return portrait.id

@@ -25,6 +25,6 @@ async def give_consent(unit: UnitOfWork, command: GiveConsent) -> Instant:
     given_at = await consents.given_at(unit.db, citizen_id, current)
     if given_at is not None:
         return given_at
-    await consents.give(unit.db, citizen_id, current, unit.now)
+    consents.give(unit.writes, citizen_id, current, unit.now)
     await audit.record(unit, citizen_id, Action.GIVE_CONSENT, version=current)
     return unit.now

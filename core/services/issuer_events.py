@@ -6,18 +6,14 @@ same citizen. `core/issuer/projections.py` computes the states; this module writ
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from sqlalchemy import select
 
 from core import audit
 from core.applications import applications
-from core.applications import applications_table as application_rows
 from core.audit import ISSUER, Action, AuditRecord
-from core.cards import CHENGDU, NUMBER, Card, CardState, cards
+from core.cards import CHENGDU, Card, CardState, cards
 from core.citizens import Citizen, Notice, citizens
-from core.db import Query, fetch_in, in_batch
 from core.issuer import (
     IssuerEvent,
     IssuerEventType,
@@ -31,60 +27,40 @@ from core.issuer import (
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
-from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
+from core.production import NODES, NodeResult, ProductionOrder, orders
 from core.reference import normal_card_number
 from core.unit_of_work import UnitOfWork
 
 MAX_AT_ONCE = 200
-"""Events per transaction: it locks the rows of their citizens, and on SQLite the only writer."""
-
-_OWNERS = Query(
-    select(application_rows.c.number, application_rows.c.citizen_id).where(
-        in_batch(application_rows.c.number)
-    )
-)
-_CARDS_OF = Query(
-    select(cards.cards_table)
-    .where(in_batch(cards.cards_table.c.citizen_id))
-    .order_by(cards.cards_table.c.id)
-)
-_NUMBERS = Query(
-    select(cards.cards_table.c.number_index).where(
-        cards.cards_table.c.region_code == CHENGDU, in_batch(cards.cards_table.c.number_index)
-    )
-)
+"""Events per unit of work: others who change one of their citizens meanwhile make it run again."""
 
 
 @dataclass(slots=True)
 class _CitizenEvents:
-    """A citizen with everything that events can be about, and the changes to be written."""
+    """A citizen with everything that events can be about, and what becomes of the events."""
 
     citizen: Citizen
-    events: Sequence[StoredEvent]
-    orders: list[ProductionOrder] = field(default_factory=list)
-    cards: list[Card] = field(default_factory=list)
+    events: list[StoredEvent]
+    orders: list[ProductionOrder]
+    cards: list[Card]
+    issued: list[Card] = field(default_factory=list)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     records: list[AuditRecord] = field(default_factory=list)
-    nodes: list[tuple[ProductionOrder, Sequence[NodeState]]] = field(default_factory=list)
-    numbers: list[tuple[int, str | None, str | None]] = field(default_factory=list)
-    states: list[tuple[Card, Card]] = field(default_factory=list)
 
 
 async def apply_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> list[Outcome]:
     """Returns one outcome per event, in the same order. At most `MAX_AT_ONCE` events."""
     assert len(events) <= MAX_AT_ONCE
-    vault = unit.dependencies.vault
-    known = await event_store.find(unit.db, vault, (event.id for event in events))
+    known = await _stored(unit, (event.id for event in events))
     new: dict[str, IssuerEvent] = {}
     answers: list[Outcome | None] = []
     for event in events:
         before = known.get(event.id) or new.get(event.id)
-        if event.id not in known and before is None:
+        if before is None:
             new[event.id] = event
             answers.append(None)
         else:
-            same = before is None or before == event
-            answers.append(Outcome.REPEATED if same else Outcome.CONTRADICTION)
+            answers.append(Outcome.REPEATED if before == event else Outcome.CONTRADICTION)
     outcomes = await _apply_new(unit, list(new.values())) if new else {}
     return [
         outcomes[event.id] if answer is None else answer
@@ -92,29 +68,75 @@ async def apply_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -
     ]
 
 
+async def retry_issuer_event(unit: UnitOfWork, event_id: str) -> Outcome | None:
+    """Applies a stored event as if it had just been received; None if there is none that is open."""
+    event = await _drop(unit, event_id)
+    if event is None:
+        return None
+    unit.writes.see_each_other = True
+    return (await _apply_new(unit, [event]))[event_id]
+
+
+async def drop_issuer_event(unit: UnitOfWork, event_id: str) -> bool:
+    """Deletes a stored event; False if there is none that is open."""
+    return await _drop(unit, event_id) is not None
+
+
+async def _drop(unit: UnitOfWork, event_id: str) -> IssuerEvent | None:
+    subject_id = (await event_store.subjects_of(unit.db, [event_id])).get(event_id)
+    if subject_id is None:
+        return None
+    await unit.head(subject_id)
+    stored = await event_store.of_subjects(unit.db, unit.dependencies.vault, [subject_id])
+    found = next((entry for entry in stored.get(subject_id, ()) if entry.id == event_id), None)
+    if found is None or found.outcome is Outcome.TAKEN:
+        return None
+    event_store.drop(unit.writes, subject_id, event_id)
+    return found.event
+
+
+async def _stored(unit: UnitOfWork, ids: Iterable[str]) -> dict[str, IssuerEvent]:
+    subjects = await event_store.subjects_of(unit.db, ids)
+    found = await event_store.of_subjects(unit.db, unit.dependencies.vault, set(subjects.values()))
+    return {
+        entry.id: entry.event
+        for events in found.values()
+        for entry in events
+        if entry.id in subjects
+    }
+
+
 async def _apply_new(unit: UnitOfWork, events: Sequence[IssuerEvent]) -> dict[str, Outcome]:
     about = await _citizens_of(unit, events)
-    ids = sorted({subject for subject in about.values() if subject is not None})
-    people = await citizens.lock_many(unit.db, unit.dependencies.vault, ids)
-    pairs = [(event, about[event.id]) for event in events]
-    await event_store.add(unit.db, unit.dependencies.vault, pairs, unit.now)
+    subjects = await _gather(unit, {about[event.id] or 0 for event in events} - {0})
     outcomes = {event.id: Outcome.UNKNOWN_SUBJECT for event in events}
-    subjects = await _gather(unit, people)
-    used_numbers = await _used_numbers(unit, subjects)
-    for subject in subjects:
+    for event in events:
+        citizen_id = about[event.id]
+        if citizen_id is None:
+            nobody = event_store.nobody(event.id)
+            _add(unit, event, nobody, Outcome.UNKNOWN_SUBJECT)
+        else:
+            own = subjects[citizen_id].events
+            own[:] = [entry for entry in own if entry.id != event.id]
+            own.append(StoredEvent(event, unit.now, Outcome.WAITING))
+            own.sort(key=lambda stored: stored.place)
+    used_numbers = await _used_numbers(unit, subjects.values())
+    for subject in subjects.values():
         await _project(unit, subject, used_numbers)
         outcomes |= {id_: found for id_, found in subject.outcomes.items() if id_ in outcomes}
-    await _settle(unit, subjects)
+        await _settle(unit, subject, outcomes)
     return outcomes
+
+
+def _add(unit: UnitOfWork, event: IssuerEvent, subject_id: int, outcome: Outcome) -> None:
+    vault = unit.dependencies.vault
+    event_store.add(unit.writes, vault, event, subject_id, outcome, unit.now)
 
 
 async def _citizens_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[str, int | None]:
     """Citizen ids by event id: the order's applicant, or the owner of the social security number."""
     numbers = {event.order_number for event in events if event.order_number}
-    owners = {
-        row["number"]: int(row["citizen_id"])
-        for row in await fetch_in(unit.db, _OWNERS, sorted(numbers))
-    }
+    owners = await applications.owners_of_numbers(unit.db, sorted(numbers))
     named = {event.social_security_number for event in events if event.social_security_number}
     people = await citizens.ids_of_numbers(unit.db, unit.dependencies.vault, sorted(named))
     return {
@@ -125,17 +147,19 @@ async def _citizens_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[
     }
 
 
-async def _gather(unit: UnitOfWork, people: dict[int, Citizen]) -> list[_CitizenEvents]:
-    vault = unit.dependencies.vault
-    events = await event_store.of_citizens(unit.db, vault, people)
-    found = {
-        id_: _CitizenEvents(citizen, events.get(id_, ())) for id_, citizen in sorted(people.items())
-    }
-    for order in await orders.orders_of(unit.db, vault, people):
+async def _gather(unit: UnitOfWork, ids: Collection[int]) -> dict[int, _CitizenEvents]:
+    db, vault = unit.db, unit.dependencies.vault
+    found = {}
+    for id_, (citizen, head) in (await citizens.find_many(db, vault, sorted(ids))).items():
+        unit.heads[id_] = head
+        found[id_] = _CitizenEvents(citizen, [], [], [])
+    for id_, events in (await event_store.of_subjects(db, vault, found)).items():
+        found[id_].events = events
+    for order in await orders.orders_of(db, vault, found):
         found[order.citizen_id].orders.append(order)
-    for row in await fetch_in(unit.db, _CARDS_OF, people):
-        found[row["citizen_id"]].cards.append(Card.from_row_raw(row, vault))
-    return list(found.values())
+    for id_, own in (await cards.of_citizens(db, vault, found)).items():
+        found[id_].cards = own
+    return found
 
 
 async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[str]) -> None:
@@ -151,7 +175,7 @@ async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[
     for card in subject.cards:
         own = [entry for entry in subject.events if _names(entry.event, card, unit)]
         if own:
-            await _project_card(unit, subject, card, own)
+            _project_card(unit, subject, card, own)
     for entry in subject.events:
         subject.outcomes.setdefault(entry.id, _without_subject(entry))
 
@@ -177,17 +201,23 @@ async def _project_order(
     projection = project_order(order, in_time, used_numbers=used_numbers)
     subject.outcomes |= dict.fromkeys((entry.id for entry in events), Outcome.CONTRADICTION)
     subject.outcomes |= projection.outcomes
-    if order.confirmation is Confirmation.BEING_CONFIRMED:
-        await orders.set_confirmation(unit.db, order.id, Confirmation.CONFIRMED)
     states = [
         projection.nodes[node] for node in NODES if projection.nodes[node] != order.state_of(node)
     ]
-    if states:
-        subject.nodes.append((order, states))
-        unit.progress_of.add(order.citizen_id)
     number = order.card_number.reveal() if order.card_number else None
-    if (projection.batch, projection.number) != (order.batch_number, number):
-        subject.numbers.append((order.id, projection.batch, projection.number))
+    numbers = (projection.batch, projection.number)
+    is_new = numbers != (order.batch_number, number)
+    orders.set_nodes(unit.writes, order, states)
+    orders.change(
+        unit.writes,
+        unit.dependencies.vault,
+        order,
+        confirmation=Confirmation.CONFIRMED
+        if order.confirmation is Confirmation.BEING_CONFIRMED
+        else None,
+        numbers=numbers if is_new else None,
+    )
+    if states or is_new:
         unit.progress_of.add(order.citizen_id)
     if projection.ready_at is not None and not order.ready:
         await _issue_card(unit, subject, order, projection, projection.ready_at, used_numbers)
@@ -195,7 +225,6 @@ async def _project_order(
 
 async def _used_numbers(unit: UnitOfWork, subjects: Iterable[_CitizenEvents]) -> set[str]:
     """Of the card numbers that may be issued now, those that a card of Chengdu already has."""
-    vault = unit.dependencies.vault
     numbers = {
         normal_card_number(entry.event.card_number)
         for subject in subjects
@@ -203,9 +232,7 @@ async def _used_numbers(unit: UnitOfWork, subjects: Iterable[_CitizenEvents]) ->
         for entry in subject.events
         if entry.event.card_number and entry.event.result is NodeResult.DONE
     }
-    indexes = {index: number for number in numbers for index in vault.indexes(number, NUMBER)}
-    rows = await fetch_in(unit.db, _NUMBERS, indexes)
-    return {indexes[bytes(row["number_index"])] for row in rows}
+    return await cards.used_numbers(unit.db, unit.dependencies.vault, CHENGDU, numbers)
 
 
 async def _issue_card(
@@ -219,8 +246,8 @@ async def _issue_card(
     """Production reached 可领卡: adds the card in state 封存."""
     assert projection.number is not None
     used_numbers.add(projection.number)
-    card_id = await cards.issue(
-        unit.db,
+    card = cards.issue(
+        unit.writes,
         unit.dependencies.vault,
         unit.now,
         citizen_id=order.citizen_id,
@@ -231,10 +258,10 @@ async def _issue_card(
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
-    rows = await fetch_in(unit.db, _CARDS_OF, [order.citizen_id])
-    subject.cards = [Card.from_row_raw(row, unit.dependencies.vault) for row in rows]
+    subject.cards.append(card)
+    subject.issued.append(card)
     subject.records.append(
-        _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card_id)
+        _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card.id)
     )
     await notices.send(unit, subject.citizen, Notice.CARD_READY)
 
@@ -242,7 +269,7 @@ async def _issue_card(
 # --- cards ---------------------------------------------------------------------------------
 
 
-async def _project_card(
+def _project_card(
     unit: UnitOfWork, subject: _CitizenEvents, card: Card, events: Sequence[StoredEvent]
 ) -> None:
     projection = project_card(card.snapshot, events, unit.now)
@@ -252,36 +279,31 @@ async def _project_card(
         return
     if before.state is CardState.CANCELLED:
         return
-    subject.states.append((card, projection.card))
+    if card in subject.issued:
+        unit.writes.see_each_other = True
+    cards.save_projection(unit.writes, card, projection.card)
     if projection.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
         # A new card that is cancelled before its activation closes its application.
-        await applications.close(unit.db, subject.citizen.id, unit.now)
+        applications.close(unit.writes, subject.citizen.id, unit.now)
 
 
 # --- writing -------------------------------------------------------------------------------
 
 
-async def _settle(unit: UnitOfWork, subjects: Sequence[_CitizenEvents]) -> None:
-    """Writes the changes, and an audit entry for each event whose effect is new or withdrawn."""
-    db, vault = unit.db, unit.dependencies.vault
-    await orders.set_nodes(db, [change for subject in subjects for change in subject.nodes])
-    await orders.set_cards(db, vault, [row for subject in subjects for row in subject.numbers])
-    await cards.save_projection(db, [pair for subject in subjects for pair in subject.states])
-    changed: list[tuple[str, Outcome, int]] = []
-    records: list[AuditRecord] = []
-    for subject in subjects:
-        for entry in subject.events:
-            outcome = subject.outcomes[entry.id]
-            if outcome is entry.outcome:
-                continue
-            changed.append((entry.id, outcome, subject.citizen.id))
-            if Outcome.TAKEN in (outcome, entry.outcome):
-                records.append(_event_record(unit, subject, entry.event, outcome))
-        records += subject.records
-    if changed:
-        await event_store.settle(unit.db, changed)
-    if records:
-        await audit.append(unit.db, unit.dependencies.seals, records)
+async def _settle(unit: UnitOfWork, subject: _CitizenEvents, new: Mapping[str, Outcome]) -> None:
+    """Writes the outcomes, and an audit entry for each event whose effect is new or withdrawn."""
+    citizen_id = subject.citizen.id
+    await unit.touch(citizen_id)
+    for entry in subject.events:
+        outcome = subject.outcomes[entry.id]
+        if entry.id in new:
+            _add(unit, entry.event, citizen_id, outcome)
+        elif outcome is not entry.outcome:
+            event_store.settle(unit.writes, citizen_id, entry.id, outcome)
+        if outcome is not entry.outcome and Outcome.TAKEN in (outcome, entry.outcome):
+            await audit.write(unit, _event_record(unit, subject, entry.event, outcome))
+    for record in subject.records:
+        await audit.write(unit, record)
 
 
 def _without_subject(entry: StoredEvent) -> Outcome:

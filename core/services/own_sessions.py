@@ -17,25 +17,14 @@ class EndSession:
 
 async def own_sessions(preparation: Preparation, _: None) -> list[OpenSession]:
     """Newest first. Before the caller is bound to a citizen, only the caller's own session."""
-    caller = preparation.session
-    if caller.citizen_id is None:
-        return await sessions.find_open_by_id(preparation.db, caller.session_id, preparation.now)
-    return await sessions.find_open(preparation.db, caller.citizen_id, preparation.now)
+    subject_id = preparation.session.subject_id
+    return await sessions.find_open(preparation.db, subject_id, preparation.now)
 
 
 async def end_session(unit: UnitOfWork, command: EndSession) -> Instant:
-    caller = unit.session
-    is_own = command.session_id == caller.session_id or (
-        caller.citizen_id is not None
-        and await sessions.belongs_to(unit.db, command.session_id, caller.citizen_id, unit.now)
-    )
-    if not is_own:
+    subject_id = unit.session.subject_id
+    if not await sessions.is_open(unit.db, subject_id, command.session_id, unit.now):
         raise NoSuchSession(field="id")
-    await sessions.end(unit.db, command.session_id, unit.now)
-    await audit.record(
-        unit,
-        caller.citizen_id or caller.session_id,
-        Action.END_SESSION,
-        session=command.session_id,
-    )
+    sessions.end(unit.writes, subject_id, command.session_id, unit.now)
+    await audit.record(unit, subject_id, Action.END_SESSION, session=command.session_id)
     return unit.now

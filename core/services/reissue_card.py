@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from core import audit
 from core.applications import ApplicationKind, applications
 from core.audit import Action
-from core.cards import CardState, Holder, holders
+from core.cards import CardState, Holder
 from core.citizens import Notice
 from core.issuer import place_order
 from core.kernel.refusals import ApplicationOpen, PhoneNotBound, Text
@@ -40,7 +40,7 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
     form.choice("districtCode", command.district_code, reference.districts)
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
-    holder = await holders.lock(unit.db, vault, unit.now, unit.citizen_id)
+    holder = await unit.holder()
     check_eligibility(holder)
     card = holder.in_state(CardState.LOST)
     assert card is not None
@@ -49,8 +49,8 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
         form.refuse(PhoneNotBound(field="phone"))
     form.finish()
     await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
-    application = await applications.accept(
-        unit.db,
+    application = applications.accept(
+        unit.writes,
         vault,
         unit.now,
         citizen_id=holder.citizen.id,
@@ -58,7 +58,7 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
         old_card_id=card.id,
         form=json.dumps({"feeFen": unit.dependencies.settings.reissue_fee_fen}),
     )
-    order = await place_order.place(
+    order = place_order.place(
         unit, holder.citizen, application, bank_code=card.bank_code, outlet_code=command.outlet_code
     )
     await audit.record(unit, holder.citizen.id, Action.REISSUE_CARD, application=application.id)

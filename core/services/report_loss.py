@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import Card, CardState, Holder, cards, holders
+from core.cards import Card, CardState, Holder, cards
 from core.citizens import Notice
 from core.messaging import VerificationPurpose, notices, verification
 from core.reference import Form
@@ -28,11 +28,11 @@ async def report_loss(unit: UnitOfWork, command: ReportLoss) -> Holder:
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     form.finish()
-    holder = await holders.lock(unit.db, unit.dependencies.vault, unit.now, unit.citizen_id)
+    holder = await unit.holder()
     card = _card(holder).report_loss(unit.now)
     holder.citizen.must_have_phone(phone, unit.dependencies.vault)
     await verification.check(unit, phone, VerificationPurpose.REPORT_LOSS, code)
-    await cards.save_state(unit.db, card)
+    cards.save_state(unit.writes, card)
     await audit.record(unit, holder.citizen.id, Action.REPORT_LOSS, card=card.id)
     await notices.send(unit, holder.citizen, Notice.LOSS_REPORTED)
     return replace(holder, cards=(card,))

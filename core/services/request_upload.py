@@ -50,11 +50,11 @@ async def request_upload(unit: UnitOfWork, command: RequestUpload) -> ResumableU
     if command.size > most:
         raise FileTooLarge(field="size", most=most // 1_048_576)
     keys = unit.dependencies.vault.indexes(str(citizen_id), "upload")
-    free_at = await quotas.consume(unit.db, keys, _UPLOADS, unit.now)
+    free_at = await quotas.consume(unit.db, unit.writes, [(keys, _UPLOADS)], unit.now)
     if free_at:
         raise TooManyUploads(retry_after=seconds_until(free_at, unit.now))
-    upload = await resumable_uploads.open_upload(
-        unit.db, unit.now, citizen_id=citizen_id, size=command.size
+    upload = resumable_uploads.open_upload(
+        unit.writes, unit.now, citizen_id=citizen_id, size=command.size
     )
     await audit.record(unit, citizen_id, Action.REQUEST_UPLOAD, upload=upload.id)
     return upload
@@ -70,21 +70,21 @@ async def store_part(preparation: Preparation, command: ReceivePart) -> str:
 
 
 async def receive_part(unit: UnitOfWork, command: ReceivePart, part: str) -> ResumableUpload:
-    upload = command.upload
-    if not await sessions.is_open(unit.db, command.session_id, unit.now):
+    upload = await _find(unit, command.upload)
+    if not await sessions.is_open(unit.db, upload.citizen_id, command.session_id, unit.now):
         raise NoSuchUpload
-    received = await resumable_uploads.add_part(
-        unit.db, upload.id, upload.received, len(command.data), part
-    )
-    if received is None:
+    if upload.received != command.upload.received:
         raise UploadOutOfStep
-    return received
+    return resumable_uploads.add_part(unit.writes, upload, len(command.data), part)
 
 
 async def start_over(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUpload:
     """Discards the received parts, for a client that does not support offsets."""
-    await resumable_uploads.start_over(unit.db, upload.id)
-    found = await resumable_uploads.find(unit.db, upload.id)
+    return resumable_uploads.start_over(unit.writes, await _find(unit, upload))
+
+
+async def _find(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUpload:
+    found = await resumable_uploads.find(unit.db, upload.citizen_id, upload.id)
     if found is None:
         raise NoSuchUpload
     return found
@@ -92,8 +92,8 @@ async def start_over(unit: UnitOfWork, upload: ResumableUpload) -> ResumableUplo
 
 async def read_upload(preparation: Preparation, command: ReadUpload) -> bytes:
     """The complete file. A missing upload and one of another citizen are refused alike."""
-    upload = await resumable_uploads.find(preparation.db, command.upload_id)
-    if upload is None or upload.citizen_id != preparation.citizen_id:
+    upload = await resumable_uploads.find(preparation.db, preparation.citizen_id, command.upload_id)
+    if upload is None:
         raise NoSuchUpload(field="uploadId")
     if not upload.is_complete:
         raise UploadIncomplete(field="uploadId", received=upload.received, size=upload.size)

@@ -7,7 +7,6 @@ from typing import Any
 from core import audit
 from core.applications import FilledForm, application_forms, drafts
 from core.audit import Action
-from core.citizens import citizens
 from core.kernel.clock import china_date
 from core.kernel.refusals import Refusal, RefusalCode, TooLong
 from core.reference import LABELS, Form
@@ -33,17 +32,15 @@ class SavedDraft:
 
 async def save_application_draft(unit: UnitOfWork, command: SaveApplicationDraft) -> SavedDraft:
     _must_be_short(command.fields)
-    db, vault, citizen_id = unit.db, unit.dependencies.vault, unit.citizen_id
-    await citizens.lock(db, citizen_id)
-    citizen = await citizens.get(db, vault, citizen_id)
-    draft = await drafts.find(db, vault, citizen_id, unit.now)
+    vault, citizen = unit.dependencies.vault, await unit.citizen()
+    draft = await drafts.find(unit.db, vault, citizen.id, unit.now)
     merged = {
         name: value
         for name, value in (dict(draft.fields) | dict(command.fields)).items()
         if value is not None
     }
-    await drafts.save(db, vault, citizen_id, merged, unit.now)
-    await audit.record(unit, citizen_id, Action.SAVE_DRAFT)
+    drafts.save(unit.writes, vault, citizen.id, merged, unit.now)
+    await audit.record(unit, citizen.id, Action.SAVE_DRAFT)
     form = Form()
     application_forms.check(
         form,

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.citizens import citizens
 from core.kernel.callers import RealNameLevel
 from core.kernel.refusals import BindingNotNeeded, PhoneNotBound, PhoneUnchanged
 from core.messaging import SentCode, VerificationPurpose, verification
@@ -26,10 +25,9 @@ async def send_verification_code(unit: UnitOfWork, command: SendVerificationCode
     form.finish()
     await _must_be_permitted(unit, phone, command.purpose)
     sent = await verification.send(unit, phone, command.purpose)
-    caller = unit.session
     await audit.record(
         unit,
-        caller.citizen_id or caller.session_id,
+        unit.session.subject_id,
         Action.SEND_CODE,
         purpose=command.purpose.value,
     )
@@ -44,8 +42,7 @@ async def _must_be_permitted(unit: UnitOfWork, phone: str, purpose: Verification
     citizen_id = unit.citizen_id
     if purpose in _TO_ANY_PHONE:
         return
-    await citizens.lock(unit.db, citizen_id)
-    citizen = await citizens.get(unit.db, unit.dependencies.vault, citizen_id)
+    citizen = await unit.citizen(citizen_id)
     is_bound = citizen.has_phone(phone, unit.dependencies.vault)
     if purpose is VerificationPurpose.CHANGE_PHONE:
         if is_bound:

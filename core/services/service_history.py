@@ -32,7 +32,6 @@ async def service_history(preparation: Preparation, command: ServiceHistory) -> 
             label=LABELS["first"],
             rule=Text(f"1 至 {MAX_PAGE} 的整数", f"a whole number from 1 to {MAX_PAGE}"),
         )
-    caller = preparation.session
-    subject_id = caller.citizen_id or caller.session_id
+    subject_id = preparation.session.subject_id
     found = await history.before(preparation.db, subject_id, command.before, command.first + 1)
     return HistoryPage(tuple(found[: command.first]), len(found) > command.first)

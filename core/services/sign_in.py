@@ -5,15 +5,21 @@ from dataclasses import dataclass, field
 from core import audit
 from core.audit import Action
 from core.citizens import (
+    PHONE,
+    SSN,
+    Citizen,
+    ClaimKind,
     CodeExchange,
     NewSession,
+    Notice,
     bindings,
     citizens,
+    claims,
     code_exchanges,
     sessions,
     sign_in_states,
 )
-from core.crypto import Vault, account_indexes, open_account, seal_account
+from core.crypto import Vault, account_indexes, seal_account
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.clock import HOUR, SECOND, china_date
 from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
@@ -85,7 +91,7 @@ async def cache_virtual_account(unit: UnitOfWork, asked: CodeExchangeQuery) -> N
     pair = _pair_mac(vault, asked.state_nonce, asked.credential)
     answer = CodeExchange(seal_account(vault, ""), 0)
     index = account_indexes(vault, asked.channel, "")[0]
-    await code_exchanges.save(unit.db, pair, index, answer, unit.now)
+    code_exchanges.save(unit.writes, pair, index, answer, unit.now)
 
 
 async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
@@ -93,15 +99,16 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
     vault = unit.dependencies.vault
     accounts = account_indexes(vault, command.channel, command.account)
     account = seal_account(vault, command.account)
-    await _cache_exchange(unit, command, accounts[0], account)
+    _cache_exchange(unit, command, accounts[0], account)
     if command.level is RealNameLevel.PLATFORM:
         citizen_id: int | None = await _recognise(unit, command, accounts, account)
         level = RealNameLevel.PLATFORM
     else:
-        citizen_id = await bindings.citizen_of(unit.db, command.channel, accounts)
+        citizen_id = await bindings.citizen_of(unit.db, accounts)
         level = RealNameLevel.NONE if citizen_id is None else RealNameLevel.BOUND
-    session = await sessions.start(
-        unit.db,
+    session = sessions.start(
+        unit.writes,
+        vault,
         unit.now,
         channel=command.channel,
         account_index=accounts[0],
@@ -112,9 +119,7 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
         device_mac=sessions.device_mac(command.device_key),
     )
     caller = Caller(command.channel, session.id, citizen_id, accounts[0], level, command.address)
-    await audit.record(
-        unit, citizen_id or session.id, Action.SIGN_IN, channel=command.channel.value
-    )
+    await audit.record(unit, caller.subject_id, Action.SIGN_IN, channel=command.channel.value)
     return SignedIn(session, caller)
 
 
@@ -124,18 +129,18 @@ async def _redeem_state(unit: UnitOfWork, command: SignIn) -> None:
     vault, nonce = unit.dependencies.vault, command.state_nonce
     credential = vault.index(f"{command.channel}|{command.credential}", "credential").hex()
     pair = _pair_mac(vault, nonce, command.credential)
-    if not await sign_in_states.redeem(unit.db, nonce, credential, pair, unit.now):
+    if not await sign_in_states.redeem(unit.db, unit.writes, nonce, credential, pair, unit.now):
         raise SignInStateInvalid(field="state", app=command.app_name)
 
 
-async def _cache_exchange(
+def _cache_exchange(
     unit: UnitOfWork, command: SignIn, account_index: bytes, account: bytes
 ) -> None:
     if command.state_nonce is None or not command.may_come_twice:
         return
     pair = _pair_mac(unit.dependencies.vault, command.state_nonce, command.credential)
     answer = CodeExchange(account, _lifetime_seconds(unit, command))
-    await code_exchanges.save(unit.db, pair, account_index, answer, unit.now)
+    code_exchanges.save(unit.writes, pair, account_index, answer, unit.now)
 
 
 def _lifetime_seconds(unit: UnitOfWork, command: SignIn) -> int:
@@ -155,44 +160,55 @@ async def _recognise(
     number = (command.social_security_number or "").strip().upper()
     if not name or not is_id_number(number, china_date(unit.now)):
         raise RealNameRequired(app=command.app_name)
-    citizen_id = await _find_or_register(unit, name, number, command.phone)
-    bound = await bindings.citizen_of(unit.db, command.channel, accounts)
-    if bound != citizen_id:
-        await _bind(unit, command.channel, accounts, account, citizen_id)
-    return citizen_id
-
-
-async def _find_or_register(unit: UnitOfWork, name: str, number: str, phone: str | None) -> int:
-    db, vault = unit.db, unit.dependencies.vault
-    free_phone = phone if phone and not await citizens.owner_of_phone(db, vault, phone) else None
-    citizen = await citizens.find_by_number(db, vault, number)
-    if citizen is None:
-        return await citizens.register(
-            db, vault, unit.now, name=name, number=number, phone=free_phone
-        )
-    if citizen.name.reveal() != name:
-        raise IdentityNotConfirmed
-    await citizens.lock(db, citizen.id)
-    if citizen.phone is None and free_phone:
-        await citizens.set_phone(db, vault, citizen.id, free_phone)
+    vault = unit.dependencies.vault
+    keys: dict[ClaimKind, list[bytes]] = {
+        ClaimKind.SOCIAL_SECURITY_NUMBER: vault.indexes(number, SSN),
+        ClaimKind.ACCOUNT: accounts,
+    }
+    if command.phone:
+        keys[ClaimKind.PHONE] = vault.indexes(command.phone, PHONE)
+    owners = await claims.find(unit.db, keys)
+    free_phone = None if ClaimKind.PHONE in owners else command.phone
+    citizen = await _find_or_register(
+        unit, name, number, free_phone, owners.get(ClaimKind.SOCIAL_SECURITY_NUMBER)
+    )
+    if owners.get(ClaimKind.ACCOUNT) != citizen.id:
+        await _bind(unit, command.channel, accounts, account, citizen)
     return citizen.id
 
 
+async def _find_or_register(
+    unit: UnitOfWork, name: str, number: str, free_phone: str | None, citizen_id: int | None
+) -> Citizen:
+    vault = unit.dependencies.vault
+    if citizen_id is None:
+        return citizens.register(
+            unit.writes, vault, unit.now, name=name, number=number, phone=free_phone
+        )
+    citizen = await unit.citizen(citizen_id)
+    if citizen.name.reveal() != name:
+        raise IdentityNotConfirmed
+    if citizen.phone is None and free_phone:
+        return citizens.change(unit.writes, vault, unit.now, citizen, {PHONE: free_phone})
+    return citizen
+
+
 async def _bind(
-    unit: UnitOfWork, channel: ChannelId, accounts: list[bytes], account: bytes, citizen_id: int
+    unit: UnitOfWork, channel: ChannelId, accounts: list[bytes], account: bytes, citizen: Citizen
 ) -> None:
-    ended = await bindings.bind(
-        unit.db,
+    vault = unit.dependencies.vault
+    replaced = await bindings.replaced_by(unit.db, channel, accounts, citizen.id)
+    bindings.bind(
+        unit.writes,
+        vault,
         unit.now,
         channel=channel,
         accounts=accounts,
         account=account,
-        citizen_id=citizen_id,
+        citizen_id=citizen.id,
+        replaced=replaced,
     )
-    for older in ended:
-        indexes = account_indexes(
-            unit.dependencies.vault, channel, open_account(unit.dependencies.vault, older.account)
-        )
-        await sessions.end_all_of_account(unit.db, channel, indexes, unit.now)
-    if any(older.citizen_id == citizen_id for older in ended):
-        await notices.send_binding_notice(unit, citizen_id, channel, ended)
+    for older in replaced:
+        bindings.end_sessions(unit.writes, vault, older, unit.now)
+    if any(older.citizen_id == citizen.id for older in replaced):
+        await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(channel, account))

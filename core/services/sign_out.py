@@ -9,6 +9,6 @@ from core.unit_of_work import UnitOfWork
 
 async def sign_out(unit: UnitOfWork, _: None) -> Instant:
     caller = unit.session
-    await sessions.end(unit.db, caller.session_id, unit.now)
-    await audit.record(unit, caller.citizen_id or caller.session_id, Action.SIGN_OUT)
+    sessions.end(unit.writes, caller.subject_id, caller.session_id, unit.now)
+    await audit.record(unit, caller.subject_id, Action.SIGN_OUT)
     return unit.now

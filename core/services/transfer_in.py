@@ -7,6 +7,8 @@ bureau (028-12333).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from core import audit
 from core.audit import Action
 from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState, Holder, cards, holders
@@ -88,13 +90,13 @@ async def find_transferable(preparation: Preparation, command: TransferIn) -> Re
 
 
 async def transfer_in(unit: UnitOfWork, command: TransferIn, ready: ReadyToTransfer) -> Holder:
-    db, vault, found = unit.db, unit.dependencies.vault, ready.found
-    holder = await holders.lock(db, vault, unit.now, unit.citizen_id)
+    vault, found = unit.dependencies.vault, ready.found
+    holder = await unit.holder()
     check_eligibility(holder)
     holder.citizen.must_have_phone(ready.phone, vault)
     await verification.check(unit, ready.phone, VerificationPurpose.TRANSFER_IN, ready.code)
-    card_id = await cards.issue(
-        db,
+    card = cards.issue(
+        unit.writes,
         vault,
         unit.now,
         citizen_id=holder.citizen.id,
@@ -106,12 +108,12 @@ async def transfer_in(unit: UnitOfWork, command: TransferIn, ready: ReadyToTrans
         state=CardState.ACTIVE,
         confirmation=Confirmation.BEING_CONFIRMED,
     )
-    await outbox.put(
+    outbox.put(
         unit,
         subject_id=holder.citizen.id,
         kind=MessageKind.REGION_MOVE,
         payload={
-            "cardId": card_id,
+            "cardId": card.id,
             "socialSecurityNumber": holder.citizen.social_security_number.reveal(),
             "cardNumber": found.number,
             "fromRegion": found.card.region_code,
@@ -122,11 +124,11 @@ async def transfer_in(unit: UnitOfWork, command: TransferIn, ready: ReadyToTrans
         unit,
         holder.citizen.id,
         Action.TRANSFER_IN,
-        card=card_id,
+        card=card.id,
         region=found.card.region_code,
         insurances=",".join(command.insurances),
     )
-    return await holders.find(db, vault, unit.now, holder.citizen.id)
+    return replace(holder, cards=(card, *holder.cards))
 
 
 def _card_number(form: Form, preparation: Preparation, value: str) -> str:

@@ -74,9 +74,9 @@ async def upload_id_document(
     found, stored, read = reviewed.found, reviewed.stored, reviewed.read
     picture_id = None
     if stored is not None:
-        await citizens.lock(unit.db, unit.citizen_id)
-        picture_id = await pictures.add(
-            unit.db,
+        await unit.head(unit.citizen_id)
+        picture_id = pictures.add(
+            unit.writes,
             unit.now,
             citizen_id=unit.citizen_id,
             kind=PictureKind(command.side.value),
@@ -84,7 +84,9 @@ async def upload_id_document(
             size=stored.size,
         )
         vault = unit.dependencies.vault
-        await prefills.save(unit.db, vault, unit.citizen_id, command.side, read, unit.now)
+        await prefills.save(
+            unit.db, unit.writes, vault, unit.citizen_id, command.side, read, unit.now
+        )
         await audit.record(unit, unit.citizen_id, Action.UPLOAD_ID_DOCUMENT, picture=picture_id)
     return DocumentPreview(command.side, picture_id, found.checks, found.side, found.corners, read)
 

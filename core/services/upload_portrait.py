@@ -49,8 +49,8 @@ async def upload_portrait(
     unit: UnitOfWork, _: UploadPortrait, reviewed: Reviewed
 ) -> PortraitPreview:
     stored, found = reviewed.stored, reviewed.found
-    picture_id = await pictures.add(
-        unit.db,
+    picture_id = pictures.add(
+        unit.writes,
         unit.now,
         citizen_id=unit.citizen_id,
         kind=PictureKind.PORTRAIT if found.accepted else PictureKind.PORTRAIT_REFUSED,

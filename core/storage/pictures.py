@@ -9,32 +9,34 @@ from enum import StrEnum
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     String,
     Table,
     bindparam,
-    func,
     select,
+    tuple_,
     update,
 )
 
-from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Writes, insert_into, metadata
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
 
 pictures_table = Table(
     "pictures",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(16), nullable=False),
     Column("object_name", String(64), nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
-    Index("ix_pictures_citizen_id", "citizen_id", "kind"),
+    ForeignKeyConstraint(["subject_id"], ["citizens.subject_id"], name="fk_pictures_subject_id"),
+    Index("ix_pictures_id", "id"),
+    sqlite_with_rowid=False,
 )
 
 
@@ -48,23 +50,29 @@ class PictureKind(StrEnum):
 _INSERT = insert_into(pictures_table)
 _AFTER = Query(
     select(pictures_table)
-    .where(pictures_table.c.id > bindparam("after"))
-    .order_by(pictures_table.c.id)
+    .where(
+        tuple_(pictures_table.c.subject_id, pictures_table.c.id)
+        > tuple_(bindparam("after_subject", type_=BigInteger), bindparam("after", type_=BigInteger))
+    )
+    .order_by(pictures_table.c.subject_id, pictures_table.c.id)
     .limit(bindparam("most"))
 )
-_BY_ID = Query(select(pictures_table).where(pictures_table.c.id == bindparam("picture_id")))
-_latest = (
-    select(func.max(pictures_table.c.id))
-    .where(pictures_table.c.citizen_id == bindparam("citizen_id"))
-    .group_by(pictures_table.c.kind)
-    .scalar_subquery()
+_OF_SUBJECT = Query(
+    select(pictures_table)
+    .where(pictures_table.c.subject_id == bindparam("subject_id"))
+    .order_by(pictures_table.c.id)
 )
-_LATEST = Query(select(pictures_table).where(pictures_table.c.id.in_(_latest)))
+_BY_ID = Query(
+    select(pictures_table).where(
+        pictures_table.c.subject_id == bindparam("subject_id"),
+        pictures_table.c.id == bindparam("picture_id"),
+    )
+)
 _CONFIRM = Query(
     update(pictures_table)
     .where(
+        pictures_table.c.subject_id == bindparam("of_subject"),
         pictures_table.c.id == bindparam("picture_id"),
-        pictures_table.c.citizen_id == bindparam("owner"),
     )
     .values(confirmed_at=bindparam("at"))
 )
@@ -79,8 +87,8 @@ class Picture:
     confirmed: bool
 
 
-async def add(
-    db: Transaction,
+def add(
+    writes: Writes,
     now: Instant,
     *,
     citizen_id: int,
@@ -89,10 +97,10 @@ async def add(
     size: int,
 ) -> int:
     picture_id = new_id(now)
-    await db.fetch(
+    writes.add(
         _INSERT,
+        subject_id=citizen_id,
         id=picture_id,
-        citizen_id=citizen_id,
         kind=kind.value,
         object_name=object_name,
         bytes=size,
@@ -102,31 +110,30 @@ async def add(
     return picture_id
 
 
-async def find_by_id(db: Reader, picture_id: int) -> Picture | None:
-    """For signed links, which carry their own authorisation."""
-    row = await db.fetch_one(_BY_ID, picture_id=picture_id)
+async def find(db: Reader, citizen_id: int, picture_id: int) -> Picture | None:
+    row = await db.fetch_one(_BY_ID, subject_id=citizen_id, picture_id=picture_id)
     return None if row is None else _picture_from(row)
 
 
-async def after(db: Reader, picture_id: int, most: int) -> list[Picture]:
-    """Pages through the pictures of all citizens, in order of id."""
-    return [_picture_from(row) for row in await db.fetch(_AFTER, after=picture_id, most=most)]
+async def after(db: Reader, place: tuple[int, int], most: int) -> list[Picture]:
+    """Pages through the pictures of all citizens, in order of citizen and id."""
+    rows = await db.fetch(_AFTER, after_subject=place[0], after=place[1], most=most)
+    return [_picture_from(row) for row in rows]
 
 
 async def latest(db: Reader, citizen_id: int) -> dict[PictureKind, Picture]:
-    rows = await db.fetch(_LATEST, citizen_id=citizen_id)
-    found = (_picture_from(row) for row in rows)
-    return {picture.kind: picture for picture in found}
+    rows = await db.fetch(_OF_SUBJECT, subject_id=citizen_id)
+    return {picture.kind: picture for picture in map(_picture_from, rows)}
 
 
-async def confirm(db: Transaction, picture: Picture, now: Instant) -> None:
-    await db.fetch(_CONFIRM, picture_id=picture.id, owner=picture.citizen_id, at=now)
+def confirm(writes: Writes, picture: Picture, now: Instant) -> None:
+    writes.add(_CONFIRM, of_subject=picture.citizen_id, picture_id=picture.id, at=now)
 
 
 def _picture_from(row: Row) -> Picture:
     return Picture(
         id=row["id"],
-        citizen_id=row["citizen_id"],
+        citizen_id=row["subject_id"],
         kind=PictureKind(row["kind"]),
         object_name=row["object_name"],
         confirmed=row["confirmed_at"] is not None,

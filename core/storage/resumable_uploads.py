@@ -4,22 +4,21 @@ A row holds owner, total size and bytes received; the parts are in object storag
 Unused uploads are removed after a day (`core/jobs/garbage_collection.py`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
+    ForeignKeyConstraint,
     Integer,
     Table,
     Text,
-    and_,
     bindparam,
     select,
     update,
 )
 
-from core.db import Id, Query, Reader, Row, Transaction, insert_into, metadata
+from core.db import Query, Reader, Row, Writes, insert_into, metadata
 from core.kernel.clock import DAY, HOUR, Instant
 from core.kernel.ids import new_id
 
@@ -32,29 +31,29 @@ PART_BYTES = 524_288
 resumable_uploads_table = Table(
     "resumable_uploads",
     metadata,
-    Column("id", Id, primary_key=True, autoincrement=False),
-    Column("citizen_id", BigInteger, ForeignKey("citizens.id"), nullable=False),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("size", Integer, nullable=False),
     Column("received", Integer, nullable=False),
     Column("parts", Text, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["subject_id"], ["citizens.subject_id"], name="fk_resumable_uploads_subject_id"
+    ),
+    sqlite_with_rowid=False,
 )
 
 _INSERT = insert_into(resumable_uploads_table)
-_FIND = Query(
-    select(resumable_uploads_table).where(resumable_uploads_table.c.id == bindparam("upload_id"))
+_is_this = (
+    resumable_uploads_table.c.subject_id == bindparam("of_subject"),
+    resumable_uploads_table.c.id == bindparam("upload_id"),
 )
-_ours = resumable_uploads_table.c.id == bindparam("upload_id")
-_ADD_PART = Query(
+_FIND = Query(select(resumable_uploads_table).where(*_is_this))
+_SET_PARTS = Query(
     update(resumable_uploads_table)
-    .where(and_(_ours, resumable_uploads_table.c.received == bindparam("offset")))
-    .values(
-        received=bindparam("offset") + bindparam("length"),
-        parts=resumable_uploads_table.c.parts.concat(bindparam("part")).concat(" "),
-    )
-    .returning(*resumable_uploads_table.c)
+    .where(*_is_this, resumable_uploads_table.c.received == bindparam("offset"))
+    .values(received=bindparam("new_received"), parts=bindparam("new_parts"))
 )
-_START_OVER = Query(update(resumable_uploads_table).where(_ours).values(received=0, parts=""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +72,12 @@ class ResumableUpload:
         return self.received == self.size
 
 
-async def open_upload(
-    db: Transaction, now: Instant, *, citizen_id: int, size: int
-) -> ResumableUpload:
+def open_upload(writes: Writes, now: Instant, *, citizen_id: int, size: int) -> ResumableUpload:
     upload = ResumableUpload(new_id(now), citizen_id, size, 0, (), now + OPEN_FOR)
-    await db.fetch(
+    writes.add(
         _INSERT,
+        subject_id=citizen_id,
         id=upload.id,
-        citizen_id=citizen_id,
         size=size,
         received=0,
         parts="",
@@ -89,29 +86,39 @@ async def open_upload(
     return upload
 
 
-async def find(db: Reader, upload_id: int) -> ResumableUpload | None:
-    row = await db.fetch_one(_FIND, upload_id=upload_id)
+async def find(db: Reader, citizen_id: int, upload_id: int) -> ResumableUpload | None:
+    row = await db.fetch_one(_FIND, of_subject=citizen_id, upload_id=upload_id)
     return None if row is None else _upload_from(row)
 
 
-async def add_part(
-    db: Transaction, upload_id: int, offset: int, length: int, part: str
-) -> ResumableUpload | None:
-    """None if the upload is at another offset, because the part was received before."""
-    row = await db.fetch_one(
-        _ADD_PART, upload_id=upload_id, offset=offset, length=length, part=part
+def add_part(writes: Writes, upload: ResumableUpload, length: int, part: str) -> ResumableUpload:
+    """The upload with one more part. If another part was received meanwhile, the unit of work loses
+    its race."""
+    return _set_parts(writes, upload, upload.received + length, (*upload.parts, part))
+
+
+def start_over(writes: Writes, upload: ResumableUpload) -> ResumableUpload:
+    return _set_parts(writes, upload, 0, ())
+
+
+def _set_parts(
+    writes: Writes, upload: ResumableUpload, received: int, parts: tuple[str, ...]
+) -> ResumableUpload:
+    writes.guard(
+        _SET_PARTS,
+        of_subject=upload.citizen_id,
+        upload_id=upload.id,
+        offset=upload.received,
+        new_received=received,
+        new_parts=" ".join(parts),
     )
-    return None if row is None else _upload_from(row)
-
-
-async def start_over(db: Transaction, upload_id: int) -> None:
-    await db.fetch(_START_OVER, upload_id=upload_id)
+    return replace(upload, received=received, parts=parts)
 
 
 def _upload_from(row: Row) -> ResumableUpload:
     return ResumableUpload(
         id=row["id"],
-        citizen_id=row["citizen_id"],
+        citizen_id=row["subject_id"],
         size=row["size"],
         received=row["received"],
         parts=tuple(row["parts"].split()),

@@ -1,27 +1,19 @@
 """Idempotency keys: a repeated request with the same key within 24 hours gets the first answer.
 
-The outcome is stored in the transaction of its effect, encrypted and bound to the session. The key
-is reserved before the effect: of several identical concurrent requests one is executed and the others
-wait for its outcome. A different request with the same key is refused.
+The outcome is stored together with its effect, encrypted and bound to the session. Of several
+identical concurrent requests one is executed; the others lose the race for the key, and then find
+its outcome. A different request with the same key is refused.
 """
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    LargeBinary,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, bindparam, delete, select
 
 from core.crypto import Vault
-from core.db import Query, Reader, Row, Transaction, metadata
+from core.db import Query, Reader, Writes, metadata
+from core.kernel.callers import Caller
 from core.kernel.clock import DAY, Instant
 from core.kernel.refusals import IdempotencyKeyReused
 
@@ -30,6 +22,7 @@ RETENTION = DAY
 idempotency_keys_table = Table(
     "idempotency_keys",
     metadata,
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("session_id", BigInteger, primary_key=True, autoincrement=False),
     Column("key_hash", LargeBinary, primary_key=True),
     Column("request_hash", LargeBinary, nullable=False),
@@ -38,33 +31,25 @@ idempotency_keys_table = Table(
     sqlite_with_rowid=False,
 )
 
-_same_key = and_(
-    idempotency_keys_table.c.session_id == bindparam("of_session"),
-    idempotency_keys_table.c.key_hash == bindparam("of_key"),
-)
-_FIND = Query(select(idempotency_keys_table).where(_same_key))
-_RESERVE = Query(
-    lambda insert: (
-        insert(idempotency_keys_table)
-        .values(
-            session_id=bindparam("of_session"),
-            key_hash=bindparam("of_key"),
-            request_hash=bindparam("request"),
-            outcome=b"",
-            created_at=bindparam("at"),
-        )
-        .on_conflict_do_update(
-            index_elements=["session_id", "key_hash"],
-            set_={"created_at": idempotency_keys_table.c.created_at},
-        )
-        .returning(*idempotency_keys_table.c)
+_FIND = Query(
+    select(idempotency_keys_table).where(
+        idempotency_keys_table.c.subject_id == bindparam("subject_id"),
+        idempotency_keys_table.c.session_id == bindparam("session_id"),
+        idempotency_keys_table.c.key_hash == bindparam("key_hash"),
     )
 )
+_changed: dict[str, Any] = {
+    name: bindparam(name) for name in ("request_hash", "outcome", "created_at")
+}
 _STORE = Query(
-    update(idempotency_keys_table)
-    .where(_same_key)
-    .values(
-        request_hash=bindparam("request"), outcome=bindparam("first"), created_at=bindparam("at")
+    lambda insert: (
+        insert(idempotency_keys_table)
+        .values({column.name: bindparam(column.name) for column in idempotency_keys_table.c})
+        .on_conflict_do_update(
+            index_elements=["subject_id", "session_id", "key_hash"],
+            set_=_changed,
+            where=idempotency_keys_table.c.created_at <= bindparam("expired"),
+        )
     )
 )
 DELETE_OLD = Query(
@@ -85,47 +70,36 @@ class IdempotencyKey:
 
 
 async def find_outcome(
-    db: Reader, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
+    db: Reader, vault: Vault, key: IdempotencyKey, caller: Caller, now: Instant
 ) -> bytes | None:
     """The committed outcome of this key, if any. Raises `IdempotencyKeyReused`."""
-    row = await db.fetch_one(_FIND, of_session=session_id, of_key=key.hash)
-    return _outcome_of(row, vault, key, session_id, now)
-
-
-async def reserve(
-    db: Transaction, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
-) -> bytes | None:
-    """As `find_outcome`; without an outcome, it locks the key's row until the transaction ends."""
     row = await db.fetch_one(
-        _RESERVE, of_session=session_id, of_key=key.hash, request=key.request, at=now
+        _FIND, subject_id=caller.subject_id, session_id=caller.session_id, key_hash=key.hash
     )
-    return _outcome_of(row, vault, key, session_id, now)
-
-
-async def store_outcome(
-    db: Transaction,
-    vault: Vault,
-    key: IdempotencyKey,
-    session_id: int,
-    outcome: bytes,
-    now: Instant,
-) -> None:
-    """Stores the outcome of a key that was reserved in the same transaction."""
-    await db.fetch(
-        _STORE,
-        of_session=session_id,
-        of_key=key.hash,
-        request=key.request,
-        first=vault.seal(outcome, "idempotency_keys.outcome", session_id),
-        at=now,
-    )
-
-
-def _outcome_of(
-    row: Row | None, vault: Vault, key: IdempotencyKey, session_id: int, now: Instant
-) -> bytes | None:
-    if row is None or not row["outcome"] or row["created_at"] + RETENTION <= now:
+    if row is None or row["created_at"] + RETENTION <= now:
         return None
     if bytes(row["request_hash"]) != key.request:
         raise IdempotencyKeyReused
-    return vault.open_bytes(bytes(row["outcome"]), "idempotency_keys.outcome", session_id)
+    sealed = bytes(row["outcome"])
+    return vault.open_bytes(sealed, "idempotency_keys.outcome", caller.session_id)
+
+
+def store_outcome(
+    writes: Writes,
+    vault: Vault,
+    key: IdempotencyKey,
+    caller: Caller,
+    outcome: bytes,
+    now: Instant,
+) -> None:
+    """Stores the outcome, unless a request with the same key has stored one first."""
+    writes.guard(
+        _STORE,
+        subject_id=caller.subject_id,
+        session_id=caller.session_id,
+        key_hash=key.hash,
+        request_hash=key.request,
+        outcome=vault.seal(outcome, "idempotency_keys.outcome", caller.session_id),
+        created_at=now,
+        expired=now - RETENTION,
+    )

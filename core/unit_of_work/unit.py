@@ -1,19 +1,20 @@
 """The unit of work: everything that a service gets besides its command.
 
-A service runs inside one transaction and awaits nothing but `unit.db`. Slow work (calling a partner,
-hashing a password) is done by a function of its own, which gets a `Preparation` and runs before the
-transaction.
+A service reads with `unit.db`, without a lock, decides, and collects what it changes in `unit.writes`;
+`perform` applies them together. If somebody else changed the same person meanwhile, nothing is
+written and the service runs again, in a new unit. Slow work (calling a partner, hashing a password)
+is done once, by a function of its own, which gets a `Preparation` and runs before.
 """
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from core.citizens import Hasher
+from core.cards import Holder, holders
+from core.citizens import Citizen, Hasher, Head, citizens, heads
 from core.crypto import Seals, Vault
-from core.db import Reader, Transaction
+from core.db import Reader, Writes
 from core.isolation import IsolatedPool
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
@@ -22,8 +23,6 @@ from core.kernel.settings import Settings
 from core.partners import Partners
 from core.reference import Reference
 from core.storage import Objects
-
-DbT = TypeVar("DbT", bound=Reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,10 @@ class Dependencies:
                 pool.close()
 
 
-class _Request(Struct, Generic[DbT], frozen=True):
+class _Request(Struct, frozen=True):
     """Who asks, when, and what serves them."""
 
-    db: DbT
+    db: Reader
     now: Instant
     caller: Caller | None
     dependencies: Dependencies
@@ -68,16 +67,46 @@ class _Request(Struct, Generic[DbT], frozen=True):
         return require_citizen_id(self.caller)
 
 
-class UnitOfWork(_Request[Transaction], frozen=True):
-    """Whoever commits wakes the worker for the subjects in `outbox_of`, who have new messages, and
-    the subscriptions to the citizens in `progress_of`, whose production progress changed."""
+class UnitOfWork(_Request, frozen=True):
+    """`heads` are those that were read, by subject. After the commit the worker delivers the messages
+    of the subjects in `outbox_of`, and the live subscriptions of those in `progress_of` wake up."""
 
+    writes: Writes = msgspec.field(default_factory=Writes)
+    heads: dict[int, Head] = msgspec.field(default_factory=dict)
     outbox_of: set[int] = msgspec.field(default_factory=set)
     progress_of: set[int] = msgspec.field(default_factory=set)
 
+    async def holder(self, citizen_id: int = 0) -> Holder:
+        """The session's holder, or that of `citizen_id`, for a change.
 
-class Preparation(_Request[Reader], frozen=True):
-    """Like a `UnitOfWork`, but outside any transaction, so that it may wait for partners."""
+        Read it before anything else of the person: what others change from then on until the commit
+        makes the service run again.
+        """
+        vault = self.dependencies.vault
+        holder = await holders.find(self.db, vault, self.now, citizen_id or self.citizen_id)
+        self.heads[holder.citizen.id] = holder.head
+        return holder
+
+    async def citizen(self, citizen_id: int = 0) -> Citizen:
+        """As `holder`, for a change that cards and applications do not matter to."""
+        found = await citizens.find_with_head(
+            self.db, self.dependencies.vault, citizen_id or self.citizen_id
+        )
+        citizen, self.heads[citizen.id] = found
+        return citizen
+
+    async def head(self, subject_id: int) -> Head:
+        if subject_id not in self.heads:
+            self.heads[subject_id] = await heads.find(self.db, subject_id)
+        return self.heads[subject_id]
+
+    async def touch(self, subject_id: int) -> None:
+        """Guards a change without an audit entry."""
+        heads.move(self.writes, subject_id, await self.head(subject_id))
+
+
+class Preparation(_Request, frozen=True):
+    """Like a `UnitOfWork`, but it changes nothing, so that it may wait for partners."""
 
 
 def require_citizen_id(caller: Caller | None) -> int:

@@ -10,6 +10,8 @@ from core.kernel.clock import CHINA, Instant, moment
 from core.kernel.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from core.db import Reader
+    from core.unit_of_work import UnitOfWork
     from gateway.resolvers.context import Application
 
 T = TypeVar("T")
@@ -65,3 +67,16 @@ def with_application(work: "Callable[[Application], Awaitable[T]]", sandbox: boo
 
 def china_time(at: Instant) -> str:
     return f"{moment(at).astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
+
+
+async def change(application: "Application", service: Callable[["UnitOfWork"], Awaitable[T]]) -> T:
+    """Runs and commits a service in a unit of work without a caller."""
+    from core.unit_of_work import UnitOfWork, perform
+
+    now = application.clock()
+
+    def new_unit(reader: "Reader") -> UnitOfWork:
+        return UnitOfWork(reader, now, None, application.dependencies)
+
+    _, result = await perform(application.database, new_unit, service)
+    return result

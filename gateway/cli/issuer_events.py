@@ -9,12 +9,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from core.db import Transaction
 from core.issuer import IssuerEvent, Outcome, event_store
 from core.kernel.clock import Instant
 from core.kernel.settings import SettingsError
-from core.unit_of_work import UnitOfWork
-from gateway.cli.common import SANDBOX, china_time, with_application
+from gateway.cli.common import SANDBOX, change, china_time, with_application
 from gateway.resolvers.context import Application
 
 issuer_events = typer.Typer(no_args_is_help=True, help="What the card issuer reported.")
@@ -129,23 +127,10 @@ def list_events(
 @issuer_events.command()
 def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
     """Processes an event again, as if it had just been received."""
-    from core.services.issuer_events import apply_issuer_events
+    from core.services.issuer_events import retry_issuer_event
 
     async def work(application: Application) -> Outcome | None:
-        now = application.clock()
-
-        async def job(db: Transaction) -> Outcome | None:
-            vault = application.dependencies.vault
-            event = (await event_store.find(db, vault, [event_id])).get(event_id)
-            if event is None or not await event_store.drop(db, event_id):
-                return None
-            return (
-                await apply_issuer_events(
-                    UnitOfWork(db, now, None, application.dependencies), [event]
-                )
-            )[0]
-
-        return await application.database.write(job)
+        return await change(application, lambda unit: retry_issuer_event(unit, event_id))
 
     outcome = with_application(work, sandbox)
     if outcome is None:
@@ -157,11 +142,10 @@ def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = Fal
 def drop(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
     """Deletes an unprocessed event; it is new if the issuer sends it again."""
 
-    async def work(application: Application) -> bool:
-        async def job(db: Transaction) -> bool:
-            return await event_store.drop(db, event_id)
+    from core.services.issuer_events import drop_issuer_event
 
-        return await application.database.write(job)
+    async def work(application: Application) -> bool:
+        return await change(application, lambda unit: drop_issuer_event(unit, event_id))
 
     if not with_application(work, sandbox):
         _none(event_id)

@@ -7,5 +7,6 @@ def migrate() -> None:
     """Upgrades the database to the latest revision."""
     from core import migrations
 
-    migrations.migrate(read_settings().database_url)
+    found = read_settings()
+    migrations.migrate(found.database_url, found.database_partitions)
     print("The database is at the latest revision.")

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from core.crypto import CannotOpen
-from core.db import Database, Transaction
+from core.db import Database
 from core.kernel.ids import id_from
 from core.kernel.settings import SettingsError
 from core.messaging import OpenMessage, outcomes
 from core.messaging import outbox as messages
 from core.unit_of_work import UnitOfWork
-from gateway.cli.common import SANDBOX, china_time, with_application
+from gateway.cli.common import SANDBOX, change, china_time, with_application
 from gateway.resolvers.context import Application
 
 outbox = typer.Typer(no_args_is_help=True, help="Messages to partners and citizens.")
@@ -86,16 +86,14 @@ def drop(
     """
 
     async def end(application: Application) -> bool:
-        dependencies, now = application.dependencies, application.clock()
+        async def compensate(unit: UnitOfWork) -> bool:
+            vault = unit.dependencies.vault
+            dead = await messages.dead_letter_of(unit.db, vault, *_key_from(message))
+            if dead is not None:
+                await outcomes.compensate(unit, dead, "DROPPED")
+            return dead is not None
 
-        async def job(db: Transaction) -> bool:
-            dead = await messages.dead_letter_of(db, dependencies.vault, *_key_from(message))
-            if dead is None:
-                return False
-            await outcomes.compensate(UnitOfWork(db, now, None, dependencies), dead, "DROPPED")
-            return True
-
-        return await application.database.write(job)
+        return await change(application, compensate)
 
     try:
         dropped = with_application(end, sandbox)

@@ -122,17 +122,19 @@ def _prepare_database(found: Settings) -> None:
         return
     if not found.sandbox:
         raise SettingsError(NOT_MIGRATED)
-    _migrate_in_process(found.database_url)
+    _migrate_in_process(found.database_url, found.database_partitions)
 
 
-def _migrate_in_process(url: str) -> None:
+def _migrate_in_process(url: str, partitions: int) -> None:
     """Migrates in a child process, so that the server does not keep its 40 MB.
 
     Forking is safe, since no thread runs yet, and avoids importing the modules again.
     """
     from core import migrations
 
-    process = multiprocessing.get_context("fork").Process(target=migrations.migrate, args=(url,))
+    process = multiprocessing.get_context("fork").Process(
+        target=migrations.migrate, args=(url, partitions)
+    )
     process.start()
     import gateway.app  # noqa: F401 - the server needs it next
 

@@ -1,8 +1,8 @@
-"""Runs a service for a caller. Only this module commits.
+"""Runs a service for a caller.
 
-`run` is for services that change data: a preparation outside the transaction, then one
-transaction. A refusal rolls it back, unless the refusal `commits`. `read` is for services that
-only read; access to personal data is recorded in the access log.
+`run` is for services that change data: a preparation, then a unit of work. A refusal discards what it
+collected, unless the refusal `commits`. `read` is for services that only read; access to personal
+data is recorded in the access log.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,9 +14,9 @@ import msgspec
 from core import audit
 from core.audit import DONE, Action
 from core.crypto import Vault
-from core.db import DatabaseUnavailable, Transaction, UniqueViolation
+from core.db import DatabaseUnavailable, Reader
 from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
-from core.unit_of_work import Preparation, UnitOfWork, idempotency
+from core.unit_of_work import Preparation, UnitOfWork, idempotency, perform
 from gateway.resolvers.context import Context
 
 C = TypeVar("C")
@@ -53,30 +53,37 @@ async def run(
     action: Action | None,
     first: Callable[[Preparation, Any], Awaitable[Any]] | None = None,
 ) -> Any:
-    """Runs `service` in one transaction and commits it.
+    """Runs `service` in a unit of work and commits it.
 
-    `first` runs before the transaction (partner calls, password hashing); the service gets its
-    result. `action` names a refusal that commits in the audit log; None for services without one.
+    `first` runs before it, once (partner calls, password hashing); the service gets its result.
+    `action` names a refusal that commits in the audit log; None for services without one.
     """
-    repeated = await _repeated(context, service)
-    if repeated is not None:
-        return _result_of(repeated)
-    arguments = [command]
-    if first is not None:
-        arguments.append(await first(_preparation(context), command))
-    now, outbox_of, progress_of = context.now(), set[int](), set[int]()
+    if first is None:
+        arguments = [command]
+    else:
+        repeated = await _repeated(context, context.application.database, service)
+        if repeated is not None:
+            return _result_of(repeated)
+        arguments = [command, await first(_preparation(context), command)]
+    now, caller = context.now(), context.caller
 
-    async def job(transaction: Transaction) -> _Outcome:
-        unit = UnitOfWork(
-            transaction, now, context.caller, context.dependencies, outbox_of, progress_of
-        )
+    def new_unit(reader: Reader) -> UnitOfWork:
+        return UnitOfWork(reader, now, caller, context.dependencies)
+
+    async def work(unit: UnitOfWork) -> _Outcome:
         return await _once(context, unit, service, arguments, action)
 
     try:
-        outcome = await context.application.database.write(job)
-    except (DatabaseUnavailable, UniqueViolation) as error:
+        unit, outcome = await perform(
+            context.application.database,
+            new_unit,
+            work,
+            subject_id=0 if caller is None else caller.subject_id,
+            first_reader=context.reader,
+        )
+    except DatabaseUnavailable as error:
         raise TryAgainLater(retry_after=5) from error
-    _dispatch(context, outbox_of, progress_of)
+    _dispatch(context, unit)
     return _result_of(outcome)
 
 
@@ -123,10 +130,10 @@ def _preparation(context: Context) -> Preparation:
     return Preparation(reader, context.now(), context.caller, application.dependencies)
 
 
-def _dispatch(context: Context, outbox_of: set[int], progress_of: set[int]) -> None:
-    for subject_id in outbox_of:
+def _dispatch(context: Context, unit: UnitOfWork) -> None:
+    for subject_id in unit.outbox_of:
         context.application.worker.wake(subject_id)
-    for citizen_id in progress_of:
+    for citizen_id in unit.progress_of:
         context.application.live.publish(citizen_id)
 
 
@@ -141,13 +148,11 @@ async def _once(
     key, caller, vault = context.idempotency, context.caller, unit.dependencies.vault
     if key is None or caller is None:
         return await _attempt(unit, service, arguments, action)
-    stored = await idempotency.reserve(unit.db, vault, key, caller.session_id, unit.now)
+    stored = await _repeated(context, unit.db, service)
     if stored is not None:
-        return _decode(stored, service, vault)
+        return stored
     outcome = await _attempt(unit, service, arguments, action)
-    await idempotency.store_outcome(
-        unit.db, vault, key, caller.session_id, _encode(outcome), unit.now
-    )
+    idempotency.store_outcome(unit.writes, vault, key, caller, _encode(outcome), unit.now)
     return outcome
 
 
@@ -172,18 +177,17 @@ async def _record_refused(unit: UnitOfWork, action: Action | None, refusal: Refu
     if caller is None:
         return
     assert action is not None, "a service whose refusals commit is run with its action"
-    subject_id = caller.citizen_id or caller.session_id
-    await audit.record(unit, subject_id, action, refusal.code.value)
+    await audit.record(unit, caller.subject_id, action, refusal.code.value)
 
 
-async def _repeated(context: Context, service: Callable[..., Awaitable[Any]]) -> _Outcome | None:
-    """The stored outcome of a repeated request, checked before any preparation."""
+async def _repeated(
+    context: Context, db: Reader, service: Callable[..., Awaitable[Any]]
+) -> _Outcome | None:
+    """The stored outcome of a repeated request."""
     key, caller, vault = context.idempotency, context.caller, context.dependencies.vault
     if key is None or caller is None:
         return None
-    stored = await idempotency.find_outcome(
-        context.application.database, vault, key, caller.session_id, context.now()
-    )
+    stored = await idempotency.find_outcome(db, vault, key, caller, context.now())
     return None if stored is None else _decode(stored, service, vault)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import astuple, fields
 from enum import StrEnum
+from typing import NamedTuple
 
 from core.citizens import sessions
 from core.imaging import Geometry
@@ -19,6 +20,13 @@ from gateway.resolvers.context import Application, Context
 LIFETIME = 10 * MINUTE
 """Of links to pictures and receipts. An upload's address is valid until the upload expires."""
 _NUMBER = re.compile(r"[0-9]{1,19}")
+
+
+class SignedLink(NamedTuple):
+    """Whose record it leads to, and the session that it was made in."""
+
+    citizen_id: int
+    session_id: int
 
 
 class LinkKind(StrEnum):
@@ -45,26 +53,31 @@ def upload_link(context: Context, upload: ResumableUpload) -> str:
 def _signed(
     context: Context, path: str, kind: LinkKind, record_id: int, expires_at: Instant
 ) -> str:
-    session_id = context.require_session().session_id
-    mac = context.dependencies.seals.link(kind, record_id, session_id, expires_at)
-    return f"{path}?session={session_id}&expires={expires_at}&mac={mac}"
+    caller = context.require_session()
+    made_in = SignedLink(caller.subject_id, caller.session_id)
+    mac = context.dependencies.seals.link(kind, record_id, *made_in, expires_at)
+    return (
+        f"{path}?citizen={made_in.citizen_id}&session={made_in.session_id}"
+        f"&expires={expires_at}&mac={mac}"
+    )
 
 
-async def session_of(
+async def opened(
     application: Application, kind: LinkKind, record_id: int, query: Mapping[str, str]
-) -> int | None:
-    """The session that a link was made in. None if the link is not ours, or it or the session
-    has expired, or the session was ended."""
-    session, expires, mac = (query.get(name, "") for name in ("session", "expires", "mac"))
-    if not (_NUMBER.fullmatch(session) and _NUMBER.fullmatch(expires) and mac.isascii()):
+) -> SignedLink | None:
+    """None if the link is not ours, or it or its session has expired, or the session was ended."""
+    citizen, session, expires = (query.get(name, "") for name in ("citizen", "session", "expires"))
+    mac = query.get("mac", "")
+    if not (all(map(_NUMBER.fullmatch, (citizen, session, expires))) and mac.isascii()):
         return None
-    session_id, expires_at, now = int(session), int(expires), application.clock()
+    made_in = SignedLink(int(citizen), int(session))
+    expires_at, now = int(expires), application.clock()
     is_valid = now < expires_at if kind is LinkKind.UPLOAD else is_within(expires_at, LIFETIME, now)
     seals = application.dependencies.seals
-    if not (is_valid and seals.matches_link(mac, kind, record_id, session_id, expires_at)):
+    if not (is_valid and seals.matches_link(mac, kind, record_id, *made_in, expires_at)):
         return None
-    is_open = await sessions.is_open(application.database, session_id, now)
-    return session_id if is_open else None
+    is_open = await sessions.is_open(application.database, *made_in, now)
+    return made_in if is_open else None
 
 
 def with_overlay(link: str, geometry: Geometry) -> str:

@@ -6,6 +6,7 @@ import strawberry
 
 from core.applications import SPECS, FieldSpec, FieldType, schema_name
 from core.audit import Action
+from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.kernel.refusals import RefusalCode, Text
 from core.reference import LABELS
@@ -287,6 +288,7 @@ class ApplicationFormQuery:
 @strawberry.type
 class ApplicationDraftMutation:
     @strawberry.mutation(
+        metadata={ASKS: CITIZEN},
         directives=[NEEDS_PERSON],
         description="保存草稿 · Saves the given fields; the form may be incomplete.",
     )

@@ -1,5 +1,6 @@
 """绑卡 bindCard: binds a channel account to a citizen, once."""
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 
 from core.audit import Action
 from core.kernel.callers import RealNameLevel
+from core.kernel.clock import moment
 from core.services.bind_card import BindCard, bind_card, confirm_identity
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -28,6 +30,10 @@ class BindCardInput:
 @strawberry.type(description="绑卡成功 · The account is bound to the citizen.")
 class CardBound:
     viewer: Viewer = strawberry.field(description="当前用户 · Who is signed in now.")
+    token: str = strawberry.field(
+        description="会话令牌 · Use it from now on: the session continues under it, and the old token no longer works."
+    )
+    expires_at: datetime = strawberry.field(description="失效时间 · When the session ends.")
 
 
 BindCardResult = Annotated[
@@ -50,8 +56,17 @@ class BindCardMutation:
             phone=input.phone,
             code=input.code,
         )
-        citizen_id = await run(
+        bound = await run(
             info.context, bind_card, command, action=Action.BIND_CARD, first=confirm_identity
         )
-        bound = replace(caller, citizen_id=citizen_id, level=RealNameLevel.BOUND)
-        return CardBound(viewer=await viewer_of(info, bound))
+        info.context.caller = replace(
+            caller,
+            session_id=bound.session.id,
+            citizen_id=bound.citizen_id,
+            level=RealNameLevel.BOUND,
+        )
+        return CardBound(
+            viewer=await viewer_of(info, info.context.caller),
+            token=bound.session.token,
+            expires_at=moment(bound.session.expires_at),
+        )

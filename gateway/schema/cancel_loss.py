@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, HOLDER
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -34,6 +35,7 @@ CancelLossResult = Annotated[
 @strawberry.type
 class CancelLossMutation:
     @strawberry.mutation(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
         description="解挂 · Restores a lost card, while no reissue is open.",
     )

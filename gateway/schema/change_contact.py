@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.services.change_contact import ChangeContact, change_contact
 from gateway.resolvers.run import run
@@ -44,7 +45,9 @@ ChangeContactResult = Annotated[
 @strawberry.type
 class ChangeContactMutation:
     @strawberry.mutation(
-        directives=[NEEDS_PERSON], description="其他信息变更 · Landline, addresses and postal code."
+        metadata={ASKS: CITIZEN},
+        directives=[NEEDS_PERSON],
+        description="其他信息变更 · Landline, addresses and postal code.",
     )
     async def change_contact(
         self, info: Info, input: Annotated[ChangeContactInput, FORM]

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.services.change_password import ChangePassword, change_password, check_passwords
 from gateway.resolvers.run import run
@@ -37,6 +38,7 @@ ChangePasswordResult = Annotated[
 @strawberry.type
 class ChangePasswordMutation:
     @strawberry.mutation(
+        metadata={ASKS: CITIZEN},
         directives=[NEEDS_PERSON],
         description="服务密码变更 · Five wrong old passwords lock the change for 24 hours.",
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.services.change_phone import ChangePhone, change_phone
 from gateway.resolvers.run import run
@@ -35,7 +36,11 @@ ChangePhoneResult = Annotated[
 
 @strawberry.type
 class ChangePhoneMutation:
-    @strawberry.mutation(directives=[NEEDS_PERSON], description="手机号码变更 · Binds a new phone.")
+    @strawberry.mutation(
+        metadata={ASKS: CITIZEN},
+        directives=[NEEDS_PERSON],
+        description="手机号码变更 · Binds a new phone.",
+    )
     async def change_phone(
         self, info: Info, input: Annotated[ChangePhoneInput, FORM]
     ) -> ChangePhoneResult:

@@ -73,7 +73,7 @@ class ProductionProgressSubscription:
         caller = context.require_session()
         seen = _position(context.last_event_id or after, context.language)
         live = context.application.live
-        with live.watch(caller.citizen_id or 0, caller.session_id) as watcher:
+        with live.watch(caller.subject_id, caller.session_id) as watcher:
             while await watcher.changed():
                 is_open, progress = await _look(context, caller, watcher)
                 if not is_open:
@@ -99,7 +99,8 @@ async def _look(context: Context, caller: Caller, watcher: Watcher) -> tuple[boo
     database = context.application.database
     try:
         return await asyncio.gather(
-            sessions.is_open(database, caller.session_id, context.now()), _progress(context)
+            sessions.is_open(database, caller.subject_id, caller.session_id, context.now()),
+            _progress(context),
         )
     except (DatabaseUnavailable, TryAgainLater):
         if watcher.seen is None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, HOLDER
 from core.kernel.refusals import Text
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
@@ -60,6 +61,7 @@ ReissueCardResult = Annotated[
 @strawberry.type
 class ReissueCardMutation:
     @strawberry.mutation(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
         description="补卡 · A new card for one that was reported lost; from then on it cannot be restored.",
     )

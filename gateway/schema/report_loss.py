@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, HOLDER
 from core.services.report_loss import ReportLoss, report_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -33,6 +34,7 @@ ReportLossResult = Annotated[
 @strawberry.type
 class ReportLossMutation:
     @strawberry.mutation(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
         description="挂失 · Formally reports the card lost; it stops working.",
     )

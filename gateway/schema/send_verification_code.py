@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.kernel.masking import mask_phone
 from core.services.send_verification_code import SendVerificationCode, send_verification_code
@@ -44,6 +45,7 @@ SendVerificationCodeResult = Annotated[
 @strawberry.type
 class SendVerificationCodeMutation:
     @strawberry.mutation(
+        metadata={ASKS: CITIZEN},
         directives=[NEEDS_SESSION],
         description="获取验证码 · Valid 5 minutes, for one purpose, one phone and this session; "
         "invalid after five wrong attempts.",

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
+from core.cards import ASKS, HOLDER
 from core.reference import INSURANCE_NAMES, InsuranceType
 from core.services.transfer_in import (
     AskInsurances,
@@ -101,6 +102,7 @@ class TransferInQuery:
 @strawberry.type
 class TransferInMutation:
     @strawberry.mutation(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
         description="卡归属地转入 · Moves the home region of a card of another city of Sichuan to Chengdu.",
     )

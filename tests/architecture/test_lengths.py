@@ -24,7 +24,7 @@ from core.applications.applications import _new_number
 from core.audit import Action, log
 from core.audit.access_log import BATCH
 from core.cards import CardState
-from core.citizens import Notice
+from core.citizens import ClaimKind, Notice
 from core.issuer import IssuerEventType, Outcome
 from core.jobs import JOBS
 from core.kernel import callers, lengths
@@ -115,6 +115,7 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "issuer_events.outcome": [Outcome],
     "issuer_events.type": [IssuerEventType],
     "nonces.nonce": [HASH],
+    "claims.kind": [ClaimKind],
     "nonces.scope": ["state", "credential", "state-credential", "callback", "callback-nonce"],
     "notification_settings.notice": [Notice],
     "outbox.failure": [lengths.FAILURE, *(len("refused: ") + code for code in REJECTIONS)],

@@ -327,10 +327,11 @@ def break_a_row(http: httpx.Client, file: Path) -> str:
     citizen = Citizen(http, "locked")
     with contextlib.closing(sqlite3.connect(file)) as database, database:
         (owner,) = database.execute(
-            "SELECT citizen_id FROM sessions ORDER BY id DESC LIMIT 1"
+            "SELECT subject_id FROM sessions ORDER BY id DESC LIMIT 1"
         ).fetchone()
         database.execute(
-            "UPDATE citizens SET name = (SELECT name FROM citizens WHERE id != ? LIMIT 1) WHERE id = ?",
+            "UPDATE citizens SET name = (SELECT name FROM citizens "
+            "WHERE subject_id != ? LIMIT 1) WHERE subject_id = ?",
             (owner, owner),
         )
     citizen.send("query Broken { viewer { name } }")

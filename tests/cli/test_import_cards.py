@@ -96,13 +96,15 @@ def test_adds_a_person_with_their_card_and_an_audit_entry(
     (card,) = rows(
         keys, cards_table, cards_table.c.number_index == vault.index(card_number, "card_number")
     )
-    (citizen,) = rows(keys, citizens_table, citizens_table.c.id == card["citizen_id"])
+    (citizen,) = rows(keys, citizens_table, citizens_table.c.subject_id == card["subject_id"])
     assert vault.open(card["number"], "cards.number", card["id"]) == card_number
-    assert vault.open(citizen["name"], "citizens.name", citizen["id"]) == name
-    assert vault.open(citizen["phone"], "citizens.phone", citizen["id"]) == phone
+    assert vault.open(citizen["name"], "citizens.name", citizen["subject_id"]) == name
+    assert vault.open(citizen["phone"], "citizens.phone", citizen["subject_id"]) == phone
     assert (card["state"], card["bank_code"], card["issue_date"]) == (state, bank, issued)
     assert (card["batch_number"], card["region_code"]) == (batch, "510100")
-    (entry,) = rows(keys, audit_entries_table, audit_entries_table.c.subject_id == citizen["id"])
+    (entry,) = rows(
+        keys, audit_entries_table, audit_entries_table.c.subject_id == citizen["subject_id"]
+    )
     assert (entry["action"], entry["number"]) == (Action.IMPORTED.value, 1)
     assert number not in done.out + done.err
 
@@ -150,7 +152,7 @@ def test_a_phone_that_comes_later_is_kept(command: Command, keys: str, tmp_path:
         keys, citizens_table, citizens_table.c.phone_index == vault.index(person(2)[2], "phone")
     )
     assert done.code == 0
-    assert vault.open(citizen["phone"], "citizens.phone", citizen["id"]) == person(2)[2]
+    assert vault.open(citizen["phone"], "citizens.phone", citizen["subject_id"]) == person(2)[2]
 
 
 BAD = {
@@ -383,7 +385,8 @@ def test_starts_over_where_the_journal_is_of_another_file(command: Command, tmp_
     journal = sqlite3.connect(tmp_path / "cards.csv.journal")
     journal.executescript(
         "CREATE TABLE position (id INTEGER PRIMARY KEY, import, offset, line, added, already,"
-        " bad, errors_end, last_card); INSERT INTO position VALUES (1, 'x', 9, 9, 9, 9, 9, 9, 9);"
+        " bad, errors_end, last_citizen, last_card);"
+        "INSERT INTO position VALUES (1, 'x', 9, 9, 9, 9, 9, 9, 9, 9);"
     )
     journal.close()
 

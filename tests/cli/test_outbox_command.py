@@ -10,17 +10,19 @@ import httpx
 from core import audit
 from core.cards import CHENGDU, CardState, cards
 from core.citizens import citizens
-from core.db import Database, Query, Transaction, connect
+from core.db import Database, Query, Transaction, Writes, connect
 from core.kernel.clock import DAY
 from core.kernel.confirmation import Confirmation
 from core.kernel.settings import Settings
 from core.messaging import MessageKind, outbox
+from core.messaging.outbox import OutboxMessage
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
 from gateway.resolvers.context import system_clock
 from sandbox.personas import PERSONAS
 from tests.cli.conftest import Command
 from tests.conftest import settings_for
+from tests.units import perform_in
 
 T = TypeVar("T")
 
@@ -56,28 +58,33 @@ def park(url: str, folder: Path, kind: MessageKind, **payload: Any) -> str:
     async def work(database: Database, dependencies: Dependencies) -> str:
         now = system_clock() - 8 * DAY
 
-        async def put(db: Transaction) -> None:
+        async def put(unit: UnitOfWork) -> int:
             citizen = await citizens.find_by_number(
-                db, dependencies.vault, PERSON.social_security_number
+                unit.db, dependencies.vault, PERSON.social_security_number
             )
             assert citizen is not None
-            unit = UnitOfWork(db, now, None, dependencies)
             if kind is MessageKind.REGION_MOVE:
-                payload["cardId"] = await _moved_card(unit, citizen.id)
-            await outbox.put(unit, subject_id=citizen.id, kind=kind, payload=payload)
-            (effect,) = await outbox.claim(db, dependencies.vault, citizen.id, [kind], now)
-            await outbox.dead_letter(db, effect, now, "rejected: SAMPLE")
+                payload["cardId"] = _moved_card(unit, citizen.id)
+            outbox.put(unit, subject_id=citizen.id, kind=kind, payload=payload)
+            return citizen.id
 
-        await database.write(put)
+        async def claim(db: Transaction) -> OutboxMessage:
+            (claimed,) = await outbox.claim(db, dependencies.vault, owner, [kind], now)
+            return claimed
+
+        owner = await perform_in(database, dependencies, now, put)
+        writes = Writes()
+        outbox.dead_letter(writes, await database.write(claim), now, "rejected: SAMPLE")
+        await database.apply(writes)
         row = (await database.fetch(_ROWS))[-1]
         return f"{row['subject_id']}-{row['id']}"
 
     return inside(url, folder, work)
 
 
-async def _moved_card(unit: UnitOfWork, owner: int) -> int:
-    return await cards.issue(
-        unit.db,
+def _moved_card(unit: UnitOfWork, owner: int) -> int:
+    card = cards.issue(
+        unit.writes,
         unit.dependencies.vault,
         unit.now,
         citizen_id=owner,
@@ -89,6 +96,7 @@ async def _moved_card(unit: UnitOfWork, owner: int) -> int:
         state=CardState.LOST,
         confirmation=Confirmation.BEING_CONFIRMED,
     )
+    return card.id
 
 
 def rows(url: str, folder: Path, query: Query = _ROWS) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.citizens import citizens
-from core.db import Database, Query, Transaction, connect
+from core.db import Database, Query, Writes, connect
 from core.kernel.settings import Secret, Settings, SettingsError
 from core.migrations import migrate
 from core.migrations.tables import TABLES
@@ -147,8 +147,7 @@ async def test_a_reset_among_personas_alone_goes_through(world: World) -> None:
 async def _register_someone(settings: Settings) -> None:
     database = await connect(settings.database_url)
 
-    async def job(db: Transaction) -> int:
-        return await citizens.register(db, keys_from(settings).vault, 1, **OTHER)
-
-    await database.write(job)
+    writes = Writes()
+    citizens.register(writes, keys_from(settings).vault, 1, **OTHER)
+    await database.apply(writes)
     await database.close()

@@ -46,7 +46,9 @@ def still(application: Application, monkeypatch: pytest.MonkeyPatch) -> Applicat
 
 async def test_plans_answer_as_graphql_core_does(active: FrontEnd, still: Application) -> None:
     token = active.headers["Authorization"].removeprefix("Bearer ")
-    caller = await sessions.find_caller(still.database, token, still.clock(), "127.0.0.1", None)
+    caller = await sessions.find_caller(
+        still.database, still.dependencies.vault, token, still.clock(), "127.0.0.1", None
+    )
     assert caller is not None
     schema = build_schema()._schema
     drawn = await asyncio.to_thread(_draw, schema)

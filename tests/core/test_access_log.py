@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import and_, bindparam, delete, insert, select, text, update
 
+from core import audit
 from core.audit import (
     DONE,
     Action,
     AuditRecord,
     access_log_table,
-    append,
     audit_entries_table,
 )
 from core.audit import access_log as kept
@@ -163,7 +163,9 @@ async def extend(world: World, subject_id: int, times: int) -> None:
 
     async def job(db: Transaction) -> None:
         record = AuditRecord(subject_id, application.clock(), Action.SIGN_IN, DONE, "WECHAT", 1)
-        await append(db, application.dependencies.seals, [record] * times)
+        for _ in range(times):
+            head = await audit.head_of(db, subject_id)
+            await audit.extend(db, application.dependencies.seals, head, record)
 
     await application.database.write(job)
 

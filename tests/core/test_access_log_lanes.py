@@ -14,8 +14,7 @@ from sqlalchemy import text
 
 from core.audit import DONE, AccessLogWriter, Action, AuditRecord, lanes, writer
 from core.audit.access_log import LANES
-from core.db import Database, Query, Transaction, connect
-from core.db.connecting import DEADLINE_SECONDS
+from core.db import Database, Limits, Query, Transaction, connect
 from core.kernel.clock import SECOND
 from core.kernel.refusals import TryAgainLater
 from tests.core.test_audit import found
@@ -165,7 +164,7 @@ async def test_with_one_lane_everything_waits_for_it(
 async def test_a_lane_that_hangs_is_left_before_anyone_is_refused(
     world: World, log: Log, database_url: str
 ) -> None:
-    database = await connect(database_url, DEADLINE_SECONDS)
+    database = await connect(database_url, Limits())
     other = await asyncpg.connect(database_url)
     log = Log(world, database)
     log.look(1)
@@ -184,7 +183,7 @@ async def test_a_lane_that_hangs_is_left_before_anyone_is_refused(
         await database.close()
 
     assert sorted(await log.persons()) == [1, 2]
-    assert DEADLINE_SECONDS < took < writer.REFUSE_AFTER_SECONDS - writer.FLUSH_SECONDS
+    assert Limits().deadline_seconds < took < writer.REFUSE_AFTER_SECONDS - writer.FLUSH_SECONDS
 
 
 # --- a person ------------------------------------------------------------------------------

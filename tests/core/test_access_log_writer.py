@@ -189,4 +189,6 @@ async def _caller(world: World, citizen: FrontEnd) -> Any:
 
     token = citizen.headers["Authorization"].removeprefix("Bearer ")
     application = world.application
-    return await find_caller(application.database, token, application.clock(), "")
+    return await find_caller(
+        application.database, application.dependencies.vault, token, application.clock(), ""
+    )

@@ -196,7 +196,9 @@ async def test_finds_an_entry_copied_to_another_person(world: World, active: Fro
     other = entries[0]["subject_id"] + 1
     entry = {name: entries[0][name] for name in audit_entries_table.columns.keys()}  # noqa: SIM118
     add_head = Query(
-        insert(audit_heads_table).values(subject_id=other, number=1, mac=bytes(entry["mac"]))
+        insert(audit_heads_table).values(
+            subject_id=other, number=1, mac=bytes(entry["mac"]), version=1
+        )
     )
 
     await change(world, Query(insert(audit_entries_table).values(entry | {"subject_id": other})))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.audit import DONE, OPERATOR, Action, AuditRecord, anchors, append
+from core.audit import DONE, OPERATOR, Action, AuditRecord, anchors, extend, head_of
 from core.db import Transaction, connect
 from core.kernel.clock import DAY
 from core.kernel.settings import Settings
@@ -24,7 +24,7 @@ async def cover_late(settings: Settings) -> None:
     record = AuditRecord(12345, now + DAY, Action.IMPORTED, DONE, OPERATOR, 0)
 
     async def job(db: Transaction) -> None:
-        await append(db, seals, [record])
+        await extend(db, seals, await head_of(db, record.subject_id), record)
 
     database = await connect(settings.database_url)
     try:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from core.db import Database, Query, Transaction
+from core.db import Database, Query, Writes
 from core.kernel.callers import ChannelId
 from core.messaging import channel_messages
 from core.messaging.channel_messages import channel_messages_table
@@ -13,21 +13,18 @@ ROWS = Query(select(channel_messages_table).order_by(channel_messages_table.c.id
 
 
 async def send(db: Database, number: str) -> None:
-    async def job(transaction: Transaction) -> None:
-        await channel_messages.record_sent(
-            transaction, 1, ChannelId.PING_AN, "CARD_READY", number, NOW
-        )
-
-    await db.write(job)
+    writes = Writes()
+    channel_messages.record_sent(writes, 1, ChannelId.PING_AN, "CARD_READY", number, NOW)
+    await db.apply(writes)
 
 
 async def report(db: Database, number: str, result: str) -> bool:
-    async def job(transaction: Transaction) -> bool:
-        return await channel_messages.record_delivery(
-            transaction, ChannelId.PING_AN, number, result, NOW
-        )
-
-    return await db.write(job)
+    writes = Writes()
+    is_known = await channel_messages.record_delivery(
+        db, writes, ChannelId.PING_AN, number, result, NOW
+    )
+    await db.apply(writes)
+    return is_known
 
 
 @pytest.mark.parametrize("length", [1, 64, 65, 5000])

@@ -164,7 +164,7 @@ async def test_the_same_key_twice_is_a_unique_violation(db: Database) -> None:
 async def test_a_row_of_nobody_is_refused(db: Database) -> None:
     async def job(transaction: Transaction) -> None:
         await transaction.fetch(
-            insert_into(consents_table), citizen_id=4711, notice_version="1", given_at=1
+            insert_into(consents_table), subject_id=4711, notice_version="1", given_at=1
         )
 
     with pytest.raises((sqlite3.IntegrityError, asyncpg.ForeignKeyViolationError)):

@@ -35,6 +35,7 @@ from core.audit import verify
 from core.cards.cards import TEMPORARY_LOSS_LASTS
 from core.citizens import quotas
 from core.db import Transaction
+from tests.claims import expected, taken
 from tests.conftest import ADDRESS, POSTGRES_URL, _postgres, running, settings_for
 from tests.front_end import FrontEnd, World
 
@@ -78,7 +79,6 @@ class CardRow:
     citizen: int
     state: str
     since: int
-    version: int
 
 
 async def forget_quotas(transaction: Transaction) -> None:
@@ -233,6 +233,7 @@ class LifeCycle(RuleBasedStateMachine):
         self._changes_follow_the_table(before, now, entries)
         self._one_of_each(now)
         self._run(self._log_is_intact())
+        assert self._run(taken(self.world)) == self._run(expected(self.world))
 
     def _changes_follow_the_table(
         self, before: dict[int, CardRow], now: dict[int, CardRow], entries: list[Any]
@@ -257,7 +258,7 @@ class LifeCycle(RuleBasedStateMachine):
         active = [row.citizen for row in now.values() if row.state == ACTIVE]
         assert len(active) == len(set(active))
         rows = self._run(self.world.rows("applications"))["applications"]
-        open_ = [row.citizen_id for row in rows if row.closed_at is None]
+        open_ = [row.subject_id for row in rows if row.closed_at is None]
         assert len(open_) == len(set(open_))
 
     async def _log_is_intact(self) -> None:
@@ -267,9 +268,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     async def _cards(self) -> dict[int, CardRow]:
         rows = (await self.world.rows("cards"))["cards"]
-        return {
-            row.id: CardRow(row.citizen_id, row.state, row.state_since, row.version) for row in rows
-        }
+        return {row.id: CardRow(row.subject_id, row.state, row.state_since) for row in rows}
 
     async def _new_entries(self) -> list[Any]:
         """Entries are only ever added."""

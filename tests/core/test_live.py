@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.citizens import sessions
-from core.db import Database, Transaction, connect
+from core.crypto import KeyRing, Suite, Vault
+from core.db import Database, Writes, connect
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import HOUR, Instant
 from core.kernel.confirmation import Confirmation
@@ -174,20 +175,20 @@ async def test_beside_a_relay_polling_finds_what_was_never_notified(
 ) -> None:
     monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
 
-    async def job(db: Transaction) -> int:
-        session = await sessions.start(
-            db,
-            clock(),
-            channel=ChannelId.UNIONPAY,
-            account_index=b"",
-            account=b"",
-            citizen_id=SOMEBODY,
-            level=RealNameLevel.PLATFORM,
-            lifetime=HOUR,
-        )
-        return session.id
-
-    session_id = await database.write(job)
+    writes, ring = Writes(), KeyRing({"k": b"k" * 32})
+    session = sessions.start(
+        writes,
+        Vault(Suite.INTERNATIONAL, ring, ring),
+        clock(),
+        channel=ChannelId.UNIONPAY,
+        account_index=b"",
+        account=b"",
+        citizen_id=SOMEBODY,
+        level=RealNameLevel.PLATFORM,
+        lifetime=HOUR,
+    )
+    await database.apply(writes)
+    session_id = session.id
     deaf = relay()
     async with started(database, deaf) as running:
         for _ in range(500):

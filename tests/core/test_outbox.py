@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy import text as sql
 
 from core.crypto import CannotOpen
-from core.db import Database, Query, Transaction
+from core.db import Database, Query, Transaction, Writes
 from core.kernel.clock import DAY, SECOND, Instant
 from core.kernel.settings import Settings
 from core.messaging import MessageKind, OutboxWorker, outbox
@@ -23,6 +23,7 @@ from core.partners.base import TOTAL_SECONDS
 from core.unit_of_work import Dependencies, UnitOfWork
 from gateway.app import build_dependencies
 from tests.clock import START, Clock
+from tests.units import perform_in
 
 SMS = "http://sms.test"
 NOBODY = OutboxMessage(0, 0, MessageKind.SMS, "", {}, 0, 0, 0, 0)
@@ -51,9 +52,8 @@ def clock() -> Clock:
 async def put(
     db: Database, dependencies: Dependencies, text: str, person: int = 1, lasts: int = DAY
 ) -> None:
-    async def job(transaction: Transaction) -> None:
-        unit = UnitOfWork(transaction, START, None, dependencies)
-        await outbox.put_sms(
+    def work(unit: UnitOfWork) -> None:
+        outbox.put_sms(
             unit,
             subject_id=person,
             phone="19900001001",
@@ -62,7 +62,7 @@ async def put(
             expires_at=START + lasts,
         )
 
-    await db.write(job)
+    await perform_in(db, dependencies, START, work)
 
 
 async def claim(
@@ -116,7 +116,10 @@ async def claimed_by_who_waits(db: Database, dependencies: Dependencies, settles
         vault = dependencies.vault
         found = await outbox.claim(transaction, vault, 1, [MessageKind.SMS], START)
         if settles:
-            await outbox.settle(transaction, found[0], START)
+            unit = UnitOfWork(transaction, START, None, dependencies)
+            await outbox.settle(unit, found[0])
+            for write in unit.writes:
+                await transaction.fetch(write.query, **write.values)
         has_claimed.set()
         await may_commit.wait()
         return len(found)
@@ -177,10 +180,10 @@ async def test_a_worker_that_lost_its_claim_settles_nothing(
     late = (await claim(db, dependencies, START))[0]
     await claim(db, dependencies, START + LEASE)
 
-    async def job(transaction: Transaction) -> None:
-        await outbox.settle(transaction, late, START + LEASE)
+    async def settle(unit: UnitOfWork) -> bool:
+        return await outbox.settle(unit, late)
 
-    await db.write(job)
+    assert not await perform_in(db, dependencies, START + LEASE, settle)
 
     assert (await db.fetch(ROWS))[0]["settled_at"] is None
 
@@ -366,11 +369,10 @@ async def test_of_a_long_reason_the_beginning_is_kept(
     [later] = await claim(db, dependencies, START)
     [dead] = await claim(db, dependencies, START, person=2)
 
-    async def job(transaction: Transaction) -> None:
-        await outbox.postpone(transaction, later, START + SECOND, "w" * 300, None)
-        await outbox.dead_letter(transaction, dead, START, "p" * 300)
-
-    await db.write(job)
+    writes = Writes()
+    outbox.postpone(writes, later, START + SECOND, "w" * 300, None)
+    outbox.dead_letter(writes, dead, START, "p" * 300)
+    await db.apply(writes)
 
     assert [row["failure"] for row in await db.fetch(ROWS)] == ["w" * 200, "p" * 200]
 
@@ -517,9 +519,9 @@ async def test_what_expired_while_unknown_is_asked_for_a_last_time(
 
 
 async def put_code(db: Database, dependencies: Dependencies, person: int) -> None:
-    async def job(transaction: Transaction) -> None:
-        await outbox.put_sms(
-            UnitOfWork(transaction, START, None, dependencies),
+    def work(unit: UnitOfWork) -> None:
+        outbox.put_sms(
+            unit,
             subject_id=person,
             phone="19900001001",
             template="VERIFICATION_CODE",
@@ -529,7 +531,7 @@ async def put_code(db: Database, dependencies: Dependencies, person: int) -> Non
             expires_at=START + DAY,
         )
 
-    await db.write(job)
+    await perform_in(db, dependencies, START, work)
 
 
 @pytest.mark.parametrize("lanes", [True, False], ids=["lanes", "control: one batch"])

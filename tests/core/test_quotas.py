@@ -6,18 +6,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.citizens import Limit, quotas
-from core.db import Database, Transaction
+from core.db import Database
 from core.kernel.clock import DAY, HOUR, MINUTE, Instant
+from core.unit_of_work import UnitOfWork
+from tests.units import perform_in
 
 START = 1_700_000_000_000
 PHONE = [Limit(5, HOUR), Limit(10, DAY)]
 
 
 async def consume(db: Database, now: Instant, limits: list[Limit], key: bytes = b"k") -> Instant:
-    async def job(transaction: Transaction) -> Instant:
-        return await quotas.consume(transaction, [key], limits, now)
+    async def work(unit: UnitOfWork) -> Instant:
+        return await quotas.consume(unit.db, unit.writes, [([key], limits)], now)
 
-    return await db.write(job)
+    return int(await perform_in(db, None, now, work))
 
 
 async def test_allows_as_many_as_the_limit_and_then_says_when(db: Database) -> None:

@@ -10,9 +10,9 @@ from core.applications import prefills
 from core.cards.cards import TEMPORARY_LOSS_LASTS
 from core.citizens import Limit, nonces, quotas_table, sessions_table
 from core.citizens.quotas import consume
-from core.db import Database, DatabaseUnavailable, Query, Transaction
+from core.db import Database, DatabaseUnavailable, Query
 from core.imaging import ReadField, Side
-from core.issuer import IssuerEvent, IssuerEventType, event_store
+from core.issuer import IssuerEvent, IssuerEventType, Outcome, event_store
 from core.jobs import JOBS, Scheduler
 from core.jobs.schedule import LEASE, JobContext, ScheduledJob
 from core.kernel.clock import DAY, HOUR, MINUTE, SECOND, Instant, moment
@@ -23,6 +23,7 @@ from gateway.app import build_dependencies
 from tests.clock import START, Clock
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, notices, person_id
+from tests.units import change, perform_in
 
 _SAVE_DRAFT = (
     "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename } }"
@@ -212,9 +213,9 @@ async def test_a_temporary_loss_is_written_back_and_told(world: World, active: F
 
     assert (early["expire-losses"], in_time["expire-losses"]) == (0, 2), "that persona's too"
     number = await person_id(world, active.person)
-    assert [row.state for row in still if row.citizen_id == number] == ["4"]
+    assert [row.state for row in still if row.subject_id == number] == ["4"]
     assert [
-        row.state for row in (await world.rows("cards"))["cards"] if row.citizen_id == number
+        row.state for row in (await world.rows("cards"))["cards"] if row.subject_id == number
     ] == ["1"]
     assert (await history(world, active.person))[-1] == "LOSS_LAPSED"
     with later(days=7, minutes=2):
@@ -229,13 +230,13 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
     now = application.clock()
     retention = application.dependencies.settings.retention_days * DAY
 
-    async def job(db: Transaction) -> None:
-        await nonces.use(db, "test", "over", now + DAY)
-        await nonces.use(db, "test", "lasting", now + 1000 * DAY)
-        await consume(db, [b"key"], [Limit(1, DAY)], now)
-        unit = UnitOfWork(db, now, None, application.dependencies)
-        await outbox.put(unit, subject_id=1, kind=outbox.MessageKind.ISSUER_ORDER, payload={})
-        await db.fetch(
+    async def work(unit: UnitOfWork) -> None:
+        await nonces.use(unit.db, unit.writes, "test", ["over"], now + DAY)
+        await nonces.use(unit.db, unit.writes, "test", ["lasting"], now + 1000 * DAY)
+        await consume(unit.db, unit.writes, [([b"key"], [Limit(1, DAY)])], now)
+        outbox.put(unit, subject_id=1, kind=outbox.MessageKind.ISSUER_ORDER, payload={})
+        unit.writes.see_each_other = True
+        unit.writes.add(
             Query(
                 outbox.outbox_table.update()
                 .where(outbox.outbox_table.c.subject_id == 1)
@@ -243,7 +244,7 @@ async def test_forgets_what_is_over_and_nothing_else(world: World, active: Front
             )
         )
 
-    await application.database.write(job)
+    await perform_in(application.database, application.dependencies, now, work)
     kept, before = await counts(world), await kinds(world)
 
     await run_jobs(world, now)
@@ -264,17 +265,19 @@ async def test_of_one_subject_only_what_is_over_is_forgotten(world: World) -> No
     now = application.clock()
     retention = application.dependencies.settings.retention_days * DAY
 
-    async def job(db: Transaction) -> None:
-        for at in (now - retention - DAY, now):
-            unit = UnitOfWork(db, at, None, application.dependencies)
-            await outbox.put(unit, subject_id=1, kind=kind, payload={})
+    def put(unit: UnitOfWork) -> None:
+        outbox.put(unit, subject_id=1, kind=kind, payload={})
+
+    def settle(unit: UnitOfWork) -> None:
         of_subject = outbox.outbox_table.c.subject_id == 1
         settled_at = outbox.outbox_table.c.created_at
-        await db.fetch(
+        unit.writes.add(
             Query(outbox.outbox_table.update().where(of_subject).values(settled_at=settled_at))
         )
 
-    await application.database.write(job)
+    for at in (now - retention - DAY, now):
+        await perform_in(application.database, application.dependencies, at, put)
+    await change(world, settle)
     await run_jobs(world, now)
 
     left = [row.created_at for row in (await world.rows("outbox"))["outbox"] if row.subject_id == 1]
@@ -291,12 +294,12 @@ async def test_keeps_each_thing_until_its_own_time_is_over(world: World, active:
     await active.send_code("REPORT_LOSS")
     now, number = world.application.clock(), await person_id(world, applicant.person)
 
-    async def job(db: Transaction) -> None:
+    async def save(unit: UnitOfWork) -> None:
         read = (ReadField("name", "唐晓舟", 0.99),)
         vault = world.application.dependencies.vault
-        await prefills.save(db, vault, number, Side.PORTRAIT_SIDE, read, now)
+        await prefills.save(unit.db, unit.writes, vault, number, Side.PORTRAIT_SIDE, read, now)
 
-    await world.application.database.write(job)
+    await change(world, save)
 
     await run_jobs(world, now + 14 * MINUTE)
     after_minutes = await kept(world)
@@ -324,22 +327,27 @@ async def test_an_event_that_waits_for_an_operator_is_never_forgotten(
     application = world.application
     retention = application.dependencies.settings.retention_days * DAY
 
-    async def job(db: Transaction) -> None:
-        unknown = IssuerEvent(
-            id="unknown", type=IssuerEventType.LOCK, happened_at=moment(1), card_number="X"
-        )
-        await event_store.add(
-            db, application.dependencies.vault, [(unknown, None)], application.clock()
-        )
-
-    await application.database.write(job)
+    unknown = IssuerEvent(
+        id="unknown", type=IssuerEventType.LOCK, happened_at=moment(1), card_number="X"
+    )
+    await change(
+        world,
+        lambda unit: event_store.add(
+            unit.writes,
+            application.dependencies.vault,
+            unknown,
+            event_store.nobody("unknown"),
+            Outcome.UNKNOWN_SUBJECT,
+            unit.now,
+        ),
+    )
     before = (await world.rows("issuer_events"))["issuer_events"]
 
     await run_jobs(world, application.clock() + retention + DAY)
 
     left = (await world.rows("issuer_events"))["issuer_events"]
-    assert sorted(row[3] for row in before) == ["TAKEN", "UNKNOWN_SUBJECT"]
-    assert [row[0] for row in left] == ["unknown"]
+    assert sorted(row.outcome for row in before) == ["TAKEN", "UNKNOWN_SUBJECT"]
+    assert [row.id for row in left] == ["unknown"]
 
 
 async def kept(world: World) -> set[str]:

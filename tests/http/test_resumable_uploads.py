@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.convertors import CONVERTOR_TYPES, IntegerConvertor
 from starlette.types import Message
 
-from core.db import Transaction
+from core.db import LostRace, Writes
 from core.jobs import garbage_collection
 from core.kernel.clock import DAY, HOUR
 from core.kernel.settings import Settings
 from core.storage import PART_BYTES, PictureKind, resumable_uploads
 from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, FrontEnd, World
-from tests.services.parts import application_of, keep_pictures, later
+from tests.services.parts import application_of, keep_pictures, later, person_id
 
 
 @pytest.fixture
@@ -99,14 +100,19 @@ async def test_of_two_parts_with_one_offset_the_first_is_stored(
     """Both were sent before either was there."""
     asked = await _request(citizen, 20)
 
-    async def job(db: Transaction) -> list[int | None]:
-        added = [
-            await resumable_uploads.add_part(db, int(asked["uploadId"]), 0, 10, part)
-            for part in ("first", "second")
-        ]
-        return [None if upload is None else upload.received for upload in added]
+    owner, database = await person_id(world, citizen.person), world.application.database
+    upload = await resumable_uploads.find(database, owner, int(asked["uploadId"]))
+    assert upload is not None
+    first, second = Writes(), Writes()
+    resumable_uploads.add_part(first, upload, 10, "first")
+    resumable_uploads.add_part(second, upload, 10, "second")
+    await database.apply(first)
+    with pytest.raises(LostRace):
+        await database.apply(second)
 
-    assert await world.application.database.write(job) == [10, None]
+    assert await resumable_uploads.find(database, owner, upload.id) == replace(
+        upload, received=10, parts=("first",)
+    )
 
 
 async def test_counts_what_comes_and_not_what_was_said(

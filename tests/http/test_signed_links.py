@@ -51,7 +51,7 @@ async def test_a_link_ends_with_its_session_and_with_no_other(
     world: World, citizen: FrontEnd, kind: Link
 ) -> None:
     method, valid, expired = LINKS[kind]
-    elsewhere = await world.enter("in-production")
+    elsewhere = await world.enter(citizen.person.id)
     ended, kept = await kind(citizen), await kind(elsewhere)
     before = (await world.http.request(method, ended)).status_code
 
@@ -69,7 +69,7 @@ async def test_a_link_ends_when_its_session_is_ended_from_elsewhere(
     method, _, expired = LINKS[kind]
     link = await kind(citizen)
     own = next(s["id"] for s in await citizen.ask(_SESSIONS) if s["current"])
-    elsewhere = await world.enter("in-production")
+    elsewhere = await world.enter(citizen.person.id)
 
     await elsewhere.ask(_END, id=own)
 
@@ -95,7 +95,7 @@ async def test_a_link_cannot_be_moved_to_another_session(
 ) -> None:
     """The control: by naming a session that is open, an unsigned link would go on."""
     method, valid, expired = LINKS[kind]
-    elsewhere = await world.enter("in-production")
+    elsewhere = await world.enter(citizen.person.id)
     link, open_link = httpx.URL(await kind(citizen)), httpx.URL(await kind(elsewhere))
     await citizen.ask(_SIGN_OUT)
     moved = link.copy_set_param("session", open_link.params["session"])
@@ -105,6 +105,7 @@ async def test_a_link_cannot_be_moved_to_another_session(
     unsigned = world.application.dependencies.seals.link(
         LinkKind(kind.__name__),
         record,
+        int(link.params["citizen"]),
         int(open_link.params["session"]),
         int(link.params["expires"]),
     )

@@ -10,14 +10,15 @@ import time_machine
 
 from core.cards import CardState
 from core.citizens import citizens
-from core.db import Transaction
 from core.storage import PictureKind, pictures
+from core.unit_of_work import UnitOfWork
 from sandbox.partners import REGISTRY_CARDS
 from sandbox.paths import world_file
 from sandbox.personas import Persona
 from sandbox.world import Thing
 from sandbox.world import World as SandboxWorld
 from tests.front_end import FrontEnd, World
+from tests.units import change
 
 OUTLET = "SAMPLE-510104-1"
 """In 锦江区 510104; serves SAMPLE-ICBC, SAMPLE-ABC and SAMPLE-BOC."""
@@ -82,11 +83,9 @@ async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:
 async def register(world: World, *, name: str, number: str, phone: str | None) -> int:
     """Puts somebody on file who never came in through a channel."""
     vault, now = world.application.dependencies.vault, world.application.clock()
-
-    async def job(db: Transaction) -> int:
-        return await citizens.register(db, vault, now, name=name, number=number, phone=phone)
-
-    return await world.application.database.write(job)
+    given: Any = {"name": name, "number": number, "phone": phone}
+    citizen = await change(world, lambda unit: citizens.register(unit.writes, vault, now, **given))
+    return int(citizen.id)
 
 
 APPLICATION_PICTURES = (
@@ -108,14 +107,17 @@ async def keep_pictures(
     name = await dependencies.objects.put(b"a picture", owner, world.application.clock())
     now = world.application.clock()
 
-    async def job(db: Transaction) -> None:
+    def add(unit: UnitOfWork) -> None:
         for kind in kinds:
-            await pictures.add(db, now, citizen_id=owner, kind=kind, object_name=name, size=9)
-        for picture in (await pictures.latest(db, owner)).values():
-            if confirmed:
-                await pictures.confirm(db, picture, now)
+            pictures.add(unit.writes, now, citizen_id=owner, kind=kind, object_name=name, size=9)
 
-    await world.application.database.write(job)
+    async def confirm(unit: UnitOfWork) -> None:
+        for picture in (await pictures.latest(unit.db, owner)).values():
+            pictures.confirm(unit.writes, picture, now)
+
+    await change(world, add)
+    if confirmed:
+        await change(world, confirm)
 
 
 def application_of(person: Persona, **changes: Any) -> dict[str, Any]:

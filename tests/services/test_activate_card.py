@@ -190,4 +190,4 @@ async def _password_from_inbox(citizen: FrontEnd) -> str:
 async def _states_of(world: World, citizen: FrontEnd) -> list[str]:
     """Of the person's cards, oldest first."""
     owner = await person_id(world, citizen.person)
-    return [card.state for card in (await world.rows("cards"))["cards"] if card.citizen_id == owner]
+    return [card.state for card in (await world.rows("cards"))["cards"] if card.subject_id == owner]

@@ -63,7 +63,7 @@ async def test_records_the_consent_with_version_and_time(world: World, applicant
     await _apply(applicant, code=await applicant.code("APPLY_CARD"))
 
     owner = await person_id(world, applicant.person)
-    given = [row for row in (await world.rows("consents"))["consents"] if row.citizen_id == owner]
+    given = [row for row in (await world.rows("consents"))["consents"] if row.subject_id == owner]
     assert len(given) == 1
     assert world.application.dependencies.settings.privacy_notice_version == given[0].notice_version
 

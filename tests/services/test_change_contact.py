@@ -94,7 +94,7 @@ async def test_refuses_an_empty_form(world: World, active: FrontEnd) -> None:
 async def _contact(world: World, citizen: FrontEnd) -> dict[str, str]:
     owner = await person_id(world, citizen.person)
     vault = world.application.dependencies.vault
-    row = next(row for row in (await world.rows("citizens"))["citizens"] if row.id == owner)
+    row = next(row for row in (await world.rows("citizens"))["citizens"] if row.subject_id == owner)
     return {
         column: Sealed(vault, getattr(row, column), f"citizens.{column}", owner).reveal()
         for column in CONTACT_COLUMNS

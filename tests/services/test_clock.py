@@ -13,10 +13,12 @@ from core.kernel.callers import ChannelId
 from core.kernel.clock import DAY, HOUR, MINUTE, SECOND
 from core.kernel.settings import Settings
 from core.messaging import outbox, outbox_table, verification_codes_table
+from core.unit_of_work import UnitOfWork
 from gateway.resolvers.context import system_clock
 from tests.conftest import ADDRESS, running
 from tests.front_end import FrontEnd, World
 from tests.services.parts import keep_pictures, later
+from tests.units import change as perform_unit
 
 
 def earlier(**duration: int) -> time_machine.travel:
@@ -130,10 +132,10 @@ async def test_nobody_is_locked_out_for_a_day_by_a_clock_that_was_ahead(world: W
     limits, now = [Limit(2, HOUR)], 1_800_000_000_000
 
     async def take(at: int) -> int:
-        async def job(db: Transaction) -> int:
-            return await quotas.consume(db, [b"key"], limits, at)
+        async def consume(unit: UnitOfWork) -> int:
+            return await quotas.consume(unit.db, unit.writes, [([b"key"], limits)], at)
 
-        return await world.application.database.write(job)
+        return int(await perform_unit(world, consume))
 
     assert [await take(now + DAY), await take(now + DAY)] == [0, 0]
     assert await take(now + DAY) == now + DAY + HOUR
@@ -145,10 +147,11 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
     now = 1_800_000_000_000
 
     async def take(*keys: bytes) -> int:
-        async def job(db: Transaction) -> int:
-            return await quotas.consume(db, keys, [Limit(2, HOUR)], now)
+        async def consume(unit: UnitOfWork) -> int:
+            counted = [(keys, [Limit(2, HOUR)])]
+            return await quotas.consume(unit.db, unit.writes, counted, now)
 
-        return await world.application.database.write(job)
+        return int(await perform_unit(world, consume))
 
     assert [await take(b"old"), await take(b"new", b"old")] == [0, 0]
     assert await take(b"new", b"old") == now + HOUR
@@ -158,13 +161,13 @@ async def test_uses_under_an_older_key_count_too(world: World) -> None:
 async def test_what_was_used_under_an_older_key_was_used(world: World) -> None:
     until = world.application.clock() + HOUR
 
-    async def use(*indexes: bytes) -> bool:
-        async def job(db: Transaction) -> bool:
-            return await nonces.use_index(db, "test", indexes, until)
+    async def use(*nonces_: str) -> bool:
+        async def work(unit: UnitOfWork) -> bool:
+            return await nonces.use(unit.db, unit.writes, "test", nonces_, until)
 
-        return await world.application.database.write(job)
+        return bool(await perform_unit(world, work))
 
-    assert [await use(b"old"), await use(b"new", b"old"), await use(b"other", b"new")] == [
+    assert [await use("old"), await use("new", "old"), await use("other", "new")] == [
         True,
         False,
         True,
@@ -175,12 +178,15 @@ async def uses_around_a_day_ahead(world: World, retention: int) -> tuple[bool, b
     """Whether a nonce may be used, and again after the clock was a day ahead, swept, and set right."""
     now = world.application.clock()
 
-    async def job(db: Transaction) -> tuple[bool, bool]:
-        first = await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
-        await db.fetch(nonces.FORGET_OLD, before=now + DAY - retention)
-        return first, await nonces.use(db, "test", "nonce", now + 10 * MINUTE)
+    async def use(unit: UnitOfWork) -> bool:
+        return await nonces.use(unit.db, unit.writes, "test", ["nonce"], now + 10 * MINUTE)
 
-    return await world.application.database.write(job)
+    def sweep(unit: UnitOfWork) -> None:
+        unit.writes.add(nonces.FORGET_OLD, before=now + DAY - retention)
+
+    first = await perform_unit(world, use)
+    await perform_unit(world, sweep)
+    return first, await perform_unit(world, use)
 
 
 async def test_what_was_used_is_remembered_beyond_a_day_ahead(world: World) -> None:

@@ -343,7 +343,7 @@ async def test_of_two_orders_the_newer_one_is_followed(world: World) -> None:
     await citizen.do("reissueCard", **reissue_of(citizen.person, code=code))
     owner = await person_id(world, citizen.person)
     rows = (await world.rows("production_orders"))["production_orders"]
-    orders = sorted(row[0] for row in rows if row[1] == owner)
+    orders = sorted(row.id for row in rows if row.subject_id == owner)
 
     found = await snapshots(world.application.database, [owner])
 

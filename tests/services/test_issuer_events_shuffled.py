@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.db import Query
-from core.issuer import IssuerEvent, StoredEvent, event_store
 from core.kernel.clock import DAY
 from core.migrations.tables import TABLES
+from core.services import issuer_events
 from gateway.http.endpoints import apply_all, read_events
 from tests.front_end import World
 from tests.services.test_issuer_events import body_of
@@ -71,21 +71,16 @@ async def test_without_memory_it_does_not(world: World, monkeypatch: pytest.Monk
     events, once = await in_order(world)
     await forget(world)
     await prepared(world)
-    real = event_store.of_citizens
-    now: set[str] = set()
 
-    async def only_new(*arguments: Any) -> dict[int, list[StoredEvent]]:
-        found = await real(*arguments)
-        return {person: [k for k in kept if k.id in now] for person, kept in found.items()}
+    real = issuer_events._gather
 
-    async def noted(db: Any, vault: Any, pairs: list[tuple[IssuerEvent, Any]], at: int) -> None:
-        now.clear()
-        now.update(event.id for event, _ in pairs)
-        await add(db, vault, pairs, at)
+    async def only_new(*arguments: Any) -> Any:
+        subjects = await real(*arguments)
+        for subject in subjects.values():
+            subject.events.clear()
+        return subjects
 
-    add = event_store.add
-    monkeypatch.setattr(event_store, "of_citizens", only_new)
-    monkeypatch.setattr(event_store, "add", noted)
+    monkeypatch.setattr(issuer_events, "_gather", only_new)
 
     await take(world, day.shuffled(events, 1), most=30)
 
@@ -101,6 +96,7 @@ async def forget(world: World) -> None:
         "applications",
         "cards",
         "issuer_events",
+        "claims",
         "citizens",
     )
     by_name = {table.name: table for table in TABLES}

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from core.citizens import Choice, Notice, notification_settings
-from core.db import Transaction
 from sandbox.personas import Persona
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, later, notices, person_id, problems
+from tests.units import change
 
 SETTINGS = "items { notice title sms smsRequired channel channels }"
 SAFETY = [
@@ -168,10 +168,8 @@ async def test_the_sms_of_safety_goes_out_whatever_was_stored(
     """The notice may have become one of safety after the person chose."""
     owner, now = await person_id(world, active.person), world.application.clock()
 
-    async def job(db: Transaction) -> None:
-        await notification_settings.save(db, owner, {Notice.LOSS_REPORTED: Choice(sms=False)}, now)
-
-    await world.application.database.write(job)
+    chosen = {Notice.LOSS_REPORTED: Choice(sms=False)}
+    await change(world, lambda unit: notification_settings.save(unit.writes, owner, chosen, now))
 
     await report_loss(active)
 

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from core.applications import prefills
-from core.db import Transaction
 from core.imaging import ReadField, Side, can_read
+from core.unit_of_work import UnitOfWork
 from gateway.app.factory import _READING_POOL
 from sandbox.id_cards import photograph_of
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.id_documents.test_reading import NO_OCR
 from tests.services.parts import application_of, fault, keep_pictures, later, person_id, problems
+from tests.units import change
 
 pytestmark = pytest.mark.slow
 
@@ -148,11 +149,11 @@ async def _read_before(
     told = told or {"name": citizen.person.name}
     read = tuple(ReadField(name, value, 0.99) for name, value in told.items())
 
-    async def job(db: Transaction) -> None:
-        vault, now = application.dependencies.vault, application.clock()
-        await prefills.save(db, vault, owner, side, read, now)
+    async def save(unit: UnitOfWork) -> None:
+        vault = application.dependencies.vault
+        await prefills.save(unit.db, unit.writes, vault, owner, side, read, unit.now)
 
-    await application.database.write(job)
+    await change(world, save)
 
 
 async def _upload(citizen: FrontEnd, side: str, of: str = "no-card") -> dict[str, Any]:

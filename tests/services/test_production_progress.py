@@ -7,13 +7,14 @@ import pytest
 
 from core.applications import ApplicationKind, applications
 from core.citizens import citizens
-from core.db import Transaction
 from core.kernel.clock import DAY, HOUR
 from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
+from core.unit_of_work import UnitOfWork
 from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, later, notices
+from tests.units import change
 
 
 @pytest.fixture
@@ -257,25 +258,25 @@ async def complete_orders(world: World, count: int, first: int, entered_at_node:
     vault, now = world.application.dependencies.vault, world.application.clock()
     begun = now - 30 * DAY
 
-    async def job(db: Transaction) -> None:
+    def work(unit: UnitOfWork) -> None:
+        writes = unit.writes
+        writes.see_each_other = True
         for number in range(count):
             person = f"51010419900101{first + number:03d}X"
-            citizen_id = await citizens.register(
-                db, vault, now, name="样本", number=person, phone=None
-            )
-            application = await applications.accept(
-                db,
+            citizen = citizens.register(writes, vault, now, name="样本", number=person, phone=None)
+            application = applications.accept(
+                writes,
                 vault,
                 begun,
-                citizen_id=citizen_id,
+                citizen_id=citizen.id,
                 kind=ApplicationKind.APPLY,
                 form="{}",
                 number=f"PAST{first + number}",
             )
-            order = await orders.place(
-                db,
+            order = orders.place(
+                writes,
                 begun + entered_at_node * (DAY + number * HOUR),
-                citizen_id=citizen_id,
+                citizen_id=citizen.id,
                 application=application,
                 bank_code="SAMPLE-ICBC",
                 outlet_code="SAMPLE-510104-1",
@@ -285,6 +286,6 @@ async def complete_orders(world: World, count: int, first: int, entered_at_node:
                 NodeState(node, NodeResult.DONE, begun + node.position * each, None)
                 for node in orders.NODES
             ]
-            await orders.set_nodes(db, [(order, states)])
+            orders.set_nodes(writes, order, states)
 
-    await world.application.database.write(job)
+    await change(world, work)

@@ -9,13 +9,14 @@ import pytest
 
 from core.citizens import bindings, sessions
 from core.crypto import account_indexes, seal_account
-from core.db import Transaction
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import HOUR
 from core.kernel.settings import Settings
+from core.unit_of_work import UnitOfWork
 from sandbox.personas import PERSONAS
 from tests.front_end import World
 from tests.services.parts import NEW_PHONE, fault, history, later, notices, person_id, register
+from tests.units import change
 
 _WHO = "{ viewer { bound name socialSecurityNumber phone card { name cardNumber } } }"
 
@@ -124,11 +125,12 @@ async def test_another_account_of_the_person_ends_the_older_one_and_its_sessions
     accounts = account_indexes(vault, ChannelId.UNIONPAY, "an older account")
     sealed = seal_account(vault, "an older account")
 
-    async def job(db: Transaction) -> str:
+    def bind(unit: UnitOfWork) -> str:
         given: Any = {"channel": ChannelId.UNIONPAY, "account": sealed, "citizen_id": owner}
-        await bindings.bind(db, now, accounts=accounts, **given)
-        session = await sessions.start(
-            db,
+        bindings.bind(unit.writes, vault, now, accounts=accounts, replaced=[], **given)
+        session = sessions.start(
+            unit.writes,
+            vault,
             now,
             account_index=accounts[0],
             level=RealNameLevel.PLATFORM,
@@ -138,7 +140,7 @@ async def test_another_account_of_the_person_ends_the_older_one_and_its_sessions
         return session.token
 
     older = world.front_end("active")
-    older.headers = {"Authorization": f"Bearer {await world.application.database.write(job)}"}
+    older.headers = {"Authorization": f"Bearer {await change(world, bind)}"}
     before = await older.status()
 
     newer = await world.enter("active")

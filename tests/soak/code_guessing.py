@@ -185,7 +185,7 @@ async def run(given: argparse.Namespace) -> bool:
         print(f"guessing, {given.workers} workers, {given.at_once} at once")
         good = await guess_all(given, Path(name), control=False)
         if given.control:
-            print("control: the update that counts the tries is not guarded")
+            print("control: a lost race is not noticed")
             good = not await guess_all(given, Path(name), control=True) and good
     if given.requests:
         print("pumping")

@@ -26,7 +26,7 @@ from typing import Any
 import asyncpg
 import httpx
 import orjson
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from bench.people import people
 from bench.server import Server
@@ -34,7 +34,7 @@ from core.applications import ApplicationKind, applications
 from core.cards import CHENGDU, Card, CardState, cards
 from core.citizens import citizens
 from core.crypto import Vault
-from core.db import Database, Query, Transaction, connect
+from core.db import Database, Query, Writes, connect
 from core.issuer import issuer_events_table
 from core.kernel.clock import DAY, HOUR, MINUTE, Instant, moment
 from core.production import NODES, orders, production_nodes_table, production_orders_table
@@ -56,7 +56,10 @@ _ORDERS = Query(
         applications.applications_table.c.closed_at,
     ).join(
         applications.applications_table,
-        applications.applications_table.c.id == production_orders_table.c.application_id,
+        and_(
+            applications.applications_table.c.subject_id == production_orders_table.c.subject_id,
+            applications.applications_table.c.id == production_orders_table.c.application_id,
+        ),
     )
 )
 _CARDS = Query(select(cards.cards_table))
@@ -146,21 +149,19 @@ async def register(
     database: Database, vault: Vault, now: Instant, found: Sequence[tuple[tuple[str, ...], Holder]]
 ) -> None:
     for first in range(0, len(found), 200):
-
-        async def job(db: Transaction, some: Any = found[first : first + 200]) -> None:
-            for row, holder in some:
-                await _register(db, vault, now, row, holder)
-
-        await database.write(job)
+        writes = Writes()
+        for row, holder in found[first : first + 200]:
+            _register(writes, vault, now, row, holder)
+        await database.apply(writes)
 
 
-async def _register(
-    db: Transaction, vault: Vault, now: Instant, row: tuple[str, ...], holder: Holder
+def _register(
+    writes: Writes, vault: Vault, now: Instant, row: tuple[str, ...], holder: Holder
 ) -> None:
-    person = await citizens.register(db, vault, now, name=row[0], number=row[1], phone=row[2])
+    person = citizens.register(writes, vault, now, name=row[0], number=row[1], phone=row[2]).id
     if holder.order is not None:
-        application = await applications.accept(
-            db,
+        application = applications.accept(
+            writes,
             vault,
             now,
             citizen_id=person,
@@ -168,8 +169,8 @@ async def _register(
             form="{}",
             number=holder.order,
         )
-        await orders.place(
-            db,
+        orders.place(
+            writes,
             now,
             citizen_id=person,
             application=application,
@@ -177,8 +178,8 @@ async def _register(
             outlet_code="X",
         )
         return
-    await cards.issue(
-        db,
+    cards.issue(
+        writes,
         vault,
         now,
         citizen_id=person,
@@ -246,7 +247,7 @@ async def measure(
         server = Server(Path(folder), url)
         await asyncio.to_thread(server.start)
         settings = server.settings()
-        database = await connect(settings.database_url)
+        database = await connect(settings.database_url, settings.database_limits.patient())
         try:
             await register(database, keys_from(settings).vault, now - 90 * DAY, found)
             begin = time.monotonic()

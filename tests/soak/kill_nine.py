@@ -6,8 +6,8 @@ Every persona is signed in through all three channels. Each mutation sets an add
 text; its response contains the time of its audit entry. After the last restart:
 
 - each acknowledged mutation has its audit entry, and every audit chain is intact;
-- each citizen's row was changed exactly as often as the entries say: no change without an entry,
-  no entry without a change;
+- the version of each citizen's data moved exactly as often as the entries say: no change without an
+  entry, no entry without a change;
 - each decrypted address is that of the citizen's last entry.
 
 `--control` then damages copies of the database in several ways, and expects the same check to
@@ -35,7 +35,7 @@ from sqlalchemy import select
 
 from bench.server import Server
 from core.audit import Action, audit_entries_table, verify
-from core.citizens import citizens_table
+from core.citizens import audit_heads_table, citizens_table, heads
 from core.citizens.citizens import find_by_number
 from core.db import Database, Query, connect
 from core.kernel.clock import instant
@@ -45,12 +45,19 @@ from gateway.app import keys_from
 _SIGN_IN = "mutation($i: SignInInput!) { signIn(input: $i) { ... on SignedIn { token } } }"
 _SEND = """mutation($i: SendVerificationCodeInput!) { sendVerificationCode(input: $i) {
   __typename } }"""
-_BIND = "mutation($i: BindCardInput!) { bindCard(input: $i) { __typename } }"
+_BIND = (
+    "mutation($i: BindCardInput!) { bindCard(input: $i) {"
+    " ... on CardBound { token } ... on Refusal { code message } } }"
+)
 _CHANGE = """mutation($i: ChangeContactInput!) { changeContact(input: $i) {
   ... on ContactChanged { at } ... on Refusal { code message } } }"""
 
 _ROWS = Query(
-    select(citizens_table.c.id, citizens_table.c.version, citizens_table.c.residential_address)
+    select(
+        citizens_table.c.subject_id,
+        audit_heads_table.c.version,
+        citizens_table.c.residential_address,
+    ).join(audit_heads_table, audit_heads_table.c.subject_id == citizens_table.c.subject_id)
 )
 _ENTRIES = Query(
     select(audit_entries_table.c.subject_id, audit_entries_table.c.at)
@@ -135,7 +142,7 @@ async def _sign_in(
     asked = {"channel": channel, "persona": persona["id"]}
     handed = (await http.post("/sandbox/authorize", json=asked)).json()
     answer = await _ask(http, {}, _SIGN_IN, {"channel": channel, **handed})
-    headers = {"Authorization": f"Bearer {answer['token']}"}
+    headers = _bearer(answer)
     if channel == "WECHAT":
         phone = persona["phone"]
         await _ask(http, headers, _SEND, {"purpose": "BIND_CARD", "phone": phone})
@@ -143,8 +150,13 @@ async def _sign_in(
         code = next(sms["code"] for sms in inbox if sms["purpose"] == "BIND_CARD")
         given = {name: persona[name] for name in ("name", "socialSecurityNumber", "phone")}
         bound = await _ask(http, headers, _BIND, {**given, "code": code})
-        assert bound["__typename"] == "CardBound", bound
+        headers = _bearer(bound)
     return headers
+
+
+def _bearer(answer: dict[str, str]) -> dict[str, str]:
+    assert "token" in answer, answer
+    return {"Authorization": f"Bearer {answer['token']}"}
 
 
 async def _ask(
@@ -174,7 +186,8 @@ async def people_of(
         for number, _ in signed_in:
             citizen = await find_by_number(database, vault, number)
             assert citizen is not None
-            people.setdefault(number, Person(citizen.id, citizen.version))
+            head = await heads.find(database, citizen.id)
+            people.setdefault(number, Person(citizen.id, head.version))
     return [(people[number], headers) for number, headers in signed_in]
 
 
@@ -200,7 +213,7 @@ async def _broken_chains(database: Database, settings: Settings) -> list[str]:
 
 async def _wrong_people(database: Database, settings: Settings, people: list[Person]) -> list[str]:
     vault = keys_from(settings).vault
-    rows = {row["id"]: row for row in await database.fetch(_ROWS)}
+    rows = {row["subject_id"]: row for row in await database.fetch(_ROWS)}
     entries: dict[int, list[int]] = {}
     for row in await database.fetch(_ENTRIES):
         entries.setdefault(row["subject_id"], []).append(row["at"])
@@ -215,7 +228,7 @@ async def _wrong_people(database: Database, settings: Settings, people: list[Per
 
 
 def judge(person: Person, times: list[int], address: str | None, changes: int) -> list[str]:
-    """`times` are those of the citizen's entries, in order; `changes` counts the row's changes."""
+    """`times` are those of the citizen's entries, in order; `changes` counts those of the citizen's data."""
     unexplained = Counter(times) - Counter(person.acknowledged.values())
     lost = Counter(person.acknowledged.values()) - Counter(times)
     found = []
@@ -226,7 +239,7 @@ def judge(person: Person, times: list[int], address: str | None, changes: int) -
             f"{unexplained.total() - len(person.unanswered)} entries that nobody asked for"
         )
     if changes != len(times):
-        found.append(f"{changes} changes of the row, but {len(times)} entries")
+        found.append(f"{changes} changes, but {len(times)} entries")
     if times and not _is_last(person, times[-1], address, unexplained):
         found.append("the address is not that of the last entry")
     return found
@@ -241,9 +254,9 @@ def _is_last(person: Person, last: int, address: str | None, unexplained: Counte
 # --- the control ---------------------------------------------------------------------------
 
 _LAST = """
-SELECT subject_id, max(number) FROM audit_entries WHERE action = 'CHANGE_CONTACT'
+SELECT subject_id, max(number) FROM audit_entries e WHERE action = 'CHANGE_CONTACT'
 GROUP BY subject_id HAVING count(*) > 2 AND max(number) = (
-    SELECT number FROM audit_heads h WHERE h.subject_id = audit_entries.subject_id) LIMIT 1
+    SELECT number FROM audit_heads h WHERE h.subject_id = e.subject_id) LIMIT 1
 """
 
 
@@ -252,7 +265,7 @@ def _lose_entry(db: sqlite3.Connection, person: int, last: int) -> None:
 
 
 def _lose_entry_and_head(db: sqlite3.Connection, person: int, last: int) -> None:
-    """The chain stays intact: only the comparison with the row can show it."""
+    """The chain stays intact: only the comparison with the version can show it."""
     db.execute("DELETE FROM audit_entries WHERE subject_id = ? AND number = ?", (person, last))
     db.execute(
         "UPDATE audit_heads SET number = number - 1, mac = (SELECT mac FROM audit_entries e"
@@ -262,7 +275,7 @@ def _lose_entry_and_head(db: sqlite3.Connection, person: int, last: int) -> None
 
 
 def _lose_change(db: sqlite3.Connection, person: int, _: int) -> None:
-    db.execute("UPDATE citizens SET version = version - 1 WHERE id = ?", (person,))
+    db.execute("UPDATE audit_heads SET version = version - 1 WHERE subject_id = ?", (person,))
 
 
 def _lose_both(db: sqlite3.Connection, person: int, last: int) -> None:
@@ -272,7 +285,7 @@ def _lose_both(db: sqlite3.Connection, person: int, last: int) -> None:
 
 
 def _lose_value(db: sqlite3.Connection, person: int, _: int) -> None:
-    db.execute("UPDATE citizens SET residential_address = NULL WHERE id = ?", (person,))
+    db.execute("UPDATE citizens SET residential_address = NULL WHERE subject_id = ?", (person,))
 
 
 DAMAGES: dict[str, Callable[[sqlite3.Connection, int, int], None]] = {

@@ -6,68 +6,82 @@ and `tests.soak.kept_documents`: the gateway with a defence removed.
 Defences are removed in this process only; no setting of the gateway can do that.
 """
 
+import asyncio
+import importlib
 import os
 import time
+from collections.abc import Hashable
+from typing import Any
+from weakref import WeakValueDictionary
 
 import uvicorn
 from graphql import GraphQLSchema
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, update
 from starlette.applications import Starlette
 
 from core import migrations
-from core.cards import Card, cards
-from core.citizens import Citizen, citizens
-from core.db import Lock, Query, Transaction
+from core.audit import audit_entries_table, log
+from core.citizens import citizens, claims
+from core.crypto import Vault
+from core.db import Query, Reader, Writes
+from core.db.writes import Write
 from core.messaging import verification, verification_codes_table
-from core.services import bind_card
-from core.unit_of_work import UnitOfWork
 from gateway.cli.common import read_settings
 from gateway.cli.serve import app_from_environment
 from gateway.http.admission import prepared
 
 
-def count_tries_without_guard() -> None:
-    """The try is counted after the code was compared: an UPDATE without a guard."""
-    verification._COUNT_TRY = Query(
+class _NotShared(WeakValueDictionary[int, asyncio.Lock]):
+    """A lock for each unit of work instead of one for each person."""
+
+    def setdefault(self, _: int, lock: asyncio.Lock | None = None) -> asyncio.Lock:
+        return lock or asyncio.Lock()
+
+
+def write_in_spite_of_others() -> None:
+    """What others have changed or claimed since it was read is no obstacle."""
+
+    def guard_first(self: Writes, name: Hashable, query: Query, /, **values: Any) -> None:
+        self._named[name] = Write(query, values)
+
+    Writes.guard = Writes.add  # type: ignore[method-assign]
+    Writes.guard_first = guard_first  # type: ignore[method-assign]
+    claims.TAKE = claims.TAKE_IF_FREE
+    log.ADD_ENTRY = Query(
+        lambda insert: (
+            insert(audit_entries_table)
+            .values({column.name: bindparam(column.name) for column in audit_entries_table.c})
+            .on_conflict_do_nothing(index_elements=["subject_id", "number"])
+        )
+    )
+    performing: Any = importlib.import_module("core.unit_of_work.perform")
+    performing._running = _NotShared()
+
+
+def count_tries_in_spite_of_others() -> None:
+    """So that the count shows how many codes were compared."""
+    write_in_spite_of_others()
+    verification._TRY = Query(
         update(verification_codes_table)
         .where(
-            verification_codes_table.c.id == verification._newest_id.scalar_subquery(),
-            verification_codes_table.c.expires_at > bindparam("now"),
+            verification_codes_table.c.subject_id == bindparam("of_subject"),
+            verification_codes_table.c.id == bindparam("code_id"),
         )
-        .values(tries=verification_codes_table.c.tries + 1)
-        .returning(
-            verification_codes_table.c.id,
-            verification_codes_table.c.mac,
-            verification_codes_table.c.tries,
-        )
+        .values(tries=verification_codes_table.c.tries + 1, consumed_at=bindparam("at"))
     )
-
-
-def change_states_without_guard() -> None:
-    """No lock on the citizen's row, and a card's state is written whatever it is by now."""
-    citizens._LOCK = Lock(
-        select(citizens.citizens_table.c.id).where(citizens.citizens_table.c.id == bindparam("id"))
-    )
-
-    async def save_state(db: Transaction, card: Card) -> None:
-        await db.fetch(_MOVE, card_id=card.id, new_state=card.state.value, since=card.state_since)
-
-    cards.save_state = save_state
 
 
 def work_for_those_who_exist() -> None:
     """An existing citizen takes five milliseconds longer than an unknown one."""
-    look_up = bind_card._look_up
+    look_up = citizens.id_of_number
 
-    async def slower(
-        unit: UnitOfWork, identity: bind_card.IdentityCheck
-    ) -> tuple[Citizen | None, bool]:
-        citizen, fits = await look_up(unit, identity)
-        if citizen is not None:
+    async def slower(db: Reader, vault: Vault, number: str) -> int | None:
+        citizen_id = await look_up(db, vault, number)
+        if citizen_id is not None:
             time.sleep(0.005)  # noqa: ASYNC251
-        return citizen, fits
+        return citizen_id
 
-    bind_card._look_up = slower
+    citizens.id_of_number = slower
 
 
 def keep_every_document() -> None:
@@ -89,17 +103,10 @@ def keep_every_document() -> None:
     prepared.PreparedDocuments.prepare = prepare_and_keep  # type: ignore[method-assign]
 
 
-_MOVE = Query(
-    update(cards.cards_table)
-    .where(cards.cards_table.c.id == bindparam("card_id"))
-    .values(state=bindparam("new_state"), state_since=bindparam("since"))
-)
-
-
 def app() -> Starlette:
     {
-        "guesses": count_tries_without_guard,
-        "concurrency": change_states_without_guard,
+        "guesses": count_tries_in_spite_of_others,
+        "concurrency": write_in_spite_of_others,
         "who_exists": work_for_those_who_exist,
         "documents": keep_every_document,
     }[os.environ["CONTROL"]]()

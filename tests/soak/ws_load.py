@@ -31,6 +31,9 @@ _SEND = (
     f" {REFUSAL} }} }}"
 )
 
+_NO_ANSWER: dict[str, Any] = {"errors": [{"extensions": {"code": "NO_ANSWER"}}]}
+"""Of an operation on a socket that ends without a result."""
+
 Send = Callable[[str, dict[str, Any], dict[str, str]], Awaitable[Any]]
 
 
@@ -40,9 +43,12 @@ def client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, limits=limits)
 
 
-def mutation(name: str) -> str:
+def mutation(name: str, success: str = "") -> str:
+    """`success` is a fragment on the type of success."""
     kind = name[0].upper() + name[1:]
-    return f"mutation($i: {kind}Input!) {{ {name}(input: $i) {{ __typename {REFUSAL} }} }}"
+    return (
+        f"mutation($i: {kind}Input!) {{ {name}(input: $i) {{ __typename {success} {REFUSAL} }} }}"
+    )
 
 
 async def sign_in(http: httpx.AsyncClient, persona: str, channel: str = "UNIONPAY") -> str:
@@ -144,7 +150,8 @@ async def socket(url: str, token: str) -> AsyncIterator[Send]:
                 future = waiting.pop(message.get("id", ""), None)
                 if future is not None and not future.done():
                     payload = message.get("payload")
-                    future.set_result({"errors": payload} if isinstance(payload, list) else payload)
+                    answer = {"errors": payload} if isinstance(payload, list) else payload
+                    future.set_result(answer or _NO_ANSWER)
             for future in waiting.values():
                 future.cancel()
 

@@ -17,7 +17,10 @@ async def authenticate(
     """
     database = context.application.database
     query = sessions.OF_TOKEN if prefetched is None else prefetched.with_session
-    rows = await database.fetch(query, **sessions.by_token(token, context.now()))
+    values = sessions.by_token(context.dependencies.vault, token, context.now())
+    if values is None:
+        return None
+    rows = await database.fetch(query, **values)
     caller = sessions.caller_of(rows[0], context.address, context.device_key) if rows else None
     if caller is None:
         return None

@@ -12,7 +12,7 @@ from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import TryAgainLater
 from core.storage import pictures
 from gateway.resolvers.context import Application
-from gateway.resolvers.signed_links import LinkKind, overlay_in, session_of
+from gateway.resolvers.signed_links import LinkKind, opened, overlay_in
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -21,9 +21,10 @@ def picture_endpoint(application: Application) -> Endpoint:
     async def picture(request: Request) -> Response:
         picture_id = request.path_params["picture_id"]
         query, now = request.query_params, application.clock()
-        if await session_of(application, LinkKind.PICTURE, picture_id, query) is None:
+        link = await opened(application, LinkKind.PICTURE, picture_id, query)
+        if link is None:
             return PlainTextResponse("The link has expired.\n", status_code=403)
-        found = await pictures.find_by_id(application.database, picture_id)
+        found = await pictures.find(application.database, link.citizen_id, picture_id)
         if found is None:
             return PlainTextResponse("There is no such picture.\n", status_code=404)
         data = await application.dependencies.objects.get(found.object_name, found.citizen_id)

@@ -13,7 +13,7 @@ from core.kernel.refusals import TryAgainLater
 from core.production import print_receipt, receipts
 from gateway.http.endpoints.pictures import Endpoint
 from gateway.resolvers.context import Application
-from gateway.resolvers.signed_links import LinkKind, session_of
+from gateway.resolvers.signed_links import LinkKind, opened
 
 log = structlog.get_logger("receipts")
 
@@ -25,12 +25,14 @@ def receipt_endpoint(application: Application) -> Endpoint:
         application_id = request.path_params["application_id"]
         dependencies, now = application.dependencies, application.clock()
         query = request.query_params
-        if await session_of(application, LinkKind.RECEIPT, application_id, query) is None:
+        link = await opened(application, LinkKind.RECEIPT, application_id, query)
+        if link is None:
             return PlainTextResponse("The link has expired.\n", status_code=403)
         found = await receipts.receipt_of(
             application.database,
             dependencies.vault,
             dependencies.reference,
+            link.citizen_id,
             application_id,
             dependencies.settings.progress_url,
         )
@@ -46,7 +48,7 @@ def receipt_endpoint(application: Application) -> Endpoint:
                 headers={"Retry-After": str(_AGAIN_SECONDS)},
             )
         try:
-            application.access_log.record_link(found.owner, now, Action.RECEIPT)
+            application.access_log.record_link(link.citizen_id, now, Action.RECEIPT)
         except TryAgainLater:
             return PlainTextResponse("Please try again later.\n", status_code=503)
         return Response(

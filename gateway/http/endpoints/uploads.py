@@ -29,7 +29,7 @@ from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
 from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.run import run
-from gateway.resolvers.signed_links import LinkKind, session_of
+from gateway.resolvers.signed_links import LinkKind, opened
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,10})-([0-9]{1,10})/([0-9]{1,10})")
 _STATUS: dict[type[Refusal], int] = {
@@ -132,11 +132,13 @@ def _wrong_length() -> InvalidFormat:
 async def _find(application: Application, request: Request) -> tuple[ResumableUpload, int]:
     """The upload, and the session that its link was made in."""
     upload_id = request.path_params["upload_id"]
-    session_id = await session_of(application, LinkKind.UPLOAD, upload_id, request.query_params)
-    found = await resumable_uploads.find(application.database, upload_id)
-    if session_id is None or found is None:
+    link = await opened(application, LinkKind.UPLOAD, upload_id, request.query_params)
+    if link is None:
         raise NoSuchUpload
-    return found, session_id
+    found = await resumable_uploads.find(application.database, link.citizen_id, upload_id)
+    if found is None:
+        raise NoSuchUpload
+    return found, link.session_id
 
 
 def _answer(upload: ResumableUpload) -> Response:

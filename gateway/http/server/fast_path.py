@@ -257,11 +257,11 @@ def prefetch_of(plan: Plan) -> Prefetch | None:
 
 
 def _prefetch_of(plan: Plan) -> Prefetch | None:
-    query = plan.schema.query_type
-    if query is None or plan.operation.operation is not OperationType.QUERY:
+    root = plan.schema.get_root_type(plan.operation.operation)
+    if root is None or plan.operation.operation is OperationType.SUBSCRIPTION:
         return None
     for node in plan.operation.selection_set.selections:
-        definition = query.fields.get(node.name.value) if isinstance(node, FieldNode) else None
+        definition = root.fields.get(node.name.value) if isinstance(node, FieldNode) else None
         given = definition.extensions.get(_BACKREF) if definition else None
         if isinstance(given, StrawberryField) and ASKS in given.metadata:
             found: Prefetch = given.metadata[ASKS]

@@ -26,6 +26,7 @@ from sandbox.platforms import unionpay, wechat
 from sandbox.platforms.wechat import Form
 from tests.front_end import FrontEnd, World
 from tests.services.parts import history, later, person_id
+from tests.units import change, perform_in
 
 from .parts import (
     OPEN_ID,
@@ -91,7 +92,7 @@ FORGERIES: dict[str, Forge] = {
 async def _bound(world: World) -> list[tuple[Any, ...]]:
     """The open bindings in WeChat."""
     rows = (await world.rows("bindings"))["bindings"]
-    return [row for row in rows if row[1] == "WECHAT" and row[-1] is None]
+    return [row for row in rows if row.channel == "WECHAT" and row.ended_at is None]
 
 
 # --- the address check of WeChat -----------------------------------------------------------
@@ -239,8 +240,8 @@ async def test_who_leaves_takes_their_data_along(world: World) -> None:
     assert str(account) in str(held)
     assert str(account) not in str(rows)
     assert await _bound(world) == []
-    ended = [row for row in rows["sessions"] if row[2] == "WECHAT"]
-    assert [(row[3], row[4]) for row in ended] == [(b"", b"")]
+    ended = [row for row in rows["sessions"] if row.channel == "WECHAT"]
+    assert {(row.account_index, row.account) for row in ended} == {(b"", b"")}
     assert (await history(world, citizen.person))[-1] == "UNBOUND"
     assert (await elsewhere.status())["__typename"] == "CardStatus"
 
@@ -252,19 +253,17 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
         await _change_password(each)
     await world.http.get("/sandbox/messages")
     waiting = await _put_messages(world, citizen)
-    sent_before = {
-        row.channel for row in (await world.rows("channel_messages"))["channel_messages"]
-    }
+    sent_before = {row[2] for row in (await world.rows("channel_messages"))["channel_messages"]}
 
     await sandbox_post(world, "wechat/unfollow")
 
     held = await world.rows("channel_messages", "code_exchanges", "outbox")
     of_person = await person_id(world, citizen.person)
     assert sent_before == {"WECHAT", "UNIONPAY"}
-    assert [row.channel for row in held["channel_messages"] if row.subject_id == of_person] == [
+    assert [row[2] for row in held["channel_messages"] if row.subject_id == of_person] == [
         "UNIONPAY"
     ]
-    of_neighbour = [row.template for row in held["channel_messages"] if row.subject_id != of_person]
+    of_neighbour = [row[3] for row in held["channel_messages"] if row.subject_id != of_person]
     assert sorted(of_neighbour) == ["NEW_BINDING", "PASSWORD_CHANGED"]
     assert len(held["code_exchanges"]) == 1
     payloads = {row.id: row.payload for row in held["outbox"]}
@@ -284,18 +283,15 @@ async def _put_messages(world: World, citizen: FrontEnd) -> list[int]:
     application, now = world.application, world.application.clock()
     person = await person_id(world, citizen.person)
 
-    async def job(db: Any) -> list[int]:
-        unit = UnitOfWork(db, now + 86_400_000, None, application.dependencies)
+    def put(unit: UnitOfWork) -> None:
         for channel in ("WECHAT", "UNIONPAY"):
             payload = {"channel": channel, "account": "a", "template": "T", "text": "t"}
-            await outbox.put(
-                unit, subject_id=person, kind=MessageKind.CHANNEL_MESSAGE, payload=payload
-            )
-        rows = await db.fetch(Query(outbox.outbox_table.select()))
-        return sorted(row["id"] for row in rows if row["created_at"] == now + 86_400_000)
+            outbox.put(unit, subject_id=person, kind=MessageKind.CHANNEL_MESSAGE, payload=payload)
 
-    ids: list[int] = await application.database.write(job)
-    return ids
+    tomorrow = now + 86_400_000
+    await perform_in(application.database, application.dependencies, tomorrow, put)
+    rows = await application.database.fetch(Query(outbox.outbox_table.select()))
+    return sorted(row["id"] for row in rows if row["created_at"] == tomorrow)
 
 
 async def test_who_comes_back_binds_again(world: World) -> None:
@@ -350,21 +346,23 @@ async def test_two_deliveries_in_one_second_are_both_noted(world: World) -> None
         await push(world, signed(world, report | {"CreateTime": "1790000000"}))
 
     rows = (await world.rows("channel_messages"))["channel_messages"]
-    assert [row.delivery for row in rows] == ["success", "success"]
+    assert [row[6] for row in rows] == ["success", "success"]
 
 
 async def _sent(world: World, notice: str) -> list[tuple[Any, ...]]:
     rows = (await world.rows("channel_messages"))["channel_messages"]
-    return [row for row in rows if row.template == notice]
+    return [row for row in rows if row[3] == notice]
 
 
 async def _note_sent(world: World, number: str) -> None:
     now = world.application.clock()
 
-    async def job(db: Any) -> None:
-        await channel_messages.record_sent(db, 1, ChannelId.WECHAT, "CARD_READY", number, now)
-
-    await world.application.database.write(job)
+    await change(
+        world,
+        lambda unit: channel_messages.record_sent(
+            unit.writes, 1, ChannelId.WECHAT, "CARD_READY", number, now
+        ),
+    )
 
 
 # --- in time -------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ _OUTBOX = Query(select(outbox_table))
 _ENTRIES = Query(select(audit_entries_table.c.subject_id, audit_entries_table.c.action))
 _CARDS = Query(select(cards_table))
 _ORDERS = Query(select(production_orders_table))
-_APPLICATIONS = Query(select(applications_table.c.citizen_id, applications_table.c.number))
+_APPLICATIONS = Query(select(applications_table.c.subject_id, applications_table.c.number))
 _KINDS = (ORDERS, REGISTRY_CARDS)
 _AT_PARTNERS = {
     "SMS": "sms",
@@ -112,7 +112,7 @@ async def _arrived(database: Database, partner: Path, people: Iterable[Citizen])
     world.close()
     rows = await database.fetch(_APPLICATIONS)
     ours = {citizen.id for citizen in people}
-    orders = sum(row["citizen_id"] in ours and (ORDERS, row["number"]) not in found for row in rows)
+    orders = sum(row["subject_id"] in ours and (ORDERS, row["number"]) not in found for row in rows)
     moves = sum(
         found[REGISTRY_CARDS, citizen.moved]["regionCode"] != CHENGDU
         for citizen in people
@@ -152,7 +152,7 @@ async def _cards_and_orders(
     unconfirmed = 0
     for row in await database.fetch(_CARDS):
         number = vault.open(bytes(row["number"]), "cards.number", row["id"])
-        own.setdefault(row["citizen_id"], {})[number] = row["state"]
+        own.setdefault(row["subject_id"], {})[number] = row["state"]
         unconfirmed += row["confirmation"] != Confirmation.CONFIRMED.value
     for row in await database.fetch(_ORDERS):
         unconfirmed += row["confirmation"] != Confirmation.CONFIRMED.value

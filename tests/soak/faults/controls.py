@@ -46,7 +46,7 @@ def _tell_partners_at_once() -> None:
     """Messages are kept in memory only, and given up after three tries."""
     kept: list[OutboxMessage] = []
 
-    async def put(
+    def put(
         unit: UnitOfWork,
         *,
         subject_id: int,

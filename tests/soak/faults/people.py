@@ -9,7 +9,7 @@ from bench import people as invented
 from bench import records
 from core.cards import CHENGDU, CardState, cards
 from core.citizens import citizens
-from core.db import Transaction, connect
+from core.db import Writes, connect
 from core.kernel.clock import DAY
 from gateway.app import keys_from
 from tests.soak.faults.citizens import Citizen
@@ -39,44 +39,42 @@ async def settle(world: World, with_card: int, movers: int) -> list[Citizen]:
 async def _register(world: World, with_card: int, movers: int) -> list[Citizen]:
     settings = world.server.settings()
     vault, now = keys_from(settings).vault, time.time_ns() // 1_000_000
-    database = await connect(settings.database_url)
+    database = await connect(settings.database_url, settings.database_limits.patient())
 
-    async def job(db: Transaction) -> list[Citizen]:
-        found = []
-        for place, row in enumerate(invented.people(with_card + movers)):
-            name, number, phone, card = row[:4]
-            person = await citizens.register(db, vault, now, name=name, number=number, phone=phone)
-            moves = place >= with_card
-            if not moves:
-                await cards.issue(
-                    db,
-                    vault,
-                    now,
-                    citizen_id=person,
-                    number=card,
-                    region_code=CHENGDU,
-                    bank_code=_BANK,
-                    batch_number=None,
-                    issue_date="2024-03-15",
-                    state=CardState.ACTIVE,
-                )
-            session = await records.sign_in(db, vault, now, person, DAY)
-            found.append(
-                Citizen(
-                    person,
-                    number,
-                    phone,
-                    {"Authorization": f"Bearer {session.token}"},
-                    card="" if moves else card,
-                    elsewhere=card if moves else None,
-                )
+    writes, found = Writes(), []
+    for place, row in enumerate(invented.people(with_card + movers)):
+        name, number, phone, card = row[:4]
+        person = citizens.register(writes, vault, now, name=name, number=number, phone=phone).id
+        moves = place >= with_card
+        if not moves:
+            cards.issue(
+                writes,
+                vault,
+                now,
+                citizen_id=person,
+                number=card,
+                region_code=CHENGDU,
+                bank_code=_BANK,
+                batch_number=None,
+                issue_date="2024-03-15",
+                state=CardState.ACTIVE,
             )
-        return found
-
+        session = records.sign_in(writes, vault, now, person, DAY)
+        found.append(
+            Citizen(
+                person,
+                number,
+                phone,
+                {"Authorization": f"Bearer {session.token}"},
+                card="" if moves else card,
+                elsewhere=card if moves else None,
+            )
+        )
     try:
-        return await database.write(job)
+        await database.apply(writes)
     finally:
         await database.close()
+    return found
 
 
 def _card_of(citizen: Citizen) -> dict[str, str | None]:

@@ -51,10 +51,7 @@ export const BIND_CARD = /* GraphQL */ `
   mutation BindCard($input: BindCardInput!) {
     bindCard(input: $input) {
       ... on CardBound {
-        viewer {
-          bound
-          name
-        }
+        token
       }
       ... on Refusal {
         message

@@ -34,8 +34,8 @@ export async function signInAs(channel: string, persona: Persona): Promise<Sessi
   const authorization = await postJson('/sandbox/authorize', { channel, persona: persona.id });
   const signedIn: SignInResult = await graphql('signIn', SIGN_IN, { input: { channel, ...authorization } });
   if (!('token' in signedIn)) throw new Error(signedIn.message);
-  if (!signedIn.viewer.bound) await bindCard(signedIn.token, persona);
-  return { token: signedIn.token, channel, persona };
+  const token = signedIn.viewer.bound ? signedIn.token : await bindCard(signedIn.token, persona);
+  return { token, channel, persona };
 }
 
 export async function latestCode(phone: string, purpose?: string): Promise<string | null> {
@@ -61,9 +61,12 @@ async function nextCode(phone: string, purpose: string, before: string | null): 
   throw new Error('验证码短信没有送达 · The code has not arrived');
 }
 
-async function bindCard(token: string, { name, socialSecurityNumber, phone }: Persona): Promise<void> {
+/** The token that replaces the given one. */
+async function bindCard(token: string, { name, socialSecurityNumber, phone }: Persona): Promise<string> {
   const code = await sendCode(token, 'BIND_CARD', phone);
-  refuse(await graphql('bindCard', BIND_CARD, { input: { name, socialSecurityNumber, phone, code } }, token));
+  const bound = await graphql('bindCard', BIND_CARD, { input: { name, socialSecurityNumber, phone, code } }, token);
+  refuse(bound);
+  return bound.token;
 }
 
 function refuse(result: object): void {

@@ -49,6 +49,12 @@ export interface SignedIn {
   viewer: Viewer;
 }
 
+/** The session continues under this token; the one before no longer works. */
+export interface CardBound {
+  __typename: 'CardBound';
+  token: string;
+}
+
 export interface CardStatus {
   __typename: 'CardStatus';
   name: string;
@@ -213,7 +219,7 @@ export const INSURANCES = result(
 );
 
 export const SIGN_IN = inputMutation('signIn', '... on SignedIn { token viewer { ...ViewerParts } }', VIEWER);
-export const BIND_CARD = inputMutation('bindCard', '... on CardBound { viewer { ...ViewerParts } }', VIEWER);
+export const BIND_CARD = inputMutation('bindCard', '... on CardBound { token }');
 export const SEND_VERIFICATION_CODE = inputMutation(
   'sendVerificationCode',
   '... on VerificationCodeSent { maskedPhone resendAfter }',

@@ -20,7 +20,8 @@ function services(app: App, channel: Channel, step: number): Screen {
   const entering = signIn(app);
   return async () => {
     const { app: signedIn, bound } = await entering;
-    const list = serviceList(signedIn, step);
-    return channel.bindingRequired && !bound ? bindCard(signedIn, step, () => app.phone.replace(list))() : list();
+    const mustBind = channel.bindingRequired && !bound;
+    if (mustBind) return bindCard(signedIn, step, (after) => app.phone.replace(serviceList(after, step)))();
+    return serviceList(signedIn, step)();
   };
 }

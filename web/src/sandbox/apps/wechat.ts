@@ -87,7 +87,7 @@ function newCard(app: App): Screen {
   const entering = signIn(app);
   return async (): Promise<View> => {
     const { app: signedIn, bound } = await entering;
-    const services = serviceList(signedIn, 3);
-    return bound ? services() : bindCard(signedIn, 2, () => app.phone.replace(services))();
+    if (!bound) return bindCard(signedIn, 2, (after) => app.phone.replace(serviceList(after, 3)))();
+    return serviceList(signedIn, 3)();
   };
 }
