@@ -69,7 +69,9 @@ async def send_code(http: httpx.AsyncClient, token: str, purpose: str, phone: st
 
 async def read_code(http: httpx.AsyncClient, purpose: str, phone: str) -> str:
     inbox = (await http.get("/sandbox/sms", params={"phone": phone})).json()
-    return str(next(sms["code"] for sms in inbox if sms["purpose"] == purpose))
+    codes = [sms["code"] for sms in inbox if sms["purpose"] == purpose]
+    assert codes, f"no code for {purpose} was sent"
+    return str(codes[0])
 
 
 async def at_once(most: int, jobs: Iterable[Awaitable[Any]]) -> list[Any]:
