@@ -697,8 +697,8 @@ class PasswordLocked(Refusal):
 class PasswordTooSimple(Refusal):
     code = RefusalCode.PASSWORD_TOO_SIMPLE
     text = Text(
-        "新密码过于简单：不能是同一数字、连续数字、出生日期或证件号码的一部分。",
-        "The new password is too simple: do not use one repeated digit, a sequence, your birth date or part of your ID number.",
+        "新密码过于简单：不能是同一数字、四位以内的重复（如 12121212）、连续数字、前后对称的数字（如 12344321）、出生日期或证件号码的一部分。",
+        "The new password is too simple: do not use one repeated digit, up to four digits that repeat (12121212), a sequence, mirrored halves (12344321), your birth date or part of your ID number.",
     )
 
 

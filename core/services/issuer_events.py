@@ -28,7 +28,7 @@ from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
 from core.production import NODES, NodeResult, ProductionOrder, orders
-from core.reference import normal_card_number
+from core.reference import spelling
 from core.unit_of_work import UnitOfWork
 
 MAX_AT_ONCE = 200
@@ -182,7 +182,7 @@ async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[
 
 def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
     return event.type is not IssuerEventType.NODE_RESULT and card.has_number(
-        normal_card_number(event.card_number or ""), unit.dependencies.vault
+        spelling.upper(event.card_number or ""), unit.dependencies.vault
     )
 
 
@@ -226,7 +226,7 @@ async def _project_order(
 async def _used_numbers(unit: UnitOfWork, subjects: Iterable[_CitizenEvents]) -> set[str]:
     """Of the card numbers that may be issued now, those that a card of Chengdu already has."""
     numbers = {
-        normal_card_number(entry.event.card_number)
+        spelling.upper(entry.event.card_number)
         for subject in subjects
         if any(entry.event.node is NODES[-1] for entry in subject.events)
         for entry in subject.events
@@ -318,7 +318,7 @@ def _event_record(
     result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
     if event.node is not None:
         return _audit_record(unit, subject, Action.ISSUER_EVENT, result, node=event.node.value)
-    number = normal_card_number(event.card_number or "")
+    number = spelling.upper(event.card_number or "")
     card = next(card for card in subject.cards if card.has_number(number, unit.dependencies.vault))
     return _audit_record(unit, subject, Action.ISSUER_EVENT, result, card=card.id)
 

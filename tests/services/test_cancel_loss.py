@@ -118,7 +118,7 @@ async def test_refuses_every_malformed_field_at_once(world: World) -> None:
     citizen = await world.enter("lost")
     before = await world.rows()
 
-    answer = await _cancel(citizen, phone="", cardNumber="SAMPLE03", code="１２３４５６")
+    answer = await _cancel(citizen, phone="", cardNumber="SAMPLE03", code="１２３４５")
 
     assert problems(answer) == [
         ("phone", "REQUIRED"),
