@@ -84,11 +84,12 @@ async def send(
     citizen: Citizen,
     notice: Notice,
     *,
+    details: str = "",
     also_to: Account | None = None,
     but_not_to: Account | None = None,
 ) -> None:
-    """Sends the SMS to `citizen.phone`, which may be the number before a change. `also_to` is an account
-    that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
+    """Sends the SMS to `citizen.phone`, which may be the number before a change. `details` are sentences
+    that only it has: it is all that somebody without the app gets. `also_to` is an account that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
     choice, bound = await _chosen(unit, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_security):
         outbox.put_sms(
@@ -96,7 +97,7 @@ async def send(
             subject_id=citizen.id,
             phone=citizen.phone.reveal(),
             template=notice.value,
-            text=f"【成都人社】{text_of(notice)}",
+            text=f"【成都人社】{_TEXTS[notice]}{details}{_ADVICE}",
         )
     if choice.channel:
         accounts = await _accounts(unit, citizen.id, notice, bound)

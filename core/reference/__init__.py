@@ -21,8 +21,9 @@ from core.reference.reference import (
     Option,
     Reference,
     Table,
-    read_banks,
+    read_options,
     read_outlets,
+    with_districts,
 )
 from core.reference.spelling import is_same_name
 from core.reference.tables import read_table
@@ -46,8 +47,9 @@ __all__ = [
     "is_id_number",
     "is_same_name",
     "parse_date",
-    "read_banks",
+    "read_options",
     "read_outlets",
     "read_table",
     "spelling",
+    "with_districts",
 ]

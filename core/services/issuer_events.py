@@ -27,7 +27,7 @@ from core.issuer import (
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
-from core.production import NODES, NodeResult, ProductionOrder, orders
+from core.production import NODES, NodeResult, ProductionOrder, collect_by, orders
 from core.reference import spelling
 from core.unit_of_work import UnitOfWork
 
@@ -263,7 +263,20 @@ async def _issue_card(
     subject.records.append(
         _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card.id)
     )
-    await notices.send(unit, subject.citizen, Notice.CARD_READY)
+    await notices.send(
+        unit, subject.citizen, Notice.CARD_READY, details=_where_to_collect(unit, order, ready_at)
+    )
+
+
+def _where_to_collect(unit: UnitOfWork, order: ProductionOrder, ready_at: Instant) -> str:
+    outlet = unit.dependencies.reference.outlet(order.outlet_code)
+    last_day = collect_by(ready_at, unit.dependencies.settings.collect_within_days)
+    return "".join(
+        [
+            f"领取地点：{outlet.in_words}。" if outlet else "",
+            f"请在{last_day.month}月{last_day.day}日前领取。" if last_day else "",
+        ]
+    )
 
 
 # --- cards ---------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from core.cards import ASKS, CITIZEN
 from core.kernel.clock import moment
 from core.kernel.refusals import RefusalCode, Text
 from core.reference import LABELS
-from core.reference import Option as CoreOption
 from core.services.application_form import FormInProgress, application_form
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
@@ -22,6 +21,7 @@ from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
+from gateway.schema.types import Option
 from gateway.schema.verification_purposes import VerificationPurpose
 
 publish(
@@ -43,16 +43,6 @@ _MISSING = (
     RefusalCode.PORTRAIT_NOT_CONFIRMED,
     RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED,
 )
-
-
-@strawberry.type(description="选项 · An option of a select.")
-class Option:
-    code: str = strawberry.field(description="代码 · The value to submit.")
-    name: str = strawberry.field(description="名称 · The text to show.")
-
-    @classmethod
-    def from_core(cls, option: CoreOption) -> "Option":
-        return cls(code=option.code, name=option.name)
 
 
 @strawberry.type(description="表单项 · A field: how to show it, its value, its problem.")

@@ -221,6 +221,16 @@ async def test_an_id_that_is_none_is_refused(
     assert await world.rows() == before
 
 
+async def test_everybody_may_ask_for_districts_and_banks(world: World) -> None:
+    stranger = world.front_end("active")
+
+    answer = (await stranger.post("{ districts { code name } banks { code name } }")).json()["data"]
+
+    assert {"code": "510104", "name": "锦江区"} in answer["districts"]
+    assert {"code": "SAMPLE-BOCD", "name": "成都银行"} in answer["banks"]
+    assert (len(answer["districts"]), len(answer["banks"])) == (20, 7)
+
+
 @pytest.mark.parametrize("district", ["", "999999", "５１０１０４", "510104\n", "\u0000"])
 async def test_an_unknown_district_has_no_outlets(world: World, district: str) -> None:
     citizen = world.front_end("active")

@@ -43,6 +43,8 @@ LIST_SIZES: Mapping[str, int] = {
     "Channel.entrySteps": 4,
     "Viewer.services": 10,
     "Query.outlets": 30,
+    "Query.districts": 25,
+    "Query.banks": 10,
     "ProductionProgress.nodes": 6,
     "Insurances.items": 5,
     "PortraitPreview.checks": 10,
