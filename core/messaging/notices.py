@@ -4,9 +4,14 @@ They contain no personal number. A safety notice goes to every channel in which 
 because the one in use may be in somebody else's hands; any other notice to the channel in use.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     LargeBinary,
     String,
     bindparam,
@@ -25,7 +30,7 @@ from core.citizens import (
     sessions,
 )
 from core.crypto import open_account
-from core.db import Query
+from core.db import Query, Row, json_arrays
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
 from core.messaging import outbox
@@ -51,7 +56,7 @@ _ADVICE = "如非本人操作，请拨打 028-12333。"
 Account = tuple[ChannelId, bytes]
 
 _nothing = null()
-_CHOSEN = Query(
+CHOSEN = Query(
     select(
         bindings_table.c.id.label("id"),
         bindings_table.c.channel.label("channel"),
@@ -77,6 +82,34 @@ _CHOSEN = Query(
     .order_by("id")
 )
 """One round trip for what is sent and where."""
+
+
+def prefetched_columns(subject_id: ColumnElement[int]) -> tuple[ColumnElement[str], ...]:
+    """The subject's bindings and settings, for `answer_prefetched`."""
+    bound = select(
+        json_arrays(bindings_table.c.id, bindings_table.c.channel, bindings_table.c.account)
+    ).where(bindings_table.c.subject_id == subject_id, bindings_table.c.ended_at.is_(None))
+    chosen = select(
+        json_arrays(
+            notification_settings_table.c.notice,
+            notification_settings_table.c.sms,
+            notification_settings_table.c.channel,
+        )
+    ).where(notification_settings_table.c.subject_id == subject_id)
+    return bound.scalar_subquery().label("bound"), chosen.scalar_subquery().label("chosen")
+
+
+def answer_prefetched(first: Row, values: Mapping[str, Any]) -> list[Row]:
+    """What `CHOSEN` would read."""
+    bound: list[Row] = [
+        {"id": id, "channel": channel, "account": bytes.fromhex(account)}
+        for id, channel, account in sorted(orjson.loads(first["bound"] or "[]"))
+    ]
+    return bound + [
+        {"account": None, "sms": sms, "by_channel": by_channel}
+        for notice, sms, by_channel in orjson.loads(first["chosen"] or "[]")
+        if notice == values["notice"]
+    ]
 
 
 async def send(
@@ -111,7 +144,7 @@ async def _chosen(
 ) -> tuple[Choice, list[Account]]:
     """What the citizen chose for this notice, and the bound accounts, oldest first."""
     choice, bound = Choice(), []
-    for row in await unit.db.fetch(_CHOSEN, subject_id=citizen_id, notice=notice.value):
+    for row in await unit.db.fetch(CHOSEN, subject_id=citizen_id, notice=notice.value):
         if row["account"] is None:
             choice = Choice(bool(row["sms"]), bool(row["by_channel"]))
         else:

@@ -5,7 +5,8 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -35,7 +36,7 @@ CancelLossResult = Annotated[
 @strawberry.type
 class CancelLossMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="解挂 · Restores a lost card, while no reissue is open.",
     )
