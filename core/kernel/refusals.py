@@ -390,7 +390,10 @@ class NoSuchSession(Refusal):
     """Also for another citizen's, so that its existence is not disclosed."""
 
     code = RefusalCode.NO_SUCH_SESSION
-    text = Text("没有找到这个登录会话，或已结束。", "This session was not found, or it has ended.")
+    text = Text(
+        "没有找到这个登录会话，或已结束；如需继续办理，请从渠道 App 重新进入。",
+        "This session was not found, or it has ended; to go on, open the service again from the app.",
+    )
 
 
 # --- binding -------------------------------------------------------------------------------
