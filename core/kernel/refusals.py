@@ -8,7 +8,7 @@
     ├── cards              NoCard, WrongCardState, CardHeld, ApplicationOpen, ReissueOpen, …
     ├── password           PasswordWrong, PasswordLocked, …
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
-    └── system             PartnerUnavailable, TryAgainLater, IdempotencyKeyReused
+    └── system             PartnerUnavailable, TryAgainLater, OutcomeUnknown, IdempotencyKeyReused
 
 A refusal tells the citizen what to do, in Chinese and in English. It never contains a personal
 number. If `commits` is true, the transaction is committed before the refusal is raised, because
@@ -143,6 +143,7 @@ class RefusalCode(StrEnum):
 
     PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
     TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
@@ -389,7 +390,10 @@ class NoSuchSession(Refusal):
     """Also for another citizen's, so that its existence is not disclosed."""
 
     code = RefusalCode.NO_SUCH_SESSION
-    text = Text("没有找到这个登录会话，或已结束。", "This session was not found, or it has ended.")
+    text = Text(
+        "没有找到这个登录会话，或已结束；如需继续办理，请从渠道 App 重新进入。",
+        "This session was not found, or it has ended; to go on, open the service again from the app.",
+    )
 
 
 # --- binding -------------------------------------------------------------------------------
@@ -788,6 +792,17 @@ class TryAgainLater(Refusal):
     text = Text(
         "系统繁忙，本次操作没有生效，请 {wait}后重试。",
         "The system is busy and nothing was changed; please try again in {wait}.",
+    )
+
+
+class OutcomeUnknown(Refusal):
+    """The only refusal after which something may have been changed."""
+
+    code = RefusalCode.OUTCOME_UNKNOWN
+    text = Text(
+        "系统没有收到本次操作的结果，可能已经办理成功，请 {wait}后先查询办理结果，确认没有办理再重试。",
+        "The outcome is not known: this may have been carried out. Please check in {wait}, and try "
+        "again only if it was not.",
     )
 
 

@@ -149,7 +149,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
 
 async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
     caller, vault = unit.session, unit.dependencies.vault
-    stored = await sessions.find(unit.db, caller)
+    stored = await sessions.find(unit.db, caller, unit.now)
     accounts = account_indexes(vault, caller.channel, open_account(vault, stored.account))
     replaced = await bindings.replaced_by(unit.db, caller.channel, accounts, citizen.id)
     bindings.bind(
@@ -163,7 +163,7 @@ async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
         replaced=replaced,
     )
     for older in replaced:
-        bindings.end_sessions(unit.writes, vault, older, unit.now)
+        bindings.end_sessions(unit.writes, vault, older, unit.now, but_not=stored.id)
     await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(caller.channel, stored.account))
     for older in replaced:
         if older.citizen_id != citizen.id:

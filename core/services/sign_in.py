@@ -105,7 +105,10 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
         level = RealNameLevel.PLATFORM
     else:
         citizen_id = await bindings.citizen_of(unit.db, accounts)
-        level = RealNameLevel.NONE if citizen_id is None else RealNameLevel.BOUND
+        level = RealNameLevel.NONE
+        if citizen_id is not None:
+            level = RealNameLevel.BOUND
+            bindings.keep(unit.writes, accounts, citizen_id)
     session = sessions.start(
         unit.writes,
         vault,
@@ -172,7 +175,9 @@ async def _recognise(
     citizen = await _find_or_register(
         unit, name, number, free_phone, owners.get(ClaimKind.SOCIAL_SECURITY_NUMBER)
     )
-    if owners.get(ClaimKind.ACCOUNT) != citizen.id:
+    if owners.get(ClaimKind.ACCOUNT) == citizen.id:
+        bindings.keep(unit.writes, accounts, citizen.id)
+    else:
         await _bind(unit, command.channel, accounts, account, citizen)
     return citizen.id
 
