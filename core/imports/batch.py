@@ -267,6 +267,7 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
         "issue_date": line.issue_date,
         "state": line.state.value,
         "state_since": now,
+        "state_before": None,
         "confirmation": Confirmation.CONFIRMED.value,
     }
 

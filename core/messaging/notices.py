@@ -39,8 +39,8 @@ from core.unit_of_work import UnitOfWork
 
 _TEXTS = {
     Notice.LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
-    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复正常使用。",
-    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复正常使用。如卡仍未找到，请办理正式挂失。",
+    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复挂失前的状态。",
+    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复挂失前的状态。如卡仍未找到，请办理正式挂失。",
     Notice.PASSWORD_CHANGED: "您的社会保障卡服务密码已修改。",
     Notice.PHONE_CHANGED: "您的社会保障卡绑定手机号码已变更为其他号码。",
     Notice.NEW_BINDING: "您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。",

@@ -1,4 +1,7 @@
-"""解挂 cancel loss: ends a formal or temporary loss, unless a reissue is open."""
+"""解挂 cancel loss: gives a lost card back the state before the loss, unless a reissue is open.
+
+It never activates or unlocks a card.
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +9,7 @@ from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import Card, CardFields, CardForm, CardState, Holder, cards
+from core.cards import CardFields, CardForm, Holder, cards
 from core.citizens import Notice
 from core.kernel.refusals import ReissueOpen
 from core.messaging import VerificationPurpose, notices, verification
@@ -19,9 +22,10 @@ class CancelLoss(CardFields):
 
 
 def check_eligibility(holder: Holder) -> None:
-    if holder.reissue_open:
+    card = holder.card
+    if holder.reissue_open and not (card.is_lost and holder.is_made(card)):
         raise ReissueOpen
-    _card(holder).cancel_loss(0)
+    card.cancel_loss(0)
 
 
 async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
@@ -29,14 +33,10 @@ async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
     form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await unit.holder()
     check_eligibility(holder)
-    card = _card(holder).cancel_loss(unit.now)
+    card = holder.card.cancel_loss(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.CANCEL_LOSS, form.code)
     cards.save_state(unit.writes, card)
     await audit.record(unit, holder.citizen.id, Action.CANCEL_LOSS, card=card.id)
     await notices.send(unit, holder.citizen, Notice.LOSS_CANCELLED)
     return replace(holder, cards=(card,))
-
-
-def _card(holder: Holder) -> Card:
-    return holder.in_state(CardState.LOST, CardState.TEMPORARILY_LOST) or holder.card

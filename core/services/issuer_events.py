@@ -258,6 +258,7 @@ async def _issue_card(
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
+    applications.issue(unit.writes, order.citizen_id, order.application.id, card.id)
     subject.cards.append(card)
     subject.issued.append(card)
     subject.records.append(
@@ -288,16 +289,19 @@ def _project_card(
     projection = project_card(card.snapshot, events, unit.now)
     subject.outcomes |= projection.outcomes
     before, after = card.as_of(unit.now), projection.card.as_of(unit.now)
-    if (after.state, after.state_since) == (before.state, before.state_since):
+    if (after.state, after.state_since, after.state_before) == (
+        before.state,
+        before.state_since,
+        before.state_before,
+    ):
         return
     if before.state is CardState.CANCELLED:
         return
     if card in subject.issued:
         unit.writes.see_each_other = True
     cards.save_projection(unit.writes, card, projection.card)
-    if projection.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
-        # A new card that is cancelled before its activation closes its application.
-        applications.close(unit.writes, subject.citizen.id, unit.now)
+    if projection.card.state is CardState.CANCELLED:
+        applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
 
 
 # --- writing -------------------------------------------------------------------------------

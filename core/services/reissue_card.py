@@ -26,9 +26,10 @@ class ReissueCard:
 
 
 def check_eligibility(holder: Holder) -> None:
-    if holder.application is not None:
+    card = holder.in_state(CardState.LOST)
+    if holder.application is not None and (card is None or not holder.is_made(card)):
         raise ApplicationOpen
-    card = holder.in_state(CardState.LOST) or holder.card
+    card = card or holder.card
     card.require_lost_for(Text("补卡", "a reissue"))
     card.must_be_confirmed()
 
@@ -49,6 +50,10 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
         form.refuse(PhoneNotBound(field="phone"))
     form.finish()
     await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
+    if holder.application is not None:
+        # The new card was lost before its activation: its application ends with this one.
+        unit.writes.see_each_other = True
+        applications.close(unit.writes, holder.citizen.id, unit.now)
     application = applications.accept(
         unit.writes,
         vault,

@@ -39,4 +39,6 @@ async def report_loss(unit: UnitOfWork, command: ReportLoss) -> Holder:
 
 
 def _card(holder: Holder) -> Card:
-    return holder.in_state(CardState.ACTIVE, CardState.TEMPORARILY_LOST) or holder.card
+    """The card in use; without one, a new card that is not activated yet."""
+    in_use = holder.in_state(CardState.ACTIVE, CardState.LOCKED, CardState.TEMPORARILY_LOST)
+    return in_use or holder.in_state(CardState.SEALED) or holder.card
