@@ -4,7 +4,7 @@
     ├── InvalidFields      several form fields are invalid
     ├── sign-in            SignInExpired, SignInStateInvalid, ChannelUnavailable, …
     ├── binding            NotBound, AlreadyBound, IdentityNotConfirmed, …
-    ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes
+    ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes, SmsRefused
     ├── cards              NoCard, WrongCardState, CardHeld, ApplicationOpen, ReissueOpen, …
     ├── password           PasswordWrong, PasswordLocked, …
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
@@ -38,6 +38,12 @@ class Text:
 
 
 Fact: TypeAlias = str | int | Text
+
+NOTHING_ELSE = Text("", "")
+LOSS_BY_PHONE = Text(
+    "如社会保障卡已遗失，可拨打 12333 办理临时挂失。",
+    "If your card is lost, you can report a temporary loss by calling 12333.",
+)
 
 
 def waiting_time(seconds: int) -> Text:
@@ -97,6 +103,7 @@ class RefusalCode(StrEnum):
     CODE_VOID = "CODE_VOID"
     CODE_NOT_SENT = "CODE_NOT_SENT"
     TOO_MANY_CODES = "TOO_MANY_CODES"
+    SMS_REFUSED = "SMS_REFUSED"
     PHONE_NOT_BOUND = "PHONE_NOT_BOUND"
     PHONE_UNCHANGED = "PHONE_UNCHANGED"
     PHONE_TAKEN = "PHONE_TAKEN"
@@ -427,8 +434,8 @@ class IdentityNotConfirmed(Refusal):
 class TooManyTries(Refusal):
     code = RefusalCode.TOO_MANY_TRIES
     text = Text(
-        "尝试次数过多，请 {wait}后再试；如需帮助请拨打 028-12333。",
-        "Too many attempts; please try again in {wait}, or call 028-12333 for help.",
+        "尝试次数过多，请 {wait}后再试；如需帮助请拨打 028-12333。{way_out}",
+        "Too many attempts; please try again in {wait}, or call 028-12333 for help. {way_out}",
     )
 
 
@@ -449,8 +456,8 @@ class CodeExpired(Refusal):
 class CodeVoid(Refusal):
     code = RefusalCode.CODE_VOID
     text = Text(
-        "验证码输错次数过多，已作废，请重新获取。",
-        "Too many wrong attempts: the code is no longer valid; please request a new one.",
+        "验证码输错次数过多，已作废，请重新获取。{way_out}",
+        "Too many wrong attempts: the code is no longer valid; please request a new one. {way_out}",
     )
     commits = True
 
@@ -463,8 +470,19 @@ class CodeNotSent(Refusal):
 class TooManyCodes(Refusal):
     code = RefusalCode.TOO_MANY_CODES
     text = Text(
-        "获取验证码过于频繁，请 {wait}后再试。",
-        "Too many codes were requested; please try again in {wait}.",
+        "获取验证码过于频繁，请 {wait}后再试。{way_out}",
+        "Too many codes were requested; please try again in {wait}. {way_out}",
+    )
+
+
+class SmsRefused(Refusal):
+    """Nothing was sent, and nothing was counted."""
+
+    code = RefusalCode.SMS_REFUSED
+    text = Text(
+        "验证码未能发出：短信网关未受理发往该号码的短信。请核对手机号码后重试，或咨询您的运营商。{way_out}",
+        "The code could not be sent: the SMS gateway did not accept a message to this number. "
+        "Please check the number and try again, or ask your operator. {way_out}",
     )
 
 
