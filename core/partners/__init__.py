@@ -12,7 +12,13 @@ from core.partners.base import (
     PartnerFailed,
     Rejected,
 )
-from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegionMove, RegistryCard
+from core.partners.card_registry import (
+    CardRegistry,
+    HttpCardRegistry,
+    RegionMove,
+    RegistryCard,
+    held_elsewhere,
+)
 from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
@@ -37,6 +43,7 @@ __all__ = [
     "Sms",
     "SmsMessage",
     "build_partners",
+    "held_elsewhere",
 ]
 
 

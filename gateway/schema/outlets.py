@@ -7,6 +7,7 @@ import strawberry
 from core import reference
 from gateway.resolvers.caching import public
 from gateway.schema.info import Info
+from gateway.schema.types import Option
 
 _SECONDS = 3_600
 
@@ -52,3 +53,23 @@ class OutletsQuery:
     ) -> list[Outlet]:
         found = info.context.dependencies.reference.outlets_in(district_code, bank_code)
         return [Outlet.from_core(outlet) for outlet in found]
+
+    @strawberry.field(
+        metadata=public(_SECONDS),
+        description="领卡区县 · Districts, for `districtCode`. No session needed.",
+    )
+    def districts(self, info: Info) -> list[Option]:
+        return [
+            Option.from_core(option)
+            for option in info.context.dependencies.reference.districts.options
+        ]
+
+    @strawberry.field(
+        metadata=public(_SECONDS),
+        description="开户银行 · Banks that issue the card, for `bankCode`. No session needed. The built-in "
+        "codes are samples; the operator replaces them.",
+    )
+    def banks(self, info: Info) -> list[Option]:
+        return [
+            Option.from_core(option) for option in info.context.dependencies.reference.banks.options
+        ]

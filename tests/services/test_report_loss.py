@@ -37,10 +37,17 @@ async def test_reports_a_card_lost(world: World, persona: str) -> None:
 @pytest.mark.parametrize(
     ("persona", "message"),
     [
-        ("sealed", "您的卡当前状态为「封存（未激活）」，不能办理挂失。请先激活。"),
-        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请先解挂，未找回请补卡。"),
-        ("locked", "您的卡当前状态为「应用锁定」，不能办理挂失。请持身份证到服务网点解锁。"),
-        ("cancelled", "您的卡当前状态为「注销」，不能办理挂失。如需用卡请重新申办。"),
+        ("sealed", "您的卡当前状态为「封存（未激活）」，不能办理挂失。卡已制成，领取后请激活。"),
+        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请解挂，未找回请补卡。"),
+        (
+            "locked",
+            "您的卡当前状态为「应用锁定」，不能办理挂失。请持身份证到服务网点解锁，可先拨打 028-12333 咨询。",
+        ),
+        (
+            "cancelled",
+            "您的卡当前状态为「注销」，不能办理挂失。您可以申办社会保障卡；"
+            "打开申办表单时，会先核对您在其他地区是否已有卡。",
+        ),
     ],
 )
 async def test_refuses_a_card_in_another_state(world: World, persona: str, message: str) -> None:

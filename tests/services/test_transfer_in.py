@@ -84,7 +84,7 @@ async def test_refuses_a_card_that_is_chengdus_already(world: World, mover: Fron
     asked = await mover.ask(_INSURANCES, n="SAMPLE079")
 
     assert fault(again) == fault(asked) == ("CARD_ALREADY_HERE", "cardNumber")
-    assert again["message"] == "该卡归属地已是成都，无需转入。"
+    assert again["message"] == ("该卡归属地已是成都，无需转入。卡的情况请在「卡状态查询」中查看。")
     assert await world.rows() == before
 
 
@@ -176,7 +176,11 @@ async def test_refuses_another_phone_and_a_wrong_code(world: World, mover: Front
 
 @pytest.mark.parametrize(
     ("persona", "code"),
-    [("lost", "CARD_HELD"), ("locked", "CARD_HELD"), ("in-production", "APPLICATION_OPEN")],
+    [
+        ("lost", "CARD_ALREADY_HERE"),
+        ("locked", "CARD_ALREADY_HERE"),
+        ("in-production", "APPLICATION_OPEN"),
+    ],
 )
 async def test_refuses_a_second_card_in_chengdu(
     world: World, mover: FrontEnd, persona: str, code: str
