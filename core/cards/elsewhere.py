@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Label,
@@ -33,11 +34,12 @@ cards_elsewhere_table = Table(
     Column("region_code", String(lengths.REGION_CODE)),
     Column("region_name", String(lengths.REGION_NAME)),
     Column("state", String(1)),
+    Column("enrolled", Boolean),
     Column("at", BigInteger, nullable=False),
 )
 
 _changed: dict[str, Any] = {
-    name: bindparam(name) for name in ("region_code", "region_name", "state", "at")
+    name: bindparam(name) for name in ("region_code", "region_name", "state", "enrolled", "at")
 }
 _SAVE = Query(
     lambda insert: (
@@ -52,11 +54,16 @@ DELETE_OLD = Query(
 
 
 class CardElsewhere(Struct, frozen=True):
-    """A card of another region that is not cancelled."""
+    """A card of another region that is not cancelled.
+
+    `enrolled`: whether the citizen is enrolled in any insurance in Chengdu, without which nothing can
+    be transferred; None while that is unknown.
+    """
 
     region_code: str
     region_name: str
     state: CardState
+    enrolled: bool | None = None
 
     @property
     def in_province(self) -> bool:
@@ -79,9 +86,9 @@ def of_cards(cards: list[CardElsewhere]) -> CardsElsewhere:
     return CardsElsewhere(ranked[0] if ranked else None)
 
 
-def columns(prefix: str) -> list[Label[str | None]]:
+def columns(prefix: str) -> list[Label[Any]]:
     """What `from_row` reads."""
-    names = ("region_code", "region_name", "state", "at")
+    names = ("region_code", "region_name", "state", "enrolled", "at")
     return [cards_elsewhere_table.c[name].label(prefix + name) for name in names]
 
 
@@ -93,8 +100,15 @@ def from_row(row: Row, now: Instant, prefix: str) -> CardsElsewhere | None:
     code = row[prefix + "region_code"]
     if code is None:
         return CardsElsewhere()
-    name, state = row[prefix + "region_name"], row[prefix + "state"]
-    return CardsElsewhere(CardElsewhere(code, name, STATES[state]))
+    enrolled = row[prefix + "enrolled"]
+    return CardsElsewhere(
+        CardElsewhere(
+            region_code=code,
+            region_name=row[prefix + "region_name"],
+            state=STATES[row[prefix + "state"]],
+            enrolled=None if enrolled is None else bool(enrolled),
+        )
+    )
 
 
 def save(writes: Writes, citizen_id: int, answer: CardsElsewhere, now: Instant) -> None:
@@ -105,5 +119,6 @@ def save(writes: Writes, citizen_id: int, answer: CardsElsewhere, now: Instant) 
         region_code=None if card is None else card.region_code,
         region_name=None if card is None else card.region_name,
         state=None if card is None else card.state.value,
+        enrolled=None if card is None else card.enrolled,
         at=now,
     )

@@ -21,6 +21,7 @@ from core.kernel.refusals import (
     CardHeld,
     CardHeldElsewhere,
     CardOutsideProvince,
+    InsuranceNotEnrolled,
     NoApplication,
     NoCard,
     NoCardElsewhere,
@@ -165,6 +166,8 @@ def _transfer_in(holder: Holder) -> Refusal | None:
         return CardOutsideProvince()
     if not card.transferable:
         return TransferCardNotActive(state=STATE_NAMES[card.state])
+    if card.enrolled is False:
+        return InsuranceNotEnrolled(insurance=Text("任何险种", "any insurance"))
     return None
 
 

@@ -814,9 +814,9 @@ class NoInsuranceChosen(Refusal):
 class InsuranceNotEnrolled(Refusal):
     code = RefusalCode.INSURANCE_NOT_ENROLLED
     text = Text(
-        "您未在成都参加{insurance}，请重新选择；参保关系转入请到社保局办理。",
-        "You are not enrolled in {insurance} in Chengdu; please choose again. An insurance relation is "
-        "transferred at the social insurance bureau.",
+        "您未在成都参加{insurance}，不能转入；参保关系转入请到社保局办理。",
+        "You are not enrolled in {insurance} in Chengdu. An insurance relation is transferred at the "
+        "social insurance bureau.",
     )
     next_step = _ASK
 

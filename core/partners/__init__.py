@@ -20,7 +20,11 @@ from core.partners.card_registry import (
     held_elsewhere,
 )
 from core.partners.health import PartnerHealth
-from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
+from core.partners.insurance_registry import (
+    HttpInsuranceRegistry,
+    InsuranceRegistry,
+    with_enrolment,
+)
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
@@ -44,6 +48,7 @@ __all__ = [
     "SmsMessage",
     "build_partners",
     "held_elsewhere",
+    "with_enrolment",
 ]
 
 

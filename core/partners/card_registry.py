@@ -42,6 +42,7 @@ class RegistryCard:
 
 
 def held_elsewhere(cards: Iterable[RegistryCard]) -> CardsElsewhere:
+    """Whether one of these is of another region; enrolment stays unknown."""
     return elsewhere.of_cards(
         [
             CardElsewhere(card.region_code, card.region_name, card.state)

@@ -1,5 +1,6 @@
 """申办 apply: turns a complete form into an application and a production order."""
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 
@@ -22,7 +23,7 @@ from core.kernel.card_services import CardService
 from core.kernel.clock import china_date
 from core.kernel.refusals import PartnerUnavailable, PhoneTaken
 from core.messaging import VerificationPurpose, notices, verification
-from core.partners import PartnerFailed, held_elsewhere
+from core.partners import PartnerFailed, held_elsewhere, with_enrolment
 from core.production import Progress
 from core.reference import Form
 from core.storage import PictureKind, pictures
@@ -39,12 +40,15 @@ async def find_cards_elsewhere(preparation: Preparation, _: ApplyCard) -> CardsE
     vault = preparation.dependencies.vault
     holder = await holders.find(preparation.db, vault, preparation.now, preparation.citizen_id)
     ways_out.check_eligibility(CardService.APPLY_CARD, replace(holder, elsewhere=None))
-    registry = preparation.dependencies.partners.card_registry
+    partners = preparation.dependencies.partners
+    number = holder.citizen.social_security_number.reveal()
     try:
-        number = holder.citizen.social_security_number.reveal()
-        return held_elsewhere(await registry.cards_of(number))
+        answer = held_elsewhere(await partners.card_registry.cards_of(number))
     except PartnerFailed as error:
         raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
+    with contextlib.suppress(PartnerFailed):
+        answer = await with_enrolment(answer, partners.insurance_registry, number)
+    return answer
 
 
 async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: CardsElsewhere) -> Progress:

@@ -1,13 +1,15 @@
 """Cards elsewhere: asks the provincial card registry when the application form is opened, once a day.
 
-It may take a second. Whether it answers or not, the form opens.
+For a card that could be transferred in, the insurance registry is asked too. It may take a second in
+all; whether they answer or not, the form opens.
 """
 
 import asyncio
+import contextlib
 
 from core.cards import CardsElsewhere, elsewhere, holders, ways_out
 from core.kernel.card_services import CardService
-from core.partners import PartnerFailed, held_elsewhere
+from core.partners import PartnerFailed, held_elsewhere, with_enrolment
 from core.unit_of_work import Preparation, UnitOfWork
 
 _DEADLINE_SECONDS = 1.0
@@ -21,12 +23,14 @@ async def ask_for_cards_elsewhere(preparation: Preparation, _: None) -> CardsEls
     )
     if holder.elsewhere is not None or ways_out.eligibility(CardService.APPLY_CARD, holder):
         return None
+    partners = dependencies.partners
     number = holder.citizen.social_security_number.reveal()
-    try:
+    answer = None
+    with contextlib.suppress(PartnerFailed, TimeoutError):
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            return held_elsewhere(await dependencies.partners.card_registry.cards_of(number))
-    except (PartnerFailed, TimeoutError):
-        return None
+            answer = held_elsewhere(await partners.card_registry.cards_of(number))
+            answer = await with_enrolment(answer, partners.insurance_registry, number)
+    return answer
 
 
 async def keep_cards_elsewhere(unit: UnitOfWork, _: None, answer: CardsElsewhere | None) -> None:

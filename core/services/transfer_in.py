@@ -34,7 +34,7 @@ from core.kernel.refusals import (
     TransferCardNotFound,
 )
 from core.messaging import MessageKind, VerificationPurpose, outbox, verification
-from core.partners import PartnerFailed, RegistryCard, held_elsewhere
+from core.partners import PartnerFailed, RegistryCard, held_elsewhere, with_enrolment
 from core.reference import INSURANCE_NAMES, Form, InsuranceType
 from core.unit_of_work import Preparation, UnitOfWork
 
@@ -161,25 +161,26 @@ async def _ask_registries(preparation: Preparation, number: str) -> Transferable
     try:
         own = await partners.card_registry.cards_of(ssn)
         elsewhere = held_elsewhere(own)
-        card = _transferable(number, own, replace(holder, elsewhere=elsewhere))
+        card = next((card for card in own if card.card_number == number), None)
+        if card is None:
+            elsewhere = await with_enrolment(elsewhere, partners.insurance_registry, ssn)
+            holder = replace(holder, elsewhere=elsewhere)
+            ways_out.check_eligibility(CardService.TRANSFER_IN, holder)
+            raise TransferCardNotFound(field="cardNumber")
+        _must_be_transferable(card)
         enrolled = await partners.insurance_registry.enrolled(ssn)
         return Transferable(number, card, elsewhere, enrolled)
     except PartnerFailed as error:
         raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
 
 
-def _transferable(number: str, own: Iterable[RegistryCard], holder: Holder) -> RegistryCard:
-    card = next((card for card in own if card.card_number == number), None)
-    if card is None:
-        refusal = TransferCardNotFound(field="cardNumber")
-        raise ways_out.show_way(refusal, CardService.TRANSFER_IN, holder)
+def _must_be_transferable(card: RegistryCard) -> None:
     if not card.region_code.startswith(SICHUAN_PREFIX):
         raise CardOutsideProvince(field="cardNumber")
     if card.region_code == CHENGDU:
         raise CardAlreadyHere(field="cardNumber")
     if card.state is not CardState.ACTIVE:
         raise TransferCardNotActive(field="cardNumber", state=STATE_NAMES[card.state])
-    return card
 
 
 def _must_be_enrolled(chosen: Iterable[InsuranceType], enrolled: frozenset[InsuranceType]) -> None:

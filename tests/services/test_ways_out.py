@@ -50,9 +50,11 @@ APPLICATIONS = [
 PASSWORDS = [(None, 0), (0, 0), (1, 86_400_000)]
 UNKNOWN, NONE = None, CardsElsewhere()
 MIANYANG = CardsElsewhere(CardElsewhere("510700", "绵阳市", CardState.ACTIVE))
+UNENROLLED = CardsElsewhere(CardElsewhere("510700", "绵阳市", CardState.ACTIVE, enrolled=False))
 ELSEWHERE = [
     UNKNOWN,
     NONE,
+    UNENROLLED,
     *(
         CardsElsewhere(CardElsewhere(code, name, state))
         for code, name in (("510700", "绵阳市"), ("500100", "重庆市"))
@@ -165,6 +167,7 @@ def _holder(**changes: object) -> Holder:
         (UNKNOWN, None, None),
         (NONE, None, "NO_CARD_ELSEWHERE"),
         (MIANYANG, "CARD_HELD_ELSEWHERE", None),
+        (UNENROLLED, "CARD_HELD_ELSEWHERE", "INSURANCE_NOT_ENROLLED"),
         (
             CardsElsewhere(CardElsewhere("510700", "绵阳市", CardState.LOST)),
             "CARD_HELD_ELSEWHERE",

@@ -327,6 +327,7 @@ def upgrade() -> None:
         sa.Column("region_code", sa.String(6), nullable=True),
         sa.Column("region_name", sa.String(60), nullable=True),
         sa.Column("state", sa.String(1), nullable=True),
+        sa.Column("enrolled", sa.Boolean(), nullable=True),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id"], ["citizens.subject_id"], name="fk_cards_elsewhere_subject_id"
