@@ -33,7 +33,7 @@ from core.cards import STATE_NAMES, CardHolder, ways_out
 from core.cards.holders import find
 from core.citizens import citizens as people
 from core.citizens import citizens_table, sessions
-from core.db import Database, LostRace, Query, Row, Writes, connect
+from core.db import Database, Limits, LostRace, Query, Row, Writes, connect
 from core.db.query import Job, T
 from core.kernel.callers import ChannelId
 from core.kernel.card_services import CardService
@@ -117,7 +117,8 @@ async def _apply(connection: AsyncConnection, writes: Writes) -> None:
 def open_engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"))
+        asynchronous = parsed.set(drivername="postgresql+asyncpg")
+        return create_async_engine(asynchronous, pool_size=Limits().pool_size, max_overflow=0)
     engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -19,12 +19,12 @@ class SandboxResponse(JSONResponse):
         super().__init__(content, status_code, headers={"Cache-Control": "no-store"})
 
 
-async def read(request: Request, shape: type[T]) -> T:
-    """Parses the JSON body. Raises `HTTPException` 400 for an invalid one."""
+async def read(request: Request, shape: type[T], rule: str = "") -> T:
+    """Parses the JSON body. Raises `HTTPException` 400 for an invalid one, which ends with the rule."""
     try:
         return msgspec.json.decode(await request.body(), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(400, f"The body is not valid: {error}.") from error
+        raise HTTPException(400, f"The body is not valid: {error}. {rule}".rstrip()) from error
 
 
 def persona_of(persona_id: str) -> Persona:

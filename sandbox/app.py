@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,7 @@ from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
 from sandbox import issuer, partners
 from sandbox.answers import SandboxResponse, error_answer, persona_of, read
+from sandbox.clock import TooFar
 from sandbox.page import page_routes
 from sandbox.paths import MOUNT, world_file
 from sandbox.personas import PERSONAS
@@ -27,7 +29,13 @@ from sandbox.world import World
 
 ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
 Delivered: TypeAlias = Callable[[], Awaitable[None]]
+RunDue: TypeAlias = Callable[[], Awaitable[None]]
 
+_DURATIONS = (
+    "advance must be an ISO 8601 duration of days, hours, minutes and seconds above zero, such as P7D, "
+    "PT5M or P1DT12H; the clock can be moved on by ten years in all, and POST /sandbox/reset brings it "
+    "back to now."
+)
 _AUTHORIZE_URL = (
     "query($c: ChannelId!, $r: String!) { channel(id: $c) { authorizeUrl(redirectUri: $r) } }"
 )
@@ -45,6 +53,12 @@ class _Advance(msgspec.Struct):
     event: Literal["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"] | None = None
 
 
+class _MoveClock(msgspec.Struct, forbid_unknown_fields=True):
+    """An ISO 8601 duration of days, hours, minutes and seconds."""
+
+    advance: timedelta
+
+
 async def at_once() -> None:
     """The default: nothing is pending."""
 
@@ -54,16 +68,18 @@ def sandbox_routes(
     http: httpx.AsyncClient,
     reset_gateway: ResetGateway,
     delivered: Delivered = at_once,
+    run_due: RunDue = at_once,
 ) -> list[BaseRoute]:
     """For a Mount at `/sandbox`. `reset_gateway` restores the gateway's own data.
 
     `delivered` waits until the gateway's outbox is empty, so that the effects of a request are
-    visible in the inbox and at the issuer right after it.
+    visible in the inbox and at the issuer right after it. `run_due` runs the gateway's jobs that the
+    moved clock has made due.
     """
     world = World(world_file(settings))
     if world.add("initialised", "done", {}):
         _initialise(world)
-    endpoints = _Endpoints(settings, http, world, reset_gateway, delivered)
+    endpoints = _Endpoints(settings, http, world, reset_gateway, delivered, run_due)
     app = Starlette(
         routes=[
             *endpoints.routes(),
@@ -90,12 +106,14 @@ class _Endpoints:
         world: World,
         reset_gateway: ResetGateway,
         delivered: Delivered,
+        run_due: RunDue,
     ) -> None:
         self._settings = settings
         self._http = http
         self._world = world
         self._reset_gateway = reset_gateway
         self._delivered = delivered
+        self._run_due = run_due
         self._issuer = issuer.CardIssuer(settings, world, http)
 
     def routes(self) -> list[BaseRoute]:
@@ -104,6 +122,8 @@ class _Endpoints:
             Route("/authorize", self.authorize, methods=["POST"]),
             Route("/sms", self.sms),
             Route("/issuer/advance", self.advance, methods=["POST"]),
+            Route("/clock", self.clock),
+            Route("/clock", self.move_clock, methods=["POST"]),
             Route("/reset", self.reset, methods=["POST"]),
         ]
 
@@ -132,14 +152,35 @@ class _Endpoints:
             return SandboxResponse(await self._issuer.report_card(persona, asked.event))
         return SandboxResponse(await self._issuer.advance(persona, asked.result, asked.reason))
 
+    async def clock(self, _request: Request) -> Response:
+        return self._time()
+
+    async def move_clock(self, request: Request) -> Response:
+        """For gateway, platforms and partners, in every process; what has become due is done at once."""
+        asked = await read(request, _MoveClock, _DURATIONS)
+        await self._delivered()
+        try:
+            self._world.clock.advance(asked.advance)
+        except TooFar as error:
+            raise HTTPException(400, f"advance leads too far, or back. {_DURATIONS}") from error
+        await self._run_due()
+        await self._delivered()
+        return self._time()
+
+    def _time(self) -> Response:
+        clock = self._world.clock
+        moved = msgspec.to_builtins(clock.moved)
+        return SandboxResponse({"now": self._world.now_in_china(), "moved": moved})
+
     async def reset(self, _request: Request) -> Response:
-        """Resets the gateway first, so that nothing pending reaches the new world."""
+        """Resets the gateway first, so that nothing pending reaches the new world; the time is now."""
         await self._delivered()
         try:
             await self._reset_gateway()
         except OtherPeople as error:
             raise HTTPException(409, str(error)) from error
         self._world.clear()
+        self._world.clock.return_to_now()
         self._world.add("initialised", "done", {})
         _initialise(self._world)
         return SandboxResponse({"reset": True})

@@ -3,8 +3,7 @@
 import asyncio
 import secrets
 import string
-import time
-from datetime import datetime
+from datetime import date
 from typing import Any, TypeAlias
 
 import httpx
@@ -13,7 +12,6 @@ from starlette.exceptions import HTTPException
 from stdnum.iso7064 import mod_11_2
 
 from core.issuer import SIGNERS, EventSigner
-from core.kernel.clock import CHINA
 from core.kernel.settings import Settings
 from sandbox.personas import PERSONAS, Persona
 from sandbox.world import World
@@ -75,7 +73,7 @@ class CardIssuer:
         async with self._lock:
             order = self._unfinished_order(persona)
             node = NODES[len(order["done"])]
-            _assign_numbers(order, node)
+            _assign_numbers(order, node, self._world.today())
             self._world.put(ORDERS, order["orderNumber"], order)
             await self._report(
                 "NODE_RESULT",
@@ -121,13 +119,18 @@ class CardIssuer:
         return persona.card_number
 
     async def _report(self, event_type: str, **facts: Any) -> None:
-        event = {"id": secrets.token_hex(16), "type": event_type, "at": _now_in_china(), **facts}
+        event = {
+            "id": secrets.token_hex(16),
+            "type": event_type,
+            "at": self._world.now_in_china(),
+            **facts,
+        }
         body = msgspec.json.encode({"events": [event]})
         try:
             response = await self._http.post(
                 self._url,
                 content=body,
-                headers=signed_headers(self._key, body, int(time.time()), self._signer),
+                headers=signed_headers(self._key, body, self._world.seconds(), self._signer),
             )
         except httpx.HTTPError as error:
             raise HTTPException(502, "The gateway could not be reached.") from error
@@ -156,14 +159,9 @@ def new_card_number() -> str:
     return front + mod_11_2.calc_check_digit(values)
 
 
-def _assign_numbers(order: Order, node: str) -> None:
+def _assign_numbers(order: Order, node: str, today: date) -> None:
     """Assigns a batch number with the first node, a card number with manufacture."""
     if order["batchNumber"] is None:
-        day = datetime.now(CHINA)
-        order["batchNumber"] = f"SAMPLE-{day:%Y%m%d}{secrets.randbelow(100):02d}"
+        order["batchNumber"] = f"SAMPLE-{today:%Y%m%d}{secrets.randbelow(100):02d}"
     if order["cardNumber"] is None and NODES.index(node) >= NODES.index("MANUFACTURE"):
         order["cardNumber"] = new_card_number()
-
-
-def _now_in_china() -> str:
-    return datetime.now(CHINA).isoformat(timespec="milliseconds")

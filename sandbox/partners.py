@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -18,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from core.kernel.clock import CHINA
 from core.kernel.settings import Secret, Settings
 from core.reference import Reference, Table
 from sandbox import faults, issuer
@@ -207,7 +205,7 @@ def _deliver(world: World, key: str, sent: _Sms) -> None:
         "text": sent.text,
         "code": sent.code,
         "purpose": sent.purpose,
-        "at": datetime.now(CHINA).isoformat(timespec="milliseconds"),
+        "at": world.now_in_china(),
     }
     world.put(SMS, key, message)
     world.put(_sms_to(sent.phone), key, message)

@@ -13,3 +13,7 @@ def var_dir(settings: Settings) -> Path:
 
 def world_file(settings: Settings) -> Path:
     return var_dir(settings) / "sandbox-world.sqlite3"
+
+
+def clock_file(settings: Settings) -> Path:
+    return world_file(settings).with_suffix(".clock")

@@ -1,4 +1,4 @@
-"""The state of the sandbox: a key-value store of JSON objects in one SQLite file.
+"""The state of the sandbox: a key-value store of JSON objects in one SQLite file, and its clock.
 
 All platforms and partners store their objects here, by `kind`, so that they survive a restart
 and are shared by all workers of the server.
@@ -7,8 +7,12 @@ and are shared by all workers of the server.
 import json
 import sqlite3
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from core.kernel.clock import CHINA, SECOND, china_date, moment
+from sandbox.clock import Clock
 
 Thing: TypeAlias = dict[str, Any]
 
@@ -38,6 +42,7 @@ class World:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self.clock = Clock(path.with_suffix(".clock"))
         self._db = sqlite3.connect(
             path,
             timeout=_BUSY_MILLISECONDS / 1000,
@@ -47,6 +52,16 @@ class World:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(_SCHEMA)
+
+    def seconds(self) -> int:
+        """Unix seconds of its clock."""
+        return self.clock() // SECOND
+
+    def now_in_china(self) -> str:
+        return moment(self.clock()).astimezone(CHINA).isoformat(timespec="milliseconds")
+
+    def today(self) -> date:
+        return china_date(self.clock())
 
     def put(self, kind: str, key: str, value: Thing) -> None:
         """Inserts or replaces. A replaced object keeps its position in `all`."""

@@ -34,6 +34,7 @@ from core.reference import (
     birth_date_of,
     gender_code_of,
     is_id_number,
+    is_same_name,
 )
 from core.storage import Picture, PictureKind
 
@@ -289,7 +290,7 @@ def _check_against_number(form: Form, filled: FilledForm, number: str, born: dat
 
 
 def _check_identity(form: Form, citizen: Citizen, name: str, number: str) -> None:
-    if name and name != citizen.name.reveal():
+    if name and not is_same_name(name, citizen.name.reveal()):
         form.refuse(NotYours(field="name", label=LABELS["name"]))
     if number and number != citizen.social_security_number.reveal():
         form.refuse(NotYours(field="idNumber", label=LABELS["idNumber"]))

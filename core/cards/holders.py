@@ -153,6 +153,10 @@ class Holder(CardHolder[Card], frozen=True):
     def reissue_open(self) -> bool:
         return self.application is not None and self.application.kind is ApplicationKind.REISSUE
 
+    def is_made(self, card: Card) -> bool:
+        """Whether it is the card that was made for the open application."""
+        return self.application is not None and self.application.new_card_id == card.id
+
 
 async def find_with_cards(
     db: Reader, vault: Vault, now: Instant, citizen_id: int

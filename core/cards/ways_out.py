@@ -5,7 +5,7 @@ and `viewer.services` ask the same rule; the next step after a refusal is a serv
 refuse, or else a desk that is named.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from core.cards.cards import STATE_NAMES, Card, CardState
@@ -67,7 +67,7 @@ def check_eligibility(service: CardService, holder: Holder) -> None:
 def card_for(service: CardService, holder: Holder) -> Card:
     """The card on which the service works. Raises as `check_eligibility`."""
     check_eligibility(service, holder)
-    card = holder.in_state(*_WORKS_ON[service])
+    card = _card(service, holder)
     assert card is not None
     return card
 
@@ -95,12 +95,24 @@ def note(service: CardService, holder: Holder) -> Text | None:
 
 # --- the rules -----------------------------------------------------------------------------
 
-_WORKS_ON = {
-    CardService.ACTIVATE_CARD: (CardState.SEALED,),
-    CardService.REPORT_LOSS: (CardState.ACTIVE, CardState.TEMPORARILY_LOST),
-    CardService.CANCEL_LOSS: (CardState.LOST, CardState.TEMPORARILY_LOST),
-    CardService.REISSUE_CARD: (CardState.LOST,),
+_WORKS_ON: Mapping[CardService, Sequence[Sequence[CardState]]] = {
+    CardService.ACTIVATE_CARD: [[CardState.SEALED]],
+    CardService.REPORT_LOSS: [
+        [CardState.ACTIVE, CardState.LOCKED, CardState.TEMPORARILY_LOST],
+        [CardState.SEALED],
+    ],
+    CardService.CANCEL_LOSS: [],
+    CardService.REISSUE_CARD: [[CardState.LOST]],
 }
+"""The states of the cards that it looks for, best first; otherwise it is the current card."""
+
+
+def _card(service: CardService, holder: Holder) -> Card | None:
+    for states in _WORKS_ON[service]:
+        card = holder.in_state(*states)
+        if card is not None:
+            return card
+    return holder.current
 
 
 def _without_card(holder: Holder) -> Refusal:
@@ -108,7 +120,7 @@ def _without_card(holder: Holder) -> Refusal:
 
 
 def _transition(service: CardService, transition: _Transition, holder: Holder) -> Refusal | None:
-    card = holder.in_state(*_WORKS_ON[service]) or holder.current
+    card = _card(service, holder)
     if card is None and (holder.application is not None or not holder.cards):
         return _without_card(holder)
     try:
@@ -127,16 +139,17 @@ def _report_loss(holder: Holder) -> Refusal | None:
 
 
 def _cancel_loss(holder: Holder) -> Refusal | None:
-    if holder.reissue_open:
+    card = holder.current
+    if holder.reissue_open and not (card and card.is_lost and holder.is_made(card)):
         return ReissueOpen()
     return _transition(CardService.CANCEL_LOSS, Card.cancel_loss, holder)
 
 
 def _reissue(holder: Holder) -> Refusal | None:
-    if holder.application is not None:
+    lost = holder.in_state(CardState.LOST)
+    if holder.application is not None and (lost is None or not holder.is_made(lost)):
         return ApplicationOpen()
     refusal = _transition(CardService.REISSUE_CARD, Card.reissued, holder)
-    lost = holder.in_state(CardState.LOST)
     if lost is not None and lost.confirmation is not Confirmation.CONFIRMED:
         return CardBeingConfirmed()
     return refusal
@@ -274,9 +287,11 @@ def _ways(service: CardService, holder: Holder) -> Iterator[NextStep]:
     """The ways forward, best first; the last one is never refused."""
     if holder.in_state(CardState.SEALED):
         yield _ACTIVATE
+    card = holder.current
+    if card is not None and holder.is_made(card):
+        yield from _WITH_CARD[card.state](service)
     if holder.application is not None:
         yield _PROGRESS
-    card = holder.current
     if card is None:
         yield from _ways_without_card(holder)
     elif service is CardService.PRODUCTION_PROGRESS:

@@ -3,6 +3,7 @@
 from core.crypto.blind_index import (
     account_indexes,
     index_is,
+    index_is_among,
     index_params,
     open_account,
     seal_account,
@@ -23,6 +24,7 @@ __all__ = [
     "Vault",
     "account_indexes",
     "index_is",
+    "index_is_among",
     "index_params",
     "open_account",
     "seal_account",

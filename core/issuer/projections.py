@@ -22,7 +22,7 @@ from core.kernel.clock import Instant
 from core.kernel.masking import redact_numbers
 from core.kernel.refusals import Refusal
 from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
-from core.reference import normal_card_number
+from core.reference import spelling
 
 # --- an order ------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ def _mark_superseded_events(
 
 
 def _number(event: IssuerEvent) -> str | None:
-    return normal_card_number(event.card_number) if event.card_number else None
+    return spelling.upper(event.card_number) if event.card_number else None
 
 
 # --- a card --------------------------------------------------------------------------------

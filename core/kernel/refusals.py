@@ -8,7 +8,7 @@
     ├── cards              NoCard, WrongCardState, CardHeld, ApplicationOpen, ReissueOpen, …
     ├── password           PasswordWrong, PasswordLocked, …
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
-    └── system             PartnerUnavailable, TryAgainLater, IdempotencyKeyReused
+    └── system             PartnerUnavailable, TryAgainLater, OutcomeUnknown, IdempotencyKeyReused
 
 A refusal tells the citizen what is the matter and what to do, in Chinese and in English. It never contains a personal
 number. If `commits` is true, the transaction is committed before the refusal is raised, because
@@ -142,6 +142,7 @@ class RefusalCode(StrEnum):
 
     PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
     TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 
 
@@ -410,7 +411,10 @@ class NoSuchSession(Refusal):
     """Also for another citizen's, so that its existence is not disclosed."""
 
     code = RefusalCode.NO_SUCH_SESSION
-    text = Text("没有找到这个登录会话，或已结束。", "This session was not found, or it has ended.")
+    text = Text(
+        "没有找到这个登录会话，或已结束；如需继续办理，请从渠道 App 重新进入。",
+        "This session was not found, or it has ended; to go on, open the service again from the app.",
+    )
 
 
 # --- binding -------------------------------------------------------------------------------
@@ -735,8 +739,8 @@ class PasswordLocked(Refusal):
 class PasswordTooSimple(Refusal):
     code = RefusalCode.PASSWORD_TOO_SIMPLE
     text = Text(
-        "新密码过于简单：不能是同一数字、连续数字、出生日期或证件号码的一部分。",
-        "The new password is too simple: do not use one repeated digit, a sequence, your birth date or part of your ID number.",
+        "新密码过于简单：不能是同一数字、四位以内的重复（如 12121212）、连续数字、前后对称的数字（如 12344321）、出生日期或证件号码的一部分。",
+        "The new password is too simple: do not use one repeated digit, up to four digits that repeat (12121212), a sequence, mirrored halves (12344321), your birth date or part of your ID number.",
     )
 
 
@@ -837,6 +841,17 @@ class TryAgainLater(Refusal):
     text = Text(
         "系统繁忙，本次操作没有生效，请 {wait}后重试。",
         "The system is busy and nothing was changed; please try again in {wait}.",
+    )
+
+
+class OutcomeUnknown(Refusal):
+    """The only refusal after which something may have been changed."""
+
+    code = RefusalCode.OUTCOME_UNKNOWN
+    text = Text(
+        "系统没有收到本次操作的结果，可能已经办理成功，请 {wait}后先查询办理结果，确认没有办理再重试。",
+        "The outcome is not known: this may have been carried out. Please check in {wait}, and try "
+        "again only if it was not.",
     )
 
 

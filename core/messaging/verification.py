@@ -6,12 +6,16 @@ attempts gain nothing. Only a MAC of the code is stored.
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     LargeBinary,
     SmallInteger,
     String,
@@ -23,8 +27,8 @@ from sqlalchemy import (
 
 from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
-from core.crypto import index_is, index_params
-from core.db import Query, Row, insert_into, metadata
+from core.crypto import index_is, index_is_among, index_params
+from core.db import Query, Row, insert_into, json_arrays, metadata
 from core.kernel.addresses import network_of
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
@@ -65,7 +69,7 @@ PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in Verificatio
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
-_OF_SESSION = Query(
+OF_SESSION = Query(
     select(
         verification_codes_table.c.id,
         verification_codes_table.c.mac,
@@ -81,6 +85,7 @@ _OF_SESSION = Query(
     )
     .order_by(verification_codes_table.c.id)
 )
+_PREFETCHED = ("id", "purpose", "phone_index", "mac", "expires_at", "tries", "consumed_at")
 _TRY = Query(
     update(verification_codes_table)
     .where(
@@ -91,6 +96,37 @@ _TRY = Query(
     )
     .values(tries=verification_codes_table.c.tries + 1, consumed_at=bindparam("at"))
 )
+
+
+def prefetched_column(
+    subject_id: ColumnElement[int], session_id: ColumnElement[int]
+) -> ColumnElement[str]:
+    """All codes of the session, for `answer_prefetched`."""
+    return (
+        select(json_arrays(*(verification_codes_table.c[name] for name in _PREFETCHED)))
+        .where(
+            verification_codes_table.c.subject_id == subject_id,
+            verification_codes_table.c.session_id == session_id,
+        )
+        .scalar_subquery()
+        .label("codes")
+    )
+
+
+def answer_prefetched(first: Row, values: Mapping[str, Any]) -> list[Row] | None:
+    """What `OF_SESSION` would read."""
+    if values["session_id"] != first["session_id"]:
+        return None
+    found: list[Row] = []
+    for each in sorted(orjson.loads(first["codes"] or "[]")):
+        code = dict(zip(_PREFETCHED, each, strict=True))
+        code["phone_index"] = bytes.fromhex(code["phone_index"])
+        code["mac"] = bytes.fromhex(code["mac"])
+        if code["purpose"] == values["purpose"] and index_is_among(
+            code["phone_index"], "phone", values
+        ):
+            found.append(code)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +221,7 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     """The newest code, without those of the future: a clock that was set back would keep new codes
     from working."""
     rows = await unit.db.fetch(
-        _OF_SESSION,
+        OF_SESSION,
         subject_id=unit.session.subject_id,
         session_id=unit.session.session_id,
         purpose=purpose.value,

@@ -1,6 +1,7 @@
 """Production orders: six nodes as in the guide, whose results the card issuer reports."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 from itertools import groupby
@@ -46,7 +47,7 @@ from core.db import (
     metadata,
 )
 from core.kernel import lengths
-from core.kernel.clock import Instant
+from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
 from core.kernel.refusals import Text
@@ -169,6 +170,11 @@ class NodeState(Struct, frozen=True):
     revision: int = 0
 
 
+def collect_by(ready_at: Instant, within_days: int) -> date | None:
+    """The last day on which the outlet has the card; None if 0 days are given."""
+    return china_date(ready_at) + timedelta(days=within_days) if within_days else None
+
+
 class ProgressCursor(NamedTuple):
     """The position of a subscriber: an order, and the number of results reported for it."""
 
@@ -200,6 +206,7 @@ class ProductionOrder(Struct, frozen=True):
     citizen_id: int
     application: Application
     bank_code: str
+    outlet_code: str
     batch_number: str | None
     card_number: Sealed | None
     created_at: Instant
@@ -209,6 +216,10 @@ class ProductionOrder(Struct, frozen=True):
     @property
     def ready(self) -> bool:
         return self.nodes[-1].result is NodeResult.DONE
+
+    @property
+    def ready_at(self) -> Instant | None:
+        return self.nodes[-1].at if self.ready else None
 
     @property
     def position(self) -> ProgressCursor:
@@ -241,6 +252,7 @@ _HEAD_COLUMNS = [
             "id",
             "subject_id",
             "bank_code",
+            "outlet_code",
             "batch_number",
             "card_number",
             "created_at",
@@ -400,6 +412,7 @@ def place(
         citizen_id=citizen_id,
         application=application,
         bank_code=bank_code,
+        outlet_code=outlet_code,
         batch_number=None,
         card_number=None,
         created_at=now,
@@ -517,6 +530,7 @@ def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOr
         citizen_id=first["order_subject_id"],
         application=Application.from_row(first, "application_"),
         bank_code=first["order_bank_code"],
+        outlet_code=first["order_outlet_code"],
         batch_number=first["order_batch_number"],
         card_number=None
         if number is None

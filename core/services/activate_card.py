@@ -1,4 +1,4 @@
-"""激活 activate: enables the card's social security function and cancels the card that it replaces.
+"""激活 activate: enables the card's social security function and cancels the lost cards that it replaces.
 
 A random service password is sent by SMS; there is no default password. The financial function is
 opened at the bank.
@@ -50,7 +50,7 @@ async def activate_card(
     card = ways_out.card_for(CardService.ACTIVATE_CARD, holder).activate(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.ACTIVATE_CARD, form.code)
-    await _cancel_replaced_card(unit, holder)
+    await _cancel_replaced_cards(unit, holder)
     cards.save_state(unit.writes, card)
     applications.close(unit.writes, holder.citizen.id, unit.now)
     passwords.store(unit.writes, unit.dependencies.seals, holder.citizen.id, generated.hash)
@@ -66,12 +66,8 @@ async def activate_card(
     return replace(holder, cards=(card,), application=None)
 
 
-async def _cancel_replaced_card(unit: UnitOfWork, holder: Holder) -> None:
-    application = holder.application
-    if application is None or application.old_card_id is None:
-        return
-    old = next(card for card in holder.cards if card.id == application.old_card_id)
-    if old.state is CardState.CANCELLED:
-        return
-    cards.save_state(unit.writes, old.reissued(unit.now))
-    await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)
+async def _cancel_replaced_cards(unit: UnitOfWork, holder: Holder) -> None:
+    for old in holder.cards:
+        if old.state is CardState.LOST:
+            cards.save_state(unit.writes, old.reissued(unit.now))
+            await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)

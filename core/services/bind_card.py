@@ -34,7 +34,7 @@ from core.kernel.refusals import (
 )
 from core.messaging import VerificationPurpose, notices, verification
 from core.partners import PartnerFailed
-from core.reference import Form
+from core.reference import Form, is_same_name
 from core.unit_of_work import Preparation, UnitOfWork
 
 _TRIES = [Limit(10, HOUR)]
@@ -138,7 +138,8 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     citizen, unit.heads[found[0].id] = found
     is_free = citizen.phone is None and owner is None
     has_phone = citizen.has_phone(identity.phone, vault) or is_free
-    if not (citizen.name.reveal() == identity.name and has_phone and identity.confirmed):
+    is_same = is_same_name(citizen.name.reveal(), identity.name)
+    if not (is_same and has_phone and identity.confirmed):
         return None
     if citizen.phone is None:
         values = {PHONE: identity.phone}
@@ -148,7 +149,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
 
 async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
     caller, vault = unit.session, unit.dependencies.vault
-    stored = await sessions.find(unit.db, caller)
+    stored = await sessions.find(unit.db, caller, unit.now)
     accounts = account_indexes(vault, caller.channel, open_account(vault, stored.account))
     replaced = await bindings.replaced_by(unit.db, caller.channel, accounts, citizen.id)
     bindings.bind(
@@ -162,7 +163,7 @@ async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
         replaced=replaced,
     )
     for older in replaced:
-        bindings.end_sessions(unit.writes, vault, older, unit.now)
+        bindings.end_sessions(unit.writes, vault, older, unit.now, but_not=stored.id)
     await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(caller.channel, stored.account))
     for older in replaced:
         if older.citizen_id != citizen.id:

@@ -1,4 +1,7 @@
-"""解挂 cancel loss: ends a formal or temporary loss, unless a reissue is open."""
+"""解挂 cancel loss: gives a lost card back the state before the loss, unless a reissue is open.
+
+It never activates or unlocks a card.
+"""
 
 from dataclasses import dataclass
 

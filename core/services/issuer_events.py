@@ -27,8 +27,8 @@ from core.issuer import (
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
-from core.production import NODES, NodeResult, ProductionOrder, orders
-from core.reference import normal_card_number
+from core.production import NODES, NodeResult, ProductionOrder, collect_by, orders
+from core.reference import spelling
 from core.unit_of_work import UnitOfWork
 
 MAX_AT_ONCE = 200
@@ -182,7 +182,7 @@ async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[
 
 def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
     return event.type is not IssuerEventType.NODE_RESULT and card.has_number(
-        normal_card_number(event.card_number or ""), unit.dependencies.vault
+        spelling.upper(event.card_number or ""), unit.dependencies.vault
     )
 
 
@@ -226,7 +226,7 @@ async def _project_order(
 async def _used_numbers(unit: UnitOfWork, subjects: Iterable[_CitizenEvents]) -> set[str]:
     """Of the card numbers that may be issued now, those that a card of Chengdu already has."""
     numbers = {
-        normal_card_number(entry.event.card_number)
+        spelling.upper(entry.event.card_number)
         for subject in subjects
         if any(entry.event.node is NODES[-1] for entry in subject.events)
         for entry in subject.events
@@ -258,12 +258,26 @@ async def _issue_card(
         issue_date=china_date(ready_at).isoformat(),
         state=CardState.SEALED,
     )
+    applications.issue(unit.writes, order.citizen_id, order.application.id, card.id)
     subject.cards.append(card)
     subject.issued.append(card)
     subject.records.append(
         _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card.id)
     )
-    await notices.send(unit, subject.citizen, Notice.CARD_READY)
+    await notices.send(
+        unit, subject.citizen, Notice.CARD_READY, details=_where_to_collect(unit, order, ready_at)
+    )
+
+
+def _where_to_collect(unit: UnitOfWork, order: ProductionOrder, ready_at: Instant) -> str:
+    outlet = unit.dependencies.reference.outlet(order.outlet_code)
+    last_day = collect_by(ready_at, unit.dependencies.settings.collect_within_days)
+    return "".join(
+        [
+            f"领取地点：{outlet.in_words}。" if outlet else "",
+            f"请在{last_day.month}月{last_day.day}日前领取。" if last_day else "",
+        ]
+    )
 
 
 # --- cards ---------------------------------------------------------------------------------
@@ -275,16 +289,19 @@ def _project_card(
     projection = project_card(card.snapshot, events, unit.now)
     subject.outcomes |= projection.outcomes
     before, after = card.as_of(unit.now), projection.card.as_of(unit.now)
-    if (after.state, after.state_since) == (before.state, before.state_since):
+    if (after.state, after.state_since, after.state_before) == (
+        before.state,
+        before.state_since,
+        before.state_before,
+    ):
         return
     if before.state is CardState.CANCELLED:
         return
     if card in subject.issued:
         unit.writes.see_each_other = True
     cards.save_projection(unit.writes, card, projection.card)
-    if projection.card.state is CardState.CANCELLED and card.snapshot.state is CardState.SEALED:
-        # A new card that is cancelled before its activation closes its application.
-        applications.close(unit.writes, subject.citizen.id, unit.now)
+    if projection.card.state is CardState.CANCELLED:
+        applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
 
 
 # --- writing -------------------------------------------------------------------------------
@@ -318,7 +335,7 @@ def _event_record(
     result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
     if event.node is not None:
         return _audit_record(unit, subject, Action.ISSUER_EVENT, result, node=event.node.value)
-    number = normal_card_number(event.card_number or "")
+    number = spelling.upper(event.card_number or "")
     card = next(card for card in subject.cards if card.has_number(number, unit.dependencies.vault))
     return _audit_record(unit, subject, Action.ISSUER_EVENT, result, card=card.id)
 

@@ -42,6 +42,10 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
         form.refuse(PhoneNotBound(field="phone"))
     form.finish()
     await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
+    if holder.application is not None:
+        # The new card was lost before its activation: its application ends with this one.
+        unit.writes.see_each_other = True
+        applications.close(unit.writes, holder.citizen.id, unit.now)
     application = applications.accept(
         unit.writes,
         vault,

@@ -201,6 +201,8 @@ async def assembled(
     `poll_seconds` is the interval at which the worker polls the outbox without being woken.
     """
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+        if settings.sandbox:
+            clock = _sandbox_clock(settings, clock)
         database = await connect(settings.database_url, settings.database_limits)
         try:
             application = assemble(
@@ -291,26 +293,38 @@ def _operations_routes(application: Application) -> Sequence[BaseRoute]:
 
 
 async def _sandbox(application: Application, budgets: Budgets) -> Sequence[BaseRoute]:
-    """The sandbox, imported only here and only if it is on."""
+    """The sandbox, imported only here and in `_sandbox_clock`, and only if it is on."""
     from sandbox.app import sandbox_routes
     from sandbox.seed import reset, seed
 
     await seed(application.database, application.dependencies, application.clock())
 
     async def reset_gateway() -> None:
-        await reset(application.database, application.dependencies, application.clock())
+        await reset(application.database, application.dependencies, system_clock())
         budgets.clear()
+
+    async def run_due() -> None:
+        await application.scheduler.run_due()
 
     routes = sandbox_routes(
         application.dependencies.settings,
         application.http,
         reset_gateway,
         application.worker.drained,
+        run_due,
     )
     return [
         Route("/sandbox", _to_sandbox),
         Mount("/sandbox", Router(routes, redirect_slashes=False)),
     ]
+
+
+def _sandbox_clock(settings: Settings, clock: Callable[[], Instant]) -> Callable[[], Instant]:
+    """The clock, moved on as by `POST /sandbox/clock`."""
+    from sandbox.clock import Clock
+    from sandbox.paths import clock_file
+
+    return Clock(clock_file(settings), clock)
 
 
 async def _to_sandbox(_: Request) -> Response:

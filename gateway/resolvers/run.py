@@ -14,9 +14,16 @@ import msgspec
 from core import audit
 from core.audit import DONE, Action
 from core.crypto import Vault
-from core.db import DatabaseUnavailable, Reader
+from core.db import CommitUnknown, DatabaseUnavailable, Reader
 from core.kernel.next_steps import NextStep
-from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
+from core.kernel.refusals import (
+    BY_CODE,
+    OutcomeUnknown,
+    Refusal,
+    RefusalCode,
+    Text,
+    TryAgainLater,
+)
 from core.unit_of_work import Preparation, UnitOfWork, idempotency, perform
 from gateway.resolvers.context import Context
 
@@ -82,6 +89,8 @@ async def run(
             subject_id=0 if caller is None else caller.subject_id,
             first_reader=context.reader,
         )
+    except CommitUnknown as error:
+        raise OutcomeUnknown(retry_after=5) from error
     except DatabaseUnavailable as error:
         raise TryAgainLater(retry_after=5) from error
     _dispatch(context, unit)

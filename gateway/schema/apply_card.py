@@ -6,7 +6,8 @@ import strawberry
 
 from core.applications import SPECS, FilledForm
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
 from core.services.apply_card import ApplyCard, apply_card, find_cards_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -69,7 +70,7 @@ ApplyCardResult = Annotated[
 @strawberry.type
 class ApplyCardMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="申办 · Applies for a first card. Portrait and ID document must be confirmed before.",
     )

@@ -25,7 +25,8 @@ class FieldProblem:
 
 @strawberry.type(
     name="Refusal",
-    description="拒绝 · The operation was not carried out and nothing was changed. "
+    description="拒绝 · The operation was not carried out and nothing was changed; only after "
+    "OUTCOME_UNKNOWN it may have been: the same request with its `Idempotency-Key` tells. "
     "The message is in Chinese, or in English by `Accept-Language: en`.",
 )
 class RefusalPayload:

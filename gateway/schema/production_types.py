@@ -1,6 +1,6 @@
 """The production progress of a card, used by a query, a subscription and two mutations."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import strawberry
 
@@ -19,11 +19,13 @@ from core.production import (
     Progress,
     ProgressCursor,
     changes_since,
+    collect_by,
     failures,
 )
 from core.production import ProductionChange as Change
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
+from gateway.schema.outlets import Outlet
 from gateway.schema.types import bank_name
 
 publish(ProductionNode, "制卡业务节点 · A production node, in order.", NODE_NAMES)
@@ -152,6 +154,23 @@ class ProductionProgress:
     @strawberry.field(description="发卡银行 · Name of the issuing bank.")
     def bank(self, info: Info) -> str:
         return bank_name(info, self.progress.order.bank_code)
+
+    @strawberry.field(
+        description="领卡网点 · Where the card is collected; null if the outlet is no longer listed."
+    )
+    def outlet(self, info: Info) -> Outlet | None:
+        outlet = info.context.dependencies.reference.outlet(self.progress.order.outlet_code)
+        return None if outlet is None else Outlet.from_core(outlet)
+
+    @strawberry.field(
+        description="领取截止日期 · The last day on which the outlet has the card; null before it is ready, "
+        "and where the operator has set no limit."
+    )
+    def collect_by(self, info: Info) -> date | None:
+        ready_at = self.progress.order.ready_at
+        if ready_at is None:
+            return None
+        return collect_by(ready_at, info.context.dependencies.settings.collect_within_days)
 
     @strawberry.field(description="业务节点 · The six nodes in order.")
     def nodes(self) -> list[ProductionNodeState]:

@@ -8,7 +8,7 @@ import httpx
 from core.kernel.settings import Settings
 from sandbox.keys import unionpay_key
 from sandbox.platforms import unionpay, wechat
-from sandbox.platforms.clock import seconds
+from sandbox.world import World
 
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 5.0
@@ -27,16 +27,17 @@ class Delivery:
 
 
 class CallbackSender:
-    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+    def __init__(self, settings: Settings, http: httpx.AsyncClient, world: World) -> None:
         self._settings = settings
         self._http = http
+        self._world = world
 
     async def push(self, message: Mapping[str, str]) -> Delivery:
         """A message of WeChat. A retry has the same MsgId or time, and a new nonce."""
         url = f"{self._settings.address}/channels/wechat/callback"
 
         def request() -> httpx.Request:
-            query, body = wechat.callback(self._settings, message, seconds())
+            query, body = wechat.callback(self._settings, message, self._world.seconds())
             return self._http.build_request(
                 "POST",
                 url,
@@ -57,7 +58,7 @@ class CallbackSender:
             return self._http.build_request(
                 "POST",
                 url,
-                content=unionpay.notification(self._settings, fields, key, seconds()),
+                content=unionpay.notification(self._settings, fields, key, self._world.seconds()),
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 timeout=TIMEOUT_SECONDS,
             )

@@ -6,7 +6,6 @@ from datetime import datetime
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA
 from sandbox.personas import PERSONAS, Persona
-from sandbox.platforms.clock import milliseconds
 from sandbox.world import Thing, World
 
 MESSAGES = "messages"
@@ -32,7 +31,7 @@ def deliver(
         "text": text,
         "values": values,
         "url": url,
-        "at": milliseconds(),
+        "at": world.clock(),
     }
     world.put(MESSAGES, number, message)
     return number

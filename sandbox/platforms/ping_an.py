@@ -29,7 +29,6 @@ from core.kernel.clock import CHINA
 from core.kernel.settings import Secret, Settings
 from sandbox.keys import stored_key
 from sandbox.personas import Persona
-from sandbox.platforms.clock import milliseconds, seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
 from sandbox.platforms.server import Body, Server, json_endpoint
@@ -56,7 +55,7 @@ def authorize(world: World, persona: Persona) -> str:
         "realNameStatus": "1",
     }
     world.put(USERS, open_id, user)
-    world.put(REQUEST_CODES, code, {"openId": open_id, "until": seconds() + CODE_SECONDS})
+    world.put(REQUEST_CODES, code, {"openId": open_id, "until": world.seconds() + CODE_SECONDS})
     return code
 
 
@@ -87,17 +86,17 @@ class _Platform(Server):
         if wrong:
             return wrong
         code = secrets.token_hex(16)
-        self._world.put(AUTH_CODES, code, {"until": seconds() + CODE_SECONDS})
+        self._world.put(AUTH_CODES, code, {"until": self._world.seconds() + CODE_SECONDS})
         return self._done(authCode=code)
 
     def access_token(self, body: Body) -> Response:
         code = self._world.take(AUTH_CODES, str(body.get("authCode")))
         if body.get("appId") != self._settings.ping_an_app_id:
             return self._refused(BAD_APP, "应用不存在")
-        if code is None or code["until"] < seconds():
+        if code is None or code["until"] < self._world.seconds():
             return self._refused(BAD_CODE, "授权码无效")
         return self._done(
-            accessToken=self._signed_token(str(seconds() + TOKEN_SECONDS)),
+            accessToken=self._signed_token(str(self._world.seconds() + TOKEN_SECONDS)),
             refreshToken=secrets.token_hex(16),
             expiresIn=TOKEN_SECONDS,
         )
@@ -107,7 +106,7 @@ class _Platform(Server):
         if wrong:
             return wrong
         code = self._world.take(REQUEST_CODES, str(body.get("requestCode")))
-        if code is None or code["until"] < seconds():
+        if code is None or code["until"] < self._world.seconds():
             return self._refused(BAD_CODE, "请求码无效")
         token = secrets.token_hex(16)
         self._world.put(USER_TOKENS, token, {"openId": code["openId"]})
@@ -150,7 +149,7 @@ class _Platform(Server):
         signed = body.get("message", {}) if self._signs_with_rsa else body
         if re.fullmatch("[0-9]{10}", str(signed.get("randomSeries"))) is None:
             return self._refused(BAD_SIGNATURE, "随机序列错误")
-        if abs(milliseconds() - self._sent_at(signed)) > MAX_SKEW_MILLISECONDS:
+        if abs(self._world.clock() - self._sent_at(signed)) > MAX_SKEW_MILLISECONDS:
             return self._refused(BAD_SIGNATURE, "请求已过期")
         genuine = self._is_by_rsa(body) if self._signs_with_rsa else self._is_by_md5(body)
         return None if genuine else self._refused(BAD_SIGNATURE, "签名错误")
@@ -194,7 +193,7 @@ class _Platform(Server):
             return self._refused(BAD_APP, "应用不存在")
         until, _, _ = str(body.get("accessToken")).partition(".")
         genuine = hmac.compare_digest(self._signed_token(until), str(body.get("accessToken")))
-        if not genuine or int(until) < seconds():
+        if not genuine or int(until) < self._world.seconds():
             return self._refused(BAD_TOKEN, "令牌无效或已过期")
         return None
 

@@ -25,7 +25,6 @@ from core.kernel.settings import Settings
 from sandbox.keys import unionpay_key
 from sandbox.personas import Persona
 from sandbox.platforms.authorize_page import answer_page
-from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
 from sandbox.platforms.server import Body, Server, json_endpoint
@@ -52,7 +51,7 @@ def authorize(world: World, persona: Persona) -> str:
         "certificate": "01",
     }
     world.put(USERS, open_id, user)
-    world.put(CODES, code, {"openId": open_id, "until": seconds() + CODE_SECONDS})
+    world.put(CODES, code, {"openId": open_id, "until": world.seconds() + CODE_SECONDS})
     return quote(code, safe="")
 
 
@@ -89,18 +88,18 @@ class _Platform(Server):
     def backend_token(self, body: Body) -> Response:
         if body.get("appId") != self._settings.unionpay_app_id:
             return _refused("BC2126", "appId不存在")
-        if abs(seconds() - int(body["timestamp"])) > MAX_SKEW_SECONDS:
+        if abs(self._world.seconds() - int(body["timestamp"])) > MAX_SKEW_SECONDS:
             return _refused("BC0024", "非法请求")
         if not hmac.compare_digest(str(body.get("signature")), self._signature(body)):
             return _refused("BC0025", "签名错误")
         token = secrets.token_hex(16)
-        self._world.put(BACKEND_TOKENS, token, {"until": seconds() + BACKEND_SECONDS})
+        self._world.put(BACKEND_TOKENS, token, {"until": self._world.seconds() + BACKEND_SECONDS})
         return _done(backendToken=token, expiresIn=BACKEND_SECONDS)
 
     def with_backend_token(self, call: Callable[[Body], Response]) -> Callable[[Body], Response]:
         def checked(body: Body) -> Response:
             token = self._world.get(BACKEND_TOKENS, str(body.get("backendToken")))
-            if token is None or token["until"] < seconds():
+            if token is None or token["until"] < self._world.seconds():
                 return _refused("a10", "backendToken不合法")
             if body.get("appId") != self._settings.unionpay_app_id:
                 return _refused("BC2126", "appId不存在")
@@ -111,13 +110,13 @@ class _Platform(Server):
     def token(self, body: Body) -> Response:
         authorized = self._world.take(CODES, str(body.get("code")))
         wrong_grant = body.get("grantType") != "authorization_code"
-        if authorized is None or wrong_grant or authorized["until"] < seconds():
+        if authorized is None or wrong_grant or authorized["until"] < self._world.seconds():
             return _refused("a31", "code不合法或已过期")
         token = secrets.token_hex(16)
         granted = {
             "openId": authorized["openId"],
             "scopes": authorized.get("scopes", SCOPES),
-            "until": seconds() + ACCESS_SECONDS,
+            "until": self._world.seconds() + ACCESS_SECONDS,
         }
         self._world.put(ACCESS_TOKENS, token, granted)
         return _done(
@@ -175,7 +174,7 @@ class _Platform(Server):
 
     def _not_granted(self, body: Body, scope: str) -> Response | None:
         granted = self._world.get(ACCESS_TOKENS, str(body.get("accessToken")))
-        if granted is None or granted["until"] < seconds():
+        if granted is None or granted["until"] < self._world.seconds():
             return _refused("a31", "accessToken不合法或已过期")
         if granted["openId"] != body.get("openId"):
             return _refused("BC2209", "openId错误")

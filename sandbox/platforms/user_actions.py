@@ -20,7 +20,6 @@ from sandbox.answers import SandboxResponse, persona_of, read
 from sandbox.personas import Persona
 from sandbox.platforms import wechat
 from sandbox.platforms.callbacks import CallbackSender, Delivery
-from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import messages, messages_to
 from sandbox.world import World
 
@@ -55,7 +54,7 @@ def user_action_routes(
     delivered: Callable[[], Awaitable[None]],
 ) -> list[BaseRoute]:
     """`delivered` waits until the gateway has sent what is in its outbox."""
-    endpoints = _Endpoints(settings, CallbackSender(settings, http), world, delivered)
+    endpoints = _Endpoints(settings, CallbackSender(settings, http, world), world, delivered)
     return [
         Route("/wechat/follow", endpoints.follow, methods=["POST"]),
         Route("/wechat/unfollow", endpoints.unfollow, methods=["POST"]),
@@ -83,22 +82,22 @@ class _Endpoints:
     async def follow(self, request: Request) -> Response:
         persona = persona_of((await read(request, _Who)).persona)
         self._set_follows(persona, True)
-        return await self._push(_event(persona, "subscribe"))
+        return await self._push(self._event(persona, "subscribe"))
 
     async def unfollow(self, request: Request) -> Response:
         persona = persona_of((await read(request, _Who)).persona)
         self._set_follows(persona, False)
-        return await self._push(_event(persona, "unsubscribe"))
+        return await self._push(self._event(persona, "unsubscribe"))
 
     async def menu(self, request: Request) -> Response:
         persona = persona_of((await read(request, _Who)).persona)
-        return await self._push(_event(persona, "CLICK", EventKey="SERVICES"))
+        return await self._push(self._event(persona, "CLICK", EventKey="SERVICES"))
 
     async def text(self, request: Request) -> Response:
         asked = await read(request, _Text)
         number = str(secrets.randbelow(10**17))
         sender = persona_of(asked.persona)
-        return await self._push(_message(sender, "text", Content=asked.text, MsgId=number))
+        return await self._push(self._message(sender, "text", Content=asked.text, MsgId=number))
 
     async def report_delivery(self, request: Request) -> Response:
         """模板消息送达 of the persona's newest template message."""
@@ -109,7 +108,7 @@ class _Endpoints:
         if not sent:
             raise HTTPException(409, f"The persona {persona.id} has no message in WeChat.")
         return await self._push(
-            _event(persona, "TEMPLATESENDJOBFINISH", MsgID=sent[0]["id"], Status=asked.status)
+            self._event(persona, "TEMPLATESENDJOBFINISH", MsgID=sent[0]["id"], Status=asked.status)
         )
 
     async def notify(self, request: Request) -> Response:
@@ -129,6 +128,18 @@ class _Endpoints:
         await self._delivered()
         return SandboxResponse(messages(self._world))
 
+    def _event(self, persona: Persona, event: str, **fields: str) -> Message:
+        return self._message(persona, "event", Event=event, **fields)
+
+    def _message(self, persona: Persona, kind: str, **fields: str) -> Message:
+        return {
+            "ToUserName": ACCOUNT,
+            "FromUserName": persona.account(ChannelId.WECHAT),
+            "CreateTime": str(self._world.seconds()),
+            "MsgType": kind,
+            **fields,
+        }
+
     def _set_follows(self, persona: Persona, follows: bool) -> None:
         account = persona.account(ChannelId.WECHAT)
         self._world.put(wechat.USERS, account, {"openid": account, "follows": follows})
@@ -147,20 +158,6 @@ class _Endpoints:
             return wechat.read_reply(self._settings, delivery.response.content)["Content"]
         except (ValueError, KeyError, SyntaxError) as error:
             raise HTTPException(502, "The gateway's reply would be rejected by WeChat.") from error
-
-
-def _event(persona: Persona, event: str, **fields: str) -> Message:
-    return _message(persona, "event", Event=event, **fields)
-
-
-def _message(persona: Persona, kind: str, **fields: str) -> Message:
-    return {
-        "ToUserName": ACCOUNT,
-        "FromUserName": persona.account(ChannelId.WECHAT),
-        "CreateTime": str(seconds()),
-        "MsgType": kind,
-        **fields,
-    }
 
 
 def _summary(delivery: Delivery) -> dict[str, Any]:

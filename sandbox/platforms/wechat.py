@@ -20,7 +20,6 @@ from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
 from sandbox.personas import Persona
 from sandbox.platforms.authorize_page import answer_page
-from sandbox.platforms.clock import seconds
 from sandbox.platforms.inbox import deliver
 from sandbox.platforms.platform import Platform
 from sandbox.platforms.server import Server
@@ -40,7 +39,7 @@ def authorize(world: World, persona: Persona) -> str:
     code = secrets.token_hex(16)
     account = persona.account(ChannelId.WECHAT)
     world.add(USERS, account, {"openid": account})
-    world.put(CODES, code, {"openid": account, "until": seconds() + CODE_SECONDS})
+    world.put(CODES, code, {"openid": account, "until": world.seconds() + CODE_SECONDS})
     return code
 
 
@@ -78,9 +77,9 @@ class _Platform(Server):
         if self._world.get(USED_CODES, code):
             return _error(40163, "code been used")
         authorized = self._world.get(CODES, code)
-        if authorized is None or authorized["until"] < seconds():
+        if authorized is None or authorized["until"] < self._world.seconds():
             return _error(40029, "invalid code")
-        if not self._world.add(USED_CODES, code, {"at": seconds()}):
+        if not self._world.add(USED_CODES, code, {"at": self._world.seconds()}):
             return _error(40163, "code been used")
         return JSONResponse(
             {
@@ -100,7 +99,7 @@ class _Platform(Server):
             return wrong
         if body.get("grant_type") != "client_credential":
             return _error(40002, "invalid grant_type")
-        now = seconds()
+        now = self._world.seconds()
         current = self._world.get(STABLE, _ONLY_KEY)
         renew = current is None or current["until"] - now <= RENEWAL_SECONDS
         if current is None or renew or body.get("force_refresh"):
@@ -173,7 +172,7 @@ class _Platform(Server):
         token = self._world.get(TOKENS, request.query_params.get("access_token", ""))
         if token is None:
             return _error(40001, "invalid credential, access_token is invalid or not latest")
-        if token["until"] < seconds():
+        if token["until"] < self._world.seconds():
             return _error(42001, "access_token expired")
         return None
 

@@ -110,6 +110,7 @@ JOINED_AFTERWARDS: Mapping[str, str] = {
 MADE_WHEN_CALLED: Mapping[str, str] = {
     "core.audit.foreign.foreign_to": "when its module is imported",
     "core.audit.well_formed.malformed": "when its module is imported",
+    "core.cards.prefetch.of_holder": "when its module is imported",
     "core.citizens.citizens._change": "when its module is imported",
     "core.db.query.insert_into": "when its module is imported",
     "core.jobs.garbage_collection._delete": "when its module is imported",

@@ -284,7 +284,7 @@ def mistakes(citizen: Citizen) -> None:
         f'mutation {{ sendVerificationCode(input: {{purpose: "{person.name}"}}) {{ __typename }} }}',
         f'{{ viewer {{ name }} # {person.name} }} "{person.phone}"',
         f'mutation {{ confirmPortrait(portraitId: "{person.social_security_number}") {{ __typename }} }}',
-        f'{{ outlets(districtCode: "{person.phone}") {{ code }} }}',
+        f'{{ outlets(districtCode: "{person.phone}") {{ code }} districts {{ code }} banks {{ code }} }}',
         f'{{ insurances(cardNumber: "{person.social_security_number}") {{ {REFUSAL} }} }}',
     ):
         citizen.send(document)

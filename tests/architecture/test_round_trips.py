@@ -77,15 +77,15 @@ async def send_code(world: World, citizen: FrontEnd) -> dict[str, Any]:
 
 
 CHANGES: dict[str, tuple[str, Given, int]] = {
-    "applyCard": ("no-card", apply, 6),
-    "activateCard": ("sealed", activate, 4),
-    "reportLoss": ("active", report_loss, 4),
-    "cancelLoss": ("lost", cancel_loss, 4),
+    "applyCard": ("no-card", apply, 4),
+    "activateCard": ("sealed", activate, 3),
+    "reportLoss": ("active", report_loss, 2),
+    "cancelLoss": ("lost", cancel_loss, 2),
     "changePassword": ("active", change_password, 6),
     "changePhone": ("active", change_phone, 5),
     "changeContact": ("active", change_contact, 2),
     "transferIn": ("other-city", transfer, 4),
-    "reissueCard": ("lost", reissue, 4),
+    "reissueCard": ("lost", reissue, 2),
     "sendVerificationCode": ("active", send_code, 3),
 }
 """Persona, form, and messages."""

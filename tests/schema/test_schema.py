@@ -20,7 +20,7 @@ from gateway.channels import CHANNELS
 
 ROOT = Path(__file__).parents[2]
 CHINESE_FIRST = re.compile(r"\W*(\{\w+\})?\W*[\u4e00-\u9fff].*", re.DOTALL)
-NOT_OURS = {"String", "Int", "Float", "Boolean", "ID", "DateTime", "Upload"}
+NOT_OURS = {"String", "Int", "Float", "Boolean", "ID", "Date", "DateTime", "Upload"}
 
 
 def sdl() -> str:

@@ -115,7 +115,7 @@ async def test_a_new_phone_becomes_the_bound_one_and_the_old_one_is_told(
 _WRONG_ALONE: list[tuple[str, Any, str]] = [
     ("postalCode", "", "REQUIRED"),
     ("postalCode", "61000", "INVALID_FORMAT"),
-    ("postalCode", "６１００００", "INVALID_FORMAT"),
+    ("postalCode", "６１０００", "INVALID_FORMAT"),
     ("socialInsuranceNumber", "编号", "INVALID_FORMAT"),
     ("socialInsuranceNumber", "1" * 21, "INVALID_FORMAT"),
     ("educationCode", "", "REQUIRED"),
@@ -140,7 +140,7 @@ _WRONG_ALONE: list[tuple[str, Any, str]] = [
     ("idIssuer", "成都市\x07公安局", "INVALID_CHARACTERS"),
     ("idNumber", "", "REQUIRED"),
     ("idNumber", "510107200209241452", "INVALID_ID_NUMBER"),
-    ("idNumber", "５１０１０７２００２０９２４１４５１", "INVALID_ID_NUMBER"),
+    ("idNumber", "５１０１０７２００２０９２４１４５２", "INVALID_ID_NUMBER"),
     ("idValidUntil", "", "REQUIRED"),
     ("idValidUntil", "20280230", "INVALID_DATE"),
     ("idValidUntil", "20200101", "DOCUMENT_EXPIRED"),

@@ -154,7 +154,7 @@ async def test_the_registry_is_asked_once_a_day(world: World) -> None:
     assert fault(asked) == ("CARD_HELD_ELSEWHERE", None)
 
 
-async def test_what_is_submitted_is_checked_anew(world: World) -> None:
+async def test_what_is_submitted_is_checked_again(world: World) -> None:
     citizen = await world.enter("no-card")
     await citizen.ask(_FORM)
     await keep_pictures(world, citizen)

@@ -125,6 +125,8 @@ NAMES_NOBODY = {
     "receipt",
     "applicationForm",
     "outlets",
+    "districts",
+    "banks",
     "notificationSettings",
     "signIn",
     "signOut",

@@ -36,7 +36,6 @@ REASONS = {
     },
     "sealed": {
         "APPLY_CARD": _OPEN,
-        "REPORT_LOSS": _STATE,
         "CANCEL_LOSS": _STATE,
         "CHANGE_PASSWORD": "PASSWORD_NOT_SET",
         "TRANSFER_IN": _OPEN,
@@ -44,7 +43,7 @@ REASONS = {
     },
     "lost": _HELD | {"ACTIVATE_CARD": _STATE, "REPORT_LOSS": _STATE},
     "temporarily-lost": _HELD | {"ACTIVATE_CARD": _STATE, "REISSUE_CARD": _STATE},
-    "locked": _HELD | dict.fromkeys(_ON_A_CARD, _STATE),
+    "locked": _HELD | dict.fromkeys(("ACTIVATE_CARD", "CANCEL_LOSS", "REISSUE_CARD"), _STATE),
     "cancelled": dict.fromkeys(_ON_A_CARD, _STATE),
     "in-production": {
         "APPLY_CARD": _OPEN,

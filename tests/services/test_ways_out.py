@@ -45,7 +45,11 @@ CARDS: list[tuple[Card, ...]] = [
 
 APPLICATIONS = [
     None,
-    *(Application(1, "SBK202601010000000001", kind, None, 0) for kind in ApplicationKind),
+    *(
+        Application(1, "SBK202601010000000001", kind, None, made, 0)
+        for kind in ApplicationKind
+        for made in (None, _HELD[0].id)
+    ),
 ]
 PASSWORDS = [(None, 0), (0, 0), (1, 86_400_000)]
 UNKNOWN, NONE = None, CardsElsewhere()

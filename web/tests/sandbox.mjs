@@ -77,6 +77,24 @@ export const sandboxTests = {
     await assertAccessible(page);
   },
 
+  async 'a code expires once the time was moved on, and the reset brings the time back'(page) {
+    const unionpay = await open(page, 'UNIONPAY', 'active');
+    await enterUnionpay(unionpay);
+    await unionpay.locator('[data-service=REPORT_LOSS]').click();
+    await press(unionpay, '填入人物资料');
+    await fillSentCode(unionpay);
+
+    await press(page, '快进 5 分钟');
+    await page.getByText('已快进 5 分钟').waitFor();
+    await press(unionpay, '挂失');
+
+    await unionpay.getByText('验证码已过期').first().waitFor();
+    await assertAccessible(page);
+    await page.request.post('/sandbox/reset', { data: {} });
+    const { moved } = await (await page.request.get('/sandbox/clock')).json();
+    assert.equal(moved, 'P0D');
+  },
+
   async 'the address in a receipt\'s QR code shows the progress after signing in'(page) {
     const pingAn = await open(page, 'PING_AN', 'in-production', '/sandbox/#PRODUCTION_PROGRESS');
 

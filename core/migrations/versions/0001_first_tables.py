@@ -307,9 +307,11 @@ def upgrade() -> None:
         sa.Column("issue_date", sa.String(10), nullable=False),
         sa.Column("state", sa.String(1), nullable=False),
         sa.Column("state_since", sa.BigInteger(), nullable=False),
+        sa.Column("state_before", sa.String(1), nullable=True),
         sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
         sa.Column("snapshot_state", sa.String(1), nullable=True),
         sa.Column("snapshot_state_since", sa.BigInteger(), nullable=True),
+        sa.Column("snapshot_state_before", sa.String(1), nullable=True),
         sa.Column("snapshot_since", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id"], ["citizens.subject_id"], name="fk_cards_subject_id"
@@ -417,9 +419,15 @@ def upgrade() -> None:
         sa.Column("number", sa.String(24), nullable=False),
         sa.Column("kind", sa.String(8), nullable=False),
         sa.Column("old_card_id", sa.BigInteger(), nullable=True),
+        sa.Column("new_card_id", sa.BigInteger(), nullable=True),
         sa.Column("form", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subject_id", "new_card_id"],
+            ["cards.subject_id", "cards.id"],
+            name="fk_applications_new_card_id",
+        ),
         sa.ForeignKeyConstraint(
             ["subject_id", "old_card_id"],
             ["cards.subject_id", "cards.id"],

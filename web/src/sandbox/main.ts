@@ -8,6 +8,7 @@ import { wechat } from './apps/wechat';
 import { CHANNELS, type Channel } from './documents';
 import { errorText, h } from './dom';
 import { Gateway } from './gateway';
+import { clockPanel } from './panels/clock';
 import { inboxPanel } from './panels/inbox';
 import { issuerDesk } from './panels/issuer';
 import { messagesPanel } from './panels/messages';
@@ -43,7 +44,7 @@ async function start(main: HTMLElement): Promise<void> {
   main.replaceChildren(
     personaPicker(people, choose),
     h('div', { class: 'apps' }, ...phones.map(({ element }) => element)),
-    h('div', { class: 'panels' }, inboxPanel(), messagesPanel(channels), desk.element),
+    h('div', { class: 'panels' }, inboxPanel(), messagesPanel(channels), desk.element, clockPanel()),
     personaTable(people),
   );
   connectReset(restart);

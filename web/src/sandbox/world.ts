@@ -1,4 +1,4 @@
-/** The sandbox's own endpoints: personas, the platforms, the SMS inbox and the card issuer. */
+/** The sandbox's own endpoints: personas, the platforms, the SMS inbox, the card issuer and the clock. */
 
 import type { ChannelId } from './documents';
 
@@ -56,6 +56,17 @@ export type IssuerReport = { result: 'DONE' | 'FAILED' } | { event: 'TEMPORARY_L
 
 export const advanceIssuer = (persona: string, report: IssuerReport): Promise<Response> =>
   post('issuer/advance', { persona, ...report });
+
+/** The time of gateway, platforms and partners. */
+export interface Clock {
+  now: string;
+}
+
+export const clock = (): Promise<Clock> => get('clock');
+
+/** Moves the time on by an ISO 8601 duration. */
+export const moveClock = (advance: string): Promise<Clock> =>
+  post('clock', { advance }).then((response) => response.json());
 
 export const reset = (): Promise<Response> => post('reset', {});
 
