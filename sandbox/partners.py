@@ -6,6 +6,7 @@ key is recorded afterwards.
 `POST /sandbox/partners/fault` makes a partner fail its next calls; see `sandbox/faults.py`.
 """
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -175,7 +176,12 @@ class _Partner:
                 return fault.instead
             try:
                 answer = respond(request, msgspec.json.decode(await request.body(), type=shape))
-                return answer if fault is None else faults.lost()
+                if fault is None:
+                    return answer
+                if fault.fault is not faults.Fault.SLOW:
+                    return faults.lost()
+                await asyncio.sleep(faults.SLOW_SECONDS)
+                return answer
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return _refusal(400, "BAD_REQUEST")
             except _Rejected as rejection:

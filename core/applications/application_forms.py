@@ -159,14 +159,20 @@ SPECS = (
     FieldSpec(
         "nationality_code",
         FieldType.SELECT,
-        Text("国籍或地区", "Nationality or region"),
+        Text(
+            "线上只受理中国国籍，其他国籍或地区请到服务网点办理",
+            "Online for Chinese citizens only; others please visit an outlet",
+        ),
         lambda reference, _: reference.nationalities.options,
         default="CHN",
     ),
     FieldSpec(
         "id_document_type",
         FieldType.SELECT,
-        Text("证件类型", "Document type"),
+        Text(
+            "线上只受理居民身份证，其他证件请到服务网点办理",
+            "Online with a resident ID card only; with another document please visit an outlet",
+        ),
         lambda reference, _: reference.id_document_types.options,
         default=RESIDENT_ID_CARD,
     ),
@@ -240,8 +246,8 @@ def check(
     form.choice("districtCode", filled.district_code, reference.districts)
     form.outlet(filled.outlet_code, filled.district_code, filled.bank_code, reference)
     form.phone("phone", filled.phone)
-    form.choice("nationalityCode", filled.nationality_code, reference.nationalities)
-    form.choice("idDocumentType", filled.id_document_type, reference.id_document_types)
+    form.served_online("nationalityCode", filled.nationality_code, reference.nationalities)
+    form.served_online("idDocumentType", filled.id_document_type, reference.id_document_types)
     form.text("idIssuer", filled.id_issuer)
     form.choice("genderCode", filled.gender_code, reference.genders)
     form.choice("ethnicityCode", filled.ethnicity_code, reference.ethnicities)

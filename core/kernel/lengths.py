@@ -21,5 +21,6 @@ PLATFORM_TEXT = 64
 """A platform's message id and delivery status."""
 NOTICE_VERSION = 32
 REGION_CODE = 6
+REGION_NAME = 60
 DAY = 10
 """`YYYY-MM-DD`."""

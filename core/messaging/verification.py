@@ -33,16 +33,15 @@ from core.citizens import PHONE, quotas
 from core.db import Query, Row, insert_into, json_arrays, metadata
 from core.kernel.clock import CLOCK_SKEW, HOUR, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
+from core.kernel.next_steps import NextStep
 from core.kernel.refusals import (
     LOSS_BY_PHONE,
-    NOTHING_ELSE,
     CodeExpired,
     CodeNotSent,
     CodeVoid,
     CodeWrong,
     RefusalCode,
     SmsRefused,
-    Text,
     TooManyTries,
 )
 from core.messaging import allowances, outbox
@@ -166,7 +165,7 @@ async def send(
     settings, session = unit.dependencies.settings, unit.session
     if is_own:
         counted = await allowances.take_own(
-            unit, purpose.value, way_out(purpose), is_for_loss=is_for_loss(purpose)
+            unit, purpose.value, next_step(purpose), is_for_loss=is_for_loss(purpose)
         )
     else:
         counted = await allowances.take_other(unit, phone)
@@ -196,7 +195,7 @@ async def send(
         purpose=purpose.value,
         code=code,
         expires_at=expires_at,
-        if_rejected=SmsRefused(field="phone", way_out=way_out(purpose)),
+        if_rejected=SmsRefused(field="phone").with_next_step(next_step(purpose)),
         codeId=code_id,
         counted=[(key.hex(), at) for key, at in counted],
     )
@@ -232,7 +231,7 @@ async def verify(
         left = 0
     _try(unit, newest["id"], newest["tries"], MAX_TRIES - left - newest["tries"], None)
     if left == 0:
-        raise CodeVoid(field="code", way_out=way_out(purpose))
+        raise CodeVoid(field="code").with_next_step(next_step(purpose))
     raise CodeWrong(field="code", left=left)
 
 
@@ -273,9 +272,9 @@ def is_for_loss(purpose: VerificationPurpose) -> bool:
     return purpose is VerificationPurpose.REPORT_LOSS
 
 
-def way_out(purpose: VerificationPurpose) -> Text:
+def next_step(purpose: VerificationPurpose) -> NextStep | None:
     """What else the citizen can do when no code helps."""
-    return LOSS_BY_PHONE if is_for_loss(purpose) else NOTHING_ELSE
+    return LOSS_BY_PHONE if is_for_loss(purpose) else None
 
 
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
@@ -299,7 +298,8 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
     if newest["tries"] >= MAX_TRIES:
-        raise CodeVoid(field="code", way_out=way_out(purpose)).without_counting()
+        void = CodeVoid(field="code").with_next_step(next_step(purpose))
+        raise void.without_counting()
     if newest["expires_at"] <= unit.now:
         raise CodeExpired(field="code")
     return newest
@@ -318,4 +318,5 @@ def _limit_tries(unit: UnitOfWork, purpose: VerificationPurpose, of_subject: Seq
     if wrong >= unit.dependencies.settings.wrong_codes_per_account_hour:
         first = next(row for row in tried if row["tries"])
         wait = seconds_until(first["expires_at"] + TRIES_WINDOW, unit.now)
-        raise TooManyTries(field="code", retry_after=wait, way_out=way_out(purpose))
+        refusal = TooManyTries(field="code", retry_after=wait)
+        raise refusal.with_next_step(next_step(purpose) or refusal.next_step)

@@ -12,9 +12,19 @@ from core.partners.base import (
     PartnerFailed,
     Rejected,
 )
-from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegionMove, RegistryCard
+from core.partners.card_registry import (
+    CardRegistry,
+    HttpCardRegistry,
+    RegionMove,
+    RegistryCard,
+    held_elsewhere,
+)
 from core.partners.health import PartnerHealth
-from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
+from core.partners.insurance_registry import (
+    HttpInsuranceRegistry,
+    InsuranceRegistry,
+    with_enrolment,
+)
 from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
@@ -37,6 +47,8 @@ __all__ = [
     "Sms",
     "SmsMessage",
     "build_partners",
+    "held_elsewhere",
+    "with_enrolment",
 ]
 
 

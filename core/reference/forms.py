@@ -18,6 +18,7 @@ from core.kernel.refusals import (
     InvalidFields,
     InvalidFormat,
     InvalidIdNumber,
+    NotServedOnline,
     OutletDoesNotServeBank,
     OutletNotInDistrict,
     Refusal,
@@ -96,6 +97,13 @@ _RULES = {
     "card_number": Text("应为 9 位字母或数字，最后一位为数字或 X", "9 letters or digits"),
     "social_insurance_number": Text("应为不超过 20 位的字母或数字", "at most 20 letters or digits"),
 }
+
+_CHOOSE_AGAIN = Text("请重新选择网点或银行", "please choose another outlet or bank")
+_NO_OUTLET = Text(
+    "补卡不能更换银行，目前没有网点办理，请拨打 028-12333 咨询",
+    "a reissue cannot change the bank, and no outlet serves it now: please call 028-12333",
+)
+_OUTLETS_NAMED = 5
 
 
 class Form:
@@ -184,10 +192,27 @@ class Form:
             self._refuse(UnknownCode, field)
         return value
 
+    def served_online(self, field: str, value: str, table: Table) -> str:
+        """As `choice`, of a table that holds only what is served online."""
+        if value and table.get(value) is None:
+            served = "、".join(option.name for option in table.options)
+            self._refuse(NotServedOnline, field, served=served)
+            return value
+        return self.choice(field, value, table)
+
     def outlet(
-        self, outlet_code: str, district_code: str, bank_code: str, reference: Reference
+        self,
+        outlet_code: str,
+        district_code: str,
+        bank_code: str,
+        reference: Reference,
+        *,
+        bank_is_fixed: bool = False,
     ) -> None:
-        """The outlet must be in the district and serve the bank, if these are known."""
+        """The outlet must be in the district and serve the bank, if these are known.
+
+        `bank_is_fixed`: the citizen can choose another outlet only, so the refusal names some.
+        """
         if not outlet_code:
             self._refuse(Required, "outletCode")
             return
@@ -196,8 +221,11 @@ class Form:
             self._refuse(UnknownCode, "outletCode")
         elif reference.districts.get(district_code) and outlet.district_code != district_code:
             self.refuse(OutletNotInDistrict(field="outletCode"))
-        elif reference.bank(bank_code) and bank_code not in outlet.bank_codes:
-            self.refuse(OutletDoesNotServeBank(field="outletCode"))
+        elif (bank := reference.bank(bank_code)) and bank_code not in outlet.bank_codes:
+            choice = _CHOOSE_AGAIN
+            if bank_is_fixed:
+                choice = _other_outlets(district_code, bank_code, reference)
+            self.refuse(OutletDoesNotServeBank(field="outletCode", bank=bank.name, choice=choice))
 
     def birth_date(self, field: str, value: str) -> date | None:
         return self._date(field, value, "19900131")
@@ -227,6 +255,22 @@ class Form:
 
     def _refuse(self, refusal: Callable[..., Refusal], field: str, **facts: Fact) -> None:
         self.refuse(refusal(field=field, label=LABELS[field], **facts))
+
+
+def _other_outlets(district_code: str, bank_code: str, reference: Reference) -> Text:
+    """Outlets that serve the bank, of the district if it has any, otherwise of others."""
+    found = reference.outlets_in(district_code, bank_code) or [
+        outlet for outlet in reference.outlets if bank_code in outlet.bank_codes
+    ]
+    if not found:
+        return _NO_OUTLET
+    names = [outlet.name for outlet in found[:_OUTLETS_NAMED]]
+    more = len(found) > _OUTLETS_NAMED
+    return Text(
+        f"补卡不能更换银行，请改选：{'、'.join(names)}{'等' if more else ''}",
+        "a reissue cannot change the bank, so please choose another outlet, "
+        f"{'for example ' if more else ''}{', '.join(names)}",
+    )
 
 
 def parse_date(text: str) -> date | None:

@@ -6,11 +6,12 @@ import strawberry
 
 from core.applications import SPECS, FieldSpec, FieldType, schema_name
 from core.audit import Action
-from core.cards import ASKS, CITIZEN
+from core.cards import ASKS, CITIZEN, HOLDER
 from core.kernel.clock import moment
 from core.kernel.refusals import RefusalCode, Text
 from core.reference import LABELS
 from core.services.application_form import FormInProgress, application_form
+from core.services.cards_elsewhere import ask_for_cards_elsewhere, keep_cards_elsewhere
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
 from gateway.resolvers.run import read, run
@@ -195,6 +196,14 @@ class ApplicationForm:
             if (picture := self.form.pictures.get(PictureKind(side.value))) is not None
         ]
 
+    @strawberry.field(
+        description="提示 · What to know before filling it in, e.g. that cards of other regions could not be "
+        "checked; usually null."
+    )
+    def note(self, info: Info) -> str | None:
+        note = self.form.note
+        return None if note is None else note.in_language(info.context.language)
+
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:
         picture = self.form.pictures.get(PictureKind.PORTRAIT)
@@ -265,11 +274,16 @@ SaveApplicationDraftResult = Annotated[
 @strawberry.type
 class ApplicationFormQuery:
     @strawberry.field(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
-        description="申办表单 · Everything that a front-end needs to render the form.",
+        description="申办表单 · Everything that a front-end needs to render the form. Refuses whoever cannot "
+        "apply, before the first picture.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
         info.context.require_citizen()
+        await run(
+            info.context, keep_cards_elsewhere, None, action=None, first=ask_for_cards_elsewhere
+        )
         return ApplicationForm(
             form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )

@@ -17,6 +17,7 @@ _REASONS: Mapping[str, Iterable[str]] = {
         "core.applications.drafts.DISCARD_OLD",
         "core.applications.prefills.DISCARD_OLD",
         "core.cards.cards._EXPIRED_LOSSES",
+        "core.cards.elsewhere.DELETE_OLD",
         "core.citizens.code_exchanges.FORGET_OLD",
         "core.citizens.nonces.FORGET_OLD",
         "core.issuer.event_store._OPEN",

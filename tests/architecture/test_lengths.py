@@ -73,7 +73,8 @@ REJECTIONS = [
 CHANNEL_ID = width(callers._ID.pattern)
 REFERENCE_CODE = width(outlets._CODE.pattern)
 REGISTRY_CARD = {
-    name: field("card-registry", "Card", name) for name in ("regionCode", "bankCode", "issueDate")
+    name: field("card-registry", "Card", name)
+    for name in ("regionCode", "regionName", "bankCode", "issueDate")
 }
 BATCH_NUMBERS = (lengths.BATCH_NUMBER, field("issuer", "NodeEvent", "batchNumber"))
 REGIONS = [option.code for option in read_table("regions").options]
@@ -108,6 +109,9 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "cards.region_code": [*REGIONS, REGISTRY_CARD["regionCode"]],
     "cards.state": [CardState],
     "cards.state_before": [CardState],
+    "cards_elsewhere.region_code": [REGISTRY_CARD["regionCode"]],
+    "cards_elsewhere.region_name": [REGISTRY_CARD["regionName"]],
+    "cards_elsewhere.state": [CardState],
     "channel_messages.channel": [ChannelId, CHANNEL_ID],
     "channel_messages.delivery": [lengths.PLATFORM_TEXT],
     "channel_messages.number": [lengths.PLATFORM_TEXT, HASH],

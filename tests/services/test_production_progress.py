@@ -236,7 +236,7 @@ async def test_the_last_node_can_fail_and_be_retried(world: World, waiting: Fron
 
     await world.advance("in-production")
 
-    assert fault(before) == ("NO_CARD", None)
+    assert fault(before) == ("APPLICATION_OPEN", None)
     assert (await waiting.status())["state"] == "SEALED"
 
 
@@ -260,8 +260,8 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
         in_english = await citizen.progress()
 
     assert fault(answer) == ("NO_APPLICATION", None)
-    assert answer["message"] == "没有查到您的制卡记录。"
-    assert in_english["message"] == "You have no card in production."
+    assert answer["message"].startswith("没有查到您的制卡记录。您可以申办社会保障卡")
+    assert in_english["message"].startswith("You have no card in production. You can apply")
     assert await world.rows() == before
 
 

@@ -324,6 +324,19 @@ def upgrade() -> None:
         "uq_cards_one_active", "cards", ["subject_id"], unique=True, **where("state = '1'")
     )
     create_table_of_persons(
+        "cards_elsewhere",
+        sa.Column("subject_id", ID, autoincrement=False, nullable=False),
+        sa.Column("region_code", sa.String(6), nullable=True),
+        sa.Column("region_name", sa.String(60), nullable=True),
+        sa.Column("state", sa.String(1), nullable=True),
+        sa.Column("enrolled", sa.Boolean(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["citizens.subject_id"], name="fk_cards_elsewhere_subject_id"
+        ),
+        sa.PrimaryKeyConstraint("subject_id", name="pk_cards_elsewhere"),
+    )
+    create_table_of_persons(
         "consents",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("notice_version", sa.String(32), nullable=False),
@@ -512,6 +525,7 @@ def downgrade() -> None:
         "pictures",
         "notification_settings",
         "consents",
+        "cards_elsewhere",
         "cards",
         "bindings",
         "application_drafts",
