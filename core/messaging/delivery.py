@@ -2,7 +2,8 @@
 
 A delivery carries the message's idempotency key, so that a repetition has no second effect at the
 partner. An unknown outcome is queried by that key before anything is repeated. Expired and permanently
-failed messages become dead letters for an operator; a rejected order or region move is compensated.
+failed messages become dead letters for an operator; a rejected order, change of an order or region
+move is compensated.
 """
 
 import random
@@ -19,6 +20,7 @@ from core.messaging.channel_messages import Messenger, Unreachable
 from core.messaging.outbox import MessageKind, OutboxMessage
 from core.partners import (
     IdempotentPartner,
+    IssuerCorrection,
     IssuerOrder,
     OutcomeUnknown,
     PartnerFailed,
@@ -26,6 +28,7 @@ from core.partners import (
     Rejected,
     SmsMessage,
 )
+from core.production import OrderChange
 from core.storage import ObjectsUnavailable, pictures
 from core.unit_of_work import Dependencies, UnitOfWork, perform
 
@@ -116,7 +119,7 @@ class Delivery:
         elif message.kind is MessageKind.CHANNEL_MESSAGE:
             await self._notify(message)
         elif message.kind is MessageKind.ISSUER_ORDER:
-            await partners.issuer.order(await self._issuer_order(message), key)
+            await self._call_issuer(message)
         else:
             await partners.sms.send(_sms(message), key)
 
@@ -137,6 +140,34 @@ class Delivery:
         )
         await self._database.apply(writes)
 
+    async def _call_issuer(self, message: OutboxMessage) -> None:
+        issuer, key, payload = (
+            self._dependencies.partners.issuer,
+            message.idempotency_key,
+            message.payload,
+        )
+        change = payload.get("change")
+        if change is None:
+            await issuer.order(await self._issuer_order(message), key)
+        elif change == OrderChange.CANCELLATION:
+            await issuer.cancel(payload["orderNumber"], key)
+        elif change == OrderChange.PICKUP_OUTLET:
+            await issuer.change_outlet(payload["orderNumber"], payload["outletCode"], key)
+        else:
+            await issuer.correct(await self._correction(message), key)
+
+    async def _correction(self, message: OutboxMessage) -> IssuerCorrection:
+        payload, owner = message.payload, message.subject_id
+        sides = payload["idDocumentIds"]
+        return IssuerCorrection(
+            number=payload["orderNumber"],
+            fields=payload["fields"],
+            portrait=await self._picture(owner, payload["portraitId"]),
+            id_documents=None
+            if sides is None
+            else [await self._content(owner, id_) for id_ in sides],
+        )
+
     async def _issuer_order(self, message: OutboxMessage) -> IssuerOrder:
         payload = message.payload
         return IssuerOrder(
@@ -146,13 +177,14 @@ class Delivery:
             social_security_number=payload["socialSecurityNumber"],
             bank_code=payload["bankCode"],
             outlet_code=payload["outletCode"],
-            portrait=await self._portrait(message.subject_id, payload["portraitId"]),
+            portrait=await self._picture(message.subject_id, payload["portraitId"]),
         )
 
-    async def _portrait(self, citizen_id: int, picture_id: int | None) -> bytes | None:
-        """None for a reissue: the issuer already has the portrait."""
-        if picture_id is None:
-            return None
+    async def _picture(self, citizen_id: int, picture_id: int | None) -> bytes | None:
+        """None for one that the issuer already has."""
+        return None if picture_id is None else await self._content(citizen_id, picture_id)
+
+    async def _content(self, citizen_id: int, picture_id: int) -> bytes:
         picture = await pictures.find(self._database, citizen_id, picture_id)
         assert picture is not None
         return await self._dependencies.objects.get(picture.object_name, picture.citizen_id)

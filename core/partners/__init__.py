@@ -15,7 +15,7 @@ from core.partners.base import (
 from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegionMove, RegistryCard
 from core.partners.health import PartnerHealth
 from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
-from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
+from core.partners.issuer import HttpIssuer, Issuer, IssuerCorrection, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
 
@@ -24,6 +24,7 @@ __all__ = [
     "IdempotentPartner",
     "InsuranceRegistry",
     "Issuer",
+    "IssuerCorrection",
     "IssuerOrder",
     "NotAccepted",
     "OutcomeUnknown",

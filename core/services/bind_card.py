@@ -140,6 +140,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     has_phone = citizen.has_phone(identity.phone, vault) or is_free
     if not (citizen.name.reveal() == identity.name and has_phone and identity.confirmed):
         return None
+    citizen.must_be_alive()
     if citizen.phone is None:
         values = {PHONE: identity.phone}
         return citizens.change(unit.writes, vault, unit.now, citizen, values)
