@@ -28,13 +28,14 @@ from core.partners import (
     Rejected,
     SmsMessage,
 )
-from core.production import OrderChange
+from core.production import OrderChange, orders
 from core.storage import ObjectsUnavailable, pictures
 from core.unit_of_work import Dependencies, UnitOfWork, perform
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+_NO_SUCH_ORDER = "NO_SUCH_ORDER"
 _UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER})
 
 log = structlog.get_logger("delivery")
@@ -76,8 +77,12 @@ class Delivery:
         try:
             if message.unknown_since is not None and await self._was_accepted(message):
                 await self._confirm(message)
+            elif message.expires_at <= self._clock() and _is_change(message):
+                await self._compensate(message, "EXPIRED")
             elif message.expires_at <= self._clock():
                 await self._dead_letter(message, "expired", None)
+            elif await self._is_closed(message):
+                await self._compensate(message, "CLOSED")
             else:
                 await self._call_partner(message)
                 await self._confirm(message)
@@ -150,11 +155,27 @@ class Delivery:
         if change is None:
             await issuer.order(await self._issuer_order(message), key)
         elif change == OrderChange.CANCELLATION:
-            await issuer.cancel(payload["orderNumber"], key)
+            await self._cancel(payload["orderNumber"], key)
         elif change == OrderChange.PICKUP_OUTLET:
             await issuer.change_outlet(payload["orderNumber"], payload["outletCode"], key)
         else:
             await issuer.correct(await self._correction(message), key)
+
+    async def _is_closed(self, message: OutboxMessage) -> bool:
+        """Whether an order was closed before it could be delivered."""
+        if message.kind is not MessageKind.ISSUER_ORDER or _is_change(message):
+            return False
+        vault, number = self._dependencies.vault, message.payload["orderNumber"]
+        order = await orders.find_order(self._database, vault, message.subject_id, number)
+        return order is not None and order.closure is not None
+
+    async def _cancel(self, number: str, key: str) -> None:
+        """An order that never reached the card issuer has ended there too."""
+        try:
+            await self._dependencies.partners.issuer.cancel(number, key)
+        except Rejected as error:
+            if error.code != _NO_SUCH_ORDER:
+                raise
 
     async def _correction(self, message: OutboxMessage) -> IssuerCorrection:
         payload, owner = message.payload, message.subject_id
@@ -239,6 +260,11 @@ class Delivery:
         log.error(
             "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
         )
+
+
+def _is_change(message: OutboxMessage) -> bool:
+    """A change of an order that cannot be delivered is not made, so that the citizen can try again."""
+    return message.kind is MessageKind.ISSUER_ORDER and "change" in message.payload
 
 
 def _region_move(message: OutboxMessage) -> RegionMove:

@@ -86,7 +86,7 @@ async def _undo_order(unit: UnitOfWork, message: OutboxMessage, code: str) -> No
     """Closes the application, so that the citizen can apply again or cancel the loss."""
     citizen = await unit.citizen(message.subject_id)
     order = await _order_of(unit, message)
-    if order.confirmation is not Confirmation.BEING_CONFIRMED:
+    if order.confirmation is not Confirmation.BEING_CONFIRMED or order.closure is not None:
         return
     vault = unit.dependencies.vault
     closure = Closure(CloseReason.NOT_ACCEPTED, unit.now)
