@@ -258,6 +258,7 @@ class Life:
 
     async def wait(self, days: int) -> None:
         self.now += days * DAY
+        self.told.append(f"{days} days")
         await expire_losses(JobContext(self.office.database, self._dependencies, self.now))
 
     async def deliver(self) -> None:
@@ -285,6 +286,7 @@ class Life:
             self.now += DAY
             await self.deliver()
         self._issuer_is_itself()
+        self.told.append("issuer: nine days of silence")
 
     def _issuer_is_itself(self) -> None:
         """Without faults; and the circuit, whose pauses are in real time, closed."""
@@ -295,6 +297,7 @@ class Life:
 
     def reject_next(self, path: str) -> None:
         self._fault(path, "REJECTED", 1)
+        self.told.append(f"issuer rejects the next {path}")
 
     def _fault(self, path: str, kind: str, times: int) -> None:
         asked = {"partner": "issuer", "path": path, "fault": kind, "times": times}
