@@ -233,5 +233,8 @@ SUCCESS = {
     "changeContact": "ContactChanged",
     "transferIn": "TransferredIn",
     "reissueCard": "CardReissued",
+    "cancelApplication": "ApplicationCancelled",
+    "changePickupOutlet": "PickupOutletChanged",
+    "correctApplication": "ApplicationCorrected",
     "changeNotificationSettings": "NotificationSettingsChanged",
 }

@@ -30,6 +30,7 @@ from core.reference import (
     Form,
     Option,
     Reference,
+    Table,
     age_on,
     birth_date_of,
     gender_code_of,
@@ -226,6 +227,11 @@ def schema_name(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
+def attribute_name(name: str) -> str:
+    """`postalCode` → `postal_code`."""
+    return next(spec.name for spec in SPECS if schema_name(spec.name) == name)
+
+
 def check(
     form: Form,
     filled: FilledForm,
@@ -260,6 +266,25 @@ def check(
     _check_identity(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:
         form.refuse(GuardianNeeded(field="financialWithholding", age=adult_age))
+
+
+def check_correction(form: Form, name: str, value: str, reference: Reference, today: date) -> None:
+    """One field, by its name in the schema, that the card issuer wants corrected."""
+    if name == "postalCode":
+        form.postal_code(name, value)
+    elif name == "idIssuer":
+        form.text(name, value)
+    elif name == "idValidUntil":
+        _check_validity(form, FilledForm(id_valid_until=value), today)
+    else:
+        form.choice(name, value, _TABLES[name](reference))
+
+
+_TABLES: dict[str, Callable[[Reference], Table]] = {
+    "educationCode": lambda reference: reference.educations,
+    "occupationCode": lambda reference: reference.occupations,
+    "ethnicityCode": lambda reference: reference.ethnicities,
+}
 
 
 def check_consent(form: Form, given_at: Instant | None) -> None:

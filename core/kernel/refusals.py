@@ -118,6 +118,14 @@ class RefusalCode(StrEnum):
     REISSUE_OPEN = "REISSUE_OPEN"
     CARD_BEING_CONFIRMED = "CARD_BEING_CONFIRMED"
     NO_APPLICATION = "NO_APPLICATION"
+    NO_SUCH_APPLICATION = "NO_SUCH_APPLICATION"
+    APPLICATION_CLOSED = "APPLICATION_CLOSED"
+    APPLICATION_BEING_CHANGED = "APPLICATION_BEING_CHANGED"
+    MANUFACTURE_BEGUN = "MANUFACTURE_BEGUN"
+    CARD_BEING_TRANSFERRED = "CARD_BEING_TRANSFERRED"
+    NOTHING_TO_CORRECT = "NOTHING_TO_CORRECT"
+    NOT_TO_BE_CORRECTED = "NOT_TO_BE_CORRECTED"
+    CITIZEN_DECEASED = "CITIZEN_DECEASED"
     PORTRAIT_NOT_CONFIRMED = "PORTRAIT_NOT_CONFIRMED"
     ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
     NO_SUCH_PORTRAIT = "NO_SUCH_PORTRAIT"
@@ -618,6 +626,72 @@ class CardBeingConfirmed(Refusal):
 class NoApplication(Refusal):
     code = RefusalCode.NO_APPLICATION
     text = Text("没有查到您的制卡记录。", "You have no card in production.")
+
+
+class NoSuchApplication(Refusal):
+    """Unknown or another citizen's: which one is not disclosed."""
+
+    code = RefusalCode.NO_SUCH_APPLICATION
+    text = Text(
+        "没有查到您的这笔申请，请核对申请编号（在「制卡进度查询」中查看）。",
+        "You have no application with this number; see the production progress for yours.",
+    )
+
+
+class ApplicationClosed(Refusal):
+    code = RefusalCode.APPLICATION_CLOSED
+    text = Text(
+        "这笔申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
+        "This application is closed. You can apply again, or cancel the loss or request a reissue if a card was reported lost.",
+    )
+
+
+class ApplicationBeingChanged(Refusal):
+    code = RefusalCode.APPLICATION_BEING_CHANGED
+    text = Text(
+        "您提交的「{change}」正在由制卡中心确认，请 {wait}后再试，结果将短信告知。",
+        "The card issuer is confirming your {change}; please try again in {wait}. We will send you a message.",
+    )
+
+
+class ManufactureBegun(Refusal):
+    code = RefusalCode.MANUFACTURE_BEGUN
+    text = Text(
+        "已开始制卡，不能再取消申请；制好后请到网点领取，如有特殊情况请拨打 028-12333。",
+        "The card is already being made, so the application can no longer be cancelled; please collect the card, or call 028-12333.",
+    )
+
+
+class CardBeingTransferred(Refusal):
+    code = RefusalCode.CARD_BEING_TRANSFERRED
+    text = Text(
+        "卡片已在送往所选网点，不能再更改领卡网点；如不便领取请拨打 028-12333。",
+        "The card is on its way to the outlet, which can no longer be changed; if you cannot collect it there, call 028-12333.",
+    )
+
+
+class NothingToCorrect(Refusal):
+    code = RefusalCode.NOTHING_TO_CORRECT
+    text = Text(
+        "这笔申请目前没有需要更正的内容，请在「制卡进度查询」中查看进度。",
+        "Nothing in this application is to be corrected now; see its production progress.",
+    )
+
+
+class NotToBeCorrected(Refusal):
+    code = RefusalCode.NOT_TO_BE_CORRECTED
+    text = Text(
+        "{label}不在本次需要更正的内容中，请勿填写。",
+        "{label} is not among what is to be corrected; please leave it out.",
+    )
+
+
+class CitizenDeceased(Refusal):
+    code = RefusalCode.CITIZEN_DECEASED
+    text = Text(
+        "登记信息显示持卡人已故，不能在线办理。如登记有误，请本人持身份证到社保经办窗口更正，或拨打 028-12333。",
+        "Our records say that the holder has died, so nothing can be done online. If they are wrong, please have them corrected at a social security office with your ID card, or call 028-12333.",
+    )
 
 
 class PortraitNotConfirmed(Refusal):

@@ -25,7 +25,7 @@ from core.partners.insurance_registry import (
     InsuranceRegistry,
     with_enrolment,
 )
-from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
+from core.partners.issuer import HttpIssuer, Issuer, IssuerCorrection, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
 
@@ -34,6 +34,7 @@ __all__ = [
     "IdempotentPartner",
     "InsuranceRegistry",
     "Issuer",
+    "IssuerCorrection",
     "IssuerOrder",
     "NotAccepted",
     "OutcomeUnknown",

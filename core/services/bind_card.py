@@ -143,6 +143,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     is_same = is_same_name(citizen.name.reveal(), identity.name)
     if not (is_same and has_phone and identity.confirmed):
         return None
+    citizen.must_be_alive()
     if citizen.phone is None:
         values = {PHONE: identity.phone}
         return citizens.change(unit.writes, vault, unit.now, citizen, values)

@@ -26,6 +26,7 @@ _CITIZEN = Citizen(
     phone=None,
     phone_index=None,
     social_insurance_number=None,
+    deceased_at=None,
 )
 _CANCELLED = card(CardState.CANCELLED)
 _HELD = [

@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("residential_address", sa.LargeBinary(), nullable=True),
         sa.Column("residential_postal_code", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deceased_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", name="pk_citizens"),
     )
     create_table(
@@ -457,6 +458,9 @@ def upgrade() -> None:
         sa.Column("card_number", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
+        sa.Column("pending_change", sa.String(16), nullable=True),
+        sa.Column("close_reason", sa.String(16), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "application_id"],
             ["applications.subject_id", "applications.id"],
@@ -477,9 +481,10 @@ def upgrade() -> None:
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
             ["production_orders.subject_id", "production_orders.id"],
@@ -493,9 +498,10 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
