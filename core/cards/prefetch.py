@@ -4,6 +4,7 @@ Most operations read their session and then one set of rows of its citizen. An o
 declares which one gets both in one statement; the service's own read is answered from memory.
 """
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +94,20 @@ class PrefetchedReader:
         self._citizen_id = citizen_id
         self._rows: list[Row] | None = rows
 
-    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+    def fetch(self, query: Query, /, **values: Any) -> Awaitable[list[Row]]:
         rows = self._rows
         if rows is not None and query is self._query and values["citizen_id"] == self._citizen_id:
             self._rows = None
-            return rows
-        return await self._db.fetch(query, **values)
+            return _of(rows)
+        return self._db.fetch(query, **values)
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
         rows = await self.fetch(query, **values)
         return rows[0] if rows else None
+
+
+async def _of(rows: list[Row]) -> list[Row]:
+    return rows
 
 
 def prefetched_reader(db: Reader, expected: Prefetch, rows: list[Row]) -> Reader:

@@ -23,7 +23,6 @@ from sqlalchemy import (
 
 from core.audit import ACTIONS
 from core.citizens import PHONE, Limit, quotas
-from core.crypto import index_is, index_params
 from core.db import Query, Row, insert_into, metadata
 from core.kernel.addresses import network_of
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
@@ -68,6 +67,7 @@ _INSERT = insert_into(verification_codes_table)
 _OF_SESSION = Query(
     select(
         verification_codes_table.c.id,
+        verification_codes_table.c.phone_index,
         verification_codes_table.c.mac,
         verification_codes_table.c.expires_at,
         verification_codes_table.c.tries,
@@ -77,7 +77,6 @@ _OF_SESSION = Query(
         verification_codes_table.c.subject_id == bindparam("subject_id"),
         verification_codes_table.c.session_id == bindparam("session_id"),
         verification_codes_table.c.purpose == bindparam("purpose"),
-        index_is(verification_codes_table.c.phone_index, "phone"),
     )
     .order_by(verification_codes_table.c.id)
 )
@@ -184,17 +183,21 @@ def _try(unit: UnitOfWork, code_id: int, tries: int, consumed_at: Instant | None
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
     """The newest code, without those of the future: a clock that was set back would keep new codes
     from working."""
-    rows = await unit.db.fetch(
-        _OF_SESSION,
-        subject_id=unit.session.subject_id,
-        session_id=unit.session.session_id,
-        purpose=purpose.value,
-        **index_params("phone", unit.dependencies.vault.indexes(phone, PHONE)),
-    )
+    indexes = unit.dependencies.vault.indexes(phone, PHONE)
+    sent = [
+        row
+        for row in await unit.db.fetch(
+            _OF_SESSION,
+            subject_id=unit.session.subject_id,
+            session_id=unit.session.session_id,
+            purpose=purpose.value,
+        )
+        if bytes(row["phone_index"]) in indexes
+    ]
     not_yet = first_id_at(unit.now + CLOCK_SKEW)
-    usable = [row for row in rows if row["id"] < not_yet]
+    usable = [row for row in sent if row["id"] < not_yet]
     if not usable:
-        raise CodeExpired(field="code") if rows else CodeNotSent(field="code")
+        raise CodeExpired(field="code") if sent else CodeNotSent(field="code")
     newest = usable[-1]
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
