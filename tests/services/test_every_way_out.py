@@ -40,5 +40,7 @@ def test_without_changes_of_an_application_lives_end_in_vain(
     """The control."""
     monkeypatch.setattr(ProductionOrder, "may_be_changed", lambda *_: False)
 
-    with pytest.raises(DeadEnd, match="NOTHING_TO_CORRECT|before manufacture|does not know of the order"):
+    with pytest.raises(
+        DeadEnd, match=r"NOTHING_TO_CORRECT|before manufacture|does not know of the order"
+    ):
         live(database, 400)

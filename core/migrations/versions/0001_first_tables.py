@@ -200,7 +200,6 @@ def upgrade() -> None:
         sa.Column("failure", sa.String(200), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "id", name="pk_outbox"),
-        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_outbox_due",

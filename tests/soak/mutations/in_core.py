@@ -495,7 +495,7 @@ _CRYPTO = (
 _DB = (
     _fault(
         "db: a guard that changes no row is passed over",
-        "db/sqlite.py",
+        "db/sqlite_writer.py",
         "            elif must_change:\n                raise LostRace\n",
         "",
         "what others have taken or changed is no obstacle",
@@ -503,7 +503,7 @@ _DB = (
     ),
     _fault(
         "db: a key that is taken is an error and no lost race",
-        "db/sqlite.py",
+        "db/sqlite_writer.py",
         "                if _violates_key(error):\n                    raise LostRace from error\n",
         "",
         "who comes second at the same moment gets an error instead of an answer",
@@ -511,11 +511,27 @@ _DB = (
     ),
     _fault(
         "db: what a refused job wrote is committed",
-        "db/sqlite.py",
-        "if transaction.has_written:",
-        "if not pending.error:",
+        "db/sqlite_writer.py",
+        "return not transaction.has_written",
+        "return True",
         "half of a refused change stays",
         "core/test_database.py::test_a_job_that_raises_is_rolled_back",
+    ),
+    _fault(
+        "db: of several that wait together one guard is as good as all",
+        "db/sqlite_writer.py",
+        "                if must_change and self.total_changes - before != len(parts):",
+        "                if must_change and self.total_changes == before:",
+        "what others have taken or changed is no obstacle to whoever waits beside them",
+        "core/test_sqlite_writer.py::test_of_those_written_together_only_the_overtaken_lose",
+    ),
+    _fault(
+        "db: what several rows may have changed is counted together",
+        "db/query.py",
+        "return given.issuperset(statement.table.primary_key)",
+        "return True",
+        "one that gives up two claims covers for one that has none",
+        "core/test_sqlite_writer.py::test_a_guard_of_several_rows_covers_for_nobody",
     ),
     _fault(
         "db: commits are not synced",
