@@ -30,7 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.audit import DONE, Action
-from core.cards import NUMBER
+from core.cards import NUMBER, CardState
 from core.citizens import PHONE, Notice, sessions
 from core.crypto import Keys, open_account
 from core.db import sqlite_path
@@ -39,15 +39,18 @@ from core.kernel.ids import first_id_at, new_id
 from core.kernel.settings import Settings
 from core.messaging.notices import text_of
 from core.messaging.outbox import LIFETIME
-from core.messaging.verification import MAX_TRIES
+from core.messaging.verification import MAX_TRIES, TRIES_WINDOW
 from gateway.app import keys_from
 from sandbox.settings import sandbox_settings
 
 _READ = """
     SELECT s.id AS session_id, s.subject_id, s.channel, c.phone, c.phone_index, h.number AS head_number,
-        h.mac AS head_mac, h.version, k.id AS card_id, k.number, k.number_index, k.state, k.state_since,
+        h.mac AS head_mac, h.version, k.id AS card_id, k.number, k.number_index, k.state, k.state_since, k.state_before,
         a.kind AS application, v.id AS code_id, v.mac AS code_mac, v.expires_at, v.tries, v.consumed_at,
-        n.sms, n.channel AS by_channel,
+        n.channel AS by_channel,
+        (SELECT sum(w.tries - CASE WHEN w.consumed_at IS NULL THEN 0 ELSE 1 END)
+            FROM verification_codes w WHERE w.subject_id = $1 AND w.expires_at > $10
+                AND (w.purpose = 'REPORT_LOSS') = ($6 = 'REPORT_LOSS')) AS wrong_tries,
         (SELECT {arrays} FROM bindings b WHERE b.subject_id = $1 AND b.ended_at IS NULL) AS bound
     FROM sessions s
         JOIN citizens c ON c.subject_id = s.subject_id
@@ -72,15 +75,15 @@ _TRY = """
     WHERE subject_id = $1 AND id = $11 AND tries = $12 AND consumed_at IS NULL
 """
 _SET_STATE = """
-    UPDATE cards SET state = $15, state_since = $5, snapshot_state = NULL, snapshot_state_since = NULL,
-        snapshot_since = $5
+    UPDATE cards SET state = $15, state_since = $5, state_before = $16, snapshot_state = NULL,
+        snapshot_state_since = NULL, snapshot_state_before = NULL, snapshot_since = $5
     WHERE subject_id = $1 AND id = $14
 """
 _COLUMNS = "subject_id, id, kind, idempotency_key, payload, created_at, due_at, expires_at, attempts, claimed_until"
 _PUT = f"INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 0, 0)"  # noqa: S608
 _PUT_ALL = f"""
-    INSERT INTO outbox ({_COLUMNS}) SELECT $1, m.id, m.kind, m.key, m.payload, $5, $5, $16, 0, 0
-    FROM unnest($17::bigint[], $18::text[], $19::text[], $20::bytea[]) AS m (id, kind, key, payload)
+    INSERT INTO outbox ({_COLUMNS}) SELECT $1, m.id, m.kind, m.key, m.payload, $5, $5, $17, 0, 0
+    FROM unnest($18::bigint[], $19::text[], $20::text[], $21::bytea[]) AS m (id, kind, key, payload)
 """  # noqa: S608
 _GUARDED = "SELECT 1 / (SELECT count(*) FROM moved), 1 / (SELECT count(*) FROM tried)"
 _JUDGED = f"""
@@ -105,17 +108,11 @@ class _Service(NamedTuple):
     action: Action
     notice: Notice
     allowed: frozenset[str]
-    to: str
-    state: str
 
 
 _SERVICES = {
-    False: _Service(
-        "reportLoss", Action.REPORT_LOSS, Notice.LOSS_REPORTED, frozenset("14"), "2", "LOST"
-    ),
-    True: _Service(
-        "cancelLoss", Action.CANCEL_LOSS, Notice.LOSS_CANCELLED, frozenset("24"), "1", "ACTIVE"
-    ),
+    False: _Service("reportLoss", Action.REPORT_LOSS, Notice.LOSS_REPORTED, frozenset("0134")),
+    True: _Service("cancelLoss", Action.CANCEL_LOSS, Notice.LOSS_CANCELLED, frozenset("24")),
 }
 
 
@@ -169,13 +166,14 @@ class Rules:
             self._vault.index(phone, PHONE),
             service.notice.value,
             first_id_at(now + CLOCK_SKEW),
+            now - TRIES_WINDOW,
         ]
         return _Asked(service, phone, code, card_number, read, now)
 
     def decide(self, asked: _Asked, rows: list[Any]) -> _Decided:
         if not rows:
             raise _Refused("UNAUTHENTICATED")
-        service, row = asked.service, self._card(asked, rows)
+        service, (row, state, before) = asked.service, self._card(asked, rows)
         subject, card_id = row["subject_id"], row["card_id"]
         if row["phone_index"] != asked.read[6]:
             raise _Refused("PHONE_NOT_BOUND")
@@ -184,7 +182,7 @@ class Rules:
                 raise _Refused("REISSUE_OPEN")
             if row["number_index"] != self._vault.index(asked.card_number, NUMBER):
                 raise _Refused("CARD_NUMBER_MISMATCH")
-        self._usable(asked, row)
+        self._check_usable(asked, row)
         consumed_at: int | None = asked.now
         result, details = DONE, f'{{"card":{card_id}}}'
         if not self._seals.matches_code(row["code_mac"], row["code_id"], asked.phone, asked.code):
@@ -192,37 +190,45 @@ class Rules:
             result, details, consumed_at = "CODE_VOID" if last else "CODE_WRONG", "{}", None
         number, version = row["head_number"] + 1, row["version"]
         said = (asked.now, service.action.value, result, row["channel"], row["session_id"], details)
-        before = row["head_mac"].hex()
-        mac = self._seals.audit(subject, number, *said, before)
+        mac = self._seals.audit(subject, number, *said, row["head_mac"].hex())
         entry = [subject, number, mac, version, *said]
         attempt = [row["code_id"], row["tries"], consumed_at]
         if consumed_at is None:
             answer: dict[str, Any] = {"__typename": "Refusal", "code": result}
             return _Decided(entry, attempt, [], [], _encoded(service, answer))
         shown = {
-            "state": service.state,
+            "state": CardState(state).name,
             "cardNumber": self._vault.open(row["number"], "cards.number", card_id),
         }
         answer = {"__typename": "Done", "card": shown}
         messages = self._messages(asked, row)
-        return _Decided(entry, attempt, [card_id, service.to], messages, _encoded(service, answer))
+        return _Decided(
+            entry, attempt, [card_id, state, before], messages, _encoded(service, answer)
+        )
 
-    def _card(self, asked: _Asked, rows: list[Any]) -> Any:
+    def _card(self, asked: _Asked, rows: list[Any]) -> tuple[Any, str, str | None]:
+        """The card's row, its new state, and the state before the loss that it remembers."""
         for row in rows:
-            state = row["state"]
+            state, before = row["state"], row["state_before"]
             if state == "4" and row["state_since"] + _TEMPORARY_LOSS_LASTS <= asked.now:
-                state = "1"
-            if state in asked.service.allowed:
-                return row
+                state, before = before or "1", None
+            if state not in asked.service.allowed:
+                continue
+            unless_lost = (before or "1") if state in "24" else state
+            if asked.card_number is None:
+                return row, "2", unless_lost
+            return row, unless_lost, None
         raise _Refused("WRONG_CARD_STATE")
 
-    def _usable(self, asked: _Asked, row: Any) -> None:
+    def _check_usable(self, asked: _Asked, row: Any) -> None:
         if row["code_id"] is None or row["consumed_at"] is not None:
             raise _Refused("CODE_NOT_SENT")
         if row["tries"] >= MAX_TRIES:
             raise _Refused("CODE_VOID")
         if row["expires_at"] <= asked.now:
             raise _Refused("CODE_EXPIRED")
+        if row["wrong_tries"] >= self._settings.wrong_codes_per_account_hour:
+            raise _Refused("TOO_MANY_TRIES")
 
     def _messages(self, asked: _Asked, row: Any) -> list[tuple[int, str, str, bytes]]:
         """The SMS, which cannot be switched off, and one for each bound channel."""
