@@ -354,8 +354,8 @@ _CITIZENS = (
     _fault(
         "citizens: an overheard code works with a state of one's own",
         "citizens/sign_in_states.py",
-        "    if used:\n        return False",
-        "    if pair in used:\n        return False",
+        "for scope, value in (state, credential, pair):",
+        "for scope, value in (state, pair):",
         "a code that was used enters again",
         "channels/over_http/test_states.py::test_a_used_code_with_a_new_state_of_another_browser_is_refused",
     ),
