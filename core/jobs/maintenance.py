@@ -41,8 +41,10 @@ from core.storage import ObjectsUnavailable
 from core.unit_of_work import UnitOfWork, idempotency, perform
 
 _AT_ONCE = 500
-_CODE_RETENTION = verification.TRIES_WINDOW + 10 * MINUTE
-"""Long enough to count wrong attempts; a code that is gone cannot revive with a clock set back."""
+_CODE_ENDS_AFTER = 10 * MINUTE
+"""Long enough to say that a code has expired."""
+_CODE_RETENTION = verification.TRIES_WINDOW + _CODE_ENDS_AFTER
+"""Long enough to count wrong attempts."""
 _COUNTER_RETENTION = 2 * DAY
 """Longer than the longest window of a rate limit."""
 
@@ -103,6 +105,21 @@ def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
 
 
 _before: ColumnElement[int] = bindparam("before")
+_END_CODES = Query(
+    update(verification_codes_table)
+    .where(
+        tuple_(verification_codes_table.c.subject_id, verification_codes_table.c.id).in_(
+            select(verification_codes_table.c.subject_id, verification_codes_table.c.id)
+            .where(
+                verification_codes_table.c.consumed_at.is_(None),
+                verification_codes_table.c.expires_at < _before,
+            )
+            .limit(_AT_ONCE)
+        )
+    )
+    .values(consumed_at=verification_codes_table.c.expires_at)
+    .returning(verification_codes_table.c.id)
+)
 _CODES = removal(verification_codes_table, verification_codes_table.c.expires_at < _before)
 _COUNTERS = removal(quotas_table, quotas_table.c.last_at < _before)
 _SETTLED_MESSAGES = removal(outbox_table, outbox_table.c.settled_at < _before)
@@ -134,8 +151,9 @@ _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _
 
 
 async def delete_codes(context: JobContext) -> int:
-    """Deletes verification codes soon after they expired."""
-    return await _remove(context, [_CODES], context.now - _CODE_RETENTION)
+    """Marks expired codes as over, so that none revives with a clock set back, and deletes them later."""
+    ended = await _remove(context, [_END_CODES], context.now - _CODE_ENDS_AFTER)
+    return ended + await _remove(context, [_CODES], context.now - _CODE_RETENTION)
 
 
 async def end_sessions(context: JobContext) -> int:

@@ -288,6 +288,7 @@ class Settings:
         1_000,
         "codes per hour to phones not on file from one address, or one IPv6 network (/64); high, "
         "because carriers and halls share addresses (sample)",
+        within=_SOME,
     )
     codes_in_all_hour: int = setting(
         36_000,

@@ -314,9 +314,14 @@ def _limit_tries(unit: UnitOfWork, purpose: VerificationPurpose, of_subject: Seq
         if (row["purpose"] == for_loss) is is_for_loss(purpose)
         and unit.now - TRIES_WINDOW < row["expires_at"]
     ]
-    wrong = sum(row["tries"] - (row["consumed_at"] is not None) for row in tried)
+    wrong = sum(row["tries"] - _was_right(row) for row in tried)
     if wrong >= unit.dependencies.settings.wrong_codes_per_account_hour:
         first = next(row for row in tried if row["tries"])
         wait = seconds_until(first["expires_at"] + TRIES_WINDOW, unit.now)
         refusal = TooManyTries(field="code", retry_after=wait)
         raise refusal.with_next_step(next_step(purpose) or refusal.next_step)
+
+
+def _was_right(row: Row) -> bool:
+    """One that is over without having been used is marked with its end."""
+    return row["consumed_at"] is not None and row["consumed_at"] < row["expires_at"]

@@ -28,6 +28,7 @@ _REASONS: Mapping[str, Iterable[str]] = {
         "core.jobs.maintenance._CODES",
         "core.jobs.maintenance._COUNTERS",
         "core.jobs.maintenance._DEAD_MESSAGES",
+        "core.jobs.maintenance._END_CODES",
         "core.jobs.maintenance._END_SESSIONS",
         "core.jobs.maintenance._EVENTS",
         "core.jobs.maintenance._MESSAGES",

@@ -1148,7 +1148,7 @@ _MESSAGING = (
         "messaging/allowances.py",
         'counted = [(f"{owner}|{purpose}", [resend, *_by_hour_and_day(*most)])]',
         "counted = [(owner, [resend, *_by_hour_and_day(*most)])]",
-        "a stolen card cannot be reported because of other errands",
+        "a stolen card cannot be reported because of other services",
         "services/test_code_allowances.py::test_nothing_else_uses_up_what_there_is_for_report_loss",
     ),
 )
