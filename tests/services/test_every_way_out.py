@@ -40,5 +40,5 @@ def test_without_changes_of_an_application_lives_end_in_vain(
     """The control."""
     monkeypatch.setattr(ProductionOrder, "may_be_changed", lambda *_: False)
 
-    with pytest.raises(DeadEnd, match=r"NOTHING_TO_CORRECT|before manufacture"):
+    with pytest.raises(DeadEnd):
         live(database, 400)
