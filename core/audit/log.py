@@ -106,6 +106,7 @@ class Action(StrEnum):
     TRANSFER_REFUSED = "TRANSFER_REFUSED", Text("转入未获受理", "transfer not accepted")
     ORDER_REFUSED = "ORDER_REFUSED", Text("制卡申请未获受理", "order of a card not accepted")
     LOSS_LAPSED = "LOSS_LAPSED", Text("临时挂失到期", "temporary loss over")
+    OPERATOR_COMMAND = "OPERATOR_COMMAND", Text("工作人员操作", "act of an operator")
     IMPORTED = "IMPORTED", Text("资料导入", "data imported")
     VIEWER = "VIEWER", Text("查看个人信息", "personal data viewed"), True
     SESSIONS = "SESSIONS", Text("查看登录会话", "sessions viewed"), True

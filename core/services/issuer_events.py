@@ -8,6 +8,7 @@ same citizen. `core/issuer/projections.py` computes the states; this module writ
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -80,21 +81,32 @@ async def apply_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -
     ]
 
 
-async def retry_issuer_event(unit: UnitOfWork, event_id: str) -> Outcome | None:
+async def retry_issuer_event(unit: UnitOfWork, event_id: str, operator: str) -> Outcome | None:
     """Applies a stored event as if it had just been received; None if there is none that is open."""
-    event = await _drop(unit, event_id)
-    if event is None:
+    dropped = await _drop(unit, event_id)
+    if dropped is None:
         return None
     unit.writes.see_each_other = True
-    return (await _apply_new(unit, [event]))[event_id]
+    outcome = (await _apply_new(unit, [dropped.event]))[event_id]
+    await _record_operator(unit, dropped, "issuer-events retry", operator)
+    return outcome
 
 
-async def drop_issuer_event(unit: UnitOfWork, event_id: str) -> bool:
+async def drop_issuer_event(unit: UnitOfWork, event_id: str, operator: str) -> bool:
     """Deletes a stored event; False if there is none that is open."""
-    return await _drop(unit, event_id) is not None
+    dropped = await _drop(unit, event_id)
+    if dropped is None:
+        return False
+    await _record_operator(unit, dropped, "issuer-events drop", operator)
+    return True
 
 
-async def _drop(unit: UnitOfWork, event_id: str) -> IssuerEvent | None:
+class _Dropped(NamedTuple):
+    subject_id: int
+    event: IssuerEvent
+
+
+async def _drop(unit: UnitOfWork, event_id: str) -> _Dropped | None:
     subject_id = (await event_store.subjects_of(unit.db, [event_id])).get(event_id)
     if subject_id is None:
         return None
@@ -104,7 +116,20 @@ async def _drop(unit: UnitOfWork, event_id: str) -> IssuerEvent | None:
     if found is None or found.outcome is Outcome.TAKEN:
         return None
     event_store.drop(unit.writes, subject_id, event_id)
-    return found.event
+    return _Dropped(subject_id, found.event)
+
+
+async def _record_operator(
+    unit: UnitOfWork, dropped: _Dropped, command: str, operator: str
+) -> None:
+    await audit.record(
+        unit,
+        dropped.subject_id,
+        Action.OPERATOR_COMMAND,
+        actor=audit.OPERATOR,
+        command=command,
+        operator=operator,
+    )
 
 
 async def _stored(unit: UnitOfWork, ids: Iterable[str]) -> dict[str, IssuerEvent]:
