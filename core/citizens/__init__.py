@@ -38,7 +38,7 @@ from core.citizens.notification_settings import (
     notification_settings_table,
 )
 from core.citizens.passwords import Hasher, service_passwords_table
-from core.citizens.quotas import Limit, quotas_table
+from core.citizens.quotas import Limit, Quota, quotas_table
 from core.citizens.sessions import (
     CALLER_COLUMNS,
     IS_OF_TOKEN,
@@ -70,6 +70,7 @@ __all__ = [
     "NewSession",
     "Notice",
     "OpenSession",
+    "Quota",
     "StoredSession",
     "audit_heads_table",
     "bindings",

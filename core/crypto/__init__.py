@@ -3,7 +3,6 @@
 from core.crypto.blind_index import (
     account_indexes,
     index_is,
-    index_is_among,
     index_params,
     open_account,
     seal_account,
@@ -24,7 +23,6 @@ __all__ = [
     "Vault",
     "account_indexes",
     "index_is",
-    "index_is_among",
     "index_params",
     "open_account",
     "seal_account",

@@ -1,6 +1,6 @@
 """Searching by blind index during key rotation: a row's index may be under any key in use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, bindparam
@@ -22,11 +22,6 @@ def index_params(name: str, indexes: Sequence[T]) -> dict[str, T]:
     """Parameters for `index_is`, one per key in use."""
     last = len(indexes) - 1
     return {f"{name}_{number}": indexes[min(number, last)] for number in range(MAX_KEYS)}
-
-
-def index_is_among(index: T, name: str, params: Mapping[str, Any]) -> bool:
-    """What `index_is` decides, of a row that was read already."""
-    return any(index == params[f"{name}_{number}"] for number in range(MAX_KEYS))
 
 
 def account_indexes(vault: Vault, channel: str, account: str) -> list[bytes]:

@@ -34,14 +34,15 @@ from core.messaging import (
     channel_messages_table,
     notices,
     outbox_table,
+    verification,
     verification_codes_table,
 )
 from core.storage import ObjectsUnavailable
 from core.unit_of_work import UnitOfWork, idempotency, perform
 
 _AT_ONCE = 500
-_CODE_RETENTION = 10 * MINUTE
-"""Long enough to say that a code has expired; a code that is gone cannot revive with a clock set back."""
+_CODE_RETENTION = verification.TRIES_WINDOW + 10 * MINUTE
+"""Long enough to count wrong attempts; a code that is gone cannot revive with a clock set back."""
 _COUNTER_RETENTION = 2 * DAY
 """Longer than the longest window of a rate limit."""
 

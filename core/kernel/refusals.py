@@ -4,7 +4,7 @@
     ├── InvalidFields      several form fields are invalid
     ├── sign-in            SignInExpired, SignInStateInvalid, ChannelUnavailable, …
     ├── binding            NotBound, AlreadyBound, IdentityNotConfirmed, …
-    ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes
+    ├── codes              CodeWrong, CodeExpired, CodeVoid, CodeNotSent, TooManyCodes, SmsRefused
     ├── cards              NoCard, WrongCardState, CardHeld, ApplicationOpen, ReissueOpen, …
     ├── password           PasswordWrong, PasswordLocked, …
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
@@ -95,6 +95,7 @@ class RefusalCode(StrEnum):
     CODE_VOID = "CODE_VOID"
     CODE_NOT_SENT = "CODE_NOT_SENT"
     TOO_MANY_CODES = "TOO_MANY_CODES"
+    SMS_REFUSED = "SMS_REFUSED"
     PHONE_NOT_BOUND = "PHONE_NOT_BOUND"
     PHONE_UNCHANGED = "PHONE_UNCHANGED"
     PHONE_TAKEN = "PHONE_TAKEN"
@@ -179,7 +180,8 @@ class Refusal(Exception):
         return (" " if language is Language.EN else "").join(sentences)
 
     def with_next_step(self, next_step: NextStep | None) -> Self:
-        self.next_step = next_step
+        """None leaves the one of its class."""
+        self.next_step = next_step or self.next_step
         return self
 
     def without_counting(self) -> Self:
@@ -494,6 +496,17 @@ class TooManyCodes(Refusal):
     text = Text(
         "获取验证码过于频繁，请 {wait}后再试。",
         "Too many codes were requested; please try again in {wait}.",
+    )
+
+
+class SmsRefused(Refusal):
+    """Nothing was sent, and nothing was counted."""
+
+    code = RefusalCode.SMS_REFUSED
+    text = Text(
+        "验证码未能发出：短信网关未受理发往该号码的短信。请核对手机号码后重试，或咨询您的运营商。",
+        "The code could not be sent: the SMS gateway did not accept a message to this number. "
+        "Please check the number and try again, or ask your operator.",
     )
 
 

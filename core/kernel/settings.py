@@ -87,7 +87,9 @@ class Settings:
     )
     workers: int = setting(1, "server processes")
     worker: bool = setting(
-        True, "deliver the outbox in the server process; off if `card-gateway work` runs separately"
+        True,
+        "deliver the outbox in the server process; off if `card-gateway work` runs separately "
+        "(codes are delivered by the server that is asked for them, in either case)",
     )
     sandbox: bool = setting(False, "simulate platforms and partners; never in production")
     sandbox_confirmed: bool = setting(
@@ -225,11 +227,39 @@ class Settings:
     )
     code_lifetime_seconds: int = setting(300, "seconds that a verification code is valid")
     code_resend_seconds: int = setting(60, "seconds before a code may be sent again")
-    codes_per_phone_hour: int = setting(5, "codes per hour for a phone, all purposes")
-    codes_per_phone_day: int = setting(10, "codes per day for a phone, all purposes")
-    codes_per_session_hour: int = setting(10, "codes per hour for a session")
-    codes_per_address_hour: int = setting(60, "codes per hour for a network address")
-    codes_in_all_minute: int = setting(600, "codes per minute for all callers together")
+    codes_own_hour: int = setting(
+        10, "codes per hour that citizens may have sent to their own phone on file (sample)"
+    )
+    codes_own_day: int = setting(20, "as codes_own_hour, per day (sample)")
+    codes_for_loss_hour: int = setting(
+        10, "codes per hour to the own phone on file for 挂失, which nothing else uses up (sample)"
+    )
+    codes_for_loss_day: int = setting(30, "as codes_for_loss_hour, per day (sample)")
+    codes_from_others_hour: int = setting(
+        3, "codes per hour to a phone from everybody whose phone on file it is not (sample)"
+    )
+    codes_from_others_day: int = setting(5, "as codes_from_others_hour, per day (sample)")
+    codes_per_account_hour: int = setting(
+        5, "codes per hour that a channel account may have sent to phones not on file (sample)"
+    )
+    codes_per_account_day: int = setting(10, "as codes_per_account_hour, per day (sample)")
+    codes_per_address_hour: int = setting(
+        1_000,
+        "codes per hour to phones not on file from one address, or one IPv6 network (/64); high, "
+        "because carriers and halls share addresses (sample)",
+    )
+    codes_in_all_hour: int = setting(
+        36_000, "codes per hour to phones not on file, for all callers together (sample)"
+    )
+    bindings_per_account_hour: int = setting(
+        10, "attempts at 绑卡 per hour for a channel account (sample)"
+    )
+    wrong_codes_per_account_hour: int = setting(
+        15, "wrong codes per hour for a citizen, or a session without one, over all phones (sample)"
+    )
+    wrong_codes_per_address_hour: int = setting(
+        300, "as wrong_codes_per_account_hour, for an address and phones not on file (sample)"
+    )
     portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
     portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
     retention_days: int = setting(

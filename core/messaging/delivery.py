@@ -2,7 +2,8 @@
 
 A delivery carries the message's idempotency key, so that a repetition has no second effect at the
 partner. An unknown outcome is queried by that key before anything is repeated. Expired and permanently
-failed messages become dead letters for an operator; a rejected order or region move is compensated.
+failed messages become dead letters for an operator; a rejected order, region move or verification code
+is compensated.
 """
 
 import random
@@ -32,7 +33,7 @@ from core.unit_of_work import Dependencies, UnitOfWork, perform
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
-_UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER})
+_UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER, MessageKind.SMS_CODE})
 
 log = structlog.get_logger("delivery")
 
@@ -57,10 +58,11 @@ class Delivery:
         self._publish = publish
         self._wake = wake
 
-    async def deliver(self, message: OutboxMessage) -> None:
-        """An unexpected exception makes a dead letter: a retry would fail again."""
+    async def deliver(self, message: OutboxMessage) -> bool:
+        """Whether the partner rejected it. An unexpected exception makes a dead letter: a retry would
+        fail again."""
         try:
-            await self._try(message)
+            return await self._try(message)
         except DatabaseUnavailable:
             raise
         except Exception as error:
@@ -68,8 +70,9 @@ class Delivery:
             await self._dead_letter(
                 message, f"unexpected: {type(error).__name__}", message.unknown_since
             )
+        return False
 
-    async def _try(self, message: OutboxMessage) -> None:
+    async def _try(self, message: OutboxMessage) -> bool:
         try:
             if message.unknown_since is not None and await self._was_accepted(message):
                 await self._confirm(message)
@@ -84,12 +87,14 @@ class Delivery:
             await self._dead_letter(message, f"not accepted: {error}", None)
         except Rejected as error:
             await self._compensate(message, error.code)
+            return True
         except OutcomeUnknown as error:
             await self._postpone(message, error.reason, message.unknown_since or self._clock())
         except PartnerFailed as error:
             await self._postpone(message, error.reason, None)
         except ObjectsUnavailable:
             await self._postpone(message, "the portrait cannot be read now", None)
+        return False
 
     async def _was_accepted(self, message: OutboxMessage) -> bool:
         """Raises `OutcomeUnknown` while the partner does not answer, and `Unreachable` for a channel."""
@@ -166,7 +171,8 @@ class Delivery:
             await self._dead_letter(message, f"rejected: {code}", None)
             return
         await self._settle(message, lambda unit: outcomes.compensate(unit, message, code))
-        log.error("outbox.refused", message=message.id, kind=message.kind.value, reason=code)
+        if message.kind is not MessageKind.SMS_CODE:
+            log.error("outbox.refused", message=message.id, kind=message.kind.value, reason=code)
 
     async def _settle(
         self, message: OutboxMessage, service: Callable[[UnitOfWork], Awaitable[None]]

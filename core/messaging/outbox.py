@@ -41,6 +41,7 @@ from core.db import Query, Reader, Row, Transaction, Writes, insert_into, metada
 from core.kernel import lengths
 from core.kernel.clock import CLOCK_SKEW, DAY, MINUTE, SECOND, Instant
 from core.kernel.ids import new_id
+from core.kernel.refusals import Refusal
 from core.unit_of_work import UnitOfWork
 
 outbox_table = Table(
@@ -235,31 +236,46 @@ def put(
     kind: MessageKind,
     payload: Mapping[str, Any],
     expires_at: Instant = 0,
+    if_rejected: Refusal | None = None,
 ) -> None:
     """Adds a message. `subject_id` is a citizen's id, or a session's before a citizen is known.
 
-    `expires_at` is by default seven days from now.
+    `expires_at` is by default seven days from now. With `if_rejected` the message is claimed for
+    whoever commits it, who delivers it at once.
     """
     message_id = new_id(unit.now)
-    sealed = unit.dependencies.vault.seal(orjson.dumps(payload), "outbox.payload", message_id)
+    message = OutboxMessage(
+        subject_id=subject_id,
+        id=message_id,
+        kind=kind,
+        idempotency_key=f"{message_id:016x}{secrets.token_hex(8)}",
+        payload=payload,
+        attempts=0 if if_rejected is None else 1,
+        created_at=unit.now,
+        expires_at=expires_at or unit.now + LIFETIME,
+        claimed_until=0 if if_rejected is None else unit.now + LEASE,
+    )
     unit.writes.add(
         _INSERT,
         subject_id=subject_id,
         id=message_id,
         kind=kind.value,
-        idempotency_key=f"{message_id:016x}{secrets.token_hex(8)}",
-        payload=sealed,
+        idempotency_key=message.idempotency_key,
+        payload=unit.dependencies.vault.seal(orjson.dumps(payload), "outbox.payload", message_id),
         created_at=unit.now,
         due_at=unit.now,
-        expires_at=expires_at or unit.now + LIFETIME,
-        attempts=0,
-        claimed_until=0,
+        expires_at=message.expires_at,
+        attempts=message.attempts,
+        claimed_until=message.claimed_until,
         settled_at=None,
         dead_at=None,
         failure=None,
         unknown_since=None,
     )
-    unit.outbox_of.add(subject_id)
+    if if_rejected is None:
+        unit.outbox_of.add(subject_id)
+    else:
+        unit.held.append((message, if_rejected))
 
 
 def put_sms(
@@ -272,7 +288,10 @@ def put_sms(
     purpose: str | None = None,
     code: str | None = None,
     expires_at: Instant = 0,
+    if_rejected: Refusal | None = None,
+    **kept: Any,
 ) -> None:
+    """`kept` is not sent: it is for the compensation."""
     put(
         unit,
         subject_id=subject_id,
@@ -283,8 +302,10 @@ def put_sms(
             "text": text,
             "purpose": purpose,
             "code": code,
+            **kept,
         },
         expires_at=expires_at,
+        if_rejected=if_rejected,
     )
 
 

@@ -1,7 +1,7 @@
 """Applies a partner's final outcome of an outbox message, in the unit of work that settles it.
 
 Accepted: the order or region move is confirmed. Rejected: it is undone here (compensation) and the
-citizen gets a notice.
+citizen gets a notice; a verification code is withdrawn, and does not count.
 """
 
 from core import audit
@@ -10,7 +10,7 @@ from core.audit import Action
 from core.cards import cards
 from core.citizens import Notice
 from core.kernel.confirmation import Confirmation
-from core.messaging import notices, outbox
+from core.messaging import notices, outbox, verification
 from core.messaging.outbox import MessageKind, OutboxMessage
 from core.production import NodeResult, NodeState, ProductionNode, ProductionOrder, orders
 from core.unit_of_work import UnitOfWork
@@ -36,6 +36,8 @@ async def compensate(unit: UnitOfWork, message: OutboxMessage, code: str) -> Non
         await _undo_move(unit, message, code)
     elif message.kind is MessageKind.ISSUER_ORDER:
         await _undo_order(unit, message, code)
+    elif message.kind is MessageKind.SMS_CODE:
+        await verification.withdraw(unit, message)
 
 
 async def _confirm_move(unit: UnitOfWork, message: OutboxMessage) -> None:

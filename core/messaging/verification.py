@@ -2,11 +2,12 @@
 
 A code is valid for five minutes, even if the clock is set back meanwhile, and works once. The fifth wrong
 attempt voids it; nobody learns whether an attempt was right before it is counted, so concurrent
-attempts gain nothing. Only a MAC of the code is stored.
+attempts gain nothing. Wrong attempts are limited over all phones as well: by person, and by network where
+the phone is not the person's own. Only a MAC of the code is stored.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,19 +22,29 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
     select,
     update,
 )
 
-from core.audit import ACTIONS
-from core.citizens import PHONE, Limit, quotas
-from core.crypto import index_is, index_is_among, index_params
+from core import audit
+from core.audit import ACTIONS, Action
+from core.citizens import PHONE, quotas
 from core.db import Query, Row, insert_into, json_arrays, metadata
-from core.kernel.addresses import network_of
-from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
+from core.kernel.clock import CLOCK_SKEW, HOUR, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
-from core.kernel.refusals import CodeExpired, CodeNotSent, CodeVoid, CodeWrong, TooManyCodes
-from core.messaging import outbox
+from core.kernel.next_steps import LOSS_BY_PHONE, NextStep
+from core.kernel.refusals import (
+    CodeExpired,
+    CodeNotSent,
+    CodeVoid,
+    CodeWrong,
+    RefusalCode,
+    SmsRefused,
+    TooManyTries,
+)
+from core.messaging import allowances, outbox
+from core.messaging.outbox import OutboxMessage
 from core.unit_of_work import UnitOfWork
 
 MAX_TRIES = 5
@@ -65,27 +76,33 @@ class VerificationPurpose(StrEnum):
     REISSUE_CARD = "REISSUE_CARD"
 
 
+_TO_OTHERS = {
+    VerificationPurpose.BIND_CARD,
+    VerificationPurpose.APPLY_CARD,
+    VerificationPurpose.CHANGE_PHONE,
+}
+"""Those whose code may go to a phone that is not the person's own."""
+TRIES_WINDOW = HOUR
+
 PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in VerificationPurpose}
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
-OF_SESSION = Query(
-    select(
-        verification_codes_table.c.id,
-        verification_codes_table.c.mac,
-        verification_codes_table.c.expires_at,
-        verification_codes_table.c.tries,
-        verification_codes_table.c.consumed_at,
-    )
-    .where(
-        verification_codes_table.c.subject_id == bindparam("subject_id"),
-        verification_codes_table.c.session_id == bindparam("session_id"),
-        verification_codes_table.c.purpose == bindparam("purpose"),
-        index_is(verification_codes_table.c.phone_index, "phone"),
-    )
+OF_SUBJECT = Query(
+    select(verification_codes_table)
+    .where(verification_codes_table.c.subject_id == bindparam("subject_id"))
     .order_by(verification_codes_table.c.id)
 )
-_PREFETCHED = ("id", "purpose", "phone_index", "mac", "expires_at", "tries", "consumed_at")
+_PREFETCHED = (
+    "id",
+    "session_id",
+    "purpose",
+    "phone_index",
+    "mac",
+    "expires_at",
+    "tries",
+    "consumed_at",
+)
 _TRY = Query(
     update(verification_codes_table)
     .where(
@@ -94,38 +111,37 @@ _TRY = Query(
         verification_codes_table.c.tries == bindparam("seen_tries"),
         verification_codes_table.c.consumed_at.is_(None),
     )
-    .values(tries=verification_codes_table.c.tries + 1, consumed_at=bindparam("at"))
+    .values(
+        tries=verification_codes_table.c.tries + bindparam("more_tries", type_=SmallInteger),
+        consumed_at=bindparam("at"),
+    )
+)
+_WITHDRAW = Query(
+    delete(verification_codes_table).where(
+        verification_codes_table.c.subject_id == bindparam("of_subject"),
+        verification_codes_table.c.id == bindparam("code_id"),
+    )
 )
 
 
-def prefetched_column(
-    subject_id: ColumnElement[int], session_id: ColumnElement[int]
-) -> ColumnElement[str]:
-    """All codes of the session, for `answer_prefetched`."""
+def prefetched_column(subject_id: ColumnElement[int]) -> ColumnElement[str]:
+    """All codes of the subject, for `answer_prefetched`."""
     return (
         select(json_arrays(*(verification_codes_table.c[name] for name in _PREFETCHED)))
-        .where(
-            verification_codes_table.c.subject_id == subject_id,
-            verification_codes_table.c.session_id == session_id,
-        )
+        .where(verification_codes_table.c.subject_id == subject_id)
         .scalar_subquery()
         .label("codes")
     )
 
 
-def answer_prefetched(first: Row, values: Mapping[str, Any]) -> list[Row] | None:
-    """What `OF_SESSION` would read."""
-    if values["session_id"] != first["session_id"]:
-        return None
+def answer_prefetched(first: Row, _: Mapping[str, Any]) -> list[Row]:
+    """What `OF_SUBJECT` would read."""
     found: list[Row] = []
     for each in sorted(orjson.loads(first["codes"] or "[]")):
         code = dict(zip(_PREFETCHED, each, strict=True))
         code["phone_index"] = bytes.fromhex(code["phone_index"])
         code["mac"] = bytes.fromhex(code["mac"])
-        if code["purpose"] == values["purpose"] and index_is_among(
-            code["phone_index"], "phone", values
-        ):
-            found.append(code)
+        found.append(code)
     return found
 
 
@@ -138,10 +154,20 @@ class SentCode:
     resend_after: int
 
 
-async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> SentCode:
-    """Generates a code and puts its SMS into the outbox. Raises `TooManyCodes`."""
+async def send(
+    unit: UnitOfWork, phone: str, purpose: VerificationPurpose, *, is_own: bool
+) -> SentCode:
+    """Generates a code and puts its SMS into the outbox. `is_own`: the phone is the one on file.
+
+    Raises `TooManyCodes`; whoever commits raises `SmsRefused` if the SMS gateway rejects it.
+    """
     settings, session = unit.dependencies.settings, unit.session
-    await _check_limits(unit, phone, purpose)
+    if is_own:
+        counted = await allowances.take_own(
+            unit, purpose.value, next_step(purpose), is_for_loss=is_for_loss(purpose)
+        )
+    else:
+        counted = await allowances.take_other(unit, phone)
     code = f"{secrets.randbelow(10**6):06d}"
     code_id = new_id(unit.now)
     expires_at = unit.now + settings.code_lifetime_seconds * SECOND
@@ -168,6 +194,9 @@ async def send(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Se
         purpose=purpose.value,
         code=code,
         expires_at=expires_at,
+        if_rejected=SmsRefused(field="phone").with_next_step(next_step(purpose)),
+        codeId=code_id,
+        counted=[(key.hex(), at) for key, at in counted],
     )
     return SentCode(phone, expires_at, settings.code_resend_seconds)
 
@@ -183,7 +212,7 @@ class CorrectCode:
 async def check(unit: UnitOfWork, phone: str, purpose: VerificationPurpose, code: str) -> None:
     """Checks the code and consumes it; a wrong attempt is counted.
 
-    Raises `CodeWrong`, `CodeVoid`, `CodeExpired` or `CodeNotSent`.
+    Raises `CodeWrong`, `CodeVoid`, `CodeExpired`, `CodeNotSent` or `TooManyTries`.
     """
     consume(unit, await verify(unit, phone, purpose, code))
 
@@ -196,37 +225,74 @@ async def verify(
     newest = await _usable_code(unit, phone, purpose)
     if unit.dependencies.seals.matches_code(bytes(newest["mac"]), newest["id"], phone, code):
         return CorrectCode(newest["id"], newest["tries"])
-    tries = newest["tries"] + 1
-    _try(unit, newest["id"], newest["tries"], None)
-    if tries >= MAX_TRIES:
-        raise CodeVoid(field="code")
-    raise CodeWrong(field="code", left=MAX_TRIES - tries)
+    left = MAX_TRIES - newest["tries"] - 1
+    if purpose in _TO_OTHERS and not await allowances.take_wrong_try(unit):
+        left = 0
+    _try(unit, newest["id"], newest["tries"], MAX_TRIES - left - newest["tries"], None)
+    if left == 0:
+        raise _void(purpose)
+    raise CodeWrong(field="code", left=left)
 
 
 def consume(unit: UnitOfWork, code: CorrectCode) -> None:
-    _try(unit, code.id, code.tries, unit.now)
+    _try(unit, code.id, code.tries, 1, unit.now)
 
 
-def _try(unit: UnitOfWork, code_id: int, tries: int, consumed_at: Instant | None) -> None:
+def _try(
+    unit: UnitOfWork, code_id: int, tries: int, more: int, consumed_at: Instant | None
+) -> None:
     unit.writes.guard(
         _TRY,
         of_subject=unit.session.subject_id,
         code_id=code_id,
         seen_tries=tries,
+        more_tries=more,
         at=consumed_at,
     )
+
+
+async def withdraw(unit: UnitOfWork, message: OutboxMessage) -> None:
+    """Removes a code whose SMS was rejected, and gives back what it counted for."""
+    payload = message.payload
+    unit.writes.add(_WITHDRAW, of_subject=message.subject_id, code_id=payload["codeId"])
+    counted = [(bytes.fromhex(key), at) for key, at in payload["counted"]]
+    await quotas.restore(unit.db, unit.writes, counted, unit.now)
+    await audit.record(
+        unit,
+        message.subject_id,
+        Action.SEND_CODE,
+        RefusalCode.SMS_REFUSED.value,
+        actor=audit.WORKER,
+        purpose=payload["purpose"],
+    )
+
+
+def is_for_loss(purpose: VerificationPurpose) -> bool:
+    return purpose is VerificationPurpose.REPORT_LOSS
+
+
+def next_step(purpose: VerificationPurpose) -> NextStep | None:
+    """What else the citizen can do when no code helps."""
+    return LOSS_BY_PHONE if is_for_loss(purpose) else None
+
+
+def _void(purpose: VerificationPurpose) -> CodeVoid:
+    return CodeVoid(field="code").with_next_step(next_step(purpose))
 
 
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
     """The newest code, without those of the future: a clock that was set back would keep new codes
     from working."""
-    rows = await unit.db.fetch(
-        OF_SESSION,
-        subject_id=unit.session.subject_id,
-        session_id=unit.session.session_id,
-        purpose=purpose.value,
-        **index_params("phone", unit.dependencies.vault.indexes(phone, PHONE)),
-    )
+    of_subject = await unit.db.fetch(OF_SUBJECT, subject_id=unit.session.subject_id)
+    _limit_tries(unit, purpose, of_subject)
+    indexes = unit.dependencies.vault.indexes(phone, PHONE)
+    rows = [
+        row
+        for row in of_subject
+        if row["session_id"] == unit.session.session_id
+        and row["purpose"] == purpose.value
+        and bytes(row["phone_index"]) in indexes
+    ]
     not_yet = first_id_at(unit.now + CLOCK_SKEW)
     usable = [row for row in rows if row["id"] < not_yet]
     if not usable:
@@ -235,32 +301,24 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
     if newest["tries"] >= MAX_TRIES:
-        raise CodeVoid(field="code").without_counting()
+        raise _void(purpose).without_counting()
     if newest["expires_at"] <= unit.now:
         raise CodeExpired(field="code")
     return newest
 
 
-async def _check_limits(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
-    settings, session, indexes = (
-        unit.dependencies.settings,
-        unit.session,
-        unit.dependencies.vault.indexes,
-    )
-    counted = (
-        (f"{phone}|{purpose}", [Limit(1, settings.code_resend_seconds * SECOND)]),
-        (
-            phone,
-            [
-                Limit(settings.codes_per_phone_hour, HOUR),
-                Limit(settings.codes_per_phone_day, DAY),
-            ],
-        ),
-        (f"session|{session.session_id}", [Limit(settings.codes_per_session_hour, HOUR)]),
-        (f"address|{network_of(session.address)}", [Limit(settings.codes_per_address_hour, HOUR)]),
-        ("everybody", [Limit(settings.codes_in_all_minute, MINUTE)]),
-    )
-    keys = [(indexes(key, "quota"), limits) for key, limits in counted]
-    free_at = await quotas.consume(unit.db, unit.writes, keys, unit.now)
-    if free_at:
-        raise TooManyCodes(retry_after=seconds_until(free_at, unit.now))
+def _limit_tries(unit: UnitOfWork, purpose: VerificationPurpose, of_subject: Sequence[Row]) -> None:
+    """Wrong attempts at all codes of the last hour; those for 挂失 are counted by themselves."""
+    for_loss = VerificationPurpose.REPORT_LOSS.value
+    tried = [
+        row
+        for row in of_subject
+        if (row["purpose"] == for_loss) is is_for_loss(purpose)
+        and unit.now - TRIES_WINDOW < row["expires_at"]
+    ]
+    wrong = sum(row["tries"] - (row["consumed_at"] is not None) for row in tried)
+    if wrong >= unit.dependencies.settings.wrong_codes_per_account_hour:
+        first = next(row for row in tried if row["tries"])
+        wait = seconds_until(first["expires_at"] + TRIES_WINDOW, unit.now)
+        refusal = TooManyTries(field="code", retry_after=wait)
+        raise refusal.with_next_step(next_step(purpose))

@@ -31,6 +31,8 @@ CONCURRENCY = 16
 _DRAIN_SECONDS = 2.0
 _DRAIN_POLLS = 200
 _SECONDS_TO_FINISH = 2.0
+SECONDS_TO_ANSWER = 2.0
+"""How long a caller waits for a partner before it is told that the message is being sent."""
 
 log = structlog.get_logger("delivery")
 
@@ -39,7 +41,7 @@ log = structlog.get_logger("delivery")
 class _Lane:
     """The deliveries of a kind. `subjects` have a due message; `has_more`: so may others."""
 
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: set[asyncio.Task[bool]] = field(default_factory=set)
     subjects: list[int] = field(default_factory=list)
     has_more: bool = False
 
@@ -77,7 +79,7 @@ class OutboxWorker:
         self._lanes = {kind: _Lane() for kind in MessageKind}
         self._woken: set[int] = set()
         self._wake = asyncio.Event()
-        self._is_running = False
+        self._is_running = self._is_stopped = False
         self._task = BackgroundTask(self._run, "outbox-worker")
 
     def start(self) -> None:
@@ -90,9 +92,21 @@ class OutboxWorker:
             self._woken.add(subject_id)
             self._wake.set()
 
+    async def deliver_held(self, message: OutboxMessage) -> bool:
+        """Delivers a message that its unit of work has claimed; whether the partner rejected it.
+
+        False as well while that is not known after `SECONDS_TO_ANSWER`; the delivery then goes on. Once
+        the worker has stopped, another one repeats it when the claim ends.
+        """
+        if self._is_stopped:
+            return False
+        task = self._begin(message)
+        await asyncio.wait([task], timeout=SECONDS_TO_ANSWER)
+        return task.done() and task.result()
+
     async def stop(self) -> None:
         """Waits up to two seconds for running deliveries; another worker repeats the others."""
-        self._is_running = False
+        self._is_running, self._is_stopped = False, True
         await self._task.stop()
         tasks = [task for lane in self._lanes.values() for task in lane.tasks]
         if tasks:
@@ -190,22 +204,27 @@ class OutboxWorker:
 
     async def _start(self, subject_id: int, kinds: Collection[MessageKind]) -> None:
         for message in await self._claim(subject_id, kinds):
-            task = asyncio.create_task(self._deliver_task(message))
-            self._lanes[message.kind].tasks.add(task)
-            task.add_done_callback(partial(self._delivered, message))
+            self._begin(message)
 
-    def _delivered(self, message: OutboxMessage, task: asyncio.Task[None]) -> None:
+    def _begin(self, message: OutboxMessage) -> asyncio.Task[bool]:
+        task = asyncio.create_task(self._deliver_task(message))
+        self._lanes[message.kind].tasks.add(task)
+        task.add_done_callback(partial(self._delivered, message))
+        return task
+
+    def _delivered(self, message: OutboxMessage, task: asyncio.Task[bool]) -> None:
         """Makes room, and looks for the subject's next message."""
         self._lanes[message.kind].tasks.discard(task)
         self.wake(message.subject_id)
 
-    async def _deliver_task(self, message: OutboxMessage) -> None:
+    async def _deliver_task(self, message: OutboxMessage) -> bool:
         try:
-            await self._delivery.deliver(message)
+            return await self._delivery.deliver(message)
         except DatabaseUnavailable as error:
             log.warning("outbox.unavailable", reason=type(error).__name__)
         except Exception:
             log.exception("outbox.failed", message=message.id, kind=message.kind.value)
+        return False
 
     async def _claim(self, subject_id: int, kinds: Collection[MessageKind]) -> list[OutboxMessage]:
         now, vault = self._clock(), self._vault

@@ -37,8 +37,6 @@ from core.partners import PartnerFailed
 from core.reference import Form, is_same_name
 from core.unit_of_work import Preparation, UnitOfWork
 
-_TRIES = [Limit(10, HOUR)]
-
 
 @dataclass(frozen=True, slots=True)
 class BindCard:
@@ -102,8 +100,12 @@ async def bind_card(unit: UnitOfWork, _: BindCard, identity: IdentityCheck) -> B
 
 
 async def _limit_tries(unit: UnitOfWork) -> None:
-    keys = unit.dependencies.vault.indexes(f"bind|{unit.session.session_id}", "quota")
-    free_at = await quotas.consume(unit.db, unit.writes, [(keys, _TRIES)], unit.now)
+    """Of the account: a new session does not begin anew."""
+    session, dependencies = unit.session, unit.dependencies
+    account = f"bind|{session.channel}|{session.account_index.hex()}"
+    limits = [Limit(dependencies.settings.bindings_per_account_hour, HOUR)]
+    keys = dependencies.vault.indexes(account, "quota")
+    free_at = await quotas.consume(unit.db, unit.writes, [(keys, limits)], unit.now)
     if free_at:
         raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 

@@ -10,8 +10,6 @@ from core.messaging import SentCode, VerificationPurpose, verification
 from core.reference import Form
 from core.unit_of_work import UnitOfWork
 
-_TO_ANY_PHONE = {VerificationPurpose.BIND_CARD, VerificationPurpose.APPLY_CARD}
-
 
 @dataclass(frozen=True, slots=True)
 class SendVerificationCode:
@@ -23,8 +21,8 @@ async def send_verification_code(unit: UnitOfWork, command: SendVerificationCode
     form = Form()
     phone = form.phone("phone", command.phone)
     form.finish()
-    await _must_be_permitted(unit, phone, command.purpose)
-    sent = await verification.send(unit, phone, command.purpose)
+    is_own = await _is_own(unit, phone, command.purpose)
+    sent = await verification.send(unit, phone, command.purpose, is_own=is_own)
     await audit.record(
         unit,
         unit.session.subject_id,
@@ -34,18 +32,20 @@ async def send_verification_code(unit: UnitOfWork, command: SendVerificationCode
     return sent
 
 
-async def _must_be_permitted(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> None:
+async def _is_own(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> bool:
+    """Whether it is the citizen's phone on file; refuses one that the purpose does not permit.
+
+    Whoever binds a card is nobody yet: the phone is another's, whosever it is.
+    """
     if purpose is VerificationPurpose.BIND_CARD:
         if unit.session.level is RealNameLevel.PLATFORM:
             raise BindingNotNeeded
-        return
-    citizen_id = unit.citizen_id
-    if purpose in _TO_ANY_PHONE:
-        return
-    citizen = await unit.citizen(citizen_id)
-    is_bound = citizen.has_phone(phone, unit.dependencies.vault)
+        return False
+    citizen = await unit.citizen(unit.citizen_id)
+    is_own = citizen.has_phone(phone, unit.dependencies.vault)
     if purpose is VerificationPurpose.CHANGE_PHONE:
-        if is_bound:
+        if is_own:
             raise PhoneUnchanged(field="phone")
-    elif not is_bound:
+    elif purpose is not VerificationPurpose.APPLY_CARD and not is_own:
         raise PhoneNotBound(field="phone")
+    return is_own

@@ -52,6 +52,13 @@ _STORE = Query(
         )
     )
 )
+_FORGET = Query(
+    delete(idempotency_keys_table).where(
+        idempotency_keys_table.c.subject_id == bindparam("of_subject"),
+        idempotency_keys_table.c.session_id == bindparam("of_session"),
+        idempotency_keys_table.c.key_hash == bindparam("of_key"),
+    )
+)
 DELETE_OLD = Query(
     delete(idempotency_keys_table).where(idempotency_keys_table.c.created_at < bindparam("before"))
 )
@@ -103,3 +110,8 @@ def store_outcome(
         created_at=now,
         expired=now - RETENTION,
     )
+
+
+def forget_outcome(writes: Writes, key: IdempotencyKey, caller: Caller) -> None:
+    """A repeated request is then a new one."""
+    writes.add(_FORGET, of_subject=caller.subject_id, of_session=caller.session_id, of_key=key.hash)

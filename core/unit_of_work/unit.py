@@ -7,6 +7,7 @@ is done once, by a function of its own, which gets a `Preparation` and runs befo
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +19,7 @@ from core.db import Reader, Writes
 from core.isolation import IsolatedPool
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
-from core.kernel.refusals import NotBound
+from core.kernel.refusals import NotBound, Refusal
 from core.kernel.settings import Settings
 from core.partners import Partners
 from core.reference import Reference
@@ -69,12 +70,16 @@ class _Request(Struct, frozen=True):
 
 class UnitOfWork(_Request, frozen=True):
     """`heads` are those that were read, by subject. After the commit the worker delivers the messages
-    of the subjects in `outbox_of`, and the live subscriptions of those in `progress_of` wake up."""
+    of the subjects in `outbox_of`, and the live subscriptions of those in `progress_of` wake up.
+
+    `held` are messages that are delivered before the caller is answered, each with the refusal that the
+    caller gets if the partner rejects it."""
 
     writes: Writes = msgspec.field(default_factory=Writes)
     heads: dict[int, Head] = msgspec.field(default_factory=dict)
     outbox_of: set[int] = msgspec.field(default_factory=set)
     progress_of: set[int] = msgspec.field(default_factory=set)
+    held: list[tuple[Any, Refusal]] = msgspec.field(default_factory=list)
 
     async def holder(self, citizen_id: int = 0) -> Holder:
         """The session's holder, or that of `citizen_id`, for a change.

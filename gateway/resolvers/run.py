@@ -14,7 +14,7 @@ import msgspec
 from core import audit
 from core.audit import DONE, Action
 from core.crypto import Vault
-from core.db import CommitUnknown, DatabaseUnavailable, Reader
+from core.db import CommitUnknown, DatabaseUnavailable, Reader, Writes
 from core.kernel.next_steps import NextStep
 from core.kernel.refusals import (
     BY_CODE,
@@ -94,6 +94,7 @@ async def run(
     except DatabaseUnavailable as error:
         raise TryAgainLater(retry_after=5) from error
     _dispatch(context, unit)
+    await _deliver_held(context, unit)
     return _result_of(outcome)
 
 
@@ -145,6 +146,23 @@ def _dispatch(context: Context, unit: UnitOfWork) -> None:
         context.application.worker.wake(subject_id)
     for citizen_id in unit.progress_of:
         context.application.live.publish(citizen_id)
+
+
+async def _deliver_held(context: Context, unit: UnitOfWork) -> None:
+    """Raises the refusal of a message that the partner rejected: it was withdrawn, and so is the
+    outcome that a repeated request would get."""
+    for message, refusal in unit.held:
+        if await context.application.worker.deliver_held(message):
+            await _forget_outcome(context)
+            raise refusal
+
+
+async def _forget_outcome(context: Context) -> None:
+    key, caller = context.idempotency, context.caller
+    if key is not None and caller is not None:
+        writes = Writes()
+        idempotency.forget_outcome(writes, key, caller)
+        await context.application.database.apply(writes)
 
 
 async def _once(

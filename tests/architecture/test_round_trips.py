@@ -1,11 +1,15 @@
 """How many messages a request sends to PostgreSQL, its session included. Each is a round trip."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
+import httpx
 import pytest
 
+from core.kernel.settings import Settings
 from tests.architecture.test_statements import counted
+from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, SUCCESS, FrontEnd, World
 from tests.services.parts import application_of, keep_pictures, reissue_of
 
@@ -90,6 +94,9 @@ CHANGES: dict[str, tuple[str, Given, int]] = {
 }
 """Persona, form, and messages."""
 
+SEND_AND_SETTLE = 5
+"""The messages of a code with its delivery, which reads the row once more and settles it."""
+
 READS = {
     "cardStatus": ("active", "{ cardStatus { __typename ... on CardStatus { name state } } }", 1),
     "productionProgress": (
@@ -135,6 +142,23 @@ async def test_a_change_takes_few_messages(world: World, mutation: str) -> None:
     statements = await sent(world, change)
 
     assert len(statements) == messages, statements
+
+
+async def test_a_code_is_delivered_in_few_messages(settings: Settings) -> None:
+    """Before its caller is answered: no worker has to find and claim it, and none runs."""
+    async with running(replace(settings, worker=False)) as app:
+        application = app.state.application
+        await application.access_log.stop()
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=ADDRESS) as http:
+            citizen = await World(http, application).enter("active")
+            await citizen.send_code("CANCEL_LOSS")
+
+            async with counted(application.database) as statements:
+                await citizen.send_code("REPORT_LOSS")
+
+            assert len(statements) == SEND_AND_SETTLE, statements
+            assert len(await citizen.inbox()) == 2
 
 
 @pytest.mark.parametrize("query", READS)

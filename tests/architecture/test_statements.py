@@ -1,5 +1,6 @@
 """How many SQL statements a request costs, its session included; counted at the drivers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,13 +34,14 @@ async def counted(database: Database) -> AsyncIterator[list[str]]:
     def note(record: Any) -> None:
         seen.append(record.query)
 
-    holders = [holder._con for holder in database._pool._pool._holders if holder._con is not None]
-    for connection in holders:
-        connection.add_query_logger(note)
+    pooled = list(database._pool._connections)
+    for connected in pooled:
+        connected.add_query_logger(note)
     yield seen
-    for connection in holders:
-        if not connection.is_closed():
-            connection.remove_query_logger(note)
+    await asyncio.sleep(0)  # the driver tells of the last one in the next turn
+    for connected in pooled:
+        if not connected.is_closed():
+            connected.remove_query_logger(note)
 
 
 def of_the_request(statements: list[str]) -> list[str]:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from core.kernel.refusals import Language, TooManyCodes, TryAgainLater, waiting_time
+from core.kernel.next_steps import LOSS_BY_PHONE
+from core.kernel.refusals import (
+    Language,
+    TooManyCodes,
+    TryAgainLater,
+    waiting_time,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,4 +35,8 @@ def test_a_refusal_says_how_long_to_wait() -> None:
 
     assert refusal.retry_after == 1_800
     assert refusal.message(Language.ZH) == "获取验证码过于频繁，请 30 分钟后再试。"
+    assert TooManyCodes(retry_after=60).with_next_step(LOSS_BY_PHONE).message(Language.EN) == (
+        "Too many codes were requested; please try again in 1 minute. "
+        "If your card is lost, you can report a temporary loss by calling 12333."
+    )
     assert "in 5 seconds" in TryAgainLater(retry_after=5).message(Language.EN)

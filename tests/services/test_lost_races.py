@@ -53,15 +53,15 @@ async def test_whoever_was_overtaken_decides_again(world: World, active: FrontEn
         holder = await unit.holder(owner)
         seen.append(holder.card.state)
         if len(seen) == 1:
-            await lock_card(world, owner)
+            await change(world, report)
         cards.save_state(unit.writes, holder.card.report_loss(unit.now))
         await audit.record(unit, owner, Action.REPORT_LOSS)
 
     with pytest.raises(WrongCardState):
         await change(world, report)
 
-    assert seen == [CardState.ACTIVE, CardState.LOCKED]
-    assert await state(world, owner) is CardState.LOCKED
+    assert seen == [CardState.ACTIVE, CardState.ACTIVE, CardState.LOST]
+    assert await state(world, owner) is CardState.LOST
 
 
 async def test_without_the_guard_it_would_overwrite(world: World, active: FrontEnd) -> None:

@@ -78,7 +78,7 @@ async def test_refuses_every_wrong_field_at_once(world: World, active: FrontEnd)
     assert fault(answer) == ("INVALID_FORMAT", "phone")
     assert problems(answer) == [("phone", "INVALID_FORMAT"), ("code", "INVALID_FORMAT")]
     assert answer["message"] == "手机号码格式不正确：应为 11 位手机号码。"
-    assert in_english["message"] == "Phone is not in a valid format: 11 ASCII digits."
+    assert in_english["message"] == "Phone is not in a valid format: 11 digits."
     assert in_english["problems"][1]["message"] == "Please fill in Verification code."
     assert await world.rows() == before
 

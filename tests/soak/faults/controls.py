@@ -8,6 +8,7 @@ from typing import Any
 from core.db import sqlite
 from core.kernel.clock import DAY
 from core.kernel.ids import new_id
+from core.kernel.refusals import Refusal
 from core.messaging import MessageKind, OutboxWorker, outbox
 from core.messaging.outbox import OutboxMessage
 from core.partners import PartnerFailed
@@ -53,6 +54,7 @@ def _tell_partners_at_once() -> None:
         kind: MessageKind,
         payload: Mapping[str, Any],
         expires_at: int = 0,
+        if_rejected: Refusal | None = None,
     ) -> None:
         key = secrets.token_hex(16)
         kept.append(

@@ -1082,8 +1082,8 @@ _MESSAGING = (
     _fault(
         "messaging: a code works in another session",
         "messaging/verification.py",
-        'verification_codes_table.c.session_id == bindparam("session_id")',
-        'verification_codes_table.c.session_id > bindparam("session_id") * 0',
+        'if row["session_id"] == unit.session.session_id',
+        'if row["session_id"]',
         "a code that was overheard is enough",
         "services/test_send_verification_code.py::test_a_code_works_in_its_session_alone",
     ),
@@ -1121,11 +1121,19 @@ _MESSAGING = (
     ),
     _fault(
         "messaging: codes in all are limited by the second alone",
-        "messaging/verification.py",
-        "Limit(settings.codes_in_all_minute, MINUTE)",
-        "Limit(settings.codes_in_all_minute, SECOND)",
+        "messaging/allowances.py",
+        "Limit(settings.codes_in_all_hour // SHARES, HOUR)",
+        "Limit(settings.codes_in_all_hour // SHARES, SECOND)",
         "the whole city's budget of SMS is spent in an hour",
-        "services/test_send_verification_code.py::test_everybody_together_gets_so_many_codes_a_minute",
+        "services/test_code_allowances.py::test_the_share_of_all_is_refused_by_suspicion",
+    ),
+    _fault(
+        "messaging: others use up what an owner has for 挂失",
+        "messaging/allowances.py",
+        'counted = [(f"{owner}|{purpose}", [resend, *_by_hour_and_day(*most)])]',
+        "counted = [(owner, [resend, *_by_hour_and_day(*most)])]",
+        "a stolen card cannot be reported because of other errands",
+        "services/test_code_allowances.py::test_nothing_else_uses_up_what_there_is_for_report_loss",
     ),
 )
 
