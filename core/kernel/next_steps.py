@@ -21,3 +21,13 @@ class NextStep:
     service: CardService | None
     message: Text
     phone: str | None = None
+
+
+LOSS_BY_PHONE = NextStep(
+    None,
+    Text(
+        "如社会保障卡已遗失，可拨打 12333 办理临时挂失。",
+        "If your card is lost, you can report a temporary loss by calling 12333.",
+    ),
+    NATIONAL_HOTLINE,
+)

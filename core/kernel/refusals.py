@@ -27,14 +27,6 @@ from core.kernel.texts import Text as Text
 Fact: TypeAlias = str | int | Text
 
 _ASK = NextStep(None, Text("可拨打 028-12333 咨询。", "For help, call 028-12333."), HOTLINE)
-LOSS_BY_PHONE = NextStep(
-    None,
-    Text(
-        "如社会保障卡已遗失，可拨打 12333 办理临时挂失。",
-        "If your card is lost, you can report a temporary loss by calling 12333.",
-    ),
-    NATIONAL_HOTLINE,
-)
 _FORGOTTEN = NextStep(
     None,
     Text(
@@ -196,7 +188,8 @@ class Refusal(Exception):
         return (" " if language is Language.EN else "").join(sentences)
 
     def with_next_step(self, next_step: NextStep | None) -> Self:
-        self.next_step = next_step
+        """None leaves the one of its class."""
+        self.next_step = next_step or self.next_step
         return self
 
     def without_counting(self) -> Self:

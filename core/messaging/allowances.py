@@ -73,7 +73,7 @@ async def take_other(unit: UnitOfWork, phone: str) -> Uses:
         )
     )
     counted = [number, account, network, _reduced(share, signs)]
-    _must_be_free(unit, [*counted, wrong])
+    _must_be_free(unit, [*counted, wrong], None)
     return _count(unit, counted)[:2]
 
 
@@ -127,13 +127,11 @@ async def _find(unit: UnitOfWork, counted: Sequence[tuple[str, Sequence[Limit]]]
     return await quotas.find(unit.db, keys, unit.now)
 
 
-def _must_be_free(
-    unit: UnitOfWork, found: Sequence[Quota], next_step: NextStep | None = None
-) -> None:
+def _must_be_free(unit: UnitOfWork, found: Sequence[Quota], next_step: NextStep | None) -> None:
     free_at = max(quota.free_at(unit.now) for quota in found)
     if free_at > unit.now:
-        wait = seconds_until(free_at, unit.now)
-        raise TooManyCodes(retry_after=wait).with_next_step(next_step)
+        refusal = TooManyCodes(retry_after=seconds_until(free_at, unit.now))
+        raise refusal.with_next_step(next_step)
 
 
 def _count(unit: UnitOfWork, found: Sequence[Quota]) -> Uses:

@@ -33,9 +33,8 @@ from core.citizens import PHONE, quotas
 from core.db import Query, Row, insert_into, json_arrays, metadata
 from core.kernel.clock import CLOCK_SKEW, HOUR, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
-from core.kernel.next_steps import NextStep
+from core.kernel.next_steps import LOSS_BY_PHONE, NextStep
 from core.kernel.refusals import (
-    LOSS_BY_PHONE,
     CodeExpired,
     CodeNotSent,
     CodeVoid,
@@ -231,7 +230,7 @@ async def verify(
         left = 0
     _try(unit, newest["id"], newest["tries"], MAX_TRIES - left - newest["tries"], None)
     if left == 0:
-        raise CodeVoid(field="code").with_next_step(next_step(purpose))
+        raise _void(purpose)
     raise CodeWrong(field="code", left=left)
 
 
@@ -277,6 +276,10 @@ def next_step(purpose: VerificationPurpose) -> NextStep | None:
     return LOSS_BY_PHONE if is_for_loss(purpose) else None
 
 
+def _void(purpose: VerificationPurpose) -> CodeVoid:
+    return CodeVoid(field="code").with_next_step(next_step(purpose))
+
+
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
     """The newest code, without those of the future: a clock that was set back would keep new codes
     from working."""
@@ -298,8 +301,7 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
     if newest["tries"] >= MAX_TRIES:
-        void = CodeVoid(field="code").with_next_step(next_step(purpose))
-        raise void.without_counting()
+        raise _void(purpose).without_counting()
     if newest["expires_at"] <= unit.now:
         raise CodeExpired(field="code")
     return newest

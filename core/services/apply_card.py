@@ -16,7 +16,7 @@ from core.applications import (
     prefills,
 )
 from core.audit import Action
-from core.cards import CardsElsewhere, holders, ways_out
+from core.cards import CardsElsewhere, ways_out
 from core.citizens import INSURANCE_NUMBER, PHONE, Citizen, Notice, citizens, consents
 from core.issuer import place_order
 from core.kernel.card_services import CardService
@@ -37,11 +37,11 @@ class ApplyCard:
 
 
 async def find_cards_elsewhere(preparation: Preparation, _: ApplyCard) -> CardsElsewhere:
-    vault = preparation.dependencies.vault
-    holder = await holders.find(preparation.db, vault, preparation.now, preparation.citizen_id)
-    ways_out.check_eligibility(CardService.APPLY_CARD, replace(holder, elsewhere=None))
+    citizen = await citizens.get(
+        preparation.db, preparation.dependencies.vault, preparation.citizen_id
+    )
     partners = preparation.dependencies.partners
-    number = holder.citizen.social_security_number.reveal()
+    number = citizen.social_security_number.reveal()
     try:
         answer = held_elsewhere(await partners.card_registry.cards_of(number))
     except PartnerFailed as error:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from core.kernel.next_steps import LOSS_BY_PHONE
 from core.kernel.refusals import (
-    LOSS_BY_PHONE,
     Language,
     TooManyCodes,
     TryAgainLater,

@@ -214,10 +214,9 @@ async def test_nobody_who_has_a_card_makes_the_registry_asked(world: World) -> N
     begin = time.monotonic()
 
     form = await citizen.ask(_FORM)
-    applied = await citizen.do("applyCard", **application_of(citizen.person))
 
     assert time.monotonic() - begin < SLOW_SECONDS
-    assert fault(form) == fault(applied) == ("CARD_HELD", None)
+    assert fault(form) == ("CARD_HELD", None)
     assert form["nextStep"]["service"] == "REISSUE_CARD"
 
 
