@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.applications import FilledForm, application_forms, drafts, prefills
+from core.applications import DraftValues, application_forms, draft_values, drafts, prefills
 from core.citizens import citizens, consents
 from core.imaging import ReadField
 from core.kernel.clock import Instant, china_date
@@ -15,12 +15,13 @@ from core.unit_of_work import Preparation
 
 @dataclass(frozen=True, slots=True)
 class FormInProgress:
-    """`filled` is the draft; `problems` are those of all fields, missing ones included.
+    """`values` are the draft and what it was filled with; `problems` are those of all fields, missing
+    ones included.
 
     `read` holds the fields that were recognised in the ID documents, by field name.
     """
 
-    filled: FilledForm = field(repr=False)
+    values: DraftValues
     pictures: Mapping[PictureKind, Picture]
     consent_given_at: Instant | None
     problems: tuple[Refusal, ...]
@@ -36,7 +37,9 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     )
     citizen_id = preparation.citizen_id
     citizen = await citizens.get(db, vault, citizen_id)
-    filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
+    draft = await drafts.find(db, vault, citizen_id, now)
+    read = await prefills.find(db, vault, citizen_id, now)
+    values = draft_values(draft.fields, citizen, read, china_date(now))
     stored = await pictures.latest(db, citizen_id)
     agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)
     form = Form()
@@ -45,11 +48,10 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     application_forms.check_pictures(form, stored)
     application_forms.check(
         form,
-        filled,
+        values.filled,
         citizen,
         preparation.dependencies.reference,
         china_date(now),
         settings.adult_age,
     )
-    read = await prefills.find(db, vault, citizen_id, now)
-    return FormInProgress(filled, stored, agreed, form.problems, read)
+    return FormInProgress(values, stored, agreed, form.problems, read)

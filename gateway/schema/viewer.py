@@ -6,9 +6,10 @@ from core.audit import Action
 from core.cards import ASKS, HOLDER, Holder, holders
 from core.kernel import refusals
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
+from core.kernel.card_services import CardService
 from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.kernel.refusals import NotBound
-from core.services.catalogue import CardService
+from core.services.catalogue import eligibility
 from core.unit_of_work import Preparation
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
@@ -107,7 +108,7 @@ class Viewer:
         return [
             ServiceAvailability(
                 card_service=service,
-                refusal=NotBound() if holder is None else service.eligibility(holder),
+                refusal=NotBound() if holder is None else eligibility(service, holder),
             )
             for service in CardService
         ]

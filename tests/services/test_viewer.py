@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from core.kernel.card_services import CardService
 from core.kernel.refusals import Refusal
-from core.services.catalogue import CardService
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, reissue_of
 
