@@ -79,20 +79,26 @@ class FilledForm:
 class FieldType(StrEnum):
     TEXT = "TEXT"
     DIGITS = "DIGITS"
+    PASSWORD = "PASSWORD"  # noqa: S105 - a type of field
     DATE = "DATE"
+    DATE_TIME = "DATE_TIME"
     SELECT = "SELECT"
+    MULTI_SELECT = "MULTI_SELECT"
     BOOLEAN = "BOOLEAN"
+    PICTURE = "PICTURE"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """`name` is the attribute of `FilledForm`; `options` returns the choices of a select field,
-    depending on the values typed so far."""
+    """`name` is the attribute of `FilledForm`; `options` returns the choices of a code table.
+
+    The options of 领卡网点 follow from other fields: `core/service_forms/apply_card.py`.
+    """
 
     name: str
     type: FieldType
     help: Text
-    options: Callable[[Reference, FilledForm], Sequence[Option]] | None = None
+    options: Callable[[Reference], Sequence[Option]] | None = None
     default: str | None = None
     required: bool = True
 
@@ -114,19 +120,19 @@ SPECS = (
         "education_code",
         FieldType.SELECT,
         Text("请选择最高学历", "Highest education"),
-        lambda reference, _: reference.educations.options,
+        lambda reference: reference.educations.options,
     ),
     FieldSpec(
         "occupation_code",
         FieldType.SELECT,
         Text("请选择职业/工种", "Occupation"),
-        lambda reference, _: reference.occupations.options,
+        lambda reference: reference.occupations.options,
     ),
     FieldSpec(
         "bank_code",
         FieldType.SELECT,
         Text("社保卡金融账户的开户银行", "Bank of the card's financial account"),
-        lambda reference, _: reference.banks.options,
+        lambda reference: reference.banks.options,
     ),
     FieldSpec(
         "financial_withholding",
@@ -137,20 +143,19 @@ SPECS = (
         "pickup_method",
         FieldType.SELECT,
         Text("到服务网点领取", "Collect at an outlet"),
-        lambda reference, _: reference.pickup_methods.options,
+        lambda reference: reference.pickup_methods.options,
         default="OUTLET",
     ),
     FieldSpec(
         "district_code",
         FieldType.SELECT,
         Text("请选择领卡网点所在区县", "District of the pickup outlet"),
-        lambda reference, _: reference.districts.options,
+        lambda reference: reference.districts.options,
     ),
     FieldSpec(
         "outlet_code",
         FieldType.SELECT,
         Text("请先选择开户银行和领卡区县", "Choose bank and district first"),
-        lambda reference, filled: _outlets(reference, filled),
     ),
     FieldSpec(
         "phone",
@@ -164,7 +169,7 @@ SPECS = (
             "线上只受理中国国籍，其他国籍或地区请到服务网点办理",
             "Online for Chinese citizens only; others please visit an outlet",
         ),
-        lambda reference, _: reference.nationalities.options,
+        lambda reference: reference.nationalities.options,
         default="CHN",
     ),
     FieldSpec(
@@ -174,7 +179,7 @@ SPECS = (
             "线上只受理居民身份证，其他证件请到服务网点办理",
             "Online with a resident ID card only; with another document please visit an outlet",
         ),
-        lambda reference, _: reference.id_document_types.options,
+        lambda reference: reference.id_document_types.options,
         default=RESIDENT_ID_CARD,
     ),
     FieldSpec(
@@ -197,13 +202,13 @@ SPECS = (
         "gender_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference, _: reference.genders.options,
+        lambda reference: reference.genders.options,
     ),
     FieldSpec(
         "ethnicity_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference, _: reference.ethnicities.options,
+        lambda reference: reference.ethnicities.options,
     ),
     FieldSpec(
         "birth_date",
@@ -211,14 +216,6 @@ SPECS = (
         Text("如19900131，与身份证一致", "Like 19900131, as on the ID card"),
     ),
 )
-
-
-def _outlets(reference: Reference, filled: FilledForm) -> Sequence[Option]:
-    """The outlets of the chosen district that serve the chosen bank; none until both are chosen."""
-    if not (filled.district_code and filled.bank_code):
-        return ()
-    found = reference.outlets_in(filled.district_code, filled.bank_code)
-    return [Option(outlet.code, outlet.name) for outlet in found]
 
 
 def schema_name(name: str) -> str:

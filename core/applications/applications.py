@@ -73,6 +73,15 @@ class ApplicationKind(StrEnum):
 
 
 _INSERT = insert_into(applications_table)
+_LAST_FOR_FIRST_CARD = Query(
+    select(applications_table.c.id, applications_table.c.closed_at)
+    .where(
+        applications_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.kind == ApplicationKind.APPLY.value,
+    )
+    .order_by(applications_table.c.id.desc())
+    .limit(1)
+)
 _CLOSE = Query(
     update(applications_table)
     .where(
@@ -162,6 +171,16 @@ def accept(
     )
     claims.take(writes, ClaimKind.APPLICATION, claims.text_key(number), citizen_id, now)
     return Application(application_id, number, kind, old_card_id, None, now)
+
+
+class LastApplication(Struct, frozen=True):
+    id: int
+    is_open: bool
+
+
+async def last_for_first_card(db: Reader, citizen_id: int) -> LastApplication | None:
+    row = await db.fetch_one(_LAST_FOR_FIRST_CARD, subject_id=citizen_id)
+    return None if row is None else LastApplication(row["id"], row["closed_at"] is None)
 
 
 def issue(writes: Writes, citizen_id: int, application_id: int, card_id: int) -> None:

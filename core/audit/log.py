@@ -75,6 +75,7 @@ class Action(StrEnum):
     CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT", Text("确认照片", "portrait confirmed")
     UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT", Text("上传身份证", "ID document uploaded")
     CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS", Text("确认身份证", "ID documents confirmed")
+    DELETE_PICTURE = "DELETE_PICTURE", Text("删除照片", "picture deleted")
     GIVE_CONSENT = "GIVE_CONSENT", Text("同意个人信息处理告知", "privacy notice agreed to")
     SAVE_DRAFT = "SAVE_DRAFT", Text("保存申办表单", "application draft saved")
     APPLY_CARD = "APPLY_CARD", Text("申办", "application")

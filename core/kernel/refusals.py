@@ -122,6 +122,8 @@ class RefusalCode(StrEnum):
     ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
     NO_SUCH_PORTRAIT = "NO_SUCH_PORTRAIT"
     PORTRAIT_NOT_ACCEPTED = "PORTRAIT_NOT_ACCEPTED"
+    NO_SUCH_PICTURE = "NO_SUCH_PICTURE"
+    PICTURE_SUBMITTED = "PICTURE_SUBMITTED"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
@@ -715,6 +717,23 @@ class PortraitNotAccepted(Refusal):
     text = Text(
         "这张照片没有通过预审，请按提示重新拍摄后上传。",
         "This portrait did not pass the review; please follow the advice and upload a new one.",
+    )
+
+
+class NoSuchPicture(Refusal):
+    code = RefusalCode.NO_SUCH_PICTURE
+    text = Text(
+        "没有找到这张照片，可能已经删除；请重新打开申办页面查看。",
+        "The picture was not found; it may have been deleted. Please open the application again.",
+    )
+
+
+class PictureSubmitted(Refusal):
+    code = RefusalCode.PICTURE_SUBMITTED
+    text = Text(
+        "这张照片已随申请提交，不能删除；如需更换，请重新上传一张。",
+        "This picture was submitted with your application and cannot be deleted; to replace it, "
+        "please upload another.",
     )
 
 

@@ -6,7 +6,7 @@ one spelling (`core.reference.spelling`).
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from stdnum.iso7064 import mod_11_2
@@ -45,7 +45,7 @@ LABELS = {
     "phone": Text("手机号码", "Phone"),
     "newPhone": Text("手机号码", "Phone"),
     "code": Text("验证码", "Verification code"),
-    "nationalityCode": Text("国籍/地区", "Nationality or region"),
+    "nationalityCode": Text("国籍/地区代码", "Nationality or region"),
     "idDocumentType": Text("证件类型", "Document type"),
     "idIssuer": Text("证件发证机关", "Issuing authority"),
     "idNumber": Text("证件号码", "Document number"),
@@ -71,6 +71,11 @@ LABELS = {
     "first": Text("条数", "Number of entries"),
     "after": Text("游标", "Cursor"),
 }
+REISSUE_LABELS = LABELS | {
+    "districtCode": Text("发卡区县", "Pickup district"),
+    "outletCode": Text("发卡网点", "Pickup outlet"),
+}
+"""补卡 has other words for the same fields."""
 
 LONG_TERM = "LONG_TERM"
 MAX_NAME = 50
@@ -109,7 +114,8 @@ _OUTLETS_NAMED = 5
 class Form:
     """Validates the fields of one form; `finish` raises all problems found."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Mapping[str, Text] = LABELS) -> None:
+        self._labels = labels
         self._problems: list[Refusal] = []
 
     def refuse(self, problem: Refusal) -> None:
@@ -254,7 +260,7 @@ class Form:
         return text
 
     def _refuse(self, refusal: Callable[..., Refusal], field: str, **facts: Fact) -> None:
-        self.refuse(refusal(field=field, label=LABELS[field], **facts))
+        self.refuse(refusal(field=field, label=self._labels[field], **facts))
 
 
 def _other_outlets(district_code: str, bank_code: str, reference: Reference) -> Text:

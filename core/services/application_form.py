@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.applications import FilledForm, application_forms, drafts, prefills
+from core.applications import DraftValues, application_forms, draft_values, drafts, prefills
 from core.cards import holders, ways_out
 from core.citizens import consents
 from core.imaging import ReadField
@@ -17,13 +17,14 @@ from core.unit_of_work import Preparation
 
 @dataclass(frozen=True, slots=True)
 class FormInProgress:
-    """`filled` is the draft; `problems` are those of all fields, missing ones included.
+    """`values` are the draft and what it was filled with; `problems` are those of all fields, missing
+    ones included.
 
     `read` holds the fields that were recognised in the ID documents, by field name; `note` is what
     the citizen should know before they fill it in.
     """
 
-    filled: FilledForm = field(repr=False)
+    values: DraftValues
     pictures: Mapping[PictureKind, Picture]
     consent_given_at: Instant | None
     problems: tuple[Refusal, ...]
@@ -41,7 +42,9 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     citizen_id = preparation.citizen_id
     holder = await holders.find(db, vault, now, citizen_id)
     ways_out.check_eligibility(CardService.APPLY_CARD, holder)
-    filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
+    draft = await drafts.find(db, vault, citizen_id, now)
+    read = await prefills.find(db, vault, citizen_id, now)
+    values = draft_values(draft.fields, holder.citizen, read, china_date(now))
     stored = await pictures.latest(db, citizen_id)
     agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)
     form = Form()
@@ -50,12 +53,11 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     application_forms.check_pictures(form, stored)
     application_forms.check(
         form,
-        filled,
+        values.filled,
         holder.citizen,
         preparation.dependencies.reference,
         china_date(now),
         settings.adult_age,
     )
-    read = await prefills.find(db, vault, citizen_id, now)
     note = ways_out.note(CardService.APPLY_CARD, holder)
-    return FormInProgress(filled, stored, agreed, form.problems, read, note)
+    return FormInProgress(values, stored, agreed, form.problems, read, note)

@@ -13,7 +13,7 @@ from core.kernel.card_services import CardService
 from core.kernel.refusals import PhoneNotBound
 from core.messaging import VerificationPurpose, notices, verification
 from core.production import Progress
-from core.reference import Form
+from core.reference import REISSUE_LABELS, Form
 from core.unit_of_work import UnitOfWork
 
 
@@ -28,7 +28,7 @@ class ReissueCard:
 
 async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
     vault, reference = unit.dependencies.vault, unit.dependencies.reference
-    form = Form()
+    form = Form(REISSUE_LABELS)
     form.choice("pickupMethod", command.pickup_method, reference.pickup_methods)
     form.choice("districtCode", command.district_code, reference.districts)
     phone = form.phone("phone", command.phone)

@@ -30,6 +30,7 @@ from gateway.schema.change_phone import ChangePhoneMutation
 from gateway.schema.change_pickup_outlet import ChangePickupOutletMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
 from gateway.schema.correct_application import CorrectApplicationMutation
+from gateway.schema.delete_picture import DeletePictureMutation
 from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.levels import check_levels
@@ -44,6 +45,7 @@ from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
 from gateway.schema.request_upload import UploadMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
+from gateway.schema.service_form import ServiceFormQuery
 from gateway.schema.service_history import ServiceHistoryQuery
 from gateway.schema.sessions import EndSessionMutation, SessionsQuery
 from gateway.schema.sign_in import SignInMutation
@@ -63,6 +65,7 @@ class Query(
     CardStatusQuery,
     ProductionProgressQuery,
     ReceiptQuery,
+    ServiceFormQuery,
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,
@@ -84,6 +87,7 @@ class Mutation(
     UploadMutation,
     PortraitMutation,
     IdDocumentMutation,
+    DeletePictureMutation,
     ApplicationDraftMutation,
     ApplyCardMutation,
     ActivateCardMutation,

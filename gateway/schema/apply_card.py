@@ -19,7 +19,7 @@ from gateway.schema.reissue_card import PickupMethod
 
 
 @strawberry.input(
-    description="申办信息 · The form 数据采集项; labels and options are in `applicationForm`."
+    description="申办信息 · The form 数据采集项; labels and options are in `serviceForm`."
 )
 class ApplyCardInput:
     postal_code: str = strawberry.field(description="邮政编码 · 6 digits.")
@@ -28,14 +28,14 @@ class ApplyCardInput:
     )
     education_code: str = strawberry.field(description="学历 · GB/T 4658.")
     occupation_code: str = strawberry.field(description="职业/工种 · GB/T 6565.")
-    bank_code: str = strawberry.field(description="开户银行 · See `applicationForm`.")
+    bank_code: str = strawberry.field(description="开户银行 · See `banks`.")
     financial_withholding: bool = strawberry.field(description="是否使用金融代扣.")
     pickup_method: PickupMethod = strawberry.field(description="领卡方式 · OUTLET 服务网点.")
     district_code: str = strawberry.field(description="领卡区县 · GB/T 2260.")
     outlet_code: str = strawberry.field(description="领卡网点 · See `outlets`.")
     phone: str = strawberry.field(description="手机号码 · 11 digits; activation needs it.")
     code: str = strawberry.field(description="验证码 · 6 digits, sent for APPLY_CARD.")
-    nationality_code: str = strawberry.field(description="国籍/地区 · 中国 is CHN.")
+    nationality_code: str = strawberry.field(description="国籍/地区代码 · 中国 is CHN.")
     id_document_type: str = strawberry.field(description="证件类型 · 居民身份证 is 01.")
     id_issuer: str = strawberry.field(description="证件发证机关 · On the emblem side.")
     id_number: str = strawberry.field(description="证件号码 · 18 characters.")

@@ -244,6 +244,7 @@ def pictures(citizen: Citizen) -> None:
         'mutation { uploadIdDocumentFrom(side: EMBLEM_SIDE, uploadId: "1") { __typename } }',
         'mutation { confirmPortrait(portraitId: "1") { __typename } }',
         "mutation { confirmIdDocuments { __typename } }",
+        'mutation { deletePicture(pictureId: "1") { __typename } }',
     ):
         citizen.send(query)
 
@@ -257,6 +258,7 @@ def look(citizen: Citizen, other: Citizen) -> None:
         "{ productionProgress { __typename ... on ProductionProgress { batchNumber } } }",
         "{ receipt { __typename ... on Receipt { number } } }",
         "{ applicationForm { __typename ... on ApplicationForm { missing } } }",
+        "{ serviceForm(service: APPLY_CARD) { title } }",
         "{ notificationSettings { __typename } }",
         'mutation { giveConsent(input: {noticeVersion: "1"}) { __typename } }',
         "mutation { changeNotificationSettings(input: {settings: []}) { __typename } }",

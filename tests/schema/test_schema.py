@@ -69,9 +69,10 @@ def test_every_description_begins_in_chinese() -> None:
 
 
 CONTRACT = {
-    "Query": "channels channel viewer cardStatus productionProgress applicationForm outlets insurances",
+    "Query": "channels channel viewer cardStatus productionProgress applicationForm outlets insurances"
+    " serviceForm",
     "Mutation": "signIn signOut bindCard sendVerificationCode uploadPortrait confirmPortrait"
-    " uploadIdDocument confirmIdDocuments saveApplicationDraft applyCard activateCard reportLoss"
+    " uploadIdDocument confirmIdDocuments deletePicture saveApplicationDraft applyCard activateCard reportLoss"
     " cancelLoss changePassword changePhone changeContact transferIn reissueCard"
     " cancelApplication changePickupOutlet correctApplication",
     "Subscription": "productionProgress",
@@ -128,7 +129,7 @@ def test_the_names_of_the_contract_are_there(name: str) -> None:
             "INTAKE BANK_ACCOUNT MANUFACTURE KEY_LOADING STOCK_TRANSFER READY_FOR_PICKUP",
         ),
         ("NodeResult", "PENDING IN_PROGRESS DONE FAILED NEEDS_CORRECTION"),
-        ("InsuranceType", "PENSION UNEMPLOYMENT MEDICAL WORK_INJURY MATERNITY"),
+        ("InsuranceType", "PENSION MEDICAL UNEMPLOYMENT WORK_INJURY MATERNITY"),
         ("PickupMethod", "OUTLET"),
         ("IdDocumentSide", "PORTRAIT_SIDE EMBLEM_SIDE"),
         (

@@ -106,6 +106,7 @@ TRIES: dict[str, Try] = {
         {"i": application_of(PERSONAS["no-card"], name=k.name, idNumber=k.number, phone=k.phone)},
     ),
     "confirmPortrait": call("confirmPortrait", portraitId=lambda k: k.picture),
+    "deletePicture": call("deletePicture", pictureId=lambda k: k.picture),
     "uploadPortraitFrom": call("uploadPortraitFrom", uploadId=lambda k: k.upload),
     "uploadIdDocumentFrom": lambda k: (
         f'mutation {{ uploadIdDocumentFrom(side: EMBLEM_SIDE, uploadId: "{k.upload}")'
@@ -136,6 +137,7 @@ NAMES_NOBODY = {
     "outlets",
     "districts",
     "banks",
+    "serviceForm",
     "notificationSettings",
     "signIn",
     "signOut",

@@ -37,8 +37,8 @@ async def test_shows_the_five_insurances(mover: FrontEnd) -> None:
 
     assert answer["items"] == [
         {"type": "PENSION", "name": "养老保险", "enrolled": True},
-        {"type": "UNEMPLOYMENT", "name": "失业保险", "enrolled": True},
         {"type": "MEDICAL", "name": "医疗保险", "enrolled": True},
+        {"type": "UNEMPLOYMENT", "name": "失业保险", "enrolled": True},
         {"type": "WORK_INJURY", "name": "工伤保险", "enrolled": False},
         {"type": "MATERNITY", "name": "生育保险", "enrolled": False},
     ]
