@@ -245,9 +245,9 @@ def apply(front_end: FrontEnd) -> Any:
         )
     front_end.ask("mutation { confirmIdDocuments { __typename } }")
     form = front_end.ask(
-        "{ applicationForm { ... on ApplicationForm { fields { name options { code name } } } } }"
+        "{ serviceForm(service: APPLY_CARD) { sections { fields { name options { code } } } } }"
     )
-    options = {field["name"]: field["options"] for field in form["fields"]}
+    options = {field["name"]: field["options"] for field in form["sections"][-1]["fields"]}
     district = options["districtCode"][0]["code"]
     outlet = front_end.ask(
         "query($d: String!) { outlets(districtCode: $d) { code bankCodes } }", d=district

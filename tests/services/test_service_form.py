@@ -20,7 +20,7 @@ from gateway.schema import build_schema
 from sandbox.personas import PERSONAS
 from tests.form_reader import FORM, FormReader
 from tests.front_end import FrontEnd, World
-from tests.services.parts import NEW_PHONE, english
+from tests.services.parts import NEW_PHONE, OUTLET, OUTLET_OF_OTHER_BANKS, english
 
 SCHEMA = build_schema()._schema
 CHANNEL_IDS = [kind.id.value for kind in CHANNELS]
@@ -116,17 +116,19 @@ async def form_of(citizen: FrontEnd, service: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("service", CardService)
-async def test_has_the_guides_labels_in_the_guides_order(world: World, service: str) -> None:
+async def test_has_the_guides_labels_in_the_guides_order(
+    world: World, service: CardService
+) -> None:
     nobody = world.front_end("active")
 
     form = await form_of(nobody, service)
 
     sections = form["sections"]
-    assert (form["service"], form["title"]) == (service, CardService(service).text.zh)
+    assert (form["service"], form["title"]) == (service, service.text.zh)
     assert [[field["label"] for field in section["fields"]] for section in sections] == LABELS[
-        CardService(service)
+        service
     ]
-    assert [section["submitLabel"] for section in sections] == SUBMIT_LABELS[CardService(service)]
+    assert [section["submitLabel"] for section in sections] == SUBMIT_LABELS[service]
     for section in sections:
         assert [field["order"] for field in section["fields"]] == [
             number for number, _ in enumerate(section["fields"], 1)
@@ -191,6 +193,32 @@ async def test_has_the_guides_defaults_and_choices_for_applying(world: World) ->
     assert fields["idValidUntil"]["placeholder"] == "如20281021（或长期）"
     assert fields["idIssuer"]["placeholder"] == "请输入证件发证机关"
     assert fields["educationCode"]["placeholder"] == "-请选择-"
+
+
+@pytest.mark.parametrize(
+    ("service", "bank_from"), [("APPLY_CARD", "bankCode"), ("REISSUE_CARD", "cardStatus.bankCode")]
+)
+async def test_leads_to_the_outlets_of_the_chosen_district_and_bank(
+    world: World, service: str, bank_from: str
+) -> None:
+    nobody = world.front_end("active")
+
+    form = await form_of(nobody, service)
+    outlets = await nobody.ask(
+        '{ outlets(districtCode: "510104", bankCode: "SAMPLE-ICBC") { code } }'
+    )
+
+    field = next(field for field in form["sections"][-1]["fields"] if field["name"] == "outletCode")
+    assert field["optionsQuery"] == {
+        "operation": "outlets",
+        "arguments": [
+            {"name": "districtCode", "source": "districtCode"},
+            {"name": "bankCode", "source": bank_from},
+        ],
+    }
+    codes = [outlet["code"] for outlet in outlets]
+    assert OUTLET in codes
+    assert OUTLET_OF_OTHER_BANKS not in codes
 
 
 async def test_offers_insurances_in_the_guides_order(world: World) -> None:
@@ -261,12 +289,11 @@ async def test_speaks_english_to_who_asks_for_it(world: World, service: str) -> 
 
 async def test_is_kept_by_caches_in_each_language(world: World) -> None:
     document = "{ serviceForm(service: REISSUE_CARD) { title } }"
-    asked = {"params": {"query": document}}
-    wanted = {"GraphQL-Preflight": "1"}
+    asked, wanted = {"query": document}, {"GraphQL-Preflight": "1"}
 
-    chinese = await world.http.get("/graphql", **asked, headers=wanted)
+    chinese = await world.http.get("/graphql", params=asked, headers=wanted)
     in_english = await world.http.get(
-        "/graphql", **asked, headers=wanted | {"Accept-Language": "en"}
+        "/graphql", params=asked, headers=wanted | {"Accept-Language": "en"}
     )
 
     assert chinese.headers["cache-control"] == "public, max-age=3600"
@@ -318,7 +345,8 @@ def test_every_operation_argument_and_path_exists() -> None:
             for field in section.fields:
                 if section.submit_label is None:
                     resolve(section.operation, field.name)
-                for query in filter(None, (field.button, field.options_query)):
+                queries: list[Any] = [field.button, field.options_query]
+                for query in filter(None, queries):
                     taken = operations[query.operation].args
                     inputs = (
                         get_named_type(taken["input"].type).fields if "input" in taken else taken

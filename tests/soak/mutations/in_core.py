@@ -62,6 +62,30 @@ _APPLICATIONS = (
         "services/test_application_draft.py::test_is_forgotten_after_thirty_days",
     ),
     _fault(
+        "applications: what is known of a citizen stands before what was typed",
+        "applications/draft_values.py",
+        "(ValueSource.DRAFT, draft),",
+        "(ValueSource.DRAFT, {}),",
+        "a citizen cannot correct what was filled in",
+        "services/test_prefill.py::test_what_was_typed_stands_before_what_is_known_and_what_was_read",
+    ),
+    _fault(
+        "applications: a submitted picture can be deleted",
+        "services/delete_picture.py",
+        "picture.id < last.id or",
+        "picture.id > last.id or",
+        "the card issuer's question about a portrait cannot be answered",
+        "services/test_delete_picture.py::test_refuses_pictures_that_were_submitted",
+    ),
+    _fault(
+        "applications: deleting one picture deletes the others",
+        "storage/pictures.py",
+        'pictures_table.c.kind == bindparam("of_kind"),',
+        'pictures_table.c.kind != bindparam("of_kind"),',
+        "the citizen must photograph everything again",
+        "services/test_delete_picture.py::test_takes_back_the_portrait_and_leaves_the_id_card",
+    ),
+    _fault(
         "applications: what an ID card told outlasts the draft",
         "applications/prefills.py",
         "since=now - ",
@@ -1287,7 +1311,7 @@ _REFERENCE = (
         "if bank_code is None or bank_code in outlet.bank_codes",
         "if bank_code is None or outlet.bank_codes",
         "a citizen goes to an outlet that has no card",
-        "services/test_application_draft.py::test_offers_the_outlets_of_the_chosen_district_and_bank",
+        "services/test_service_form.py::test_leads_to_the_outlets_of_the_chosen_district_and_bank",
     ),
 )
 
