@@ -231,4 +231,5 @@ SUCCESS = {
     "transferIn": "TransferredIn",
     "reissueCard": "CardReissued",
     "changeNotificationSettings": "NotificationSettingsChanged",
+    "markNoticesRead": "NoticesRead",
 }

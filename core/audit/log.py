@@ -88,6 +88,7 @@ class Action(StrEnum):
         "CHANGE_NOTIFICATIONS",
         Text("通知设置变更", "notification settings changed"),
     )
+    MARK_NOTICES_READ = "MARK_NOTICES_READ", Text("标记通知为已读", "notices marked as read")
     TRANSFER_IN = "TRANSFER_IN", Text("卡归属地转入", "transfer in")
     REISSUE_CARD = "REISSUE_CARD", Text("补卡", "reissue")
     ISSUER_EVENT = "ISSUER_EVENT", Text("制卡机构通知", "report of the card issuer")
@@ -114,6 +115,7 @@ class Action(StrEnum):
         Text("查看通知设置", "notification settings viewed"),
         True,
     )
+    NOTICES = "NOTICES", Text("查看通知", "notices viewed"), True
     SERVICE_HISTORY = "SERVICE_HISTORY", Text("查看办理记录", "service history viewed"), True
 
 

@@ -213,6 +213,15 @@ class Settings:
     collect_within_days: int = setting(
         0, "days that an outlet keeps a card that is ready; 0 if citizens are not told (no source)"
     )
+    collection_reminder_days: int = setting(
+        7,
+        "days after a card is ready until who has not activated it is reminded of it; 0: never "
+        "(ours, no source)",
+    )
+    return_reminder_days: int = setting(
+        5,
+        "days before the end of collect_within_days of another such reminder; 0: none (ours, no source)",
+    )
     adult_age: int = setting(
         16, "age in years from which financial withholding can be opened online"
     )

@@ -24,7 +24,12 @@ from core.citizens import (
 from core.db import metadata, write_probes_table
 from core.issuer import issuer_events_table
 from core.jobs import scheduled_jobs_table
-from core.messaging import channel_messages_table, outbox_table, verification_codes_table
+from core.messaging import (
+    channel_messages_table,
+    notices_table,
+    outbox_table,
+    verification_codes_table,
+)
 from core.production import (
     production_changes_table,
     production_nodes_table,
@@ -56,6 +61,7 @@ TABLES = (
     outbox_table,
     notification_settings_table,
     channel_messages_table,
+    notices_table,
     idempotency_keys_table,
     issuer_events_table,
     scheduled_jobs_table,

@@ -1,6 +1,6 @@
 """Production (制卡): orders, their nodes, progress, and the receipt."""
 
-from core.production import failures, orders, receipts
+from core.production import collection, failures, orders, receipts
 from core.production.changes import ProductionChange, changes_since, snapshots
 from core.production.history import Estimate, ProductionHistory
 from core.production.orders import (
@@ -37,6 +37,7 @@ __all__ = [
     "ProgressCursor",
     "changes_since",
     "collect_by",
+    "collection",
     "failures",
     "orders",
     "print_receipt",

@@ -69,6 +69,7 @@ LABELS = {
     "file": Text("图片", "Picture"),
     "first": Text("条数", "Number of entries"),
     "after": Text("游标", "Cursor"),
+    "ids": Text("通知编号", "Ids of notices"),
 }
 
 LONG_TERM = "LONG_TERM"

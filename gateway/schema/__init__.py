@@ -31,6 +31,7 @@ from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.levels import check_levels
 from gateway.schema.masking import MaskUnexpected
+from gateway.schema.notices import MarkNoticesReadMutation, NoticesQuery
 from gateway.schema.outlets import OutletsQuery
 from gateway.schema.production_progress import (
     ProductionProgressQuery,
@@ -64,6 +65,7 @@ class Query(
     OutletsQuery,
     TransferInQuery,
     NotificationSettingsQuery,
+    NoticesQuery,
 ):
     pass
 
@@ -92,6 +94,7 @@ class Mutation(
     TransferInMutation,
     ReissueCardMutation,
     NotificationSettingsMutation,
+    MarkNoticesReadMutation,
 ):
     pass
 

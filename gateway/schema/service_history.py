@@ -1,7 +1,5 @@
 """办理记录 serviceHistory: a Relay connection over the citizen's own audit and access records."""
 
-import base64
-import binascii
 import operator
 import re
 from datetime import datetime
@@ -12,15 +10,13 @@ import strawberry
 from core.audit import DONE, NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
-from core.kernel.refusals import BY_CODE, InvalidFormat, RefusalCode, Text
-from core.reference import LABELS
+from core.kernel.refusals import BY_CODE, RefusalCode, Text
 from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_SESSION
-
-DEFAULT_FIRST = 20
+from gateway.schema.pages import DEFAULT_FIRST, PageInfo, cursor_of, place_of, wrong_cursor
 
 publish(
     Action,
@@ -80,16 +76,6 @@ class ServiceHistoryEdge:
     cursor: str = strawberry.field(description="游标 · For `after`.")
 
 
-@strawberry.type(description="分页信息 · Position of the page (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="是否有下一页 · Whether older ones follow.")
-    has_previous_page: bool = strawberry.field(
-        description="是否有上一页 · Whether newer ones came before."
-    )
-    start_cursor: str | None = strawberry.field(description="首条游标 · Of the first edge.")
-    end_cursor: str | None = strawberry.field(description="末条游标 · Of the last edge.")
-
-
 @strawberry.type(description="办理记录列表 · A page of the history, newest first (Relay).")
 class ServiceHistoryConnection:
     edges: list[ServiceHistoryEdge] = strawberry.field(description="记录 · The entries.")
@@ -103,11 +89,8 @@ class ServiceHistoryConnection:
         ]
         return cls(
             edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_more,
-                has_previous_page=not is_first,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
+            page_info=PageInfo.of(
+                [edge.cursor for edge in edges], has_more=page.has_more, is_first=is_first
             ),
         )
 
@@ -137,22 +120,14 @@ class ServiceHistoryQuery:
 
 
 def _cursor(entry: Entry) -> str:
-    place = ":".join(map(str, entry.place))
-    return base64.b64encode(f"entry:{place}".encode()).decode()
+    return cursor_of("entry:" + ":".join(map(str, entry.place)))
 
 
 def _place(cursor: str) -> Place:
-    try:
-        found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
-    except (ValueError, binascii.Error):
-        found = None
+    found = _CURSOR.fullmatch(place_of(cursor))
     numbers = [int(number) for number in found[0].split(":")[1:]] if found else []
     if not numbers or any(map(operator.gt, numbers, NEWEST)):
-        raise InvalidFormat(
-            field="after",
-            label=LABELS["after"],
-            rule=Text("请使用上一页返回的游标", "use a cursor of an earlier page"),
-        )
+        raise wrong_cursor()
     return Place(*numbers)
 
 

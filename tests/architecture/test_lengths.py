@@ -119,6 +119,7 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "nonces.nonce": [HASH],
     "claims.kind": [ClaimKind],
     "nonces.scope": ["state", "credential", "state-credential", "callback", "callback-nonce"],
+    "notices.notice": [Notice],
     "notification_settings.notice": [Notice],
     "outbox.failure": [lengths.FAILURE, *(len("refused: ") + code for code in REJECTIONS)],
     "outbox.idempotency_key": [2 * 16],

@@ -335,6 +335,21 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     create_table_of_persons(
+        "notices",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("notice", sa.String(32), nullable=False),
+        sa.Column("details", sa.Text(), nullable=True),
+        sa.Column("details_en", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["citizens.subject_id"], name="fk_notices_subject_id"
+        ),
+        sa.PrimaryKeyConstraint("subject_id", "id", name="pk_notices"),
+        sqlite_with_rowid=False,
+    )
+    create_table_of_persons(
         "notification_settings",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("notice", sa.String(32), nullable=False),
@@ -511,6 +526,7 @@ def downgrade() -> None:
         "prefills",
         "pictures",
         "notification_settings",
+        "notices",
         "consents",
         "cards",
         "bindings",
