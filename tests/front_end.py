@@ -173,7 +173,10 @@ class World:
         return FrontEnd(self.http, channel, PERSONAS[persona])
 
     async def enter(self, persona: str, channel: str = "UNIONPAY") -> FrontEnd:
-        return await self.front_end(persona, channel).enter()
+        """Once what is sent because of it has been delivered."""
+        citizen = await self.front_end(persona, channel).enter()
+        await self.application.worker.drained()
+        return citizen
 
     async def advance(self, persona: str, **given: Any) -> dict[str, Any]:
         response = await self.http.post(

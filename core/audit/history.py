@@ -33,13 +33,14 @@ NEWEST = Place(_NEVER, _NEVER, 2**62, _NEVER, _NEVER, _NEVER)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`channel` is a `ChannelId`, or ISSUER, OPERATOR, WORKER or LINK."""
+    """`channel` is a `ChannelId`, or ISSUER, OPERATOR, WORKER or LINK; `details` are a JSON object."""
 
     place: Place
     at: Instant
     action: Action
     result: str
     channel: str
+    details: str = "{}"
 
 
 _BEFORE = Query(
@@ -71,7 +72,9 @@ async def before(db: Reader, subject_id: int, place: Place, limit: int) -> list[
 
 def _after_entry(place: Place, row: Row) -> tuple[Place, Entry]:
     place = place._replace(number=row["number"])
-    return place, Entry(place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"])
+    return place, Entry(
+        place, row["at"], ACTIONS[row["action"]], row["result"], row["channel"], row["details"]
+    )
 
 
 def _after_access(place: Place, access: AccessRow) -> tuple[Place, Entry]:

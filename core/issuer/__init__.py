@@ -2,6 +2,7 @@
 
 from core.issuer import event_store, place_order
 from core.issuer.event_store import (
+    EVENT_NAMES,
     IssuerEvent,
     IssuerEventType,
     Outcome,
@@ -12,6 +13,7 @@ from core.issuer.projections import OrderProjection, project_card, project_order
 from core.issuer.signatures import SIGNERS, EventSigner, is_signed
 
 __all__ = [
+    "EVENT_NAMES",
     "SIGNERS",
     "EventSigner",
     "IssuerEvent",

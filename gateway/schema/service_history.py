@@ -7,13 +7,13 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import DONE, NEWEST, Action, Entry, Place
+from core.audit import NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
-from core.kernel.refusals import BY_CODE, RefusalCode, Text
 from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
+from gateway.schema.history_words import words_of
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_SESSION
 from gateway.schema.pages import DEFAULT_FIRST, PageInfo, cursor_of, place_of, wrong_cursor
@@ -27,9 +27,6 @@ publish(
 
 _CURSOR = re.compile(r"entry(?::[0-9]{1,19}){6}", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
-_REFUSALS = {code.value for code in RefusalCode}
-_SUCCEEDED = Text("成功", "done")
-_REFUSED = Text("未成功", "refused")
 
 
 @strawberry.type(description="办理记录 · An operation on, or an access to, the citizen's own data.")
@@ -67,7 +64,7 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="结果 · The result in words.")
     def result_text(self, info: Info) -> str:
-        return _words(self.entry.result).in_language(info.context.language)
+        return words_of(self.entry).in_language(info.context.language)
 
 
 @strawberry.type(description="办理记录及其游标 · An entry with its cursor (Relay).")
@@ -129,14 +126,3 @@ def _place(cursor: str) -> Place:
     if not numbers or any(map(operator.gt, numbers, NEWEST)):
         raise wrong_cursor()
     return Place(*numbers)
-
-
-def _words(result: str) -> Text:
-    """The text of a result; for a refusal, its first clause unless that contains placeholders."""
-    if result == DONE:
-        return _SUCCEEDED
-    if result not in _REFUSALS:
-        return Text(result, result)
-    text = BY_CODE[RefusalCode(result)].text
-    clause = re.split("[，。；]", text.zh)[0]
-    return _REFUSED if "{" in clause else Text(f"{_REFUSED.zh}：{clause}", _REFUSED.en)

@@ -1,5 +1,7 @@
 """卡状态查询 card status, through HTTP."""
 
+import re
+
 import pytest
 
 from tests.front_end import FrontEnd, World
@@ -60,3 +62,33 @@ async def test_refuses_without_a_card_in_chengdu(world: World, persona: str) -> 
     assert answer["message"].startswith("没有查到您在成都的社会保障卡。")
     assert in_english["message"].startswith("You have no card in Chengdu.")
     assert await world.rows() == before
+
+
+@pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY", "PING_AN"])
+async def test_banks_cities_and_options_have_english_names(world: World, channel: str) -> None:
+    citizen = await world.enter("active", channel)
+    options = "{ banks { code name } }", "{ districts { code name } }"
+
+    with english(citizen):
+        card = await citizen.status()
+        banks, districts = [await citizen.ask(document) for document in options]
+        form = await citizen.ask(
+            "{ applicationForm { ... on ApplicationForm { fields { name options { name } } } } }"
+        )
+    in_chinese = await citizen.ask(options[0])
+
+    assert (card["bank"], card["homeRegion"]) == (
+        "Industrial and Commercial Bank of China",
+        "Chengdu",
+    )
+    assert {"code": "SAMPLE-ICBC", "name": "Industrial and Commercial Bank of China"} in banks
+    assert {"code": "510104", "name": "Jinjiang District"} in districts
+    assert {"code": "SAMPLE-ICBC", "name": "中国工商银行"} in in_chinese
+    named = [
+        option["name"]
+        for field in form["fields"]
+        if field["name"] != "outletCode"
+        for option in field["options"] or ()
+    ]
+    assert len(named) > 100
+    assert not [name for name in named if re.search("[一-鿿]", name)]
