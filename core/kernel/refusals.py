@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Self, TypeAlias
 
+from core.kernel.line_breaks import unbroken
+
 
 class Language(StrEnum):
     ZH = "zh"
@@ -169,7 +171,7 @@ class Refusal(Exception):
         }
         if self.retry_after is not None:
             facts["wait"] = waiting_time(self.retry_after).in_language(language)
-        return self.text.in_language(language).format(**facts).rstrip()
+        return unbroken(self.text.in_language(language).format(**facts).rstrip())
 
     def without_counting(self) -> Self:
         """The same refusal without a commit, because nothing was counted."""

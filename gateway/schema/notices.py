@@ -10,6 +10,7 @@ from core.audit import Action
 from core.citizens import Notice
 from core.kernel.clock import moment
 from core.kernel.ids import id_from
+from core.kernel.line_breaks import unbroken
 from core.messaging import SentNotice, notices
 from core.services.own_notices import (
     MarkNoticesRead,
@@ -52,7 +53,7 @@ class SentNoticeEntry:
     )
     def text(self, info: Info) -> str:
         text = notices.text_of(self.sent.notice, self.sent.details)
-        return text.in_language(info.context.language)
+        return unbroken(text.in_language(info.context.language))
 
     @strawberry.field(
         description="涉及安全 · Whether it concerns the security of card and account; its SMS cannot be "

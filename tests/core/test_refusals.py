@@ -3,6 +3,7 @@
 import pytest
 
 from core.kernel.refusals import Language, TooManyCodes, TryAgainLater, waiting_time
+from tests.front_end import as_read
 
 
 @pytest.mark.parametrize(
@@ -28,5 +29,5 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     refusal = TooManyCodes(retry_after=1_800)
 
     assert refusal.retry_after == 1_800
-    assert refusal.message(Language.ZH) == "获取验证码过于频繁，请 30 分钟后再试。"
-    assert "in 5 seconds" in TryAgainLater(retry_after=5).message(Language.EN)
+    assert as_read(refusal.message(Language.ZH)) == "获取验证码过于频繁，请 30 分钟后再试。"
+    assert "in 5 seconds" in as_read(TryAgainLater(retry_after=5).message(Language.EN))
