@@ -42,7 +42,6 @@ def sandbox_settings(settings: Settings) -> Settings:
 def _pages(settings: Settings) -> dict[str, Any]:
     page = f"{settings.address}{MOUNT}/"
     return {
-        "progress_url": f"{page}#PRODUCTION_PROGRESS",
         "wechat_query_url": page,
         "wechat_card_url": page,
     }

@@ -106,10 +106,10 @@ class Settings:
         "x-forwarded-for",
         "the one header that they set, x-forwarded-for or forwarded; the other is never read",
     )
-    progress_url: str = setting(
+    receipt_check_url: str = setting(
         "",
-        "page that shows the progress, target of the QR code on a receipt; "
-        "{number} is replaced by the application number",
+        "page that verifies a receipt, target of its QR code; {number} and {code} are replaced by what "
+        "is printed; by default the gateway's own",
     )
     introspection: bool | None = setting(
         None, "allow introspection and serve the playground; by default only in the sandbox"
@@ -384,6 +384,11 @@ class Settings:
     def address(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
+    @property
+    def receipt_check_page(self) -> str:
+        own = f"{self.address}/receipts/check?number={{number}}&code={{code}}"
+        return self.receipt_check_url or own
+
     def template(self, channel: str, notice: str) -> "Template | None":
         """The platform's template for a notice; None if the channel does not send it."""
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
@@ -409,6 +414,7 @@ class Settings:
 
 _OPTIONAL = {
     "privacy_notice_url",
+    "receipt_check_url",
     "objects_s3_bucket",
     "objects_s3_endpoint",
     "objects_s3_access_key_id",

@@ -20,6 +20,7 @@ from core.production.orders import (
     production_orders_table,
 )
 from core.production.receipt_pdf import print_receipt
+from core.production.receipts import check_code
 
 __all__ = [
     "NODES",
@@ -36,6 +37,7 @@ __all__ = [
     "Progress",
     "ProgressCursor",
     "changes_since",
+    "check_code",
     "collect_by",
     "collection",
     "failures",

@@ -49,6 +49,7 @@ from gateway.schema.sign_out import SignOutMutation
 from gateway.schema.transfer_in import TransferInMutation, TransferInQuery
 from gateway.schema.upload_id_document import IdDocumentMutation
 from gateway.schema.upload_portrait import PortraitMutation
+from gateway.schema.verify_receipt import VerifyReceiptQuery
 from gateway.schema.viewer import ViewerQuery
 
 
@@ -61,6 +62,7 @@ class Query(
     CardStatusQuery,
     ProductionProgressQuery,
     ReceiptQuery,
+    VerifyReceiptQuery,
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,
