@@ -9,7 +9,14 @@ from core.kernel.settings import Secret, Settings, stored_secrets
 from sandbox.paths import MOUNT, var_dir
 from sandbox.platforms import PLATFORMS
 
-_PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
+_PARTNERS = (
+    "sms",
+    "population_registry",
+    "insurance_registry",
+    "card_registry",
+    "issuer",
+    "service_ratings",
+)
 _TEMPLATES = ",".join(
     f"{notice}:sandbox-{notice.lower()}:event=event;time=time;text=text;advice=advice"
     for notice in Notice

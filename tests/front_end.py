@@ -250,4 +250,5 @@ SUCCESS = {
     "reissueCard": "CardReissued",
     "changeNotificationSettings": "NotificationSettingsChanged",
     "markNoticesRead": "NoticesRead",
+    "rateService": "ServiceRated",
 }

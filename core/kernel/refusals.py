@@ -143,6 +143,9 @@ class RefusalCode(StrEnum):
     NO_INSURANCE_CHOSEN = "NO_INSURANCE_CHOSEN"
     INSURANCE_NOT_ENROLLED = "INSURANCE_NOT_ENROLLED"
 
+    NO_SUCH_ERRAND = "NO_SUCH_ERRAND"
+    ALREADY_RATED = "ALREADY_RATED"
+
     PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
     TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -775,6 +778,27 @@ class InsuranceNotEnrolled(Refusal):
     text = Text(
         "您未在成都参加{insurance}，请重新选择；参保关系转入请到社保局办理，可咨询 028-12333。",
         "You are not enrolled in {insurance} in Chengdu; please choose again, or call 028-12333.",
+    )
+
+
+# --- ratings -------------------------------------------------------------------------------
+
+
+class NoSuchErrand(Refusal):
+    """Also for another citizen's, so that its existence is not disclosed."""
+
+    code = RefusalCode.NO_SUCH_ERRAND
+    text = Text(
+        "没有找到可以评价的办理记录，请在「办理记录」中选择一项已办成的业务。",
+        "There is no such errand to rate; please choose one that was carried out from your service history.",
+    )
+
+
+class AlreadyRated(Refusal):
+    code = RefusalCode.ALREADY_RATED
+    text = Text(
+        "这项业务您已经评价过，每项业务只能评价一次。",
+        "You have rated this errand already; each can be rated once.",
     )
 
 

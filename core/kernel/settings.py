@@ -263,6 +263,9 @@ class Settings:
     )
     issuer_event_key: Secret = setting(Secret(""), "key with which the issuer signs its events")
 
+    service_ratings_url: str = setting("", "service ratings platform (好差评)")
+    service_ratings_token: Secret = setting(Secret(""), "its bearer token")
+
     # --- channels -------------------------------------------------------------------------
     bind_browsers: bool | None = setting(
         None,
@@ -526,6 +529,7 @@ def stored_secrets(file: Path) -> dict[str, str]:
             "insurance_registry_token",
             "card_registry_token",
             "issuer_token",
+            "service_ratings_token",
             "issuer_event_key",
             "wechat_secret",
             "wechat_token",

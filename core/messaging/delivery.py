@@ -12,7 +12,7 @@ import structlog
 
 from core.db import Database, DatabaseUnavailable, Reader, Writes
 from core.kernel.callers import ChannelId
-from core.kernel.clock import SECOND, Instant
+from core.kernel.clock import SECOND, Instant, moment
 from core.kernel.refusals import Refusal
 from core.messaging import channel_messages, outbox, outcomes
 from core.messaging.channel_messages import Messenger, Unreachable
@@ -24,6 +24,7 @@ from core.partners import (
     PartnerFailed,
     RegionMove,
     Rejected,
+    ServiceRating,
     SmsMessage,
 )
 from core.storage import ObjectsUnavailable, pictures
@@ -107,6 +108,8 @@ class Delivery:
             return None
         if kind is MessageKind.REGION_MOVE:
             return partners.card_registry
+        if kind is MessageKind.SERVICE_RATING:
+            return partners.service_ratings
         return partners.issuer if kind is MessageKind.ISSUER_ORDER else partners.sms
 
     async def _call_partner(self, message: OutboxMessage) -> None:
@@ -117,6 +120,8 @@ class Delivery:
             await self._notify(message)
         elif message.kind is MessageKind.ISSUER_ORDER:
             await partners.issuer.order(await self._issuer_order(message), key)
+        elif message.kind is MessageKind.SERVICE_RATING:
+            await partners.service_ratings.rate(_rating(message), key)
         else:
             await partners.sms.send(_sms(message), key)
 
@@ -216,6 +221,19 @@ def _region_move(message: OutboxMessage) -> RegionMove:
         card_number=payload["cardNumber"],
         from_region=payload["fromRegion"],
         to_region=payload["toRegion"],
+    )
+
+
+def _rating(message: OutboxMessage) -> ServiceRating:
+    payload = message.payload
+    return ServiceRating(
+        service=payload["service"],
+        service_name=payload["serviceName"],
+        channel=payload["channel"],
+        handled_at=moment(payload["handledAt"]),
+        rated_at=moment(payload["ratedAt"]),
+        score=payload["score"],
+        comment=payload["comment"],
     )
 
 

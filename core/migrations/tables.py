@@ -6,6 +6,7 @@ from core.audit import (
     audit_anchored_heads_table,
     audit_anchors_table,
     audit_entries_table,
+    service_ratings_table,
 )
 from core.cards import cards_table
 from core.citizens import (
@@ -68,6 +69,7 @@ TABLES = (
     write_probes_table,
     audit_entries_table,
     audit_heads_table,
+    service_ratings_table,
     access_log_table,
     audit_anchors_table,
     audit_anchored_heads_table,

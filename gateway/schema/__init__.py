@@ -37,6 +37,7 @@ from gateway.schema.production_progress import (
     ProductionProgressQuery,
     ProductionProgressSubscription,
 )
+from gateway.schema.rate_service import RateServiceMutation
 from gateway.schema.receipt import ReceiptQuery
 from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
@@ -97,6 +98,7 @@ class Mutation(
     ReissueCardMutation,
     NotificationSettingsMutation,
     MarkNoticesReadMutation,
+    RateServiceMutation,
 ):
     pass
 

@@ -10,6 +10,7 @@ import strawberry
 from core.audit import NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
+from core.services.rate_service import can_be_rated
 from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
@@ -32,6 +33,19 @@ _CHANNELS = {channel.value for channel in ChannelId}
 @strawberry.type(description="办理记录 · An operation on, or an access to, the citizen's own data.")
 class ServiceHistoryEntry:
     entry: strawberry.Private[Entry]
+
+    @strawberry.field(description="记录编号 · For `rateService`; null for what was only viewed.")
+    def id(self) -> strawberry.ID | None:
+        entry = self.entry
+        return None if entry.action.is_access else strawberry.ID(str(entry.place.number))
+
+    @strawberry.field(description="可否评价 · Whether it is an errand that can still be rated.")
+    def can_rate(self) -> bool:
+        return can_be_rated(self.entry)
+
+    @strawberry.field(description="评价等级 · The score given, 1 to 5; null if there is none.")
+    def score(self) -> int | None:
+        return self.entry.score
 
     @strawberry.field(description="时间 · When.")
     def at(self) -> datetime:

@@ -168,7 +168,7 @@ ELSEWHERE = {
     "issuer NodeEvent.orderNumber": "kept sealed; an order is looked up by it",
     "issuer NodeEvent.reason": "cut to what its column holds, and kept sealed",
 }
-SENT = {"Key", "Person", "NamedPerson", "Order", "Message", "Move", "Outcomes"}
+SENT = {"Key", "Person", "NamedPerson", "Order", "Message", "Move", "Outcomes", "Rating"}
 """Schemas of what we send."""
 
 

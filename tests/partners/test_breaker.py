@@ -117,6 +117,7 @@ async def test_operators_see_each_partner(world: World) -> None:
         "insurance-registry": "not asked yet",
         "card-registry": "not asked yet",
         "issuer": "not asked yet",
+        "service-ratings": "not asked yet",
     }
     assert 'card_gateway_partner_up{partner="sms"} 1' in metrics
     called = 'card_gateway_partner_calls_total{partner="sms",call="/messages",result="done"} 1'

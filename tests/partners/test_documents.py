@@ -32,6 +32,18 @@ REQUESTS = {
         },
         "/outcome": {"idempotencyKey"},
     },
+    "service-ratings": {
+        "/ratings": {
+            "service",
+            "serviceName",
+            "channel",
+            "handledAt",
+            "ratedAt",
+            "score",
+            "comment",
+        },
+        "/outcome": {"idempotencyKey"},
+    },
 }
 every_document = pytest.mark.parametrize("name", REQUESTS)
 
@@ -86,7 +98,12 @@ def test_describes_each_call_with_its_fields(name: str) -> None:
 
 
 def test_effects_carry_an_idempotency_key() -> None:
-    effects = {("sms", "/messages"), ("card-registry", "/moves"), ("issuer", "/orders")}
+    effects = {
+        ("sms", "/messages"),
+        ("card-registry", "/moves"),
+        ("issuer", "/orders"),
+        ("service-ratings", "/ratings"),
+    }
 
     carrying = {
         (name, path)

@@ -224,6 +224,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     create_table_of_persons(
+        "service_ratings",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("score", sa.SmallInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject_id", "number", name="pk_service_ratings"),
+        sqlite_with_rowid=False,
+    )
+    create_table_of_persons(
         "sessions",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -533,6 +542,7 @@ def downgrade() -> None:
         "application_drafts",
         "write_probes",
         "verification_codes",
+        "service_ratings",
         "sessions",
         "scheduled_jobs",
         "quotas",
