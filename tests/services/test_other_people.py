@@ -111,6 +111,11 @@ TRIES: dict[str, Try] = {
         f" {{ __typename {REFUSAL} }} }}",
         {},
     ),
+    "rateService": lambda k: (
+        f'mutation {{ rateService(input: {{historyEntryId: "{k.session}", score: 5}})'
+        f" {{ __typename {REFUSAL} }} }}",
+        {},
+    ),
     "endSession": call("endSession", id=lambda k: k.session),
 }
 """Asked as `locked`, with what is known of `lost`."""
@@ -125,6 +130,8 @@ NAMES_NOBODY = {
     "receipt",
     "applicationForm",
     "outlets",
+    "districts",
+    "banks",
     "notificationSettings",
     "signIn",
     "signOut",
@@ -136,9 +143,13 @@ NAMES_NOBODY = {
     "uploadIdDocument",
     "confirmIdDocuments",
     "changeNotificationSettings",
+    "markNoticesRead",
+    "notices",
     "serviceHistory",
+    "verifyReceipt",
 }
-"""They take no identifier of a person; `serviceHistory` has a test of its own below."""
+"""They take no identifier of a person; `serviceHistory` has a test of its own below, and
+`markNoticesRead`, which passes over ids of others, in `test_notice_inbox.py`."""
 
 
 def operations() -> set[str]:
