@@ -81,6 +81,7 @@ _SET_STATE = """
 """
 _COLUMNS = "subject_id, id, kind, idempotency_key, payload, created_at, due_at, expires_at, attempts, claimed_until"
 _PUT = f"INSERT INTO outbox ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, 0, 0)"  # noqa: S608
+_KEEP = "INSERT INTO notices (subject_id, id, notice, at) VALUES ($1, $2, $3, $4)"
 _PUT_ALL = f"""
     INSERT INTO outbox ({_COLUMNS}) SELECT $1, m.id, m.kind, m.key, m.payload, $5, $5, $17, 0, 0
     FROM unnest($18::bigint[], $19::text[], $20::text[], $21::bytea[]) AS m (id, kind, key, payload)
@@ -91,9 +92,10 @@ _JUDGED = f"""
 """
 _CHANGED = f"""
     WITH moved AS ({_MOVE} RETURNING 1), entered AS ({_ENTER}), tried AS ({_TRY} RETURNING 1),
-        changed AS ({_SET_STATE}), put AS ({_PUT_ALL})
+        changed AS ({_SET_STATE}), put AS ({_PUT_ALL}),
+        kept AS (INSERT INTO notices (subject_id, id, notice, at) VALUES ($1, $21, $22, $5))
     {_GUARDED}
-"""
+"""  # noqa: S608
 _CONNECTIONS = 16
 _ATTEMPTS = 12
 _AT_ONCE = 256
@@ -232,7 +234,7 @@ class Rules:
 
     def _messages(self, asked: _Asked, row: Any) -> list[tuple[int, str, str, bytes]]:
         """The SMS, which cannot be switched off, and one for each bound channel."""
-        notice, text = asked.service.notice, text_of(asked.service.notice)
+        notice, text = asked.service.notice, text_of(asked.service.notice).zh
         phone = self._vault.open(row["phone"], "citizens.phone", row["subject_id"])
         sms: dict[str, Any] = {
             "phone": phone,
@@ -291,6 +293,7 @@ class Postgres:
                     statement = _CHANGED
                     given += [*decided.card, asked.now + LIFETIME]
                     given += map(list, zip(*decided.messages, strict=True))
+                    given += [new_id(asked.now), asked.service.notice.value]
                 with contextlib.suppress(asyncpg.DivisionByZeroError, asyncpg.SerializationError):
                     await connection.fetchrow(statement, *given)
                     return decided.answer
@@ -368,6 +371,8 @@ class Sqlite:
         connection.execute(_TRY_SQLITE, given)
         if decided.card:
             connection.execute(_SET_STATE_SQLITE, [*given, *decided.card])
+            kept = (given[0], new_id(asked.now), asked.service.notice.value, asked.now)
+            connection.execute(_KEEP_SQLITE, kept)
         for message in decided.messages:
             connection.execute(_PUT_SQLITE, (given[0], *message, asked.now, asked.now + LIFETIME))
         return decided.answer
@@ -395,8 +400,8 @@ def _numbered(sql: str) -> str:
 _READ_SQLITE = _numbered(
     _READ.format(arrays="json_group_array(json_array(b.channel, hex(b.account)))")
 )
-_MOVE_SQLITE, _ENTER_SQLITE, _TRY_SQLITE, _SET_STATE_SQLITE, _PUT_SQLITE = map(
-    _numbered, (_MOVE, _ENTER, _TRY, _SET_STATE, _PUT)
+_MOVE_SQLITE, _ENTER_SQLITE, _TRY_SQLITE, _SET_STATE_SQLITE, _PUT_SQLITE, _KEEP_SQLITE = map(
+    _numbered, (_MOVE, _ENTER, _TRY, _SET_STATE, _PUT, _KEEP)
 )
 
 

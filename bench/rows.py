@@ -9,20 +9,21 @@ from core.audit import audit_entries_table
 from core.audit.access_log import LANES
 from core.citizens import audit_heads_table
 from core.db import Limits, Query, connect
-from core.messaging import outbox_table, verification_codes_table
+from core.messaging import notices_table, outbox_table, verification_codes_table
 from core.migrations.tables import TABLES
 
 _BY_THE_CLOCK = {"access_log", "audit_anchors", "audit_anchored_heads", "scheduled_jobs"}
 """Tables to which something is added at any moment."""
-_COUNTED = {"audit_entries", "audit_heads", "outbox", "verification_codes"}
+_COUNTED = {"audit_entries", "audit_heads", "notices", "outbox", "verification_codes"}
 _SECONDS = 0.3
 
 
 class Written(NamedTuple):
-    """Audit entries, moves of their heads, messages, used codes, and rows of any other table."""
+    """Audit entries, moves of their heads, notices, messages, used codes, and rows of any other table."""
 
     entries: int
     moves: int
+    notices: int
     messages: int
     used_codes: int
     others: int
@@ -33,7 +34,7 @@ class Written(NamedTuple):
     @property
     def changes(self) -> int | None:
         """How many changes have written this; None if no number of them can have."""
-        same = self.entries == self.moves == self.messages == self.used_codes
+        same = self.entries == self.moves == self.notices == self.messages == self.used_codes
         return self.entries if same and not self.others else None
 
 
@@ -57,6 +58,7 @@ _WRITTEN = Query(
         .where(audit_heads_table.c.subject_id > _after_lanes)
         .scalar_subquery()
         .label("moves"),
+        select(func.count()).select_from(notices_table).scalar_subquery().label("notices"),
         select(func.count()).select_from(outbox_table).scalar_subquery().label("messages"),
         select(func.count(verification_codes_table.c.consumed_at))
         .scalar_subquery()

@@ -1,4 +1,4 @@
-"""The five partners of the gateway, as `docs/partners/` specifies them.
+"""The six partners of the gateway, as `docs/partners/` specifies them.
 
 A call with an effect is processed once per idempotency key: its effect is idempotent, and the
 key is recorded afterwards.
@@ -10,7 +10,8 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from datetime import datetime
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -29,6 +30,7 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
 
 SMS = "sms"
+RATINGS = "ratings"
 REGISTRY_CARDS = "registry-cards"
 
 
@@ -89,6 +91,16 @@ class _Corrected(_OrderNumber):
         return {name.value for name in (*self.fields, *sent)}
 
 
+class _Rating(_Wire):
+    service: str
+    service_name: str
+    channel: str
+    handled_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    rated_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    score: Annotated[int, msgspec.Meta(ge=1, le=5)]
+    comment: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+
+
 class _Key(_Wire):
     idempotency_key: str
 
@@ -128,6 +140,7 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
     insurances = _Partner("insurance-registry", settings.insurance_registry_token, world)
     cards = _Partner("card-registry", settings.card_registry_token, world)
     orders = _Partner("issuer", settings.issuer_token, world)
+    ratings = _Partner("service-ratings", settings.service_ratings_token, world)
     return [
         Route("/partners/fault", faults.fault_endpoint(world), methods=["POST"]),
         sms.mount(
@@ -162,6 +175,11 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
             ),
             orders.outcome(),
         ),
+        ratings.mount(
+            ratings.effect("/ratings", _Rating, lambda key, rated: _rate(world, key, rated)),
+            ratings.outcome(),
+        ),
+        Route("/ratings", lambda _: SandboxResponse(world.all(RATINGS)[::-1])),
     ]
 
 
@@ -287,6 +305,12 @@ def _move(world: World, regions: Table, move: _Move) -> None:
         raise _Rejected("NOT_IN_REGION")
     card |= {"regionCode": region.code, "regionName": region.name}
     world.put(REGISTRY_CARDS, move.card_number, card)
+
+
+def _rate(world: World, key: str, rated: _Rating) -> None:
+    if rated.rated_at < rated.handled_at:
+        raise _Rejected("RATED_BEFORE_HANDLED")
+    world.put(RATINGS, key, msgspec.to_builtins(rated))
 
 
 def _take_order(world: World, order: _Order) -> None:

@@ -34,7 +34,12 @@ from core.citizens import (
 from core.db import Database, Query, Reader
 from core.issuer import issuer_events_table
 from core.kernel.clock import DAY, Instant, instant
-from core.messaging import channel_messages_table, outbox_table, verification_codes_table
+from core.messaging import (
+    channel_messages_table,
+    notices_table,
+    outbox_table,
+    verification_codes_table,
+)
 from core.production import NODES, NodeResult, NodeState, ProductionOrder, orders
 from core.storage import pictures_table, resumable_uploads_table
 from core.unit_of_work import Dependencies, UnitOfWork, perform
@@ -64,6 +69,7 @@ _OF_PERSON = tuple(
         consents_table,
         notification_settings_table,
         channel_messages_table,
+        notices_table,
         resumable_uploads_table,
         # Stored events would be applied to the next order, which has the same number.
         issuer_events_table,

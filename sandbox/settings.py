@@ -9,7 +9,14 @@ from core.kernel.settings import Secret, Settings, stored_secrets
 from sandbox.paths import MOUNT, var_dir
 from sandbox.platforms import PLATFORMS
 
-_PARTNERS = ("sms", "population_registry", "insurance_registry", "card_registry", "issuer")
+_PARTNERS = (
+    "sms",
+    "population_registry",
+    "insurance_registry",
+    "card_registry",
+    "issuer",
+    "service_ratings",
+)
 _TEMPLATES = ",".join(
     f"{notice}:sandbox-{notice.lower()}:event=event;time=time;text=text;advice=advice"
     for notice in Notice
@@ -42,7 +49,6 @@ def sandbox_settings(settings: Settings) -> Settings:
 def _pages(settings: Settings) -> dict[str, Any]:
     page = f"{settings.address}{MOUNT}/"
     return {
-        "progress_url": f"{page}#PRODUCTION_PROGRESS",
         "wechat_query_url": page,
         "wechat_card_url": page,
     }

@@ -100,6 +100,12 @@ _CLOSE_ISSUED = Query(
     )
     .values(closed_at=bindparam("at"))
 )
+_ACCEPTED_AT = Query(
+    select(applications_table.c.created_at).where(
+        applications_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.number == bindparam("number"),
+    )
+)
 _is_this = (
     applications_table.c.subject_id == bindparam("of_subject"),
     applications_table.c.id == bindparam("application_id"),
@@ -216,6 +222,15 @@ async def owners_of_numbers(db: Reader, numbers: Iterable[str]) -> dict[str, int
     keys = {claims.text_key(number): number for number in numbers}
     found = await claims.owners(db, ClaimKind.APPLICATION, keys)
     return {keys[key]: citizen_id for key, citizen_id in found.items()}
+
+
+async def accepted_at(db: Reader, number: str) -> Instant | None:
+    """When the application with this number was accepted; None if there is none."""
+    owner = (await owners_of_numbers(db, [number])).get(number)
+    if owner is None:
+        return None
+    row = await db.fetch_one(_ACCEPTED_AT, subject_id=owner, number=number)
+    return None if row is None else int(row["created_at"])
 
 
 def _new_number(now: Instant) -> str:

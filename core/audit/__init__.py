@@ -1,6 +1,6 @@
 """Audit: a MAC chain per subject of what was changed, and the access log of what was viewed."""
 
-from core.audit import anchors, history, verify
+from core.audit import anchors, history, ratings, verify
 from core.audit.access_log import access_log_table
 from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
@@ -20,6 +20,7 @@ from core.audit.log import (
     record,
     write,
 )
+from core.audit.ratings import RATED_ACTIONS, service_ratings_table
 from core.audit.writer import AccessLogWriter
 from core.citizens import audit_heads_table
 
@@ -31,6 +32,7 @@ __all__ = [
     "MOVE_HEAD",
     "NEWEST",
     "OPERATOR",
+    "RATED_ACTIONS",
     "WORKER",
     "AccessLogWriter",
     "Action",
@@ -46,7 +48,9 @@ __all__ = [
     "extend",
     "head_of",
     "history",
+    "ratings",
     "record",
+    "service_ratings_table",
     "verify",
     "write",
 ]

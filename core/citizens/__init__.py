@@ -32,8 +32,9 @@ from core.citizens.consents import consents_table
 from core.citizens.heads import NO_HEAD, Head, audit_heads_table
 from core.citizens.nonces import nonces_table
 from core.citizens.notification_settings import (
-    NOTICE_NAMES,
+    NOTICES,
     Choice,
+    Concern,
     Notice,
     notification_settings_table,
 )
@@ -54,7 +55,7 @@ __all__ = [
     "CONTACT_COLUMNS",
     "INSURANCE_NUMBER",
     "IS_OF_TOKEN",
-    "NOTICE_NAMES",
+    "NOTICES",
     "NO_HEAD",
     "PHONE",
     "SSN",
@@ -64,6 +65,7 @@ __all__ = [
     "CitizenIdentity",
     "ClaimKind",
     "CodeExchange",
+    "Concern",
     "Hasher",
     "Head",
     "Limit",

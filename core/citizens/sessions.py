@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    case,
     func,
     select,
     text,
@@ -91,6 +92,17 @@ _LAST_OF_SUBJECT = Query(
     .where(sessions_table.c.subject_id == bindparam("subject_id"))
     .order_by(sessions_table.c.id.desc())
     .limit(1)
+)
+_DEVICES_OF_SUBJECT = Query(
+    select(
+        func.count().label("known"),
+        func.count(
+            case((sessions_table.c.device_mac == bindparam("device", type_=LargeBinary), 1))
+        ).label("same"),
+    ).where(
+        sessions_table.c.subject_id == bindparam("subject_id"),
+        sessions_table.c.device_mac.is_not(None),
+    )
 )
 _INSERT = insert_into(sessions_table)
 _END = Query(
@@ -226,6 +238,12 @@ async def last_channel(db: Reader, citizen_id: int) -> ChannelId | None:
     """The channel of the citizen's latest stored session."""
     row = await db.fetch_one(_LAST_OF_SUBJECT, subject_id=citizen_id)
     return None if row is None else ChannelId(row["channel"])
+
+
+async def is_new_device(db: Reader, citizen_id: int, device: bytes) -> bool:
+    """Whether the citizen has stored sessions of devices, but none of this one. `device` is its MAC."""
+    row = await db.fetch_one(_DEVICES_OF_SUBJECT, subject_id=citizen_id, device=device)
+    return row is not None and bool(row["known"]) and not row["same"]
 
 
 def start(

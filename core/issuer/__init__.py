@@ -2,6 +2,7 @@
 
 from core.issuer import change_order, deaths, event_store, place_order
 from core.issuer.event_store import (
+    EVENT_NAMES,
     ISSUER_CLOCK_SKEW,
     IssuerEvent,
     IssuerEventType,
@@ -13,6 +14,7 @@ from core.issuer.projections import OrderProjection, project_card, project_order
 from core.issuer.signatures import SIGNERS, EventSigner, is_signed
 
 __all__ = [
+    "EVENT_NAMES",
     "ISSUER_CLOCK_SKEW",
     "SIGNERS",
     "EventSigner",

@@ -30,6 +30,7 @@ from core.crypto import Vault
 from core.db import Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import MINUTE, Instant, instant
+from core.kernel.refusals import Text
 from core.production import REPORTED, CloseReason, Correction, NodeResult, ProductionNode
 
 issuer_events_table = Table(
@@ -71,6 +72,17 @@ class IssuerEventType(StrEnum):
 
 
 _CLOSING = (IssuerEventType.ORDER_CLOSED, IssuerEventType.CANCEL)
+
+
+EVENT_NAMES = {
+    IssuerEventType.NODE_RESULT: Text("制卡环节结果", "Result of a step"),
+    IssuerEventType.TEMPORARY_LOSS: Text("电话临时挂失", "Temporarily lost by phone"),
+    IssuerEventType.LOCK: Text("应用锁定", "Locked"),
+    IssuerEventType.UNLOCK: Text("应用解锁", "Unlocked"),
+    IssuerEventType.CANCEL: Text("卡片注销", "Cancelled"),
+    IssuerEventType.ACTIVATE: Text("网点激活", "Activated at an outlet"),
+    IssuerEventType.ORDER_CLOSED: Text("制卡申请关闭", "Application closed"),
+}
 
 
 class Outcome(StrEnum):

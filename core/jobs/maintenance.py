@@ -25,7 +25,7 @@ from core.citizens import (
 )
 from core.db import Query, Row, Transaction
 from core.issuer import Outcome, issuer_events_table
-from core.jobs import garbage_collection
+from core.jobs import garbage_collection, reminders
 from core.jobs.schedule import JobContext, ScheduledJob
 from core.kernel.clock import CLOCK_SKEW, DAY, HOUR, MINUTE, Instant
 from core.messaging import (
@@ -33,6 +33,7 @@ from core.messaging import (
     channel_messages,
     channel_messages_table,
     notices,
+    notices_table,
     outbox_table,
     verification,
     verification_codes_table,
@@ -147,6 +148,7 @@ _EVENTS = removal(
     issuer_events_table.c.received_at < _before,
     issuer_events_table.c.outcome == Outcome.TAKEN.value,
 )
+_NOTICES = removal(notices_table, notices_table.c.at < _before)
 _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _before)
 
 
@@ -167,9 +169,12 @@ async def delete_counters(context: JobContext) -> int:
 
 
 async def delete_history(context: JobContext) -> int:
-    """Deletes settled and dead messages, ended sessions and applied events after `retention_days`."""
+    """Deletes settled and dead messages, ended sessions, notices and applied events after
+    `retention_days`."""
     before = context.now - context.dependencies.settings.retention_days * DAY
-    removed = await _remove(context, [_SETTLED_MESSAGES, _DEAD_MESSAGES, _SESSIONS], before)
+    removed = await _remove(
+        context, [_SETTLED_MESSAGES, _DEAD_MESSAGES, _SESSIONS, _NOTICES], before
+    )
     removed += await _remove(
         context,
         [_MESSAGES],
@@ -225,6 +230,7 @@ JOBS = (
     ScheduledJob("end-sessions", MINUTE, end_sessions),
     ScheduledJob("delete-codes", MINUTE, delete_codes),
     ScheduledJob("delete-counters", HOUR, delete_counters),
+    ScheduledJob("remind-of-collection", HOUR, reminders.remind_of_collection),
     ScheduledJob("collect-garbage", HOUR, collect_garbage),
     ScheduledJob("delete-history", 6 * HOUR, delete_history),
 )

@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import ClassVar, Self, TypeAlias
 
 from core.kernel.card_services import CardService
+from core.kernel.line_breaks import unbroken
 from core.kernel.next_steps import HOTLINE, NATIONAL_HOTLINE, NextStep
 from core.kernel.texts import Language as Language
 from core.kernel.texts import Text as Text
@@ -151,6 +152,9 @@ class RefusalCode(StrEnum):
     NO_INSURANCE_CHOSEN = "NO_INSURANCE_CHOSEN"
     INSURANCE_NOT_ENROLLED = "INSURANCE_NOT_ENROLLED"
 
+    NO_SUCH_ERRAND = "NO_SUCH_ERRAND"
+    ALREADY_RATED = "ALREADY_RATED"
+
     PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
     TRY_AGAIN_LATER = "TRY_AGAIN_LATER"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -187,7 +191,7 @@ class Refusal(Exception):
         sentences = [self.text.in_language(language).format(**facts)]
         if self.next_step is not None:
             sentences.append(self.next_step.message.in_language(language))
-        return (" " if language is Language.EN else "").join(sentences)
+        return unbroken((" " if language is Language.EN else "").join(sentences))
 
     def with_next_step(self, next_step: NextStep | None) -> Self:
         """None leaves the one of its class."""
@@ -929,6 +933,27 @@ class InsuranceNotEnrolled(Refusal):
         "social insurance bureau.",
     )
     next_step = _ASK
+
+
+# --- ratings -------------------------------------------------------------------------------
+
+
+class NoSuchErrand(Refusal):
+    """Also for another citizen's, so that its existence is not disclosed."""
+
+    code = RefusalCode.NO_SUCH_ERRAND
+    text = Text(
+        "没有找到可以评价的办理记录，请在「办理记录」中选择一项已办成的业务。",
+        "There is no such errand to rate; please choose one that was carried out from your service history.",
+    )
+
+
+class AlreadyRated(Refusal):
+    code = RefusalCode.ALREADY_RATED
+    text = Text(
+        "这项业务您已经评价过，每项业务只能评价一次。",
+        "You have rated this errand already; each can be rated once.",
+    )
 
 
 # --- the system ----------------------------------------------------------------------------

@@ -111,10 +111,10 @@ class Settings:
         "x-forwarded-for",
         "the one header that they set, x-forwarded-for or forwarded; the other is never read",
     )
-    progress_url: str = setting(
+    receipt_check_url: str = setting(
         "",
-        "page that shows the progress, target of the QR code on a receipt; "
-        "{number} is replaced by the application number",
+        "page that verifies a receipt, target of its QR code; {number} and {code} are replaced by what "
+        "is printed; by default the gateway's own",
     )
     introspection: bool | None = setting(
         None, "allow introspection and serve the playground; by default only in the sandbox"
@@ -240,6 +240,15 @@ class Settings:
         "days that an outlet keeps a card that is ready; 0 if citizens are not told (no source)",
         within=(0, 3_650),
     )
+    collection_reminder_days: int = setting(
+        7,
+        "days after a card is ready until who has not activated it is reminded of it; 0: never "
+        "(ours, no source)",
+    )
+    return_reminder_days: int = setting(
+        5,
+        "days before the end of collect_within_days of another such reminder; 0: none (ours, no source)",
+    )
     adult_age: int = setting(
         16, "age in years from which financial withholding can be opened online", within=(0, 150)
     )
@@ -337,6 +346,9 @@ class Settings:
         "hmac-sha256", "how the issuer signs its events: hmac-sha256 or hmac-sm3"
     )
     issuer_event_key: Secret = setting(Secret(""), "key with which the issuer signs its events")
+
+    service_ratings_url: str = setting("", "service ratings platform (好差评)")
+    service_ratings_token: Secret = setting(Secret(""), "its bearer token")
 
     # --- channels -------------------------------------------------------------------------
     bind_browsers: bool | None = setting(
@@ -460,6 +472,11 @@ class Settings:
     def address(self) -> str:
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
+    @property
+    def receipt_check_page(self) -> str:
+        own = f"{self.address}/receipts/check?number={{number}}&code={{code}}"
+        return self.receipt_check_url or own
+
     def template(self, channel: str, notice: str) -> "Template | None":
         """The platform's template for a notice; None if the channel does not send it."""
         templates: str = getattr(self, f"{channel.lower()}_templates", "")
@@ -485,6 +502,7 @@ class Settings:
 
 _OPTIONAL = {
     "privacy_notice_url",
+    "receipt_check_url",
     "objects_s3_bucket",
     "objects_s3_endpoint",
     "objects_s3_access_key_id",
@@ -596,6 +614,7 @@ def stored_secrets(file: Path) -> dict[str, str]:
             "insurance_registry_token",
             "card_registry_token",
             "issuer_token",
+            "service_ratings_token",
             "issuer_event_key",
             "wechat_secret",
             "wechat_token",

@@ -1,7 +1,8 @@
 """Messages out: the transactional outbox and its delivery, notices, and verification codes."""
 
-from core.messaging import channel_messages, notices, outbox, outcomes, verification
+from core.messaging import channel_messages, inbox, notices, outbox, outcomes, verification
 from core.messaging.channel_messages import Messenger, Unreachable, channel_messages_table
+from core.messaging.inbox import SentNotice, notices_table
 from core.messaging.outbox import MESSAGES, MessageKind, OpenMessage, outbox_table
 from core.messaging.prefetch import HOLDER_AND_CODES
 from core.messaging.verification import (
@@ -21,11 +22,14 @@ __all__ = [
     "OpenMessage",
     "OutboxWorker",
     "SentCode",
+    "SentNotice",
     "Unreachable",
     "VerificationPurpose",
     "channel_messages",
     "channel_messages_table",
+    "inbox",
     "notices",
+    "notices_table",
     "outbox",
     "outbox_table",
     "outcomes",

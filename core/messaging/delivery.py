@@ -13,7 +13,7 @@ import structlog
 
 from core.db import Database, DatabaseUnavailable, Reader, Writes
 from core.kernel.callers import ChannelId
-from core.kernel.clock import SECOND, Instant
+from core.kernel.clock import SECOND, Instant, moment
 from core.kernel.refusals import Refusal
 from core.messaging import channel_messages, outbox, outcomes
 from core.messaging.channel_messages import Messenger, Unreachable
@@ -26,6 +26,7 @@ from core.partners import (
     PartnerFailed,
     RegionMove,
     Rejected,
+    ServiceRating,
     SmsMessage,
 )
 from core.production import OrderChange, orders
@@ -119,6 +120,8 @@ class Delivery:
             return None
         if kind is MessageKind.REGION_MOVE:
             return partners.card_registry
+        if kind is MessageKind.SERVICE_RATING:
+            return partners.service_ratings
         return partners.issuer if kind is MessageKind.ISSUER_ORDER else partners.sms
 
     async def _call_partner(self, message: OutboxMessage) -> None:
@@ -129,6 +132,8 @@ class Delivery:
             await self._notify(message)
         elif message.kind is MessageKind.ISSUER_ORDER:
             await self._call_issuer(message)
+        elif message.kind is MessageKind.SERVICE_RATING:
+            await partners.service_ratings.rate(_rating(message), key)
         else:
             await partners.sms.send(_sms(message), key)
 
@@ -279,6 +284,19 @@ def _region_move(message: OutboxMessage) -> RegionMove:
         card_number=payload["cardNumber"],
         from_region=payload["fromRegion"],
         to_region=payload["toRegion"],
+    )
+
+
+def _rating(message: OutboxMessage) -> ServiceRating:
+    payload = message.payload
+    return ServiceRating(
+        service=payload["service"],
+        service_name=payload["serviceName"],
+        channel=payload["channel"],
+        handled_at=moment(payload["handledAt"]),
+        rated_at=moment(payload["ratedAt"]),
+        score=payload["score"],
+        comment=payload["comment"],
     )
 
 

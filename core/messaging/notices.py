@@ -1,7 +1,8 @@
 """Notices to a citizen after a change, by SMS and as channel messages, as the citizen chose.
 
 They contain no personal number. A safety notice goes to every channel in which the citizen is bound,
-because the one in use may be in somebody else's hands; any other notice to the channel in use.
+because the one in use may be in somebody else's hands; any other notice to the channel in use. Each is
+kept in the citizen's inbox.
 """
 
 from collections.abc import Mapping
@@ -21,9 +22,9 @@ from sqlalchemy import (
 )
 
 from core.citizens import (
-    NOTICE_NAMES,
     Choice,
     Citizen,
+    Concern,
     Notice,
     bindings_table,
     notification_settings_table,
@@ -33,30 +34,12 @@ from core.crypto import open_account
 from core.db import Query, Row, json_arrays
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
-from core.messaging import outbox
+from core.kernel.refusals import Text
+from core.messaging import inbox, outbox
 from core.messaging.outbox import MessageKind
 from core.unit_of_work import UnitOfWork
 
-_TEXTS = {
-    Notice.LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
-    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复挂失前的状态。",
-    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复挂失前的状态。如卡仍未找到，请办理正式挂失。",
-    Notice.PASSWORD_CHANGED: "您的社会保障卡服务密码已修改。",
-    Notice.PHONE_CHANGED: "您的社会保障卡绑定手机号码已变更为其他号码。",
-    Notice.NEW_BINDING: "您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。",
-    Notice.BINDING_ENDED: "您的社会保障卡与原账号的绑定已解除。",
-    Notice.TRANSFERRED_IN: "您的社会保障卡归属地已转入成都。参保关系转入请到社保局办理。",
-    Notice.TRANSFER_REFUSED: "您的社会保障卡归属地转入未获受理，卡片仍归属原城市。请核对后重新办理。",
-    Notice.ORDER_REFUSED: "您的制卡申请未获制卡中心受理，申请已关闭。请重新办理，或到服务网点咨询。",
-    Notice.APPLICATION_ACCEPTED: "您的社会保障卡申请已受理，可在「制卡进度查询」中查看进度。",
-    Notice.CARD_READY: "您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。",
-    Notice.CORRECTION_NEEDED: "您的社会保障卡申请需要更正资料，更正后原申请继续办理。请在「制卡进度查询」中查看并更正。",
-    Notice.CHANGE_REFUSED: "您对社会保障卡申请提交的变更未获制卡中心受理，原申请不变。请在「制卡进度查询」中查看。",
-    Notice.OUTLET_CHANGED: "您的社会保障卡领卡网点已更改。",
-    Notice.APPLICATION_CLOSED: "您的社会保障卡申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
-    Notice.SERVICES_ENDED: "您的社会保障卡登记状态已变更，在线服务已停止。如有疑问，请本人持身份证到社保经办窗口核对。",
-}
-_ADVICE = "如非本人操作，请拨打 028-12333。"
+_ADVICE = Text("如非本人操作，请拨打 028-12333。", "If this was not you, call 028-12333.")
 
 Account = tuple[ChannelId, bytes]
 
@@ -122,12 +105,15 @@ async def send(
     citizen: Citizen,
     notice: Notice,
     *,
-    details: str = "",
+    details: Text | None = None,
+    only_by_sms: str = "",
     also_to: Account | None = None,
     but_not_to: Account | None = None,
 ) -> None:
     """Sends the SMS to `citizen.phone`, which may be the number before a change. `details` are sentences
-    that only it has: it is all that somebody without the app gets. `also_to` is an account that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
+    that only it and the inbox have, `only_by_sms` one that is kept nowhere else. `also_to` is an account that this unit of work binds, `but_not_to`
+    one whose binding it gives to somebody else."""
+    inbox.add(unit.writes, citizen.id, notice, details, unit.now)
     choice, bound = await _chosen(unit, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_security):
         outbox.put_sms(
@@ -135,7 +121,7 @@ async def send(
             subject_id=citizen.id,
             phone=citizen.phone.reveal(),
             template=notice.value,
-            text=f"【成都人社】{_TEXTS[notice]}{details}{_ADVICE}",
+            text=f"【成都人社】{text_of(notice, details, only_by_sms).zh}",
         )
     if choice.channel:
         accounts = await _accounts(unit, citizen.id, notice, bound)
@@ -148,7 +134,7 @@ async def _chosen(
     unit: UnitOfWork, citizen_id: int, notice: Notice
 ) -> tuple[Choice, list[Account]]:
     """What the citizen chose for this notice, and the bound accounts, oldest first."""
-    choice, bound = Choice(), []
+    choice, bound = notice.default, []
     for row in await unit.db.fetch(CHOSEN, subject_id=citizen_id, notice=notice.value):
         if row["account"] is None:
             choice = Choice(bool(row["sms"]), bool(row["by_channel"]))
@@ -160,7 +146,7 @@ async def _chosen(
 async def _accounts(
     unit: UnitOfWork, citizen_id: int, notice: Notice, bound: list[Account]
 ) -> list[Account]:
-    if notice.is_security:
+    if notice.concern is not Concern.COURSE:
         return bound
     used = await _channel_in_use(unit, citizen_id)
     return [account for account in bound if account[0] == used] or bound[-1:]
@@ -189,7 +175,7 @@ def _put_message(
             "account": open_account(unit.dependencies.vault, account),
             "template": notice.value,
             "templateId": template.id,
-            "text": text_of(notice),
+            "text": text_of(notice).zh,
             "values": {field: values[name] for field, name in template.fields.items()},
         },
     )
@@ -199,13 +185,19 @@ def _values(notice: Notice, now: Instant) -> dict[str, str]:
     """Values for the fields of a platform's template, by the names used in the settings."""
     at = moment(now).astimezone(CHINA)
     return {
-        "content": text_of(notice),
-        "event": NOTICE_NAMES[notice].zh,
-        "text": _TEXTS[notice],
+        "content": text_of(notice).zh,
+        "event": notice.heading.zh,
+        "text": notice.text.zh,
         "time": f"{at.year}年{at.month:02}月{at.day:02}日 {at:%H:%M}",
-        "advice": _ADVICE,
+        "advice": _ADVICE.zh,
     }
 
 
-def text_of(notice: Notice) -> str:
-    return f"{_TEXTS[notice]}{_ADVICE}"
+def text_of(notice: Notice, details: Text | None = None, only_by_sms: str = "") -> Text:
+    """What a notice says, in both languages; an SMS and a platform's message are in Chinese."""
+    more = details or Text("", "")
+    english = (notice.text.en, more.en, _ADVICE.en)
+    return Text(
+        f"{notice.text.zh}{more.zh}{only_by_sms}{_ADVICE.zh}",
+        " ".join(part for part in english if part),
+    )

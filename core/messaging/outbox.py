@@ -82,10 +82,11 @@ class MessageKind(StrEnum):
     ISSUER_ORDER = "ISSUER_ORDER"
     REGION_MOVE = "REGION_MOVE"
     CHANNEL_MESSAGE = "CHANNEL_MESSAGE"
+    SERVICE_RATING = "SERVICE_RATING"
 
 
 MESSAGES = (MessageKind.SMS_CODE, MessageKind.SMS, MessageKind.CHANNEL_MESSAGE)
-"""Messages to citizens; the other kinds change something at a partner."""
+"""Messages to citizens; the other kinds tell a partner something."""
 
 LEASE = 15 * SECOND
 """Longer than querying a partner for an outcome and then calling it: five seconds each."""

@@ -6,6 +6,7 @@ from core.audit import (
     audit_anchored_heads_table,
     audit_anchors_table,
     audit_entries_table,
+    service_ratings_table,
 )
 from core.cards import cards_elsewhere_table, cards_table
 from core.citizens import (
@@ -24,7 +25,12 @@ from core.citizens import (
 from core.db import metadata, write_probes_table
 from core.issuer import issuer_events_table
 from core.jobs import scheduled_jobs_table
-from core.messaging import channel_messages_table, outbox_table, verification_codes_table
+from core.messaging import (
+    channel_messages_table,
+    notices_table,
+    outbox_table,
+    verification_codes_table,
+)
 from core.production import (
     production_changes_table,
     production_nodes_table,
@@ -57,12 +63,14 @@ TABLES = (
     outbox_table,
     notification_settings_table,
     channel_messages_table,
+    notices_table,
     idempotency_keys_table,
     issuer_events_table,
     scheduled_jobs_table,
     write_probes_table,
     audit_entries_table,
     audit_heads_table,
+    service_ratings_table,
     access_log_table,
     audit_anchors_table,
     audit_anchored_heads_table,

@@ -27,6 +27,7 @@ from core.partners.insurance_registry import (
 )
 from core.partners.issuer import HttpIssuer, Issuer, IssuerCorrection, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
+from core.partners.service_ratings import HttpServiceRatings, ServiceRating, ServiceRatings
 from core.partners.sms import HttpSms, Sms, SmsMessage
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "RegionMove",
     "RegistryCard",
     "Rejected",
+    "ServiceRating",
+    "ServiceRatings",
     "Sms",
     "SmsMessage",
     "build_partners",
@@ -60,6 +63,7 @@ class Partners:
     insurance_registry: InsuranceRegistry
     card_registry: CardRegistry
     issuer: Issuer
+    service_ratings: ServiceRatings
     health: tuple[PartnerHealth, ...] = ()
 
 
@@ -73,11 +77,13 @@ def build_partners(settings: Settings, http: httpx.AsyncClient) -> Partners:
     )
     cards = HttpCardRegistry(http, settings.card_registry_url, settings.card_registry_token)
     issuer = HttpIssuer(http, settings.issuer_url, settings.issuer_token)
+    ratings = HttpServiceRatings(http, settings.service_ratings_url, settings.service_ratings_token)
     return Partners(
         sms=sms,
         population_registry=population,
         insurance_registry=insurances,
         card_registry=cards,
         issuer=issuer,
-        health=tuple(each.health for each in (sms, population, insurances, cards, issuer)),
+        service_ratings=ratings,
+        health=tuple(each.health for each in (sms, population, insurances, cards, issuer, ratings)),
     )

@@ -1,6 +1,6 @@
 """Production (制卡): orders, their nodes, progress, and the receipt."""
 
-from core.production import failures, orders, receipts
+from core.production import collection, failures, orders, receipts
 from core.production.changes import ProductionChange, changes_since, snapshots
 from core.production.closures import CLOSE_REASON_NAMES, REPORTED, CloseReason, Closure
 from core.production.corrections import Correction, in_order
@@ -24,6 +24,7 @@ from core.production.orders import (
     production_orders_table,
 )
 from core.production.receipt_pdf import print_receipt
+from core.production.receipts import check_code
 
 __all__ = [
     "CHANGE_NAMES",
@@ -47,7 +48,9 @@ __all__ = [
     "Progress",
     "ProgressCursor",
     "changes_since",
+    "check_code",
     "collect_by",
+    "collection",
     "failures",
     "in_order",
     "orders",

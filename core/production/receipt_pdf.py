@@ -23,8 +23,8 @@ _MISSING_GLYPH = "〓"
 
 _NOTES = (
     (
-        "扫码查询制卡进度；领卡后请凭上述手机号码激活。",
-        "Scan to see the production progress; activate the card with the phone number above.",
+        "扫码可核验本回执真伪；领卡后请凭上述手机号码激活。",
+        "Scan to verify this receipt; activate the card with the phone number above.",
     ),
     (
         "如非本人操作，请立即拨打 028-12333。",
@@ -49,7 +49,7 @@ def print_receipt(receipt: ApplicationReceipt) -> bytes:
     pdf.add_page()
     pdf.add_font(_FONT, fname=str(sans_path()))
     _heading(pdf, receipt)
-    _qr_code(pdf, receipt.progress_url, _MARGIN + _WIDTH - _QR_SIZE, 22.0)
+    _qr_code(pdf, receipt.check_url, _MARGIN + _WIDTH - _QR_SIZE, 22.0)
     bottom = _table(pdf, receipt.lines, top=74.0)
     _notes(pdf, top=bottom + 8.0)
     return bytes(pdf.output())

@@ -14,6 +14,7 @@ from core.reference.forms import (
     parse_date,
 )
 from core.reference.outlets import Outlet
+from core.reference.pages import page_size
 from core.reference.reference import (
     INSURANCE_NAMES,
     RESIDENT_ID_CARD,
@@ -48,6 +49,7 @@ __all__ = [
     "gender_code_of",
     "is_id_number",
     "is_same_name",
+    "page_size",
     "parse_date",
     "read_options",
     "read_outlets",

@@ -70,6 +70,9 @@ LABELS = {
     "file": Text("图片", "Picture"),
     "first": Text("条数", "Number of entries"),
     "after": Text("游标", "Cursor"),
+    "score": Text("评价等级", "Score"),
+    "comment": Text("评价内容", "Comment"),
+    "ids": Text("通知编号", "Ids of notices"),
 }
 REISSUE_LABELS = LABELS | {
     "districtCode": Text("发卡区县", "Pickup district"),

@@ -2,7 +2,8 @@
 
 Outlets have the columns `code,name,address,district_code,bank_codes`, the bank codes separated by `;`,
 and may have `phone`, `opening_hours`, `longitude` and `latitude` (degrees, GCJ-02, as maps in China have
-them) and `instant_issue` (`yes` or `no`). Banks and districts have `code,name`. UTF-8 with a header row.
+them) and `instant_issue` (`yes` or `no`). Banks and districts have `code,name`, and may have
+`english_name`. UTF-8 with a header row.
 """
 
 import csv
@@ -17,6 +18,7 @@ from core.reference.tables import Option, Table
 OUTLET_COLUMNS = ("code", "name", "address", "district_code", "bank_codes")
 MORE_OUTLET_COLUMNS = ("phone", "opening_hours", "longitude", "latitude", "instant_issue")
 OPTION_COLUMNS = ("code", "name")
+MORE_OPTION_COLUMNS = ("english_name",)
 MAX_NAME = 100
 MAX_ADDRESS = 200
 MAX_OPENING_HOURS = 100
@@ -80,7 +82,7 @@ def read_outlets(
 
 def read_options(lines: Iterable[str]) -> tuple[list[Option], list[BadLine]]:
     """Banks, or districts that no code table has."""
-    return _read(lines, OPTION_COLUMNS, _option)
+    return _read(lines, OPTION_COLUMNS, _option, MORE_OPTION_COLUMNS)
 
 
 def _read(
@@ -165,7 +167,8 @@ def _instant_issue(line: _Line) -> bool:
 
 
 def _option(line: _Line) -> Option:
-    return Option(_code(line), _words(line, "name", MAX_NAME))
+    english = _words(line, "english_name", MAX_NAME, required=False)
+    return Option(_code(line), _words(line, "name", MAX_NAME), english)
 
 
 def _bank_codes(line: _Line, banks: Table) -> tuple[str, ...]:

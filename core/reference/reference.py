@@ -48,7 +48,7 @@ class Reference:
         self.districts = districts
         self.regions = read_table("regions")
         self.insurances = Table(
-            Option(insurance.value, name.zh) for insurance, name in INSURANCE_NAMES.items()
+            Option(insurance.value, name.zh, name.en) for insurance, name in INSURANCE_NAMES.items()
         )
         self.banks = banks
         self.outlets = tuple(outlets)

@@ -5,13 +5,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.kernel.refusals import Text
+
 DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
+    """`english` is empty where nobody has given an English name."""
+
     code: str
     name: str
+    english: str = ""
+
+    @property
+    def text(self) -> Text:
+        return Text(self.name, self.english or self.name)
 
 
 class Table:
@@ -28,4 +37,4 @@ class Table:
 def read_table(name: str) -> Table:
     """Reads a built-in table; its `meta` names the source."""
     rows = json.loads((DATA / f"{name}.json").read_text("utf-8"))["rows"]
-    return Table(Option(row["code"], row["name"]) for row in rows)
+    return Table(Option(row["code"], row["name"], row["english"]) for row in rows)

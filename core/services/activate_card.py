@@ -12,9 +12,9 @@ from core import audit
 from core.applications import applications
 from core.audit import Action
 from core.cards import CardFields, CardForm, CardState, Holder, cards, ways_out
-from core.citizens import citizens, passwords
+from core.citizens import Notice, citizens, passwords
 from core.kernel.card_services import CardService
-from core.messaging import VerificationPurpose, outbox, verification
+from core.messaging import VerificationPurpose, notices, verification
 from core.reference import birth_date_of
 from core.unit_of_work import Preparation, UnitOfWork
 
@@ -55,13 +55,11 @@ async def activate_card(
     applications.close(unit.writes, holder.citizen.id, unit.now)
     passwords.store(unit.writes, unit.dependencies.seals, holder.citizen.id, generated.hash)
     await audit.record(unit, holder.citizen.id, Action.ACTIVATE_CARD, card=card.id)
-    outbox.put_sms(
+    await notices.send(
         unit,
-        subject_id=holder.citizen.id,
-        phone=form.phone,
-        template="SERVICE_PASSWORD",
-        text=f"【成都人社】您的社会保障卡人社功能已激活，初始服务密码为 {generated.password}，"
-        "请尽快修改，勿告知他人。金融功能请到开户银行激活。",
+        holder.citizen,
+        Notice.CARD_ACTIVATED,
+        only_by_sms=f"初始服务密码为 {generated.password}，请尽快修改，勿告知他人。",
     )
     return replace(holder, cards=(card,), application=None)
 

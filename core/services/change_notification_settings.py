@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core import audit
 from core.audit import Action
-from core.citizens import NOTICE_NAMES, Choice, Notice, notification_settings
+from core.citizens import Choice, Notice, notification_settings
 from core.kernel.refusals import NothingToChange, SmsRequired
 from core.reference import Form
 from core.unit_of_work import Preparation, UnitOfWork
@@ -55,9 +55,7 @@ def _check(command: ChangeNotificationSettings) -> None:
     form = Form()
     for number, wanted in enumerate(command.settings):
         if wanted.notice.is_security and wanted.sms is False:
-            form.refuse(
-                SmsRequired(field=f"settings.{number}.sms", notice=NOTICE_NAMES[wanted.notice])
-            )
+            form.refuse(SmsRequired(field=f"settings.{number}.sms", notice=wanted.notice.heading))
     form.finish()
     if all(wanted.sms is None and wanted.channel is None for wanted in command.settings):
         raise NothingToChange(field="settings")

@@ -6,7 +6,7 @@ same citizen. `core/issuer/projections.py` computes the states; this module writ
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,14 +30,16 @@ from core.issuer import (
 )
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
+from core.kernel.refusals import Text
 from core.messaging import notices
 from core.production import (
+    NODE_NAMES,
     NODES,
     CloseReason,
     Closure,
     NodeResult,
     ProductionOrder,
-    collect_by,
+    collection,
     orders,
 )
 from core.reference import spelling
@@ -212,7 +214,7 @@ async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[
     for card in subject.cards:
         own = [entry for entry in subject.events if _names(entry.event, card, unit)]
         if own:
-            _project_card(unit, subject, card, own)
+            await _project_card(unit, subject, card, own)
     for entry in subject.events:
         subject.outcomes.setdefault(entry.id, _without_subject(entry))
 
@@ -272,6 +274,16 @@ async def _project_order(
         state.result is NodeResult.NEEDS_CORRECTION for state in states
     ):
         await notices.send(unit, subject.citizen, Notice.CORRECTION_NEEDED)
+    failed = next((state for state in states if state.result is NodeResult.FAILED), None)
+    is_open = order.closure is None and closure is None
+    if (
+        is_open
+        and failed is not None
+        and order.state_of(failed.node).result is not NodeResult.FAILED
+    ):
+        name = NODE_NAMES[failed.node]
+        which = Text(f"未通过的环节：{name.zh}。", f"The step: {name.en}.")
+        await notices.send(unit, subject.citizen, Notice.NODE_FAILED, details=which)
     if projection.ready_at is not None and not order.ready:
         await _issue_card(unit, subject, order, projection, projection.ready_at, used_numbers)
 
@@ -317,26 +329,19 @@ async def _issue_card(
     subject.records.append(
         _audit_record(unit, subject, Action.CARD_ISSUED, audit.DONE, card=card.id)
     )
-    await notices.send(
-        unit, subject.citizen, Notice.CARD_READY, details=_where_to_collect(unit, order, ready_at)
+    where = collection.where_and_until(
+        unit.dependencies.reference,
+        order.outlet_code,
+        ready_at,
+        unit.dependencies.settings.collect_within_days,
     )
-
-
-def _where_to_collect(unit: UnitOfWork, order: ProductionOrder, ready_at: Instant) -> str:
-    outlet = unit.dependencies.reference.outlet(order.outlet_code)
-    last_day = collect_by(ready_at, unit.dependencies.settings.collect_within_days)
-    return "".join(
-        [
-            f"领取地点：{outlet.in_words}。" if outlet else "",
-            f"请在{last_day.month}月{last_day.day}日前领取。" if last_day else "",
-        ]
-    )
+    await notices.send(unit, subject.citizen, Notice.CARD_READY, details=where)
 
 
 # --- cards ---------------------------------------------------------------------------------
 
 
-def _project_card(
+async def _project_card(
     unit: UnitOfWork, subject: _CitizenEvents, card: Card, events: Sequence[StoredEvent]
 ) -> None:
     projection = project_card(card.snapshot, events, unit.now)
@@ -365,6 +370,8 @@ def _project_card(
     elif before.state_unless_lost is CardState.SEALED is not after.state_unless_lost:
         applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
         _cancel_replaced(unit, subject, card)
+    for notice in _notices_of(before, after):
+        await notices.send(unit, subject.citizen, notice)
 
 
 def _end_application(
@@ -402,6 +409,19 @@ def _cancel_replaced(unit: UnitOfWork, subject: _CitizenEvents, card: Card) -> N
 
 def _has_another_active(subject: _CitizenEvents, card: Card) -> bool:
     return any(other.state is CardState.ACTIVE and other.id != card.id for other in subject.cards)
+
+
+def _notices_of(before: Card, after: Card) -> Iterator[Notice]:
+    """What the holder is told of a change that the card issuer reported or took back."""
+    if after.state is CardState.CANCELLED:
+        yield Notice.CARD_CANCELLED
+        return
+    if after.is_lost is not before.is_lost:
+        yield Notice.TEMPORARILY_LOST if after.is_lost else Notice.LOSS_CANCELLED
+    locked = CardState.LOCKED
+    if (after.state_unless_lost is locked) is not (before.state_unless_lost is locked):
+        is_locked = after.state_unless_lost is locked
+        yield Notice.CARD_LOCKED if is_locked else Notice.CARD_UNLOCKED
 
 
 # --- writing -------------------------------------------------------------------------------

@@ -109,6 +109,8 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
         if citizen_id is not None:
             level = RealNameLevel.BOUND
             bindings.keep(unit.writes, accounts, citizen_id)
+            if await _is_new_device(unit, command, citizen_id):
+                await _tell_of_new_device(unit, command, await unit.citizen(citizen_id))
     session = sessions.start(
         unit.writes,
         vault,
@@ -177,8 +179,10 @@ async def _recognise(
     )
     if owners.get(ClaimKind.ACCOUNT) == citizen.id:
         bindings.keep(unit.writes, accounts, citizen.id)
+        if await _is_new_device(unit, command, citizen.id):
+            await _tell_of_new_device(unit, command, citizen)
     else:
-        await _bind(unit, command.channel, accounts, account, citizen)
+        await _bind(unit, command, accounts, account, citizen)
     return citizen.id
 
 
@@ -200,9 +204,9 @@ async def _find_or_register(
 
 
 async def _bind(
-    unit: UnitOfWork, channel: ChannelId, accounts: list[bytes], account: bytes, citizen: Citizen
+    unit: UnitOfWork, command: SignIn, accounts: list[bytes], account: bytes, citizen: Citizen
 ) -> None:
-    vault = unit.dependencies.vault
+    vault, channel = unit.dependencies.vault, command.channel
     replaced = await bindings.replaced_by(unit.db, channel, accounts, citizen.id)
     bindings.bind(
         unit.writes,
@@ -216,5 +220,25 @@ async def _bind(
     )
     for older in replaced:
         bindings.end_sessions(unit.writes, vault, older, unit.now)
-    if any(older.citizen_id == citizen.id for older in replaced):
-        await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(channel, account))
+    is_first = not any(older.citizen_id == citizen.id for older in replaced)
+    await notices.send(
+        unit,
+        citizen,
+        Notice.FIRST_SIGN_IN if is_first else Notice.NEW_BINDING,
+        details=_through(command) if is_first else None,
+        also_to=(channel, account),
+    )
+
+
+async def _is_new_device(unit: UnitOfWork, command: SignIn, citizen_id: int) -> bool:
+    device = sessions.device_mac(command.device_key)
+    return device is not None and await sessions.is_new_device(unit.db, citizen_id, device)
+
+
+async def _tell_of_new_device(unit: UnitOfWork, command: SignIn, citizen: Citizen) -> None:
+    await notices.send(unit, citizen, Notice.NEW_DEVICE, details=_through(command))
+
+
+def _through(command: SignIn) -> Text:
+    app = command.app_name
+    return Text(f"登录渠道：{app.zh}。", f"Signed in through {app.en}.")

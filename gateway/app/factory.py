@@ -50,6 +50,7 @@ from gateway.http.endpoints import (
     metrics_endpoint,
     picture_endpoint,
     readyz_endpoint,
+    receipt_check_endpoint,
     receipt_endpoint,
     sample_routes,
     unavailable,
@@ -267,6 +268,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         *callback_routes(application),
         Route("/issuer/events", issuer_events_endpoint(application), methods=["POST"]),
         Route("/pictures/{picture_id:record_id}", picture_endpoint(application)),
+        Route("/receipts/check", receipt_check_endpoint(application), methods=["GET"]),
         Route("/receipts/{application_id:record_id}.pdf", receipt_endpoint(application)),
         Route(
             "/uploads/{upload_id:record_id}", upload_endpoint(application), methods=["PUT", "HEAD"]

@@ -31,7 +31,9 @@ def import_outlets(
             "opening_hours,longitude,latitude,instant_issue",
         ),
     ],
-    banks: Annotated[Path | None, typer.Option(help="UTF-8: code,name")] = None,
+    banks: Annotated[
+        Path | None, typer.Option(help="UTF-8: code,name and, if known, english_name")
+    ] = None,
     districts: Annotated[
         Path | None, typer.Option(help="UTF-8: code,name of those without a GB/T 2260 code")
     ] = None,

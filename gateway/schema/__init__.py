@@ -35,11 +35,13 @@ from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.levels import check_levels
 from gateway.schema.masking import MaskUnexpected
+from gateway.schema.notices import MarkNoticesReadMutation, NoticesQuery
 from gateway.schema.outlets import OutletsQuery
 from gateway.schema.production_progress import (
     ProductionProgressQuery,
     ProductionProgressSubscription,
 )
+from gateway.schema.rate_service import RateServiceMutation
 from gateway.schema.receipt import ReceiptQuery
 from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
@@ -53,6 +55,7 @@ from gateway.schema.sign_out import SignOutMutation
 from gateway.schema.transfer_in import TransferInMutation, TransferInQuery
 from gateway.schema.upload_id_document import IdDocumentMutation
 from gateway.schema.upload_portrait import PortraitMutation
+from gateway.schema.verify_receipt import VerifyReceiptQuery
 from gateway.schema.viewer import ViewerQuery
 
 
@@ -66,10 +69,12 @@ class Query(
     ProductionProgressQuery,
     ReceiptQuery,
     ServiceFormQuery,
+    VerifyReceiptQuery,
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,
     NotificationSettingsQuery,
+    NoticesQuery,
 ):
     pass
 
@@ -102,6 +107,8 @@ class Mutation(
     ChangePickupOutletMutation,
     CorrectApplicationMutation,
     NotificationSettingsMutation,
+    MarkNoticesReadMutation,
+    RateServiceMutation,
 ):
     pass
 

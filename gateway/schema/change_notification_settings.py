@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.citizens import NOTICE_NAMES, Choice, Notice
+from core.citizens import Choice, Notice
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
 from core.services.change_notification_settings import (
@@ -21,7 +21,11 @@ from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
-publish(Notice, "通知事项 · Events that a citizen is notified of.", NOTICE_NAMES)
+publish(
+    Notice,
+    "通知事项 · Events that a citizen is notified of.",
+    {notice: notice.heading for notice in Notice},
+)
 
 
 @strawberry.type(description="通知设置项 · How one notice reaches the viewer.")
@@ -31,7 +35,7 @@ class NotificationSetting:
 
     @strawberry.field(description="通知名称 · The notice in words.")
     def title(self, info: Info) -> str:
-        return NOTICE_NAMES[self.notice].in_language(info.context.language)
+        return self.notice.heading.in_language(info.context.language)
 
     @strawberry.field(description="短信提醒 · Whether it comes by SMS to the bound phone.")
     def sms(self) -> bool:
@@ -104,7 +108,7 @@ ChangeNotificationSettingsResult = Annotated[
 class NotificationSettingsQuery:
     @strawberry.field(
         directives=[NEEDS_PERSON],
-        description="通知设置 · Which notices come by SMS and which in the app. By default all do.",
+        description="通知设置 · Which notices come by SMS and which in the app. By default all do, except the SMS of a new device.",
     )
     async def notification_settings(self, info: Info) -> NotificationSettingsResult:
         info.context.require_citizen()

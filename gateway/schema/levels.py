@@ -23,7 +23,17 @@ NEEDS_SESSION = Needs(level=RealNameLevel.NONE)
 NEEDS_PERSON = Needs(level=RealNameLevel.BOUND)
 
 PUBLIC = frozenset(
-    {"channels", "channel", "viewer", "outlets", "districts", "banks", "service_form", "sign_in"}
+    {
+        "channels",
+        "channel",
+        "viewer",
+        "outlets",
+        "districts",
+        "banks",
+        "service_form",
+        "verify_receipt",
+        "sign_in",
+    }
 )
 """Operations for which no session is needed; `viewer` is null without one."""
 

@@ -8,6 +8,7 @@ import strawberry
 from core.db import DatabaseUnavailable
 from core.kernel.clock import CHINA, Instant, moment
 from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
+from core.kernel.line_breaks import unbroken
 from core.kernel.masking import mask_name, mask_number
 from core.kernel.refusals import Text, TryAgainLater
 from core.production import (
@@ -195,11 +196,12 @@ class ProductionEstimate:
     def message(self, info: Info) -> str:
         estimate = self.estimate
         around, by = _day(estimate.around), _day(estimate.by)
-        return Text(
+        sentence = Text(
             f"参考近期 {estimate.based_on} 张同一步骤的卡：半数在{around.zh}前可领，九成在{by.zh}前可领。",
             f"Of {estimate.based_on} recent cards at the same step, half were ready by {around.en} "
             f"and nine in ten by {by.en}.",
-        ).in_language(info.context.language)
+        )
+        return unbroken(sentence.in_language(info.context.language))
 
 
 @strawberry.type(description="制卡进度 · Production progress of the viewer's newest card.")
@@ -327,7 +329,7 @@ class ProductionProgress:
 
 def _message(info: Info, state: NodeState | Change, closure: Closure | None = None) -> str | None:
     sentence = failures.sentence(state.node, state.result, state.reason, state.corrections, closure)
-    return None if sentence is None else sentence.in_language(info.context.language)
+    return None if sentence is None else unbroken(sentence.in_language(info.context.language))
 
 
 def _day(at: Instant) -> Text:

@@ -8,6 +8,7 @@ import strawberry
 from core.applications import Application
 from core.audit import Action
 from core.kernel.clock import moment
+from core.production import check_code
 from core.services.receipt import receipt
 from gateway.resolvers.run import read
 from gateway.resolvers.signed_links import receipt_link
@@ -24,13 +25,17 @@ class Receipt:
     def number(self) -> str:
         return self.application.number
 
+    @strawberry.field(description="核验码 · For `verifyReceipt`; printed beside the number.")
+    def check_code(self, info: Info) -> str:
+        return check_code(info.context.dependencies.vault, self.application.number)
+
     @strawberry.field(description="受理时间 · When the application was accepted.")
     def applied_at(self) -> datetime:
         return moment(self.application.created_at)
 
     @strawberry.field(
         description="回执文件地址 · A link to the receipt as PDF, valid ten minutes. "
-        "Name and numbers on it are masked; its QR code leads to the progress."
+        "Name and numbers on it are masked; its QR code leads to where anybody can verify it."
     )
     def pdf_url(self, info: Info) -> str:
         return receipt_link(info.context, self.application.id)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from core import service_forms
+from core import reference, service_forms
 from core.applications import FieldType
 from core.imaging import MAX_MEGAPIXELS
 from core.kernel.card_services import CardService
@@ -187,12 +187,10 @@ class FormField:
     )
     def options(self, info: Info) -> list[Option]:
         if self.spec.table is not None:
-            found = self.spec.table(info.context.dependencies.reference)
-            return [Option.from_core(option) for option in found]
-        return [
-            Option(code=code, name=name.in_language(info.context.language))
-            for code, name in self.spec.choices
-        ]
+            found = list(self.spec.table(info.context.dependencies.reference))
+        else:
+            found = [reference.Option(code, text.zh, text.en) for code, text in self.spec.choices]
+        return [Option.from_core(option) for option in found]
 
     @strawberry.field(
         description="选项来源 · Where the options come from if they follow from other values."

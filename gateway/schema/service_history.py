@@ -1,7 +1,5 @@
 """办理记录 serviceHistory: a Relay connection over the citizen's own audit and access records."""
 
-import base64
-import binascii
 import operator
 import re
 from datetime import datetime
@@ -9,18 +7,17 @@ from typing import Annotated
 
 import strawberry
 
-from core.audit import DONE, NEWEST, Action, Entry, Place
+from core.audit import NEWEST, Action, Entry, Place
 from core.kernel.callers import ChannelId
 from core.kernel.clock import moment
-from core.kernel.refusals import BY_CODE, InvalidFormat, RefusalCode, Text
-from core.reference import LABELS
+from core.services.rate_service import can_be_rated
 from core.services.service_history import HistoryPage, ServiceHistory, service_history
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
+from gateway.schema.history_words import words_of
 from gateway.schema.info import Info
 from gateway.schema.levels import NEEDS_SESSION
-
-DEFAULT_FIRST = 20
+from gateway.schema.pages import DEFAULT_FIRST, PageInfo, cursor_of, place_of, wrong_cursor
 
 publish(
     Action,
@@ -31,14 +28,24 @@ publish(
 
 _CURSOR = re.compile(r"entry(?::[0-9]{1,19}){6}", re.ASCII)
 _CHANNELS = {channel.value for channel in ChannelId}
-_REFUSALS = {code.value for code in RefusalCode}
-_SUCCEEDED = Text("成功", "done")
-_REFUSED = Text("未成功", "refused")
 
 
 @strawberry.type(description="办理记录 · An operation on, or an access to, the citizen's own data.")
 class ServiceHistoryEntry:
     entry: strawberry.Private[Entry]
+
+    @strawberry.field(description="记录编号 · For `rateService`; null for what was only viewed.")
+    def id(self) -> strawberry.ID | None:
+        entry = self.entry
+        return None if entry.action.is_access else strawberry.ID(str(entry.place.number))
+
+    @strawberry.field(description="可否评价 · Whether it is an errand that can still be rated.")
+    def can_rate(self) -> bool:
+        return can_be_rated(self.entry)
+
+    @strawberry.field(description="评价等级 · The score given, 1 to 5; null if there is none.")
+    def score(self) -> int | None:
+        return self.entry.score
 
     @strawberry.field(description="时间 · When.")
     def at(self) -> datetime:
@@ -71,23 +78,13 @@ class ServiceHistoryEntry:
 
     @strawberry.field(description="结果 · The result in words.")
     def result_text(self, info: Info) -> str:
-        return _words(self.entry.result).in_language(info.context.language)
+        return words_of(self.entry).in_language(info.context.language)
 
 
 @strawberry.type(description="办理记录及其游标 · An entry with its cursor (Relay).")
 class ServiceHistoryEdge:
     node: ServiceHistoryEntry = strawberry.field(description="办理记录 · The entry.")
     cursor: str = strawberry.field(description="游标 · For `after`.")
-
-
-@strawberry.type(description="分页信息 · Position of the page (Relay).")
-class PageInfo:
-    has_next_page: bool = strawberry.field(description="是否有下一页 · Whether older ones follow.")
-    has_previous_page: bool = strawberry.field(
-        description="是否有上一页 · Whether newer ones came before."
-    )
-    start_cursor: str | None = strawberry.field(description="首条游标 · Of the first edge.")
-    end_cursor: str | None = strawberry.field(description="末条游标 · Of the last edge.")
 
 
 @strawberry.type(description="办理记录列表 · A page of the history, newest first (Relay).")
@@ -103,11 +100,8 @@ class ServiceHistoryConnection:
         ]
         return cls(
             edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_more,
-                has_previous_page=not is_first,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
+            page_info=PageInfo.of(
+                [edge.cursor for edge in edges], has_more=page.has_more, is_first=is_first
             ),
         )
 
@@ -137,31 +131,12 @@ class ServiceHistoryQuery:
 
 
 def _cursor(entry: Entry) -> str:
-    place = ":".join(map(str, entry.place))
-    return base64.b64encode(f"entry:{place}".encode()).decode()
+    return cursor_of("entry:" + ":".join(map(str, entry.place)))
 
 
 def _place(cursor: str) -> Place:
-    try:
-        found = _CURSOR.fullmatch(base64.b64decode(cursor, validate=True).decode())
-    except (ValueError, binascii.Error):
-        found = None
+    found = _CURSOR.fullmatch(place_of(cursor))
     numbers = [int(number) for number in found[0].split(":")[1:]] if found else []
     if not numbers or any(map(operator.gt, numbers, NEWEST)):
-        raise InvalidFormat(
-            field="after",
-            label=LABELS["after"],
-            rule=Text("请使用上一页返回的游标", "use a cursor of an earlier page"),
-        )
+        raise wrong_cursor()
     return Place(*numbers)
-
-
-def _words(result: str) -> Text:
-    """The text of a result; for a refusal, its first clause unless that contains placeholders."""
-    if result == DONE:
-        return _SUCCEEDED
-    if result not in _REFUSALS:
-        return Text(result, result)
-    text = BY_CODE[RefusalCode(result)].text
-    clause = re.split("[，。；]", text.zh)[0]
-    return _REFUSED if "{" in clause else Text(f"{_REFUSED.zh}：{clause}", _REFUSED.en)

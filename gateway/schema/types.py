@@ -70,7 +70,9 @@ class CardStatus:
     @strawberry.field(description="归属地 · Name of the city that the card belongs to.")
     def home_region(self, info: Info) -> str:
         region = info.context.dependencies.reference.regions.get(self.card.region_code)
-        return self.card.region_code if region is None else region.name
+        if region is None:
+            return self.card.region_code
+        return region.text.in_language(info.context.language)
 
     @strawberry.field(description="归属地代码 · GB/T 2260 code of that city; 成都市 is 510100.")
     def home_region_code(self) -> str:
@@ -98,14 +100,21 @@ class CardStatus:
 
 def bank_name(info: Info, code: str) -> str:
     bank = info.context.dependencies.reference.bank(code)
-    return code if bank is None else bank.name
+    return code if bank is None else bank.text.in_language(info.context.language)
 
 
 @strawberry.type(description="选项 · An option of a select.")
 class Option:
-    code: str = strawberry.field(description="代码 · The value to submit.")
-    name: str = strawberry.field(description="名称 · The text to show.")
+    option: strawberry.Private[reference.Option]
 
     @classmethod
     def from_core(cls, option: reference.Option) -> "Option":
-        return cls(code=option.code, name=option.name)
+        return cls(option=option)
+
+    @strawberry.field(description="代码 · The value to submit.")
+    def code(self) -> str:
+        return self.option.code
+
+    @strawberry.field(description="名称 · The text to show; outlets are named in Chinese only.")
+    def name(self, info: Info) -> str:
+        return self.option.text.in_language(info.context.language)

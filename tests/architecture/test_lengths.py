@@ -125,6 +125,7 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "nonces.nonce": [HASH],
     "claims.kind": [ClaimKind],
     "nonces.scope": ["state", "credential", "state-credential", "callback", "callback-nonce"],
+    "notices.notice": [Notice],
     "notification_settings.notice": [Notice],
     "outbox.failure": [lengths.FAILURE, *(len("refused: ") + code for code in REJECTIONS)],
     "outbox.idempotency_key": [2 * 16],
@@ -189,6 +190,7 @@ SENT = {
     "Message",
     "Move",
     "Outcomes",
+    "Rating",
 }
 """Schemas of what we send."""
 

@@ -262,6 +262,10 @@ def look(citizen: Citizen, other: Citizen) -> None:
         "{ notificationSettings { __typename } }",
         'mutation { giveConsent(input: {noticeVersion: "1"}) { __typename } }',
         "mutation { changeNotificationSettings(input: {settings: []}) { __typename } }",
+        "{ notices { edges { node { title text } } } }",
+        "mutation { markNoticesRead(input: {}) { __typename } }",
+        '{ verifyReceipt(number: "SBK1", code: "22222-22222") { __typename } }',
+        'mutation { rateService(input: {historyEntryId: "1", score: 5}) { __typename } }',
     ):
         citizen.send(query)
         other.send(query)

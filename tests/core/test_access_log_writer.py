@@ -28,9 +28,10 @@ VIEWING = {
     "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename } }',
     "receipt": "{ receipt { __typename } }",
     "notificationSettings": "{ notificationSettings { __typename } }",
+    "notices": "{ notices { edges { cursor } } }",
     "serviceHistory": "{ serviceHistory { edges { cursor } } }",
 }
-PUBLIC = {"channels", "channel", "outlets"}
+PUBLIC = {"channels", "channel", "outlets", "districts", "banks", "verifyReceipt"}
 
 
 async def views(world: World) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from core.kernel.refusals import (
     TryAgainLater,
     waiting_time,
 )
+from tests.front_end import as_read
 
 
 @pytest.mark.parametrize(
@@ -34,9 +35,11 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     refusal = TooManyCodes(retry_after=1_800)
 
     assert refusal.retry_after == 1_800
-    assert refusal.message(Language.ZH) == "获取验证码过于频繁，请 30 分钟后再试。"
-    assert TooManyCodes(retry_after=60).with_next_step(LOSS_BY_PHONE).message(Language.EN) == (
+    assert as_read(refusal.message(Language.ZH)) == "获取验证码过于频繁，请 30 分钟后再试。"
+    assert as_read(
+        TooManyCodes(retry_after=60).with_next_step(LOSS_BY_PHONE).message(Language.EN)
+    ) == (
         "Too many codes were requested; please try again in 1 minute. "
         "If your card is lost, you can report a temporary loss by calling 12333."
     )
-    assert "in 5 seconds" in TryAgainLater(retry_after=5).message(Language.EN)
+    assert "in 5 seconds" in as_read(TryAgainLater(retry_after=5).message(Language.EN))

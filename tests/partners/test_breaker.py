@@ -117,9 +117,10 @@ async def test_operators_see_each_partner(world: World) -> None:
         "insurance-registry": "not asked yet",
         "card-registry": "not asked yet",
         "issuer": "not asked yet",
+        "service-ratings": "not asked yet",
     }
     assert 'card_gateway_partner_up{partner="sms"} 1' in metrics
-    called = 'card_gateway_partner_calls_total{partner="sms",call="/messages",result="done"} 1'
+    called = 'card_gateway_partner_calls_total{partner="sms",call="/messages",result="done"} 2'
     assert called in metrics
     assert 'card_gateway_effects{kind="SMS_CODE",state="waiting"} 0' in metrics
     assert 'card_gateway_issuer_events{outcome="CONTRADICTION"} 0' in metrics

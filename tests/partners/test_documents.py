@@ -35,6 +35,18 @@ REQUESTS = {
         "/orders/corrections": {"orderNumber", "fields", "portrait", "idDocuments"},
         "/outcome": {"idempotencyKey"},
     },
+    "service-ratings": {
+        "/ratings": {
+            "service",
+            "serviceName",
+            "channel",
+            "handledAt",
+            "ratedAt",
+            "score",
+            "comment",
+        },
+        "/outcome": {"idempotencyKey"},
+    },
 }
 every_document = pytest.mark.parametrize("name", REQUESTS)
 
@@ -96,6 +108,7 @@ def test_effects_carry_an_idempotency_key() -> None:
         ("issuer", "/orders/cancellations"),
         ("issuer", "/orders/outlets"),
         ("issuer", "/orders/corrections"),
+        ("service-ratings", "/ratings"),
     }
 
     carrying = {

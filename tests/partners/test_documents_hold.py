@@ -27,6 +27,7 @@ NAMES = {
     "insurance.test": "insurance-registry",
     "cards.test": "card-registry",
     "issuer.test": "issuer",
+    "ratings.test": "service-ratings",
 }
 CALLS = LOOKUPS | EFFECTS
 

@@ -7,6 +7,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import brotli
@@ -30,6 +31,7 @@ from core.partners import (
     RegionMove,
     RegistryCard,
     Rejected,
+    ServiceRating,
     SmsMessage,
     build_partners,
 )
@@ -57,6 +59,8 @@ GIVEN: dict[str, Any] = {
     "card_registry_token": Secret("token-cards"),
     "issuer_url": "https://issuer.test",
     "issuer_token": Secret("token-issuer"),
+    "service_ratings_url": "https://ratings.test",
+    "service_ratings_token": Secret("token-ratings"),
 }
 
 Call: TypeAlias = Callable[[Partners], Awaitable[Any]]
@@ -80,6 +84,16 @@ CORRECTION = IssuerCorrection(
     id_documents=[b"\xff\xd8front", b"\xff\xd8back"],
 )
 
+RATING = ServiceRating(
+    service="REPORT_LOSS",
+    service_name="挂失",
+    channel="WECHAT",
+    handled_at=datetime(2026, 12, 1, 9, tzinfo=UTC),
+    rated_at=datetime(2026, 12, 1, 9, 5, tzinfo=UTC),
+    score=5,
+    comment="很快",
+)
+
 CARD = {
     "cardNumber": "SAMPLE079",
     "regionCode": "510700",
@@ -97,6 +111,7 @@ LOOKUPS: dict[str, Call] = {
     "https://cards.test/outcome": lambda p: p.card_registry.outcome(KEY),
     "https://sms.test/outcome": lambda p: p.sms.outcome(KEY),
     "https://issuer.test/outcome": lambda p: p.issuer.outcome(KEY),
+    "https://ratings.test/outcome": lambda p: p.service_ratings.outcome(KEY),
 }
 EFFECTS: dict[str, Call] = {
     "https://sms.test/messages": lambda p: p.sms.send(MESSAGE, KEY),
@@ -105,6 +120,7 @@ EFFECTS: dict[str, Call] = {
     "https://issuer.test/orders/cancellations": lambda p: p.issuer.cancel("SBK1", KEY),
     "https://issuer.test/orders/outlets": lambda p: p.issuer.change_outlet("SBK1", "X-1", KEY),
     "https://issuer.test/orders/corrections": lambda p: p.issuer.correct(CORRECTION, KEY),
+    "https://ratings.test/ratings": lambda p: p.service_ratings.rate(RATING, KEY),
 }
 CALLS = LOOKUPS | EFFECTS
 
@@ -211,6 +227,23 @@ async def test_sends_a_message(partners: Partners, wire: respx.MockRouter) -> No
         "template": "CODE",
         "purpose": "BIND_CARD",
         "code": "483920",
+    }
+    assert route.calls.last.request.headers["Idempotency-Key"] == KEY
+
+
+async def test_forwards_a_rating(partners: Partners, wire: respx.MockRouter) -> None:
+    route = wire.post("https://ratings.test/ratings").respond(json={"taken": True})
+
+    await partners.service_ratings.rate(RATING, KEY)
+
+    assert sent(route) == {
+        "service": "REPORT_LOSS",
+        "serviceName": "挂失",
+        "channel": "WECHAT",
+        "handledAt": "2026-12-01T09:00:00+00:00",
+        "ratedAt": "2026-12-01T09:05:00+00:00",
+        "score": 5,
+        "comment": "很快",
     }
     assert route.calls.last.request.headers["Idempotency-Key"] == KEY
 
@@ -492,6 +525,7 @@ async def test_a_lookup_is_repeated_once(partners: Partners, wire: respx.MockRou
         ("https://insurance.test/enrolments", Text("社保参保系统", "The insurance registry")),
         ("https://cards.test/cards", Text("省社保卡管理系统", "The provincial card registry")),
         ("https://issuer.test/orders", Text("制卡中心", "The card issuer")),
+        ("https://ratings.test/ratings", Text("好差评平台", "The service ratings platform")),
     ],
 )
 async def test_a_failure_names_the_partner(

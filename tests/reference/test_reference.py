@@ -49,16 +49,20 @@ def test_every_table_has_distinct_codes_and_names(reference: Reference) -> None:
     assert [len(table.options) for table in tables] == [40, 8, 56, 2, 1, 1, 1, 20, 21, 5, 7]
     for table in tables:
         assert len({option.code for option in table.options}) == len(table.options)
-        assert all(option.name for option in table.options)
+        assert all(option.name and option.english for option in table.options)
 
 
 def test_finds_an_option_by_its_code(reference: Reference) -> None:
-    assert reference.educations.get("21") == Option("21", "大学本科毕业")
-    assert reference.nationalities.get("CHN") == Option("CHN", "中国")
-    assert reference.id_document_types.get(RESIDENT_ID_CARD) == Option("01", "居民身份证")
-    assert reference.pickup_methods.get("OUTLET") == Option("OUTLET", "服务网点")
-    assert reference.regions.get("510700") == Option("510700", "绵阳市")
-    assert reference.bank("SAMPLE-BOCD") == Option("SAMPLE-BOCD", "成都银行")
+    assert reference.educations.get("21") == Option(
+        "21", "大学本科毕业", "University (bachelor), graduated"
+    )
+    assert reference.nationalities.get("CHN") == Option("CHN", "中国", "China")
+    assert reference.id_document_types.get(RESIDENT_ID_CARD) == Option(
+        "01", "居民身份证", "Resident ID card"
+    )
+    assert reference.pickup_methods.get("OUTLET") == Option("OUTLET", "服务网点", "Service outlet")
+    assert reference.regions.get("510700") == Option("510700", "绵阳市", "Mianyang")
+    assert reference.bank("SAMPLE-BOCD") == Option("SAMPLE-BOCD", "成都银行", "Bank of Chengdu")
 
 
 def test_knows_no_unknown_code(reference: Reference) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import time_machine
 
 from core.cards import CardState
-from core.citizens import citizens
+from core.citizens import Notice, citizens
 from core.storage import PictureKind, pictures
 from core.unit_of_work import UnitOfWork
 from sandbox.partners import REGISTRY_CARDS
@@ -76,8 +76,10 @@ async def history(world: World, person: Persona) -> list[str]:
 
 
 async def notices(citizen: FrontEnd, phone: str | None = None) -> list[str]:
-    """Texts of the plain notices in the inbox, newest first."""
-    return [sms["text"] for sms in await citizen.inbox(phone) if sms["purpose"] is None]
+    """Texts of the plain notices in the phone's inbox, newest first; without those of a first sign-in,
+    which every `enter` causes in a channel whose platform identifies people."""
+    texts = [sms["text"] for sms in await citizen.inbox(phone) if sms["purpose"] is None]
+    return [text for text in texts if Notice.FIRST_SIGN_IN.text.zh not in text]
 
 
 async def register(world: World, *, name: str, number: str, phone: str | None) -> int:

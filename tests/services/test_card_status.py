@@ -1,5 +1,7 @@
 """卡状态查询 card status, through HTTP."""
 
+import re
+
 import pytest
 
 from tests.front_end import FrontEnd, World
@@ -71,3 +73,34 @@ async def test_points_whose_card_is_being_made_to_its_progress(world: World) -> 
     assert fault(answer) == ("APPLICATION_OPEN", None)
     assert answer["message"].startswith("您有一笔申请正在办理。进度请在「制卡进度查询」中查看")
     assert await world.rows() == before
+
+
+@pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY", "PING_AN"])
+async def test_banks_cities_and_options_have_english_names(world: World, channel: str) -> None:
+    citizen = await world.enter("active", channel)
+    options = "{ banks { code name } }", "{ districts { code name } }"
+
+    with english(citizen):
+        card = await citizen.status()
+        banks, districts = [await citizen.ask(document) for document in options]
+        form = await citizen.ask(
+            "{ serviceForm(service: APPLY_CARD) { sections { fields { name options { name } } } } }"
+        )
+    in_chinese = await citizen.ask(options[0])
+
+    assert (card["bank"], card["homeRegion"]) == (
+        "Industrial and Commercial Bank of China",
+        "Chengdu",
+    )
+    assert {"code": "SAMPLE-ICBC", "name": "Industrial and Commercial Bank of China"} in banks
+    assert {"code": "510104", "name": "Jinjiang District"} in districts
+    assert {"code": "SAMPLE-ICBC", "name": "中国工商银行"} in in_chinese
+    named = [
+        option["name"]
+        for section in form["sections"]
+        for field in section["fields"]
+        if field["name"] != "outletCode"
+        for option in field["options"] or ()
+    ]
+    assert len(named) > 100
+    assert not [name for name in named if re.search("[一-鿿]", name)]

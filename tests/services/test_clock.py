@@ -241,6 +241,7 @@ async def test_messages_and_codes_leave_after_the_clock_was_ahead(
 ) -> None:
     """What was put off or claimed by the clock of tomorrow is due now, and blocks nothing."""
     application = world.application
+    await application.worker.drained()
     await application.worker.stop()
     await active.send_code("REPORT_LOSS")
     ahead = application.clock() + DAY

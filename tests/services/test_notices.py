@@ -16,12 +16,18 @@ SAFETY = [
     "LOSS_REPORTED",
     "LOSS_CANCELLED",
     "LOSS_LAPSED",
+    "TEMPORARILY_LOST",
+    "CARD_LOCKED",
+    "CARD_UNLOCKED",
+    "CARD_CANCELLED",
+    "CARD_ACTIVATED",
     "PASSWORD_CHANGED",
     "PHONE_CHANGED",
     "NEW_BINDING",
     "BINDING_ENDED",
     "APPLICATION_CLOSED",
     "SERVICES_ENDED",
+    "FIRST_SIGN_IN",
 ]
 
 
@@ -63,7 +69,8 @@ async def test_everything_is_on_where_nothing_was_chosen(active: FrontEnd) -> No
 
     assert list(settings) == [notice.value for notice in Notice]
     assert [name for name, item in settings.items() if item["smsRequired"]] == SAFETY
-    assert all(item["sms"] and item["channel"] for item in settings.values())
+    assert [name for name, item in settings.items() if not item["sms"]] == ["NEW_DEVICE"]
+    assert all(item["channel"] for item in settings.values())
     assert settings["CARD_READY"] == {
         "notice": "CARD_READY",
         "title": "可领卡",

@@ -121,6 +121,11 @@ TRIES: dict[str, Try] = {
         outletCode=of("SAMPLE-510104-1"),
     ),
     "correctApplication": form("correctApplication", applicationNumber=lambda k: k.application),
+    "rateService": lambda k: (
+        f'mutation {{ rateService(input: {{historyEntryId: "{k.session}", score: 5}})'
+        f" {{ __typename {REFUSAL} }} }}",
+        {},
+    ),
     "endSession": call("endSession", id=lambda k: k.session),
 }
 """Asked as `locked`, with what is known of `lost`."""
@@ -149,9 +154,13 @@ NAMES_NOBODY = {
     "uploadIdDocument",
     "confirmIdDocuments",
     "changeNotificationSettings",
+    "markNoticesRead",
+    "notices",
     "serviceHistory",
+    "verifyReceipt",
 }
-"""They take no identifier of a person; `serviceHistory` has a test of its own below."""
+"""They take no identifier of a person; `serviceHistory` has a test of its own below, and
+`markNoticesRead`, which passes over ids of others, in `test_notice_inbox.py`."""
 
 
 def operations() -> set[str]:

@@ -17,7 +17,7 @@ from tests.services.parts import application_of, fault, keep_pictures, later, re
 pytestmark = pytest.mark.slow
 
 _RECEIPT = "{ receipt { __typename ... on Receipt { number appliedAt pdfUrl }" + f" {REFUSAL} }} }}"
-PROGRESS_PAGE = "http://127.0.0.1:8000/sandbox/#PRODUCTION_PROGRESS"
+CHECK_PAGE = "http://127.0.0.1:8000/receipts/check"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def applied(world: World) -> tuple[FrontEnd, dict[str, Any]]:
     await keep_pictures(world, citizen)
     answer = await citizen.do(
         "applyCard",
-        "applicationNumber receipt { number appliedAt pdfUrl }",
+        "applicationNumber receipt { number checkCode appliedAt pdfUrl }",
         **application_of(citizen.person, code=await citizen.code("APPLY_CARD")),
     )
     return citizen, answer
@@ -54,12 +54,13 @@ async def test_an_application_is_answered_with_its_receipt(
         "中国工商银行",
         "锦江区",
         "（北京时间）",
+        receipt["checkCode"],
     ):
         assert said in text
     for kept_back in (person.name, person.social_security_number, person.phone):
         assert kept_back not in text
         assert kept_back.encode() not in response.content
-    assert codes == [PROGRESS_PAGE]
+    assert codes == [f"{CHECK_PAGE}?number={receipt['number']}&code={receipt['checkCode']}"]
     assert "fpdf" not in sys.modules, "the server itself prints nothing"
 
 
@@ -151,12 +152,12 @@ async def test_a_long_value_takes_several_lines_of_one_page(printer: IsolatedPoo
 
     assert address in "".join(text.split())
     assert text.count("王*") == 9
-    assert codes == [PROGRESS_PAGE]
+    assert codes == [CHECK_PAGE]
     assert len(pypdfium2.PdfDocument(pdf)) == 1
 
 
 def _receipt(*lines: Line) -> ApplicationReceipt:
-    return ApplicationReceipt("SBK202601010123456789", "回执", "Receipt", lines, PROGRESS_PAGE)
+    return ApplicationReceipt("SBK202601010123456789", "回执", "Receipt", lines, CHECK_PAGE)
 
 
 def _read(pdf: bytes) -> tuple[str, list[str]]:

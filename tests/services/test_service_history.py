@@ -1,13 +1,19 @@
 """办理记录 service history: a Relay connection over one's own entries."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 
-from core.audit import DONE, Action, AuditRecord
+from core.audit import DONE, NEWEST, Action, AuditRecord, Entry
+from core.issuer import IssuerEventType
+from core.kernel.refusals import RefusalCode, Text
+from core.production import NodeResult, ProductionNode
+from gateway.schema.history_words import words_of
 from tests.front_end import FrontEnd, World
-from tests.services.parts import other_than, person_id
+from tests.services.parts import english, other_than, person_id
+from tests.services.test_issuer_events import node_result, outcomes
 
 PAGE = """query($first: Int! = 20, $after: String) { serviceHistory(first: $first, after: $after) {
   edges { cursor node { at channel action title viewedOnly result resultText } }
@@ -126,3 +132,89 @@ async def test_needs_a_session(world: World) -> None:
     reply = (await world.front_end("active").post(PAGE)).json()
 
     assert reply["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+# --- in words ------------------------------------------------------------------------------
+
+
+def entry(action: Action, result: str, details: str = "{}") -> Entry:
+    return Entry(NEWEST, 0, action, result, "ISSUER", details)
+
+
+EVENT, NODE = Action.ISSUER_EVENT, '{"node":"MANUFACTURE"}'
+
+
+@pytest.mark.parametrize(
+    ("told", "zh", "en"),
+    [
+        (entry(Action.REPORT_LOSS, "DONE"), "成功", "done"),
+        (
+            entry(Action.REPORT_LOSS, "CODE_WRONG"),
+            "未成功：验证码不正确",
+            "refused: The code is wrong",
+        ),
+        (entry(EVENT, "DONE", NODE), "「卡商制卡」已完成", "“Manufacture”: Done"),
+        (entry(EVENT, "FAILED", NODE), "「卡商制卡」未通过", "“Manufacture”: Failed"),
+        (
+            entry(EVENT, "NOT FAILED", NODE),
+            "已更正，此前为：「卡商制卡」未通过",
+            "corrected; before: “Manufacture”: Failed",
+        ),
+        (entry(EVENT, "LOCK", '{"card":1}'), "应用锁定", "Locked"),
+        (
+            entry(EVENT, "CANCEL", '{"card":1,"reason":"NOT_COLLECTED"}'),
+            "卡片注销（逾期未领取）",
+            "Cancelled (not collected in time)",
+        ),
+        (entry(Action.TRANSFER_REFUSED, "NOT_IN_REGION"), "未受理", "not accepted"),
+    ],
+)
+def test_a_result_is_in_words(told: Entry, zh: str, en: str) -> None:
+    assert words_of(told) == Text(zh, en)
+
+
+EVERY_RESULT = [
+    *(entry(action, code.value) for action in (Action.APPLY_CARD,) for code in RefusalCode),
+    *(
+        entry(EVENT, f"{taken_back}{result}", f'{{"node":"{node}"}}')
+        for taken_back in ("", "NOT ")
+        for node in ProductionNode
+        for result in NodeResult
+    ),
+    *(
+        entry(EVENT, f"{taken_back}{kind}")
+        for taken_back in ("", "NOT ")
+        for kind in IssuerEventType
+    ),
+    *(entry(action, "A_PARTNERS_CODE") for action in Action if action is not EVENT),
+]
+
+
+def test_no_code_is_shown_as_words() -> None:
+    shown = [words_of(told) for told in EVERY_RESULT]
+
+    assert not [text for text in shown if re.search(r"[A-Z]{2,}", text.zh.replace("028", ""))]
+    assert not [
+        text
+        for text in shown
+        # The name of the menu, which is in Chinese on the screen.
+        if re.search(r"[A-Z]{2,}_|[一-鿿{}]", text.en.replace("微服务 → 社保查询", ""))
+    ]
+    assert not [action for action in Action if not (action.text.zh and action.text.en)]
+
+
+@pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY", "PING_AN"])
+async def test_what_the_issuer_reports_is_told_in_words(world: World, channel: str) -> None:
+    citizen = await world.enter("in-production", channel)
+    await outcomes(world, node_result("MANUFACTURE", result="FAILED", reason="照片模糊"))
+    await outcomes(world, node_result("MANUFACTURE"))
+
+    zh = [one["resultText"] for one in nodes(await page(citizen))]
+    with english(citizen):
+        en = [one["resultText"] for one in nodes(await page(citizen))]
+
+    assert zh[:2] == ["「卡商制卡」已完成", "「卡商制卡」未通过"]
+    assert [one for one in en if "Manufacture" in one] == [
+        "“Manufacture”: Done",
+        "“Manufacture”: Failed",
+    ]

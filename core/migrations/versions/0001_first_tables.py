@@ -224,6 +224,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     create_table_of_persons(
+        "service_ratings",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("score", sa.SmallInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject_id", "number", name="pk_service_ratings"),
+        sqlite_with_rowid=False,
+    )
+    create_table_of_persons(
         "sessions",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -345,6 +354,21 @@ def upgrade() -> None:
             ["subject_id"], ["citizens.subject_id"], name="fk_consents_subject_id"
         ),
         sa.PrimaryKeyConstraint("subject_id", "notice_version", name="pk_consents"),
+        sqlite_with_rowid=False,
+    )
+    create_table_of_persons(
+        "notices",
+        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("notice", sa.String(32), nullable=False),
+        sa.Column("details", sa.Text(), nullable=True),
+        sa.Column("details_en", sa.Text(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["citizens.subject_id"], name="fk_notices_subject_id"
+        ),
+        sa.PrimaryKeyConstraint("subject_id", "id", name="pk_notices"),
         sqlite_with_rowid=False,
     )
     create_table_of_persons(
@@ -529,6 +553,7 @@ def downgrade() -> None:
         "prefills",
         "pictures",
         "notification_settings",
+        "notices",
         "consents",
         "cards_elsewhere",
         "cards",
@@ -536,6 +561,7 @@ def downgrade() -> None:
         "application_drafts",
         "write_probes",
         "verification_codes",
+        "service_ratings",
         "sessions",
         "scheduled_jobs",
         "quotas",

@@ -28,6 +28,7 @@ NEW_KILOBYTE_COST = 10
 ROOT_COSTS: Mapping[str, int] = {
     "Query.insurances": 20,
     "Query.applicationForm": 20,
+    "Query.verifyReceipt": 10,
     "Mutation.signIn": 20,
     "Mutation.bindCard": 20,
     "Mutation.sendVerificationCode": 30,

@@ -14,7 +14,7 @@ from gateway.http.endpoints.issuer_events import (
     read_events,
 )
 from gateway.http.endpoints.pictures import picture_endpoint
-from gateway.http.endpoints.receipts import receipt_endpoint
+from gateway.http.endpoints.receipts import receipt_check_endpoint, receipt_endpoint
 from gateway.http.endpoints.record_ids import RecordId
 from gateway.http.endpoints.samples import sample_routes
 from gateway.http.endpoints.unavailable import unavailable
@@ -32,6 +32,7 @@ __all__ = [
     "picture_endpoint",
     "read_events",
     "readyz_endpoint",
+    "receipt_check_endpoint",
     "receipt_endpoint",
     "sample_routes",
     "unavailable",

@@ -1,23 +1,79 @@
-"""`GET /receipts/{id}.pdf`: receipts as PDF, by signed links.
+"""Receipts: `GET /receipts/{id}.pdf`, by signed links, and `GET /receipts/check`, where their QR codes
+lead anybody.
 
-They are rendered in a worker process of their own.
+The PDFs are rendered in a worker process of their own.
 """
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from core.audit import Action
 from core.isolation import PoolBusy, ProcessingFailed
-from core.kernel.refusals import TryAgainLater
+from core.kernel.line_breaks import unbroken
+from core.kernel.refusals import (
+    Language,
+    OutcomeUnknown,
+    Refusal,
+    Text,
+    TooManyTries,
+    TryAgainLater,
+)
 from core.production import print_receipt, receipts
+from core.services.verify_receipt import VerifyReceipt, verify_receipt
+from gateway.http.edge import head_of
 from gateway.http.endpoints.pictures import Endpoint
-from gateway.resolvers.context import Application
+from gateway.resolvers.context import Application, Context
+from gateway.resolvers.run import run
 from gateway.resolvers.signed_links import LinkKind, opened
 
 log = structlog.get_logger("receipts")
 
 _AGAIN_SECONDS = 5
+_STATUS = {TooManyTries: 429, TryAgainLater: 503, OutcomeUnknown: 503}
+_TITLE = Text("社会保障卡受理回执核验", "Verification of a social security card receipt")
+_GENUINE = Text("回执有效。受理日期：", "The receipt is genuine. Accepted on: ")
+_NOT_OURS = Text(
+    "没有查到与此编号和核验码相符的回执，请核对后再试；如有疑问请拨打 028-12333。",
+    "No receipt has this number and check code. Please check them; for help, call 028-12333.",
+)
+
+
+def receipt_check_endpoint(application: Application) -> Endpoint:
+    async def check(request: Request) -> Response:
+        context = Context(
+            application=application,
+            language=head_of(request).language,
+            address=request.client.host if request.client else "",
+            caller=None,
+        )
+        given = request.query_params
+        command = VerifyReceipt(given.get("number", ""), given.get("code", ""), context.address)
+        try:
+            found = await run(context, verify_receipt, command, action=None)
+        except Refusal as refusal:
+            return _page(context, refusal.message(context.language), _STATUS[type(refusal)])
+        if found.accepted_on is None:
+            return _page(context, _NOT_OURS.in_language(context.language))
+        return _page(
+            context,
+            f"{_GENUINE.in_language(context.language)}{found.accepted_on:%Y-%m-%d}",
+        )
+
+    return check
+
+
+def _page(context: Context, text: str, status: int = 200) -> Response:
+    """`text` holds nothing that the request brought."""
+    language = "en" if context.language is Language.EN else "zh-CN"
+    title = _TITLE.in_language(context.language)
+    return HTMLResponse(
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><h1>{title}</h1><p>{unbroken(text)}</p></html>\n",
+        status_code=status,
+        headers={"Cache-Control": "no-store", "Vary": "Accept-Language"},
+    )
 
 
 def receipt_endpoint(application: Application) -> Endpoint:
@@ -34,7 +90,7 @@ def receipt_endpoint(application: Application) -> Endpoint:
             dependencies.reference,
             link.citizen_id,
             application_id,
-            dependencies.settings.progress_url,
+            dependencies.settings.receipt_check_page,
         )
         if found is None:
             return PlainTextResponse("There is no such receipt.\n", status_code=404)

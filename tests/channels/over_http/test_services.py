@@ -9,7 +9,7 @@ import pytest
 
 from core.kernel.refusals import BY_CODE, Language, RefusalCode, Text
 from gateway.channels import CHANNELS
-from tests.front_end import REFUSAL, FrontEnd, World
+from tests.front_end import REFUSAL, FrontEnd, World, as_read
 from tests.services import orders
 from tests.services.parts import NEW_PHONE, application_of, keep_pictures, reissue_of
 
@@ -167,7 +167,9 @@ def test_each_refusal_can_be_read_in_both_languages(code: RefusalCode) -> None:
     given: dict[str, Any] = dict.fromkeys(names, Text("某项。", "Something."))
     refusal = kind(**given)
 
-    chinese, english = refusal.message(Language.ZH), refusal.message(Language.EN)
+    chinese, english = (
+        as_read(refusal.message(language)) for language in (Language.ZH, Language.EN)
+    )
 
     assert re.search("[\u4e00-\u9fff]", chinese)
     assert chinese[-1] in "。？！"
