@@ -108,15 +108,14 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
     vault, seals = keys_from(settings).vault, keys_from(settings).seals
     now = time.time_ns() // 1_000_000
 
-    writes = Writes()
-    writes.see_each_other = True
+    writes, closing = Writes(), Writes()
 
     def one(row: Row) -> Person:
         person = row["subject_id"]
         phone = vault.open(bytes(row["phone"]), f"citizens.{citizens.PHONE}", person)
         session = records.sign_in(writes, vault, now, person, 12 * HOUR)
         records.apply(writes, vault, now, person, row["bank_code"], "SAMPLE")
-        applications.close(writes, person, now)
+        applications.close(closing, person, now)
         for purpose in (VerificationPurpose.REPORT_LOSS, VerificationPurpose.CANCEL_LOSS):
             code_id = new_id(now)
             writes.add(
@@ -136,4 +135,5 @@ async def _write(server: Server, database: Database, rows: list[Row]) -> list[Pe
 
     prepared = [one(row) for row in rows]
     await database.apply(writes)
+    await database.apply(closing)
     return prepared
