@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus soak-codes
+.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus soak-ways-out soak-codes
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -85,6 +85,11 @@ soak-citus: install-dev
 # 100,000 events of the card issuer, in order once and shuffled with repeats.
 soak-issuer-events: install-dev
 	$(BIN)/python -m tests.soak.issuer_events
+
+# 10,000 lives of citizens, and the way out of each; and where applications cannot be changed.
+soak-ways-out: install-dev
+	$(BIN)/python -m tests.soak.ways_out
+	$(BIN)/python -m tests.soak.ways_out --lives 500 --control
 
 # 100,000 documents of 10 kB, bred for the CPU time of their validation; then bodies of 1 MB.
 soak-validation: install-dev

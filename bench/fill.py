@@ -1,7 +1,8 @@
 """Fills a database for the benchmark: imported cards, and sessions for some of their holders.
 
-These holders also get an application with its order and nodes, and verification codes for
-reporting and for cancelling a loss, as many as one run can use up.
+A database that has the cards already is not filled again. On PostgreSQL, more than are imported in a
+few minutes are multiplied (`bench.multiply`). The holders with sessions also get an application with
+its order and nodes, and verification codes for reporting and for cancelling a loss.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, text
 
 from bench import records
+from bench.multiply import multiply
 from bench.people import BATCHES, write_people
 from bench.server import Server
 from core.applications import applications
-from core.cards import cards_table
+from core.cards import CardState, cards_table
 from core.citizens import citizens
 from core.db import Database, Query, Row, Writes, connect, insert_into
 from core.kernel.clock import HOUR
@@ -24,6 +26,7 @@ from gateway.app import keys_from
 
 MAX_PEOPLE = 30_000
 CODE = "246810"
+_IMPORTED = 200_000
 _AT_ONCE = 500
 _PEOPLE = Query(
     select(
@@ -38,11 +41,15 @@ _PEOPLE = Query(
         cards_table,
         cards_table.c.subject_id == citizens.citizens_table.c.subject_id,
     )
-    .where(cards_table.c.batch_number.startswith(BATCHES))
+    .where(
+        cards_table.c.batch_number.startswith(BATCHES),
+        cards_table.c.state == CardState.ACTIVE.value,
+    )
     .order_by(func.random())
     .limit(MAX_PEOPLE)
 )
-_ANALYZE = Query(text("ANALYZE"))
+_CARDS = Query(select(func.count().label("cards")).select_from(cards_table))
+_VACUUM = Query(text("VACUUM (ANALYZE)"))
 _INSERT_CODE = insert_into(verification_codes_table)
 
 
@@ -59,25 +66,41 @@ def fill(server: Server, count: int) -> list[Person]:
     """For citizens spread over the whole table."""
     server.start()  # the sandbox adds its personas only before others are there
     server.stop()
-    file = write_people(server.folder / "cards.csv", count)
-    print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
-    file.unlink()
-    return asyncio.run(_prepare(server))
+    return asyncio.run(_fill(server, count))
 
 
-async def _prepare(server: Server) -> list[Person]:
+async def _fill(server: Server, count: int) -> list[Person]:
     settings = server.settings()
     database = await connect(settings.database_url, settings.database_limits.patient())
     try:
-        chosen = await database.fetch(_PEOPLE)
-        people: list[Person] = []
-        for first in range(0, len(chosen), _AT_ONCE):
-            people += await _write(server, database, chosen[first : first + _AT_ONCE])
-        if database.dialect.name == "postgresql":
-            await database.fetch(_ANALYZE)  # its maintenance jobs would disturb the measurement
-        return people
+        (found,) = await database.fetch(_CARDS)
+        if found["cards"] < count:
+            await _add(server, count, multiplied=database.dialect.name == "postgresql")
+        return await _prepare(server, database)
     finally:
         await database.close()
+
+
+async def _add(server: Server, count: int, *, multiplied: bool) -> None:
+    imported = min(count, _IMPORTED) if multiplied else count
+    file = write_people(server.folder / "cards.csv", imported)
+    print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
+    file.unlink()
+    if imported < count:
+        vault, now = keys_from(server.settings()).vault, time.time_ns() // 1_000_000
+        await multiply(
+            server.database_url, vault, imported=imported, cards=count, persons=MAX_PEOPLE, now=now
+        )
+
+
+async def _prepare(server: Server, database: Database) -> list[Person]:
+    chosen = await database.fetch(_PEOPLE)
+    people: list[Person] = []
+    for first in range(0, len(chosen), _AT_ONCE):
+        people += await _write(server, database, chosen[first : first + _AT_ONCE])
+    if database.dialect.name == "postgresql":
+        await database.fetch(_VACUUM)  # its maintenance jobs would disturb the measurement
+    return people
 
 
 async def _write(server: Server, database: Database, rows: list[Row]) -> list[Person]:

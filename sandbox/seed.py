@@ -11,13 +11,14 @@ from sqlalchemy import bindparam, delete
 
 from core import audit
 from core.applications import (
+    Application,
     ApplicationKind,
     application_drafts_table,
     applications,
     prefills_table,
 )
 from core.audit import Action
-from core.cards import CHENGDU, CardState, cards
+from core.cards import CHENGDU, Card, CardState, cards, cards_elsewhere_table
 from core.citizens import (
     bindings_table,
     citizens,
@@ -54,6 +55,7 @@ _OF_PERSON = tuple(
         orders.production_orders_table,
         applications.applications_table,
         cards.cards_table,
+        cards_elsewhere_table,
         bindings_table,
         service_passwords_table,
         pictures_table,
@@ -172,17 +174,18 @@ async def _add(
         phone=persona.phone,
         citizen_id=citizen_id,
     )
-    _add_production(unit, persona, citizen.id)
+    application = _add_production(unit, persona, citizen.id)
     if persona.holds_chengdu_card:
-        _add_card(unit, persona, citizen.id)
+        card = _add_card(unit, persona, citizen.id)
+        applications.issue(unit.writes, citizen.id, application.id, card.id)
     if password_hash is not None:
         passwords.store(unit.writes, unit.dependencies.seals, citizen.id, password_hash)
     await audit.record(unit, citizen.id, Action.IMPORTED)
 
 
-def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
+def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> Card:
     assert persona.card_number is not None
-    cards.issue(
+    return cards.issue(
         unit.writes,
         unit.dependencies.vault,
         unit.now,
@@ -196,7 +199,7 @@ def _add_card(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
     )
 
 
-def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None:
+def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> Application:
     """The application that led to the card; it is open until the card is activated."""
     writes, vault = unit.writes, unit.dependencies.vault
     application = applications.accept(
@@ -220,6 +223,7 @@ def _add_production(unit: UnitOfWork, persona: Persona, citizen_id: int) -> None
     _report_nodes(unit, persona, order)
     if persona.card_state not in (None, CardState.SEALED):
         applications.close(writes, citizen_id, unit.now)
+    return application
 
 
 def _report_nodes(unit: UnitOfWork, persona: Persona, order: ProductionOrder) -> None:

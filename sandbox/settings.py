@@ -21,13 +21,15 @@ _DEVELOPER = {
     "total_budget": 100_000_000,
 }
 """The playground, and budgets that a load test from one machine does not exhaust."""
+_SAMPLES = {"collect_within_days": 90}
+"""No source tells it; a sample, as the built-in outlets are."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def sandbox_settings(settings: Settings) -> Settings:
     """Fills in what the environment does not set, with addresses and keys of the sandbox."""
     filled = _pages(settings) | _partners(settings) | _keys(settings) | _platforms(settings)
-    filled |= _DEVELOPER
+    filled |= _DEVELOPER | _SAMPLES
     defaults = {entry.name: entry.default for entry in fields(settings)}
     missing = {
         name: value

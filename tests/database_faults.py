@@ -71,6 +71,8 @@ class Wire:
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._lines: list[asyncio.Event] = []
+        self._cut: tuple[bytes, ...] = ()
+        self._delivered = True
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> int:
@@ -91,6 +93,15 @@ class Wire:
         for line in self._lines[-count:]:
             line.clear()
 
+    @contextlib.contextmanager
+    def cutting(self, *parts: bytes, delivered: bool = True) -> Iterator[None]:
+        """Ends each connection over which these come, after or before the server has them."""
+        self._cut, self._delivered = parts, delivered
+        try:
+            yield
+        finally:
+            self._cut = ()
+
     async def close(self) -> None:
         self._server.close()
         for task in self._tasks:
@@ -102,18 +113,29 @@ class Wire:
         line = asyncio.Event()
         line.set()
         self._lines.append(line)
+        ends = asyncio.Event()
         for source, target in ((reader, here), (there, writer)):
-            task = asyncio.create_task(self._pump(source, target, line))
+            is_asking = source is reader
+            task = asyncio.create_task(self._pump(source, target, line, ends, is_asking))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, line: asyncio.Event
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        line: asyncio.Event,
+        ends: asyncio.Event,
+        is_asking: bool,
     ) -> None:
         try:
             while data := await source.read(65_536):
                 await self._thawed.wait()
                 await line.wait()
+                if is_asking and self._cut and all(part in data for part in self._cut):
+                    ends.set()
+                if ends.is_set() and not (is_asking and self._delivered):
+                    break
                 target.write(data)
                 await target.drain()
         except OSError:
@@ -452,7 +474,7 @@ class Rounds:
                 tally.looks += 1
             elif outcome == "ContactChanged":
                 tally.changes += 1
-            elif outcome == "TRY_AGAIN_LATER":
+            elif outcome == "TRY_AGAIN_LATER" or (outcome == "OUTCOME_UNKNOWN" and not is_look):
                 tally.refused += 1
             else:
                 tally.wrong.append(outcome)

@@ -30,10 +30,12 @@ from core.reference import (
     Form,
     Option,
     Reference,
+    Table,
     age_on,
     birth_date_of,
     gender_code_of,
     is_id_number,
+    is_same_name,
 )
 from core.storage import Picture, PictureKind
 
@@ -158,14 +160,20 @@ SPECS = (
     FieldSpec(
         "nationality_code",
         FieldType.SELECT,
-        Text("国籍或地区", "Nationality or region"),
+        Text(
+            "线上只受理中国国籍，其他国籍或地区请到服务网点办理",
+            "Online for Chinese citizens only; others please visit an outlet",
+        ),
         lambda reference, _: reference.nationalities.options,
         default="CHN",
     ),
     FieldSpec(
         "id_document_type",
         FieldType.SELECT,
-        Text("证件类型", "Document type"),
+        Text(
+            "线上只受理居民身份证，其他证件请到服务网点办理",
+            "Online with a resident ID card only; with another document please visit an outlet",
+        ),
         lambda reference, _: reference.id_document_types.options,
         default=RESIDENT_ID_CARD,
     ),
@@ -219,6 +227,11 @@ def schema_name(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
+def attribute_name(name: str) -> str:
+    """`postalCode` → `postal_code`."""
+    return next(spec.name for spec in SPECS if schema_name(spec.name) == name)
+
+
 def check(
     form: Form,
     filled: FilledForm,
@@ -239,8 +252,8 @@ def check(
     form.choice("districtCode", filled.district_code, reference.districts)
     form.outlet(filled.outlet_code, filled.district_code, filled.bank_code, reference)
     form.phone("phone", filled.phone)
-    form.choice("nationalityCode", filled.nationality_code, reference.nationalities)
-    form.choice("idDocumentType", filled.id_document_type, reference.id_document_types)
+    form.served_online("nationalityCode", filled.nationality_code, reference.nationalities)
+    form.served_online("idDocumentType", filled.id_document_type, reference.id_document_types)
     form.text("idIssuer", filled.id_issuer)
     form.choice("genderCode", filled.gender_code, reference.genders)
     form.choice("ethnicityCode", filled.ethnicity_code, reference.ethnicities)
@@ -253,6 +266,25 @@ def check(
     _check_identity(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:
         form.refuse(GuardianNeeded(field="financialWithholding", age=adult_age))
+
+
+def check_correction(form: Form, name: str, value: str, reference: Reference, today: date) -> None:
+    """One field, by its name in the schema, that the card issuer wants corrected."""
+    if name == "postalCode":
+        form.postal_code(name, value)
+    elif name == "idIssuer":
+        form.text(name, value)
+    elif name == "idValidUntil":
+        _check_validity(form, FilledForm(id_valid_until=value), today)
+    else:
+        form.choice(name, value, _TABLES[name](reference))
+
+
+_TABLES: dict[str, Callable[[Reference], Table]] = {
+    "educationCode": lambda reference: reference.educations,
+    "occupationCode": lambda reference: reference.occupations,
+    "ethnicityCode": lambda reference: reference.ethnicities,
+}
 
 
 def check_consent(form: Form, given_at: Instant | None) -> None:
@@ -283,7 +315,7 @@ def _check_against_number(form: Form, filled: FilledForm, number: str, born: dat
 
 
 def _check_identity(form: Form, citizen: Citizen, name: str, number: str) -> None:
-    if name and name != citizen.name.reveal():
+    if name and not is_same_name(name, citizen.name.reveal()):
         form.refuse(NotYours(field="name", label=LABELS["name"]))
     if number and number != citizen.social_security_number.reveal():
         form.refuse(NotYours(field="idNumber", label=LABELS["idNumber"]))

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    select,
     text,
     update,
 )
@@ -38,6 +39,7 @@ applications_table = Table(
     Column("number", String(24), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("old_card_id", BigInteger),
+    Column("new_card_id", BigInteger),
     Column("form", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
@@ -48,6 +50,11 @@ applications_table = Table(
         ["subject_id", "old_card_id"],
         ["cards.subject_id", "cards.id"],
         name="fk_applications_old_card_id",
+    ),
+    ForeignKeyConstraint(
+        ["subject_id", "new_card_id"],
+        ["cards.subject_id", "cards.id"],
+        name="fk_applications_new_card_id",
     ),
     Index(
         "uq_applications_one_open",
@@ -75,12 +82,37 @@ _CLOSE = Query(
     .values(closed_at=bindparam("at"))
 )
 
+_CLOSE_ISSUED = Query(
+    update(applications_table)
+    .where(
+        applications_table.c.subject_id == bindparam("of_subject"),
+        applications_table.c.new_card_id == bindparam("card_id"),
+        applications_table.c.closed_at.is_(None),
+    )
+    .values(closed_at=bindparam("at"))
+)
+_is_this = (
+    applications_table.c.subject_id == bindparam("of_subject"),
+    applications_table.c.id == bindparam("application_id"),
+)
+_ISSUE = Query(update(applications_table).where(*_is_this).values(new_card_id=bindparam("card_id")))
+_FORM = Query(
+    select(applications_table.c.form).where(
+        applications_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.id == bindparam("application_id"),
+    )
+)
+_CHANGE_FORM = Query(update(applications_table).where(*_is_this).values(form=bindparam("new_form")))
+
 
 class Application(Struct, frozen=True):
+    """`old_card_id` is the card that a reissue replaces, `new_card_id` the one that was made."""
+
     id: int
     number: str
     kind: ApplicationKind
     old_card_id: int | None
+    new_card_id: int | None
     created_at: Instant
 
     @classmethod
@@ -90,13 +122,14 @@ class Application(Struct, frozen=True):
             number=row[prefix + "number"],
             kind=ApplicationKind(row[prefix + "kind"]),
             old_card_id=row[prefix + "old_card_id"],
+            new_card_id=row[prefix + "new_card_id"],
             created_at=row[prefix + "created_at"],
         )
 
 
 def application_columns(prefix: str) -> list[Label[Any]]:
     """The columns for `Application.from_row`."""
-    names = ("id", "number", "kind", "old_card_id", "created_at")
+    names = ("id", "number", "kind", "old_card_id", "new_card_id", "created_at")
     return [applications_table.c[name].label(prefix + name) for name in names]
 
 
@@ -122,16 +155,41 @@ def accept(
         number=number,
         kind=kind.value,
         old_card_id=old_card_id,
+        new_card_id=None,
         form=vault.seal(form, "applications.form", application_id),
         created_at=now,
         closed_at=None,
     )
     claims.take(writes, ClaimKind.APPLICATION, claims.text_key(number), citizen_id, now)
-    return Application(application_id, number, kind, old_card_id, now)
+    return Application(application_id, number, kind, old_card_id, None, now)
+
+
+def issue(writes: Writes, citizen_id: int, application_id: int, card_id: int) -> None:
+    """Notes the card that was made for an application."""
+    writes.add(_ISSUE, of_subject=citizen_id, application_id=application_id, card_id=card_id)
+
+
+async def form_of(db: Reader, vault: Vault, citizen_id: int, application_id: int) -> str:
+    """The form as JSON."""
+    row = await db.fetch_one(_FORM, subject_id=citizen_id, application_id=application_id)
+    assert row is not None
+    return vault.open(bytes(row["form"]), "applications.form", application_id)
+
+
+def change_form(
+    writes: Writes, vault: Vault, citizen_id: int, application_id: int, form: str
+) -> None:
+    sealed = vault.seal(form, "applications.form", application_id)
+    writes.add(_CHANGE_FORM, of_subject=citizen_id, application_id=application_id, new_form=sealed)
 
 
 def close(writes: Writes, citizen_id: int, now: Instant) -> None:
     writes.add(_CLOSE, of_subject=citizen_id, at=now)
+
+
+def close_issued(writes: Writes, citizen_id: int, card_id: int, now: Instant) -> None:
+    """Closes the application for which this card was made, if it is open."""
+    writes.add(_CLOSE_ISSUED, of_subject=citizen_id, card_id=card_id, at=now)
 
 
 async def owners_of_numbers(db: Reader, numbers: Iterable[str]) -> dict[str, int]:

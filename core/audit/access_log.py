@@ -49,7 +49,12 @@ access_log_table = Table(
 _COLUMNS = tuple(access_log_table.columns.keys())
 _INSERT = insert_into(access_log_table)
 _PLACE = tuple(access_log_table.primary_key.columns.keys())[1:]
-
+_ENTRY = Query(
+    select(log.audit_entries_table.c.details).where(
+        log.audit_entries_table.c.subject_id == bindparam("lane"),
+        log.audit_entries_table.c.number == bindparam("batch"),
+    )
+)
 
 _BEFORE = Query(
     select(access_log_table)
@@ -81,9 +86,17 @@ class AccessRow(NamedTuple):
         return self.month, self.at, self.lane, self.batch, self.position
 
 
+class Batch(NamedTuple):
+    """A batch and what its entry says about it."""
+
+    lane: int
+    number: int
+    digest: str
+
+
 async def append(
     db: Transaction, seals: Seals, now: Instant, lane: int, records: Sequence[AuditRecord]
-) -> None:
+) -> Batch:
     """Writes one batch of records of any subjects. Without records it shows that a lane works."""
     head = await log.head_of(db, lane)
     rows = [
@@ -106,6 +119,16 @@ async def append(
     record = AuditRecord(lane, now, BATCH, DONE, WORKER, 0, details)
     await log.extend(db, seals, head, record)
     await db.execute_many(_INSERT, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
+    return Batch(lane, head.number + 1, digest)
+
+
+async def was_written(db: Transaction, seals: Seals, now: Instant, batch: Batch) -> bool:
+    """Whether a batch is there. If it is not, its number is taken, so that it never will be."""
+    if (await log.head_of(db, batch.lane)).number < batch.number:
+        await append(db, seals, now, batch.lane, ())
+        return False
+    entry = await db.fetch_one(_ENTRY, lane=batch.lane, batch=batch.number)
+    return entry is not None and json.loads(entry["details"]).get("digest") == batch.digest
 
 
 def month_of(at: Instant) -> int:

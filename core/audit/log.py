@@ -90,6 +90,16 @@ class Action(StrEnum):
     )
     TRANSFER_IN = "TRANSFER_IN", Text("卡归属地转入", "transfer in")
     REISSUE_CARD = "REISSUE_CARD", Text("补卡", "reissue")
+    CANCEL_APPLICATION = "CANCEL_APPLICATION", Text("取消申请", "application cancelled")
+    CHANGE_PICKUP_OUTLET = (
+        "CHANGE_PICKUP_OUTLET",
+        Text("更改领卡网点", "pickup outlet changed"),
+    )
+    CORRECT_APPLICATION = "CORRECT_APPLICATION", Text("更正申请", "application corrected")
+    APPLICATION_CLOSED = "APPLICATION_CLOSED", Text("申请关闭", "application closed")
+    DEATH_RECORDED = "DEATH_RECORDED", Text("登记持卡人已故", "death recorded")
+    DEATH_CORRECTED = "DEATH_CORRECTED", Text("更正已故登记", "death record corrected")
+    CHANGE_REFUSED = "CHANGE_REFUSED", Text("申请变更未获受理", "change not accepted")
     ISSUER_EVENT = "ISSUER_EVENT", Text("制卡机构通知", "report of the card issuer")
     CARD_ISSUED = "CARD_ISSUED", Text("卡片制成", "card made")
     CARD_CANCELLED = "CARD_CANCELLED", Text("旧卡注销", "old card cancelled")

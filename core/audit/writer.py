@@ -8,6 +8,9 @@ the lane, and another one that works is used from then on. If it can, the fault 
 batch is divided, down to the records that cannot be written although others can. These are set aside and
 tried again from time to time, and only their subjects' reads are refused.
 
+If the answer to a commit is lost, nothing else is written before it is known whether the batch was: no
+record is written twice.
+
 If no lane works, or nobody's records can be written, everything waits. Once that has lasted for
 `REFUSE_AFTER_SECONDS`, or `MAX_WAITING` records wait in all, every read is refused rather than served
 without a record.
@@ -62,7 +65,7 @@ class AccessLogWriter:
         self._database = database
         self._seals = seals
         self._clock = clock
-        self._lanes = Lanes(database, seals, clock)
+        self._lanes = Lanes(database, seals, clock, monotonic)
         self._monotonic = monotonic
         self._anchor_every = anchor_seconds * SECOND
         self._waiting: list[AuditRecord] = []
@@ -128,8 +131,21 @@ class AccessLogWriter:
     async def flush(self) -> None:
         """Writes the waiting records; those that cannot be written keep waiting."""
         async with self._flushing:
-            await self._write_waiting()
-            await self._try_again()
+            if self._lanes.in_doubt:
+                self._drop(await self._lanes.settle())
+            if not self._lanes.in_doubt:
+                await self._write_waiting()
+                await self._try_again()
+
+    def _drop(self, written: list[AuditRecord]) -> None:
+        """Records that were found written after all."""
+        if not written:
+            return
+        places = set(map(id, written))
+        self._waiting = [record for record in self._waiting if id(record) not in places]
+        self._set_aside = [record for record in self._set_aside if id(record) not in places]
+        self._waiting_since = self._monotonic()
+        self._has_written()
 
     async def _write_waiting(self) -> None:
         left = len(self._waiting)
@@ -149,7 +165,7 @@ class AccessLogWriter:
                 self._has_written()
                 return len(some)
             self._tell(error)
-            if not await self._lanes.find():
+            if self._lanes.in_doubt or not await self._lanes.find():
                 break
             if self._lanes.current != lane:
                 continue

@@ -1,10 +1,15 @@
 """A social security card: its states and the only transitions between them.
 
       –  ──issued──▶ SEALED ──activate──▶ ACTIVE ──report_loss──▶ LOST ──reissued──▶ CANCELLED
-                                          │  ▲  ◀──cancel_loss───┘ ▲
+                                          │  ▲                     ▲
                        temporary_loss     ▼  │ expires after 7 days│ report_loss
                                      TEMPORARILY_LOST ─────────────┘
-                       lock / unlock: ACTIVE ◀──▶ LOCKED        cancel: any ──▶ CANCELLED
+      lock / unlock: ACTIVE ◀──▶ LOCKED        report_loss: SEALED, LOCKED ──▶ LOST
+      cancel: any ──▶ CANCELLED                cancel_loss: back to the state before the loss
+
+A lost card remembers the state before the loss. Cancelling or expiring the loss restores it, so that
+neither activates or unlocks a card; a card that is locked, unlocked or activated at an outlet
+meanwhile changes what is remembered.
 
 A citizen has at most one active card, and a cancelled card never changes again. The state codes
 are those of AAZ502.
@@ -39,7 +44,7 @@ from core.kernel import lengths
 from core.kernel.clock import DAY, Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.refusals import CardBeingConfirmed, Text, WrongCardState
+from core.kernel.refusals import Text, WrongCardState
 
 CHENGDU = "510100"
 SICHUAN_PREFIX = "51"
@@ -58,9 +63,11 @@ cards_table = Table(
     Column("issue_date", String(lengths.DAY), nullable=False),
     Column("state", String(1), nullable=False),
     Column("state_since", BigInteger, nullable=False),
+    Column("state_before", String(1)),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
     Column("snapshot_state", String(1)),
     Column("snapshot_state_since", BigInteger),
+    Column("snapshot_state_before", String(1)),
     Column("snapshot_since", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["subject_id"], ["citizens.subject_id"], name="fk_cards_subject_id"),
     Index(
@@ -94,6 +101,15 @@ class CardState(StrEnum):
 STATES: dict[str, CardState] = {state.value: state for state in CardState}
 """By the code in a row."""
 
+
+def _state_or_none(code: str | None) -> CardState | None:
+    return None if code is None else STATES[code]
+
+
+def _code_or_none(state: CardState | None) -> str | None:
+    return None if state is None else state.value
+
+
 STATE_NAMES = {
     CardState.SEALED: Text("封存（未激活）", "not activated yet"),
     CardState.ACTIVE: Text("正常", "active"),
@@ -101,19 +117,6 @@ STATE_NAMES = {
     CardState.LOCKED: Text("应用锁定", "locked"),
     CardState.TEMPORARILY_LOST: Text("临时挂失", "temporarily lost"),
     CardState.CANCELLED: Text("注销", "cancelled"),
-}
-
-_ADVICE = {
-    CardState.SEALED: Text("请先激活。", "Please activate it first."),
-    CardState.ACTIVE: Text("", ""),
-    CardState.LOST: Text(
-        "如已找回请先解挂，未找回请补卡。", "Cancel the loss if it was found, or request a reissue."
-    ),
-    CardState.LOCKED: Text(
-        "请持身份证到服务网点解锁。", "Please visit an outlet with your ID card to unlock it."
-    ),
-    CardState.TEMPORARILY_LOST: Text("如需恢复请先解挂。", "Cancel the loss to restore it."),
-    CardState.CANCELLED: Text("如需用卡请重新申办。", "Please apply for a new card."),
 }
 
 ADD_CARD = insert_into(
@@ -130,8 +133,10 @@ _SAVE_STATE = Query(
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
+        state_before=bindparam("before"),
         snapshot_state=None,
         snapshot_state_since=None,
+        snapshot_state_before=None,
         snapshot_since=bindparam("since"),
     )
 )
@@ -141,14 +146,16 @@ _SAVE_PROJECTION = Query(
     .values(
         state=bindparam("new_state"),
         state_since=bindparam("since"),
+        state_before=bindparam("before"),
         snapshot_state=bindparam("snapshot"),
         snapshot_state_since=bindparam("snapshot_at"),
+        snapshot_state_before=bindparam("snapshot_before"),
     )
 )
 _SAVE_EXPIRY = Query(
     update(cards_table)
     .where(*_is_this)
-    .values(state=bindparam("new_state"), state_since=bindparam("since"))
+    .values(state=bindparam("new_state"), state_since=bindparam("since"), state_before=None)
 )
 _EXPIRED_LOSSES = Query(
     select(cards_table.c.id, cards_table.c.subject_id)
@@ -171,7 +178,9 @@ _OF_SUBJECTS = Query(
 class CardSummary(Struct, frozen=True):
     """What a citizen sees of a card.
 
-    `confirmation` is that of the home region's move by the provincial card registry.
+    `state_before` is the state before a loss; None for a card that is not lost, and for one that was
+    imported as lost, which was active. `confirmation` is that of the home region's move by the
+    provincial card registry.
     """
 
     id: int
@@ -182,11 +191,12 @@ class CardSummary(Struct, frozen=True):
     issue_date: str
     state: CardState
     state_since: Instant
+    state_before: CardState | None
     confirmation: Confirmation
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, now: Instant, prefix: str = "") -> Self:
-        """The card as of `now`: an expired temporary loss reads as active again."""
+        """The card as of `now`: after an expired temporary loss in the state before it."""
         return cls.from_row_raw(row, vault, prefix).as_of(now)
 
     @classmethod
@@ -202,16 +212,28 @@ class CardSummary(Struct, frozen=True):
             issue_date=row[prefix + "issue_date"],
             state=STATES[row[prefix + "state"]],
             state_since=row[prefix + "state_since"],
+            state_before=_state_or_none(row[prefix + "state_before"]),
             confirmation=CONFIRMATIONS[row[prefix + "confirmation"]],
             **more,
         )
 
     def as_of(self, now: Instant) -> Self:
-        """A temporary loss expires after seven days; the card is then active again."""
+        """A temporary loss expires after seven days; the card is then in the state before it."""
         if self.state is not CardState.TEMPORARILY_LOST:
             return self
         ends = self.state_since + TEMPORARY_LOSS_LASTS
-        return self if now < ends else replace(self, state=CardState.ACTIVE, state_since=ends)
+        if now < ends:
+            return self
+        return replace(self, state=self.state_unless_lost, state_since=ends, state_before=None)
+
+    @property
+    def is_lost(self) -> bool:
+        return self.state in (CardState.LOST, CardState.TEMPORARILY_LOST)
+
+    @property
+    def state_unless_lost(self) -> CardState:
+        """The state, or of a lost card the one that cancelling the loss restores."""
+        return (self.state_before or CardState.ACTIVE) if self.is_lost else self.state
 
 
 def summary_columns(prefix: str) -> list[Label[Any]]:
@@ -230,19 +252,20 @@ class Card(CardSummary, frozen=True):
     number_index: bytes
     snapshot_state: CardState | None
     snapshot_state_since: Instant | None
+    snapshot_state_before: CardState | None
     snapshot_since: Instant
 
     @classmethod
     def from_row_raw(cls, row: Row, vault: Vault, prefix: str = "", **more: Any) -> Self:
-        snapshot_state = row[prefix + "snapshot_state"]
         return super().from_row_raw(
             row,
             vault,
             prefix,
             citizen_id=row[prefix + "subject_id"],
             number_index=row[prefix + "number_index"],
-            snapshot_state=None if snapshot_state is None else STATES[snapshot_state],
+            snapshot_state=_state_or_none(row[prefix + "snapshot_state"]),
             snapshot_state_since=row[prefix + "snapshot_state_since"],
+            snapshot_state_before=_state_or_none(row[prefix + "snapshot_state_before"]),
             snapshot_since=row[prefix + "snapshot_since"],
             **more,
         )
@@ -251,23 +274,30 @@ class Card(CardSummary, frozen=True):
     def snapshot(self) -> "Card":
         if self.snapshot_state is None or self.snapshot_state_since is None:
             return self
-        return replace(self, state=self.snapshot_state, state_since=self.snapshot_state_since)
+        return replace(
+            self,
+            state=self.snapshot_state,
+            state_since=self.snapshot_state_since,
+            state_before=self.snapshot_state_before,
+        )
 
     def activate(self, now: Instant) -> "Card":
         return self._move(CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED)
 
     def report_loss(self, now: Instant) -> "Card":
-        return self._move(
+        return self._lose(
             CardState.LOST,
             now,
             Text("挂失", "reporting a loss"),
+            CardState.SEALED,
             CardState.ACTIVE,
+            CardState.LOCKED,
             CardState.TEMPORARILY_LOST,
         )
 
     def cancel_loss(self, now: Instant) -> "Card":
         return self._move(
-            CardState.ACTIVE,
+            self.state_unless_lost,
             now,
             Text("解挂", "cancelling a loss"),
             CardState.LOST,
@@ -279,15 +309,24 @@ class Card(CardSummary, frozen=True):
 
     def temporary_loss(self, now: Instant) -> "Card":
         """Reported through the 12333 phone line."""
-        return self._move(
+        return self._lose(
             CardState.TEMPORARILY_LOST, now, Text("临时挂失", "a temporary loss"), CardState.ACTIVE
         )
 
     def lock(self, now: Instant) -> "Card":
-        return self._move(CardState.LOCKED, now, Text("应用锁定", "locking"), CardState.ACTIVE)
+        return self._move_or_remember(
+            CardState.LOCKED, now, Text("应用锁定", "locking"), CardState.ACTIVE
+        )
 
     def unlock(self, now: Instant) -> "Card":
-        return self._move(CardState.ACTIVE, now, Text("应用解锁", "unlocking"), CardState.LOCKED)
+        return self._move_or_remember(
+            CardState.ACTIVE, now, Text("应用解锁", "unlocking"), CardState.LOCKED
+        )
+
+    def activate_at_outlet(self, now: Instant) -> "Card":
+        return self._move_or_remember(
+            CardState.ACTIVE, now, Text("激活", "activation"), CardState.SEALED
+        )
 
     def cancel(self, now: Instant) -> "Card":
         return self._move(
@@ -300,30 +339,22 @@ class Card(CardSummary, frozen=True):
     def has_number(self, number: str, vault: Vault) -> bool:
         return self.number_index in vault.indexes(number, NUMBER)
 
-    def require_lost_for(self, service: Text) -> None:
-        if self.state is not CardState.LOST:
-            raise self.wrong_state_refusal(
-                service,
-                Text("请先挂失。", "Please report the loss first.")
-                if self.state in (CardState.ACTIVE, CardState.TEMPORARILY_LOST)
-                else _ADVICE[self.state],
-            )
-
-    def wrong_state_refusal(self, service: Text, way_out: Text | None = None) -> WrongCardState:
-        return WrongCardState(
-            state=STATE_NAMES[self.state],
-            service=service,
-            way_out=_ADVICE[self.state] if way_out is None else way_out,
-        )
-
-    def must_be_confirmed(self) -> None:
-        if self.confirmation is not Confirmation.CONFIRMED:
-            raise CardBeingConfirmed
-
     def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
         if self.state not in allowed:
-            raise self.wrong_state_refusal(service)
-        return replace(self, state=to, state_since=now)
+            raise WrongCardState(state=STATE_NAMES[self.state], service=service)
+        return replace(self, state=to, state_since=now, state_before=None)
+
+    def _lose(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
+        lost = self._move(to, now, service, *allowed)
+        return replace(lost, state_before=self.state_unless_lost)
+
+    def _move_or_remember(
+        self, to: CardState, now: Instant, service: Text, allowed: CardState
+    ) -> "Card":
+        """Of a lost card, only the state to be restored changes."""
+        if self.is_lost and self.state_unless_lost is allowed:
+            return replace(self, state_before=to)
+        return self._move(to, now, service, allowed)
 
 
 def save_state(writes: Writes, card: Card) -> None:
@@ -334,6 +365,7 @@ def save_state(writes: Writes, card: Card) -> None:
         card_id=card.id,
         new_state=card.state.value,
         since=card.state_since,
+        before=_code_or_none(card.state_before),
     )
 
 
@@ -345,8 +377,10 @@ def save_projection(writes: Writes, stored: Card, card: Card) -> None:
         card_id=stored.id,
         new_state=card.state.value,
         since=card.state_since,
+        before=_code_or_none(card.state_before),
         snapshot=stored.snapshot.state.value,
         snapshot_at=stored.snapshot.state_since,
+        snapshot_before=_code_or_none(stored.snapshot.state_before),
     )
 
 
@@ -416,12 +450,18 @@ def issue(
         "issue_date": issue_date,
         "state": state.value,
         "state_since": now,
+        "state_before": None,
         "confirmation": confirmation.value,
     }
     writes.add(ADD_CARD, **row)
     key = claims.card_keys(region_code, [number_index])[0]
     claims.take(writes, ClaimKind.CARD, key, citizen_id, now)
-    unset = {"snapshot_state": None, "snapshot_state_since": None, "snapshot_since": 0}
+    unset = {
+        "snapshot_state": None,
+        "snapshot_state_since": None,
+        "snapshot_state_before": None,
+        "snapshot_since": 0,
+    }
     return Card.from_row_raw(row | unset, vault)
 
 

@@ -1,13 +1,14 @@
-"""Prefetch: one SQL statement loads the session and the rows that the operation reads first.
+"""Prefetch: one SQL statement loads the session and the rows that the operation reads.
 
 Most operations read their session and then one set of rows of its citizen. An operation that
-declares which one gets both in one statement; the service's own read is answered from memory.
+declares which one gets both in one statement; the service's own reads are answered from memory.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, BindParameter, and_, bindparam, select
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, bindparam, select
 
 from core.cards import holders
 from core.citizens import CALLER_COLUMNS, IS_OF_TOKEN, citizens, citizens_table, sessions_table
@@ -17,20 +18,26 @@ from core.production import orders, production_orders_table
 ASKS = "asks"
 """Metadata key under which a GraphQL field declares its `Prefetch`."""
 
+Answer: TypeAlias = Callable[[Row, Mapping[str, Any]], list[Row] | None]
+"""From the first prefetched row and a query's values, the query's rows; None if they are not in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prefetch:
     """`query` selects by `citizen_id`; `with_session` joins the same rows to a session's citizen.
 
-    `key` is a column that is NULL if the join found nothing.
+    `key` is a column that is NULL if the join found nothing. `also` are further queries about the
+    session's subject that the columns of `with_session` answer.
     """
 
     query: Query
     with_session: Query
     key: str
+    also: Mapping[Query, Answer] = field(default_factory=dict)
 
 
-_subject: BindParameter[int] = bindparam("session_subject", type_=BigInteger)
+SUBJECT: BindParameter[int] = bindparam("session_subject", type_=BigInteger)
+"""The session's subject in `with_session`."""
 _holder = sessions_table.outerjoin(
     citizens_table, citizens_table.c.subject_id == sessions_table.c.subject_id
 )
@@ -52,26 +59,30 @@ CITIZEN = Prefetch(
     ),
     "subject_id",
 )
-HOLDER = Prefetch(
-    holders.OF_CITIZEN,
-    Query(
-        select(*CALLER_COLUMNS, *holders.columns(_subject))
+
+
+def of_holder(*more: ColumnElement[Any], also: Mapping[Query, Answer] | None = None) -> Prefetch:
+    """The holder, and what `more` columns read."""
+    with_session = (
+        select(*CALLER_COLUMNS, *holders.columns(SUBJECT), *more)
         .select_from(holders.join_holder_tables(_holder))
         .where(*IS_OF_TOKEN)
-    ),
-    "citizen_subject_id",
-)
+    )
+    return Prefetch(holders.OF_CITIZEN, Query(with_session), "citizen_subject_id", also or {})
+
+
+HOLDER = of_holder()
 PROGRESS = Prefetch(
     orders.OF_CITIZEN,
     Query(
-        select(*CALLER_COLUMNS, *orders.progress_columns(_subject))
+        select(*CALLER_COLUMNS, *orders.progress_columns(SUBJECT))
         .select_from(
             orders.join_progress_tables(
                 sessions_table.outerjoin(
                     production_orders_table,
                     and_(
                         production_orders_table.c.subject_id == sessions_table.c.subject_id,
-                        production_orders_table.c.id == orders.newest_of(_subject),
+                        production_orders_table.c.id == orders.newest_of(SUBJECT),
                     ),
                 ),
             )
@@ -83,14 +94,19 @@ PROGRESS = Prefetch(
 
 
 class PrefetchedReader:
-    """A reader that answers one query from rows already read, once, and others from the database."""
+    """A reader that answers queries from rows already read, and others from the database.
 
-    __slots__ = ("_citizen_id", "_db", "_query", "_rows")
+    The expected query is answered once, `also` until it is asked again: what it then reads is newer.
+    """
 
-    def __init__(self, db: Reader, query: Query, citizen_id: int | None, rows: list[Row]) -> None:
+    __slots__ = ("_also", "_citizen_id", "_db", "_first", "_query", "_rows")
+
+    def __init__(self, db: Reader, expected: Prefetch, first: Row, rows: list[Row]) -> None:
         self._db = db
-        self._query = query
-        self._citizen_id = citizen_id
+        self._query = expected.query
+        self._also = expected.also
+        self._first = first
+        self._citizen_id: int = first["session_subject_id"]
         self._rows: list[Row] | None = rows
 
     async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
@@ -98,6 +114,12 @@ class PrefetchedReader:
         if rows is not None and query is self._query and values["citizen_id"] == self._citizen_id:
             self._rows = None
             return rows
+        if query is self._query:
+            self._also = {}
+        elif query in self._also and values["subject_id"] == self._citizen_id:
+            answer = self._also[query](self._first, values)
+            if answer is not None:
+                return answer
         return await self._db.fetch(query, **values)
 
     async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
@@ -109,4 +131,4 @@ def prefetched_reader(db: Reader, expected: Prefetch, rows: list[Row]) -> Reader
     """Wraps `db` with the prefetched rows of `expected.with_session`."""
     first = rows[0]
     found = [] if first[expected.key] is None else rows
-    return PrefetchedReader(db, expected.query, first["session_subject_id"], found)
+    return PrefetchedReader(db, expected, first, found)

@@ -98,6 +98,11 @@ async def citizen_of(db: Reader, accounts: list[bytes]) -> int | None:
     return await claims.owner(db, ClaimKind.ACCOUNT, accounts)
 
 
+def keep(writes: Writes, accounts: list[bytes], citizen_id: int) -> None:
+    """Guards what rests on the account's being bound to this citizen."""
+    claims.keep(writes, ClaimKind.ACCOUNT, accounts, citizen_id)
+
+
 async def of_citizen(db: Reader, citizen_id: int) -> list[Binding]:
     """In all channels, oldest first."""
     rows = await db.fetch(_OF_SUBJECT, subject_id=citizen_id)
@@ -132,9 +137,7 @@ def bind(
 ) -> None:
     """Ends the `replaced` bindings, and binds the account."""
     for older in replaced:
-        keys = account_indexes(vault, channel, open_account(vault, older.account))
-        writes.guard(_END, of_subject=older.citizen_id, binding_id=older.id, at=now)
-        claims.release(writes, ClaimKind.ACCOUNT, keys, older.citizen_id)
+        end(writes, vault, older, now)
     writes.add(
         _INSERT,
         subject_id=citizen_id,
@@ -148,10 +151,18 @@ def bind(
     claims.take(writes, ClaimKind.ACCOUNT, accounts[0], citizen_id, now)
 
 
-def end_sessions(writes: Writes, vault: Vault, ended: Binding, now: Instant) -> None:
-    """Ends the sessions of an account whose binding ends."""
+def end(writes: Writes, vault: Vault, binding: Binding, now: Instant) -> None:
+    keys = account_indexes(vault, binding.channel, open_account(vault, binding.account))
+    writes.guard(_END, of_subject=binding.citizen_id, binding_id=binding.id, at=now)
+    claims.release(writes, ClaimKind.ACCOUNT, keys, binding.citizen_id)
+
+
+def end_sessions(
+    writes: Writes, vault: Vault, ended: Binding, now: Instant, *, but_not: int = 0
+) -> None:
+    """Ends the sessions of an account whose binding ends, except the one that is moved."""
     accounts = account_indexes(vault, ended.channel, open_account(vault, ended.account))
-    sessions.end_of_account(writes, ended.channel, accounts, ended.citizen_id, now)
+    sessions.end_of_account(writes, ended.channel, accounts, ended.citizen_id, now, but_not=but_not)
 
 
 def erase(writes: Writes, channel: ChannelId, accounts: list[bytes], citizen_id: int) -> None:

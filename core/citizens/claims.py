@@ -10,7 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, bindparam, delete, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    LargeBinary,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
 from core.crypto import MAX_KEYS, index_is, index_params
 from core.db import Query, Reader, Transaction, Writes, fetch_in, in_batch, insert_into, metadata
@@ -70,6 +80,15 @@ _DROP = Query(
         claims_table.c.subject_id == bindparam("of_subject"),
     )
 )
+_KEEP = Query(
+    update(claims_table)
+    .where(
+        index_is(claims_table.c.key, "key"),
+        claims_table.c.kind == bindparam("of_kind"),
+        claims_table.c.subject_id == bindparam("of_subject"),
+    )
+    .values(at=claims_table.c.at)
+)
 _RELEASE = Query(
     delete(claims_table).where(
         index_is(claims_table.c.key, "key"),
@@ -93,6 +112,11 @@ def release(writes: Writes, kind: ClaimKind, keys: list[bytes], subject_id: int)
     """`keys` are the indexes of one value under each key in use. If the subject does not have the claim
     any more, the unit of work loses its race."""
     writes.guard(_RELEASE, of_kind=kind.value, of_subject=subject_id, **index_params("key", keys))
+
+
+def keep(writes: Writes, kind: ClaimKind, keys: list[bytes], subject_id: int) -> None:
+    """Guards what rests on the subject's having the claim: as `release`, but it stays."""
+    writes.guard(_KEEP, of_kind=kind.value, of_subject=subject_id, **index_params("key", keys))
 
 
 def drop(writes: Writes, kind: ClaimKind, key: bytes, subject_id: int) -> None:

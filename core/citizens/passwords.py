@@ -177,13 +177,20 @@ def generate() -> str:
 
 
 def is_too_simple(password: str, social_security_number: str, birth: date) -> bool:
-    """One repeated digit, an ascending or descending run, the birth date, or part of the ID number."""
+    """A pattern of at most four digits that repeats, an ascending or descending run, mirrored halves,
+    the birth date, or part of the ID number."""
     return (
-        len(set(password)) == 1
+        _repeats_within(password, 4)
         or _is_run(password)
+        or password == password[::-1]
         or password in (f"{birth:%Y%m%d}", f"{birth:%d%m%Y}", f"{birth:%m%d%Y}")
         or password in social_security_number
     )
+
+
+def _repeats_within(password: str, longest: int) -> bool:
+    """`12121212` and `12312312`: each digit is the one that stands as many places before it."""
+    return any(password[length:] == password[:-length] for length in range(1, longest + 1))
 
 
 def _is_run(password: str) -> bool:

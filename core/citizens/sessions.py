@@ -35,6 +35,7 @@ from core.kernel import lengths
 from core.kernel.callers import CHANNELS, LEVELS, Caller, ChannelId, RealNameLevel
 from core.kernel.clock import CLOCK_SKEW, Instant
 from core.kernel.ids import new_id
+from core.kernel.refusals import NoSuchSession
 
 sessions_table = Table(
     "sessions",
@@ -97,6 +98,13 @@ _END = Query(
     .where(*_is_this, sessions_table.c.ended_at.is_(None))
     .values(ended_at=bindparam("at"))
 )
+_END_ALL = Query(
+    update(sessions_table)
+    .where(
+        sessions_table.c.subject_id == bindparam("of_subject"), sessions_table.c.ended_at.is_(None)
+    )
+    .values(ended_at=bindparam("at"))
+)
 _of_account = (
     sessions_table.c.channel == bindparam("of_channel"),
     index_is(sessions_table.c.account_index, "account"),
@@ -106,6 +114,7 @@ _END_OF_ACCOUNT = Query(
     .where(
         sessions_table.c.subject_id == bindparam("of_subject"),
         *_of_account,
+        sessions_table.c.id != bindparam("but_not"),
         sessions_table.c.ended_at.is_(None),
     )
     .values(ended_at=bindparam("at"))
@@ -129,7 +138,7 @@ _OPEN_OF_SUBJECT = Query(
     .where(sessions_table.c.subject_id == bindparam("subject_id"), *_is_open)
     .order_by(sessions_table.c.id.desc())
 )
-_OF_ID = Query(select(sessions_table).where(*_is_this))
+_OPEN_OF_ID = Query(select(sessions_table).where(*_is_this, *_is_open))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,22 +287,42 @@ def move(
 
 
 def end(writes: Writes, subject_id: int, session_id: int, now: Instant) -> None:
-    writes.add(_END, session_subject=subject_id, session_id=session_id, at=now)
+    """If it has ended meanwhile, the unit of work loses its race."""
+    writes.guard(_END, session_subject=subject_id, session_id=session_id, at=now)
+
+
+def end_all(writes: Writes, citizen_id: int, now: Instant) -> None:
+    writes.add(_END_ALL, of_subject=citizen_id, at=now)
 
 
 def end_of_account(
-    writes: Writes, channel: ChannelId, accounts: list[bytes], citizen_id: int, now: Instant
+    writes: Writes,
+    channel: ChannelId,
+    accounts: list[bytes],
+    citizen_id: int,
+    now: Instant,
+    *,
+    but_not: int = 0,
 ) -> None:
     """Ends the citizen's sessions of an account. `accounts` are its indexes from `account_indexes`."""
     account = index_params("account", accounts)
-    writes.add(_END_OF_ACCOUNT, of_subject=citizen_id, of_channel=channel.value, at=now, **account)
-
-
-async def find(db: Reader, caller: Caller) -> StoredSession:
-    row = await db.fetch_one(
-        _OF_ID, session_subject=caller.subject_id, session_id=caller.session_id
+    writes.add(
+        _END_OF_ACCOUNT,
+        of_subject=citizen_id,
+        of_channel=channel.value,
+        but_not=but_not,
+        at=now,
+        **account,
     )
-    assert row is not None
+
+
+async def find(db: Reader, caller: Caller, now: Instant) -> StoredSession:
+    """The caller's own. Raises `NoSuchSession` if it has ended meanwhile."""
+    row = await db.fetch_one(
+        _OPEN_OF_ID, session_subject=caller.subject_id, session_id=caller.session_id, now=now
+    )
+    if row is None:
+        raise NoSuchSession
     return StoredSession(
         id=row["id"],
         subject_id=row["subject_id"],

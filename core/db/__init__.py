@@ -7,6 +7,7 @@ from core.db.database import Database
 from core.db.limits import Limits
 from core.db.postgres_servers import PostgresServers
 from core.db.query import (
+    CommitUnknown,
     DatabaseUnavailable,
     Id,
     Query,
@@ -22,6 +23,7 @@ from core.db.urls import WrongUrl, check_url, sqlite_path
 from core.db.writes import LostRace, Writes
 
 __all__ = [
+    "CommitUnknown",
     "Database",
     "DatabaseUnavailable",
     "Id",

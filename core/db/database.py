@@ -20,7 +20,10 @@ class Database(Reader, Protocol):
     dialect: Dialect
 
     async def apply(self, writes: Writes) -> None:
-        """Writes all of it, or raises `LostRace` and has written nothing."""
+        """Writes all of it, or raises `LostRace` and has written nothing.
+
+        As `write`, raises `CommitUnknown` if nobody can tell which.
+        """
 
     async def write(self, job: Job[T]) -> T: ...
 

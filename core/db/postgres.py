@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from core.db import postgres_errors as errors
 from core.db.limits import Limits
 from core.db.postgres_pool import PUT_BACK_SECONDS, Connection, PostgresPool, Work, terminate
-from core.db.query import Job, Query, Row, T
+from core.db.query import CommitUnknown, DatabaseUnavailable, Job, Query, Row, T
 from core.db.writes import MAX_PARTS, LostRace, Write, Writes, in_one_statement
 
 
@@ -45,6 +45,29 @@ class _PostgresTransaction:
         await _driven(self._connection.executemany(sql, arguments))
 
 
+class _Commit:
+    """Of one write: whether it may have happened, so that without an answer its outcome is unknown."""
+
+    __slots__ = ("may_have_happened",)
+
+    def __init__(self) -> None:
+        self.may_have_happened = False
+
+    async def by(self, step: Awaitable[T]) -> T:
+        self.may_have_happened = True
+        try:
+            return await step
+        except Exception as error:
+            self.may_have_happened = errors.leaves_unknown(error)
+            raise
+
+    def judge(self, error: Exception) -> Exception:
+        """What an error of the write is to the caller."""
+        if self.may_have_happened and isinstance(error, DatabaseUnavailable):
+            return CommitUnknown(str(error))
+        return error
+
+
 class PostgresDatabase:
     """Reads are repeated over another connection, jobs after a conflict, until the deadline."""
 
@@ -69,22 +92,25 @@ class PostgresDatabase:
         """Never repeated here: what is lost on the way may have been written."""
         if not len(writes):
             return
+        commit = _Commit()
         if len(writes) > MAX_PARTS or writes.see_each_other:
-            work: Work[Any] = partial(_run, partial(_change_all, writes))
+            work: Work[Any] = partial(_run, partial(_change_all, writes), commit)
         else:
-            work = partial(_fetch, *in_one_statement(writes))
+            work = partial(_fetch_and_commit, *in_one_statement(writes), commit)
         try:
             await self._pool.use(work, lambda _: False)
         except Exception as error:
-            if errors.is_conflict(error):
-                raise LostRace from error
-            raise
+            outcome = LostRace() if errors.is_conflict(error) else commit.judge(error)
+            if outcome is error:
+                raise
+            raise outcome from error
 
     async def write(self, job: Job[T]) -> T:
+        commit = _Commit()
         try:
-            return await self._pool.use(partial(_run, job), errors.is_conflict)
+            return await self._pool.use(partial(_run, job, commit), errors.is_conflict)
         except Exception as error:
-            outcome = errors.final(error)
+            outcome = commit.judge(errors.final(error))
             if outcome is error:
                 raise
             raise outcome from error
@@ -101,6 +127,12 @@ async def _fetch(sql: str, arguments: list[Any], connection: Connection) -> list
     return rows
 
 
+async def _fetch_and_commit(
+    sql: str, arguments: list[Any], commit: _Commit, connection: Connection
+) -> list[Row]:
+    return await commit.by(_fetch(sql, arguments, connection))
+
+
 async def _change_all(writes: Writes, transaction: _PostgresTransaction) -> None:
     if writes.see_each_other:
         for write in writes:
@@ -115,12 +147,14 @@ async def _change_all(writes: Writes, transaction: _PostgresTransaction) -> None
             await transaction.execute_many(query, [write.values for write in group])
 
 
-async def _run(job: Callable[[_PostgresTransaction], Awaitable[T]], connection: Connection) -> T:
+async def _run(
+    job: Callable[[_PostgresTransaction], Awaitable[T]], commit: _Commit, connection: Connection
+) -> T:
     transaction = connection.transaction()
     try:
         await _driven(transaction.start())
         result = await job(_PostgresTransaction(connection))
-        await _driven(transaction.commit())
+        await commit.by(_driven(transaction.commit()))
     except asyncio.CancelledError:
         terminate(connection)  # no time is left, or nobody waits any longer
         raise

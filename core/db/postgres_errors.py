@@ -20,6 +20,7 @@ _NOT_OUR_OWN = frozenset({"42501", "42P05"})
 """Of these classes, but owed to the rights of a role, or to a pooler."""
 _CONNECTION_LOST = ("08", "57P")
 """A read is repeated: after a restart of the server the pool still has connections to the old one."""
+_COMMIT_UNKNOWN = (*_CONNECTION_LOST, "40003")
 _STATEMENT_LOST = frozenset({"26000", "42P05"})
 """A pooler in transaction mode gave the connection another server, without its prepared statements."""
 _READ_ONLY = "25006"
@@ -54,6 +55,13 @@ def ends_connection(error: BaseException) -> bool:
     """Unlike the loss of a node behind the server, which it reports by a mere ERROR."""
     severity = getattr(_driver_error(error), "severity_en", None)
     return severity in ("FATAL", "PANIC") or (severity is None and is_lost(error))
+
+
+def leaves_unknown(error: BaseException) -> bool:
+    """Whether a commit that was sent may have happened: the error is not that of a statement undone."""
+    return (
+        not sqlstate(error) or sqlstate(error).startswith(_COMMIT_UNKNOWN) or ends_connection(error)
+    )
 
 
 def is_read_only(error: BaseException) -> bool:

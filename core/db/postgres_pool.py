@@ -1,9 +1,10 @@
 """Connections to PostgreSQL, each lent for one read or write, under one deadline."""
 
 import asyncio
-import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 import structlog
@@ -24,7 +25,7 @@ _RECONNECT_SECONDS = 1.0
 
 log = structlog.get_logger("db")
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any]"
+Connection: TypeAlias = asyncpg.Connection
 Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 
 
@@ -33,34 +34,38 @@ class PostgresPool:
 
     The driver would ask the server to cancel the statement and wait for its answer, so that a
     server that hangs would hold the pool's connections, and with them those who wait for others.
+    The driver's own pool makes a task and asks for a timer each time a connection is put back, which
+    costs as much as a statement.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", limits: Limits) -> None:
-        self._pool = pool
+    def __init__(self, connect: Callable[[], Awaitable[Connection]], limits: Limits) -> None:
+        self._connect = connect
         self._limits = limits
-        self._lent = 0
-        """Connections in use or asked for."""
+        self._connections: set[Connection] = set()
+        """Those that may be put back."""
+        self._free: list[Connection] = []
+        self._places = limits.pool_size
+        """How many more may be open."""
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        """For a connection, or for None: a place for a new one."""
         self._adapt_at = 0.0
 
     @classmethod
     async def open(cls, url: str, limits: Limits) -> "PostgresPool":
-        try:
-            pool = await asyncpg.create_pool(
-                connect=PostgresServers(url, limits.acquire_seconds).connect,
-                min_size=1,
-                max_size=limits.pool_size,
-                statement_cache_size=_STATEMENTS if limits.statement_cache else 0,
-                server_settings={
-                    "statement_timeout": _milliseconds(limits.statement_seconds),
-                    "idle_in_transaction_session_timeout": _milliseconds(limits.deadline_seconds),
-                },
-                reset=_no_reset,
-            )
-        except DatabaseUnavailable:
-            raise
-        except Exception as error:
-            raise DatabaseUnavailable(str(error) or type(error).__name__) from error
-        return cls(pool, limits)
+        servers = PostgresServers(url, limits.acquire_seconds)
+        connect = partial(
+            servers.connect,
+            statement_cache_size=_STATEMENTS if limits.statement_cache else 0,
+            server_settings={
+                "statement_timeout": _milliseconds(limits.statement_seconds),
+                "idle_in_transaction_session_timeout": _milliseconds(limits.deadline_seconds),
+            },
+        )
+        pool = cls(connect, limits)
+        pool._places -= 1
+        pool._free.append(await connect())
+        pool._connections.update(pool._free)
+        return pool
 
     async def use(self, work: Work[T], again: Callable[[Exception], bool]) -> T:
         """What `work` returns; it is repeated, over another connection, after errors of `again`.
@@ -81,44 +86,88 @@ class PostgresPool:
                 raise
             raise DatabaseUnavailable("no answer in time") from error
         except DatabaseUnavailable as error:
-            await self._adapt(error)
+            self._adapt(error)
             raise
 
     async def _use_once(self, work: Work[T], deadline: asyncio.Timeout) -> T:
-        self._lent += 1
+        connection = await self._acquire()
         try:
-            connection = await self._acquire()
-            try:
-                return await work(connection)
-            except BaseException as error:
-                if deadline.expired() or errors.ends_connection(error):
-                    terminate(connection)
-                raise
-            finally:
-                await self._put_back(connection)
+            return await work(connection)
+        except BaseException as error:
+            if deadline.expired() or errors.ends_connection(error):
+                terminate(connection)
+            if isinstance(error, asyncio.CancelledError) and not connection.is_closed():
+                await _cancelled(connection)
+            raise
         finally:
-            self._lent -= 1
+            self._put_back(connection)
 
     async def _acquire(self) -> Connection:
-        """A timer costs a tenth of a read. Where a place is free, connecting has a limit itself."""
-        must_wait = self._lent > self._limits.pool_size
+        while self._free:
+            connection = self._free.pop()
+            if not connection.is_closed():
+                return connection
+            self._connections.discard(connection)
+            self._places += 1
+        if not self._places:
+            connection = await self._wait()
+            if connection is not None and not connection.is_closed():
+                return connection
+            self._connections.discard(connection)
+            return await self._new()
+        self._places -= 1
+        return await self._new()
+
+    async def _wait(self) -> Connection | None:
         try:
-            return await self._pool.acquire(
-                timeout=self._limits.acquire_seconds if must_wait else None
-            )
+            async with asyncio.timeout(self._limits.acquire_seconds):
+                return await self._waited_for()
         except TimeoutError as error:
             raise DatabaseUnavailable("no connection in time") from error
-        except DatabaseUnavailable:
+
+    async def _waited_for(self) -> Connection | None:
+        future: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                self._hand_on(future.result())
             raise
-        except Exception as error:
-            raise errors.translated(error) from error
 
-    async def _put_back(self, connection: Connection) -> None:
-        """What fails here concerns the connection alone, which the pool then drops."""
-        with contextlib.suppress(Exception):
-            await self._pool.release(connection, timeout=PUT_BACK_SECONDS)
+    async def _new(self) -> Connection:
+        """In a place that was taken for it."""
+        try:
+            connection = await self._connect()
+        except BaseException as error:
+            self._hand_on(None)
+            if isinstance(error, Exception):
+                raise errors.translated(error) from error
+            raise
+        self._connections.add(connection)
+        return connection
 
-    async def _adapt(self, error: DatabaseUnavailable) -> None:
+    def _put_back(self, connection: Connection) -> None:
+        if connection in self._connections and not connection.is_closed():
+            self._hand_on(connection)
+            return
+        self._connections.discard(connection)
+        terminate(connection)
+        self._hand_on(None)
+
+    def _hand_on(self, connection: Connection | None) -> None:
+        """A connection, or a place, to who has waited longest."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(connection)
+                return
+        if connection is not None:
+            self._free.append(connection)
+        else:
+            self._places += 1
+
+    def _adapt(self, error: DatabaseUnavailable) -> None:
         """Reconnects where that may help: after a failover a name may lead to another server."""
         is_read_only = errors.is_read_only(error)
         now = asyncio.get_running_loop().time()
@@ -126,18 +175,35 @@ class PostgresPool:
             return
         self._adapt_at = now + _RECONNECT_SECONDS
         if is_read_only:
-            await self._pool.expire_connections()
+            self._expire()
         else:
             log.warning(
                 "database.pooler", reason=str(error), hint="see PgBouncer in docs/deployment.md"
             )
 
+    def _expire(self) -> None:
+        """Those that are lent are closed when they are put back."""
+        self._connections.clear()
+        for connection in self._free:
+            terminate(connection)
+
     async def close(self) -> None:
+        """Takes every place. What is lent for longer is closed under its user."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._pool.close()
+                for _ in range(self._limits.pool_size):
+                    await self._close_one()
         except TimeoutError:
-            self._pool.terminate()
+            for connection in self._connections:
+                terminate(connection)
+
+    async def _close_one(self) -> None:
+        if self._places:
+            self._places -= 1
+            return
+        connection = self._free.pop() if self._free else await self._waited_for()
+        if connection is not None:
+            await connection.close()
 
 
 def _milliseconds(seconds: float) -> str:
@@ -145,11 +211,15 @@ def _milliseconds(seconds: float) -> str:
     return str(max(1, int(seconds * 1_000)))
 
 
-async def _no_reset(_: "asyncpg.Connection[Any]") -> None:
-    """No session state is ever set here, so the four statements of the pool's reset are skipped."""
+async def _cancelled(connection: Connection) -> None:
+    """Waits until the server has ended the statement of a caller who has gone."""
+    try:
+        async with asyncio.timeout(PUT_BACK_SECONDS):
+            await connection.execute("")
+    except BaseException:
+        terminate(connection)
 
 
 def terminate(connection: Connection) -> None:
     """Closes it without a word to the server. The pool opens another one when it needs it."""
-    with contextlib.suppress(asyncpg.InterfaceError):  # it is closed already
-        connection.terminate()
+    connection.terminate()

@@ -24,7 +24,7 @@ class PostgresServers:
         self._share = seconds / len(self._url.hosts)
         self._preferred = 0
 
-    async def connect(self, *_: object, **options: Any) -> Any:
+    async def connect(self, **options: Any) -> Any:
         """A connection of the driver. Options are those of `asyncpg.connect`.
 
         Raises `DatabaseUnavailable` with the first server's reason.

@@ -57,6 +57,10 @@ class DatabaseUnavailable(Exception):
     """The database is busy, full, failing or unreachable; the job was rolled back."""
 
 
+class CommitUnknown(DatabaseUnavailable):
+    """The commit was under way when its answer was lost: everything may have been written, or nothing."""
+
+
 class Row(Protocol):
     """The part of both drivers' rows that is used: values by column name."""
 

@@ -20,7 +20,16 @@ from msgspec import Struct
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import Dialect
 
-from core.db.query import DatabaseUnavailable, Job, Query, Row, T, Transaction, UniqueViolation
+from core.db.query import (
+    CommitUnknown,
+    DatabaseUnavailable,
+    Job,
+    Query,
+    Row,
+    T,
+    Transaction,
+    UniqueViolation,
+)
 from core.db.writes import LostRace, Writes
 
 BUSY_TIMEOUT_SECONDS = 2
@@ -393,8 +402,9 @@ class SqliteDatabase:
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            pending.claim()  # what has not begun will not run
-            raise DatabaseUnavailable("no answer in time") from error
+            if pending.claim():  # what has not begun will not run
+                raise DatabaseUnavailable("no answer in time") from error
+            raise CommitUnknown("no answer in time") from error
 
     async def apply(self, writes: Writes) -> None:
         async def job(transaction: Transaction) -> None:

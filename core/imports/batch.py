@@ -28,6 +28,7 @@ from core.imports.lines import BadLine, CardLine
 from core.kernel.clock import Instant
 from core.kernel.confirmation import Confirmation
 from core.kernel.ids import new_id
+from core.reference import is_same_name
 
 Indexes: TypeAlias = Sequence[bytes]
 
@@ -114,7 +115,7 @@ class _Plan:
         line = keyed.line
         citizen = _first(self.citizens, keyed.number)
         owner_of_card = _first(self.cards, keyed.card_claims)
-        if citizen is not None and citizen.name != line.name:
+        if citizen is not None and not is_same_name(citizen.name, line.name):
             self._refuse(line, "name", "another name is on file for this social_security_number")
         elif owner_of_card is not None and (citizen is None or citizen.id != owner_of_card):
             self._refuse(line, "card_number", "is the card of somebody else")
@@ -266,6 +267,7 @@ def _card_row(vault: Vault, now: Instant, keyed: KeyedLine, citizen_id: int) -> 
         "issue_date": line.issue_date,
         "state": line.state.value,
         "state_since": now,
+        "state_before": None,
         "confirmation": Confirmation.CONFIRMED.value,
     }
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, tup
 from core import audit
 from core.applications import drafts, prefills
 from core.audit import Action
-from core.cards import cards
+from core.cards import cards, elsewhere
 from core.citizens import (
     ClaimKind,
     Notice,
@@ -81,13 +81,15 @@ async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
 
 
 async def delete_expired_rows(context: JobContext) -> int:
-    """Deletes expired nonces, code exchanges, idempotency keys, drafts and prefills."""
+    """Deletes expired nonces, code exchanges, idempotency keys, drafts, prefills and
+    answers of the card registry."""
 
     async def job(db: Transaction) -> None:
         await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.RETENTION)
         await db.fetch(code_exchanges.FORGET_OLD, before=context.now)
         await db.fetch(idempotency.DELETE_OLD, before=context.now - idempotency.RETENTION)
         await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.RETENTION)
+        await db.fetch(elsewhere.DELETE_OLD, before=context.now - elsewhere.RETENTION)
         await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.RETENTION)
 
     await context.database.write(job)

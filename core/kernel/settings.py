@@ -212,6 +212,9 @@ class Settings:
         "verify the card number's last character as MOD 11-2 (no published rule found)",
     )
     reissue_fee_fen: int = setting(0, "fee of a reissue in fen (sample)")
+    collect_within_days: int = setting(
+        0, "days that an outlet keeps a card that is ready; 0 if citizens are not told (no source)"
+    )
     adult_age: int = setting(
         16, "age in years from which financial withholding can be opened online"
     )

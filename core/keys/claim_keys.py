@@ -24,6 +24,12 @@ from core.keys.plans import differs
 
 FIRST = (b"", "")
 """Before all claims, in the order of `Claim.place`."""
+_TRIES = 3
+_THIS = Query(
+    select(claims_table.c.subject_id).where(
+        claims_table.c.key == bindparam("of_key"), claims_table.c.kind == bindparam("of_kind")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,29 @@ async def stale(db: Reader, vault: Vault, after: tuple[bytes, str], limit: int) 
     ]
 
 
+class CannotRenew(Exception):
+    """The claim's subject has no such value, or somebody else has the claim under the current key."""
+
+
 async def renew(database: Database, vault: Vault, claim: Claim) -> bool:
-    """Gives the claim its key under the current index key. False if its subject has no such value, or
-    somebody else has the claim under the current key."""
+    """Gives the claim its key under the current index key. False if it was given up meanwhile.
+
+    Raises `CannotRenew`.
+    """
+    for _ in range(_TRIES):
+        if await _renew(database, vault, claim):
+            return True
+        row = await database.fetch_one(_THIS, of_key=claim.key, of_kind=claim.kind.value)
+        if row is None or row["subject_id"] != claim.subject_id:
+            return False
+    raise CannotRenew
+
+
+async def _renew(database: Database, vault: Vault, claim: Claim) -> bool:
+    """False also if others change the same values at this moment."""
     try:
         candidates = await _VALUES[claim.kind](database, vault, claim.subject_id)
-    except CannotOpen:
+    except (CannotOpen, LookupError):
         return False
     new = next((keys[0] for keys in candidates if claim.key in keys), None)
     if new is None:

@@ -6,9 +6,10 @@ continues without a journal: it selects the rows whose key is not current.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, func, select, tuple_, update
 
@@ -20,6 +21,8 @@ from core.keys import claim_keys
 from core.keys.plans import COLUMN_PLANS, ColumnPlan
 from core.storage import Objects, Picture, pictures
 
+T = TypeVar("T")
+
 ROWS_AT_ONCE = 100
 _MAX_PASSES = 5
 _ATTEMPTS = 20
@@ -28,7 +31,8 @@ _RETRY_SECONDS = 0.5
 
 @dataclass(slots=True)
 class RotationProgress:
-    """`failed` names rows, by table and key, that cannot be decrypted or whose new index is taken."""
+    """`failed` names rows, by table and key, that cannot be decrypted or whose new index is taken, as
+    the last pass has found them."""
 
     reencrypted: int = 0
     failed: set[str] = field(default_factory=set)
@@ -52,6 +56,7 @@ async def rotate(
     progress = RotationProgress()
     for _ in range(_MAX_PASSES):
         before = progress.reencrypted
+        progress.failed.clear()
         for plan in COLUMN_PLANS:
             async for _ in _rotate_table(database, keys, plan, progress):
                 yield progress
@@ -88,19 +93,26 @@ async def _with_retries(
     limit: int,
     progress: RotationProgress,
 ) -> tuple[Any, ...] | None:
+    try:
+        batch = await _patiently(
+            lambda: database.write(lambda db: table.reencrypt_batch(db, after, limit))
+        )
+    except UniqueViolation:
+        if limit > 1:
+            return await _with_retries(database, table, after, 1, progress)
+        return await _skip_conflict(database, table, after, progress)
+    progress.reencrypted += batch.reencrypted
+    progress.failed |= batch.failed
+    return batch.last
+
+
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """What may be repeated, also where it is unknown whether it was committed."""
     for _ in range(_ATTEMPTS):
         try:
-            batch = await database.write(lambda db: table.reencrypt_batch(db, after, limit))
-        except UniqueViolation:
-            if limit > 1:
-                return await _with_retries(database, table, after, 1, progress)
-            return await _skip_conflict(database, table, after, progress)
+            return await step()
         except DatabaseUnavailable:
             await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        progress.reencrypted += batch.reencrypted
-        progress.failed |= batch.failed
-        return batch.last
     raise DatabaseUnavailable("the database stayed busy")
 
 
@@ -109,9 +121,11 @@ async def _skip_conflict(
     table: "_TableRotation",
     after: tuple[Any, ...] | None,
     progress: RotationProgress,
-) -> tuple[Any, ...]:
+) -> tuple[Any, ...] | None:
     """Reports a row whose new index belongs to another row, for an operator, and skips it."""
     rows = await table.stale(database, after, 1)
+    if not rows:
+        return None
     progress.failed.add(table.name_of(rows[0]))
     return table.key_of(rows[0])
 
@@ -199,9 +213,10 @@ async def _rotate_claims(
     place = claim_keys.FIRST
     while stale := await claim_keys.stale(database, keys.vault, place, ROWS_AT_ONCE):
         for claim in stale:
-            if await claim_keys.renew(database, keys.vault, claim):
-                progress.reencrypted += 1
-            else:
+            try:
+                if await _patiently(partial(claim_keys.renew, database, keys.vault, claim)):
+                    progress.reencrypted += 1
+            except claim_keys.CannotRenew:
                 progress.failed.add(f"claims {claim.kind} of {claim.subject_id}")
             yield
         place = stale[-1].place

@@ -3,6 +3,7 @@
 from core.messaging import channel_messages, notices, outbox, outcomes, verification
 from core.messaging.channel_messages import Messenger, Unreachable, channel_messages_table
 from core.messaging.outbox import MESSAGES, MessageKind, OpenMessage, outbox_table
+from core.messaging.prefetch import HOLDER_AND_CODES
 from core.messaging.verification import (
     PURPOSE_NAMES,
     SentCode,
@@ -12,6 +13,7 @@ from core.messaging.verification import (
 from core.messaging.worker import OutboxWorker
 
 __all__ = [
+    "HOLDER_AND_CODES",
     "MESSAGES",
     "PURPOSE_NAMES",
     "MessageKind",

@@ -4,9 +4,14 @@ They contain no personal number. A safety notice goes to every channel in which 
 because the one in use may be in somebody else's hands; any other notice to the channel in use.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     LargeBinary,
     String,
     bindparam,
@@ -25,7 +30,7 @@ from core.citizens import (
     sessions,
 )
 from core.crypto import open_account
-from core.db import Query
+from core.db import Query, Row, json_arrays
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
 from core.messaging import outbox
@@ -34,8 +39,8 @@ from core.unit_of_work import UnitOfWork
 
 _TEXTS = {
     Notice.LOSS_REPORTED: "您的社会保障卡已正式挂失。如已找回请办理解挂，未找回请补卡。",
-    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复正常使用。",
-    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复正常使用。如卡仍未找到，请办理正式挂失。",
+    Notice.LOSS_CANCELLED: "您的社会保障卡已解挂，恢复挂失前的状态。",
+    Notice.LOSS_LAPSED: "您的社会保障卡临时挂失已满七天，卡片恢复挂失前的状态。如卡仍未找到，请办理正式挂失。",
     Notice.PASSWORD_CHANGED: "您的社会保障卡服务密码已修改。",
     Notice.PHONE_CHANGED: "您的社会保障卡绑定手机号码已变更为其他号码。",
     Notice.NEW_BINDING: "您的社会保障卡已绑定新的渠道账号；同一渠道如有原绑定，已同时解除。",
@@ -45,13 +50,18 @@ _TEXTS = {
     Notice.ORDER_REFUSED: "您的制卡申请未获制卡中心受理，申请已关闭。请重新办理，或到服务网点咨询。",
     Notice.APPLICATION_ACCEPTED: "您的社会保障卡申请已受理，可在「制卡进度查询」中查看进度。",
     Notice.CARD_READY: "您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。",
+    Notice.CORRECTION_NEEDED: "您的社会保障卡申请需要更正资料，更正后原申请继续办理。请在「制卡进度查询」中查看并更正。",
+    Notice.CHANGE_REFUSED: "您对社会保障卡申请提交的变更未获制卡中心受理，原申请不变。请在「制卡进度查询」中查看。",
+    Notice.OUTLET_CHANGED: "您的社会保障卡领卡网点已更改。",
+    Notice.APPLICATION_CLOSED: "您的社会保障卡申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
+    Notice.SERVICES_ENDED: "您的社会保障卡登记状态已变更，在线服务已停止。如有疑问，请本人持身份证到社保经办窗口核对。",
 }
 _ADVICE = "如非本人操作，请拨打 028-12333。"
 
 Account = tuple[ChannelId, bytes]
 
 _nothing = null()
-_CHOSEN = Query(
+CHOSEN = Query(
     select(
         bindings_table.c.id.label("id"),
         bindings_table.c.channel.label("channel"),
@@ -79,16 +89,45 @@ _CHOSEN = Query(
 """One round trip for what is sent and where."""
 
 
+def prefetched_columns(subject_id: ColumnElement[int]) -> tuple[ColumnElement[str], ...]:
+    """The subject's bindings and settings, for `answer_prefetched`."""
+    bound = select(
+        json_arrays(bindings_table.c.id, bindings_table.c.channel, bindings_table.c.account)
+    ).where(bindings_table.c.subject_id == subject_id, bindings_table.c.ended_at.is_(None))
+    chosen = select(
+        json_arrays(
+            notification_settings_table.c.notice,
+            notification_settings_table.c.sms,
+            notification_settings_table.c.channel,
+        )
+    ).where(notification_settings_table.c.subject_id == subject_id)
+    return bound.scalar_subquery().label("bound"), chosen.scalar_subquery().label("chosen")
+
+
+def answer_prefetched(first: Row, values: Mapping[str, Any]) -> list[Row]:
+    """What `CHOSEN` would read."""
+    bound: list[Row] = [
+        {"id": id, "channel": channel, "account": bytes.fromhex(account)}
+        for id, channel, account in sorted(orjson.loads(first["bound"] or "[]"))
+    ]
+    return bound + [
+        {"account": None, "sms": sms, "by_channel": by_channel}
+        for notice, sms, by_channel in orjson.loads(first["chosen"] or "[]")
+        if notice == values["notice"]
+    ]
+
+
 async def send(
     unit: UnitOfWork,
     citizen: Citizen,
     notice: Notice,
     *,
+    details: str = "",
     also_to: Account | None = None,
     but_not_to: Account | None = None,
 ) -> None:
-    """Sends the SMS to `citizen.phone`, which may be the number before a change. `also_to` is an account
-    that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
+    """Sends the SMS to `citizen.phone`, which may be the number before a change. `details` are sentences
+    that only it has: it is all that somebody without the app gets. `also_to` is an account that this unit of work binds, `but_not_to` one whose binding it gives to somebody else."""
     choice, bound = await _chosen(unit, citizen.id, notice)
     if citizen.phone is not None and (choice.sms or notice.is_security):
         outbox.put_sms(
@@ -96,7 +135,7 @@ async def send(
             subject_id=citizen.id,
             phone=citizen.phone.reveal(),
             template=notice.value,
-            text=f"【成都人社】{text_of(notice)}",
+            text=f"【成都人社】{_TEXTS[notice]}{details}{_ADVICE}",
         )
     if choice.channel:
         accounts = await _accounts(unit, citizen.id, notice, bound)
@@ -110,7 +149,7 @@ async def _chosen(
 ) -> tuple[Choice, list[Account]]:
     """What the citizen chose for this notice, and the bound accounts, oldest first."""
     choice, bound = Choice(), []
-    for row in await unit.db.fetch(_CHOSEN, subject_id=citizen_id, notice=notice.value):
+    for row in await unit.db.fetch(CHOSEN, subject_id=citizen_id, notice=notice.value):
         if row["account"] is None:
             choice = Choice(bool(row["sms"]), bool(row["by_channel"]))
         else:

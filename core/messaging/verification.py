@@ -7,13 +7,16 @@ the phone is not the person's own. Only a MAC of the code is stored.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     LargeBinary,
     SmallInteger,
     String,
@@ -27,19 +30,18 @@ from sqlalchemy import (
 from core import audit
 from core.audit import ACTIONS, Action
 from core.citizens import PHONE, quotas
-from core.db import Query, Row, insert_into, metadata
+from core.db import Query, Row, insert_into, json_arrays, metadata
 from core.kernel.clock import CLOCK_SKEW, HOUR, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
+from core.kernel.next_steps import NextStep
 from core.kernel.refusals import (
     LOSS_BY_PHONE,
-    NOTHING_ELSE,
     CodeExpired,
     CodeNotSent,
     CodeVoid,
     CodeWrong,
     RefusalCode,
     SmsRefused,
-    Text,
     TooManyTries,
 )
 from core.messaging import allowances, outbox
@@ -87,10 +89,20 @@ PURPOSE_NAMES = {purpose: ACTIONS[purpose.value].text for purpose in Verificatio
 """A purpose is named like the audited action of the same name."""
 
 _INSERT = insert_into(verification_codes_table)
-_OF_SUBJECT = Query(
+OF_SUBJECT = Query(
     select(verification_codes_table)
     .where(verification_codes_table.c.subject_id == bindparam("subject_id"))
     .order_by(verification_codes_table.c.id)
+)
+_PREFETCHED = (
+    "id",
+    "session_id",
+    "purpose",
+    "phone_index",
+    "mac",
+    "expires_at",
+    "tries",
+    "consumed_at",
 )
 _TRY = Query(
     update(verification_codes_table)
@@ -113,6 +125,27 @@ _WITHDRAW = Query(
 )
 
 
+def prefetched_column(subject_id: ColumnElement[int]) -> ColumnElement[str]:
+    """All codes of the subject, for `answer_prefetched`."""
+    return (
+        select(json_arrays(*(verification_codes_table.c[name] for name in _PREFETCHED)))
+        .where(verification_codes_table.c.subject_id == subject_id)
+        .scalar_subquery()
+        .label("codes")
+    )
+
+
+def answer_prefetched(first: Row, _: Mapping[str, Any]) -> list[Row]:
+    """What `OF_SUBJECT` would read."""
+    found: list[Row] = []
+    for each in sorted(orjson.loads(first["codes"] or "[]")):
+        code = dict(zip(_PREFETCHED, each, strict=True))
+        code["phone_index"] = bytes.fromhex(code["phone_index"])
+        code["mac"] = bytes.fromhex(code["mac"])
+        found.append(code)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class SentCode:
     """`resend_after` is in whole seconds."""
@@ -132,7 +165,7 @@ async def send(
     settings, session = unit.dependencies.settings, unit.session
     if is_own:
         counted = await allowances.take_own(
-            unit, purpose.value, way_out(purpose), is_for_loss=is_for_loss(purpose)
+            unit, purpose.value, next_step(purpose), is_for_loss=is_for_loss(purpose)
         )
     else:
         counted = await allowances.take_other(unit, phone)
@@ -162,7 +195,7 @@ async def send(
         purpose=purpose.value,
         code=code,
         expires_at=expires_at,
-        if_rejected=SmsRefused(field="phone", way_out=way_out(purpose)),
+        if_rejected=SmsRefused(field="phone").with_next_step(next_step(purpose)),
         codeId=code_id,
         counted=[(key.hex(), at) for key, at in counted],
     )
@@ -198,7 +231,7 @@ async def verify(
         left = 0
     _try(unit, newest["id"], newest["tries"], MAX_TRIES - left - newest["tries"], None)
     if left == 0:
-        raise CodeVoid(field="code", way_out=way_out(purpose))
+        raise CodeVoid(field="code").with_next_step(next_step(purpose))
     raise CodeWrong(field="code", left=left)
 
 
@@ -239,15 +272,15 @@ def is_for_loss(purpose: VerificationPurpose) -> bool:
     return purpose is VerificationPurpose.REPORT_LOSS
 
 
-def way_out(purpose: VerificationPurpose) -> Text:
+def next_step(purpose: VerificationPurpose) -> NextStep | None:
     """What else the citizen can do when no code helps."""
-    return LOSS_BY_PHONE if is_for_loss(purpose) else NOTHING_ELSE
+    return LOSS_BY_PHONE if is_for_loss(purpose) else None
 
 
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
     """The newest code, without those of the future: a clock that was set back would keep new codes
     from working."""
-    of_subject = await unit.db.fetch(_OF_SUBJECT, subject_id=unit.session.subject_id)
+    of_subject = await unit.db.fetch(OF_SUBJECT, subject_id=unit.session.subject_id)
     _limit_tries(unit, purpose, of_subject)
     indexes = unit.dependencies.vault.indexes(phone, PHONE)
     rows = [
@@ -265,7 +298,8 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
     if newest["tries"] >= MAX_TRIES:
-        raise CodeVoid(field="code", way_out=way_out(purpose)).without_counting()
+        void = CodeVoid(field="code").with_next_step(next_step(purpose))
+        raise void.without_counting()
     if newest["expires_at"] <= unit.now:
         raise CodeExpired(field="code")
     return newest
@@ -284,7 +318,8 @@ def _limit_tries(unit: UnitOfWork, purpose: VerificationPurpose, of_subject: Seq
     if wrong >= unit.dependencies.settings.wrong_codes_per_account_hour:
         first = next(row for row in tried if row["tries"])
         wait = seconds_until(first["expires_at"] + TRIES_WINDOW, unit.now)
-        raise TooManyTries(field="code", retry_after=wait, way_out=way_out(purpose))
+        refusal = TooManyTries(field="code", retry_after=wait)
+        raise refusal.with_next_step(next_step(purpose) or refusal.next_step)
 
 
 def _was_right(row: Row) -> bool:

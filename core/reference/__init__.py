@@ -1,5 +1,6 @@
 """Reference data (code tables, banks, outlets) and validation of form fields."""
 
+from core.reference import spelling
 from core.reference.forms import (
     LABELS,
     LONG_TERM,
@@ -9,8 +10,6 @@ from core.reference.forms import (
     birth_date_of,
     gender_code_of,
     is_id_number,
-    normal_card_number,
-    normal_name,
     parse_date,
 )
 from core.reference.outlets import Outlet
@@ -22,9 +21,11 @@ from core.reference.reference import (
     Option,
     Reference,
     Table,
-    read_banks,
+    read_options,
     read_outlets,
+    with_districts,
 )
+from core.reference.spelling import is_same_name
 from core.reference.tables import read_table
 
 __all__ = [
@@ -44,10 +45,11 @@ __all__ = [
     "birth_date_of",
     "gender_code_of",
     "is_id_number",
-    "normal_card_number",
-    "normal_name",
+    "is_same_name",
     "parse_date",
-    "read_banks",
+    "read_options",
     "read_outlets",
     "read_table",
+    "spelling",
+    "with_districts",
 ]

@@ -1,7 +1,7 @@
 """Form validation: label, format and normalisation of each field.
 
-A `Form` collects the problems of all fields and refuses once. Digits and letters must be ASCII:
-full-width ones are refused.
+A `Form` collects the problems of all fields and refuses once. What people type is first brought to
+one spelling (`core.reference.spelling`).
 """
 
 import re
@@ -18,6 +18,7 @@ from core.kernel.refusals import (
     InvalidFields,
     InvalidFormat,
     InvalidIdNumber,
+    NotServedOnline,
     OutletDoesNotServeBank,
     OutletNotInDistrict,
     Refusal,
@@ -26,6 +27,7 @@ from core.kernel.refusals import (
     TooLong,
     UnknownCode,
 )
+from core.reference import spelling
 from core.reference.reference import Reference, Table
 
 LABELS = {
@@ -87,7 +89,7 @@ _DATE = re.compile(r"[0-9]{8}")
 _HYPHENATED_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _RULES = {
-    "mobile": Text("应为 11 位手机号码（半角数字）", "11 ASCII digits"),
+    "mobile": Text("应为 11 位手机号码", "11 digits"),
     "landline": Text("如 028-12345678", "for example 028-12345678"),
     "postal_code": Text("应为 6 位数字", "6 digits"),
     "code": Text("应为 6 位数字", "6 digits"),
@@ -96,8 +98,12 @@ _RULES = {
     "social_insurance_number": Text("应为不超过 20 位的字母或数字", "at most 20 letters or digits"),
 }
 
-_NAME_MARKS = {"·", "•", "・", "‧"}
-_DOT = "·"
+_CHOOSE_AGAIN = Text("请重新选择网点或银行", "please choose another outlet or bank")
+_NO_OUTLET = Text(
+    "补卡不能更换银行，目前没有网点办理，请拨打 028-12333 咨询",
+    "a reissue cannot change the bank, and no outlet serves it now: please call 028-12333",
+)
+_OUTLETS_NAMED = 5
 
 
 class Form:
@@ -125,33 +131,34 @@ class Form:
             raise InvalidFields(self._problems)
 
     def phone(self, field: str, value: str) -> str:
-        return self._shaped(field, value, _MOBILE, "mobile")
+        return self._shaped(field, spelling.mobile(value), _MOBILE, "mobile")
 
     def landline(self, field: str, value: str) -> str:
-        return self._shaped(field, value, _LANDLINE, "landline")
+        return self._shaped(field, spelling.landline(value), _LANDLINE, "landline")
 
     def postal_code(self, field: str, value: str) -> str:
-        return self._shaped(field, value, _POSTAL_CODE, "postal_code")
+        return self._shaped(field, spelling.digits(value), _POSTAL_CODE, "postal_code")
 
     def verification_code(self, field: str, value: str) -> str:
-        return self._shaped(field, value, _VERIFICATION_CODE, "code")
+        return self._shaped(field, spelling.digits(value), _VERIFICATION_CODE, "code")
 
     def password(self, field: str, value: str) -> str:
-        return self._shaped(field, value, _PASSWORD, "password", strip=False)
+        return self._shaped(field, spelling.password(value), _PASSWORD, "password")
 
     def social_insurance_number(self, field: str, value: str | None) -> str:
-        if not value or not value.strip():
+        number = spelling.digits(value or "")
+        if not number:
             return ""
-        return self._shaped(field, value, _SOCIAL_INSURANCE_NUMBER, "social_insurance_number")
+        return self._shaped(field, number, _SOCIAL_INSURANCE_NUMBER, "social_insurance_number")
 
     def card_number(self, field: str, value: str, *, check_character: bool) -> str:
-        number = self._shaped(field, normal_card_number(value), _CARD_NUMBER, "card_number")
+        number = self._shaped(field, spelling.upper(value), _CARD_NUMBER, "card_number")
         if number and check_character and not _passes_check_character(number):
             self._refuse(InvalidFormat, field, rule=_RULES["card_number"])
         return number
 
     def id_number(self, field: str, value: str, today: date) -> str:
-        number = value.strip().upper()
+        number = spelling.upper(value)
         if not number:
             self._refuse(Required, field)
         elif not is_id_number(number, today):
@@ -159,7 +166,7 @@ class Form:
         return number
 
     def name(self, field: str, value: str) -> str:
-        name = normal_name(value)
+        name = spelling.name(value)
         if not name:
             self._refuse(Required, field)
         elif len(name) > MAX_NAME:
@@ -185,10 +192,27 @@ class Form:
             self._refuse(UnknownCode, field)
         return value
 
+    def served_online(self, field: str, value: str, table: Table) -> str:
+        """As `choice`, of a table that holds only what is served online."""
+        if value and table.get(value) is None:
+            served = "、".join(option.name for option in table.options)
+            self._refuse(NotServedOnline, field, served=served)
+            return value
+        return self.choice(field, value, table)
+
     def outlet(
-        self, outlet_code: str, district_code: str, bank_code: str, reference: Reference
+        self,
+        outlet_code: str,
+        district_code: str,
+        bank_code: str,
+        reference: Reference,
+        *,
+        bank_is_fixed: bool = False,
     ) -> None:
-        """The outlet must be in the district and serve the bank, if these are known."""
+        """The outlet must be in the district and serve the bank, if these are known.
+
+        `bank_is_fixed`: the citizen can choose another outlet only, so the refusal names some.
+        """
         if not outlet_code:
             self._refuse(Required, "outletCode")
             return
@@ -197,20 +221,23 @@ class Form:
             self._refuse(UnknownCode, "outletCode")
         elif reference.districts.get(district_code) and outlet.district_code != district_code:
             self.refuse(OutletNotInDistrict(field="outletCode"))
-        elif reference.bank(bank_code) and bank_code not in outlet.bank_codes:
-            self.refuse(OutletDoesNotServeBank(field="outletCode"))
+        elif (bank := reference.bank(bank_code)) and bank_code not in outlet.bank_codes:
+            choice = _CHOOSE_AGAIN
+            if bank_is_fixed:
+                choice = _other_outlets(district_code, bank_code, reference)
+            self.refuse(OutletDoesNotServeBank(field="outletCode", bank=bank.name, choice=choice))
 
     def birth_date(self, field: str, value: str) -> date | None:
         return self._date(field, value, "19900131")
 
     def valid_until(self, field: str, value: str) -> date | None:
         """None for 长期 (unlimited), which may also be typed as that word."""
-        if value.strip() in (LONG_TERM, "长期"):
+        if value.strip() in (LONG_TERM, "长期", "长期有效"):
             return None
         return self._date(field, value, "20281021")
 
     def _date(self, field: str, value: str, example: str) -> date | None:
-        text = value.strip()
+        text = spelling.date(value)
         if not text:
             self._refuse(Required, field)
             return None
@@ -219,10 +246,7 @@ class Form:
             self._refuse(InvalidDate, field, example=example)
         return found
 
-    def _shaped(
-        self, field: str, value: str, shape: re.Pattern[str], rule: str, *, strip: bool = True
-    ) -> str:
-        text = value.strip(" ") if strip else value
+    def _shaped(self, field: str, text: str, shape: re.Pattern[str], rule: str) -> str:
         if not text:
             self._refuse(Required, field)
         elif not shape.fullmatch(text):
@@ -233,19 +257,20 @@ class Form:
         self.refuse(refusal(field=field, label=LABELS[field], **facts))
 
 
-def normal_card_number(value: str) -> str:
-    """Upper case without spaces and hyphens between groups.
-
-    Non-ASCII input is not upper-cased: `ı` would become `I`.
-    """
-    joined = re.sub(r"[ -]", "", value)
-    return joined.upper() if joined.isascii() else joined
-
-
-def normal_name(value: str) -> str:
-    """NFC, with all dots replaced by the middle dot of ID cards (U+00B7)."""
-    name = unicodedata.normalize("NFC", value).strip(" ")
-    return "".join(_DOT if character in _NAME_MARKS else character for character in name)
+def _other_outlets(district_code: str, bank_code: str, reference: Reference) -> Text:
+    """Outlets that serve the bank, of the district if it has any, otherwise of others."""
+    found = reference.outlets_in(district_code, bank_code) or [
+        outlet for outlet in reference.outlets if bank_code in outlet.bank_codes
+    ]
+    if not found:
+        return _NO_OUTLET
+    names = [outlet.name for outlet in found[:_OUTLETS_NAMED]]
+    more = len(found) > _OUTLETS_NAMED
+    return Text(
+        f"补卡不能更换银行，请改选：{'、'.join(names)}{'等' if more else ''}",
+        "a reissue cannot change the bank, so please choose another outlet, "
+        f"{'for example ' if more else ''}{', '.join(names)}",
+    )
 
 
 def parse_date(text: str) -> date | None:
@@ -286,13 +311,13 @@ def is_printable(character: str) -> bool:
 
 
 def _is_name_character(character: str) -> bool:
-    return (
-        unicodedata.category(character)[0] in "LM" or character in (_DOT, " ", "-", "'", ".")
-    ) and not _is_full_width_ascii(character)
-
-
-def _is_full_width_ascii(character: str) -> bool:
-    return "\uff01" <= character <= "\uff5e"
+    return unicodedata.category(character)[0] in "LM" or character in (
+        spelling.DOT,
+        " ",
+        "-",
+        "'",
+        ".",
+    )
 
 
 def _passes_check_character(number: str) -> bool:

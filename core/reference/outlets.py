@@ -1,7 +1,8 @@
-"""Pickup outlets and banks, from the operator's CSV files or from the built-in samples.
+"""Pickup outlets, banks and districts, from the operator's CSV files or from the built-in samples.
 
-Outlets have the columns `code,name,address,district_code,bank_codes`, banks `code,name`; UTF-8
-with a header row. The bank codes of an outlet are separated by `;`.
+Outlets have the columns `code,name,address,district_code,bank_codes`, the bank codes separated by `;`,
+and may have `phone`, `opening_hours`, `longitude` and `latitude` (degrees, GCJ-02, as maps in China have
+them) and `instant_issue` (`yes` or `no`). Banks and districts have `code,name`. UTF-8 with a header row.
 """
 
 import csv
@@ -14,24 +15,46 @@ from core.kernel.lengths import REFERENCE_CODE
 from core.reference.tables import Option, Table
 
 OUTLET_COLUMNS = ("code", "name", "address", "district_code", "bank_codes")
-BANK_COLUMNS = ("code", "name")
+MORE_OUTLET_COLUMNS = ("phone", "opening_hours", "longitude", "latitude", "instant_issue")
+OPTION_COLUMNS = ("code", "name")
 MAX_NAME = 100
 MAX_ADDRESS = 200
+MAX_OPENING_HOURS = 100
 
 _CODE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{REFERENCE_CODE - 1}}}")
+_PHONE = re.compile(
+    r"(?:0[0-9]{2,3}-?)?[0-9]{5,8}(?:-[0-9]{1,6})?|1[3-9][0-9]{9}|400-?[0-9]{3}-?[0-9]{4}"
+)
+_DEGREES = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,8})?")
+_INSTANT_ISSUE = {"yes": True, "no": False, "": False}
 _CodedT = TypeVar("_CodedT", "Outlet", Option)
 _Line: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """领卡网点 pickup outlet: a bank branch where cards of certain banks are picked up."""
+    """领卡网点 pickup outlet: a bank branch where cards of certain banks are picked up.
+
+    `instant_issue`: 即时制卡, a card is made there at once. None and "" are what the operator does not tell.
+    """
 
     code: str
     name: str
     address: str
     district_code: str
     bank_codes: tuple[str, ...]
+    phone: str = ""
+    opening_hours: str = ""
+    longitude: float | None = None
+    latitude: float | None = None
+    instant_issue: bool = False
+
+    @property
+    def in_words(self) -> str:
+        """Name, address, opening hours and phone, as far as they are known."""
+        phone = f"电话 {self.phone}" if self.phone else ""
+        texts = (self.name, self.address, self.opening_hours, phone)
+        return "，".join(text for text in texts if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +73,30 @@ def read_outlets(
     lines: Iterable[str], districts: Table, banks: Table
 ) -> tuple[list[Outlet], list[BadLine]]:
     """The outlets of valid lines, and the invalid lines with reasons."""
-    return _read(lines, OUTLET_COLUMNS, lambda line: _outlet(line, districts, banks))
+    return _read(
+        lines, OUTLET_COLUMNS, lambda line: _outlet(line, districts, banks), MORE_OUTLET_COLUMNS
+    )
 
 
-def read_banks(lines: Iterable[str]) -> tuple[list[Option], list[BadLine]]:
-    return _read(lines, BANK_COLUMNS, _bank)
+def read_options(lines: Iterable[str]) -> tuple[list[Option], list[BadLine]]:
+    """Banks, or districts that no code table has."""
+    return _read(lines, OPTION_COLUMNS, _option)
 
 
 def _read(
-    lines: Iterable[str], columns: tuple[str, ...], parse: Callable[[_Line], _CodedT]
+    lines: Iterable[str],
+    required: tuple[str, ...],
+    parse: Callable[[_Line], _CodedT],
+    optional: tuple[str, ...] = (),
 ) -> tuple[list[_CodedT], list[BadLine]]:
     rows = csv.reader(lines, strict=True)
-    heading = [column.strip().removeprefix("\ufeff") for column in next(rows, [])]
-    if heading != list(columns):
-        return [], [BadLine(1, f"the heading must be {','.join(columns)}")]
+    columns: tuple[str, ...] = tuple(
+        column.strip().removeprefix("\ufeff") for column in next(rows, [])
+    )
+    more: tuple[str, ...] = columns[len(required) :]
+    if columns[: len(required)] != required or len({*more} & {*optional}) != len(more):
+        allowed = f" and may go on with any of {', '.join(optional)}" if optional else ""
+        return [], [BadLine(1, f"the heading must be {','.join(required)}{allowed}")]
     good: dict[str, _CodedT] = {}
     bad: list[BadLine] = []
     while True:
@@ -100,10 +133,38 @@ def _outlet(line: _Line, districts: Table, banks: Table) -> Outlet:
         address=_words(line, "address", MAX_ADDRESS),
         district_code=line["district_code"],
         bank_codes=_bank_codes(line, banks),
+        phone=_phone(line),
+        opening_hours=_words(line, "opening_hours", MAX_OPENING_HOURS, required=False),
+        longitude=_degrees(line, "longitude", 180),
+        latitude=_degrees(line, "latitude", 90),
+        instant_issue=_instant_issue(line),
     )
 
 
-def _bank(line: _Line) -> Option:
+def _phone(line: _Line) -> str:
+    phone = line.get("phone", "")
+    if phone and not _PHONE.fullmatch(phone):
+        raise _Bad("phone must be like 028-85555555")
+    return phone
+
+
+def _degrees(line: _Line, column: str, most: int) -> float | None:
+    text = line.get(column, "")
+    if not text:
+        return None
+    if not _DEGREES.fullmatch(text) or float(text) > most:
+        raise _Bad(f"{column} must be degrees, 0 to {most}")
+    return float(text)
+
+
+def _instant_issue(line: _Line) -> bool:
+    says = line.get("instant_issue", "")
+    if says not in _INSTANT_ISSUE:
+        raise _Bad("instant_issue must be yes, no or empty")
+    return _INSTANT_ISSUE[says]
+
+
+def _option(line: _Line) -> Option:
     return Option(_code(line), _words(line, "name", MAX_NAME))
 
 
@@ -123,9 +184,9 @@ def _code(line: _Line) -> str:
     return line["code"]
 
 
-def _words(line: _Line, column: str, most: int) -> str:
-    words = line[column]
-    if not words:
+def _words(line: _Line, column: str, most: int, *, required: bool = True) -> str:
+    words = line.get(column, "")
+    if not words and required:
         raise _Bad(f"{column} is empty")
     if len(words) > most:
         raise _Bad(f"{column} is longer than {most} characters")

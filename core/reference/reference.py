@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from core.kernel.settings import SettingsError
 from core.reference.insurances import INSURANCE_NAMES, InsuranceType
-from core.reference.outlets import BadLine, Outlet, read_banks, read_outlets
+from core.reference.outlets import BadLine, Outlet, read_options, read_outlets
 from core.reference.tables import DATA, Option, Table, read_table
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Outlet",
     "Reference",
     "Table",
-    "read_banks",
+    "read_options",
     "read_outlets",
 ]
 
@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 class Reference:
     """All tables; `get` of a table returns None for an unknown code."""
 
-    def __init__(self, banks: Table, outlets: Iterable[Outlet]) -> None:
+    def __init__(self, banks: Table, districts: Table, outlets: Iterable[Outlet]) -> None:
         self.educations = read_table("educations")
         self.occupations = read_table("occupations")
         self.ethnicities = read_table("ethnicities")
@@ -45,7 +45,7 @@ class Reference:
         self.id_document_types = read_table("id_document_types")
         self.nationalities = read_table("nationalities")
         self.pickup_methods = read_table("pickup_methods")
-        self.districts = read_table("districts")
+        self.districts = districts
         self.regions = read_table("regions")
         self.insurances = Table(
             Option(insurance.value, name.zh) for insurance, name in INSURANCE_NAMES.items()
@@ -59,12 +59,16 @@ class Reference:
 
     @classmethod
     def load(cls, outlets_csv: Path | None = None) -> Self:
-        """Reads the operator's outlets, with `banks.csv` beside them; if None, the samples.
+        """Reads the operator's outlets, with `banks.csv` and `districts.csv` beside them; if None, the
+        samples.
 
         Raises `SettingsError` if a file cannot be read or has an invalid line.
         """
-        banks = read_bank_file(_banks_beside(outlets_csv))
-        return cls(banks, read_outlet_file(outlets_csv or DATA / "outlets.sample.csv", banks))
+        banks = read_bank_file(_beside(outlets_csv, "banks.csv") or DATA / "banks.sample.csv")
+        districts = read_district_file(_beside(outlets_csv, "districts.csv"))
+        path = outlets_csv or DATA / "outlets.sample.csv"
+        outlets = _all_good(path, *read_outlets(_lines(path), districts, banks))
+        return cls(banks, districts, outlets)
 
     def bank(self, code: str) -> Option | None:
         return self.banks.get(code)
@@ -82,16 +86,29 @@ class Reference:
 
 
 def read_bank_file(path: Path) -> Table:
-    return Table(_all_good(path, *read_banks(_lines(path))))
+    return Table(_all_good(path, *read_options(_lines(path))))
 
 
-def read_outlet_file(path: Path, banks: Table) -> list[Outlet]:
-    return _all_good(path, *read_outlets(_lines(path), read_table("districts"), banks))
+def read_district_file(path: Path | None) -> Table:
+    """The districts of GB/T 2260, then those of the file: 高新区, which has no code there."""
+    if path is None:
+        return read_table("districts")
+    return with_districts(_all_good(path, *read_options(_lines(path))))
 
 
-def _banks_beside(outlets_csv: Path | None) -> Path:
-    own = outlets_csv and outlets_csv.with_name("banks.csv")
-    return own if own and own.is_file() else DATA / "banks.sample.csv"
+def with_districts(more: Iterable[Option]) -> Table:
+    """Raises `SettingsError` for a code of GB/T 2260."""
+    known = read_table("districts")
+    more = tuple(more)
+    for option in more:
+        if known.get(option.code) is not None:
+            raise SettingsError(f"{option.code} is a district of GB/T 2260 already.")
+    return Table((*known.options, *more))
+
+
+def _beside(outlets_csv: Path | None, name: str) -> Path | None:
+    path = outlets_csv and outlets_csv.with_name(name)
+    return path if path and path.is_file() else None
 
 
 def _lines(path: Path) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""激活 activate: enables the card's social security function and cancels the card that it replaces.
+"""激活 activate: enables the card's social security function and cancels the lost cards that it replaces.
 
 A random service password is sent by SMS; there is no default password. The financial function is
 opened at the bank.
@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from core import audit
 from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardFields, CardForm, CardState, Holder, cards
+from core.cards import CardFields, CardForm, CardState, Holder, cards, ways_out
 from core.citizens import citizens, passwords
+from core.kernel.card_services import CardService
 from core.messaging import VerificationPurpose, outbox, verification
 from core.reference import birth_date_of
 from core.unit_of_work import Preparation, UnitOfWork
@@ -27,10 +28,6 @@ class ActivateCard(CardFields):
 class GeneratedPassword:
     password: str = field(repr=False)
     hash: str = field(repr=False)
-
-
-def check_eligibility(holder: Holder) -> None:
-    _card(holder).activate(0)
 
 
 async def generate_password(preparation: Preparation, _: ActivateCard) -> GeneratedPassword:
@@ -50,10 +47,10 @@ async def activate_card(
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await unit.holder()
-    card = _card(holder).activate(unit.now)
+    card = ways_out.card_for(CardService.ACTIVATE_CARD, holder).activate(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.ACTIVATE_CARD, form.code)
-    await _cancel_replaced_card(unit, holder)
+    await _cancel_replaced_cards(unit, holder)
     cards.save_state(unit.writes, card)
     applications.close(unit.writes, holder.citizen.id, unit.now)
     passwords.store(unit.writes, unit.dependencies.seals, holder.citizen.id, generated.hash)
@@ -69,16 +66,8 @@ async def activate_card(
     return replace(holder, cards=(card,), application=None)
 
 
-def _card(holder: Holder) -> Card:
-    return holder.in_state(CardState.SEALED) or holder.card
-
-
-async def _cancel_replaced_card(unit: UnitOfWork, holder: Holder) -> None:
-    application = holder.application
-    if application is None or application.old_card_id is None:
-        return
-    old = next(card for card in holder.cards if card.id == application.old_card_id)
-    if old.state is CardState.CANCELLED:
-        return
-    cards.save_state(unit.writes, old.reissued(unit.now))
-    await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)
+async def _cancel_replaced_cards(unit: UnitOfWork, holder: Holder) -> None:
+    for old in holder.cards:
+        if old.state is CardState.LOST:
+            cards.save_state(unit.writes, old.reissued(unit.now))
+            await audit.record(unit, holder.citizen.id, Action.CARD_CANCELLED, card=old.id)

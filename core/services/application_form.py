@@ -1,13 +1,15 @@
-"""申办表单 application form: the draft with its missing and invalid fields."""
+"""申办表单 application form: the draft with its missing and invalid fields, for those who can apply."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.applications import FilledForm, application_forms, drafts, prefills
-from core.citizens import citizens, consents
+from core.cards import holders, ways_out
+from core.citizens import consents
 from core.imaging import ReadField
+from core.kernel.card_services import CardService
 from core.kernel.clock import Instant, china_date
-from core.kernel.refusals import Refusal
+from core.kernel.refusals import Refusal, Text
 from core.reference import Form
 from core.storage import Picture, PictureKind, pictures
 from core.unit_of_work import Preparation
@@ -17,7 +19,8 @@ from core.unit_of_work import Preparation
 class FormInProgress:
     """`filled` is the draft; `problems` are those of all fields, missing ones included.
 
-    `read` holds the fields that were recognised in the ID documents, by field name.
+    `read` holds the fields that were recognised in the ID documents, by field name; `note` is what
+    the citizen should know before they fill it in.
     """
 
     filled: FilledForm = field(repr=False)
@@ -25,6 +28,7 @@ class FormInProgress:
     consent_given_at: Instant | None
     problems: tuple[Refusal, ...]
     read: Mapping[str, ReadField] = field(default_factory=dict, repr=False)
+    note: Text | None = None
 
 
 async def application_form(preparation: Preparation, _: None) -> FormInProgress:
@@ -35,7 +39,8 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
         preparation.dependencies.settings,
     )
     citizen_id = preparation.citizen_id
-    citizen = await citizens.get(db, vault, citizen_id)
+    holder = await holders.find(db, vault, now, citizen_id)
+    ways_out.check_eligibility(CardService.APPLY_CARD, holder)
     filled = FilledForm.of((await drafts.find(db, vault, citizen_id, now)).fields)
     stored = await pictures.latest(db, citizen_id)
     agreed = await consents.given_at(db, citizen_id, settings.privacy_notice_version)
@@ -46,10 +51,11 @@ async def application_form(preparation: Preparation, _: None) -> FormInProgress:
     application_forms.check(
         form,
         filled,
-        citizen,
+        holder.citizen,
         preparation.dependencies.reference,
         china_date(now),
         settings.adult_age,
     )
     read = await prefills.find(db, vault, citizen_id, now)
-    return FormInProgress(filled, stored, agreed, form.problems, read)
+    note = ways_out.note(CardService.APPLY_CARD, holder)
+    return FormInProgress(filled, stored, agreed, form.problems, read, note)

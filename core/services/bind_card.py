@@ -27,7 +27,6 @@ from core.crypto import account_indexes, open_account
 from core.kernel.callers import RealNameLevel
 from core.kernel.clock import HOUR, china_date, seconds_until
 from core.kernel.refusals import (
-    NOTHING_ELSE,
     BindingNotNeeded,
     IdentityNotConfirmed,
     PartnerUnavailable,
@@ -35,7 +34,7 @@ from core.kernel.refusals import (
 )
 from core.messaging import VerificationPurpose, notices, verification
 from core.partners import PartnerFailed
-from core.reference import Form
+from core.reference import Form, is_same_name
 from core.unit_of_work import Preparation, UnitOfWork
 
 
@@ -108,7 +107,7 @@ async def _limit_tries(unit: UnitOfWork) -> None:
     keys = dependencies.vault.indexes(account, "quota")
     free_at = await quotas.consume(unit.db, unit.writes, [(keys, limits)], unit.now)
     if free_at:
-        raise TooManyTries(retry_after=seconds_until(free_at, unit.now), way_out=NOTHING_ELSE)
+        raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
 async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
@@ -141,8 +140,10 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     citizen, unit.heads[found[0].id] = found
     is_free = citizen.phone is None and owner is None
     has_phone = citizen.has_phone(identity.phone, vault) or is_free
-    if not (citizen.name.reveal() == identity.name and has_phone and identity.confirmed):
+    is_same = is_same_name(citizen.name.reveal(), identity.name)
+    if not (is_same and has_phone and identity.confirmed):
         return None
+    citizen.must_be_alive()
     if citizen.phone is None:
         values = {PHONE: identity.phone}
         return citizens.change(unit.writes, vault, unit.now, citizen, values)
@@ -151,7 +152,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
 
 async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
     caller, vault = unit.session, unit.dependencies.vault
-    stored = await sessions.find(unit.db, caller)
+    stored = await sessions.find(unit.db, caller, unit.now)
     accounts = account_indexes(vault, caller.channel, open_account(vault, stored.account))
     replaced = await bindings.replaced_by(unit.db, caller.channel, accounts, citizen.id)
     bindings.bind(
@@ -165,7 +166,7 @@ async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
         replaced=replaced,
     )
     for older in replaced:
-        bindings.end_sessions(unit.writes, vault, older, unit.now)
+        bindings.end_sessions(unit.writes, vault, older, unit.now, but_not=stored.id)
     await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(caller.channel, stored.account))
     for older in replaced:
         if older.citizen_id != citizen.id:

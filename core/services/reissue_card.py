@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from core import audit
 from core.applications import ApplicationKind, applications
 from core.audit import Action
-from core.cards import CardState, Holder
+from core.cards import ways_out
 from core.citizens import Notice
 from core.issuer import place_order
-from core.kernel.refusals import ApplicationOpen, PhoneNotBound, Text
+from core.kernel.card_services import CardService
+from core.kernel.refusals import PhoneNotBound
 from core.messaging import VerificationPurpose, notices, verification
 from core.production import Progress
 from core.reference import Form
@@ -25,14 +26,6 @@ class ReissueCard:
     code: str = field(repr=False)
 
 
-def check_eligibility(holder: Holder) -> None:
-    if holder.application is not None:
-        raise ApplicationOpen
-    card = holder.in_state(CardState.LOST) or holder.card
-    card.require_lost_for(Text("补卡", "a reissue"))
-    card.must_be_confirmed()
-
-
 async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
     vault, reference = unit.dependencies.vault, unit.dependencies.reference
     form = Form()
@@ -41,14 +34,18 @@ async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     holder = await unit.holder()
-    check_eligibility(holder)
-    card = holder.in_state(CardState.LOST)
-    assert card is not None
-    form.outlet(command.outlet_code, command.district_code, card.bank_code, reference)
+    card = ways_out.card_for(CardService.REISSUE_CARD, holder)
+    form.outlet(
+        command.outlet_code, command.district_code, card.bank_code, reference, bank_is_fixed=True
+    )
     if not holder.citizen.has_phone(phone, vault):
         form.refuse(PhoneNotBound(field="phone"))
     form.finish()
     await verification.check(unit, phone, VerificationPurpose.REISSUE_CARD, code)
+    if holder.application is not None:
+        # The new card was lost before its activation: its application ends with this one.
+        unit.writes.see_each_other = True
+        applications.close(unit.writes, holder.citizen.id, unit.now)
     application = applications.accept(
         unit.writes,
         vault,

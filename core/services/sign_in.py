@@ -24,7 +24,7 @@ from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.clock import HOUR, SECOND, china_date
 from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
 from core.messaging import notices
-from core.reference import is_id_number, normal_name
+from core.reference import is_id_number, is_same_name, spelling
 from core.unit_of_work import Preparation, UnitOfWork
 
 
@@ -105,7 +105,10 @@ async def sign_in(unit: UnitOfWork, command: SignIn) -> SignedIn:
         level = RealNameLevel.PLATFORM
     else:
         citizen_id = await bindings.citizen_of(unit.db, accounts)
-        level = RealNameLevel.NONE if citizen_id is None else RealNameLevel.BOUND
+        level = RealNameLevel.NONE
+        if citizen_id is not None:
+            level = RealNameLevel.BOUND
+            bindings.keep(unit.writes, accounts, citizen_id)
     session = sessions.start(
         unit.writes,
         vault,
@@ -156,7 +159,7 @@ async def _recognise(
     unit: UnitOfWork, command: SignIn, accounts: list[bytes], account: bytes
 ) -> int:
     """The citizen whom the platform identifies; registered at the first sign-in."""
-    name = normal_name(command.name or "")
+    name = spelling.name(command.name or "")
     number = (command.social_security_number or "").strip().upper()
     if not name or not is_id_number(number, china_date(unit.now)):
         raise RealNameRequired(app=command.app_name)
@@ -172,7 +175,9 @@ async def _recognise(
     citizen = await _find_or_register(
         unit, name, number, free_phone, owners.get(ClaimKind.SOCIAL_SECURITY_NUMBER)
     )
-    if owners.get(ClaimKind.ACCOUNT) != citizen.id:
+    if owners.get(ClaimKind.ACCOUNT) == citizen.id:
+        bindings.keep(unit.writes, accounts, citizen.id)
+    else:
         await _bind(unit, command.channel, accounts, account, citizen)
     return citizen.id
 
@@ -186,8 +191,9 @@ async def _find_or_register(
             unit.writes, vault, unit.now, name=name, number=number, phone=free_phone
         )
     citizen = await unit.citizen(citizen_id)
-    if citizen.name.reveal() != name:
+    if not is_same_name(citizen.name.reveal(), name):
         raise IdentityNotConfirmed
+    citizen.must_be_alive()
     if citizen.phone is None and free_phone:
         return citizens.change(unit.writes, vault, unit.now, citizen, {PHONE: free_phone})
     return citizen

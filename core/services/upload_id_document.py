@@ -23,7 +23,7 @@ from core.imaging import (
 from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.clock import china_date
 from core.kernel.refusals import NotYours, Text
-from core.reference import Reference
+from core.reference import Reference, is_same_name
 from core.storage import PictureKind, pictures
 from core.unit_of_work import Preparation, StoredPicture, UnitOfWork, picture_intake
 
@@ -130,8 +130,7 @@ async def _must_be_own(preparation: Preparation, read: tuple[ReadField, ...]) ->
     citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    if (
-        found["id_number"] != citizen.social_security_number.reveal()
-        and found["name"] != citizen.name.reveal()
+    if found["id_number"] != citizen.social_security_number.reveal() and not is_same_name(
+        found["name"], citizen.name.reveal()
     ):
         raise NotYours(field="file", label=_ID_CARD)

@@ -54,7 +54,7 @@ from gateway.http.endpoints import (
     unavailable,
     upload_endpoint,
 )
-from gateway.http.graphql import GraphQLView, ReauthenticateSockets, playground_routes
+from gateway.http.graphql import GraphQLView, playground_routes
 from gateway.http.server import FAST_PATH_KEY, FastPath, is_candidate, serving_operations
 from gateway.resolvers.context import Application, system_clock
 from gateway.schema import build_schema
@@ -110,9 +110,7 @@ def create_app(
     prepared = PreparedDocuments(
         introspection=bool(settings.introspection), sanitize=sanitize_validation_error
     )
-    schema = build_schema(
-        limit_tokens, lambda: LimitDocuments(prepared), ReauthenticateSockets, channels=channels
-    )
+    schema = build_schema(limit_tokens, lambda: LimitDocuments(prepared), channels=channels)
     admission = _admission(settings, schema, prepared, monotonic)
 
     @contextlib.asynccontextmanager

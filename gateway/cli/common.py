@@ -18,7 +18,17 @@ T = TypeVar("T")
 
 SANDBOX = typer.Option("--sandbox", help="The sandbox's data.")
 
+OPERATOR = typer.Option("--operator", help="Your name, for the audit log.")
+
 NOT_MIGRATED = "The database is not at the latest revision: run `card-gateway migrate`."
+
+
+def operator_named(name: str) -> str:
+    """A name for the audit log: printable, and at most 40 characters."""
+    name = name.strip()
+    if not name or len(name) > 40 or not name.isprintable():
+        raise SettingsError("--operator needs a name of at most 40 printable characters.")
+    return name
 
 
 def read_settings(*, sandbox: bool = False) -> Settings:

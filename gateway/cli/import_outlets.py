@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from core.kernel.settings import Settings, SettingsError, variable
-from core.reference import BadLine, Reference, Table, read_banks, read_outlets, read_table
+from core.reference import (
+    BadLine,
+    Option,
+    Reference,
+    Table,
+    read_options,
+    read_outlets,
+    with_districts,
+)
 from gateway.cli.common import read_settings
 
 
@@ -18,23 +26,30 @@ def import_outlets(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE.csv", help="UTF-8: code,name,address,district_code,bank_codes"
+            metavar="FILE.csv",
+            help="UTF-8: code,name,address,district_code,bank_codes and, if known, phone,"
+            "opening_hours,longitude,latitude,instant_issue",
         ),
     ],
     banks: Annotated[Path | None, typer.Option(help="UTF-8: code,name")] = None,
+    districts: Annotated[
+        Path | None, typer.Option(help="UTF-8: code,name of those without a GB/T 2260 code")
+    ] = None,
 ) -> None:
     """Validates the pickup outlets, and copies them to CARD_GATEWAY_OUTLETS_CSV.
 
     The gateway reads them at the start. Nothing is replaced if a line is bad.
     """
     found = read_settings()
-    count = _import(found, file, banks)
+    count = _import(found, file, banks, districts)
     if count is None:
         raise SystemExit(1)
     print(f"{count:,} outlets are in {found.outlets_csv}; the gateway reads them when it starts.")
 
 
-def _import(settings: Settings, path: Path, banks_path: Path | None) -> int | None:
+def _import(
+    settings: Settings, path: Path, banks_path: Path | None, districts_path: Path | None
+) -> int | None:
     """Installs the files and returns the number of outlets; None if a line is bad."""
     target = settings.outlets_csv
     if target is None:
@@ -42,34 +57,33 @@ def _import(settings: Settings, path: Path, banks_path: Path | None) -> int | No
             f"{variable('outlets_csv')} is not set: set it to the path from which the gateway "
             "is to read the outlets, and run this command again."
         )
-    banks = _read_banks(banks_path, target)
-    if banks is None:
+    banks = _read_options(banks_path, target.with_name("banks.csv"))
+    districts = _read_options(districts_path, target.with_name("districts.csv"))
+    if banks is None or districts is None:
         return None
-    outlets, bad = read_outlets(_lines_of(path), read_table("districts"), banks)
+    known_banks = Table(banks) if banks else Reference.load().banks
+    outlets, bad = read_outlets(_lines_of(path), with_districts(districts), known_banks)
     if _report(path, bad):
         return None
     if not outlets:
         raise SettingsError(f"{path} has no lines.")
-    if banks_path is not None:
-        _put(banks_path, target.with_name("banks.csv"))
+    for given, name in ((banks_path, "banks.csv"), (districts_path, "districts.csv")):
+        if given is not None:
+            _put(given, target.with_name(name))
     _put(path, target)
     return len(outlets)
 
 
-def _read_banks(given: Path | None, target: Path) -> Table | None:
+def _read_options(given: Path | None, installed: Path) -> list[Option] | None:
+    """Of the given file, else of the installed one, if there is one; None if a line is bad."""
     if given is None:
-        installed = target.with_name("banks.csv")
-        return (
-            Table(read_banks(_lines_of(installed))[0])
-            if installed.is_file()
-            else Reference.load().banks
-        )
-    banks, bad = read_banks(_lines_of(given))
+        return read_options(_lines_of(installed))[0] if installed.is_file() else []
+    options, bad = read_options(_lines_of(given))
     if _report(given, bad):
         return None
-    if not banks:
+    if not options:
         raise SettingsError(f"{given} has no lines.")
-    return Table(banks)
+    return options
 
 
 def _lines_of(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ import typer
 from core.db import DatabaseUnavailable
 from core.kernel.settings import SettingsError
 from core.storage import ObjectsUnavailable
+from gateway.cli.desk import close_order, correct_death
 from gateway.cli.import_cards import import_cards
 from gateway.cli.import_outlets import import_outlets
 from gateway.cli.issuer_events import issuer_events
@@ -38,6 +39,8 @@ for command in (
     anchor_audit,
     rotate_keys,
     migrate,
+    close_order,
+    correct_death,
 ):
     cli.command()(command)
 cli.add_typer(wechat_menu, name="wechat-menu")

@@ -14,8 +14,16 @@ import msgspec
 from core import audit
 from core.audit import DONE, Action
 from core.crypto import Vault
-from core.db import DatabaseUnavailable, Reader, Writes
-from core.kernel.refusals import BY_CODE, Refusal, RefusalCode, Text, TryAgainLater
+from core.db import CommitUnknown, DatabaseUnavailable, Reader, Writes
+from core.kernel.next_steps import NextStep
+from core.kernel.refusals import (
+    BY_CODE,
+    OutcomeUnknown,
+    Refusal,
+    RefusalCode,
+    Text,
+    TryAgainLater,
+)
 from core.unit_of_work import Preparation, UnitOfWork, idempotency, perform
 from gateway.resolvers.context import Context
 
@@ -81,6 +89,8 @@ async def run(
             subject_id=0 if caller is None else caller.subject_id,
             first_reader=context.reader,
         )
+    except CommitUnknown as error:
+        raise OutcomeUnknown(retry_after=5) from error
     except DatabaseUnavailable as error:
         raise TryAgainLater(retry_after=5) from error
     _dispatch(context, unit)
@@ -214,6 +224,7 @@ class _StoredRefusal(msgspec.Struct):
     field: str | None
     retry_after: int | None
     facts: dict[str, str | int | dict[str, str]]
+    next_step: NextStep | None
 
 
 class _Stored(msgspec.Struct):
@@ -230,7 +241,7 @@ def _encode(outcome: _Outcome) -> bytes:
             for name, fact in refusal.facts.items()
         }
         stored.refusal = _StoredRefusal(
-            refusal.code.value, refusal.field, refusal.retry_after, facts
+            refusal.code.value, refusal.field, refusal.retry_after, facts, refusal.next_step
         )
     return msgspec.json.encode(stored)
 
@@ -253,7 +264,9 @@ def _refusal_from(stored: _StoredRefusal) -> Refusal:
         for name, fact in stored.facts.items()
     }
     refusal = BY_CODE[RefusalCode(stored.code)]
-    return refusal(field=stored.field, retry_after=stored.retry_after, **facts)
+    return refusal(field=stored.field, retry_after=stored.retry_after, **facts).with_next_step(
+        stored.next_step
+    )
 
 
 @cache

@@ -17,6 +17,7 @@ from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
 from gateway.schema.apply_card import ApplyCardMutation
 from gateway.schema.bind_card import BindCardMutation
+from gateway.schema.cancel_application import CancelApplicationMutation
 from gateway.schema.cancel_loss import CancelLossMutation
 from gateway.schema.card_status import CardStatusQuery
 from gateway.schema.change_contact import ChangeContactMutation
@@ -26,7 +27,9 @@ from gateway.schema.change_notification_settings import (
 )
 from gateway.schema.change_password import ChangePasswordMutation
 from gateway.schema.change_phone import ChangePhoneMutation
+from gateway.schema.change_pickup_outlet import ChangePickupOutletMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
+from gateway.schema.correct_application import CorrectApplicationMutation
 from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.levels import check_levels
@@ -91,6 +94,9 @@ class Mutation(
     ChangeContactMutation,
     TransferInMutation,
     ReissueCardMutation,
+    CancelApplicationMutation,
+    ChangePickupOutletMutation,
+    CorrectApplicationMutation,
     NotificationSettingsMutation,
 ):
     pass

@@ -5,7 +5,8 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
 from core.services.activate_card import ActivateCard, activate_card, generate_password
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -42,7 +43,7 @@ ActivateCardResult = Annotated[
 @strawberry.type
 class ActivateCardMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="激活人社功能 · Activates a new card; after a reissue the old card is cancelled with it.",
     )

@@ -6,12 +6,12 @@ import strawberry
 
 from core.applications import SPECS, FieldSpec, FieldType, schema_name
 from core.audit import Action
-from core.cards import ASKS, CITIZEN
+from core.cards import ASKS, CITIZEN, HOLDER
 from core.kernel.clock import moment
 from core.kernel.refusals import RefusalCode, Text
 from core.reference import LABELS
-from core.reference import Option as CoreOption
 from core.services.application_form import FormInProgress, application_form
+from core.services.cards_elsewhere import ask_for_cards_elsewhere, keep_cards_elsewhere
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
 from gateway.resolvers.run import read, run
@@ -22,6 +22,7 @@ from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
+from gateway.schema.types import Option
 from gateway.schema.verification_purposes import VerificationPurpose
 
 publish(
@@ -43,16 +44,6 @@ _MISSING = (
     RefusalCode.PORTRAIT_NOT_CONFIRMED,
     RefusalCode.ID_DOCUMENTS_NOT_CONFIRMED,
 )
-
-
-@strawberry.type(description="选项 · An option of a select.")
-class Option:
-    code: str = strawberry.field(description="代码 · The value to submit.")
-    name: str = strawberry.field(description="名称 · The text to show.")
-
-    @classmethod
-    def from_core(cls, option: CoreOption) -> "Option":
-        return cls(code=option.code, name=option.name)
 
 
 @strawberry.type(description="表单项 · A field: how to show it, its value, its problem.")
@@ -205,6 +196,14 @@ class ApplicationForm:
             if (picture := self.form.pictures.get(PictureKind(side.value))) is not None
         ]
 
+    @strawberry.field(
+        description="提示 · What to know before filling it in, e.g. that cards of other regions could not be "
+        "checked; usually null."
+    )
+    def note(self, info: Info) -> str | None:
+        note = self.form.note
+        return None if note is None else note.in_language(info.context.language)
+
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:
         picture = self.form.pictures.get(PictureKind.PORTRAIT)
@@ -275,11 +274,16 @@ SaveApplicationDraftResult = Annotated[
 @strawberry.type
 class ApplicationFormQuery:
     @strawberry.field(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
-        description="申办表单 · Everything that a front-end needs to render the form.",
+        description="申办表单 · Everything that a front-end needs to render the form. Refuses whoever cannot "
+        "apply, before the first picture.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
         info.context.require_citizen()
+        await run(
+            info.context, keep_cards_elsewhere, None, action=None, first=ask_for_cards_elsewhere
+        )
         return ApplicationForm(
             form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )

@@ -6,8 +6,9 @@ import strawberry
 
 from core.applications import SPECS, FilledForm
 from core.audit import Action
-from core.cards import ASKS, HOLDER
-from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
+from core.services.apply_card import ApplyCard, apply_card, find_cards_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
@@ -69,7 +70,7 @@ ApplyCardResult = Annotated[
 @strawberry.type
 class ApplyCardMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="申办 · Applies for a first card. Portrait and ID document must be confirmed before.",
     )
@@ -79,7 +80,7 @@ class ApplyCardMutation:
         info.context.require_citizen()
         command = ApplyCard(form=input.filled(), code=input.code)
         progress = await run(
-            info.context, apply_card, command, action=Action.APPLY_CARD, first=find_card_elsewhere
+            info.context, apply_card, command, action=Action.APPLY_CARD, first=find_cards_elsewhere
         )
         return CardApplied(
             application_number=progress.order.application.number,

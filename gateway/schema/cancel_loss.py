@@ -5,7 +5,8 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -21,7 +22,7 @@ class CancelLossInput:
     code: str = strawberry.field(description="验证码 · 6 digits, sent for CANCEL_LOSS.")
 
 
-@strawberry.type(description="解挂成功 · The card works again.")
+@strawberry.type(description="解挂成功 · The card is again in the state before the loss.")
 class LossCancelled:
     card: CardStatus = strawberry.field(description="卡状态信息 · The card now.")
 
@@ -35,9 +36,9 @@ CancelLossResult = Annotated[
 @strawberry.type
 class CancelLossMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
-        description="解挂 · Restores a lost card, while no reissue is open.",
+        description="解挂 · Gives a lost card back the state before the loss, while no reissue is open. It never activates or unlocks a card.",
     )
     async def cancel_loss(
         self, info: Info, input: Annotated[CancelLossInput, FORM]

@@ -7,6 +7,7 @@ from core.kernel import refusals
 from core.kernel.refusals import Language, RefusalCode
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
+from gateway.schema.next_step import NextStep
 
 publish(
     RefusalCode,
@@ -24,7 +25,8 @@ class FieldProblem:
 
 @strawberry.type(
     name="Refusal",
-    description="拒绝 · The operation was not carried out and nothing was changed. "
+    description="拒绝 · The operation was not carried out and nothing was changed; only after "
+    "OUTCOME_UNKNOWN it may have been: the same request with its `Idempotency-Key` tells. "
     "The message is in Chinese, or in English by `Accept-Language: en`.",
 )
 class RefusalPayload:
@@ -41,6 +43,9 @@ class RefusalPayload:
     problems: list[FieldProblem] = strawberry.field(
         description="全部问题 · All invalid fields, to show a message beside each."
     )
+    next_step: NextStep | None = strawberry.field(
+        description="下一步 · What to do instead; null if the message alone says it."
+    )
 
     @classmethod
     def from_core(cls, refusal: refusals.Refusal, language: Language) -> "RefusalPayload":
@@ -50,6 +55,7 @@ class RefusalPayload:
             field=refusal.field,
             retry_after=refusal.retry_after,
             problems=problems_from(refusal.problems, language),
+            next_step=NextStep.from_core(refusal.next_step, language),
         )
 
 

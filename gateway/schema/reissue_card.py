@@ -6,8 +6,9 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
 from core.kernel.refusals import Text
+from core.messaging import HOLDER_AND_CODES
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run
 from gateway.schema.enums import publish
@@ -61,7 +62,7 @@ ReissueCardResult = Annotated[
 @strawberry.type
 class ReissueCardMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="补卡 · A new card for one that was reported lost; from then on it cannot be restored.",
     )

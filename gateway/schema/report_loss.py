@@ -5,7 +5,8 @@ from typing import Annotated
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER
+from core.cards import ASKS
+from core.messaging import HOLDER_AND_CODES
 from core.services.report_loss import ReportLoss, report_loss
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
@@ -34,7 +35,7 @@ ReportLossResult = Annotated[
 @strawberry.type
 class ReportLossMutation:
     @strawberry.mutation(
-        metadata={ASKS: HOLDER},
+        metadata={ASKS: HOLDER_AND_CODES},
         directives=[NEEDS_PERSON],
         description="挂失 · Formally reports the card lost; it stops working.",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import strawberry
 
+from core import reference
 from core.cards import STATE_NAMES, CardHolder, CardState, CardSummary
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
@@ -100,3 +101,13 @@ class CardStatus:
 def bank_name(info: Info, code: str) -> str:
     bank = info.context.dependencies.reference.bank(code)
     return code if bank is None else bank.name
+
+
+@strawberry.type(description="选项 · An option of a select.")
+class Option:
+    code: str = strawberry.field(description="代码 · The value to submit.")
+    name: str = strawberry.field(description="名称 · The text to show.")
+
+    @classmethod
+    def from_core(cls, option: reference.Option) -> "Option":
+        return cls(code=option.code, name=option.name)

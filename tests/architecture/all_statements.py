@@ -17,6 +17,7 @@ _REASONS: Mapping[str, Iterable[str]] = {
         "core.applications.drafts.DISCARD_OLD",
         "core.applications.prefills.DISCARD_OLD",
         "core.cards.cards._EXPIRED_LOSSES",
+        "core.cards.elsewhere.DELETE_OLD",
         "core.citizens.code_exchanges.FORGET_OLD",
         "core.citizens.nonces.FORGET_OLD",
         "core.issuer.event_store._OPEN",
@@ -110,6 +111,7 @@ JOINED_AFTERWARDS: Mapping[str, str] = {
 MADE_WHEN_CALLED: Mapping[str, str] = {
     "core.audit.foreign.foreign_to": "when its module is imported",
     "core.audit.well_formed.malformed": "when its module is imported",
+    "core.cards.prefetch.of_holder": "when its module is imported",
     "core.citizens.citizens._change": "when its module is imported",
     "core.db.query.insert_into": "when its module is imported",
     "core.jobs.garbage_collection._delete": "when its module is imported",

@@ -186,7 +186,25 @@ def walk(http: httpx.Client, url: str) -> tuple[set[str], list[str], list[str]]:
     place = {name: FORM[name] for name in ("pickupMethod", "districtCode", "outletCode")}
     code = lost.code("REISSUE_CARD")
     lost.do("reissueCard", phone=lost.person.phone, code=code, **place)
-    citizens = [active, applicant, visitor, mover, sealed, lost]
+    waiting = Citizen(http, "in-production")
+    number = waiting.person.open_order
+    http.post(
+        "/sandbox/issuer/advance",
+        json={
+            "persona": "in-production",
+            "result": "NEEDS_CORRECTION",
+            "corrections": ["idIssuer"],
+        },
+    ).raise_for_status()
+    waiting.do("correctApplication", applicationNumber=number, idIssuer=ADDRESS[:20])
+    waiting.do("cancelApplication", applicationNumber=number)
+    waiting.do(
+        "changePickupOutlet",
+        applicationNumber=number,
+        districtCode=FORM["districtCode"],
+        outletCode=FORM["outletCode"],
+    )
+    citizens = [active, applicant, visitor, mover, sealed, lost, waiting]
     pictures(applicant)
     look(active, lost)
     mistakes(active)
@@ -284,7 +302,7 @@ def mistakes(citizen: Citizen) -> None:
         f'mutation {{ sendVerificationCode(input: {{purpose: "{person.name}"}}) {{ __typename }} }}',
         f'{{ viewer {{ name }} # {person.name} }} "{person.phone}"',
         f'mutation {{ confirmPortrait(portraitId: "{person.social_security_number}") {{ __typename }} }}',
-        f'{{ outlets(districtCode: "{person.phone}") {{ code }} }}',
+        f'{{ outlets(districtCode: "{person.phone}") {{ code }} districts {{ code }} banks {{ code }} }}',
         f'{{ insurances(cardNumber: "{person.social_security_number}") {{ {REFUSAL} }} }}',
     ):
         citizen.send(document)
@@ -470,6 +488,7 @@ def test_the_walk_succeeded(walked: dict[str, Any]) -> None:
         "ApplicationDraftSaved",
         "CardBound",
         "TransferredIn",
+        "ApplicationCorrected",
     ):
         assert f'"{name}"' in answers, name
 

@@ -1,6 +1,7 @@
 """Every state against every transition: those of the table, and no other."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ KEYS = KeyRing({"k": b"k" * 32})
 
 TRANSITIONS: dict[str, Callable[[Card, int], Card]] = {
     "activate": Card.activate,
+    "activate_at_outlet": Card.activate_at_outlet,
     "temporary_loss": Card.temporary_loss,
     "report_loss": Card.report_loss,
     "cancel_loss": Card.cancel_loss,
@@ -36,11 +38,12 @@ S, A, L, K, T, C = (
 )
 TABLE = {
     (S, "activate"): A,
+    (S, "activate_at_outlet"): A,
     (A, "temporary_loss"): T,
+    (S, "report_loss"): L,
     (A, "report_loss"): L,
+    (K, "report_loss"): L,
     (T, "report_loss"): L,
-    (L, "cancel_loss"): A,
-    (T, "cancel_loss"): A,
     (L, "reissued"): C,
     (A, "lock"): K,
     (K, "unlock"): A,
@@ -50,9 +53,15 @@ TABLE = {
     (K, "cancel"): C,
     (T, "cancel"): C,
 }
+REMEMBERED = {
+    ("lock", A): K,
+    ("unlock", K): A,
+    ("activate_at_outlet", S): A,
+}
+"""What happens at an outlet while the card is lost, by the state before the loss."""
 
 
-def card(state: CardState) -> Card:
+def card(state: CardState, before: CardState | None = None) -> Card:
     vault = Vault(Suite.INTERNATIONAL, KEYS, KEYS)
     return Card(
         id=1,
@@ -65,9 +74,11 @@ def card(state: CardState) -> Card:
         issue_date="2021-03-15",
         state=state,
         state_since=SINCE,
+        state_before=before,
         confirmation=Confirmation.CONFIRMED,
         snapshot_state=None,
         snapshot_state_since=None,
+        snapshot_state_before=None,
         snapshot_since=0,
     )
 
@@ -83,20 +94,56 @@ def test_the_states_have_the_codes_of_aaz502() -> None:
     }
 
 
-@pytest.mark.parametrize("name", TRANSITIONS)
-@pytest.mark.parametrize("state", CardState, ids=lambda state: state.name)
-def test_only_the_transitions_of_the_table_are_possible(state: CardState, name: str) -> None:
-    before = card(state)
+EVERY = [(state, None) for state in (S, A, K, C)] + [
+    (lost, before) for lost in (L, T) for before in (None, S, A, K)
+]
+"""Every state, and of a loss the state before it; None of an imported one."""
+
+
+def goal_of(state: CardState, before: CardState | None, name: str) -> Any:
+    """State, since when, and what is remembered of before a loss; None if it is refused."""
+    restored = before or A
+    if state in (L, T) and name == "cancel_loss":
+        return restored, NOW, None
+    if state in (L, T) and (name, restored) in REMEMBERED:
+        return state, SINCE, REMEMBERED[name, restored]
     goal = TABLE.get((state, name))
+    if goal in (L, T):
+        return goal, NOW, restored if state is T else state
+    return goal and (goal, NOW, None)
+
+
+@pytest.mark.parametrize("name", TRANSITIONS)
+@pytest.mark.parametrize(("state", "before"), EVERY)
+def test_only_the_transitions_of_the_table_are_possible(
+    state: CardState, before: CardState | None, name: str
+) -> None:
+    stored = card(state, before)
+    goal = goal_of(state, before, name)
 
     if goal is None:
         with pytest.raises(WrongCardState):
-            TRANSITIONS[name](before, NOW)
+            TRANSITIONS[name](stored, NOW)
         return
-    after = TRANSITIONS[name](before, NOW)
+    after = TRANSITIONS[name](stored, NOW)
 
-    assert (after.state, after.state_since) == (goal, NOW)
-    assert (after.id, after.number_index) == (1, before.number_index)
+    assert (after.state, after.state_since, after.state_before) == goal
+    assert (after.id, after.number_index) == (1, stored.number_index)
+
+
+@pytest.mark.parametrize("before", [S, K], ids=lambda state: state.name)
+def test_no_way_through_a_loss_activates_or_unlocks(before: CardState) -> None:
+    lost = card(before).report_loss(NOW)
+
+    assert lost.cancel_loss(NOW + 1).state is before
+    with pytest.raises(WrongCardState):
+        lost.activate(NOW + 1)
+
+
+def test_a_temporary_loss_that_is_reported_formally_remembers_what_was_before_both() -> None:
+    lost = card(A).temporary_loss(NOW).lock(NOW + 1).report_loss(NOW + 2)
+
+    assert (lost.state, lost.cancel_loss(NOW + 3).state) == (L, K)
 
 
 def test_nothing_leads_out_of_cancelled() -> None:
@@ -107,7 +154,7 @@ def test_nothing_leads_out_of_cancelled() -> None:
 def test_a_refused_transition_says_the_state_in_both_languages(state: CardState) -> None:
     refusals = []
     for name, transition in TRANSITIONS.items():
-        if (state, name) not in TABLE:
+        if goal_of(state, None, name) is None:
             with pytest.raises(WrongCardState) as caught:
                 transition(card(state), NOW)
             refusals.append(caught.value)
@@ -126,6 +173,8 @@ def test_a_temporary_loss_lapses_after_seven_days_to_the_millisecond() -> None:
     assert TEMPORARY_LOSS_LASTS == 7 * DAY
     assert lost.as_of(ends - 1) == lost
     assert (lost.as_of(ends).state, lost.as_of(ends).state_since) == (A, ends)
+    locked = lost.lock(SINCE + DAY).as_of(ends)
+    assert (locked.state, locked.state_since, locked.state_before) == (K, ends, None)
 
 
 @pytest.mark.parametrize("state", [S, A, L, K, C], ids=lambda state: state.name)

@@ -13,17 +13,17 @@ from starlette.applications import Starlette
 
 from bench.rotate_keys import RINGS, stale
 from core.audit import verify
-from core.citizens import citizens
+from core.citizens import ClaimKind, citizens
 from core.db import Database, Query, Transaction, connect
 from core.kernel.settings import Secret, Settings
-from core.keys import rotation
+from core.keys import claim_keys, rotation
 from core.keys.plans import COLUMN_PLANS, SHORT_LIVED
 from core.migrations.tables import TABLES
 from core.storage import Objects
 from gateway.app import keys_from
 from tests.conftest import ADDRESS, running
 from tests.front_end import World
-from tests.services.parts import keep_pictures
+from tests.services.parts import NEW_PHONE, keep_pictures, person_id
 
 NEW_KEY = base64.b64encode(b"n" * 32).decode()
 NOT_MADE_WITH_A_KEY = {
@@ -72,12 +72,13 @@ async def lived_in(world: World) -> World:
     """Something in every table that is made anew."""
     active = await world.enter("active")
     await active.enter()
-    await keep_pictures(world, active)
     await active.do(
         "changeContact", residentialAddress="成都市示例路 1 号", landline="028-86677665"
     )
     await world.enter("lost", "WECHAT")
-    await (await world.enter("no-card")).ask(
+    applicant = await world.enter("no-card")
+    await keep_pictures(world, applicant)
+    await applicant.ask(
         "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename } }",
         i={"postalCode": "610000"},
     )
@@ -208,6 +209,31 @@ async def test_readers_never_fail_while_keys_change(
     assert await stale(both) == 0
 
 
+@pytest.mark.parametrize("meanwhile", ["changed", "rowless"])
+async def test_a_claim_that_was_given_up_meanwhile_is_no_failure(
+    lived_in: World, settings: Settings, meanwhile: str
+) -> None:
+    """One whose value is gone without it is: the control."""
+    both = with_new_keys(settings)
+    keys, database = keys_from(both), lived_in.application.database
+    active = await lived_in.enter("active")
+    owner = await person_id(lived_in, active.person)
+    found = await claim_keys.stale(database, keys.vault, claim_keys.FIRST, 1_000)
+    phone = next(one for one in found if (one.subject_id, one.kind) == (owner, ClaimKind.PHONE))
+    if meanwhile == "changed":
+        code = await active.code("CHANGE_PHONE", NEW_PHONE)
+        answer = await active.do("changePhone", newPhone=NEW_PHONE, code=code)
+        assert answer["__typename"] == "PhoneChanged"
+        assert not await claim_keys.renew(database, keys.vault, phone)
+        assert (await rotate(both)).failed == set()
+    else:
+        without = update(citizens.citizens_table).values(phone=None, phone_index=None)
+        await change(database, Query(without.where(citizens.citizens_table.c.subject_id == owner)))
+        with pytest.raises(claim_keys.CannotRenew):
+            await claim_keys.renew(database, keys.vault, phone)
+        assert (await rotate(both)).failed == {f"claims PHONE of {owner}"}
+
+
 async def test_says_which_rows_cannot_be_re_encrypted(lived_in: World, settings: Settings) -> None:
     row = await lived_in.application.database.fetch_one(
         Query(
@@ -259,7 +285,10 @@ async def use_everything(world: World) -> None:
     person = active.person
     assert (await active.status())["cardNumber"] == person.card_number
     assert await active.code("REPORT_LOSS")  # to the phone on file
-    form = await active.ask("{ applicationForm { ... on ApplicationForm { portrait { url } } } }")
+    applicant = await world.enter("no-card")
+    form = await applicant.ask(
+        "{ applicationForm { ... on ApplicationForm { portrait { url } } } }"
+    )
     assert (await world.http.get(form["portrait"]["url"])).content == b"a picture"
     password = await active.do(
         "changePassword",

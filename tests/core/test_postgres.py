@@ -61,15 +61,22 @@ async def write(database: Database) -> int:
 # --- a restart -----------------------------------------------------------------------------
 
 
-async def read_after_restart(db: PostgresDatabase) -> list[object]:
-    """Reads at once, over a pool whose connections have all been ended."""
-    await asyncio.gather(*(db.fetch(ONE) for _ in range(2)))
-    async with db._pool._pool.acquire() as connection:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError):
-            await connection.execute(
+async def end_all(transaction: Transaction) -> None:
+    await transaction.fetch(
+        Query(
+            text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() ORDER BY pid = pg_backend_pid()"
             )
+        )
+    )
+
+
+async def read_after_restart(db: PostgresDatabase) -> list[object]:
+    """Reads at once, over a pool whose connections have all been ended."""
+    await asyncio.gather(*(db.fetch(ONE) for _ in range(2)))
+    with contextlib.suppress(DatabaseUnavailable):
+        await db.write(end_all)
     return await asyncio.gather(*(db.fetch(ONE) for _ in range(2)), return_exceptions=True)
 
 
@@ -161,7 +168,7 @@ async def test_waiting_for_the_server_to_cancel_loses_a_connection_of_the_pool(
         with pytest.raises(DatabaseUnavailable, match="in time"):
             await asyncio.gather(*(read(database, 1.3) for _ in range(POOL)))
     await wire[0].close()
-    database._pool._pool.terminate()
+    database._pool._expire()
 
     assert found == (POOL - 1, 0, 1)
 
@@ -190,6 +197,56 @@ async def test_a_pool_of_more_connections_serves_both_at_once(postgres_database:
     await database.close()
 
     assert first != second
+
+
+@pytest.mark.parametrize("is_handed_on", [True, False])
+async def test_who_leaves_while_waiting_hands_on_the_connection(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch, is_handed_on: bool
+) -> None:
+    """Otherwise it is lost to the pool: the control."""
+    database = await opened(postgres_database, Limits(acquire_seconds=0.3, pool_size=1))
+    pool = database._pool
+
+    async def waited_for() -> postgres_pool.Connection | None:
+        future = asyncio.get_running_loop().create_future()
+        pool._waiting.append(future)
+        return await future
+
+    if not is_handed_on:
+        monkeypatch.setattr(pool, "_waited_for", waited_for)
+    connection = await pool._acquire()
+    waiting = asyncio.create_task(pool._acquire())
+    await asyncio.sleep(0)
+    pool._put_back(connection)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    if is_handed_on:
+        await read(database)
+    else:
+        with pytest.raises(DatabaseUnavailable, match="no connection in time"):
+            await read(database)
+        pool._put_back(connection)
+    await database.close()
+
+
+@pytest.mark.parametrize("pool_size", [1, 3])
+async def test_callers_who_leave_at_any_moment_cost_no_connection(
+    postgres_database: str, pool_size: int
+) -> None:
+    database = await opened(postgres_database, Limits(pool_size=pool_size))
+    for number in range(20):
+        leaving = [asyncio.create_task(read(database, 0.005)) for _ in range(8)]
+        await asyncio.sleep(number / 1_000)
+        for task in leaving[number % 2 :: 2]:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+    together = await asyncio.gather(*(read(database, 0.2) for _ in range(pool_size)))
+    await database.close()
+
+    assert len(set(together)) == pool_size
 
 
 # --- statements that take long -------------------------------------------------------------

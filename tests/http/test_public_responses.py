@@ -27,6 +27,7 @@ from tests.encodings import unpacked
 from tests.front_end import FrontEnd
 
 CHANNELS = "{ channels { id name appName entrySteps { order title instruction } } }"
+DISTRICTS = "{ districts { code name } banks { code name } }"
 OUTLETS = '{ outlets(districtCode: "510104") { code name } }'
 PAGE = "https://card.example"
 
@@ -71,6 +72,7 @@ async def on_the_wire(
     [
         (CHANNELS, 300),
         (OUTLETS, 3_600),
+        (DISTRICTS, 3_600),
         (f"query A {CHANNELS} query B {OUTLETS}", 300),
         ("{ __schema { types { fields(includeDeprecated: true) { name } } } }", 300),
         ("{ ...f } fragment f on Query { channels { id } __typename }", 300),
@@ -99,7 +101,7 @@ def test_no_root_field_of_a_session_is_public() -> None:
         if public_seconds(schema, parse(f"{{ {name} }}"), None) is not None
     }
 
-    assert found == {"channels", "channel", "outlets"}
+    assert found == {"channels", "channel", "outlets", "districts", "banks"}
 
 
 # --- caching -------------------------------------------------------------------------------

@@ -9,12 +9,14 @@ from core.reference import (
     InsuranceType,
     Option,
     Reference,
-    read_banks,
+    read_options,
     read_outlets,
+    with_districts,
 )
 from core.reference.reference import Outlet
 
 HEADING = "code,name,address,district_code,bank_codes"
+MORE = " and may go on with any of phone, opening_hours, longitude, latitude, instant_issue"
 GOOD = "A-1,示例网点,示例地址,510104,SAMPLE-ICBC;SAMPLE-CCB"
 
 
@@ -89,6 +91,8 @@ def test_every_sample_is_marked_as_one(reference: Reference) -> None:
     assert all(outlet.code.startswith("SAMPLE-") for outlet in reference.outlets)
     assert all(outlet.name.startswith("示例") for outlet in reference.outlets)
     assert all(outlet.address.startswith("示例") for outlet in reference.outlets)
+    assert all(outlet.opening_hours.startswith("示例") for outlet in reference.outlets)
+    assert all(outlet.longitude is None for outlet in reference.outlets)
 
 
 def test_every_bank_is_served_in_every_district(reference: Reference) -> None:
@@ -157,11 +161,76 @@ def test_refuses_a_file_without_the_heading(reference: Reference) -> None:
     outlets, bad = read_outlets([GOOD], reference.districts, reference.banks)
 
     assert outlets == []
-    assert [(line.line, line.reason) for line in bad] == [(1, f"the heading must be {HEADING}")]
+    assert [(line.line, line.reason) for line in bad] == [
+        (1, f"the heading must be {HEADING}{MORE}")
+    ]
+
+
+@pytest.mark.parametrize("more", ["phone,phone", "hours", "phone,", "instant_issue,code"])
+def test_refuses_columns_that_it_does_not_know(reference: Reference, more: str) -> None:
+    outlets, bad = read_outlets([f"{HEADING},{more}"], reference.districts, reference.banks)
+
+    assert outlets == []
+    assert [(line.line, line.reason) for line in bad] == [
+        (1, f"the heading must be {HEADING}{MORE}")
+    ]
+
+
+def test_reads_what_is_known_of_an_outlet_besides(reference: Reference) -> None:
+    heading = f"{HEADING},opening_hours,phone,longitude,latitude,instant_issue"
+    line = f"{GOOD},工作日 9:00–17:00,028-85555555,104.0817,30.6609,yes"
+
+    outlets, bad = read_outlets([heading, line], reference.districts, reference.banks)
+
+    assert bad == []
+    outlet = outlets[0]
+    assert (outlet.phone, outlet.opening_hours) == ("028-85555555", "工作日 9:00–17:00")
+    assert (outlet.longitude, outlet.latitude, outlet.instant_issue) == (104.0817, 30.6609, True)
+    assert outlet.in_words == "示例网点，示例地址，工作日 9:00–17:00，电话 028-85555555"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("phone", "85555", None),
+        ("phone", "8555 5555", "phone must be like 028-85555555"),
+        ("phone", "028-", "phone must be like 028-85555555"),
+        ("opening_hours", "h" * 101, "opening_hours is longer than 100 characters"),
+        ("longitude", "181", "longitude must be degrees, 0 to 180"),
+        ("latitude", "-30", "latitude must be degrees, 0 to 90"),
+        ("latitude", "1e1", "latitude must be degrees, 0 to 90"),
+        ("instant_issue", "true", "instant_issue must be yes, no or empty"),
+    ],
+)
+def test_names_what_is_wrong_with_more_columns(
+    reference: Reference, column: str, value: str, reason: str | None
+) -> None:
+    lines = [f"{HEADING},{column}", f"{GOOD},{value}"]
+
+    outlets, bad = read_outlets(lines, reference.districts, reference.banks)
+
+    assert [line.reason for line in bad] == ([] if reason is None else [reason])
+    assert len(outlets) == (reason is None)
+
+
+def test_lists_zones_that_have_no_national_code(tmp_path: Path) -> None:
+    (tmp_path / "districts.csv").write_text("code,name\nGX,高新区\n", "utf-8")
+    outlets_csv = tmp_path / "outlets.csv"
+    outlets_csv.write_text(f"{HEADING}\nO1,一号,某路 1 号,GX,SAMPLE-ICBC\n", "utf-8")
+
+    reference = Reference.load(outlets_csv)
+
+    assert [option.name for option in reference.districts.options[-2:]] == ["简阳市", "高新区"]
+    assert [outlet.code for outlet in reference.outlets_in("GX")] == ["O1"]
+
+
+def test_a_zone_cannot_take_the_code_of_a_district() -> None:
+    with pytest.raises(SettingsError, match=r"510104 is a district of GB/T 2260 already\."):
+        with_districts([Option("510104", "高新区")])
 
 
 def test_reads_banks() -> None:
-    banks, bad = read_banks(["code,name", "B1,甲银行", "B2,"])
+    banks, bad = read_options(["code,name", "B1,甲银行", "B2,"])
 
     assert banks == [Option("B1", "甲银行")]
     assert [(line.line, line.reason) for line in bad] == [(3, "name is empty")]

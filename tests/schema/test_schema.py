@@ -20,7 +20,7 @@ from gateway.channels import CHANNELS
 
 ROOT = Path(__file__).parents[2]
 CHINESE_FIRST = re.compile(r"\W*(\{\w+\})?\W*[\u4e00-\u9fff].*", re.DOTALL)
-NOT_OURS = {"String", "Int", "Float", "Boolean", "ID", "DateTime", "Upload"}
+NOT_OURS = {"String", "Int", "Float", "Boolean", "ID", "Date", "DateTime", "Upload"}
 
 
 def sdl() -> str:
@@ -72,7 +72,8 @@ CONTRACT = {
     "Query": "channels channel viewer cardStatus productionProgress applicationForm outlets insurances",
     "Mutation": "signIn signOut bindCard sendVerificationCode uploadPortrait confirmPortrait"
     " uploadIdDocument confirmIdDocuments saveApplicationDraft applyCard activateCard reportLoss"
-    " cancelLoss changePassword changePhone changeContact transferIn reissueCard",
+    " cancelLoss changePassword changePhone changeContact transferIn reissueCard"
+    " cancelApplication changePickupOutlet correctApplication",
     "Subscription": "productionProgress",
     "Refusal": "code message field retryAfter problems",
     "FieldProblem": "field code message",
@@ -84,6 +85,11 @@ CONTRACT = {
     "PortraitPreview": "portraitId url accepted checks",
     "CardApplied": "applicationNumber progress",
     "CardReissued": "applicationNumber progress",
+    "ApplicationCancelled": "progress",
+    "PickupOutletChanged": "progress",
+    "ApplicationCorrected": "progress",
+    "CancelApplicationInput": "applicationNumber",
+    "ChangePickupOutletInput": "applicationNumber districtCode outletCode",
     "CardActivated": "card",
     "LossReported": "card",
     "LossCancelled": "card",
@@ -121,7 +127,7 @@ def test_the_names_of_the_contract_are_there(name: str) -> None:
             "ProductionNode",
             "INTAKE BANK_ACCOUNT MANUFACTURE KEY_LOADING STOCK_TRANSFER READY_FOR_PICKUP",
         ),
-        ("NodeResult", "PENDING IN_PROGRESS DONE FAILED"),
+        ("NodeResult", "PENDING IN_PROGRESS DONE FAILED NEEDS_CORRECTION"),
         ("InsuranceType", "PENSION UNEMPLOYMENT MEDICAL WORK_INJURY MATERNITY"),
         ("PickupMethod", "OUTLET"),
         ("IdDocumentSide", "PORTRAIT_SIDE EMBLEM_SIDE"),

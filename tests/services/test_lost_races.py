@@ -4,14 +4,23 @@ Nothing is locked while a service decides. What guards it is the version of the 
 it read first and moves on with its writes.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from core import audit
 from core.audit import Action
 from core.cards import Card, CardState, cards
-from core.db import LostRace
-from core.kernel.refusals import WrongCardState
+from core.citizens import bindings, claims, sessions
+from core.crypto import account_indexes, seal_account
+from core.db import LostRace, Query, Reader, Row
+from core.kernel.callers import Caller, ChannelId, RealNameLevel
+from core.kernel.refusals import NoSuchSession, Text, WrongCardState
+from core.services.sign_in import SignedIn, SignIn, sign_in
+from core.services.sign_out import sign_out
 from core.unit_of_work import UnitOfWork, perform
+from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import person_id
 from tests.units import change
@@ -44,15 +53,15 @@ async def test_whoever_was_overtaken_decides_again(world: World, active: FrontEn
         holder = await unit.holder(owner)
         seen.append(holder.card.state)
         if len(seen) == 1:
-            await lock_card(world, owner)
+            await change(world, report)
         cards.save_state(unit.writes, holder.card.report_loss(unit.now))
         await audit.record(unit, owner, Action.REPORT_LOSS)
 
     with pytest.raises(WrongCardState):
         await change(world, report)
 
-    assert seen == [CardState.ACTIVE, CardState.LOCKED]
-    assert await state(world, owner) is CardState.LOCKED
+    assert seen == [CardState.ACTIVE, CardState.ACTIVE, CardState.LOST]
+    assert await state(world, owner) is CardState.LOST
 
 
 async def test_without_the_guard_it_would_overwrite(world: World, active: FrontEnd) -> None:
@@ -115,4 +124,189 @@ async def test_a_lost_race_leaves_nothing_and_promises_nothing(
         await perform(database, lambda reader: UnitOfWork(reader, *given(world)[1:]), report)
 
     assert tries > 1
+    assert await world.rows() == before
+
+
+# --- signing in, while the account is bound to somebody else -------------------------------
+
+ACCOUNT = "an account"
+
+
+async def bind(world: World, owner: int) -> None:
+    """As `bindCard` does: the account's older binding ends, and whoever had it hears of it."""
+    vault, channel = world.application.dependencies.vault, ChannelId.WECHAT
+
+    async def work(unit: UnitOfWork) -> None:
+        accounts = account_indexes(vault, channel, ACCOUNT)
+        replaced = await bindings.replaced_by(unit.db, channel, accounts, owner)
+        bindings.bind(
+            unit.writes,
+            vault,
+            unit.now,
+            channel=channel,
+            accounts=accounts,
+            account=seal_account(vault, ACCOUNT),
+            citizen_id=owner,
+            replaced=replaced,
+        )
+        for older in replaced:
+            bindings.end_sessions(unit.writes, vault, older, unit.now)
+            await audit.record(unit, older.citizen_id, Action.UNBOUND)
+        await audit.record(unit, owner, Action.BIND_CARD)
+
+    await change(world, work)
+
+
+class Overtaken:
+    """A reader that lets something happen right after it has read whose a claim is."""
+
+    def __init__(self, reader: Reader, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._reader, self._meanwhile = reader, meanwhile
+
+    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
+        rows = await self._reader.fetch(query, **values)
+        if query in (claims._FIND, claims._FIND_ANY):
+            await self._meanwhile()
+        return rows
+
+    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
+        rows = await self.fetch(query, **values)
+        return rows[0] if rows else None
+
+
+def entering(level: RealNameLevel) -> SignIn:
+    person = PERSONAS["active"]
+    return SignIn(
+        channel=ChannelId.WECHAT,
+        app_name=Text("成都人社局", "Chengdu"),
+        account=ACCOUNT,
+        level=level,
+        lifetime_seconds=600,
+        state_nonce=None,
+        credential="once",
+        device_key=None,
+        address="",
+        name=person.name,
+        social_security_number=person.social_security_number,
+    )
+
+
+async def enter_overtaken(
+    world: World, meanwhile: Callable[[], Awaitable[None]], level: RealNameLevel
+) -> SignedIn:
+    database = world.application.database
+    _, signed_in = await perform(
+        database,
+        lambda reader: UnitOfWork(reader, *given(world)[1:]),
+        lambda unit: sign_in(unit, entering(level)),
+        first_reader=Overtaken(database, meanwhile),
+    )
+    return signed_in
+
+
+async def open_sessions(world: World, owner: int) -> int:
+    rows = (await world.rows("sessions"))["sessions"]
+    return sum(1 for row in rows if row.subject_id == owner and row.ended_at is None)
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+async def test_who_signs_in_is_whose_the_account_is_at_the_commit(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_guarded: bool
+) -> None:
+    """Without the guard the older owner has a session of an account that is another's: the control."""
+    if not is_guarded:
+        monkeypatch.setattr(bindings, "keep", lambda *_: None)
+    before = await person_id(world, PERSONAS["active"])
+    after = await person_id(world, PERSONAS["lost"])
+    await bind(world, before)
+
+    signed_in = await enter_overtaken(world, lambda: bind(world, after), RealNameLevel.NONE)
+
+    assert signed_in.caller.citizen_id == (after if is_guarded else before)
+    assert await open_sessions(world, before) == (0 if is_guarded else 1)
+    assert await open_sessions(world, after) == (1 if is_guarded else 0)
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+async def test_where_the_platform_vouches_an_account_that_left_is_bound_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_guarded: bool
+) -> None:
+    """Without the guard there is a session of an account without a binding: the control."""
+    if not is_guarded:
+        monkeypatch.setattr(bindings, "keep", lambda *_: None)
+    owner = await person_id(world, PERSONAS["active"])
+    accounts = account_indexes(world.application.dependencies.vault, ChannelId.WECHAT, ACCOUNT)
+    await bind(world, owner)
+
+    async def leave() -> None:
+        async def work(unit: UnitOfWork) -> None:
+            await audit.record(unit, owner, Action.UNBOUND)
+            bindings.erase(unit.writes, ChannelId.WECHAT, accounts, owner)
+
+        await change(world, work)
+
+    signed_in = await enter_overtaken(world, leave, RealNameLevel.PLATFORM)
+
+    assert signed_in.caller.citizen_id == owner
+    found = await bindings.citizen_of(world.application.database, accounts)
+    assert found == (owner if is_guarded else None)
+
+
+# --- a session that ends meanwhile ---------------------------------------------------------
+
+
+async def caller_of(world: World, citizen: FrontEnd) -> Caller:
+    database, now, _, dependencies = given(world)
+    token = citizen.headers["Authorization"].removeprefix("Bearer ")
+    found = await sessions.find_caller(database, dependencies.vault, token, now, "")
+    assert found is not None
+    return found
+
+
+async def end(world: World, caller: Caller) -> None:
+    await change(
+        world,
+        lambda unit: sessions.end(unit.writes, caller.subject_id, caller.session_id, unit.now),
+    )
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_session_that_has_ended_is_not_moved(world: World, ends: bool) -> None:
+    """One that has not is: the control."""
+    citizen = world.front_end("active", "WECHAT")
+    await citizen.sign_in()
+    owner = await person_id(world, PERSONAS["active"])
+    database, now, _, dependencies = given(world)
+    caller = await caller_of(world, citizen)
+    unit = UnitOfWork(database, now, caller, dependencies)
+    stored = await sessions.find(database, caller, now)
+    sessions.move(unit.writes, dependencies.vault, now, stored, owner, RealNameLevel.BOUND)
+    if ends:
+        await end(world, caller)
+
+    if ends:
+        before = await world.rows("sessions")
+        with pytest.raises(LostRace):
+            await database.apply(unit.writes)
+        assert await world.rows("sessions") == before
+        with pytest.raises(NoSuchSession):
+            await sessions.find(database, caller, now)
+    else:
+        await database.apply(unit.writes)
+        assert await open_sessions(world, owner) == 1
+
+
+async def test_what_has_ended_meanwhile_is_not_ended_again(world: World, active: FrontEnd) -> None:
+    database, now, _, dependencies = given(world)
+    caller = await caller_of(world, active)
+    first = UnitOfWork(database, now, caller, dependencies)
+    await sign_out(first, None)
+    await end(world, caller)
+    before = await world.rows()
+
+    with pytest.raises(LostRace):
+        await database.apply(first.writes)
+    with pytest.raises(NoSuchSession):
+        await sign_out(UnitOfWork(database, now, caller, dependencies), None)
+
     assert await world.rows() == before

@@ -1,13 +1,14 @@
 """制卡进度查询 production progress, through HTTP. Watching it live is in tests/http/test_live.py."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from core.applications import ApplicationKind, applications
 from core.citizens import citizens
-from core.kernel.clock import DAY, HOUR
+from core.kernel.callers import ChannelId
+from core.kernel.clock import CHINA, DAY, HOUR
 from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
 from core.unit_of_work import UnitOfWork
@@ -15,6 +16,9 @@ from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, later, notices
 from tests.units import change
+
+WHERE = """{ productionProgress { ... on ProductionProgress {
+    outlet { code name address phone openingHours longitude latitude instantIssue } collectBy } } }"""
 
 
 @pytest.fixture
@@ -76,10 +80,38 @@ async def test_goes_on_node_by_node_until_the_card_is_ready(
     shown = await waiting.status()
     assert (shown["state"], shown["cardNumber"]) == ("SEALED", ready["cardNumber"])
     assert (await history(world, waiting.person))[-2:] == ["ISSUER_EVENT", "CARD_ISSUED"]
+    last_day = date.fromisoformat((await waiting.ask(WHERE))["collectBy"])
     assert await notices(waiting) == [
         "【成都人社】您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。"
+        "领取地点：示例网点 锦江区一号，示例地址：成都市锦江区，示例：工作日 9:00–17:00，电话 028-12333。"
+        f"请在{last_day.month}月{last_day.day}日前领取。"
         "如非本人操作，请拨打 028-12333。"
     ]
+
+
+@pytest.mark.parametrize("channel", ChannelId)
+async def test_tells_where_and_until_when_the_card_is_collected(
+    world: World, channel: ChannelId
+) -> None:
+    waiting = await world.enter("in-production", channel.value)
+    before = await waiting.ask(WHERE)
+    await world.make_card("in-production")
+
+    after = await waiting.ask(WHERE)
+
+    assert before == after | {"collectBy": None}
+    assert after["outlet"] == {
+        "code": "SAMPLE-510104-1",
+        "name": "示例网点 锦江区一号",
+        "address": "示例地址：成都市锦江区",
+        "phone": "028-12333",
+        "openingHours": "示例：工作日 9:00–17:00",
+        "longitude": None,
+        "latitude": None,
+        "instantIssue": True,
+    }
+    ready_at = datetime.fromisoformat((await waiting.progress())["nodes"][5]["at"])
+    assert after["collectBy"] == f"{ready_at.astimezone(CHINA).date() + timedelta(days=90)}"
 
 
 async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -> None:
@@ -93,11 +125,11 @@ async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -
     assert [node["result"] for node in failed] == ["DONE", "DONE", "FAILED"] + ["PENDING"] * 3
     assert failed[2]["message"] == (
         "「卡商制卡」未通过：照片未能打印，制卡中心将重新制作。"
-        "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。"
+        "制卡中心处理后会继续办理，结果在此更新。如需帮助请拨打 028-12333。"
     )
     assert in_english == (
         "“Manufacture” did not pass. Reason given by the card issuer: 照片未能打印，制卡中心将重新制作. "
-        "Production continues once this is resolved; you do not need to apply again. "
+        "The card issuer is dealing with it; the result will be shown here. "
         "For help, call 028-12333."
     )
     assert failed[2]["at"] is not None
@@ -119,7 +151,7 @@ async def test_a_reason_never_shows_or_keeps_a_number(world: World, waiting: Fro
     ]
 
     assert message.startswith(
-        "「卡商制卡」未通过：证件***、手机 ***、卡 ***与登记不符 (retry pending)。处理后会继续办理"
+        "「卡商制卡」未通过：证件***、手机 ***、卡 ***与登记不符 (retry pending)。制卡中心处理后会继续办理"
     )
     assert sum("与登记不符" in text for text in kept) == 2
     assert not any(part in text for text in kept for part in ("4627", "8000", "SAMPLE01X"))
@@ -204,7 +236,7 @@ async def test_the_last_node_can_fail_and_be_retried(world: World, waiting: Fron
 
     await world.advance("in-production")
 
-    assert fault(before) == ("NO_CARD", None)
+    assert fault(before) == ("APPLICATION_OPEN", None)
     assert (await waiting.status())["state"] == "SEALED"
 
 
@@ -228,8 +260,8 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
         in_english = await citizen.progress()
 
     assert fault(answer) == ("NO_APPLICATION", None)
-    assert answer["message"] == "没有查到您的制卡记录。"
-    assert in_english["message"] == "You have no card in production."
+    assert answer["message"].startswith("没有查到您的制卡记录。您可以申办社会保障卡")
+    assert in_english["message"].startswith("You have no card in production. You can apply")
     assert await world.rows() == before
 
 

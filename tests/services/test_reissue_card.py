@@ -12,8 +12,10 @@ from tests.services.parts import (
     english,
     fault,
     history,
+    later,
     notices,
     other_than,
+    person_id,
     problems,
     reissue_of,
 )
@@ -54,32 +56,37 @@ async def test_the_new_card_takes_the_place_of_the_lost_one(world: World, loser:
 @pytest.mark.parametrize(
     ("persona", "code", "message"),
     [
-        ("active", "WRONG_CARD_STATE", "您的卡当前状态为「正常」，不能办理补卡。请先挂失。"),
+        (
+            "active",
+            "WRONG_CARD_STATE",
+            "您的卡当前状态为「正常」，不能办理补卡。如卡遗失或损坏，请先挂失，再补卡。",
+        ),
         (
             "temporarily-lost",
             "WRONG_CARD_STATE",
-            "您的卡当前状态为「临时挂失」，不能办理补卡。请先挂失。",
+            "您的卡当前状态为「临时挂失」，不能办理补卡。如卡遗失或损坏，请先挂失，再补卡。",
         ),
         (
             "locked",
             "WRONG_CARD_STATE",
-            "您的卡当前状态为「应用锁定」，不能办理补卡。请持身份证到服务网点解锁。",
+            "您的卡当前状态为「应用锁定」，不能办理补卡。如卡遗失或损坏，请先挂失，再补卡。",
         ),
         (
             "cancelled",
             "WRONG_CARD_STATE",
-            "您的卡当前状态为「注销」，不能办理补卡。如需用卡请重新申办。",
+            "您的卡当前状态为「注销」，不能办理补卡。您可以申办社会保障卡；"
+            "打开申办表单时，会先核对您在其他地区是否已有卡。",
         ),
         (
             "sealed",
             "APPLICATION_OPEN",
-            "您有一笔正在办理的申请，请在「制卡进度查询」中查看。",
+            "您有一笔申请正在办理。卡已制成，领取后请激活。",
         ),
         (
             "no-card",
             "NO_CARD",
-            "没有查到您在成都的社会保障卡。可先申办；"
-            "如在省内其他市（州）已办卡，请使用「卡归属地转入」。",
+            "没有查到您在成都的社会保障卡。您可以申办社会保障卡；"
+            "打开申办表单时，会先核对您在其他地区是否已有卡。",
         ),
     ],
 )
@@ -105,6 +112,32 @@ async def test_refuses_a_second_reissue(world: World, loser: FrontEnd) -> None:
 
     assert fault(answer) == ("APPLICATION_OPEN", None)
     assert await world.rows() == before
+
+
+async def test_replaces_a_new_card_that_was_lost_before_its_activation(
+    world: World, loser: FrontEnd
+) -> None:
+    """Its application ends with the new one; activation cancels every card that was lost."""
+    await _reissue(loser, code=await loser.code("REISSUE_CARD"))
+    await world.make_card("lost")
+    first = (await loser.progress())["cardNumber"]
+    phone = loser.person.phone
+    await loser.do("reportLoss", phone=phone, code=await loser.code("REPORT_LOSS"))
+
+    with later(minutes=2):
+        again = await _reissue(loser, code=await loser.code("REISSUE_CARD"))
+        await world.make_card("lost")
+        second = (await loser.progress())["cardNumber"]
+        code = await loser.code("ACTIVATE_CARD")
+        await loser.do("activateCard", phone=phone, cardNumber=second, code=code)
+
+    assert (first != second, again["__typename"]) == (True, "CardReissued")
+    assert (await loser.status())["state"] == "ACTIVE"
+    owner = await person_id(world, loser.person)
+    rows = await world.rows("cards", "applications")
+    assert sorted(row.state for row in rows["cards"] if row.subject_id == owner) == ["1", "9", "9"]
+    own = [row for row in rows["applications"] if row.subject_id == owner]
+    assert [row.closed_at for row in own if row.closed_at is None] == []
 
 
 _WRONG_FIELDS: list[tuple[dict[str, str], list[tuple[str, str]]]] = [

@@ -2,12 +2,13 @@
 
 import pytest
 
+from core.kernel.masking import mask_name
 from sandbox.personas import PERSONAS
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, later, notices, problems
 
 
-@pytest.mark.parametrize("persona", ["active", "temporarily-lost"])
+@pytest.mark.parametrize("persona", ["active", "temporarily-lost", "locked", "sealed"])
 async def test_reports_a_card_lost(world: World, persona: str) -> None:
     citizen = await world.enter(persona)
 
@@ -21,7 +22,7 @@ async def test_reports_a_card_lost(world: World, persona: str) -> None:
     assert answer == {
         "__typename": "LossReported",
         "card": {
-            "name": citizen.person.name[0] + "**",
+            "name": mask_name(citizen.person.name),
             "state": "LOST",
             "cardNumber": citizen.person.card_number,
         },
@@ -37,10 +38,12 @@ async def test_reports_a_card_lost(world: World, persona: str) -> None:
 @pytest.mark.parametrize(
     ("persona", "message"),
     [
-        ("sealed", "您的卡当前状态为「封存（未激活）」，不能办理挂失。请先激活。"),
-        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请先解挂，未找回请补卡。"),
-        ("locked", "您的卡当前状态为「应用锁定」，不能办理挂失。请持身份证到服务网点解锁。"),
-        ("cancelled", "您的卡当前状态为「注销」，不能办理挂失。如需用卡请重新申办。"),
+        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请解挂，未找回请补卡。"),
+        (
+            "cancelled",
+            "您的卡当前状态为「注销」，不能办理挂失。您可以申办社会保障卡；"
+            "打开申办表单时，会先核对您在其他地区是否已有卡。",
+        ),
     ],
 )
 async def test_refuses_a_card_in_another_state(world: World, persona: str, message: str) -> None:
@@ -74,8 +77,8 @@ async def test_refuses_every_wrong_field_at_once(world: World, active: FrontEnd)
 
     assert fault(answer) == ("INVALID_FORMAT", "phone")
     assert problems(answer) == [("phone", "INVALID_FORMAT"), ("code", "INVALID_FORMAT")]
-    assert answer["message"] == "手机号码格式不正确：应为 11 位手机号码（半角数字）。"
-    assert in_english["message"] == "Phone is not in a valid format: 11 ASCII digits."
+    assert answer["message"] == "手机号码格式不正确：应为 11 位手机号码。"
+    assert in_english["message"] == "Phone is not in a valid format: 11 digits."
     assert in_english["problems"][1]["message"] == "Please fill in Verification code."
     assert await world.rows() == before
 

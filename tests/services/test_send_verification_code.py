@@ -47,7 +47,7 @@ async def test_keeps_a_code_only_as_a_keyed_hash(world: World, active: FrontEnd)
 
 
 async def test_refuses_what_is_no_mobile_number(active: FrontEnd) -> None:
-    malformed = ["1990000100", "12900001001", "１９９００００１００１", "+8619900001001"]
+    malformed = ["1990000100", "12900001001", "１９９００００１００", "+8219900001001"]
 
     empty = await active.do("sendVerificationCode", purpose="REPORT_LOSS", phone="")
     answers = [
@@ -79,6 +79,7 @@ async def test_refuses_a_phone_that_the_purpose_does_not_permit(
     assert (
         refused["REPORT_LOSS"]["message"]
         == "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。"
+        "绑定的号码已停用的，请先在「信息变更」中变更手机号码。"
     )
     assert in_english["message"].startswith("This is not your registered phone number")
     assert await world.rows("verification_codes", "quotas", "outbox") == before

@@ -25,7 +25,8 @@ from core.crypto import Vault
 from core.db import Query, Reader, Writes
 from core.db.writes import Write
 from core.kernel.clock import DAY, HOUR, seconds_until
-from core.kernel.refusals import NOTHING_ELSE, Text, TooManyCodes
+from core.kernel.next_steps import NextStep
+from core.kernel.refusals import TooManyCodes
 from core.messaging import allowances, verification, verification_codes_table
 from core.unit_of_work import UnitOfWork
 from gateway.cli.common import read_settings
@@ -116,11 +117,11 @@ def count_senders_together() -> None:
         free_at = await quotas.consume(unit.db, unit.writes, counted, unit.now)
         if free_at:
             wait = seconds_until(free_at, unit.now)
-            raise TooManyCodes(retry_after=wait, way_out=NOTHING_ELSE)
+            raise TooManyCodes(retry_after=wait)
         return []
 
     async def take_own(
-        unit: UnitOfWork, purpose: str, way_out: Text, *, is_for_loss: bool
+        unit: UnitOfWork, purpose: str, next_step: NextStep | None, *, is_for_loss: bool
     ) -> allowances.Uses:
         phone = (await unit.citizen(unit.citizen_id)).phone
         assert phone is not None

@@ -95,8 +95,8 @@ def one_shard(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -
     """Fails a test whose statements went to several shards for no listed reason."""
     sent: list[Sent] = []
     kind = type("Watched", (_Watched,), {"sent": sent})
-    pool = functools.partial(asyncpg.create_pool, connection_class=kind)
-    monkeypatch.setattr(asyncpg, "create_pool", pool)
+    connect = functools.partial(asyncpg.connect, connection_class=kind)
+    monkeypatch.setattr(asyncpg, "connect", connect)
     yield
     listed = () if request.config.getoption("--control") else MANY
     found = dict.fromkeys(unexpected(sent, listed))

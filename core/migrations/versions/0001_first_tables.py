@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("residential_address", sa.LargeBinary(), nullable=True),
         sa.Column("residential_postal_code", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deceased_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", name="pk_citizens"),
     )
     create_table(
@@ -307,9 +308,11 @@ def upgrade() -> None:
         sa.Column("issue_date", sa.String(10), nullable=False),
         sa.Column("state", sa.String(1), nullable=False),
         sa.Column("state_since", sa.BigInteger(), nullable=False),
+        sa.Column("state_before", sa.String(1), nullable=True),
         sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
         sa.Column("snapshot_state", sa.String(1), nullable=True),
         sa.Column("snapshot_state_since", sa.BigInteger(), nullable=True),
+        sa.Column("snapshot_state_before", sa.String(1), nullable=True),
         sa.Column("snapshot_since", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id"], ["citizens.subject_id"], name="fk_cards_subject_id"
@@ -320,6 +323,19 @@ def upgrade() -> None:
     op.create_index("ix_cards_temporarily_lost", "cards", ["state_since"], **where("state = '4'"))
     op.create_index(
         "uq_cards_one_active", "cards", ["subject_id"], unique=True, **where("state = '1'")
+    )
+    create_table_of_persons(
+        "cards_elsewhere",
+        sa.Column("subject_id", ID, autoincrement=False, nullable=False),
+        sa.Column("region_code", sa.String(6), nullable=True),
+        sa.Column("region_name", sa.String(60), nullable=True),
+        sa.Column("state", sa.String(1), nullable=True),
+        sa.Column("enrolled", sa.Boolean(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["citizens.subject_id"], name="fk_cards_elsewhere_subject_id"
+        ),
+        sa.PrimaryKeyConstraint("subject_id", name="pk_cards_elsewhere"),
     )
     create_table_of_persons(
         "consents",
@@ -404,9 +420,15 @@ def upgrade() -> None:
         sa.Column("number", sa.String(24), nullable=False),
         sa.Column("kind", sa.String(8), nullable=False),
         sa.Column("old_card_id", sa.BigInteger(), nullable=True),
+        sa.Column("new_card_id", sa.BigInteger(), nullable=True),
         sa.Column("form", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subject_id", "new_card_id"],
+            ["cards.subject_id", "cards.id"],
+            name="fk_applications_new_card_id",
+        ),
         sa.ForeignKeyConstraint(
             ["subject_id", "old_card_id"],
             ["cards.subject_id", "cards.id"],
@@ -436,6 +458,9 @@ def upgrade() -> None:
         sa.Column("card_number", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
+        sa.Column("pending_change", sa.String(16), nullable=True),
+        sa.Column("close_reason", sa.String(16), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "application_id"],
             ["applications.subject_id", "applications.id"],
@@ -456,9 +481,10 @@ def upgrade() -> None:
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
             ["production_orders.subject_id", "production_orders.id"],
@@ -472,9 +498,10 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
@@ -504,6 +531,7 @@ def downgrade() -> None:
         "pictures",
         "notification_settings",
         "consents",
+        "cards_elsewhere",
         "cards",
         "bindings",
         "application_drafts",

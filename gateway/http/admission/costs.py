@@ -27,6 +27,7 @@ NEW_KILOBYTE_COST = 10
 
 ROOT_COSTS: Mapping[str, int] = {
     "Query.insurances": 20,
+    "Query.applicationForm": 20,
     "Mutation.signIn": 20,
     "Mutation.bindCard": 20,
     "Mutation.sendVerificationCode": 30,
@@ -43,6 +44,8 @@ LIST_SIZES: Mapping[str, int] = {
     "Channel.entrySteps": 4,
     "Viewer.services": 10,
     "Query.outlets": 30,
+    "Query.districts": 25,
+    "Query.banks": 10,
     "ProductionProgress.nodes": 6,
     "Insurances.items": 5,
     "PortraitPreview.checks": 10,

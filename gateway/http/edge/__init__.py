@@ -1,6 +1,6 @@
 """The edge: origins, CSRF, CORS, body sizes, security headers, and responses to bad requests."""
 
-from gateway.http.edge.bad_requests import BadRequest
+from gateway.http.edge.bad_requests import BadRequest, session_unreadable
 from gateway.http.edge.client_address import TrustedProxies
 from gateway.http.edge.credentials import (
     authenticate,
@@ -64,5 +64,6 @@ __all__ = [
     "media_type",
     "preferred_encoding",
     "read_head",
+    "session_unreadable",
     "wants_html",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.kernel.refusals import Language, Text
+from core.kernel.refusals import Language, Text, TryAgainLater
 
 
 class BadRequest(Exception):
@@ -39,3 +39,10 @@ class BadRequest(Exception):
             "message": text if isinstance(text, str) else text.in_language(language),
             "extensions": extensions,
         }
+
+
+def session_unreadable() -> BadRequest:
+    """The database does not answer, so that nobody knows who asks."""
+    refusal = TryAgainLater(retry_after=5)
+    text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
+    return BadRequest(text, 503, refusal.code.value, retry_after=5)

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from core.issuer import SIGNERS, IssuerEvent, Outcome, is_signed
 from core.kernel.clock import MINUTE, SECOND, Instant
-from core.kernel.refusals import Language, TryAgainLater
+from core.kernel.refusals import Language, OutcomeUnknown, TryAgainLater
 from core.kernel.settings import Settings
 from core.services.issuer_events import MAX_AT_ONCE, apply_issuer_events
 from gateway.http.edge import head_of
@@ -57,7 +57,7 @@ def issuer_events_endpoint(
             return _refused(400, f"A batch has at most {MAX_EVENTS} events.")
         try:
             outcomes = await apply_all(application, events)
-        except TryAgainLater:
+        except (TryAgainLater, OutcomeUnknown):
             return _refused(503, "The events cannot be stored now; send the batch again.")
         answer = [
             {"id": event.id, "outcome": outcome.value}
@@ -71,7 +71,7 @@ def issuer_events_endpoint(
 async def apply_all(application: Application, events: Sequence[IssuerEvent]) -> list[Outcome]:
     """Stores events in several transactions, so that citizens do not wait for a large batch.
 
-    Raises `TryAgainLater`; events stored by then are recognised when the batch is sent again.
+    Raises `TryAgainLater` or `OutcomeUnknown`; events stored by then are recognised when the batch is sent again.
     """
     context = Context(application, Language.ZH, "", None)
     outcomes: list[Outcome] = []

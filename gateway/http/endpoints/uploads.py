@@ -19,6 +19,7 @@ from core.kernel.refusals import (
     FileTooLarge,
     InvalidFormat,
     NoSuchUpload,
+    OutcomeUnknown,
     Refusal,
     Text,
     TryAgainLater,
@@ -37,6 +38,7 @@ _STATUS: dict[type[Refusal], int] = {
     UploadOutOfStep: 409,
     FileTooLarge: 413,
     TryAgainLater: 503,
+    OutcomeUnknown: 503,
 }
 _RANGE = Text("Content-Range", "Content-Range")
 _RANGE_RULE = Text("如 bytes 0-524287/3000000", "like bytes 0-524287/3000000")

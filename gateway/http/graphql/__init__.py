@@ -2,6 +2,6 @@
 
 from gateway.http.graphql.playground import playground_routes
 from gateway.http.graphql.sockets import SOCKET_KEY
-from gateway.http.graphql.view import GraphQLView, ReauthenticateSockets, failure
+from gateway.http.graphql.view import GraphQLView, failure
 
-__all__ = ["SOCKET_KEY", "GraphQLView", "ReauthenticateSockets", "failure", "playground_routes"]
+__all__ = ["SOCKET_KEY", "GraphQLView", "failure", "playground_routes"]

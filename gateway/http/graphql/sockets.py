@@ -1,7 +1,9 @@
 """Operations over `graphql-transport-ws`. Admission is the same as over HTTP."""
 
+import contextlib
 from typing import Any, Protocol, cast
 
+import structlog
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -13,15 +15,18 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
+from core.db import DatabaseUnavailable
 from gateway.http.admission import Admission, Prepared, admitted_document, parameters
-from gateway.http.edge import BadRequest
-from gateway.resolvers.context import Context
+from gateway.http.edge import BadRequest, authenticate, session_unreadable
+from gateway.resolvers.context import Context, Unauthenticated
 
 MAX_ID_LENGTH = 128
 MAX_OPERATIONS = 32
 """Running at once on one socket: responses of more would pile up for a client that does not read."""
 SOCKET_KEY = "card_gateway.socket"
 """Key in the scope: the server's `Socket`. Without a server there is none."""
+
+log = structlog.get_logger("graphql")
 
 
 class Socket(Protocol):
@@ -44,12 +49,28 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self._running += 1
         self._tell_use()
         try:
+            await self._authenticate()
             await super().run_operation(operation)
+        except DatabaseUnavailable:
+            log.error("graphql.database_unavailable")
+            error: Any = session_unreadable().error(self.context.language)
+            await operation.send_operation_message(
+                {"type": "error", "id": operation.id, "payload": [error]}
+            )
         except WebSocketDisconnected:
             pass  # the client is gone
         finally:
             self._running -= 1
             self._tell_use()
+
+    async def _authenticate(self) -> None:
+        """A socket may outlive its session, so each operation on it authenticates again."""
+        context, caller = self.context, None
+        if context.token is None:
+            return
+        with contextlib.suppress(Unauthenticated):
+            caller = await authenticate(context, context.token, context.claimed_channel)
+        context.caller = caller
 
     async def handle_task_exception(self, error: Exception) -> None:
         if not isinstance(error, WebSocketDisconnected):

@@ -7,12 +7,11 @@ GraphQL-over-HTTP specification.
 """
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import orjson
 import strawberry
@@ -28,7 +27,6 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.extensions import SchemaExtension
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.streaming import HTTPStreamTransport, SSETransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -36,7 +34,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from core.db import DatabaseUnavailable
-from core.kernel.refusals import Language, Text, TryAgainLater
+from core.kernel.refusals import Text
 from core.unit_of_work import IdempotencyKey
 from gateway.http.admission import (
     Admission,
@@ -61,6 +59,7 @@ from gateway.http.edge import (
     device_key,
     head_of,
     head_of_parameters,
+    session_unreadable,
     wants_html,
 )
 from gateway.http.graphql.playground import playground_page
@@ -294,18 +293,6 @@ class _SubResponse(Response):
     head = NO_HEADERS
 
 
-class ReauthenticateSockets(SchemaExtension):
-    """A socket may outlive its session, so each operation on it authenticates again."""
-
-    async def on_operation(self) -> AsyncIterator[None]:
-        context = cast("Context", self.execution_context.context)
-        if context.token is not None:
-            context.caller = None
-            with contextlib.suppress(Unauthenticated):
-                context.caller = await authenticate(context, context.token, context.claimed_channel)
-        yield
-
-
 async def read_parameters(
     request: Request, head: Head, charge: Callable[[int], None]
 ) -> Parameters:
@@ -384,7 +371,7 @@ def failure(head: Head, error: Unauthenticated | DatabaseUnavailable) -> Respons
     """The response if the session is of another channel, or the database is unavailable."""
     if isinstance(error, DatabaseUnavailable):
         log.error("graphql.database_unavailable")
-        return _unavailable(head)
+        return _refusal(head, session_unreadable())
     code = str((error.extensions or {})["code"])
     return _refusal(head, BadRequest(error.message, 401, code))
 
@@ -396,13 +383,6 @@ def _refusal(head: Head, error: BadRequest) -> Response:
     response = json_response(data, head, status, strict=True)
     response.headers.update(error.headers)
     return response
-
-
-def _unavailable(head: Head) -> Response:
-    """The response if the session could not be read."""
-    refusal = TryAgainLater(retry_after=5)
-    text = Text(refusal.message(Language.ZH), refusal.message(Language.EN))
-    return _refusal(head, BadRequest(text, 503, refusal.code.value, retry_after=5))
 
 
 def json_response(data: object, head: Head, status: int, *, strict: bool = False) -> _Result:

@@ -20,7 +20,7 @@ import orjson
 from sandbox.issuer import NODES, signed_headers
 
 OUTLET = {"pickupMethod": "OUTLET", "districtCode": "510104", "outletCode": "SAMPLE-510104-1"}
-_PASSING = {"TRY_AGAIN_LATER", "PARTNER_UNAVAILABLE", "CARD_BEING_CONFIRMED"}
+_PASSING = {"TRY_AGAIN_LATER", "OUTCOME_UNKNOWN", "PARTNER_UNAVAILABLE", "CARD_BEING_CONFIRMED"}
 _ACTIONS = {
     "sendVerificationCode": "SEND_CODE",
     "reportLoss": "REPORT_LOSS",

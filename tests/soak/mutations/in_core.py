@@ -246,9 +246,9 @@ _CARDS = (
     ),
     _fault(
         "cards: a card that is being confirmed can be reissued",
-        "cards/cards.py",
-        "if self.confirmation is not Confirmation.CONFIRMED:",
-        "if self.confirmation is Confirmation.REJECTED:",
+        "cards/ways_out.py",
+        "lost.confirmation is not Confirmation.CONFIRMED:",
+        "lost.confirmation is Confirmation.REJECTED:",
         "a card is made for one that may be another city's",
         "services/test_honest_states.py::test_no_reissue_for_a_card_that_is_being_confirmed",
     ),

@@ -12,6 +12,7 @@ export interface Refusal {
   field: string | null;
   retryAfter: number | null;
   problems: { field: string; code: string; message: string }[];
+  nextStep: { service: string | null; message: string; phone: string | null } | null;
 }
 
 export interface Option {
@@ -100,6 +101,7 @@ export interface ApplicationField {
 
 export interface ApplicationForm {
   __typename: 'ApplicationForm';
+  note: string | null;
   fields: ApplicationField[];
   missing: string[];
   portrait: { portraitId: string; confirmed: boolean } | null;
@@ -191,6 +193,7 @@ export const VIEWER_QUERY = `query Viewer { viewer { ...ViewerParts } } ${VIEWER
 export const OUTLETS = `query Outlets($districtCode: String!, $bankCode: String) {
   outlets(districtCode: $districtCode, bankCode: $bankCode) { code name address }
 }`;
+export const DISTRICTS = `query Districts { districts { code name } }`;
 export const PROGRESS_LIVE = `subscription ProductionProgressLive($after: String) {
   productionProgress(after: $after) { ...ProgressParts }
 } ${PROGRESS}`;
@@ -208,6 +211,7 @@ export const APPLICATION_FORM = result(
   `... on ApplicationForm {
     fields { name label help type required options { code name } defaultValue value suggestion { value text confidence } problem { code message } }
     missing
+    note
     portrait { portraitId confirmed }
     privacyNotice { version url givenAt }
   }`,

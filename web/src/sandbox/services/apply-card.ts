@@ -44,6 +44,7 @@ const WITHHOLDING_NOT_CHOSEN: Refusal = {
   field: 'financialWithholding',
   retryAfter: null,
   problems: [],
+  nextStep: null,
 };
 
 const KINDS: Record<ApplicationField['type'], Field['kind']> = {
@@ -83,7 +84,7 @@ function noticeView(visit: Visit, form: ApplicationForm): View {
   };
 }
 
-function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): View {
+function portraitView(visit: Visit, { portrait, missing, note }: ApplicationForm): View {
   const preview = h('div', { class: 'portrait-preview' });
   const message = alertLine();
   const next = () => visit.phone.replace(() => idDocumentsView(visit, !missing.includes('idDocuments')));
@@ -111,6 +112,7 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
   return {
     title: '上传头像照',
     body: [
+      ...(note ? [h('p', { class: 'hint' }, note)] : []),
       stages(1),
       h('p', { class: 'hint' }, '请提交一张本人二寸白底彩色照片，上传后请核对自动处理后的照片。'),
       picker('本人照片', upload, samplePortrait),

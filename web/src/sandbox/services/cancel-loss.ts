@@ -12,7 +12,7 @@ export function cancelLoss(visit: Visit): Screen {
       code: { purpose: 'CANCEL_LOSS', phoneField: 'phone' },
       submitLabel: '解挂',
       submit: (input) => visit.gateway.ask<Done | Refusal>(CANCEL_LOSS, { input }),
-      done: (result) => visit.phone.replace(outcome(visit, '解挂成功', '卡已恢复正常使用。', result)),
+      done: (result) => visit.phone.replace(outcome(visit, '解挂成功', '卡已恢复挂失前的状态。', result)),
     });
     return { title: '解挂', body: [form.element] };
   };
