@@ -56,6 +56,8 @@ SLACK_SECONDS = 5
 BUDGETS: dict[str, Any] = {
     name: value for name, value in UNLIMITED.items() if name.endswith("budget")
 }
+PATIENT = {f"database_{name}_seconds": 20 for name in ("deadline", "acquire", "statement")}
+"""This is not about how long a database may take on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +332,13 @@ async def attack(
     """What was not as it should be."""
     program = (sys.executable, "-m", "tests.soak.no_limits_control")
     more: dict[str, Any] = {"program": program} if control else {}
-    options = {**BUDGETS, **limits, "workers": given.workers, "trusted_proxies": "127.0.0.1"}
+    options = {
+        **BUDGETS,
+        **PATIENT,
+        **limits,
+        "workers": given.workers,
+        "trusted_proxies": "127.0.0.1",
+    }
     server = Server(folder, given.database_url, **more, **options)
     if control:
         server.given["CONTROL"] = control
