@@ -260,9 +260,8 @@ async def test_who_leaves_leaves_no_message_and_no_answer_behind(world: World) -
     held = await world.rows("channel_messages", "code_exchanges", "outbox")
     of_person = await person_id(world, citizen.person)
     assert sent_before == {"WECHAT", "UNIONPAY"}
-    assert [row[2] for row in held["channel_messages"] if row.subject_id == of_person] == [
-        "UNIONPAY"
-    ]
+    of_citizen = [row[2:4] for row in held["channel_messages"] if row.subject_id == of_person]
+    assert sorted(of_citizen) == [("UNIONPAY", "FIRST_SIGN_IN"), ("UNIONPAY", "PASSWORD_CHANGED")]
     of_neighbour = [row[3] for row in held["channel_messages"] if row.subject_id != of_person]
     assert sorted(of_neighbour) == ["NEW_BINDING", "PASSWORD_CHANGED"]
     assert len(held["code_exchanges"]) == 1
