@@ -79,7 +79,7 @@ T = TypeVar("T")
 
 START = int(datetime(2035, 1, 15, tzinfo=UTC).timestamp()) * SECOND
 OUTLET, OTHER_OUTLET = ("510104", "SAMPLE-510104-1"), ("510105", "SAMPLE-510105-1")
-MOST_STEPS = 40
+MAX_STEPS = 40
 _WEEK_OF_SILENCE = 10_000
 
 DEATH, FAILED = "DEATH_RECORDED", "FAILED_IN_MANUFACTURE"
@@ -263,7 +263,7 @@ class Life:
 
     async def deliver(self) -> None:
         """All messages on orders, each until it is settled or dead."""
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             claimed = await self.office.database.write(
                 partial(
                     outbox.claim,
@@ -309,7 +309,7 @@ class Life:
         """`CARD`, or the desk that was needed."""
         self._issuer_is_itself()
         desk = "CARD"
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             self.now += 10 * MINUTE
             await self.deliver()
             holder, order = await self.holder(), await self.order()
