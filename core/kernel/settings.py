@@ -244,10 +244,12 @@ class Settings:
         7,
         "days after a card is ready until who has not activated it is reminded of it; 0: never "
         "(ours, no source)",
+        within=(0, 3_650),
     )
     return_reminder_days: int = setting(
         5,
         "days before the end of collect_within_days of another such reminder; 0: none (ours, no source)",
+        within=(0, 3_650),
     )
     adult_age: int = setting(
         16, "age in years from which financial withholding can be opened online", within=(0, 150)

@@ -370,8 +370,9 @@ async def _project_card(
     elif before.state_unless_lost is CardState.SEALED is not after.state_unless_lost:
         applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
         _cancel_replaced(unit, subject, card)
-    for notice in _notices_of(before, after):
-        await notices.send(unit, subject.citizen, notice)
+    if not _tell_of_death(subject):
+        for notice in _notices_of(before, after):
+            await notices.send(unit, subject.citizen, notice)
 
 
 def _end_application(
@@ -441,13 +442,18 @@ async def _settle(unit: UnitOfWork, subject: _CitizenEvents, new: Mapping[str, O
             await audit.write(unit, _event_record(unit, subject, entry.event, outcome))
     for record in subject.records:
         await audit.write(unit, record)
-    if any(
-        entry.id in new
-        and entry.event.close_reason is CloseReason.DECEASED
-        and subject.outcomes[entry.id] is Outcome.TAKEN
-        for entry in subject.events
-    ):
+    if _tell_of_death(subject):
         await deaths.record(unit, subject.citizen, _open_orders(subject), actor=audit.ISSUER)
+
+
+def _tell_of_death(subject: _CitizenEvents) -> bool:
+    """Whether a new event does; then nothing else is told to the phone."""
+    return any(
+        entry.outcome is not Outcome.TAKEN
+        and entry.event.close_reason is CloseReason.DECEASED
+        and subject.outcomes.get(entry.id) is Outcome.TAKEN
+        for entry in subject.events
+    )
 
 
 def _open_orders(subject: _CitizenEvents) -> list[ProductionOrder]:

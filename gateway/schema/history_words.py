@@ -8,7 +8,7 @@ import orjson
 from core.audit import DONE, Action, Entry
 from core.issuer import EVENT_NAMES, IssuerEventType
 from core.kernel.refusals import BY_CODE, RefusalCode, Text
-from core.production import NODE_NAMES, RESULT_NAMES, NodeResult, ProductionNode
+from core.production import CLOSE_REASON_NAMES, NODE_NAMES, RESULT_NAMES, NodeResult, ProductionNode
 
 _SUCCEEDED = Text("成功", "done")
 _REFUSED = Text("未成功", "refused")
@@ -16,14 +16,7 @@ _NOT_ACCEPTED = Text("未受理", "not accepted")
 _TAKEN_BACK = "NOT "
 _REFUSALS = {code.value for code in RefusalCode}
 _CLAUSE_END = re.compile(r"[，。；：,.;:]")
-_REASONS: Mapping[str, Text] = {
-    "DECEASED": Text("持卡人已故", "the holder has died"),
-    "EMIGRATED": Text("出境定居", "the holder has settled abroad"),
-    "RELATION_ENDED": Text("社会保险关系终止", "the insurance relation has ended"),
-    "NOT_COLLECTED": Text("逾期未领取", "not collected in time"),
-    "REPLACED": Text("已换发新卡", "replaced by another card"),
-}
-"""Why a card or an order ended, as the card issuer reports it."""
+_REASONS: Mapping[str, Text] = {reason.value: name for reason, name in CLOSE_REASON_NAMES.items()}
 
 
 def words_of(entry: Entry) -> Text:

@@ -4,6 +4,7 @@ import strawberry
 
 from core.kernel import next_steps
 from core.kernel.card_services import CardService
+from core.kernel.line_breaks import unbroken
 from core.kernel.refusals import Language
 from gateway.schema.enums import publish
 
@@ -34,5 +35,7 @@ class NextStep:
         if step is None:
             return None
         return cls(
-            service=step.service, message=step.message.in_language(language), phone=step.phone
+            service=step.service,
+            message=unbroken(step.message.in_language(language)),
+            phone=step.phone,
         )
