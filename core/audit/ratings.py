@@ -1,4 +1,4 @@
-"""好差评 ratings: how a citizen rated an errand, once for each entry of the history."""
+"""好差评 ratings: how a citizen rated a service, once for each entry of the history."""
 
 from sqlalchemy import BigInteger, Column, Integer, SmallInteger, Table
 
@@ -30,7 +30,7 @@ RATED_ACTIONS = frozenset(
         Action.REISSUE_CARD,
     }
 )
-"""The errands among the actions."""
+"""The services among the actions."""
 
 _INSERT = insert_into(service_ratings_table)
 

@@ -152,7 +152,7 @@ class RefusalCode(StrEnum):
     NO_INSURANCE_CHOSEN = "NO_INSURANCE_CHOSEN"
     INSURANCE_NOT_ENROLLED = "INSURANCE_NOT_ENROLLED"
 
-    NO_SUCH_ERRAND = "NO_SUCH_ERRAND"
+    NO_SUCH_HISTORY_ENTRY = "NO_SUCH_HISTORY_ENTRY"
     ALREADY_RATED = "ALREADY_RATED"
 
     PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
@@ -938,13 +938,13 @@ class InsuranceNotEnrolled(Refusal):
 # --- ratings -------------------------------------------------------------------------------
 
 
-class NoSuchErrand(Refusal):
+class NoSuchHistoryEntry(Refusal):
     """Also for another citizen's, so that its existence is not disclosed."""
 
-    code = RefusalCode.NO_SUCH_ERRAND
+    code = RefusalCode.NO_SUCH_HISTORY_ENTRY
     text = Text(
         "没有找到可以评价的办理记录，请在「办理记录」中选择一项已办成的业务。",
-        "There is no such errand to rate; please choose one that was carried out from your service history.",
+        "There is no such service to rate; please choose one that was carried out from your service history.",
     )
 
 
@@ -952,7 +952,7 @@ class AlreadyRated(Refusal):
     code = RefusalCode.ALREADY_RATED
     text = Text(
         "这项业务您已经评价过，每项业务只能评价一次。",
-        "You have rated this errand already; each can be rated once.",
+        "You have rated this service already; each can be rated once.",
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
-from sqlalchemy import column, select, table, text
+from sqlalchemy import column, func, literal_column, select, table
 from sqlalchemy.exc import OperationalError
 
 from core.db import DatabaseUnavailable, Limits, PostgresServers, Query, connect, sqlite_path
@@ -18,9 +18,11 @@ _CONNECT_SECONDS = 10.0
 _FOR_ONE_STATEMENT = Limits(pool_size=1, statement_cache=False)
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
 _PARTITIONS = Query(
-    text(
-        "SELECT count(*) AS count FROM pg_inherits"
-        " WHERE inhparent = to_regclass('citizens') AND inhseqno = 1"
+    select(func.count().label("count"))
+    .select_from(table("pg_inherits"))
+    .where(
+        column("inhparent") == func.to_regclass(literal_column("'citizens'")),
+        column("inhseqno") == literal_column("1"),
     )
 )
 

@@ -1,4 +1,4 @@
-"""好差评平台 service ratings: takes how a citizen rated an errand (国办发〔2019〕51号)."""
+"""好差评平台 service ratings: takes how a citizen rated a service (国办发〔2019〕51号)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ NAME = Text("好差评平台", "The service ratings platform")
 
 @dataclass(frozen=True, slots=True)
 class ServiceRating:
-    """`score` is 1 (very dissatisfied) to 5 (very satisfied). It names the errand, and nobody."""
+    """`score` is 1 (very dissatisfied) to 5 (very satisfied). It names the service, and nobody."""
 
     service: str
     service_name: str

@@ -1,11 +1,11 @@
-"""服务评价 rate service: how an errand was, once for each, forwarded to the 好差评 platform."""
+"""服务评价 rate service: how a service was, once for each, forwarded to the 好差评 platform."""
 
 from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import DONE, RATED_ACTIONS, Action, Entry, history, ratings
 from core.kernel.clock import Instant
-from core.kernel.refusals import AlreadyRated, InvalidFormat, NoSuchErrand, Text
+from core.kernel.refusals import AlreadyRated, InvalidFormat, NoSuchHistoryEntry, Text
 from core.messaging import MessageKind, outbox
 from core.reference import LABELS, Form
 from core.unit_of_work import UnitOfWork
@@ -16,7 +16,7 @@ _SCORES = range(1, 6)
 
 @dataclass(frozen=True, slots=True)
 class RateService:
-    """`entry_number` is that of the errand's entry in the citizen's history."""
+    """`entry_number` is that of the service's entry in the citizen's history."""
 
     entry_number: int
     score: int
@@ -34,7 +34,7 @@ async def rate_service(unit: UnitOfWork, command: RateService) -> Instant:
     await unit.head(citizen_id)
     entry = await history.entry(unit.db, citizen_id, command.entry_number)
     if entry is None or entry.action not in RATED_ACTIONS or entry.result != DONE:
-        raise NoSuchErrand(field="historyEntryId")
+        raise NoSuchHistoryEntry(field="historyEntryId")
     if entry.score is not None:
         raise AlreadyRated(field="historyEntryId")
     ratings.add(unit.writes, citizen_id, command.entry_number, command.score, unit.now)

@@ -15,7 +15,7 @@ from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
 
 
-@strawberry.input(description="服务评价 · How an errand was.")
+@strawberry.input(description="服务评价 · How a service was.")
 class RateServiceInput:
     history_entry_id: strawberry.ID = strawberry.field(
         description="办理记录编号 · `id` of an entry of `serviceHistory` that `canRate`."
@@ -45,7 +45,7 @@ RateServiceResult = Annotated[
 class RateServiceMutation:
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
-        description="服务评价（好差评） · Rates one of the viewer's errands, once, in any channel.",
+        description="服务评价（好差评） · Rates one of the services that the viewer used, once, in any channel.",
     )
     async def rate_service(
         self, info: Info, input: Annotated[RateServiceInput, FORM]

@@ -39,7 +39,7 @@ class ServiceHistoryEntry:
         entry = self.entry
         return None if entry.action.is_access else strawberry.ID(str(entry.place.number))
 
-    @strawberry.field(description="可否评价 · Whether it is an errand that can still be rated.")
+    @strawberry.field(description="可否评价 · Whether it is a service that can still be rated.")
     def can_rate(self) -> bool:
         return can_be_rated(self.entry)
 

@@ -12,8 +12,8 @@ from tests.front_end import REFUSAL, SUCCESS, World
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 _PAGE, _HEADER, _FRAME_HEADER = 4096, 32, 24
-_READS, _WRITES, _PAGES = 3, 6, 8
-"""Writes: head, code, card, audit entry, an SMS and a message in the app. Pages: one for each table,
+_READS, _WRITES, _PAGES = 3, 7, 9
+"""Writes: head, code, card, audit entry, the notice, an SMS and a message in the app. Pages: one for each table,
 one for the index of active cards, and two for those of the outbox."""
 
 

@@ -219,7 +219,7 @@ async def test_every_column_is_as_wide_as_what_it_holds(database_url: str) -> No
         ("sessions.channel", 15),
         ("issuer_events.id", 63),
         ("cards.issue_date", 9),
-        ("scheduled_jobs.name", 18),
+        ("scheduled_jobs.name", 19),
     ],
 )
 async def test_a_column_that_is_too_narrow_is_found(

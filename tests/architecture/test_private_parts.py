@@ -56,7 +56,9 @@ PRIVATE: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "sqlalchemy": {
         "sqlalchemy.dialects.postgresql.asyncpg:PGDialect_asyncpg": _POSTGRES,
-        "sqlalchemy.dialects.sqlite.aiosqlite:SQLiteDialect_aiosqlite": _SQLITE,
+        "sqlalchemy.dialects.sqlite.aiosqlite:SQLiteDialect_aiosqlite": (
+            "core/db/sqlite_writer.py",
+        ),
         "sqlalchemy.sql.compiler:SQLCompiler.binds": _QUERY,
         "sqlalchemy.sql.compiler:SQLCompiler.positiontup": _QUERY,
     },

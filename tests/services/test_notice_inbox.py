@@ -386,7 +386,7 @@ async def test_nobody_is_reminded_of_a_card_that_is_activated(world: World) -> N
 
 
 @pytest.mark.parametrize(
-    ("settings", "days", "told"),
+    ("chosen", "days", "told"),
     [
         ({"collection_reminder_days": 0}, 8, 0),
         ({"return_reminder_days": 0}, 86, 0),
@@ -396,11 +396,11 @@ async def test_nobody_is_reminded_of_a_card_that_is_activated(world: World) -> N
     ],
 )
 async def test_the_reminders_are_as_the_operator_sets_them(
-    world: World, settings: dict[str, int], days: int, told: int
+    world: World, chosen: dict[str, int], days: int, told: int
 ) -> None:
     await world.enter("in-production")
     await world.make_card("in-production")
-    for name, value in settings.items():
+    for name, value in chosen.items():
         object.__setattr__(world.application.dependencies.settings, name, value)
 
     await remind(world, days=days)

@@ -1,4 +1,4 @@
-"""服务评价: an errand is rated once, and the rating goes to the 好差评 platform without a name."""
+"""服务评价: a service is rated once, and the rating goes to the 好差评 platform without a name."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ async def entries(citizen: FrontEnd) -> list[dict[str, Any]]:
     return [edge["node"] for edge in (await citizen.ask(HISTORY))["edges"]]
 
 
-async def errand(citizen: FrontEnd, action: str = "REPORT_LOSS") -> str:
+async def history_entry(citizen: FrontEnd, action: str = "REPORT_LOSS") -> str:
     found = next(entry for entry in await entries(citizen) if entry["action"] == action)
     return str(found["id"])
 
@@ -32,10 +32,10 @@ async def forwarded(world: World) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY", "PING_AN"])
-async def test_an_errand_is_rated_once_and_forwarded(world: World, channel: str) -> None:
+async def test_a_service_is_rated_once_and_forwarded(world: World, channel: str) -> None:
     citizen = await world.enter("active", channel)
     await report_loss(citizen)
-    entry, can = await errand(citizen), [one["canRate"] for one in await entries(citizen)]
+    entry, can = await history_entry(citizen), [one["canRate"] for one in await entries(citizen)]
 
     answer = await rate(citizen, entry, 4, comment=" 很快，谢谢 ")
     sent = await forwarded(world)
@@ -64,13 +64,13 @@ async def test_an_errand_is_rated_once_and_forwarded(world: World, channel: str)
     assert (await history(world, citizen.person))[-1] == "RATE_SERVICE"
 
 
-async def test_rates_nobody_elses_and_nothing_that_is_no_errand(
+async def test_rates_nobody_elses_and_nothing_that_is_no_service(
     world: World, active: FrontEnd
 ) -> None:
     await report_loss(active)
-    theirs = await errand(active)
+    theirs = await history_entry(active)
     other = await world.enter("lost")
-    own_sign_in = await errand(other, "SIGN_IN")
+    own_sign_in = await history_entry(other, "SIGN_IN")
     before = await world.rows()
 
     answers = [
@@ -78,7 +78,7 @@ async def test_rates_nobody_elses_and_nothing_that_is_no_errand(
         for entry in (str(int(theirs) + 50), own_sign_in, "0", "", "x", "9" * 19)
     ]
 
-    assert {fault(answer) for answer in answers} == {("NO_SUCH_ERRAND", "historyEntryId")}
+    assert {fault(answer) for answer in answers} == {("NO_SUCH_HISTORY_ENTRY", "historyEntryId")}
     assert await world.rows() == before
     assert await forwarded(world) == []
 
@@ -99,7 +99,7 @@ async def test_refuses_what_is_no_rating(
     world: World, active: FrontEnd, given: dict[str, Any], wrong: list[tuple[str, str]]
 ) -> None:
     await report_loss(active)
-    entry = await errand(active)
+    entry = await history_entry(active)
     before = await world.rows()
 
     answer = await rate(active, entry, **given)
@@ -129,7 +129,7 @@ async def test_a_platform_that_fails_gets_it_later_and_once(
     ordered = await world.http.post("/sandbox/partners/fault", json=next_call)
     assert ordered.status_code == 200, ordered.text
 
-    assert (await rate(active, await errand(active)))["__typename"] == "ServiceRated"
+    assert (await rate(active, await history_entry(active)))["__typename"] == "ServiceRated"
     first = await forwarded(world)
     with later(minutes=6):
         await world.application.worker.deliver_due()
