@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus
+.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus soak-ways-out soak-codes
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -86,6 +86,11 @@ soak-citus: install-dev
 soak-issuer-events: install-dev
 	$(BIN)/python -m tests.soak.issuer_events
 
+# 10,000 lives of citizens, and the way out of each; and where applications cannot be changed.
+soak-ways-out: install-dev
+	$(BIN)/python -m tests.soak.ways_out
+	$(BIN)/python -m tests.soak.ways_out --lives 500 --control
+
 # 100,000 documents of 10 kB, bred for the CPU time of their validation; then bodies of 1 MB.
 soak-validation: install-dev
 	$(BIN)/python -m tests.soak.validation_search
@@ -97,6 +102,11 @@ soak-validation: install-dev
 soak-documents: install-dev
 	$(BIN)/python -m tests.soak.kept_documents
 	$(BIN)/python -m tests.soak.kept_documents --documents 500 --control
+
+# 1,000 strangers' sessions spend codes for an hour while every owner reports a loss; then with the
+# limits as they were, and without.
+soak-codes: install-dev
+	$(BIN)/python -m tests.soak.codes_under_attack --control
 
 # Seeds faults that fail in silence, one at a time: each must be caught by the tests that it names.
 soak-mutations: install-dev

@@ -29,13 +29,14 @@ from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 
 from core.audit import AccessLogWriter, Action
-from core.cards import STATE_NAMES, CardHolder
+from core.cards import STATE_NAMES, CardHolder, ways_out
 from core.cards.holders import find
 from core.citizens import citizens as people
 from core.citizens import citizens_table, sessions
 from core.db import Database, Limits, LostRace, Query, Row, Writes, connect
 from core.db.query import Job, T
 from core.kernel.callers import ChannelId
+from core.kernel.card_services import CardService
 from core.kernel.clock import moment
 from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.kernel.refusals import Language, Refusal
@@ -44,7 +45,6 @@ from core.production import NODES, production_nodes_table, production_orders_tab
 from core.production.orders import newest_of
 from core.services.cancel_loss import CancelLoss, cancel_loss
 from core.services.card_status import card_status
-from core.services.catalogue import CardService
 from core.services.report_loss import ReportLoss, report_loss
 from core.unit_of_work import Preparation, UnitOfWork
 from gateway.app import assemble
@@ -256,7 +256,9 @@ class ByHand:
         citizen = holder.citizen
         services = []
         for service in CardService:
-            refusal = service.eligibility(holder)
+            refusal = ways_out.eligibility(service, holder)
+            if refusal is not None:
+                refusal = ways_out.show_way(refusal, service, holder)
             reason = None if refusal is None else {"message": refusal.message(Language.ZH)}
             services.append(
                 {

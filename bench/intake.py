@@ -54,8 +54,7 @@ _DOCUMENT = (
 )
 _FORM = (
     "{ applicationForm { ... on ApplicationForm { missing privacyNotice { version } fields {"
-    " name label help type required defaultValue value options { code name }"
-    " suggestion { value } problem { message } } } } }"
+    " name value source suggestion { value } problem { message } } } } }"
 )
 _SAVE = (
     "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename"
@@ -225,13 +224,13 @@ def _documents(front_end: FrontEnd, sent: dict[str, bytes], measured: Measured) 
 def _fill_in(
     front_end: FrontEnd, read: dict[str, str], measured: Measured
 ) -> dict[str, Any] | None:
-    """Saves field by field; what was read off the card is taken over unchanged."""
+    """Saves field by field; what was filled in is taken over unchanged."""
     with front_end.stage("3 form: fetch"):
         form = front_end.ask(_FORM)
     offered = {
-        entry["name"]: entry["suggestion"]["value"]
+        entry["name"]: entry["value"]
         for entry in form["fields"]
-        if entry["suggestion"]
+        if entry["source"] in ("PLATFORM", "DOCUMENT")
     }
     card, typed = card_of(PERSON), application_of(PERSON)
     until = f"{card.valid_until:%Y%m%d}" if card.valid_until else "LONG_TERM"
@@ -329,7 +328,7 @@ def main() -> None:
     print(f"stored portrait: {min(stored):,} to {max(stored):,} bytes")
     reader = "with" if can_read() else "without"
     print(
-        f"fields offered {reader} OCR: {measured.offered / people:.1f} of 7 a person,"
+        f"fields filled in {reader} OCR: {measured.offered / people:.1f} of 8 a person,"
         f" {measured.right} of {measured.offered} right"
     )
     for refusal in measured.refusals:

@@ -1,4 +1,4 @@
-"""Walks all ten services through each of the three channels, against a running gateway.
+"""Walks all ten services, and the ways out of an application, through each of the three channels.
 
     make run                       # in one terminal
     .venv/bin/python docs/walk.py  # in another
@@ -10,6 +10,7 @@ SMS inbox and the card issuer; it is reset before each channel.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -100,10 +101,15 @@ class FrontEnd:
         )
         self._must("VerificationCodeSent", sent)
         for _ in range(100):
-            for message in self._http.get("/sandbox/sms", params={"phone": phone}).json():
+            for message in self.inbox(phone):
                 if message["purpose"] == purpose:
                     return str(message["code"])
         sys.exit("the code never arrived")
+
+    def inbox(self, phone: str | None = None) -> Any:
+        """Newest first, once everything has been delivered."""
+        asked = {"phone": phone or self.person["phone"]}
+        return self._http.get("/sandbox/sms", params=asked).json()
 
     def do(self, mutation: str, kind: str, success: str, fields: str, **given: Any) -> Any:
         done = self.ask(
@@ -152,15 +158,71 @@ def walk(http: httpx.Client, channel: str) -> None:
     show("3 挂失", report_loss(citizen))
     show("4 解挂", cancel_loss(citizen))
 
-    show("8 补卡", reissue(enter("lost")))
+    loser = enter("lost")
+    show("8 补卡", reissue(loser))
+    ways_out(http, enter, loser)
     show("7 卡归属地转入", transfer_in(enter("other-city")))
+
+
+def ways_out(http: httpx.Client, enter: Callable[[str], FrontEnd], loser: FrontEnd) -> None:
+    """Ends, redirects and corrects applications, and gives cards back as they were before a loss."""
+    show("取消申请", change(loser, "cancelApplication", "ApplicationCancelled"))
+    show("  之后", application(loser))
+    show("4 解挂", cancel_loss(loser))
+
+    waiting = enter("in-production")
+    place = {"districtCode": "510105", "outletCode": "SAMPLE-510105-1"}
+    show("更改领卡网点", change(waiting, "changePickupOutlet", "PickupOutletChanged", **place))
+    issuer_reports(
+        http, "in-production", result="NEEDS_CORRECTION", corrections=["portrait", "postalCode"]
+    )
+    show("待更正", application(waiting))
+    confirm_portrait(waiting)
+    corrected = change(waiting, "correctApplication", "ApplicationCorrected", postalCode="610041")
+    show("更正申请", corrected)
+    show("  之后", application(waiting))
+    issuer_reports(http, "in-production", event="ORDER_CLOSED", reason="CANNOT_BE_MADE")
+    show("申请关闭", application(waiting))
+    show("1 再次申办", apply(waiting))
+
+    for persona in ("locked", "sealed"):
+        holder = enter(persona)
+        show(f"3 挂失 {persona}", report_loss(holder))
+        show("4 解挂", cancel_loss(holder))
+
+
+def issuer_reports(http: httpx.Client, persona: str, **report: Any) -> None:
+    given = {"persona": persona, **report}
+    http.post("/sandbox/issuer/advance", json=given).raise_for_status()
+
+
+def change(front_end: FrontEnd, mutation: str, success: str, **given: Any) -> Any:
+    """Of the newest application; the sandbox's card issuer accepts it at once."""
+    return front_end.do(
+        mutation,
+        mutation[0].upper() + mutation[1:] + "Input",
+        success,
+        "progress { pendingChange }",
+        applicationNumber=application(front_end)["applicationNumber"],
+        **given,
+    )
+
+
+def application(front_end: FrontEnd) -> Any:
+    """Once what is under way has been delivered."""
+    front_end.inbox()
+    return front_end.ask(
+        "{ productionProgress { ... on ProductionProgress { applicationNumber pendingChange"
+        " possibleChanges closed { reasonName message } nodes { resultTitle message"
+        f" corrections {{ label }} }} }} {REFUSAL} }} }}"
+    )
 
 
 def show(title: str, answer: Any) -> None:
     print(f"  {title:　<10}{json.dumps(answer, ensure_ascii=False)}")
 
 
-def apply(front_end: FrontEnd) -> Any:
+def confirm_portrait(front_end: FrontEnd) -> None:
     portrait = front_end.upload(
         "mutation($file: Upload!) { uploadPortrait(file: $file) {"
         f" ... on PortraitPreview {{ portraitId accepted }} {REFUSAL} }} }}",
@@ -170,6 +232,10 @@ def apply(front_end: FrontEnd) -> Any:
         "mutation($id: ID!) { confirmPortrait(portraitId: $id) { __typename } }",
         id=portrait["portraitId"],
     )
+
+
+def apply(front_end: FrontEnd) -> Any:
+    confirm_portrait(front_end)
     for side in ("PORTRAIT_SIDE", "EMBLEM_SIDE"):
         front_end.upload(
             "mutation($side: IdDocumentSide!, $file: Upload!) {"
@@ -179,9 +245,9 @@ def apply(front_end: FrontEnd) -> Any:
         )
     front_end.ask("mutation { confirmIdDocuments { __typename } }")
     form = front_end.ask(
-        "{ applicationForm { ... on ApplicationForm { fields { name options { code name } } } } }"
+        "{ serviceForm(service: APPLY_CARD) { sections { fields { name options { code } } } } }"
     )
-    options = {field["name"]: field["options"] for field in form["fields"]}
+    options = {field["name"]: field["options"] for field in form["sections"][-1]["fields"]}
     district = options["districtCode"][0]["code"]
     outlet = front_end.ask(
         "query($d: String!) { outlets(districtCode: $d) { code bankCodes } }", d=district

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from core.kernel.callers import ChannelId
 from core.kernel.settings import Settings
+from core.production import CloseReason, Correction
 from sandbox import issuer, partners
 from sandbox.answers import SandboxResponse, error_answer, persona_of, read
 from sandbox.clock import TooFar
@@ -48,9 +49,12 @@ class _Authorize(msgspec.Struct):
 
 class _Advance(msgspec.Struct):
     persona: str
-    result: Literal["DONE", "FAILED"] = "DONE"
+    result: Literal["DONE", "FAILED", "NEEDS_CORRECTION"] = "DONE"
     reason: str | None = None
-    event: Literal["TEMPORARY_LOSS", "LOCK", "UNLOCK", "CANCEL"] | None = None
+    corrections: list[Correction] = []
+    event: (
+        Literal["TEMPORARY_LOSS", "LOCK", "UNLOCK", "ACTIVATE", "CANCEL", "ORDER_CLOSED"] | None
+    ) = None
 
 
 class _MoveClock(msgspec.Struct, forbid_unknown_fields=True):
@@ -148,9 +152,16 @@ class _Endpoints:
         asked = await read(request, _Advance)
         await self._delivered()
         persona = persona_of(asked.persona)
+        if asked.event == "ORDER_CLOSED":
+            reason = asked.reason or CloseReason.CANNOT_BE_MADE
+            return SandboxResponse(await self._issuer.close_order(persona, reason))
         if asked.event is not None:
-            return SandboxResponse(await self._issuer.report_card(persona, asked.event))
-        return SandboxResponse(await self._issuer.advance(persona, asked.result, asked.reason))
+            return SandboxResponse(
+                await self._issuer.report_card(persona, asked.event, asked.reason)
+            )
+        return SandboxResponse(
+            await self._issuer.advance(persona, asked.result, asked.reason, asked.corrections)
+        )
 
     async def clock(self, _request: Request) -> Response:
         return self._time()

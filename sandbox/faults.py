@@ -18,7 +18,8 @@ class Fault(StrEnum):
     """BUSY: not processed, try later. REJECTED: refused for good.
 
     ERROR and GARBAGE: not processed, and the response says nothing about it. LOST_ANSWER:
-    processed, but the response says nothing about it.
+    processed, but the response says nothing about it. SLOW: processed and answered, but only after
+    `SLOW_SECONDS`.
     """
 
     BUSY = "BUSY"
@@ -26,6 +27,11 @@ class Fault(StrEnum):
     ERROR = "ERROR"
     GARBAGE = "GARBAGE"
     LOST_ANSWER = "LOST_ANSWER"
+    SLOW = "SLOW"
+
+
+SLOW_SECONDS = 2.0
+"""Longer than the gateway waits for what it can do without, shorter than it waits for the rest."""
 
 
 class _FaultRequest(msgspec.Struct):

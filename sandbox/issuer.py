@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import string
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -27,8 +28,11 @@ NODES = (
     "STOCK_TRANSFER",
     "READY_FOR_PICKUP",
 )
-DONE, FAILED = "DONE", "FAILED"
-SAMPLE_REASON = "示例原因：该环节未通过，制卡中心将重新办理"
+DONE, FAILED, NEEDS_CORRECTION = "DONE", "FAILED", "NEEDS_CORRECTION"
+SAMPLE_REASONS = {
+    FAILED: "示例原因：该环节未通过，制卡中心将重新办理",
+    NEEDS_CORRECTION: "示例原因：资料与证件不符",
+}
 _CARD_NUMBER_CHARACTERS = string.ascii_uppercase + string.digits
 
 
@@ -43,8 +47,39 @@ def accept(world: World, order_number: str, social_security_number: str) -> None
             "batchNumber": None,
             "cardNumber": None,
             "done": [],
+            "corrections": [],
+            "closed": False,
         },
     )
+
+
+def cancel(world: World, order_number: str) -> str | None:
+    """The code of a rejection; None if it is accepted."""
+    return _change(world, order_number, before="MANUFACTURE", closed=True)
+
+
+def change_outlet(world: World, order_number: str, outlet_code: str) -> str | None:
+    return _change(world, order_number, before="STOCK_TRANSFER", outletCode=outlet_code)
+
+
+def correct(world: World, order_number: str, corrected: set[str]) -> str | None:
+    """Exactly what was asked for."""
+    order = world.get(ORDERS, order_number)
+    if order is not None and set(order["corrections"]) != corrected:
+        return "NOT_WHAT_WAS_ASKED"
+    return _change(world, order_number, before=None, corrections=[])
+
+
+def _change(world: World, order_number: str, before: str | None, **facts: Any) -> str | None:
+    order = world.get(ORDERS, order_number)
+    if order is None:
+        return "NO_SUCH_ORDER"
+    if order["closed"]:
+        return "ORDER_CLOSED"
+    if len(order["done"]) >= (len(NODES) if before is None else NODES.index(before)):
+        return "TOO_LATE"
+    world.put(ORDERS, order_number, order | facts)
+    return None
 
 
 def initialise(world: World) -> None:
@@ -68,19 +103,25 @@ class CardIssuer:
         self._http = http
         self._lock = asyncio.Lock()
 
-    async def advance(self, persona: Persona, result: str, reason: str | None) -> dict[str, Any]:
-        """Reports the next node of the newest unfinished order; a failed node is repeated."""
+    async def advance(
+        self, persona: Persona, result: str, reason: str | None, corrections: Sequence[str]
+    ) -> dict[str, Any]:
+        """Reports the next node of the newest unfinished order; one that was not done is repeated."""
         async with self._lock:
             order = self._unfinished_order(persona)
             node = NODES[len(order["done"])]
+            if order["corrections"] and result == DONE:
+                raise HTTPException(409, "The order waits for its correction.")
             _assign_numbers(order, node, self._world.today())
+            order["corrections"] = list(corrections)
             self._world.put(ORDERS, order["orderNumber"], order)
             await self._report(
                 "NODE_RESULT",
                 orderNumber=order["orderNumber"],
                 node=node,
                 result=result,
-                reason=(reason or SAMPLE_REASON) if result == FAILED else None,
+                reason=(reason or SAMPLE_REASONS[result]) if result in SAMPLE_REASONS else None,
+                **({"corrections": list(corrections)} if corrections else {}),
                 batchNumber=order["batchNumber"],
                 cardNumber=order["cardNumber"],
             )
@@ -89,12 +130,23 @@ class CardIssuer:
                 self._world.put(ORDERS, order["orderNumber"], order)
         return {"node": node, "result": result, "orderNumber": order["orderNumber"]}
 
-    async def report_card(self, persona: Persona, event: str) -> dict[str, Any]:
+    async def close_order(self, persona: Persona, reason: str) -> dict[str, Any]:
+        """Closes the newest unfinished order."""
+        async with self._lock:
+            order = self._unfinished_order(persona)
+            self._world.put(ORDERS, order["orderNumber"], order | {"closed": True})
+            await self._report("ORDER_CLOSED", orderNumber=order["orderNumber"], reason=reason)
+        return {"event": "ORDER_CLOSED", "orderNumber": order["orderNumber"]}
+
+    async def report_card(self, persona: Persona, event: str, reason: str | None) -> dict[str, Any]:
         """Reports an event of the persona's card."""
         number = self._card_number(persona)
         async with self._lock:
             await self._report(
-                event, cardNumber=number, socialSecurityNumber=persona.social_security_number
+                event,
+                cardNumber=number,
+                socialSecurityNumber=persona.social_security_number,
+                **({} if reason is None else {"reason": reason}),
             )
         return {"event": event, "cardNumber": number}
 
@@ -106,7 +158,7 @@ class CardIssuer:
 
     def _unfinished_order(self, persona: Persona) -> Order:
         for order in self._orders_of(persona):
-            if len(order["done"]) < len(NODES):
+            if len(order["done"]) < len(NODES) and not order["closed"]:
                 return order
         raise HTTPException(409, f"The persona {persona.id} has no unfinished order.")
 

@@ -6,6 +6,7 @@ key is recorded afterwards.
 `POST /sandbox/partners/fault` makes a partner fail its next calls; see `sandbox/faults.py`.
 """
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from core.kernel.settings import Secret, Settings
+from core.production import Correction
 from core.reference import Reference, Table
 from sandbox import faults, issuer
 from sandbox.answers import SandboxResponse
@@ -62,6 +64,29 @@ class _Order(_NamedPerson):
     bank_code: str
     outlet_code: str
     portrait: str | None = None
+
+
+class _OrderNumber(_Wire):
+    order_number: str
+
+
+class _Outlet(_OrderNumber):
+    outlet_code: str
+
+
+class _Corrected(_OrderNumber):
+    fields: dict[Correction, str]
+    portrait: str | None = None
+    id_documents: tuple[str, str] | None = None
+
+    @property
+    def names(self) -> set[str]:
+        pictures = {
+            Correction.PORTRAIT: self.portrait,
+            Correction.ID_DOCUMENTS: self.id_documents,
+        }
+        sent = {name for name, picture in pictures.items() if picture is not None}
+        return {name.value for name in (*self.fields, *sent)}
 
 
 class _Key(_Wire):
@@ -118,6 +143,23 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
         ),
         orders.mount(
             orders.effect("/orders", _Order, lambda _, order: _take_order(world, order)),
+            orders.effect(
+                "/orders/cancellations",
+                _OrderNumber,
+                lambda _, sent: _accepted(issuer.cancel(world, sent.order_number)),
+            ),
+            orders.effect(
+                "/orders/outlets",
+                _Outlet,
+                lambda _, sent: _accepted(
+                    issuer.change_outlet(world, sent.order_number, sent.outlet_code)
+                ),
+            ),
+            orders.effect(
+                "/orders/corrections",
+                _Corrected,
+                lambda _, sent: _accepted(issuer.correct(world, sent.order_number, sent.names)),
+            ),
             orders.outcome(),
         ),
     ]
@@ -175,7 +217,12 @@ class _Partner:
                 return fault.instead
             try:
                 answer = respond(request, msgspec.json.decode(await request.body(), type=shape))
-                return answer if fault is None else faults.lost()
+                if fault is None:
+                    return answer
+                if fault.fault is not faults.Fault.SLOW:
+                    return faults.lost()
+                await asyncio.sleep(faults.SLOW_SECONDS)
+                return answer
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return _refusal(400, "BAD_REQUEST")
             except _Rejected as rejection:
@@ -244,6 +291,11 @@ def _move(world: World, regions: Table, move: _Move) -> None:
 
 def _take_order(world: World, order: _Order) -> None:
     issuer.accept(world, order.order_number, order.social_security_number)
+
+
+def _accepted(rejection: str | None) -> None:
+    if rejection is not None:
+        raise _Rejected(rejection)
 
 
 def _refusal(status: int, code: str) -> Response:

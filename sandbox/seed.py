@@ -18,7 +18,7 @@ from core.applications import (
     prefills_table,
 )
 from core.audit import Action
-from core.cards import CHENGDU, Card, CardState, cards
+from core.cards import CHENGDU, Card, CardState, cards, cards_elsewhere_table
 from core.citizens import (
     bindings_table,
     citizens,
@@ -55,6 +55,7 @@ _OF_PERSON = tuple(
         orders.production_orders_table,
         applications.applications_table,
         cards.cards_table,
+        cards_elsewhere_table,
         bindings_table,
         service_passwords_table,
         pictures_table,

@@ -16,7 +16,10 @@ from core.migrations.tables import TABLES
 from gateway.resolvers.context import Application
 from sandbox.personas import PERSONAS, Persona
 
-REFUSAL = "... on Refusal { code message field retryAfter problems { field code message } }"
+REFUSAL = (
+    "... on Refusal { code message field retryAfter problems { field code message }"
+    " nextStep { service message phone } }"
+)
 
 # What a refused request may leave behind, and what scheduled jobs write at any moment.
 _TRACES = {
@@ -230,5 +233,8 @@ SUCCESS = {
     "changeContact": "ContactChanged",
     "transferIn": "TransferredIn",
     "reissueCard": "CardReissued",
+    "cancelApplication": "ApplicationCancelled",
+    "changePickupOutlet": "PickupOutletChanged",
+    "correctApplication": "ApplicationCorrected",
     "changeNotificationSettings": "NotificationSettingsChanged",
 }

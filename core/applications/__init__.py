@@ -8,6 +8,7 @@ from core.applications.applications import (
     application_columns,
     applications_table,
 )
+from core.applications.draft_values import DraftValues, ValueSource, draft_values
 from core.applications.drafts import RETENTION, application_drafts_table
 from core.applications.prefills import prefills_table
 
@@ -16,14 +17,17 @@ __all__ = [
     "SPECS",
     "Application",
     "ApplicationKind",
+    "DraftValues",
     "FieldSpec",
     "FieldType",
     "FilledForm",
+    "ValueSource",
     "application_columns",
     "application_drafts_table",
     "application_forms",
     "applications",
     "applications_table",
+    "draft_values",
     "drafts",
     "prefills",
     "prefills_table",

@@ -30,6 +30,7 @@ from core.reference import (
     Form,
     Option,
     Reference,
+    Table,
     age_on,
     birth_date_of,
     gender_code_of,
@@ -78,20 +79,26 @@ class FilledForm:
 class FieldType(StrEnum):
     TEXT = "TEXT"
     DIGITS = "DIGITS"
+    PASSWORD = "PASSWORD"  # noqa: S105 - a type of field
     DATE = "DATE"
+    DATE_TIME = "DATE_TIME"
     SELECT = "SELECT"
+    MULTI_SELECT = "MULTI_SELECT"
     BOOLEAN = "BOOLEAN"
+    PICTURE = "PICTURE"
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """`name` is the attribute of `FilledForm`; `options` returns the choices of a select field,
-    depending on the values typed so far."""
+    """`name` is the attribute of `FilledForm`; `options` returns the choices of a code table.
+
+    The options of 领卡网点 follow from other fields: `core/service_forms/apply_card.py`.
+    """
 
     name: str
     type: FieldType
     help: Text
-    options: Callable[[Reference, FilledForm], Sequence[Option]] | None = None
+    options: Callable[[Reference], Sequence[Option]] | None = None
     default: str | None = None
     required: bool = True
 
@@ -113,19 +120,19 @@ SPECS = (
         "education_code",
         FieldType.SELECT,
         Text("请选择最高学历", "Highest education"),
-        lambda reference, _: reference.educations.options,
+        lambda reference: reference.educations.options,
     ),
     FieldSpec(
         "occupation_code",
         FieldType.SELECT,
         Text("请选择职业/工种", "Occupation"),
-        lambda reference, _: reference.occupations.options,
+        lambda reference: reference.occupations.options,
     ),
     FieldSpec(
         "bank_code",
         FieldType.SELECT,
         Text("社保卡金融账户的开户银行", "Bank of the card's financial account"),
-        lambda reference, _: reference.banks.options,
+        lambda reference: reference.banks.options,
     ),
     FieldSpec(
         "financial_withholding",
@@ -136,20 +143,19 @@ SPECS = (
         "pickup_method",
         FieldType.SELECT,
         Text("到服务网点领取", "Collect at an outlet"),
-        lambda reference, _: reference.pickup_methods.options,
+        lambda reference: reference.pickup_methods.options,
         default="OUTLET",
     ),
     FieldSpec(
         "district_code",
         FieldType.SELECT,
         Text("请选择领卡网点所在区县", "District of the pickup outlet"),
-        lambda reference, _: reference.districts.options,
+        lambda reference: reference.districts.options,
     ),
     FieldSpec(
         "outlet_code",
         FieldType.SELECT,
         Text("请先选择开户银行和领卡区县", "Choose bank and district first"),
-        lambda reference, filled: _outlets(reference, filled),
     ),
     FieldSpec(
         "phone",
@@ -159,15 +165,21 @@ SPECS = (
     FieldSpec(
         "nationality_code",
         FieldType.SELECT,
-        Text("国籍或地区", "Nationality or region"),
-        lambda reference, _: reference.nationalities.options,
+        Text(
+            "线上只受理中国国籍，其他国籍或地区请到服务网点办理",
+            "Online for Chinese citizens only; others please visit an outlet",
+        ),
+        lambda reference: reference.nationalities.options,
         default="CHN",
     ),
     FieldSpec(
         "id_document_type",
         FieldType.SELECT,
-        Text("证件类型", "Document type"),
-        lambda reference, _: reference.id_document_types.options,
+        Text(
+            "线上只受理居民身份证，其他证件请到服务网点办理",
+            "Online with a resident ID card only; with another document please visit an outlet",
+        ),
+        lambda reference: reference.id_document_types.options,
         default=RESIDENT_ID_CARD,
     ),
     FieldSpec(
@@ -190,13 +202,13 @@ SPECS = (
         "gender_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference, _: reference.genders.options,
+        lambda reference: reference.genders.options,
     ),
     FieldSpec(
         "ethnicity_code",
         FieldType.SELECT,
         Text("与身份证一致", "As on the ID card"),
-        lambda reference, _: reference.ethnicities.options,
+        lambda reference: reference.ethnicities.options,
     ),
     FieldSpec(
         "birth_date",
@@ -206,18 +218,15 @@ SPECS = (
 )
 
 
-def _outlets(reference: Reference, filled: FilledForm) -> Sequence[Option]:
-    """The outlets of the chosen district that serve the chosen bank; none until both are chosen."""
-    if not (filled.district_code and filled.bank_code):
-        return ()
-    found = reference.outlets_in(filled.district_code, filled.bank_code)
-    return [Option(outlet.code, outlet.name) for outlet in found]
-
-
 def schema_name(name: str) -> str:
     """`postal_code` → `postalCode`."""
     first, *rest = name.split("_")
     return first + "".join(part.title() for part in rest)
+
+
+def attribute_name(name: str) -> str:
+    """`postalCode` → `postal_code`."""
+    return next(spec.name for spec in SPECS if schema_name(spec.name) == name)
 
 
 def check(
@@ -240,8 +249,8 @@ def check(
     form.choice("districtCode", filled.district_code, reference.districts)
     form.outlet(filled.outlet_code, filled.district_code, filled.bank_code, reference)
     form.phone("phone", filled.phone)
-    form.choice("nationalityCode", filled.nationality_code, reference.nationalities)
-    form.choice("idDocumentType", filled.id_document_type, reference.id_document_types)
+    form.served_online("nationalityCode", filled.nationality_code, reference.nationalities)
+    form.served_online("idDocumentType", filled.id_document_type, reference.id_document_types)
     form.text("idIssuer", filled.id_issuer)
     form.choice("genderCode", filled.gender_code, reference.genders)
     form.choice("ethnicityCode", filled.ethnicity_code, reference.ethnicities)
@@ -254,6 +263,25 @@ def check(
     _check_identity(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:
         form.refuse(GuardianNeeded(field="financialWithholding", age=adult_age))
+
+
+def check_correction(form: Form, name: str, value: str, reference: Reference, today: date) -> None:
+    """One field, by its name in the schema, that the card issuer wants corrected."""
+    if name == "postalCode":
+        form.postal_code(name, value)
+    elif name == "idIssuer":
+        form.text(name, value)
+    elif name == "idValidUntil":
+        _check_validity(form, FilledForm(id_valid_until=value), today)
+    else:
+        form.choice(name, value, _TABLES[name](reference))
+
+
+_TABLES: dict[str, Callable[[Reference], Table]] = {
+    "educationCode": lambda reference: reference.educations,
+    "occupationCode": lambda reference: reference.occupations,
+    "ethnicityCode": lambda reference: reference.ethnicities,
+}
 
 
 def check_consent(form: Form, given_at: Instant | None) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    select,
     text,
     update,
 )
@@ -72,6 +73,15 @@ class ApplicationKind(StrEnum):
 
 
 _INSERT = insert_into(applications_table)
+_LAST_FOR_FIRST_CARD = Query(
+    select(applications_table.c.id, applications_table.c.closed_at)
+    .where(
+        applications_table.c.subject_id == bindparam("subject_id"),
+        applications_table.c.kind == ApplicationKind.APPLY.value,
+    )
+    .order_by(applications_table.c.id.desc())
+    .limit(1)
+)
 _CLOSE = Query(
     update(applications_table)
     .where(
@@ -90,14 +100,18 @@ _CLOSE_ISSUED = Query(
     )
     .values(closed_at=bindparam("at"))
 )
-_ISSUE = Query(
-    update(applications_table)
-    .where(
-        applications_table.c.subject_id == bindparam("of_subject"),
+_is_this = (
+    applications_table.c.subject_id == bindparam("of_subject"),
+    applications_table.c.id == bindparam("application_id"),
+)
+_ISSUE = Query(update(applications_table).where(*_is_this).values(new_card_id=bindparam("card_id")))
+_FORM = Query(
+    select(applications_table.c.form).where(
+        applications_table.c.subject_id == bindparam("subject_id"),
         applications_table.c.id == bindparam("application_id"),
     )
-    .values(new_card_id=bindparam("card_id"))
 )
+_CHANGE_FORM = Query(update(applications_table).where(*_is_this).values(form=bindparam("new_form")))
 
 
 class Application(Struct, frozen=True):
@@ -159,9 +173,33 @@ def accept(
     return Application(application_id, number, kind, old_card_id, None, now)
 
 
+class LastApplication(Struct, frozen=True):
+    id: int
+    is_open: bool
+
+
+async def last_for_first_card(db: Reader, citizen_id: int) -> LastApplication | None:
+    row = await db.fetch_one(_LAST_FOR_FIRST_CARD, subject_id=citizen_id)
+    return None if row is None else LastApplication(row["id"], row["closed_at"] is None)
+
+
 def issue(writes: Writes, citizen_id: int, application_id: int, card_id: int) -> None:
     """Notes the card that was made for an application."""
     writes.add(_ISSUE, of_subject=citizen_id, application_id=application_id, card_id=card_id)
+
+
+async def form_of(db: Reader, vault: Vault, citizen_id: int, application_id: int) -> str:
+    """The form as JSON."""
+    row = await db.fetch_one(_FORM, subject_id=citizen_id, application_id=application_id)
+    assert row is not None
+    return vault.open(bytes(row["form"]), "applications.form", application_id)
+
+
+def change_form(
+    writes: Writes, vault: Vault, citizen_id: int, application_id: int, form: str
+) -> None:
+    sealed = vault.seal(form, "applications.form", application_id)
+    writes.add(_CHANGE_FORM, of_subject=citizen_id, application_id=application_id, new_form=sealed)
 
 
 def close(writes: Writes, citizen_id: int, now: Instant) -> None:

@@ -75,6 +75,7 @@ class Action(StrEnum):
     CONFIRM_PORTRAIT = "CONFIRM_PORTRAIT", Text("确认照片", "portrait confirmed")
     UPLOAD_ID_DOCUMENT = "UPLOAD_ID_DOCUMENT", Text("上传身份证", "ID document uploaded")
     CONFIRM_ID_DOCUMENTS = "CONFIRM_ID_DOCUMENTS", Text("确认身份证", "ID documents confirmed")
+    DELETE_PICTURE = "DELETE_PICTURE", Text("删除照片", "picture deleted")
     GIVE_CONSENT = "GIVE_CONSENT", Text("同意个人信息处理告知", "privacy notice agreed to")
     SAVE_DRAFT = "SAVE_DRAFT", Text("保存申办表单", "application draft saved")
     APPLY_CARD = "APPLY_CARD", Text("申办", "application")
@@ -90,12 +91,23 @@ class Action(StrEnum):
     )
     TRANSFER_IN = "TRANSFER_IN", Text("卡归属地转入", "transfer in")
     REISSUE_CARD = "REISSUE_CARD", Text("补卡", "reissue")
+    CANCEL_APPLICATION = "CANCEL_APPLICATION", Text("取消申请", "application cancelled")
+    CHANGE_PICKUP_OUTLET = (
+        "CHANGE_PICKUP_OUTLET",
+        Text("更改领卡网点", "pickup outlet changed"),
+    )
+    CORRECT_APPLICATION = "CORRECT_APPLICATION", Text("更正申请", "application corrected")
+    APPLICATION_CLOSED = "APPLICATION_CLOSED", Text("申请关闭", "application closed")
+    DEATH_RECORDED = "DEATH_RECORDED", Text("登记持卡人已故", "death recorded")
+    DEATH_CORRECTED = "DEATH_CORRECTED", Text("更正已故登记", "death record corrected")
+    CHANGE_REFUSED = "CHANGE_REFUSED", Text("申请变更未获受理", "change not accepted")
     ISSUER_EVENT = "ISSUER_EVENT", Text("制卡机构通知", "report of the card issuer")
     CARD_ISSUED = "CARD_ISSUED", Text("卡片制成", "card made")
     CARD_CANCELLED = "CARD_CANCELLED", Text("旧卡注销", "old card cancelled")
     TRANSFER_REFUSED = "TRANSFER_REFUSED", Text("转入未获受理", "transfer not accepted")
     ORDER_REFUSED = "ORDER_REFUSED", Text("制卡申请未获受理", "order of a card not accepted")
     LOSS_LAPSED = "LOSS_LAPSED", Text("临时挂失到期", "temporary loss over")
+    OPERATOR_COMMAND = "OPERATOR_COMMAND", Text("工作人员操作", "act of an operator")
     IMPORTED = "IMPORTED", Text("资料导入", "data imported")
     VIEWER = "VIEWER", Text("查看个人信息", "personal data viewed"), True
     SESSIONS = "SESSIONS", Text("查看登录会话", "sessions viewed"), True

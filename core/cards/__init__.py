@@ -1,6 +1,6 @@
 """Cards and their holders: the state machine of a card, and reading a citizen with their cards."""
 
-from core.cards import cards, holders, prefetch
+from core.cards import cards, elsewhere, holders, prefetch, ways_out
 from core.cards.card_forms import CardFields, CardForm
 from core.cards.cards import (
     ADD_CARD,
@@ -13,6 +13,7 @@ from core.cards.cards import (
     CardSummary,
     cards_table,
 )
+from core.cards.elsewhere import CardElsewhere, CardsElsewhere, cards_elsewhere_table
 from core.cards.holders import CardHolder, Holder
 from core.cards.prefetch import ASKS, CARDS, CITIZEN, HOLDER, PROGRESS, Prefetch
 
@@ -28,15 +29,20 @@ __all__ = [
     "SICHUAN_PREFIX",
     "STATE_NAMES",
     "Card",
+    "CardElsewhere",
     "CardFields",
     "CardForm",
     "CardHolder",
     "CardState",
     "CardSummary",
+    "CardsElsewhere",
     "Holder",
     "Prefetch",
     "cards",
+    "cards_elsewhere_table",
     "cards_table",
+    "elsewhere",
     "holders",
     "prefetch",
+    "ways_out",
 ]

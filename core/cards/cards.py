@@ -44,7 +44,7 @@ from core.kernel import lengths
 from core.kernel.clock import DAY, Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.refusals import CardBeingConfirmed, Text, WrongCardState
+from core.kernel.refusals import Text, WrongCardState
 
 CHENGDU = "510100"
 SICHUAN_PREFIX = "51"
@@ -117,19 +117,6 @@ STATE_NAMES = {
     CardState.LOCKED: Text("应用锁定", "locked"),
     CardState.TEMPORARILY_LOST: Text("临时挂失", "temporarily lost"),
     CardState.CANCELLED: Text("注销", "cancelled"),
-}
-
-_ADVICE = {
-    CardState.SEALED: Text("请先激活。", "Please activate it first."),
-    CardState.ACTIVE: Text("", ""),
-    CardState.LOST: Text(
-        "如已找回请先解挂，未找回请补卡。", "Cancel the loss if it was found, or request a reissue."
-    ),
-    CardState.LOCKED: Text(
-        "请持身份证到服务网点解锁。", "Please visit an outlet with your ID card to unlock it."
-    ),
-    CardState.TEMPORARILY_LOST: Text("如需恢复请先解挂。", "Cancel the loss to restore it."),
-    CardState.CANCELLED: Text("如需用卡请重新申办。", "Please apply for a new card."),
 }
 
 ADD_CARD = insert_into(
@@ -352,29 +339,9 @@ class Card(CardSummary, frozen=True):
     def has_number(self, number: str, vault: Vault) -> bool:
         return self.number_index in vault.indexes(number, NUMBER)
 
-    def require_lost_for(self, service: Text) -> None:
-        if self.state is not CardState.LOST:
-            raise self.wrong_state_refusal(
-                service,
-                Text("请先挂失。", "Please report the loss first.")
-                if self.state is not CardState.CANCELLED
-                else _ADVICE[self.state],
-            )
-
-    def wrong_state_refusal(self, service: Text, way_out: Text | None = None) -> WrongCardState:
-        return WrongCardState(
-            state=STATE_NAMES[self.state],
-            service=service,
-            way_out=_ADVICE[self.state] if way_out is None else way_out,
-        )
-
-    def must_be_confirmed(self) -> None:
-        if self.confirmation is not Confirmation.CONFIRMED:
-            raise CardBeingConfirmed
-
     def _move(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":
         if self.state not in allowed:
-            raise self.wrong_state_refusal(service)
+            raise WrongCardState(state=STATE_NAMES[self.state], service=service)
         return replace(self, state=to, state_since=now, state_before=None)
 
     def _lose(self, to: CardState, now: Instant, service: Text, *allowed: CardState) -> "Card":

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from core.applications import Application, ApplicationKind, application_columns, applications_table
+from core.cards import elsewhere
 from core.cards.cards import (
     Card,
     CardState,
@@ -25,6 +26,7 @@ from core.cards.cards import (
     cards_table,
     summary_columns,
 )
+from core.cards.elsewhere import CardsElsewhere, cards_elsewhere_table
 from core.citizens import (
     Citizen,
     CitizenIdentity,
@@ -55,6 +57,7 @@ def columns(citizen_id: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
         *(column.label(f"card_{column.name}") for column in cards_table.c),
         *application_columns("application_"),
         service_passwords_table.c.locked_until,
+        *elsewhere.columns("elsewhere_"),
         has_production.exists().label("has_production"),
     )
 
@@ -65,7 +68,7 @@ def join_cards(citizen: FromClause) -> FromClause:
 
 
 def join_holder_tables(citizen: FromClause) -> FromClause:
-    """Joins cards, open application, service password and head."""
+    """Joins cards, open application, service password, cards elsewhere and head."""
     return (
         people.join_head(join_cards(citizen))
         .outerjoin(
@@ -78,6 +81,10 @@ def join_holder_tables(citizen: FromClause) -> FromClause:
         .outerjoin(
             service_passwords_table,
             service_passwords_table.c.subject_id == citizens_table.c.subject_id,
+        )
+        .outerjoin(
+            cards_elsewhere_table,
+            cards_elsewhere_table.c.subject_id == citizens_table.c.subject_id,
         )
     )
 
@@ -131,6 +138,7 @@ class Holder(CardHolder[Card], frozen=True):
     """A holder with everything that eligibility for the services depends on.
 
     `password_locked_for` is in milliseconds; `password_locked_until` is None without a password.
+    `elsewhere` is None while it is unknown whether there are cards of other regions.
     """
 
     citizen: Citizen
@@ -139,6 +147,7 @@ class Holder(CardHolder[Card], frozen=True):
     has_production: bool
     password_locked_until: Instant | None
     password_locked_for: int
+    elsewhere: CardsElsewhere | None
 
     @property
     def reissue_open(self) -> bool:
@@ -186,4 +195,5 @@ async def find(db: Reader, vault: Vault, now: Instant, citizen_id: int) -> Holde
         has_production=bool(first["has_production"]),
         password_locked_until=first["locked_until"],
         password_locked_for=passwords.locked_for(first["locked_until"] or 0, now),
+        elsewhere=elsewhere.from_row(first, now, "elsewhere_"),
     )

@@ -137,9 +137,7 @@ def bind(
 ) -> None:
     """Ends the `replaced` bindings, and binds the account."""
     for older in replaced:
-        keys = account_indexes(vault, channel, open_account(vault, older.account))
-        writes.guard(_END, of_subject=older.citizen_id, binding_id=older.id, at=now)
-        claims.release(writes, ClaimKind.ACCOUNT, keys, older.citizen_id)
+        end(writes, vault, older, now)
     writes.add(
         _INSERT,
         subject_id=citizen_id,
@@ -151,6 +149,12 @@ def bind(
         ended_at=None,
     )
     claims.take(writes, ClaimKind.ACCOUNT, accounts[0], citizen_id, now)
+
+
+def end(writes: Writes, vault: Vault, binding: Binding, now: Instant) -> None:
+    keys = account_indexes(vault, binding.channel, open_account(vault, binding.account))
+    writes.guard(_END, of_subject=binding.citizen_id, binding_id=binding.id, at=now)
+    claims.release(writes, ClaimKind.ACCOUNT, keys, binding.citizen_id)
 
 
 def end_sessions(

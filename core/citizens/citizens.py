@@ -29,7 +29,7 @@ from core.crypto import Sealed, Vault
 from core.db import Id, Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
-from core.kernel.refusals import PhoneNotBound
+from core.kernel.refusals import CitizenDeceased, PhoneNotBound
 
 citizens_table = Table(
     "citizens",
@@ -45,6 +45,7 @@ citizens_table = Table(
     Column("residential_address", LargeBinary),
     Column("residential_postal_code", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
+    Column("deceased_at", BigInteger),
 )
 
 SSN = "social_security_number"
@@ -67,7 +68,7 @@ def join_head(citizen: FromClause) -> FromClause:
 
 def columns(prefix: str) -> list[Label[Any]]:
     """The columns for `Citizen.from_row`."""
-    names = ("subject_id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER)
+    names = ("subject_id", "name", SSN, PHONE, "phone_index", INSURANCE_NUMBER, "deceased_at")
     return [citizens_table.c[name].label(prefix + name) for name in names]
 
 
@@ -117,9 +118,12 @@ class CitizenIdentity(Struct, frozen=True):
 
 
 class Citizen(CitizenIdentity, frozen=True):
+    """`deceased_at` is when a death was recorded here."""
+
     phone: Sealed | None
     phone_index: bytes | None
     social_insurance_number: Sealed | None
+    deceased_at: Instant | None
 
     @classmethod
     def from_row(cls, row: Row, vault: Vault, prefix: str = "") -> "Citizen":
@@ -134,7 +138,12 @@ class Citizen(CitizenIdentity, frozen=True):
             social_insurance_number=None
             if insurance_number is None
             else Sealed(vault, insurance_number, f"citizens.{INSURANCE_NUMBER}", owner),
+            deceased_at=row[prefix + "deceased_at"],
         )
+
+    def must_be_alive(self) -> None:
+        if self.deceased_at is not None:
+            raise CitizenDeceased
 
     def has_phone(self, phone: str, vault: Vault) -> bool:
         return self.phone_index in vault.indexes(phone, PHONE)
@@ -225,7 +234,7 @@ def register(
     claims.take(writes, ClaimKind.SOCIAL_SECURITY_NUMBER, vault.index(number, SSN), owner, now)
     if row["phone_index"] is not None:
         claims.take(writes, ClaimKind.PHONE, row["phone_index"], owner, now)
-    return Citizen.from_row(row, vault)
+    return Citizen.from_row({**row, "deceased_at": None}, vault)
 
 
 def new_row(
@@ -240,6 +249,11 @@ def new_row(
         INSURANCE_NUMBER: None,
         "created_at": now,
     }
+
+
+def record_death(writes: Writes, citizen_id: int, at: Instant | None) -> None:
+    """None corrects a record that was wrong."""
+    writes.add(_change(("deceased_at",)), of_subject=citizen_id, new_deceased_at=at)
 
 
 def change(

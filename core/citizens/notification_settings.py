@@ -45,6 +45,11 @@ class Notice(StrEnum):
     ORDER_REFUSED = "ORDER_REFUSED"
     APPLICATION_ACCEPTED = "APPLICATION_ACCEPTED"
     CARD_READY = "CARD_READY"
+    CORRECTION_NEEDED = "CORRECTION_NEEDED"
+    CHANGE_REFUSED = "CHANGE_REFUSED"
+    OUTLET_CHANGED = "OUTLET_CHANGED"
+    APPLICATION_CLOSED = "APPLICATION_CLOSED"
+    SERVICES_ENDED = "SERVICES_ENDED"
 
     @property
     def is_security(self) -> bool:
@@ -60,6 +65,8 @@ _SECURITY = frozenset(
         Notice.PHONE_CHANGED,
         Notice.NEW_BINDING,
         Notice.BINDING_ENDED,
+        Notice.APPLICATION_CLOSED,
+        Notice.SERVICES_ENDED,
     }
 )
 
@@ -76,6 +83,11 @@ NOTICE_NAMES = {
     Notice.ORDER_REFUSED: Text("制卡申请未获受理", "Order not accepted"),
     Notice.APPLICATION_ACCEPTED: Text("申请已受理", "Application accepted"),
     Notice.CARD_READY: Text("可领卡", "Card ready"),
+    Notice.CORRECTION_NEEDED: Text("申请待更正", "Correction needed"),
+    Notice.CHANGE_REFUSED: Text("申请变更未获受理", "Change not accepted"),
+    Notice.OUTLET_CHANGED: Text("领卡网点已更改", "Pickup outlet changed"),
+    Notice.APPLICATION_CLOSED: Text("申请已关闭", "Application closed"),
+    Notice.SERVICES_ENDED: Text("在线服务已停止", "Online services ended"),
 }
 
 

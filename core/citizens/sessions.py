@@ -98,6 +98,13 @@ _END = Query(
     .where(*_is_this, sessions_table.c.ended_at.is_(None))
     .values(ended_at=bindparam("at"))
 )
+_END_ALL = Query(
+    update(sessions_table)
+    .where(
+        sessions_table.c.subject_id == bindparam("of_subject"), sessions_table.c.ended_at.is_(None)
+    )
+    .values(ended_at=bindparam("at"))
+)
 _of_account = (
     sessions_table.c.channel == bindparam("of_channel"),
     index_is(sessions_table.c.account_index, "account"),
@@ -282,6 +289,10 @@ def move(
 def end(writes: Writes, subject_id: int, session_id: int, now: Instant) -> None:
     """If it has ended meanwhile, the unit of work loses its race."""
     writes.guard(_END, session_subject=subject_id, session_id=session_id, at=now)
+
+
+def end_all(writes: Writes, citizen_id: int, now: Instant) -> None:
+    writes.add(_END_ALL, of_subject=citizen_id, at=now)
 
 
 def end_of_account(

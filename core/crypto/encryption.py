@@ -7,6 +7,7 @@ owner are associated data: a value moved to another row or column does not decry
 Source: NIST SP 800-38D (AES-GCM), RFC 8998 (SM4-GCM), RFC 2104 (HMAC), GB/T 32905 (SM3).
 """
 
+import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
@@ -80,12 +80,12 @@ class Vault:
 
     def __init__(self, suite: Suite, column_keys: KeyRing, index_keys: KeyRing) -> None:
         cipher = AESGCM if suite is Suite.INTERNATIONAL else _Sm4Gcm
-        digest = hashes.SHA256() if suite is Suite.INTERNATIONAL else hashes.SM3()
+        digest = "sha256" if suite is Suite.INTERNATIONAL else "sm3"
         self._ciphers: dict[bytes, _Aead] = {
             _prefix(name): cipher(key) for name, key in column_keys.keys.items()
         }
         self._macs = {
-            _prefix(name): hmac.HMAC(key, digest) for name, key in index_keys.keys.items()
+            _prefix(name): hmac.new(key, digestmod=digest) for name, key in index_keys.keys.items()
         }
         self.column_prefix = _prefix(column_keys.current)
         self.index_prefix = _prefix(index_keys.current)
@@ -127,7 +127,7 @@ class Vault:
     def _mac(self, prefix: bytes, value: str, kind: str) -> bytes:
         mac = self._macs[prefix].copy()
         mac.update(f"{kind}\0{value}".encode())
-        return prefix + mac.finalize()
+        return prefix + mac.digest()
 
 
 class Sealed(Struct, frozen=True):

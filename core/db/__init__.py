@@ -5,6 +5,7 @@ from core.db.batches import fetch_in, in_batch
 from core.db.connecting import connect
 from core.db.database import Database
 from core.db.limits import Limits
+from core.db.postgres_errors import reason, sqlstate
 from core.db.postgres_servers import PostgresServers
 from core.db.query import (
     CommitUnknown,
@@ -45,6 +46,8 @@ __all__ = [
     "insert_into",
     "json_arrays",
     "metadata",
+    "reason",
     "sqlite_path",
+    "sqlstate",
     "write_probes_table",
 ]

@@ -8,6 +8,7 @@ A job may await nothing but its transaction: on SQLite it runs in the driver's t
 PostgreSQL it holds row locks. See docs/adr/0002-batched-reads-and-group-commit.md.
 """
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from sqlalchemy.engine import Dialect
@@ -19,7 +20,7 @@ from core.db.writes import Writes
 class Database(Reader, Protocol):
     dialect: Dialect
 
-    async def apply(self, writes: Writes) -> None:
+    def apply(self, writes: Writes) -> Awaitable[None]:
         """Writes all of it, or raises `LostRace` and has written nothing.
 
         As `write`, raises `CommitUnknown` if nobody can tell which.

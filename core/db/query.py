@@ -1,15 +1,23 @@
 """Statements: a `Query` is a SQLAlchemy Core statement, compiled once per dialect."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import cached_property
+from operator import and_, eq
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    BinaryExpression,
+    BooleanClauseList,
     CheckConstraint,
+    ColumnElement,
+    Delete,
+    Insert,
     Integer,
     MetaData,
     String,
     Table,
+    Update,
     bindparam,
     event,
     insert,
@@ -83,6 +91,23 @@ class Query:
             found = self._compiled[dialect.name] = self._compile(dialect)
         return found
 
+    @cached_property
+    def changes_one_row(self) -> bool:
+        """Whether it adds one row, or names the one row that it changes by its whole key."""
+        statement = (
+            self._build if isinstance(self._build, Executable) else self._build(sqlite_insert)
+        )
+        if isinstance(statement, Insert):
+            return statement.select is None
+        if not isinstance(statement, (Update, Delete)):
+            return False
+        given = {
+            condition.left
+            for condition in _all_of(statement.whereclause)
+            if isinstance(condition, BinaryExpression) and condition.operator is eq
+        }
+        return given.issuperset(statement.table.primary_key)
+
     def statement(self, dialect: Dialect) -> Executable:
         if isinstance(self._build, Executable):
             return self._build
@@ -106,7 +131,16 @@ class Query:
         self, dialect: Dialect, rows: Iterable[Mapping[str, Any]]
     ) -> tuple[str, list[list[Any]]]:
         sql, names, bound = self.compiled(dialect)
-        return sql, [[row[name] if name in row else bound[name] for name in names] for row in rows]
+        if bound:
+            rows = [{**bound, **row} for row in rows]
+        return sql, [[row[name] for name in names] for row in rows]
+
+
+def _all_of(condition: ColumnElement[bool] | None) -> Iterable[ColumnElement[bool]]:
+    """The conditions that all must be true."""
+    if isinstance(condition, BooleanClauseList) and condition.operator is and_:
+        return condition.clauses
+    return () if condition is None else (condition,)
 
 
 def insert_into(table: Table, *columns: str) -> Query:

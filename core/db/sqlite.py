@@ -1,80 +1,36 @@
 """SQLite: two readers and one writer, each in a thread of its own.
 
-Statements that wait for a reader are executed together in one call to its thread. Jobs that wait
-for the writer share one commit. One that fails after it has written something takes the others'
-writes with it when it is rolled back, so the others then run again: a job may run several times.
-See docs/adr/0002-batched-reads-and-group-commit.md.
+Statements that wait for a reader are executed together in one call to its thread. What waits for
+the writer shares one commit (`sqlite_writer.py`). See docs/adr/0002-batched-reads-and-group-commit.md.
 """
 
 import asyncio
 import contextlib
 import queue
 import sqlite3
-import threading
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections import deque
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 from msgspec import Struct
-from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import Dialect
 
-from core.db.query import (
-    CommitUnknown,
-    DatabaseUnavailable,
-    Job,
-    Query,
-    Row,
-    T,
-    Transaction,
-    UniqueViolation,
-)
-from core.db.writes import LostRace, Writes
+from core.db.query import CommitUnknown, DatabaseUnavailable, Job, Query, Row, T
+from core.db.sqlite_writer import DIALECT, GroupCommit, Pending, rows_of, translated
+from core.db.writes import Writes
 
 BUSY_TIMEOUT_SECONDS = 2
-_MAX_JOBS_IN_A_COMMIT = 256
 _SECOND_READER_DELAY_SECONDS = 0.01
 """How long statements wait for the busy reader before the second one starts: batches cost less."""
-_OUR_OWN = (
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    sqlite3.DataError,
-    sqlite3.NotSupportedError,
-)
-"""Errors of a statement or its values: repeating it would not help."""
 _PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA wal_autocheckpoint = 4000",
 )
-
-
-class _Pending:
-    """A job that waits for the writer, later with its outcome."""
-
-    __slots__ = ("_claimed", "error", "future", "job", "result")
-
-    def __init__(self, job: Job[Any], future: "asyncio.Future[Any]") -> None:
-        self.job = job
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._claimed = threading.Lock()
-
-    def claim(self) -> bool:
-        """True for the first caller only: the writer that runs the job, or who gives it up."""
-        return self._claimed.acquire(blocking=False)
-
-    def settle(self) -> None:
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(self.error)
 
 
 class _Read(Struct):
@@ -112,165 +68,12 @@ class _Reader(sqlite3.Connection):
                 self.execute("BEGIN")
             for read in self.reads:
                 try:
-                    read.rows = _rows(self.execute(read.sql, read.arguments), read.query)
+                    read.rows = rows_of(self.execute(read.sql, read.arguments), read.query)
                 except BaseException as error:
-                    read.error = _translated(error)
+                    read.error = translated(error)
         finally:
             if self.in_transaction:
                 self.rollback()
-
-
-def _rows(cursor: sqlite3.Cursor, query: Query) -> list[Row]:
-    """As dicts: `sqlite3.Row` compares column names one by one at each access."""
-    found = cursor.fetchall()
-    if not found:
-        return found
-    if not query.columns:
-        query.columns = tuple([column[0] for column in cursor.description])
-    return [dict(zip(query.columns, values, strict=True)) for values in found]
-
-
-class _GroupCommit(sqlite3.Connection):
-    """A connection whose `commit` runs every waiting job and commits them together (group commit)."""
-
-    def __init__(
-        self, jobs: "queue.SimpleQueue[_Pending]", done: list[_Pending], *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._jobs = jobs
-        self._done = done
-
-    def commit(self) -> None:
-        batch = self._next_batch()
-        self._done.extend(batch)
-        waiting = [pending for pending in batch if pending.claim()]
-        try:
-            if not self._run_all(waiting):
-                self._run_each([pending for pending in waiting if pending.error is None])
-            super().commit()
-        except BaseException as error:
-            failure = _translated(error)
-            for pending in batch:
-                pending.error = pending.error or failure
-            if self.in_transaction:
-                super().rollback()
-
-    def _next_batch(self) -> list[_Pending]:
-        batch: list[_Pending] = []
-        with contextlib.suppress(queue.Empty):
-            while len(batch) < _MAX_JOBS_IN_A_COMMIT:
-                batch.append(self._jobs.get_nowait())
-        return batch
-
-    def _run_all(self, batch: list[_Pending]) -> bool:
-        """False if everything was rolled back because of one job, which has its error now."""
-        self.execute("BEGIN IMMEDIATE")
-        for pending in batch:
-            if not self._run(pending):
-                super().rollback()
-                return False
-        return True
-
-    def _run_each(self, batch: list[_Pending]) -> None:
-        """With a savepoint for each: where one fails after it has written, others may too."""
-        self.execute("BEGIN IMMEDIATE")
-        for pending in batch:
-            self.execute("SAVEPOINT job")
-            if not self._run(pending):
-                self.execute("ROLLBACK TO job")
-            self.execute("RELEASE job")
-
-    def _run(self, pending: _Pending) -> bool:
-        """False if the job failed after it had written something."""
-        transaction = _SqliteTransaction(self)
-        try:
-            pending.result = _drive(pending.job(transaction))
-        except BaseException as error:
-            # A full disk or an I/O error rolls back the whole transaction by itself.
-            if not self.in_transaction:
-                raise
-            pending.error = _translated(error)
-            return not transaction.has_written
-        return True
-
-
-def _translated(error: BaseException) -> BaseException:
-    if not _is_unavailable(error):
-        return error
-    failure = DatabaseUnavailable(str(error))
-    failure.__cause__ = error
-    return failure
-
-
-def _is_unavailable(error: BaseException) -> bool:
-    """Every error of the driver that is not known to be our own, as busy, full, corrupt or read-only."""
-    return isinstance(error, sqlite3.Error) and not isinstance(error, _OUR_OWN)
-
-
-def _drive(job: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine that never suspends: SQLite calls return in the same thread."""
-    try:
-        job.send(None)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
-    job.close()
-    raise RuntimeError("a transaction awaited something outside the database")
-
-
-class _SqliteTransaction:
-    __slots__ = ("_connection", "has_written")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.has_written = False
-
-    async def fetch(self, query: Query, /, **values: Any) -> list[Row]:
-        sql, arguments = query.arguments(SqliteDatabase.dialect, values)
-        self.has_written = self.has_written or not sql.startswith("SELECT")
-        try:
-            return _rows(self._connection.execute(sql, arguments), query)
-        except sqlite3.IntegrityError as error:
-            if _violates_key(error):
-                raise UniqueViolation from error
-            raise
-
-    async def fetch_one(self, query: Query, /, **values: Any) -> Row | None:
-        rows = await self.fetch(query, **values)
-        return rows[0] if rows else None
-
-    async def execute_many(self, query: Query, rows: Iterable[Mapping[str, Any]], /) -> None:
-        sql, arguments = query.arguments_of_many(SqliteDatabase.dialect, rows)
-        self.has_written = True
-        try:
-            self._connection.executemany(sql, arguments)
-        except sqlite3.IntegrityError as error:
-            if _violates_key(error):
-                raise UniqueViolation from error
-            raise
-
-    def apply(self, writes: Writes) -> None:
-        """Raises `LostRace` at the first guard that changes no row."""
-        connection, dialect = self._connection, SqliteDatabase.dialect
-        for query, values, must_change in writes:
-            sql, arguments = query.arguments(dialect, values)
-            changes = connection.total_changes
-            try:
-                connection.execute(sql, arguments)
-            except sqlite3.IntegrityError as error:
-                if _violates_key(error):
-                    raise LostRace from error
-                raise
-            if connection.total_changes != changes:
-                self.has_written = True
-            elif must_change:
-                raise LostRace
-
-
-def _violates_key(error: sqlite3.IntegrityError) -> bool:
-    return error.sqlite_errorcode in (
-        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
-    )
 
 
 class SqliteDatabase:
@@ -280,14 +83,14 @@ class SqliteDatabase:
     batch. The second reader starts when the first takes long.
     """
 
-    dialect: Dialect = SQLiteDialect_aiosqlite(paramstyle="qmark")
+    dialect: Dialect = DIALECT
 
     def __init__(
         self,
         readers: list[aiosqlite.Connection],
         writer: aiosqlite.Connection,
-        jobs: "queue.SimpleQueue[_Pending]",
-        done: list[_Pending],
+        jobs: "queue.SimpleQueue[Pending]",
+        done: list[Pending],
         deadline_seconds: float,
     ) -> None:
         self._deadline_seconds = deadline_seconds
@@ -303,16 +106,19 @@ class SqliteDatabase:
         self._jobs = jobs
         self._done = done
         self._pump: asyncio.Task[None] | None = None
+        self._unanswered: deque[Pending] = deque()
+        """In the order in which they are due; the first one is not done, or the next write drops it."""
+        self._deadline_timer: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(cls, file: Path, deadline_seconds: float) -> "SqliteDatabase":
         path = str(file)
         await asyncio.to_thread(Path(path).parent.mkdir, parents=True, exist_ok=True)
-        jobs: queue.SimpleQueue[_Pending] = queue.SimpleQueue()
-        done: list[_Pending] = []
+        jobs: queue.SimpleQueue[Pending] = queue.SimpleQueue()
+        done: list[Pending] = []
 
-        def writer_connection(*args: Any, **kwargs: Any) -> _GroupCommit:
-            return _GroupCommit(jobs, done, *args, **kwargs)
+        def writer_connection(*args: Any, **kwargs: Any) -> GroupCommit:
+            return GroupCommit(jobs, done, *args, **kwargs)
 
         writer = await _open_connection(path, factory=writer_connection)
         readers = [await _open_connection(path, factory=_Reader) for _ in range(2)]
@@ -362,7 +168,7 @@ class SqliteDatabase:
                     await reader.commit()
                 except Exception as error:
                     for read in reads:
-                        read.error = read.error or _translated(error)
+                        read.error = read.error or translated(error)
                 finally:
                     self._watches.pop(connection).cancel()
                 for read in reads:
@@ -391,27 +197,38 @@ class SqliteDatabase:
         return rows[0] if rows else None
 
     async def write(self, job: Job[T]) -> T:
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        pending = _Pending(job, future)
+        result: T = await self._enqueue(job)
+        return result
+
+    def apply(self, writes: Writes) -> Awaitable[None]:
+        return self._enqueue(writes)
+
+    def _enqueue(self, work: Job[Any] | Writes) -> "asyncio.Future[Any]":
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._deadline_seconds
+        pending = Pending(work, loop.create_future(), due)
         self._jobs.put(pending)
+        while self._unanswered and self._unanswered[0].future.done():
+            self._unanswered.popleft()
+        self._unanswered.append(pending)
+        if self._deadline_timer is None:
+            self._deadline_timer = loop.call_at(due, self._give_up_writes)
         if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._commit_all())
-        try:
-            async with asyncio.timeout(self._deadline_seconds) as deadline:
-                return await future
-        except TimeoutError as error:
-            if not deadline.expired():
-                raise
-            if pending.claim():  # what has not begun will not run
-                raise DatabaseUnavailable("no answer in time") from error
-            raise CommitUnknown("no answer in time") from error
+            self._pump = loop.create_task(self._commit_all())
+        return pending.future
 
-    async def apply(self, writes: Writes) -> None:
-        async def job(transaction: Transaction) -> None:
-            assert isinstance(transaction, _SqliteTransaction)
-            transaction.apply(writes)
-
-        await self.write(job)
+    def _give_up_writes(self) -> None:
+        """Refuses what has waited too long; what has not begun will not run."""
+        loop = asyncio.get_running_loop()
+        unanswered, now = self._unanswered, loop.time()
+        while unanswered and (unanswered[0].future.done() or unanswered[0].due <= now):
+            pending = unanswered.popleft()
+            if not pending.future.done():
+                error = DatabaseUnavailable if pending.claim() else CommitUnknown
+                pending.future.set_exception(error("no answer in time"))
+        self._deadline_timer = (
+            loop.call_at(unanswered[0].due, self._give_up_writes) if unanswered else None
+        )
 
     async def _commit_all(self) -> None:
         while not self._jobs.empty():
@@ -433,8 +250,9 @@ class SqliteDatabase:
                 self._done.append(pending)
 
     async def close(self) -> None:
-        if self._second_reader_timer is not None:
-            self._second_reader_timer.cancel()
+        for timer in (self._second_reader_timer, self._deadline_timer):
+            if timer is not None:
+                timer.cancel()
         if self._pump is not None:
             await self._pump
         await asyncio.gather(*self._batches_running)
@@ -447,7 +265,7 @@ async def _open_connection(path: str, **options: Any) -> aiosqlite.Connection:
         connection = await aiosqlite.connect(path, isolation_level=None, **options)
         await _set_up(connection)
     except sqlite3.DatabaseError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     return connection
 
 

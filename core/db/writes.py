@@ -1,6 +1,7 @@
 """Writes that belong together: collected first, then applied together in order, or not at all.
 
-On SQLite they run one after the other in the writer's transaction. On PostgreSQL they are one
+On SQLite they run one after the other in the writer's transaction, each statement for all that wait
+and have the same ones. On PostgreSQL they are one
 statement, and so one round trip: each write is a part of a data-modifying CTE, and the final SELECT
 counts the rows of each part in order. A guard that changed no row makes it divide by zero, which
 undoes all parts. See docs/adr/0015-changes-in-one-statement.md.
@@ -9,7 +10,7 @@ undoes all parts. See docs/adr/0015-changes-in-one-statement.md.
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
@@ -32,6 +33,10 @@ class Write(NamedTuple):
     query: Query
     values: Mapping[str, Any]
     must_change: bool = False
+
+
+Shape: TypeAlias = tuple[tuple[Query, bool], ...]
+"""Statements in order, each with whether it must change something."""
 
 
 class Writes:
@@ -66,6 +71,14 @@ class Writes:
             groups.setdefault((write.query, write.must_change), []).append(write)
         return groups.items()
 
+    def shape(self) -> Shape | None:
+        """The statements; None if a guard may change more than one row, so that counting the rows
+        which several have changed together does not tell whether each has."""
+        shape = tuple([(write.query, write.must_change) for write in self])
+        if all(query.changes_one_row for query, must_change in shape if must_change):
+            return shape
+        return None
+
     def __len__(self) -> int:
         return len(self._named) + len(self._writes)
 
@@ -90,7 +103,7 @@ _Part = tuple[list[str], dict[str, Any]]
 
 
 @lru_cache(1_024)
-def _composed(shape: tuple[tuple[Query, bool], ...]) -> tuple[str, list[_Part]]:
+def _composed(shape: Shape) -> tuple[str, list[_Part]]:
     texts, counts, parts, before = [], [], [], 0
     for number, (query, must_change) in enumerate(shape):
         text, names, bound = query.compiled(_dialect)

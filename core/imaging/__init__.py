@@ -4,6 +4,8 @@ Importing this package loads neither OpenCV nor a model; the `process_…` funct
 """
 
 from core.imaging.checks import ImageCheck, Unit
+from core.imaging.decoding import MAX_MEGAPIXELS
+from core.imaging.id_documents import MIN_SIZE as ID_DOCUMENT_MIN_SIZE
 from core.imaging.id_documents import can_read, process_document, read_document
 from core.imaging.id_documents.advice import DOCUMENT_CHECK_NAMES, document_advice
 from core.imaging.id_documents.verdict import (
@@ -14,6 +16,7 @@ from core.imaging.id_documents.verdict import (
     ReadField,
     Side,
 )
+from core.imaging.portraits import MIN_SIZE as PORTRAIT_MIN_SIZE
 from core.imaging.portraits import process_portrait
 from core.imaging.portraits.advice import PORTRAIT_CHECK_NAMES, portrait_advice
 from core.imaging.portraits.overlay import draw_overlay
@@ -22,7 +25,10 @@ from core.imaging.processing import Verdict
 
 __all__ = [
     "DOCUMENT_CHECK_NAMES",
+    "ID_DOCUMENT_MIN_SIZE",
+    "MAX_MEGAPIXELS",
     "PORTRAIT_CHECK_NAMES",
+    "PORTRAIT_MIN_SIZE",
     "Check",
     "CheckCode",
     "DocumentCheck",

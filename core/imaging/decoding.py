@@ -29,6 +29,8 @@ _MAX_PIXELS = {
     "PNG": 16 * MEGAPIXEL,
     "WEBP": 10 * MEGAPIXEL,
 }
+MAX_MEGAPIXELS = {f"image/{kind.lower()}": most // MEGAPIXEL for kind, most in _MAX_PIXELS.items()}
+"""By media type. Of a progressive JPEG less is accepted: `_MAX_PIXELS_PROGRESSIVE`."""
 _MAX_PIXELS_PROGRESSIVE = 25 * MEGAPIXEL
 _MAX_ASPECT_RATIO = 5
 _MAX_SHORT_EDGES_SQUARED = 6

@@ -30,7 +30,7 @@ from core.crypto import Vault
 from core.db import Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import MINUTE, Instant, instant
-from core.production import NodeResult, ProductionNode
+from core.production import REPORTED, CloseReason, Correction, NodeResult, ProductionNode
 
 issuer_events_table = Table(
     "issuer_events",
@@ -61,7 +61,16 @@ class IssuerEventType(StrEnum):
     TEMPORARY_LOSS = "TEMPORARY_LOSS"
     LOCK = "LOCK"
     UNLOCK = "UNLOCK"
+    ACTIVATE = "ACTIVATE"
     CANCEL = "CANCEL"
+    ORDER_CLOSED = "ORDER_CLOSED"
+
+    @property
+    def is_about_order(self) -> bool:
+        return self in (IssuerEventType.NODE_RESULT, IssuerEventType.ORDER_CLOSED)
+
+
+_CLOSING = (IssuerEventType.ORDER_CLOSED, IssuerEventType.CANCEL)
 
 
 class Outcome(StrEnum):
@@ -84,8 +93,9 @@ _Text = Annotated[str, msgspec.Meta(max_length=lengths.ISSUER_TEXT)]
 class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One event as the card issuer sends it (`docs/partners/`) and as it is stored.
 
-    `happened_at` is `at` on the wire. Node results name an order; the other types name a card and
-    the social security number of its holder.
+    `happened_at` is `at` on the wire. Node results and ORDER_CLOSED name an order; the other types
+    name a card and the social security number of its holder. `reason` is a sentence of a node, and a
+    `CloseReason` of ORDER_CLOSED and CANCEL; `corrections` is what NEEDS_CORRECTION asks for.
     """
 
     id: Annotated[_Text, msgspec.Meta(min_length=1)]
@@ -95,6 +105,7 @@ class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     node: ProductionNode | None = None
     result: NodeResult | None = None
     reason: str | None = None
+    corrections: tuple[Correction, ...] = ()
     batch_number: _Text | None = None
     card_number: _Text | None = None
     social_security_number: str | None = None
@@ -103,10 +114,22 @@ class IssuerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         texts = (self.id, self.order_number, self.batch_number, self.card_number)
         if not all((text or "").isprintable() for text in texts):
             raise ValueError("an id or number must consist of printable characters")
+        if self.type in _CLOSING and self.reason is not None and self.reason not in REPORTED:
+            raise ValueError("the reason is none of those of the document")
+        if self.type is IssuerEventType.ORDER_CLOSED and self.reason is None:
+            raise ValueError("ORDER_CLOSED needs a reason")
+        if self.result is NodeResult.NEEDS_CORRECTION and not self.corrections:
+            raise ValueError("NEEDS_CORRECTION must say what is to be corrected")
 
     @property
     def at(self) -> Instant:
         return instant(self.happened_at)
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        if self.type not in _CLOSING or self.reason is None:
+            return None
+        return CloseReason(self.reason)
 
     def __repr__(self) -> str:
         return f"IssuerEvent(id={self.id!r}, type={self.type.value})"

@@ -9,7 +9,7 @@ or as its citizen left it) and all later events, in the order in which they happ
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.cards import Card
+from core.cards import Card, CardState
 from core.issuer.event_store import (
     ISSUER_CLOCK_SKEW,
     IssuerEvent,
@@ -21,7 +21,16 @@ from core.kernel import lengths
 from core.kernel.clock import Instant
 from core.kernel.masking import redact_numbers
 from core.kernel.refusals import Refusal
-from core.production import NODES, NodeResult, NodeState, ProductionNode, ProductionOrder
+from core.production import (
+    NODES,
+    CloseReason,
+    Closure,
+    NodeResult,
+    NodeState,
+    ProductionNode,
+    ProductionOrder,
+    in_order,
+)
 from core.reference import spelling
 
 # --- an order ------------------------------------------------------------------------------
@@ -35,6 +44,7 @@ class OrderProjection:
     batch: str | None
     nodes: dict[ProductionNode, NodeState] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    closure: Closure | None = None
 
     @property
     def ready_at(self) -> Instant | None:
@@ -45,7 +55,36 @@ class OrderProjection:
 def project_order(
     order: ProductionOrder, events: Sequence[StoredEvent], *, used_numbers: Collection[str]
 ) -> OrderProjection:
-    """`events` are this order's node results; `used_numbers` are the card numbers of other cards."""
+    """`events` are this order's; `used_numbers` are the card numbers of other cards.
+
+    A closed order stays closed: what happened later contradicts, and no card comes of it. A card that
+    was issued first contradicts the closure: only its cancellation closes the application then.
+    """
+    closings = [entry for entry in events if entry.event.type is IssuerEventType.ORDER_CLOSED]
+    results = [entry for entry in events if entry not in closings]
+    closure = order.closure or (_closure_of(closings[0]) if closings and not order.ready else None)
+    if closure is None:
+        projection = _project_nodes(order, results, used_numbers)
+    else:
+        in_time = [entry for entry in results if entry.event.at <= closure.at]
+        projection = _project_nodes(order, in_time, used_numbers)
+        if order.closure is None and projection.ready_at is not None:
+            closure = None
+            projection = _project_nodes(order, results, used_numbers)
+    projection.closure = closure
+    outcome = Outcome.CONTRADICTION if closure is None else Outcome.TAKEN
+    projection.outcomes |= {entry.id: outcome for entry in closings}
+    return projection
+
+
+def _closure_of(entry: StoredEvent) -> Closure:
+    assert entry.event.close_reason is not None
+    return Closure(entry.event.close_reason, entry.event.at)
+
+
+def _project_nodes(
+    order: ProductionOrder, events: Sequence[StoredEvent], used_numbers: Collection[str]
+) -> OrderProjection:
     stored = order.card_number.reveal() if order.card_number else None
     reported = {_number(entry.event) for entry in events if entry.event.result is NodeResult.DONE}
     projection = OrderProjection(
@@ -110,6 +149,8 @@ def _may_be_done(
         return False
     if event.node is not NODES[-1] or order.ready:
         return True
+    if order.closure is not None:
+        return False
     number = projection.number or number
     return number is not None and number not in used_numbers
 
@@ -117,28 +158,29 @@ def _may_be_done(
 def _project_unfinished(
     projection: OrderProjection, stored: NodeState, events: Sequence[StoredEvent]
 ) -> NodeState:
-    """The newest failure or progress report; IN_PROGRESS where there is none."""
-    own = [
-        entry
-        for entry in events
-        if entry.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS)
-    ]
+    """The newest report that it is under way or stands; IN_PROGRESS where there is none."""
+    own = [entry for entry in events if entry.event.result in _UNFINISHED]
     _mark_superseded_events(projection, events, own[-1].event.at if own else 0)
     if own and own[-1].event.at >= (stored.at or 0):
         event = own[-1].event
         assert event.result is not None
         reason = event.reason and redact_numbers(event.reason)[: lengths.NODE_REASON]
-        return NodeState(stored.node, event.result, event.at, reason, stored.revision)
+        is_asked = event.result is NodeResult.NEEDS_CORRECTION
+        corrections = in_order(event.corrections) if is_asked else ()
+        return NodeState(stored.node, event.result, event.at, reason, stored.revision, corrections)
     if stored.result is NodeResult.PENDING:
         return NodeState(stored.node, NodeResult.IN_PROGRESS, None, None, stored.revision)
     return stored
+
+
+_UNFINISHED = (NodeResult.FAILED, NodeResult.IN_PROGRESS, NodeResult.NEEDS_CORRECTION)
 
 
 def _mark_superseded_events(
     projection: OrderProjection, events: Sequence[StoredEvent], until: Instant
 ) -> None:
     for entry in events:
-        if entry.event.result in (NodeResult.FAILED, NodeResult.IN_PROGRESS):
+        if entry.event.result in _UNFINISHED:
             fits = entry.event.at <= until
             projection.outcomes[entry.id] = Outcome.TAKEN if fits else Outcome.CONTRADICTION
         elif entry.event.result is not NodeResult.DONE:
@@ -191,4 +233,8 @@ def _apply(card: Card, event: IssuerEvent) -> Card:
         return card.lock(event.at)
     if event.type is IssuerEventType.UNLOCK:
         return card.unlock(event.at)
+    if event.type is IssuerEventType.ACTIVATE:
+        return card.activate_at_outlet(event.at)
+    if event.close_reason is CloseReason.DECEASED and card.state is CardState.CANCELLED:
+        return card
     return card.cancel(event.at)

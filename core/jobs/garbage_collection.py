@@ -1,6 +1,7 @@
 """Garbage collection: abandoned uploads, replaced and refused pictures, unreferenced objects.
 
-They are deleted a day after they were created, or when the draft that they belong to has expired. The
+They are deleted a day after they were created, or when the draft that they belong to has expired; what
+a citizen deleted is deleted at once. The
 object is deleted before its row, so that an interrupted run is repeated by the next one.
 """
 
@@ -44,6 +45,7 @@ _replaced = and_(
     .exists(),
 )
 _refused = pictures_table.c.kind == PictureKind.PORTRAIT_REFUSED.value
+_deleted = pictures_table.c.kind == PictureKind.DELETED.value
 _of_an_expired_draft = and_(
     pictures_table.c.id < bindparam("draft_before"),
     ~select(application_drafts_table.c.subject_id)
@@ -59,7 +61,13 @@ _of_an_expired_draft = and_(
 _UNUSED_PICTURES = Query(
     select(pictures_table.c.subject_id, pictures_table.c.id, pictures_table.c.object_name)
     .where(
-        pictures_table.c.id < bindparam("before"), or_(_replaced, _refused, _of_an_expired_draft)
+        or_(
+            _deleted,
+            and_(
+                pictures_table.c.id < bindparam("before"),
+                or_(_replaced, _refused, _of_an_expired_draft),
+            ),
+        )
     )
     .limit(_AT_ONCE)
 )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select, tup
 from core import audit
 from core.applications import drafts, prefills
 from core.audit import Action
-from core.cards import cards
+from core.cards import cards, elsewhere
 from core.citizens import (
     ClaimKind,
     Notice,
@@ -41,8 +41,10 @@ from core.storage import ObjectsUnavailable
 from core.unit_of_work import UnitOfWork, idempotency, perform
 
 _AT_ONCE = 500
-_CODE_RETENTION = verification.TRIES_WINDOW + 10 * MINUTE
-"""Long enough to count wrong attempts; a code that is gone cannot revive with a clock set back."""
+_CODE_ENDS_AFTER = 10 * MINUTE
+"""Long enough to say that a code has expired."""
+_CODE_RETENTION = verification.TRIES_WINDOW + _CODE_ENDS_AFTER
+"""Long enough to count wrong attempts."""
 _COUNTER_RETENTION = 2 * DAY
 """Longer than the longest window of a rate limit."""
 
@@ -79,13 +81,15 @@ async def _expire(unit: UnitOfWork, card_id: int, citizen_id: int) -> bool:
 
 
 async def delete_expired_rows(context: JobContext) -> int:
-    """Deletes expired nonces, code exchanges, idempotency keys, drafts and prefills."""
+    """Deletes expired nonces, code exchanges, idempotency keys, drafts, prefills and
+    answers of the card registry."""
 
     async def job(db: Transaction) -> None:
         await db.fetch(nonces.FORGET_OLD, before=context.now - nonces.RETENTION)
         await db.fetch(code_exchanges.FORGET_OLD, before=context.now)
         await db.fetch(idempotency.DELETE_OLD, before=context.now - idempotency.RETENTION)
         await db.fetch(drafts.DISCARD_OLD, before=context.now - drafts.RETENTION)
+        await db.fetch(elsewhere.DELETE_OLD, before=context.now - elsewhere.RETENTION)
         await db.fetch(prefills.DISCARD_OLD, before=context.now - drafts.RETENTION)
 
     await context.database.write(job)
@@ -101,6 +105,21 @@ def removal(table: Table, *conditions: ColumnElement[bool]) -> Query:
 
 
 _before: ColumnElement[int] = bindparam("before")
+_END_CODES = Query(
+    update(verification_codes_table)
+    .where(
+        tuple_(verification_codes_table.c.subject_id, verification_codes_table.c.id).in_(
+            select(verification_codes_table.c.subject_id, verification_codes_table.c.id)
+            .where(
+                verification_codes_table.c.consumed_at.is_(None),
+                verification_codes_table.c.expires_at < _before,
+            )
+            .limit(_AT_ONCE)
+        )
+    )
+    .values(consumed_at=verification_codes_table.c.expires_at)
+    .returning(verification_codes_table.c.id)
+)
 _CODES = removal(verification_codes_table, verification_codes_table.c.expires_at < _before)
 _COUNTERS = removal(quotas_table, quotas_table.c.last_at < _before)
 _SETTLED_MESSAGES = removal(outbox_table, outbox_table.c.settled_at < _before)
@@ -132,8 +151,9 @@ _MESSAGES = removal(channel_messages_table, channel_messages_table.c.sent_at < _
 
 
 async def delete_codes(context: JobContext) -> int:
-    """Deletes verification codes soon after they expired."""
-    return await _remove(context, [_CODES], context.now - _CODE_RETENTION)
+    """Marks expired codes as over, so that none revives with a clock set back, and deletes them later."""
+    ended = await _remove(context, [_END_CODES], context.now - _CODE_ENDS_AFTER)
+    return ended + await _remove(context, [_CODES], context.now - _CODE_RETENTION)
 
 
 async def end_sessions(context: JobContext) -> int:

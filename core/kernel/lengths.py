@@ -14,6 +14,8 @@ BATCH_NUMBER = 64
 ISSUER_TEXT = 64
 """An event's id or number from the card issuer."""
 NODE_REASON = 200
+CORRECTIONS = 120
+"""What is to be corrected: names of form fields, separated by commas."""
 EFFECT_KEY = 64
 """The idempotency key of an outbox message, sent to partners."""
 FAILURE = 200
@@ -21,5 +23,6 @@ PLATFORM_TEXT = 64
 """A platform's message id and delivery status."""
 NOTICE_VERSION = 32
 REGION_CODE = 6
+REGION_NAME = 60
 DAY = 10
 """`YYYY-MM-DD`."""

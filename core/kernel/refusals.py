@@ -10,39 +10,30 @@
     ├── transfer           TransferCardNotFound, CardOutsideProvince, …
     └── system             PartnerUnavailable, TryAgainLater, OutcomeUnknown, IdempotencyKeyReused
 
-A refusal tells the citizen what to do, in Chinese and in English. It never contains a personal
+A refusal tells the citizen what is the matter and what to do, in Chinese and in English. It never contains a personal
 number. If `commits` is true, the transaction is committed before the refusal is raised, because
 it must persist something (a counted wrong attempt).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Self, TypeAlias
 
-
-class Language(StrEnum):
-    ZH = "zh"
-    EN = "en"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text in both languages."""
-
-    zh: str
-    en: str
-
-    def in_language(self, language: Language) -> str:
-        return self.en if language is Language.EN else self.zh
-
+from core.kernel.card_services import CardService
+from core.kernel.next_steps import HOTLINE, NATIONAL_HOTLINE, NextStep
+from core.kernel.texts import Language as Language
+from core.kernel.texts import Text as Text
 
 Fact: TypeAlias = str | int | Text
 
-NOTHING_ELSE = Text("", "")
-LOSS_BY_PHONE = Text(
-    "如社会保障卡已遗失，可拨打 12333 办理临时挂失。",
-    "If your card is lost, you can report a temporary loss by calling 12333.",
+_ASK = NextStep(None, Text("可拨打 028-12333 咨询。", "For help, call 028-12333."), HOTLINE)
+_FORGOTTEN = NextStep(
+    None,
+    Text(
+        "忘记原密码的，本渠道不能找回，请拨打 028-12333 咨询如何重置。",
+        "A forgotten password cannot be recovered here; call 028-12333 to ask how to reset it.",
+    ),
+    HOTLINE,
 )
 
 
@@ -73,6 +64,7 @@ class RefusalCode(StrEnum):
     INVALID_DATE = "INVALID_DATE"
     INVALID_ID_NUMBER = "INVALID_ID_NUMBER"
     UNKNOWN_CODE = "UNKNOWN_CODE"
+    NOT_SERVED_ONLINE = "NOT_SERVED_ONLINE"
     NOT_YOURS = "NOT_YOURS"
     BIRTH_DATE_MISMATCH = "BIRTH_DATE_MISMATCH"
     GENDER_MISMATCH = "GENDER_MISMATCH"
@@ -113,14 +105,25 @@ class RefusalCode(StrEnum):
     WRONG_CARD_STATE = "WRONG_CARD_STATE"
     CARD_HELD = "CARD_HELD"
     CARD_HELD_ELSEWHERE = "CARD_HELD_ELSEWHERE"
+    NO_CARD_ELSEWHERE = "NO_CARD_ELSEWHERE"
     APPLICATION_OPEN = "APPLICATION_OPEN"
     REISSUE_OPEN = "REISSUE_OPEN"
     CARD_BEING_CONFIRMED = "CARD_BEING_CONFIRMED"
     NO_APPLICATION = "NO_APPLICATION"
+    NO_SUCH_APPLICATION = "NO_SUCH_APPLICATION"
+    APPLICATION_CLOSED = "APPLICATION_CLOSED"
+    APPLICATION_BEING_CHANGED = "APPLICATION_BEING_CHANGED"
+    MANUFACTURE_BEGUN = "MANUFACTURE_BEGUN"
+    CARD_BEING_TRANSFERRED = "CARD_BEING_TRANSFERRED"
+    NOTHING_TO_CORRECT = "NOTHING_TO_CORRECT"
+    NOT_TO_BE_CORRECTED = "NOT_TO_BE_CORRECTED"
+    CITIZEN_DECEASED = "CITIZEN_DECEASED"
     PORTRAIT_NOT_CONFIRMED = "PORTRAIT_NOT_CONFIRMED"
     ID_DOCUMENTS_NOT_CONFIRMED = "ID_DOCUMENTS_NOT_CONFIRMED"
     NO_SUCH_PORTRAIT = "NO_SUCH_PORTRAIT"
     PORTRAIT_NOT_ACCEPTED = "PORTRAIT_NOT_ACCEPTED"
+    NO_SUCH_PICTURE = "NO_SUCH_PICTURE"
+    PICTURE_SUBMITTED = "PICTURE_SUBMITTED"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
@@ -155,11 +158,16 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Exception):
-    """`field` is the form field at fault; `retry_after` is in whole seconds, `{wait}` in its text."""
+    """`field` is the form field at fault; `retry_after` is in whole seconds, `{wait}` in its text.
+
+    `text` says what is the matter. `next_step`, where there is one, says what to do, and ends the
+    message.
+    """
 
     code: ClassVar[RefusalCode]
     text: ClassVar[Text]
     commits: bool = False
+    next_step: NextStep | None = None
 
     def __init__(
         self, *, field: str | None = None, retry_after: int | None = None, **facts: Fact
@@ -176,7 +184,15 @@ class Refusal(Exception):
         }
         if self.retry_after is not None:
             facts["wait"] = waiting_time(self.retry_after).in_language(language)
-        return self.text.in_language(language).format(**facts).rstrip()
+        sentences = [self.text.in_language(language).format(**facts)]
+        if self.next_step is not None:
+            sentences.append(self.next_step.message.in_language(language))
+        return (" " if language is Language.EN else "").join(sentences)
+
+    def with_next_step(self, next_step: NextStep | None) -> Self:
+        """None leaves the one of its class."""
+        self.next_step = next_step or self.next_step
+        return self
 
     def without_counting(self) -> Self:
         """The same refusal without a commit, because nothing was counted."""
@@ -197,6 +213,7 @@ class InvalidFields(Refusal):
         first = self._problems[0]
         self.code = first.code  # type: ignore[misc]
         super().__init__(field=first.field, retry_after=first.retry_after)
+        self.next_step = first.next_step
 
     def message(self, language: Language) -> str:
         return self._problems[0].message(language)
@@ -256,6 +273,15 @@ class UnknownCode(Refusal):
     )
 
 
+class NotServedOnline(Refusal):
+    code = RefusalCode.NOT_SERVED_ONLINE
+    text = Text(
+        "线上申办目前只受理「{served}」，其他{label}请到社保卡服务网点办理。",
+        "{label}: only “{served}” is served online; for any other, please visit a card outlet.",
+    )
+    next_step = _ASK
+
+
 class NotYours(Refusal):
     code = RefusalCode.NOT_YOURS
     text = Text(
@@ -299,8 +325,8 @@ class OutletNotInDistrict(Refusal):
 class OutletDoesNotServeBank(Refusal):
     code = RefusalCode.OUTLET_DOES_NOT_SERVE_BANK
     text = Text(
-        "所选网点不办理所选银行的社保卡，请重新选择网点或银行。",
-        "The outlet does not serve the chosen bank; please choose another outlet or bank.",
+        "所选网点不办理{bank}的社保卡，{choice}。",
+        "The outlet does not serve {bank}; {choice}.",
     )
 
 
@@ -425,18 +451,26 @@ class BindingNotNeeded(Refusal):
 class IdentityNotConfirmed(Refusal):
     code = RefusalCode.IDENTITY_NOT_CONFIRMED
     text = Text(
-        "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码；如有疑问请拨打 028-12333。",
-        "Name, social security number and phone number do not match our records. Please check them; the phone number must be the one on file. For help, call 028-12333.",
+        "姓名、社会保障号码与手机号码未能核对一致。请核对后重试，手机号码须为已登记的号码。",
+        "Name, social security number and phone number do not match our records. Please check them; the phone number must be the one on file.",
+    )
+    next_step = NextStep(
+        None,
+        Text(
+            "登记的号码已停用的，请从云闪付或平安“城市一账通”进入，在「信息变更」中变更手机号码；"
+            "如有疑问请拨打 028-12333。",
+            "If that number is no longer yours, open the service from the UnionPay app 云闪付 or the "
+            "Ping An app 城市一账通 and change it there. For help, call 028-12333.",
+        ),
+        HOTLINE,
     )
     commits = True
 
 
 class TooManyTries(Refusal):
     code = RefusalCode.TOO_MANY_TRIES
-    text = Text(
-        "尝试次数过多，请 {wait}后再试；如需帮助请拨打 028-12333。{way_out}",
-        "Too many attempts; please try again in {wait}, or call 028-12333 for help. {way_out}",
-    )
+    text = Text("尝试次数过多，请 {wait}后再试。", "Too many attempts; please try again in {wait}.")
+    next_step = _ASK
 
 
 # --- verification codes and phones ---------------------------------------------------------
@@ -456,8 +490,8 @@ class CodeExpired(Refusal):
 class CodeVoid(Refusal):
     code = RefusalCode.CODE_VOID
     text = Text(
-        "验证码输错次数过多，已作废，请重新获取。{way_out}",
-        "Too many wrong attempts: the code is no longer valid; please request a new one. {way_out}",
+        "验证码输错次数过多，已作废，请重新获取。",
+        "Too many wrong attempts: the code is no longer valid; please request a new one.",
     )
     commits = True
 
@@ -470,8 +504,8 @@ class CodeNotSent(Refusal):
 class TooManyCodes(Refusal):
     code = RefusalCode.TOO_MANY_CODES
     text = Text(
-        "获取验证码过于频繁，请 {wait}后再试。{way_out}",
-        "Too many codes were requested; please try again in {wait}. {way_out}",
+        "获取验证码过于频繁，请 {wait}后再试。",
+        "Too many codes were requested; please try again in {wait}.",
     )
 
 
@@ -480,9 +514,9 @@ class SmsRefused(Refusal):
 
     code = RefusalCode.SMS_REFUSED
     text = Text(
-        "验证码未能发出：短信网关未受理发往该号码的短信。请核对手机号码后重试，或咨询您的运营商。{way_out}",
+        "验证码未能发出：短信网关未受理发往该号码的短信。请核对手机号码后重试，或咨询您的运营商。",
         "The code could not be sent: the SMS gateway did not accept a message to this number. "
-        "Please check the number and try again, or ask your operator. {way_out}",
+        "Please check the number and try again, or ask your operator.",
     )
 
 
@@ -491,6 +525,13 @@ class PhoneNotBound(Refusal):
     text = Text(
         "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。",
         "This is not your registered phone number; please enter the registered one.",
+    )
+    next_step = NextStep(
+        CardService.CHANGE_INFORMATION,
+        Text(
+            "绑定的号码已停用的，请先在「信息变更」中变更手机号码。",
+            "If that number is no longer yours, change it first under Change information.",
+        ),
     )
 
 
@@ -514,10 +555,7 @@ class PhoneTaken(Refusal):
 
 class NoCard(Refusal):
     code = RefusalCode.NO_CARD
-    text = Text(
-        "没有查到您在成都的社会保障卡。可先申办；如在省内其他市（州）已办卡，请使用「卡归属地转入」。",
-        "You have no card in Chengdu. You can apply for one, or transfer in a card of another city of Sichuan.",
-    )
+    text = Text("没有查到您在成都的社会保障卡。", "You have no card in Chengdu.")
 
 
 class CardNumberMismatch(Refusal):
@@ -531,40 +569,43 @@ class CardNumberMismatch(Refusal):
 class WrongCardState(Refusal):
     code = RefusalCode.WRONG_CARD_STATE
     text = Text(
-        "您的卡当前状态为「{state}」，不能办理{service}。{way_out}",
-        "Your card is {state}; {service} is not possible. {way_out}",
+        "您的卡当前状态为「{state}」，不能办理{service}。",
+        "Your card is {state}; {service} is not possible.",
     )
 
 
 class CardHeld(Refusal):
     code = RefusalCode.CARD_HELD
     text = Text(
-        "您已持有社会保障卡，不能重复申办；如已遗失，请先挂失再补卡。",
-        "You already have a card; if it is lost, report the loss and request a reissue.",
+        "您已持有社会保障卡（{state}），不能重复申办。", "You already have a card ({state})."
     )
 
 
 class CardHeldElsewhere(Refusal):
     code = RefusalCode.CARD_HELD_ELSEWHERE
     text = Text(
-        "您在{region}已有社会保障卡，无需再办；省内其他市（州）的卡请使用「卡归属地转入」。",
-        "You already have a card in {region}; a card of another city of Sichuan can be transferred in.",
+        "您在{region}已有社会保障卡，不能重复申办。", "You already have a card in {region}."
+    )
+
+
+class NoCardElsewhere(Refusal):
+    code = RefusalCode.NO_CARD_ELSEWHERE
+    text = Text(
+        "没有查到您在四川省其他市（州）的社会保障卡，无卡可转。",
+        "You have no card in another city of Sichuan that could be transferred in.",
     )
 
 
 class ApplicationOpen(Refusal):
     code = RefusalCode.APPLICATION_OPEN
-    text = Text(
-        "您有一笔正在办理的申请，请在「制卡进度查询」中查看。",
-        "You already have an open application; see its production progress.",
-    )
+    text = Text("您有一笔申请正在办理。", "You have an application that is being processed.")
 
 
 class ReissueOpen(Refusal):
     code = RefusalCode.REISSUE_OPEN
     text = Text(
-        "补卡已受理，原卡不能再解挂，请等待领取新卡。",
-        "A reissue was accepted, so the old card cannot be reactivated; please wait for the new one.",
+        "补卡已受理，原卡不能再解挂。",
+        "A reissue was accepted, so the old card cannot be reactivated.",
     )
 
 
@@ -580,6 +621,72 @@ class CardBeingConfirmed(Refusal):
 class NoApplication(Refusal):
     code = RefusalCode.NO_APPLICATION
     text = Text("没有查到您的制卡记录。", "You have no card in production.")
+
+
+class NoSuchApplication(Refusal):
+    """Unknown or another citizen's: which one is not disclosed."""
+
+    code = RefusalCode.NO_SUCH_APPLICATION
+    text = Text(
+        "没有查到您的这笔申请，请核对申请编号（在「制卡进度查询」中查看）。",
+        "You have no application with this number; see the production progress for yours.",
+    )
+
+
+class ApplicationClosed(Refusal):
+    code = RefusalCode.APPLICATION_CLOSED
+    text = Text(
+        "这笔申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
+        "This application is closed. You can apply again, or cancel the loss or request a reissue if a card was reported lost.",
+    )
+
+
+class ApplicationBeingChanged(Refusal):
+    code = RefusalCode.APPLICATION_BEING_CHANGED
+    text = Text(
+        "您提交的「{change}」正在由制卡中心确认，请 {wait}后再试，结果将短信告知。",
+        "The card issuer is confirming your {change}; please try again in {wait}. We will send you a message.",
+    )
+
+
+class ManufactureBegun(Refusal):
+    code = RefusalCode.MANUFACTURE_BEGUN
+    text = Text(
+        "已开始制卡，不能再取消申请；制好后请到网点领取，如有特殊情况请拨打 028-12333。",
+        "The card is already being made, so the application can no longer be cancelled; please collect the card, or call 028-12333.",
+    )
+
+
+class CardBeingTransferred(Refusal):
+    code = RefusalCode.CARD_BEING_TRANSFERRED
+    text = Text(
+        "卡片已在送往所选网点，不能再更改领卡网点；如不便领取请拨打 028-12333。",
+        "The card is on its way to the outlet, which can no longer be changed; if you cannot collect it there, call 028-12333.",
+    )
+
+
+class NothingToCorrect(Refusal):
+    code = RefusalCode.NOTHING_TO_CORRECT
+    text = Text(
+        "这笔申请目前没有需要更正的内容，请在「制卡进度查询」中查看进度。",
+        "Nothing in this application is to be corrected now; see its production progress.",
+    )
+
+
+class NotToBeCorrected(Refusal):
+    code = RefusalCode.NOT_TO_BE_CORRECTED
+    text = Text(
+        "{label}不在本次需要更正的内容中，请勿填写。",
+        "{label} is not among what is to be corrected; please leave it out.",
+    )
+
+
+class CitizenDeceased(Refusal):
+    code = RefusalCode.CITIZEN_DECEASED
+    text = Text(
+        "登记信息显示持卡人已故，不能在线办理。如登记有误，请本人持身份证到社保经办窗口更正，或拨打 028-12333。",
+        "Our records say that the holder has died, so nothing can be done online. If they are wrong, please have them corrected at a social security office with your ID card, or call 028-12333.",
+    )
 
 
 class PortraitNotConfirmed(Refusal):
@@ -610,6 +717,23 @@ class PortraitNotAccepted(Refusal):
     text = Text(
         "这张照片没有通过预审，请按提示重新拍摄后上传。",
         "This portrait did not pass the review; please follow the advice and upload a new one.",
+    )
+
+
+class NoSuchPicture(Refusal):
+    code = RefusalCode.NO_SUCH_PICTURE
+    text = Text(
+        "没有找到这张照片，可能已经删除；请重新打开申办页面查看。",
+        "The picture was not found; it may have been deleted. Please open the application again.",
+    )
+
+
+class PictureSubmitted(Refusal):
+    code = RefusalCode.PICTURE_SUBMITTED
+    text = Text(
+        "这张照片已随申请提交，不能删除；如需更换，请重新上传一张。",
+        "This picture was submitted with your application and cannot be deleted; to replace it, "
+        "please upload another.",
     )
 
 
@@ -704,6 +828,7 @@ class PasswordWrong(Refusal):
         "原密码不正确，还可以再试 {left} 次。",
         "The old password is wrong; attempts left: {left}.",
     )
+    next_step = _FORGOTTEN
     commits = True
 
 
@@ -713,6 +838,7 @@ class PasswordLocked(Refusal):
         "原密码输错次数过多，密码变更已锁定，请 {wait}后再试。",
         "Too many wrong passwords: password changes are locked; please try again in {wait}.",
     )
+    next_step = _FORGOTTEN
     commits = True
 
 
@@ -737,8 +863,8 @@ class PasswordUnchanged(Refusal):
 class PasswordNotSet(Refusal):
     code = RefusalCode.PASSWORD_NOT_SET
     text = Text(
-        "您还没有服务密码：激活社会保障卡时会以短信下发；如卡已激活，请到服务网点办理。",
-        "You have no service password yet: it is sent by SMS when the card is activated; if it is active already, please visit an outlet.",
+        "您还没有服务密码，激活社会保障卡时会以短信下发。",
+        "You have no service password yet: it is sent by SMS when a card is activated.",
     )
 
 
@@ -761,14 +887,23 @@ class TransferCardNotActive(Refusal):
         "该卡当前状态为「{state}」，只有正常状态的卡可以转入。",
         "The card is {state}; only an active card can be transferred in.",
     )
+    next_step = NextStep(
+        None,
+        Text(
+            "请先在发卡地恢复正常，可拨打 12333 咨询。",
+            "It must be restored first where it was issued; call 12333 to ask.",
+        ),
+        NATIONAL_HOTLINE,
+    )
 
 
 class CardOutsideProvince(Refusal):
     code = RefusalCode.CARD_OUTSIDE_PROVINCE
     text = Text(
-        "该卡不是四川省内的社会保障卡，不能转入；详情可咨询 028-12333。",
-        "The card was not issued in Sichuan and cannot be transferred in; call 028-12333 for help.",
+        "该卡不是四川省内的社会保障卡，不能转入。",
+        "The card was not issued in Sichuan and cannot be transferred in.",
     )
+    next_step = _ASK
 
 
 class CardAlreadyHere(Refusal):
@@ -789,9 +924,11 @@ class NoInsuranceChosen(Refusal):
 class InsuranceNotEnrolled(Refusal):
     code = RefusalCode.INSURANCE_NOT_ENROLLED
     text = Text(
-        "您未在成都参加{insurance}，请重新选择；参保关系转入请到社保局办理，可咨询 028-12333。",
-        "You are not enrolled in {insurance} in Chengdu; please choose again, or call 028-12333.",
+        "您未在成都参加{insurance}，不能转入；参保关系转入请到社保局办理。",
+        "You are not enrolled in {insurance} in Chengdu. An insurance relation is transferred at the "
+        "social insurance bureau.",
     )
+    next_step = _ASK
 
 
 # --- the system ----------------------------------------------------------------------------

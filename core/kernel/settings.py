@@ -7,7 +7,6 @@ the directory `CARD_GATEWAY_SECRETS_DIR`.
 import base64
 import ipaddress
 import json
-import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -29,10 +28,6 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 class SettingsError(Exception):
     """One sentence for the operator about what is missing or wrong."""
-
-
-_MAX_PARTITIONS = 256
-"""More cost more memory and planning time than they save."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +65,30 @@ class Template:
         return cls(id_, fields or {"content": "content"})
 
 
-def setting(default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"meaning": meaning})
+_ANY = (0, 1_000_000_000)
+_SOME = (1, 1_000_000_000)
+_PORT = (0, 65_535)
+_DATABASE_SECONDS = (0.001, 600)
+
+
+def setting(default: Any, meaning: str, *, within: tuple[float, float] = _ANY) -> Any:
+    """`within` are the least and the greatest number, of a setting that is one."""
+    return field(default=default, metadata={"meaning": meaning, "within": within})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     # --- the server -----------------------------------------------------------------------
     host: str = setting("127.0.0.1", "address to listen on")
-    port: int = setting(8000, "port to listen on")
+    port: int = setting(8000, "port to listen on", within=_PORT)
     operations_host: str = setting("127.0.0.1", "address for operations_port")
     operations_port: int = setting(
         0,
         "port of its own for /metrics and the details of /readyz, the first of one for each "
         "worker; 0: on the public port",
+        within=_PORT,
     )
-    workers: int = setting(1, "server processes")
+    workers: int = setting(1, "server processes", within=(1, 256))
     worker: bool = setting(
         True,
         "deliver the outbox in the server process; off if `card-gateway work` runs separately "
@@ -126,26 +129,41 @@ class Settings:
     only_trusted_documents: bool = setting(
         False, "execute only documents of the operation manifest"
     )
-    session_budget: int = setting(1_200, "points per minute for a session; see extensions.cost")
-    address_budget: int = setting(
-        60_000, "points per minute for a network address (many citizens may share one)"
+    session_budget: int = setting(
+        1_200, "points per minute for a session; see extensions.cost", within=_SOME
     )
-    total_budget: int = setting(600_000, "points per minute for all callers together")
+    address_budget: int = setting(
+        60_000,
+        "points per minute for a network address (many citizens may share one)",
+        within=_SOME,
+    )
+    total_budget: int = setting(600_000, "points per minute for all callers together", within=_SOME)
     read_seconds: float = setting(
         10,
         "seconds within which a request's headers must be complete; also the grace period of its body",
+        within=(0.01, 86_400),
     )
     min_upload_rate: int = setting(
-        16_384, "bytes per second at which a body must arrive after the grace period"
+        16_384,
+        "bytes per second at which a body must arrive after the grace period",
+        within=(0, 1_000_000_000),
     )
     max_connections: int = setting(
-        4_000, "connections per server process, capped by the system's limit on open files"
+        4_000,
+        "connections per server process, capped by the system's limit on open files",
+        within=(1, 1_000_000),
     )
     max_connections_per_address: int = setting(
-        64, "connections and WebSockets of one address, or of one IPv6 network (/64), per process"
+        64,
+        "connections and WebSockets of one address, or of one IPv6 network (/64), per process",
+        within=(1, 1_000_000),
     )
-    max_body_bytes: int = setting(1_048_576, "largest request body without files")
-    max_upload_bytes: int = setting(10_485_760, "largest uploaded file")
+    max_body_bytes: int = setting(
+        1_048_576, "largest request body without files", within=(1_024, 1_000_000_000)
+    )
+    max_upload_bytes: int = setting(
+        10_485_760, "largest uploaded file", within=(1_024, 1_000_000_000)
+    )
     log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     # --- data -----------------------------------------------------------------------------
@@ -155,19 +173,24 @@ class Settings:
         "which the first that takes writes is used",
     )
     database_deadline_seconds: float = setting(
-        1.5, "seconds after which a read or change is given up and the citizen told to try again"
+        1.5,
+        "seconds after which a read or change is given up and the citizen told to try again",
+        within=_DATABASE_SECONDS,
     )
     database_acquire_seconds: float = setting(
-        1.0, "seconds to wait for a free or new connection to PostgreSQL"
+        1.0, "seconds to wait for a free or new connection to PostgreSQL", within=_DATABASE_SECONDS
     )
     database_statement_seconds: float = setting(
-        1.0, "seconds after which PostgreSQL itself ends a statement"
+        1.0, "seconds after which PostgreSQL itself ends a statement", within=_DATABASE_SECONDS
     )
-    database_pool_size: int = setting(16, "connections to PostgreSQL per server process, at most")
+    database_pool_size: int = setting(
+        16, "connections to PostgreSQL per server process, at most", within=(1, 1_000)
+    )
     database_partitions: int = setting(
         0,
         "hash partitions of each table of persons, made by the first migration of a PostgreSQL "
         "database; 0 for none",
+        within=(0, 256),
     )
     database_statement_cache: bool = setting(
         True,
@@ -213,10 +236,12 @@ class Settings:
     )
     reissue_fee_fen: int = setting(0, "fee of a reissue in fen (sample)")
     collect_within_days: int = setting(
-        0, "days that an outlet keeps a card that is ready; 0 if citizens are not told (no source)"
+        0,
+        "days that an outlet keeps a card that is ready; 0 if citizens are not told (no source)",
+        within=(0, 3_650),
     )
     adult_age: int = setting(
-        16, "age in years from which financial withholding can be opened online"
+        16, "age in years from which financial withholding can be opened online", within=(0, 150)
     )
     privacy_notice_version: str = setting(
         "1", "version of the privacy notice that citizens consent to"
@@ -225,48 +250,77 @@ class Settings:
     consent_required: bool = setting(
         False, "refuse an application before `giveConsent`; otherwise applying counts as consent"
     )
-    code_lifetime_seconds: int = setting(300, "seconds that a verification code is valid")
-    code_resend_seconds: int = setting(60, "seconds before a code may be sent again")
+    code_lifetime_seconds: int = setting(
+        300, "seconds that a verification code is valid", within=(1, 86_400)
+    )
+    code_resend_seconds: int = setting(
+        60, "seconds before a code may be sent again", within=(0, 86_400)
+    )
     codes_own_hour: int = setting(
-        10, "codes per hour that citizens may have sent to their own phone on file (sample)"
+        10,
+        "codes per hour that citizens may have sent to their own phone on file (sample)",
+        within=_SOME,
     )
-    codes_own_day: int = setting(20, "as codes_own_hour, per day (sample)")
+    codes_own_day: int = setting(20, "as codes_own_hour, per day (sample)", within=_SOME)
     codes_for_loss_hour: int = setting(
-        10, "codes per hour to the own phone on file for 挂失, which nothing else uses up (sample)"
+        10,
+        "codes per hour to the own phone on file for 挂失, which nothing else uses up (sample)",
+        within=_SOME,
     )
-    codes_for_loss_day: int = setting(30, "as codes_for_loss_hour, per day (sample)")
+    codes_for_loss_day: int = setting(30, "as codes_for_loss_hour, per day (sample)", within=_SOME)
     codes_from_others_hour: int = setting(
-        3, "codes per hour to a phone from everybody whose phone on file it is not (sample)"
+        3,
+        "codes per hour to a phone from everybody whose phone on file it is not (sample)",
+        within=_SOME,
     )
-    codes_from_others_day: int = setting(5, "as codes_from_others_hour, per day (sample)")
+    codes_from_others_day: int = setting(
+        5, "as codes_from_others_hour, per day (sample)", within=_SOME
+    )
     codes_per_account_hour: int = setting(
-        5, "codes per hour that a channel account may have sent to phones not on file (sample)"
+        5,
+        "codes per hour that a channel account may have sent to phones not on file (sample)",
+        within=_SOME,
     )
-    codes_per_account_day: int = setting(10, "as codes_per_account_hour, per day (sample)")
+    codes_per_account_day: int = setting(
+        10, "as codes_per_account_hour, per day (sample)", within=_SOME
+    )
     codes_per_address_hour: int = setting(
         1_000,
         "codes per hour to phones not on file from one address, or one IPv6 network (/64); high, "
         "because carriers and halls share addresses (sample)",
+        within=_SOME,
     )
     codes_in_all_hour: int = setting(
-        36_000, "codes per hour to phones not on file, for all callers together (sample)"
+        36_000,
+        "codes per hour to phones not on file, for all callers together (sample)",
+        within=_SOME,
     )
     bindings_per_account_hour: int = setting(
-        10, "attempts at 绑卡 per hour for a channel account (sample)"
+        10, "attempts at 绑卡 per hour for a channel account (sample)", within=_SOME
     )
     wrong_codes_per_account_hour: int = setting(
-        15, "wrong codes per hour for a citizen, or a session without one, over all phones (sample)"
+        15,
+        "wrong codes per hour for a citizen, or a session without one, over all phones (sample)",
+        within=_SOME,
     )
     wrong_codes_per_address_hour: int = setting(
-        300, "as wrong_codes_per_account_hour, for an address and phones not on file (sample)"
+        300,
+        "as wrong_codes_per_account_hour, for an address and phones not on file (sample)",
+        within=_SOME,
     )
-    portrait_min_kb: int = setting(14, "smallest stored portrait in KB (differs by city)")
-    portrait_max_kb: int = setting(40, "largest stored portrait in KB (differs by city)")
+    portrait_min_kb: int = setting(
+        14, "smallest stored portrait in KB (differs by city)", within=(1, 10_240)
+    )
+    portrait_max_kb: int = setting(
+        40, "largest stored portrait in KB (differs by city)", within=(1, 10_240)
+    )
     retention_days: int = setting(
-        180, "days to keep delivered messages, issuer events and ended sessions"
+        180, "days to keep delivered messages, issuer events and ended sessions", within=(1, 36_500)
     )
-    session_hours: int = setting(2, "maximum lifetime of a session in hours")
-    audit_anchor_seconds: int = setting(60, "seconds between two anchors of the audit chains")
+    session_hours: int = setting(2, "maximum lifetime of a session in hours", within=(1, 8_760))
+    audit_anchor_seconds: int = setting(
+        60, "seconds between two anchors of the audit chains", within=(1, 86_400)
+    )
 
     # --- partners -------------------------------------------------------------------------
     sms_url: str = setting("", "SMS gateway")
@@ -349,25 +403,26 @@ class Settings:
                 f"{variable('privacy_notice_version')} must have 1 to {NOTICE_VERSION} characters."
             )
         trusted_networks(self.trusted_proxies)
+        self._check_numbers()
         self._check_database()
+
+    def _check_numbers(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            least, most = entry.metadata["within"]
+            if not least <= value <= most:
+                raise SettingsError(
+                    f"{variable(entry.name)} must be from {least} to {most}, for example "
+                    f"{entry.default}."
+                )
 
     def _check_database(self) -> None:
         try:
             check_url(self.database_url)
         except WrongUrl as error:
             raise SettingsError(f"{variable('database_url')} {error}") from None
-        for name in (
-            "database_deadline_seconds",
-            "database_acquire_seconds",
-            "database_statement_seconds",
-            "database_pool_size",
-        ):
-            if not 0 < getattr(self, name) < math.inf:
-                raise SettingsError(f"{variable(name)} must be above 0.")
-        if not 0 <= self.database_partitions <= _MAX_PARTITIONS:
-            raise SettingsError(
-                f"{variable('database_partitions')} must be from 0 to {_MAX_PARTITIONS}."
-            )
 
     @property
     def database_limits(self) -> Limits:

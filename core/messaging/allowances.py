@@ -16,7 +16,8 @@ from typing import TypeAlias
 from core.citizens import Limit, Quota, quotas
 from core.kernel.addresses import network_of
 from core.kernel.clock import DAY, HOUR, SECOND, Instant, seconds_until
-from core.kernel.refusals import NOTHING_ELSE, Text, TooManyCodes
+from core.kernel.next_steps import NextStep
+from core.kernel.refusals import TooManyCodes
 from core.unit_of_work import UnitOfWork
 
 SHARES = 16
@@ -31,7 +32,9 @@ Uses: TypeAlias = list[tuple[bytes, Instant]]
 """Where a code was counted, by key and time, to be given back if its SMS is rejected."""
 
 
-async def take_own(unit: UnitOfWork, purpose: str, way_out: Text, *, is_for_loss: bool) -> Uses:
+async def take_own(
+    unit: UnitOfWork, purpose: str, next_step: NextStep | None, *, is_for_loss: bool
+) -> Uses:
     """A code to the citizen's own phone on file. Raises `TooManyCodes`."""
     settings, owner = unit.dependencies.settings, f"own|{unit.citizen_id}"
     resend = _resend(unit)
@@ -42,7 +45,7 @@ async def take_own(unit: UnitOfWork, purpose: str, way_out: Text, *, is_for_loss
         most = settings.codes_own_hour, settings.codes_own_day
         counted = [(f"{owner}|{purpose}", [resend]), (owner, _by_hour_and_day(*most))]
     found = await _find(unit, counted)
-    _must_be_free(unit, found, way_out)
+    _must_be_free(unit, found, next_step)
     return _count(unit, found)
 
 
@@ -70,7 +73,7 @@ async def take_other(unit: UnitOfWork, phone: str) -> Uses:
         )
     )
     counted = [number, account, network, _reduced(share, signs)]
-    _must_be_free(unit, [*counted, wrong], NOTHING_ELSE)
+    _must_be_free(unit, [*counted, wrong], None)
     return _count(unit, counted)[:2]
 
 
@@ -124,10 +127,11 @@ async def _find(unit: UnitOfWork, counted: Sequence[tuple[str, Sequence[Limit]]]
     return await quotas.find(unit.db, keys, unit.now)
 
 
-def _must_be_free(unit: UnitOfWork, found: Sequence[Quota], way_out: Text) -> None:
+def _must_be_free(unit: UnitOfWork, found: Sequence[Quota], next_step: NextStep | None) -> None:
     free_at = max(quota.free_at(unit.now) for quota in found)
     if free_at > unit.now:
-        raise TooManyCodes(retry_after=seconds_until(free_at, unit.now), way_out=way_out)
+        refusal = TooManyCodes(retry_after=seconds_until(free_at, unit.now))
+        raise refusal.with_next_step(next_step)
 
 
 def _count(unit: UnitOfWork, found: Sequence[Quota]) -> Uses:

@@ -2,8 +2,8 @@
 
 A delivery carries the message's idempotency key, so that a repetition has no second effect at the
 partner. An unknown outcome is queried by that key before anything is repeated. Expired and permanently
-failed messages become dead letters for an operator; a rejected order, region move or verification code
-is compensated.
+failed messages become dead letters for an operator; a rejected order, change of an order, region move
+or verification code is compensated.
 """
 
 import random
@@ -20,6 +20,7 @@ from core.messaging.channel_messages import Messenger, Unreachable
 from core.messaging.outbox import MessageKind, OutboxMessage
 from core.partners import (
     IdempotentPartner,
+    IssuerCorrection,
     IssuerOrder,
     OutcomeUnknown,
     PartnerFailed,
@@ -27,12 +28,14 @@ from core.partners import (
     Rejected,
     SmsMessage,
 )
+from core.production import OrderChange, orders
 from core.storage import ObjectsUnavailable, pictures
 from core.unit_of_work import Dependencies, UnitOfWork, perform
 
 _FIRST_WAIT = 2 * SECOND
 _MAX_WAITS = {MessageKind.SMS_CODE: 10 * SECOND}
 _KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+_NO_SUCH_ORDER = "NO_SUCH_ORDER"
 _UNDONE = frozenset({MessageKind.REGION_MOVE, MessageKind.ISSUER_ORDER, MessageKind.SMS_CODE})
 
 log = structlog.get_logger("delivery")
@@ -76,8 +79,12 @@ class Delivery:
         try:
             if message.unknown_since is not None and await self._was_accepted(message):
                 await self._confirm(message)
+            elif message.expires_at <= self._clock() and _is_change(message):
+                await self._compensate(message, "EXPIRED")
             elif message.expires_at <= self._clock():
                 await self._dead_letter(message, "expired", None)
+            elif await self._is_closed(message):
+                await self._compensate(message, "CLOSED")
             else:
                 await self._call_partner(message)
                 await self._confirm(message)
@@ -121,7 +128,7 @@ class Delivery:
         elif message.kind is MessageKind.CHANNEL_MESSAGE:
             await self._notify(message)
         elif message.kind is MessageKind.ISSUER_ORDER:
-            await partners.issuer.order(await self._issuer_order(message), key)
+            await self._call_issuer(message)
         else:
             await partners.sms.send(_sms(message), key)
 
@@ -142,6 +149,50 @@ class Delivery:
         )
         await self._database.apply(writes)
 
+    async def _call_issuer(self, message: OutboxMessage) -> None:
+        issuer, key, payload = (
+            self._dependencies.partners.issuer,
+            message.idempotency_key,
+            message.payload,
+        )
+        change = payload.get("change")
+        if change is None:
+            await issuer.order(await self._issuer_order(message), key)
+        elif change == OrderChange.CANCELLATION:
+            await self._cancel(payload["orderNumber"], key)
+        elif change == OrderChange.PICKUP_OUTLET:
+            await issuer.change_outlet(payload["orderNumber"], payload["outletCode"], key)
+        else:
+            await issuer.correct(await self._correction(message), key)
+
+    async def _is_closed(self, message: OutboxMessage) -> bool:
+        """Whether an order was closed before it could be delivered."""
+        if message.kind is not MessageKind.ISSUER_ORDER or _is_change(message):
+            return False
+        vault, number = self._dependencies.vault, message.payload["orderNumber"]
+        order = await orders.find_order(self._database, vault, message.subject_id, number)
+        return order is not None and order.closure is not None
+
+    async def _cancel(self, number: str, key: str) -> None:
+        """An order that never reached the card issuer has ended there too."""
+        try:
+            await self._dependencies.partners.issuer.cancel(number, key)
+        except Rejected as error:
+            if error.code != _NO_SUCH_ORDER:
+                raise
+
+    async def _correction(self, message: OutboxMessage) -> IssuerCorrection:
+        payload, owner = message.payload, message.subject_id
+        sides = payload["idDocumentIds"]
+        return IssuerCorrection(
+            number=payload["orderNumber"],
+            fields=payload["fields"],
+            portrait=await self._picture(owner, payload["portraitId"]),
+            id_documents=None
+            if sides is None
+            else [await self._content(owner, id_) for id_ in sides],
+        )
+
     async def _issuer_order(self, message: OutboxMessage) -> IssuerOrder:
         payload = message.payload
         return IssuerOrder(
@@ -151,13 +202,14 @@ class Delivery:
             social_security_number=payload["socialSecurityNumber"],
             bank_code=payload["bankCode"],
             outlet_code=payload["outletCode"],
-            portrait=await self._portrait(message.subject_id, payload["portraitId"]),
+            portrait=await self._picture(message.subject_id, payload["portraitId"]),
         )
 
-    async def _portrait(self, citizen_id: int, picture_id: int | None) -> bytes | None:
-        """None for a reissue: the issuer already has the portrait."""
-        if picture_id is None:
-            return None
+    async def _picture(self, citizen_id: int, picture_id: int | None) -> bytes | None:
+        """None for one that the issuer already has."""
+        return None if picture_id is None else await self._content(citizen_id, picture_id)
+
+    async def _content(self, citizen_id: int, picture_id: int) -> bytes:
         picture = await pictures.find(self._database, citizen_id, picture_id)
         assert picture is not None
         return await self._dependencies.objects.get(picture.object_name, picture.citizen_id)
@@ -213,6 +265,11 @@ class Delivery:
         log.error(
             "outbox.dead_lettered", message=message.id, kind=message.kind.value, reason=reason
         )
+
+
+def _is_change(message: OutboxMessage) -> bool:
+    """A change of an order that cannot be delivered is not made, so that the citizen can try again."""
+    return message.kind is MessageKind.ISSUER_ORDER and "change" in message.payload
 
 
 def _region_move(message: OutboxMessage) -> RegionMove:

@@ -50,6 +50,11 @@ _TEXTS = {
     Notice.ORDER_REFUSED: "您的制卡申请未获制卡中心受理，申请已关闭。请重新办理，或到服务网点咨询。",
     Notice.APPLICATION_ACCEPTED: "您的社会保障卡申请已受理，可在「制卡进度查询」中查看进度。",
     Notice.CARD_READY: "您的社会保障卡已制好，请携带身份证到所选网点领取，领取后在线激活。",
+    Notice.CORRECTION_NEEDED: "您的社会保障卡申请需要更正资料，更正后原申请继续办理。请在「制卡进度查询」中查看并更正。",
+    Notice.CHANGE_REFUSED: "您对社会保障卡申请提交的变更未获制卡中心受理，原申请不变。请在「制卡进度查询」中查看。",
+    Notice.OUTLET_CHANGED: "您的社会保障卡领卡网点已更改。",
+    Notice.APPLICATION_CLOSED: "您的社会保障卡申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
+    Notice.SERVICES_ENDED: "您的社会保障卡登记状态已变更，在线服务已停止。如有疑问，请本人持身份证到社保经办窗口核对。",
 }
 _ADVICE = "如非本人操作，请拨打 028-12333。"
 

@@ -70,8 +70,8 @@ outbox_table = Table(
         sqlite_where=text("settled_at IS NULL AND dead_at IS NULL"),
         postgresql_where=text("settled_at IS NULL AND dead_at IS NULL"),
     ),
-    sqlite_with_rowid=False,
 )
+"""On SQLite with a rowid: rows as large as these are added at one end, instead of dirtying a page each."""
 
 
 class MessageKind(StrEnum):

@@ -33,16 +33,14 @@ from core.citizens import PHONE, quotas
 from core.db import Query, Row, insert_into, json_arrays, metadata
 from core.kernel.clock import CLOCK_SKEW, HOUR, SECOND, Instant, seconds_until
 from core.kernel.ids import first_id_at, new_id
+from core.kernel.next_steps import LOSS_BY_PHONE, NextStep
 from core.kernel.refusals import (
-    LOSS_BY_PHONE,
-    NOTHING_ELSE,
     CodeExpired,
     CodeNotSent,
     CodeVoid,
     CodeWrong,
     RefusalCode,
     SmsRefused,
-    Text,
     TooManyTries,
 )
 from core.messaging import allowances, outbox
@@ -166,7 +164,7 @@ async def send(
     settings, session = unit.dependencies.settings, unit.session
     if is_own:
         counted = await allowances.take_own(
-            unit, purpose.value, way_out(purpose), is_for_loss=is_for_loss(purpose)
+            unit, purpose.value, next_step(purpose), is_for_loss=is_for_loss(purpose)
         )
     else:
         counted = await allowances.take_other(unit, phone)
@@ -196,7 +194,7 @@ async def send(
         purpose=purpose.value,
         code=code,
         expires_at=expires_at,
-        if_rejected=SmsRefused(field="phone", way_out=way_out(purpose)),
+        if_rejected=SmsRefused(field="phone").with_next_step(next_step(purpose)),
         codeId=code_id,
         counted=[(key.hex(), at) for key, at in counted],
     )
@@ -232,7 +230,7 @@ async def verify(
         left = 0
     _try(unit, newest["id"], newest["tries"], MAX_TRIES - left - newest["tries"], None)
     if left == 0:
-        raise CodeVoid(field="code", way_out=way_out(purpose))
+        raise _void(purpose)
     raise CodeWrong(field="code", left=left)
 
 
@@ -273,9 +271,13 @@ def is_for_loss(purpose: VerificationPurpose) -> bool:
     return purpose is VerificationPurpose.REPORT_LOSS
 
 
-def way_out(purpose: VerificationPurpose) -> Text:
+def next_step(purpose: VerificationPurpose) -> NextStep | None:
     """What else the citizen can do when no code helps."""
-    return LOSS_BY_PHONE if is_for_loss(purpose) else NOTHING_ELSE
+    return LOSS_BY_PHONE if is_for_loss(purpose) else None
+
+
+def _void(purpose: VerificationPurpose) -> CodeVoid:
+    return CodeVoid(field="code").with_next_step(next_step(purpose))
 
 
 async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpose) -> Row:
@@ -299,7 +301,7 @@ async def _usable_code(unit: UnitOfWork, phone: str, purpose: VerificationPurpos
     if newest["consumed_at"] is not None:
         raise CodeNotSent(field="code")
     if newest["tries"] >= MAX_TRIES:
-        raise CodeVoid(field="code", way_out=way_out(purpose)).without_counting()
+        raise _void(purpose).without_counting()
     if newest["expires_at"] <= unit.now:
         raise CodeExpired(field="code")
     return newest
@@ -314,8 +316,14 @@ def _limit_tries(unit: UnitOfWork, purpose: VerificationPurpose, of_subject: Seq
         if (row["purpose"] == for_loss) is is_for_loss(purpose)
         and unit.now - TRIES_WINDOW < row["expires_at"]
     ]
-    wrong = sum(row["tries"] - (row["consumed_at"] is not None) for row in tried)
+    wrong = sum(row["tries"] - _was_right(row) for row in tried)
     if wrong >= unit.dependencies.settings.wrong_codes_per_account_hour:
         first = next(row for row in tried if row["tries"])
         wait = seconds_until(first["expires_at"] + TRIES_WINDOW, unit.now)
-        raise TooManyTries(field="code", retry_after=wait, way_out=way_out(purpose))
+        refusal = TooManyTries(field="code", retry_after=wait)
+        raise refusal.with_next_step(next_step(purpose) or refusal.next_step)
+
+
+def _was_right(row: Row) -> bool:
+    """One that is over without having been used is marked with its end."""
+    return row["consumed_at"] is not None and row["consumed_at"] < row["expires_at"]

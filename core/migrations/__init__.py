@@ -1,10 +1,10 @@
 """Alembic migrations, run by `card-gateway migrate` and, in the sandbox, at startup."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
-from sqlalchemy import column, select, table
+from sqlalchemy import column, select, table, text
 from sqlalchemy.exc import OperationalError
 
 from core.db import DatabaseUnavailable, Limits, PostgresServers, Query, connect, sqlite_path
@@ -17,6 +17,12 @@ HEAD = "0001"
 _CONNECT_SECONDS = 10.0
 _FOR_ONE_STATEMENT = Limits(pool_size=1, statement_cache=False)
 _REVISION = Query(select(column("version_num")).select_from(table("alembic_version")))
+_PARTITIONS = Query(
+    text(
+        "SELECT count(*) AS count FROM pg_inherits"
+        " WHERE inhparent = to_regclass('citizens') AND inhseqno = 1"
+    )
+)
 
 
 def migrate(url: str, partitions: int = 0) -> None:
@@ -35,26 +41,36 @@ def migrate(url: str, partitions: int = 0) -> None:
         raise DatabaseUnavailable(str(error)) from error
 
 
-async def revision(url: str) -> str | None:
-    """The database's revision; None if it has no tables yet. Raises `DatabaseUnavailable`.
+class State(NamedTuple):
+    """`revision` is None if there are no tables yet; `partitions` is 0 for plain tables."""
+
+    revision: str | None
+    partitions: int = 0
+
+
+async def state(url: str) -> State:
+    """Raises `DatabaseUnavailable`.
 
     Queries without Alembic, whose import would double the startup time.
     """
     file = sqlite_path(url)
     if file is not None and not file.exists():
-        return None
+        return State(None)
     database = await connect(url, _FOR_ONE_STATEMENT)
     try:
         row = await database.fetch_one(_REVISION)
+        partitions = None if file is not None else await database.fetch_one(_PARTITIONS)
     except asyncpg.UndefinedTableError:
-        return None
-    except DatabaseUnavailable:
-        if file is not None:
-            return None
+        return State(None)
+    except DatabaseUnavailable as error:
+        if str(error).startswith("no such table"):  # of SQLite
+            return State(None)
         raise
     finally:
         await database.close()
-    return None if row is None else str(row["version_num"])
+    return State(
+        None if row is None else str(row["version_num"]), partitions["count"] if partitions else 0
+    )
 
 
 def alembic_config(url: str, partitions: int = 0) -> "Config":

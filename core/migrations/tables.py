@@ -7,7 +7,7 @@ from core.audit import (
     audit_anchors_table,
     audit_entries_table,
 )
-from core.cards import cards_table
+from core.cards import cards_elsewhere_table, cards_table
 from core.citizens import (
     audit_heads_table,
     bindings_table,
@@ -37,6 +37,7 @@ TABLES = (
     claims_table,
     citizens_table,
     cards_table,
+    cards_elsewhere_table,
     applications_table,
     production_orders_table,
     production_nodes_table,

@@ -12,10 +12,20 @@ from core.partners.base import (
     PartnerFailed,
     Rejected,
 )
-from core.partners.card_registry import CardRegistry, HttpCardRegistry, RegionMove, RegistryCard
+from core.partners.card_registry import (
+    CardRegistry,
+    HttpCardRegistry,
+    RegionMove,
+    RegistryCard,
+    held_elsewhere,
+)
 from core.partners.health import PartnerHealth
-from core.partners.insurance_registry import HttpInsuranceRegistry, InsuranceRegistry
-from core.partners.issuer import HttpIssuer, Issuer, IssuerOrder
+from core.partners.insurance_registry import (
+    HttpInsuranceRegistry,
+    InsuranceRegistry,
+    with_enrolment,
+)
+from core.partners.issuer import HttpIssuer, Issuer, IssuerCorrection, IssuerOrder
 from core.partners.population_registry import HttpPopulationRegistry, PopulationRegistry
 from core.partners.sms import HttpSms, Sms, SmsMessage
 
@@ -24,6 +34,7 @@ __all__ = [
     "IdempotentPartner",
     "InsuranceRegistry",
     "Issuer",
+    "IssuerCorrection",
     "IssuerOrder",
     "NotAccepted",
     "OutcomeUnknown",
@@ -37,6 +48,8 @@ __all__ = [
     "Sms",
     "SmsMessage",
     "build_partners",
+    "held_elsewhere",
+    "with_enrolment",
 ]
 
 

@@ -1,12 +1,13 @@
 """省社保卡管理系统 provincial card registry: finds cards of all regions and moves their home region."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 import httpx
 import msgspec
 
-from core.cards import CHENGDU, CardState
+from core.cards import CHENGDU, CardElsewhere, CardsElsewhere, CardState, elsewhere
 from core.kernel import lengths
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
@@ -16,6 +17,7 @@ NAME = Text("省社保卡管理系统", "The provincial card registry")
 
 _CardNumber = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9]{8}[0-9X]\Z")]
 _RegionCode = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}\Z")]
+_RegionName = Annotated[str, msgspec.Meta(min_length=1, max_length=lengths.REGION_NAME)]
 _BankCode = Annotated[
     str, msgspec.Meta(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{lengths.REFERENCE_CODE - 1}}}\Z")
 ]
@@ -39,6 +41,17 @@ class RegistryCard:
         return self.region_code != CHENGDU and self.state is not CardState.CANCELLED
 
 
+def held_elsewhere(cards: Iterable[RegistryCard]) -> CardsElsewhere:
+    """Whether one of these is of another region; enrolment stays unknown."""
+    return elsewhere.of_cards(
+        [
+            CardElsewhere(card.region_code, card.region_name, card.state)
+            for card in cards
+            if card.is_held_elsewhere
+        ]
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RegionMove:
     """A card that gets another home region."""
@@ -52,7 +65,7 @@ class RegionMove:
 class _Card(msgspec.Struct, rename="camel"):
     card_number: _CardNumber
     region_code: _RegionCode
-    region_name: str
+    region_name: _RegionName
     state: CardState
     bank_code: _BankCode
     bank_name: str

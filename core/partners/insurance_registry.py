@@ -4,7 +4,9 @@ from typing import Protocol
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
+from core.cards import CardsElsewhere
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret
 from core.partners.base import PartnerClient
@@ -21,6 +23,16 @@ class _Enrolments(msgspec.Struct):
 class InsuranceRegistry(Protocol):
     async def enrolled(self, social_security_number: str) -> frozenset[InsuranceType]:
         """Empty for an unknown citizen. Raises `PartnerFailed`."""
+
+
+async def with_enrolment(
+    answer: CardsElsewhere, registry: InsuranceRegistry, social_security_number: str
+) -> CardsElsewhere:
+    """Asks for the enrolment that a transfer needs, if there is a card to transfer. Raises `PartnerFailed`."""
+    if answer.card is None or not answer.card.transferable:
+        return answer
+    enrolled = await registry.enrolled(social_security_number)
+    return CardsElsewhere(replace(answer.card, enrolled=bool(enrolled)))
 
 
 class HttpInsuranceRegistry(PartnerClient):

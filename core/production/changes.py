@@ -8,8 +8,11 @@ from sqlalchemy import and_, bindparam, func, select
 from core.db import Query, Reader, fetch_in, in_batch
 from core.kernel.clock import Instant
 from core.kernel.confirmation import CONFIRMATIONS
+from core.production.closures import CLOSE_REASONS
+from core.production.corrections import Correction, from_column
 from core.production.orders import (
     NODES,
+    ORDER_CHANGES,
     NodeResult,
     ProductionNode,
     ProductionOrder,
@@ -34,6 +37,8 @@ _SNAPSHOTS = Query(
         production_orders_table.c.subject_id,
         production_orders_table.c.id,
         production_orders_table.c.confirmation,
+        production_orders_table.c.pending_change,
+        production_orders_table.c.close_reason,
         func.coalesce(func.max(production_changes_table.c.revision), 0).label("revision"),
     )
     .select_from(
@@ -50,6 +55,8 @@ _SNAPSHOTS = Query(
         production_orders_table.c.subject_id,
         production_orders_table.c.id,
         production_orders_table.c.confirmation,
+        production_orders_table.c.pending_change,
+        production_orders_table.c.close_reason,
     )
     .order_by(production_orders_table.c.id)
 )
@@ -64,6 +71,7 @@ class ProductionChange:
     result: NodeResult
     at: Instant
     reason: str | None
+    corrections: tuple[Correction, ...]
 
 
 async def changes_since(
@@ -85,6 +93,7 @@ async def changes_since(
             NodeResult(row["result"]),
             row["at"],
             row["reason"],
+            from_column(row["corrections"]),
         )
         for row in rows
     ]
@@ -94,7 +103,10 @@ async def snapshots(db: Reader, citizen_ids: Iterable[int]) -> dict[int, Product
     """The state of each citizen's newest order."""
     return {
         row["subject_id"]: ProductionSnapshot(
-            ProgressCursor(row["id"], row["revision"]), CONFIRMATIONS[row["confirmation"]]
+            ProgressCursor(row["id"], row["revision"]),
+            CONFIRMATIONS[row["confirmation"]],
+            ORDER_CHANGES.get(row["pending_change"]),
+            CLOSE_REASONS.get(row["close_reason"]),
         )
         for row in await fetch_in(db, _SNAPSHOTS, citizen_ids)
     }

@@ -11,7 +11,6 @@ from core.db import Database, Query, Row
 from core.kernel.clock import HOUR, Instant, Monotonic, monotonic_clock
 from core.production.orders import (
     NODES,
-    NodeResult,
     ProductionOrder,
     production_nodes_table,
     production_orders_table,
@@ -88,9 +87,9 @@ class Waits:
         return cls([sorted(waits[position]) for position in range(len(NODES))])
 
     def estimate(self, order: ProductionOrder, now: Instant) -> Estimate | None:
-        """None if the card is ready, a node failed, or there is too little data."""
+        """None if the card is ready, production stands still, or there is too little data."""
         current = order.current
-        if current is None or current.result is NodeResult.FAILED:
+        if current is None or current.result.stops or order.closure is not None:
             return None
         earlier = order.nodes[: current.node.position - 1]
         started = max([order.created_at, *(state.at or 0 for state in earlier)])

@@ -50,7 +50,17 @@ from core.kernel import lengths
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.refusals import Text
+from core.kernel.refusals import (
+    ApplicationBeingChanged,
+    ApplicationClosed,
+    CardBeingTransferred,
+    ManufactureBegun,
+    NothingToCorrect,
+    Refusal,
+    Text,
+)
+from core.production.closures import CLOSE_REASONS, CloseReason, Closure
+from core.production.corrections import Correction, from_column, to_column
 
 production_orders_table = Table(
     "production_orders",
@@ -64,6 +74,9 @@ production_orders_table = Table(
     Column("card_number", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("confirmation", String(16), nullable=False, server_default=Confirmation.CONFIRMED.value),
+    Column("pending_change", String(16)),
+    Column("close_reason", String(16)),
+    Column("closed_at", BigInteger),
     ForeignKeyConstraint(
         ["subject_id", "application_id"],
         ["applications.subject_id", "applications.id"],
@@ -88,9 +101,10 @@ production_nodes_table = Table(
     Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("node", SmallInteger, primary_key=True, autoincrement=False),
-    Column("result", String(12), nullable=False),
+    Column("result", String(16), nullable=False),
     Column("at", BigInteger),
     Column("reason", String(lengths.NODE_REASON)),
+    Column("corrections", String(lengths.CORRECTIONS)),
     Column("revision", Integer, nullable=False, server_default="0"),
     _order_of("fk_production_nodes_order_id"),
     Index(
@@ -109,9 +123,10 @@ production_changes_table = Table(
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("node", SmallInteger, nullable=False),
-    Column("result", String(12), nullable=False),
+    Column("result", String(16), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("reason", String(lengths.NODE_REASON)),
+    Column("corrections", String(lengths.CORRECTIONS)),
     _order_of("fk_production_changes_order_id"),
     sqlite_with_rowid=False,
 )
@@ -147,6 +162,12 @@ class NodeResult(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     DONE = "DONE"
     FAILED = "FAILED"
+    NEEDS_CORRECTION = "NEEDS_CORRECTION"
+
+    @property
+    def stops(self) -> bool:
+        """Whether production waits: FAILED for the card issuer, NEEDS_CORRECTION for the citizen."""
+        return self in (NodeResult.FAILED, NodeResult.NEEDS_CORRECTION)
 
 
 NODE_RESULTS: dict[str, NodeResult] = {result.value: result for result in NodeResult}
@@ -157,17 +178,38 @@ RESULT_NAMES = {
     NodeResult.IN_PROGRESS: Text("办理中", "In progress"),
     NodeResult.DONE: Text("已完成", "Done"),
     NodeResult.FAILED: Text("未通过", "Failed"),
+    NodeResult.NEEDS_CORRECTION: Text("待更正", "Needs correction"),
+}
+
+
+class OrderChange(StrEnum):
+    """A change that the citizen wants of an open order; it takes effect once the card issuer accepts it."""
+
+    CANCELLATION = "CANCELLATION"
+    PICKUP_OUTLET = "PICKUP_OUTLET"
+    CORRECTION = "CORRECTION"
+
+
+ORDER_CHANGES: dict[str, OrderChange] = {change.value: change for change in OrderChange}
+"""By stored value."""
+
+CHANGE_NAMES = {
+    OrderChange.CANCELLATION: Text("取消申请", "cancellation of the application"),
+    OrderChange.PICKUP_OUTLET: Text("更改领卡网点", "change of the pickup outlet"),
+    OrderChange.CORRECTION: Text("更正申请资料", "correction of the application"),
 }
 
 
 class NodeState(Struct, frozen=True):
-    """`reason` is the card issuer's, with every number redacted."""
+    """`reason` is the card issuer's, with every number redacted; `corrections` is what the citizen is
+    to correct."""
 
     node: ProductionNode
     result: NodeResult
     at: Instant | None
     reason: str | None
     revision: int = 0
+    corrections: tuple[Correction, ...] = ()
 
 
 def collect_by(ready_at: Instant, within_days: int) -> date | None:
@@ -199,9 +241,14 @@ class ProductionSnapshot(NamedTuple):
 
     position: ProgressCursor
     confirmation: Confirmation
+    pending_change: OrderChange | None
+    close_reason: CloseReason | None
 
 
 class ProductionOrder(Struct, frozen=True):
+    """`pending_change` is one that the card issuer has not accepted yet; `closure` tells of an order that
+    ended before its card was in its holder's hands."""
+
     id: int
     citizen_id: int
     application: Application
@@ -212,6 +259,8 @@ class ProductionOrder(Struct, frozen=True):
     created_at: Instant
     nodes: tuple[NodeState, ...]
     confirmation: Confirmation = Confirmation.CONFIRMED
+    pending_change: OrderChange | None = None
+    closure: Closure | None = None
 
     @property
     def ready(self) -> bool:
@@ -227,7 +276,12 @@ class ProductionOrder(Struct, frozen=True):
 
     @property
     def snapshot(self) -> ProductionSnapshot:
-        return ProductionSnapshot(self.position, self.confirmation)
+        return ProductionSnapshot(
+            self.position,
+            self.confirmation,
+            self.pending_change,
+            None if self.closure is None else self.closure.reason,
+        )
 
     @property
     def current(self) -> NodeState | None:
@@ -236,6 +290,40 @@ class ProductionOrder(Struct, frozen=True):
 
     def state_of(self, node: ProductionNode) -> NodeState:
         return self.nodes[node.position - 1]
+
+    def may_be_changed(self, change: OrderChange) -> bool:
+        """Whether it is early enough: before manufacture, before stock transfer, or while it is asked for."""
+        current = self.current
+        if current is None or self.closure is not None:
+            return False
+        if change is OrderChange.CORRECTION:
+            return current.result is NodeResult.NEEDS_CORRECTION
+        return current.node.position < _CHANGEABLE_BEFORE[change].position
+
+    def require_changeable(self, change: OrderChange) -> NodeState:
+        """The node at which production stands. Raises a refusal if the change is not possible now."""
+        if self.closure is not None:
+            raise ApplicationClosed
+        if self.pending_change is not None:
+            raise ApplicationBeingChanged(
+                change=CHANGE_NAMES[self.pending_change], retry_after=_ANSWERED_AFTER_SECONDS
+            )
+        current = self.current
+        if current is None or not self.may_be_changed(change):
+            raise _TOO_LATE[change]
+        return current
+
+
+_ANSWERED_AFTER_SECONDS = 60
+_CHANGEABLE_BEFORE = {
+    OrderChange.CANCELLATION: ProductionNode.MANUFACTURE,
+    OrderChange.PICKUP_OUTLET: ProductionNode.STOCK_TRANSFER,
+}
+_TOO_LATE: dict[OrderChange, type[Refusal]] = {
+    OrderChange.CANCELLATION: ManufactureBegun,
+    OrderChange.PICKUP_OUTLET: CardBeingTransferred,
+    OrderChange.CORRECTION: NothingToCorrect,
+}
 
 
 class Progress(Struct, frozen=True):
@@ -257,6 +345,9 @@ _HEAD_COLUMNS = [
             "card_number",
             "created_at",
             "confirmation",
+            "pending_change",
+            "close_reason",
+            "closed_at",
         )
     ),
     *application_columns("application_"),
@@ -268,6 +359,7 @@ _ORDER_COLUMNS = [
     production_nodes_table.c.at,
     production_nodes_table.c.reason,
     production_nodes_table.c.revision,
+    production_nodes_table.c.corrections,
 ]
 _applied = and_(
     applications_table.c.subject_id == production_orders_table.c.subject_id,
@@ -292,6 +384,7 @@ def progress_columns(citizen_id: ColumnElement[int]) -> tuple[ColumnElement[Any]
             production_nodes_table.c.at,
             production_nodes_table.c.reason,
             production_nodes_table.c.revision,
+            production_nodes_table.c.corrections,
         )
     ).where(
         production_nodes_table.c.subject_id == citizen_id,
@@ -354,6 +447,7 @@ _SET_NODE = Query(
         result=bindparam("new_result"),
         at=bindparam("finished_at"),
         reason=bindparam("why"),
+        corrections=bindparam("what"),
         revision=bindparam("new_revision"),
     )
 )
@@ -395,6 +489,9 @@ def place(
         card_number=None,
         created_at=now,
         confirmation=confirmation.value,
+        pending_change=None,
+        close_reason=None,
+        closed_at=None,
     )
     for node in NODES:
         writes.add(
@@ -406,6 +503,7 @@ def place(
             at=None,
             reason=None,
             revision=0,
+            corrections=None,
         )
     return ProductionOrder(
         id=order_id,
@@ -426,8 +524,8 @@ async def latest_progress(db: Reader, vault: Vault, citizen_id: int) -> Progress
     if row is None:
         return None
     nodes = [
-        NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision)
-        for node, result, at, reason, revision in sorted(_NODES.decode(row["nodes"]))
+        NodeState(NODES[node - 1], NODE_RESULTS[result], at, reason, revision, from_column(what))
+        for node, result, at, reason, revision, what in sorted(_NODES.decode(row["nodes"]))
     ]
     order = _order(row, vault, nodes)
     return Progress(people.identity_of(row, vault, "citizen_"), order)
@@ -464,6 +562,7 @@ def set_nodes(writes: Writes, order: ProductionOrder, states: Iterable[NodeState
                 result=state.result.value,
                 at=state.at,
                 reason=state.reason,
+                corrections=to_column(state.corrections),
             )
         stored = order.state_of(state.node)
         writes.add(
@@ -474,6 +573,7 @@ def set_nodes(writes: Writes, order: ProductionOrder, states: Iterable[NodeState
             new_result=state.result.value,
             finished_at=state.at,
             why=state.reason,
+            what=to_column(state.corrections),
             new_revision=stored.revision if state.at is None else revision,
         )
 
@@ -485,9 +585,14 @@ def change(
     *,
     confirmation: Confirmation | None = None,
     numbers: tuple[str | None, str | None] | None = None,
+    outlet_code: str | None = None,
+    pending: OrderChange | None = None,
+    is_settled: bool = False,
+    closure: Closure | None = None,
 ) -> None:
-    """Changes what is not None; `numbers` are batch number and card number."""
-    changed: dict[str, str | bytes | None] = {}
+    """Changes what is not None; `numbers` are batch number and card number. `is_settled`: nothing is
+    pending any more, as also with a `closure`."""
+    changed: dict[str, str | bytes | int | None] = {}
     if confirmation is not None:
         changed["confirmation"] = confirmation.value
     if numbers is not None:
@@ -496,6 +601,12 @@ def change(
         changed["card_number"] = number and vault.seal(
             number, "production_orders.card_number", order.id
         )
+    if outlet_code is not None:
+        changed["outlet_code"] = outlet_code
+    if pending is not None or is_settled or closure is not None:
+        changed["pending_change"] = None if pending is None else pending.value
+    if closure is not None:
+        changed |= {"close_reason": closure.reason.value, "closed_at": closure.at}
     if changed:
         new = {f"new_{column}": value for column, value in changed.items()}
         writes.add(_change(tuple(changed)), of_subject=order.citizen_id, order=order.id, **new)
@@ -505,7 +616,7 @@ def _first_result(node: ProductionNode) -> NodeResult:
     return NodeResult.IN_PROGRESS if node is ProductionNode.INTAKE else NodeResult.PENDING
 
 
-_NODES = msgspec.json.Decoder(list[tuple[int, str, Instant | None, str | None, int]])
+_NODES = msgspec.json.Decoder(list[tuple[int, str, Instant | None, str | None, int, str | None]])
 
 
 def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
@@ -516,6 +627,7 @@ def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
             row["at"],
             row["reason"],
             row["revision"],
+            from_column(row["corrections"]),
         )
         for row in rows
     ]
@@ -524,7 +636,8 @@ def _order_from(rows: Sequence[Row], vault: Vault) -> ProductionOrder:
 
 def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOrder:
     order_id: int = first["order_id"]
-    number = first["order_card_number"]
+    number, pending = first["order_card_number"], first["order_pending_change"]
+    closed_for = first["order_close_reason"]
     return ProductionOrder(
         id=order_id,
         citizen_id=first["order_subject_id"],
@@ -538,4 +651,8 @@ def _order(first: Row, vault: Vault, nodes: Iterable[NodeState]) -> ProductionOr
         created_at=first["order_created_at"],
         nodes=tuple(nodes),
         confirmation=CONFIRMATIONS[first["order_confirmation"]],
+        pending_change=None if pending is None else ORDER_CHANGES[pending],
+        closure=None
+        if closed_for is None
+        else Closure(CLOSE_REASONS[closed_for], first["order_closed_at"]),
     )

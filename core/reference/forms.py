@@ -6,7 +6,7 @@ one spelling (`core.reference.spelling`).
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from stdnum.iso7064 import mod_11_2
@@ -18,6 +18,7 @@ from core.kernel.refusals import (
     InvalidFields,
     InvalidFormat,
     InvalidIdNumber,
+    NotServedOnline,
     OutletDoesNotServeBank,
     OutletNotInDistrict,
     Refusal,
@@ -44,7 +45,7 @@ LABELS = {
     "phone": Text("手机号码", "Phone"),
     "newPhone": Text("手机号码", "Phone"),
     "code": Text("验证码", "Verification code"),
-    "nationalityCode": Text("国籍/地区", "Nationality or region"),
+    "nationalityCode": Text("国籍/地区代码", "Nationality or region"),
     "idDocumentType": Text("证件类型", "Document type"),
     "idIssuer": Text("证件发证机关", "Issuing authority"),
     "idNumber": Text("证件号码", "Document number"),
@@ -70,6 +71,11 @@ LABELS = {
     "first": Text("条数", "Number of entries"),
     "after": Text("游标", "Cursor"),
 }
+REISSUE_LABELS = LABELS | {
+    "districtCode": Text("发卡区县", "Pickup district"),
+    "outletCode": Text("发卡网点", "Pickup outlet"),
+}
+"""补卡 has other words for the same fields."""
 
 LONG_TERM = "LONG_TERM"
 MAX_NAME = 50
@@ -97,11 +103,19 @@ _RULES = {
     "social_insurance_number": Text("应为不超过 20 位的字母或数字", "at most 20 letters or digits"),
 }
 
+_CHOOSE_AGAIN = Text("请重新选择网点或银行", "please choose another outlet or bank")
+_NO_OUTLET = Text(
+    "补卡不能更换银行，目前没有网点办理，请拨打 028-12333 咨询",
+    "a reissue cannot change the bank, and no outlet serves it now: please call 028-12333",
+)
+_OUTLETS_NAMED = 5
+
 
 class Form:
     """Validates the fields of one form; `finish` raises all problems found."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Mapping[str, Text] = LABELS) -> None:
+        self._labels = labels
         self._problems: list[Refusal] = []
 
     def refuse(self, problem: Refusal) -> None:
@@ -184,10 +198,27 @@ class Form:
             self._refuse(UnknownCode, field)
         return value
 
+    def served_online(self, field: str, value: str, table: Table) -> str:
+        """As `choice`, of a table that holds only what is served online."""
+        if value and table.get(value) is None:
+            served = "、".join(option.name for option in table.options)
+            self._refuse(NotServedOnline, field, served=served)
+            return value
+        return self.choice(field, value, table)
+
     def outlet(
-        self, outlet_code: str, district_code: str, bank_code: str, reference: Reference
+        self,
+        outlet_code: str,
+        district_code: str,
+        bank_code: str,
+        reference: Reference,
+        *,
+        bank_is_fixed: bool = False,
     ) -> None:
-        """The outlet must be in the district and serve the bank, if these are known."""
+        """The outlet must be in the district and serve the bank, if these are known.
+
+        `bank_is_fixed`: the citizen can choose another outlet only, so the refusal names some.
+        """
         if not outlet_code:
             self._refuse(Required, "outletCode")
             return
@@ -196,8 +227,11 @@ class Form:
             self._refuse(UnknownCode, "outletCode")
         elif reference.districts.get(district_code) and outlet.district_code != district_code:
             self.refuse(OutletNotInDistrict(field="outletCode"))
-        elif reference.bank(bank_code) and bank_code not in outlet.bank_codes:
-            self.refuse(OutletDoesNotServeBank(field="outletCode"))
+        elif (bank := reference.bank(bank_code)) and bank_code not in outlet.bank_codes:
+            choice = _CHOOSE_AGAIN
+            if bank_is_fixed:
+                choice = _other_outlets(district_code, bank_code, reference)
+            self.refuse(OutletDoesNotServeBank(field="outletCode", bank=bank.name, choice=choice))
 
     def birth_date(self, field: str, value: str) -> date | None:
         return self._date(field, value, "19900131")
@@ -226,7 +260,23 @@ class Form:
         return text
 
     def _refuse(self, refusal: Callable[..., Refusal], field: str, **facts: Fact) -> None:
-        self.refuse(refusal(field=field, label=LABELS[field], **facts))
+        self.refuse(refusal(field=field, label=self._labels[field], **facts))
+
+
+def _other_outlets(district_code: str, bank_code: str, reference: Reference) -> Text:
+    """Outlets that serve the bank, of the district if it has any, otherwise of others."""
+    found = reference.outlets_in(district_code, bank_code) or [
+        outlet for outlet in reference.outlets if bank_code in outlet.bank_codes
+    ]
+    if not found:
+        return _NO_OUTLET
+    names = [outlet.name for outlet in found[:_OUTLETS_NAMED]]
+    more = len(found) > _OUTLETS_NAMED
+    return Text(
+        f"补卡不能更换银行，请改选：{'、'.join(names)}{'等' if more else ''}",
+        "a reissue cannot change the bank, so please choose another outlet, "
+        f"{'for example ' if more else ''}{', '.join(names)}",
+    )
 
 
 def parse_date(text: str) -> date | None:

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from core import audit
 from core.applications import applications
 from core.audit import Action
-from core.cards import Card, CardFields, CardForm, CardState, Holder, cards
+from core.cards import CardFields, CardForm, CardState, Holder, cards, ways_out
 from core.citizens import citizens, passwords
+from core.kernel.card_services import CardService
 from core.messaging import VerificationPurpose, outbox, verification
 from core.reference import birth_date_of
 from core.unit_of_work import Preparation, UnitOfWork
@@ -27,10 +28,6 @@ class ActivateCard(CardFields):
 class GeneratedPassword:
     password: str = field(repr=False)
     hash: str = field(repr=False)
-
-
-def check_eligibility(holder: Holder) -> None:
-    _card(holder).activate(0)
 
 
 async def generate_password(preparation: Preparation, _: ActivateCard) -> GeneratedPassword:
@@ -50,7 +47,7 @@ async def activate_card(
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await unit.holder()
-    card = _card(holder).activate(unit.now)
+    card = ways_out.card_for(CardService.ACTIVATE_CARD, holder).activate(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.ACTIVATE_CARD, form.code)
     await _cancel_replaced_cards(unit, holder)
@@ -67,10 +64,6 @@ async def activate_card(
         "请尽快修改，勿告知他人。金融功能请到开户银行激活。",
     )
     return replace(holder, cards=(card,), application=None)
-
-
-def _card(holder: Holder) -> Card:
-    return holder.in_state(CardState.SEALED) or holder.card
 
 
 async def _cancel_replaced_cards(unit: UnitOfWork, holder: Holder) -> None:

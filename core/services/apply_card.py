@@ -1,7 +1,10 @@
 """申办 apply: turns a complete form into an application and a production order."""
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
+
+from msgspec.structs import replace
 
 from core import audit
 from core.applications import (
@@ -13,19 +16,14 @@ from core.applications import (
     prefills,
 )
 from core.audit import Action
-from core.cards import Holder
+from core.cards import CardsElsewhere, ways_out
 from core.citizens import INSURANCE_NUMBER, PHONE, Citizen, Notice, citizens, consents
 from core.issuer import place_order
+from core.kernel.card_services import CardService
 from core.kernel.clock import china_date
-from core.kernel.refusals import (
-    ApplicationOpen,
-    CardHeld,
-    CardHeldElsewhere,
-    PartnerUnavailable,
-    PhoneTaken,
-)
+from core.kernel.refusals import PartnerUnavailable, PhoneTaken
 from core.messaging import VerificationPurpose, notices, verification
-from core.partners import PartnerFailed
+from core.partners import PartnerFailed, held_elsewhere, with_enrolment
 from core.production import Progress
 from core.reference import Form
 from core.storage import PictureKind, pictures
@@ -38,39 +36,25 @@ class ApplyCard:
     code: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class HeldElsewhere:
-    """Name of another region whose card the citizen holds, if any."""
-
-    region: str | None
-
-
-def check_eligibility(holder: Holder) -> None:
-    if holder.application is not None:
-        raise ApplicationOpen
-    if holder.current is not None:
-        raise CardHeld
-
-
-async def find_card_elsewhere(preparation: Preparation, _: ApplyCard) -> HeldElsewhere:
+async def find_cards_elsewhere(preparation: Preparation, _: ApplyCard) -> CardsElsewhere:
     citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
     )
-    registry = preparation.dependencies.partners.card_registry
+    partners = preparation.dependencies.partners
+    number = citizen.social_security_number.reveal()
     try:
-        found = await registry.cards_of(citizen.social_security_number.reveal())
+        answer = held_elsewhere(await partners.card_registry.cards_of(number))
     except PartnerFailed as error:
         raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
-    held = next((card for card in found if card.is_held_elsewhere), None)
-    return HeldElsewhere(None if held is None else held.region_name)
+    with contextlib.suppress(PartnerFailed):
+        answer = await with_enrolment(answer, partners.insurance_registry, number)
+    return answer
 
 
-async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: HeldElsewhere) -> Progress:
+async def apply_card(unit: UnitOfWork, command: ApplyCard, elsewhere: CardsElsewhere) -> Progress:
     db, vault, settings = unit.db, unit.dependencies.vault, unit.dependencies.settings
-    holder = await unit.holder()
-    check_eligibility(holder)
-    if elsewhere.region is not None:
-        raise CardHeldElsewhere(region=elsewhere.region)
+    holder = replace(await unit.holder(), elsewhere=elsewhere)
+    ways_out.check_eligibility(CardService.APPLY_CARD, holder)
     citizen, filled = holder.citizen, command.form
     stored = await pictures.latest(db, citizen.id)
     form = Form()

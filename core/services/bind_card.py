@@ -27,7 +27,6 @@ from core.crypto import account_indexes, open_account
 from core.kernel.callers import RealNameLevel
 from core.kernel.clock import HOUR, china_date, seconds_until
 from core.kernel.refusals import (
-    NOTHING_ELSE,
     BindingNotNeeded,
     IdentityNotConfirmed,
     PartnerUnavailable,
@@ -108,7 +107,7 @@ async def _limit_tries(unit: UnitOfWork) -> None:
     keys = dependencies.vault.indexes(account, "quota")
     free_at = await quotas.consume(unit.db, unit.writes, [(keys, limits)], unit.now)
     if free_at:
-        raise TooManyTries(retry_after=seconds_until(free_at, unit.now), way_out=NOTHING_ELSE)
+        raise TooManyTries(retry_after=seconds_until(free_at, unit.now))
 
 
 async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
@@ -144,6 +143,7 @@ async def _citizen(unit: UnitOfWork, identity: IdentityCheck) -> Citizen | None:
     is_same = is_same_name(citizen.name.reveal(), identity.name)
     if not (is_same and has_phone and identity.confirmed):
         return None
+    citizen.must_be_alive()
     if citizen.phone is None:
         values = {PHONE: identity.phone}
         return citizens.change(unit.writes, vault, unit.now, citizen, values)

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import CardFields, CardForm, Holder, cards
+from core.cards import CardFields, CardForm, Holder, cards, ways_out
 from core.citizens import Notice
-from core.kernel.refusals import ReissueOpen
+from core.kernel.card_services import CardService
 from core.messaging import VerificationPurpose, notices, verification
 from core.unit_of_work import UnitOfWork
 
@@ -21,19 +21,11 @@ class CancelLoss(CardFields):
     pass
 
 
-def check_eligibility(holder: Holder) -> None:
-    card = holder.card
-    if holder.reissue_open and not (card.is_lost and holder.is_made(card)):
-        raise ReissueOpen
-    card.cancel_loss(0)
-
-
 async def cancel_loss(unit: UnitOfWork, command: CancelLoss) -> Holder:
     settings, vault = unit.dependencies.settings, unit.dependencies.vault
     form = CardForm.read(command, check_character=settings.card_check_character)
     holder = await unit.holder()
-    check_eligibility(holder)
-    card = holder.card.cancel_loss(unit.now)
+    card = ways_out.card_for(CardService.CANCEL_LOSS, holder).cancel_loss(unit.now)
     form.check_holder(holder, card, vault)
     await verification.check(unit, form.phone, VerificationPurpose.CANCEL_LOSS, form.code)
     cards.save_state(unit.writes, card)

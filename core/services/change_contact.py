@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.cards import Holder
 from core.citizens import citizens
 from core.kernel.clock import Instant
 from core.kernel.refusals import NothingToChange
@@ -18,10 +17,6 @@ class ChangeContact:
     registered_address: str | None = field(default=None, repr=False)
     residential_address: str | None = field(default=None, repr=False)
     residential_postal_code: str | None = field(default=None, repr=False)
-
-
-def check_eligibility(_: Holder) -> None:
-    """Every bound citizen is eligible."""
 
 
 async def change_contact(unit: UnitOfWork, command: ChangeContact) -> Instant:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from core import audit
 from core.audit import Action
-from core.cards import Holder
+from core.cards import holders, ways_out
 from core.citizens import Notice, citizens, passwords
+from core.kernel.card_services import CardService
 from core.kernel.clock import Instant, seconds_until
 from core.kernel.refusals import (
     PasswordLocked,
@@ -14,6 +15,7 @@ from core.kernel.refusals import (
     PasswordTooSimple,
     PasswordUnchanged,
     PasswordWrong,
+    Refusal,
     TryAgainLater,
 )
 from core.messaging import notices
@@ -37,13 +39,6 @@ class PasswordCheck:
     new_hash: str = field(repr=False)
 
 
-def check_eligibility(holder: Holder) -> None:
-    if holder.password_locked_until is None:
-        raise PasswordNotSet
-    if holder.password_locked_for:
-        raise _locked(holder.password_locked_for)
-
-
 async def check_passwords(preparation: Preparation, command: ChangePassword) -> PasswordCheck:
     citizen = await citizens.get(
         preparation.db, preparation.dependencies.vault, preparation.citizen_id
@@ -62,7 +57,7 @@ async def check_passwords(preparation: Preparation, command: ChangePassword) -> 
     form.finish()
     stored = await passwords.find(preparation.db, preparation.dependencies.seals, citizen.id)
     if stored is None:
-        raise PasswordNotSet
+        raise await _not_set(preparation)
     _must_not_be_locked(stored.locked_until, preparation.now)
     hasher = preparation.dependencies.hasher
     matches = await hasher.matches(stored.hash, old)
@@ -73,7 +68,7 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, check: PasswordCh
     citizen = await unit.citizen()
     stored = await passwords.find(unit.db, unit.dependencies.seals, citizen.id)
     if stored is None:
-        raise PasswordNotSet
+        raise await _not_set(unit)
     _must_not_be_locked(stored.locked_until, unit.now)
     if stored.version != check.version:
         raise TryAgainLater(retry_after=1)
@@ -86,6 +81,13 @@ async def change_password(unit: UnitOfWork, _: ChangePassword, check: PasswordCh
     await audit.record(unit, citizen.id, Action.CHANGE_PASSWORD)
     await notices.send(unit, citizen, Notice.PASSWORD_CHANGED)
     return unit.now
+
+
+async def _not_set(request: Preparation | UnitOfWork) -> Refusal:
+    holder = await holders.find(
+        request.db, request.dependencies.vault, request.now, request.citizen_id
+    )
+    return ways_out.show_way(PasswordNotSet(), CardService.CHANGE_PASSWORD, holder)
 
 
 def _must_not_be_locked(locked_until: Instant, now: Instant) -> None:

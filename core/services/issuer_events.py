@@ -1,4 +1,4 @@
-"""Applies events of the card issuer: node results, temporary losses, locks, cancellations.
+"""Applies events of the card issuer: node results, closed orders, temporary losses, locks, cancellations.
 
 Each event is stored once, by its id. Events report facts, so none is refused: one that contradicts
 the state here stays open for an operator and is evaluated again with every further event of the
@@ -8,6 +8,9 @@ same citizen. `core/issuer/projections.py` computes the states; this module writ
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from core import audit
 from core.applications import applications
@@ -20,6 +23,7 @@ from core.issuer import (
     OrderProjection,
     Outcome,
     StoredEvent,
+    deaths,
     event_store,
     project_card,
     project_order,
@@ -27,7 +31,15 @@ from core.issuer import (
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
 from core.messaging import notices
-from core.production import NODES, NodeResult, ProductionOrder, collect_by, orders
+from core.production import (
+    NODES,
+    CloseReason,
+    Closure,
+    NodeResult,
+    ProductionOrder,
+    collect_by,
+    orders,
+)
 from core.reference import spelling
 from core.unit_of_work import UnitOfWork
 
@@ -44,6 +56,7 @@ class _CitizenEvents:
     orders: list[ProductionOrder]
     cards: list[Card]
     issued: list[Card] = field(default_factory=list)
+    closed: set[int] = field(default_factory=set)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     records: list[AuditRecord] = field(default_factory=list)
 
@@ -68,21 +81,32 @@ async def apply_issuer_events(unit: UnitOfWork, events: Sequence[IssuerEvent]) -
     ]
 
 
-async def retry_issuer_event(unit: UnitOfWork, event_id: str) -> Outcome | None:
+async def retry_issuer_event(unit: UnitOfWork, event_id: str, operator: str) -> Outcome | None:
     """Applies a stored event as if it had just been received; None if there is none that is open."""
-    event = await _drop(unit, event_id)
-    if event is None:
+    dropped = await _drop(unit, event_id)
+    if dropped is None:
         return None
     unit.writes.see_each_other = True
-    return (await _apply_new(unit, [event]))[event_id]
+    outcome = (await _apply_new(unit, [dropped.event]))[event_id]
+    await _record_operator(unit, dropped, "issuer-events retry", operator)
+    return outcome
 
 
-async def drop_issuer_event(unit: UnitOfWork, event_id: str) -> bool:
+async def drop_issuer_event(unit: UnitOfWork, event_id: str, operator: str) -> bool:
     """Deletes a stored event; False if there is none that is open."""
-    return await _drop(unit, event_id) is not None
+    dropped = await _drop(unit, event_id)
+    if dropped is None:
+        return False
+    await _record_operator(unit, dropped, "issuer-events drop", operator)
+    return True
 
 
-async def _drop(unit: UnitOfWork, event_id: str) -> IssuerEvent | None:
+class _Dropped(NamedTuple):
+    subject_id: int
+    event: IssuerEvent
+
+
+async def _drop(unit: UnitOfWork, event_id: str) -> _Dropped | None:
     subject_id = (await event_store.subjects_of(unit.db, [event_id])).get(event_id)
     if subject_id is None:
         return None
@@ -92,7 +116,20 @@ async def _drop(unit: UnitOfWork, event_id: str) -> IssuerEvent | None:
     if found is None or found.outcome is Outcome.TAKEN:
         return None
     event_store.drop(unit.writes, subject_id, event_id)
-    return found.event
+    return _Dropped(subject_id, found.event)
+
+
+async def _record_operator(
+    unit: UnitOfWork, dropped: _Dropped, command: str, operator: str
+) -> None:
+    await audit.record(
+        unit,
+        dropped.subject_id,
+        Action.OPERATOR_COMMAND,
+        actor=audit.OPERATOR,
+        command=command,
+        operator=operator,
+    )
 
 
 async def _stored(unit: UnitOfWork, ids: Iterable[str]) -> dict[str, IssuerEvent]:
@@ -141,7 +178,7 @@ async def _citizens_of(unit: UnitOfWork, events: Iterable[IssuerEvent]) -> dict[
     people = await citizens.ids_of_numbers(unit.db, unit.dependencies.vault, sorted(named))
     return {
         event.id: owners.get(event.order_number or "")
-        if event.type is IssuerEventType.NODE_RESULT
+        if event.type.is_about_order
         else people.get(event.social_security_number or "")
         for event in events
     }
@@ -181,7 +218,7 @@ async def _project(unit: UnitOfWork, subject: _CitizenEvents, used_numbers: set[
 
 
 def _names(event: IssuerEvent, card: Card, unit: UnitOfWork) -> bool:
-    return event.type is not IssuerEventType.NODE_RESULT and card.has_number(
+    return not event.type.is_about_order and card.has_number(
         spelling.upper(event.card_number or ""), unit.dependencies.vault
     )
 
@@ -196,7 +233,12 @@ async def _project_order(
     events: Sequence[StoredEvent],
     used_numbers: set[str],
 ) -> None:
-    readable = [entry for entry in events if entry.event.node and entry.event.result]
+    readable = [
+        entry
+        for entry in events
+        if entry.event.type is IssuerEventType.ORDER_CLOSED
+        or (entry.event.node and entry.event.result)
+    ]
     in_time = [entry for entry in readable if not entry.is_in_future_of(unit.now)]
     projection = project_order(order, in_time, used_numbers=used_numbers)
     subject.outcomes |= dict.fromkeys((entry.id for entry in events), Outcome.CONTRADICTION)
@@ -207,6 +249,7 @@ async def _project_order(
     number = order.card_number.reveal() if order.card_number else None
     numbers = (projection.batch, projection.number)
     is_new = numbers != (order.batch_number, number)
+    closure = projection.closure if order.closure is None else None
     orders.set_nodes(unit.writes, order, states)
     orders.change(
         unit.writes,
@@ -216,9 +259,19 @@ async def _project_order(
         if order.confirmation is Confirmation.BEING_CONFIRMED
         else None,
         numbers=numbers if is_new else None,
+        closure=closure,
     )
-    if states or is_new:
+    if states or is_new or closure is not None:
         unit.progress_of.add(order.citizen_id)
+    if closure is not None:
+        subject.closed.add(order.id)
+        applications.close(unit.writes, order.citizen_id, unit.now)
+        if closure.reason is not CloseReason.DECEASED:
+            await notices.send(unit, subject.citizen, Notice.APPLICATION_CLOSED)
+    elif order.closure is None and any(
+        state.result is NodeResult.NEEDS_CORRECTION for state in states
+    ):
+        await notices.send(unit, subject.citizen, Notice.CORRECTION_NEEDED)
     if projection.ready_at is not None and not order.ready:
         await _issue_card(unit, subject, order, projection, projection.ready_at, used_numbers)
 
@@ -297,11 +350,58 @@ def _project_card(
         return
     if before.state is CardState.CANCELLED:
         return
+    if after.state is CardState.ACTIVE and _has_another_active(subject, card):
+        subject.outcomes |= {
+            entry.id: Outcome.CONTRADICTION
+            for entry in events
+            if entry.outcome is not Outcome.TAKEN
+        }
+        return
     if card in subject.issued:
         unit.writes.see_each_other = True
     cards.save_projection(unit.writes, card, projection.card)
     if projection.card.state is CardState.CANCELLED:
+        _end_application(unit, subject, card, events)
+    elif before.state_unless_lost is CardState.SEALED is not after.state_unless_lost:
         applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
+        _cancel_replaced(unit, subject, card)
+
+
+def _end_application(
+    unit: UnitOfWork, subject: _CitizenEvents, card: Card, events: Sequence[StoredEvent]
+) -> None:
+    """The card was cancelled before its activation; its order tells why, if the card issuer said so."""
+    applications.close_issued(unit.writes, subject.citizen.id, card.id, unit.now)
+    why = next(
+        (
+            Closure(entry.event.close_reason, entry.event.at)
+            for entry in events
+            if entry.event.close_reason and subject.outcomes[entry.id] is Outcome.TAKEN
+        ),
+        None,
+    )
+    for order in subject.orders:
+        if why is not None and order.application.new_card_id == card.id and order.closure is None:
+            unit.writes.see_each_other = True
+            orders.change(unit.writes, unit.dependencies.vault, order, closure=why)
+            unit.progress_of.add(order.citizen_id)
+
+
+def _cancel_replaced(unit: UnitOfWork, subject: _CitizenEvents, card: Card) -> None:
+    """The card was activated at an outlet: those that it replaces end."""
+    for place, old in enumerate(subject.cards):
+        if old.state is CardState.LOST and old.id != card.id:
+            unit.writes.see_each_other = True
+            ended = replace(old.reissued(unit.now), snapshot_state=None, snapshot_since=unit.now)
+            cards.save_state(unit.writes, ended)
+            subject.cards[place] = ended
+            subject.records.append(
+                _audit_record(unit, subject, Action.CARD_CANCELLED, audit.DONE, card=old.id)
+            )
+
+
+def _has_another_active(subject: _CitizenEvents, card: Card) -> bool:
+    return any(other.state is CardState.ACTIVE and other.id != card.id for other in subject.cards)
 
 
 # --- writing -------------------------------------------------------------------------------
@@ -321,6 +421,21 @@ async def _settle(unit: UnitOfWork, subject: _CitizenEvents, new: Mapping[str, O
             await audit.write(unit, _event_record(unit, subject, entry.event, outcome))
     for record in subject.records:
         await audit.write(unit, record)
+    if any(
+        entry.id in new
+        and entry.event.close_reason is CloseReason.DECEASED
+        and subject.outcomes[entry.id] is Outcome.TAKEN
+        for entry in subject.events
+    ):
+        await deaths.record(unit, subject.citizen, _open_orders(subject), actor=audit.ISSUER)
+
+
+def _open_orders(subject: _CitizenEvents) -> list[ProductionOrder]:
+    return [
+        order
+        for order in subject.orders
+        if order.closure is None and not order.ready and order.id not in subject.closed
+    ]
 
 
 def _without_subject(entry: StoredEvent) -> Outcome:
@@ -335,9 +450,18 @@ def _event_record(
     result = what.value if outcome is Outcome.TAKEN else f"NOT {what.value}"
     if event.node is not None:
         return _audit_record(unit, subject, Action.ISSUER_EVENT, result, node=event.node.value)
+    why = {"reason": event.close_reason.value} if event.close_reason else {}
+    if event.type is IssuerEventType.ORDER_CLOSED:
+        order = next(
+            order for order in subject.orders if order.application.number == event.order_number
+        )
+        application = order.application.id
+        return _audit_record(
+            unit, subject, Action.ISSUER_EVENT, result, application=application, **why
+        )
     number = spelling.upper(event.card_number or "")
     card = next(card for card in subject.cards if card.has_number(number, unit.dependencies.vault))
-    return _audit_record(unit, subject, Action.ISSUER_EVENT, result, card=card.id)
+    return _audit_record(unit, subject, Action.ISSUER_EVENT, result, card=card.id, **why)
 
 
 def _audit_record(

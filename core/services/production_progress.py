@@ -1,20 +1,16 @@
 """制卡进度查询 production progress."""
 
-from core.cards import Holder
+from core.cards import holders, ways_out
+from core.kernel.card_services import CardService
 from core.kernel.refusals import NoApplication
 from core.production import Progress, orders
 from core.unit_of_work import Preparation
 
 
-def check_eligibility(holder: Holder) -> None:
-    if not holder.has_production:
-        raise NoApplication
-
-
 async def production_progress(preparation: Preparation, _: None) -> Progress:
-    progress = await orders.latest_progress(
-        preparation.db, preparation.dependencies.vault, preparation.citizen_id
-    )
+    db, vault, now = preparation.db, preparation.dependencies.vault, preparation.now
+    progress = await orders.latest_progress(db, vault, preparation.citizen_id)
     if progress is None:
-        raise NoApplication
+        holder = await holders.find(db, vault, now, preparation.citizen_id)
+        raise ways_out.show_way(NoApplication(), CardService.PRODUCTION_PROGRESS, holder)
     return progress

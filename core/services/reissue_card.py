@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from core import audit
 from core.applications import ApplicationKind, applications
 from core.audit import Action
-from core.cards import CardState, Holder
+from core.cards import ways_out
 from core.citizens import Notice
 from core.issuer import place_order
-from core.kernel.refusals import ApplicationOpen, PhoneNotBound, Text
+from core.kernel.card_services import CardService
+from core.kernel.refusals import PhoneNotBound
 from core.messaging import VerificationPurpose, notices, verification
 from core.production import Progress
-from core.reference import Form
+from core.reference import REISSUE_LABELS, Form
 from core.unit_of_work import UnitOfWork
 
 
@@ -25,27 +26,18 @@ class ReissueCard:
     code: str = field(repr=False)
 
 
-def check_eligibility(holder: Holder) -> None:
-    card = holder.in_state(CardState.LOST)
-    if holder.application is not None and (card is None or not holder.is_made(card)):
-        raise ApplicationOpen
-    card = card or holder.card
-    card.require_lost_for(Text("补卡", "a reissue"))
-    card.must_be_confirmed()
-
-
 async def reissue_card(unit: UnitOfWork, command: ReissueCard) -> Progress:
     vault, reference = unit.dependencies.vault, unit.dependencies.reference
-    form = Form()
+    form = Form(REISSUE_LABELS)
     form.choice("pickupMethod", command.pickup_method, reference.pickup_methods)
     form.choice("districtCode", command.district_code, reference.districts)
     phone = form.phone("phone", command.phone)
     code = form.verification_code("code", command.code)
     holder = await unit.holder()
-    check_eligibility(holder)
-    card = holder.in_state(CardState.LOST)
-    assert card is not None
-    form.outlet(command.outlet_code, command.district_code, card.bank_code, reference)
+    card = ways_out.card_for(CardService.REISSUE_CARD, holder)
+    form.outlet(
+        command.outlet_code, command.district_code, card.bank_code, reference, bank_is_fixed=True
+    )
     if not holder.citizen.has_phone(phone, vault):
         form.refuse(PhoneNotBound(field="phone"))
     form.finish()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core import audit
-from core.applications import FilledForm, application_forms, drafts
+from core.applications import application_forms, draft_values, drafts, prefills
 from core.audit import Action
 from core.kernel.clock import china_date
 from core.kernel.refusals import Refusal, RefusalCode, TooLong
@@ -34,6 +34,7 @@ async def save_application_draft(unit: UnitOfWork, command: SaveApplicationDraft
     _must_be_short(command.fields)
     vault, citizen = unit.dependencies.vault, await unit.citizen()
     draft = await drafts.find(unit.db, vault, citizen.id, unit.now)
+    read = await prefills.find(unit.db, vault, citizen.id, unit.now)
     merged = {
         name: value
         for name, value in (dict(draft.fields) | dict(command.fields)).items()
@@ -41,13 +42,13 @@ async def save_application_draft(unit: UnitOfWork, command: SaveApplicationDraft
     }
     drafts.save(unit.writes, vault, citizen.id, merged, unit.now)
     await audit.record(unit, citizen.id, Action.SAVE_DRAFT)
-    form = Form()
+    form, today = Form(), china_date(unit.now)
     application_forms.check(
         form,
-        FilledForm.of(merged),
+        draft_values(merged, citizen, read, today).filled,
         citizen,
         unit.dependencies.reference,
-        china_date(unit.now),
+        today,
         unit.dependencies.settings.adult_age,
     )
     return SavedDraft(

@@ -193,6 +193,7 @@ async def _find_or_register(
     citizen = await unit.citizen(citizen_id)
     if not is_same_name(citizen.name.reveal(), name):
         raise IdentityNotConfirmed
+    citizen.must_be_alive()
     if citizen.phone is None and free_phone:
         return citizens.change(unit.writes, vault, unit.now, citizen, {PHONE: free_phone})
     return citizen

@@ -11,12 +11,21 @@ from msgspec.structs import replace
 
 from core import audit
 from core.audit import Action
-from core.cards import CHENGDU, SICHUAN_PREFIX, STATE_NAMES, CardState, Holder, cards, holders
+from core.cards import (
+    CHENGDU,
+    SICHUAN_PREFIX,
+    STATE_NAMES,
+    CardsElsewhere,
+    CardState,
+    Holder,
+    cards,
+    holders,
+    ways_out,
+)
+from core.kernel.card_services import CardService
 from core.kernel.confirmation import Confirmation
 from core.kernel.refusals import (
-    ApplicationOpen,
     CardAlreadyHere,
-    CardHeld,
     CardOutsideProvince,
     InsuranceNotEnrolled,
     NoInsuranceChosen,
@@ -25,7 +34,7 @@ from core.kernel.refusals import (
     TransferCardNotFound,
 )
 from core.messaging import MessageKind, VerificationPurpose, outbox, verification
-from core.partners import PartnerFailed, RegistryCard
+from core.partners import PartnerFailed, RegistryCard, held_elsewhere, with_enrolment
 from core.reference import INSURANCE_NAMES, Form, InsuranceType
 from core.unit_of_work import Preparation, UnitOfWork
 
@@ -49,6 +58,7 @@ class Transferable:
 
     number: str = field(repr=False)
     card: RegistryCard
+    elsewhere: CardsElsewhere
     enrolled: frozenset[InsuranceType]
 
 
@@ -59,13 +69,6 @@ class ReadyToTransfer:
     phone: str = field(repr=False)
     code: str = field(repr=False)
     found: Transferable
-
-
-def check_eligibility(holder: Holder) -> None:
-    if holder.application is not None:
-        raise ApplicationOpen
-    if holder.current is not None:
-        raise CardAlreadyHere if holder.current.state is CardState.ACTIVE else CardHeld
 
 
 async def find_insurances(preparation: Preparation, command: AskInsurances) -> Transferable:
@@ -91,8 +94,8 @@ async def find_transferable(preparation: Preparation, command: TransferIn) -> Re
 
 async def transfer_in(unit: UnitOfWork, command: TransferIn, ready: ReadyToTransfer) -> Holder:
     vault, found = unit.dependencies.vault, ready.found
-    holder = await unit.holder()
-    check_eligibility(holder)
+    holder = replace(await unit.holder(), elsewhere=found.elsewhere)
+    ways_out.check_eligibility(CardService.TRANSFER_IN, holder)
     holder.citizen.must_have_phone(ready.phone, vault)
     await verification.check(unit, ready.phone, VerificationPurpose.TRANSFER_IN, ready.code)
     card = cards.issue(
@@ -150,27 +153,34 @@ async def _ask_registries(preparation: Preparation, number: str) -> Transferable
         card.has_number(number, vault) and card.state is not CardState.CANCELLED
         for card in holder.cards
     ):
-        raise CardAlreadyHere(field="cardNumber")
+        raise ways_out.show_way(
+            CardAlreadyHere(field="cardNumber"), CardService.TRANSFER_IN, holder
+        )
+    ways_out.check_eligibility(CardService.TRANSFER_IN, replace(holder, elsewhere=None))
     ssn = holder.citizen.social_security_number.reveal()
     try:
         own = await partners.card_registry.cards_of(ssn)
-        card = _transferable(number, own)
-        return Transferable(number, card, await partners.insurance_registry.enrolled(ssn))
+        elsewhere = held_elsewhere(own)
+        card = next((card for card in own if card.card_number == number), None)
+        if card is None:
+            elsewhere = await with_enrolment(elsewhere, partners.insurance_registry, ssn)
+            holder = replace(holder, elsewhere=elsewhere)
+            ways_out.check_eligibility(CardService.TRANSFER_IN, holder)
+            raise TransferCardNotFound(field="cardNumber")
+        _must_be_transferable(card)
+        enrolled = await partners.insurance_registry.enrolled(ssn)
+        return Transferable(number, card, elsewhere, enrolled)
     except PartnerFailed as error:
         raise PartnerUnavailable(partner=error.partner, retry_after=30) from error
 
 
-def _transferable(number: str, own: Iterable[RegistryCard]) -> RegistryCard:
-    card = next((card for card in own if card.card_number == number), None)
-    if card is None:
-        raise TransferCardNotFound(field="cardNumber")
+def _must_be_transferable(card: RegistryCard) -> None:
     if not card.region_code.startswith(SICHUAN_PREFIX):
         raise CardOutsideProvince(field="cardNumber")
     if card.region_code == CHENGDU:
         raise CardAlreadyHere(field="cardNumber")
     if card.state is not CardState.ACTIVE:
         raise TransferCardNotActive(field="cardNumber", state=STATE_NAMES[card.state])
-    return card
 
 
 def _must_be_enrolled(chosen: Iterable[InsuranceType], enrolled: frozenset[InsuranceType]) -> None:

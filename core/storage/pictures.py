@@ -45,6 +45,8 @@ class PictureKind(StrEnum):
     PORTRAIT_REFUSED = "PORTRAIT_REFUSED"
     PORTRAIT_SIDE = "PORTRAIT_SIDE"
     EMBLEM_SIDE = "EMBLEM_SIDE"
+    DELETED = "DELETED"
+    """By the citizen: shown to nobody, until garbage collection has removed its content."""
 
 
 _INSERT = insert_into(pictures_table)
@@ -66,7 +68,18 @@ _BY_ID = Query(
     select(pictures_table).where(
         pictures_table.c.subject_id == bindparam("subject_id"),
         pictures_table.c.id == bindparam("picture_id"),
+        pictures_table.c.kind != PictureKind.DELETED.value,
     )
+)
+_DELETE_WITH_REPLACED = Query(
+    update(pictures_table)
+    .where(
+        pictures_table.c.subject_id == bindparam("of_subject"),
+        pictures_table.c.kind == bindparam("of_kind"),
+        pictures_table.c.id > bindparam("after"),
+        pictures_table.c.id <= bindparam("picture_id"),
+    )
+    .values(kind=PictureKind.DELETED.value)
 )
 _CONFIRM = Query(
     update(pictures_table)
@@ -128,6 +141,17 @@ async def latest(db: Reader, citizen_id: int) -> dict[PictureKind, Picture]:
 
 def confirm(writes: Writes, picture: Picture, now: Instant) -> None:
     writes.add(_CONFIRM, of_subject=picture.citizen_id, picture_id=picture.id, at=now)
+
+
+def delete_with_replaced(writes: Writes, picture: Picture, after: int) -> None:
+    """Also the older ones of its kind with an id above `after`."""
+    writes.add(
+        _DELETE_WITH_REPLACED,
+        of_subject=picture.citizen_id,
+        of_kind=picture.kind.value,
+        after=after,
+        picture_id=picture.id,
+    )
 
 
 def _picture_from(row: Row) -> Picture:

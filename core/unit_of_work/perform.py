@@ -2,9 +2,9 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from core.db import Database, DatabaseUnavailable, LostRace, Reader
 from core.unit_of_work.unit import UnitOfWork
@@ -14,8 +14,9 @@ _LONGEST_PAUSE_SECONDS = 0.05
 
 T = TypeVar("T")
 
-_Locks: TypeAlias = WeakValueDictionary[int, asyncio.Lock]
-_running: WeakKeyDictionary[asyncio.AbstractEventLoop, _Locks] = WeakKeyDictionary()
+_Of: TypeAlias = tuple[asyncio.AbstractEventLoop, int]
+
+_waiting: dict[_Of, deque[asyncio.Future[None]]] = {}
 """By subject: changes of one person run one after the other in this process, instead of losing races."""
 
 
@@ -35,13 +36,40 @@ async def perform(
     """
     if not subject_id:
         return await _perform(database, new_unit, service, first_reader)
-    async with _lock_of(subject_id):
+    of = _of(subject_id)
+    if of in _waiting:
+        await _turn(of)
+    else:
+        _waiting[of] = deque()
+    try:
         return await _perform(database, new_unit, service, first_reader)
+    finally:
+        _pass_on(of)
 
 
-def _lock_of(subject_id: int) -> asyncio.Lock:
-    locks = _running.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    return locks.setdefault(subject_id, asyncio.Lock())
+def _of(subject_id: int) -> _Of:
+    return asyncio.get_running_loop(), subject_id
+
+
+async def _turn(of: _Of) -> None:
+    turn = of[0].create_future()
+    _waiting[of].append(turn)
+    try:
+        await turn
+    except asyncio.CancelledError:
+        if not turn.cancelled():
+            _pass_on(of)
+        raise
+
+
+def _pass_on(of: _Of) -> None:
+    waiting = _waiting[of]
+    while waiting:
+        turn = waiting.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return
+    del _waiting[of]
 
 
 async def _perform(

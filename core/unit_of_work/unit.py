@@ -90,6 +90,8 @@ class UnitOfWork(_Request, frozen=True):
         vault = self.dependencies.vault
         holder = await holders.find(self.db, vault, self.now, citizen_id or self.citizen_id)
         self.heads[holder.citizen.id] = holder.head
+        if not citizen_id:
+            holder.citizen.must_be_alive()
         return holder
 
     async def citizen(self, citizen_id: int = 0) -> Citizen:
@@ -98,6 +100,8 @@ class UnitOfWork(_Request, frozen=True):
             self.db, self.dependencies.vault, citizen_id or self.citizen_id
         )
         citizen, self.heads[citizen.id] = found
+        if not citizen_id:
+            citizen.must_be_alive()
         return citizen
 
     async def head(self, subject_id: int) -> Head:

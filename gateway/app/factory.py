@@ -51,6 +51,7 @@ from gateway.http.endpoints import (
     picture_endpoint,
     readyz_endpoint,
     receipt_endpoint,
+    sample_routes,
     unavailable,
     upload_endpoint,
 )
@@ -270,6 +271,7 @@ def _routes(application: Application, view: GraphQLView) -> Sequence[BaseRoute]:
         Route(
             "/uploads/{upload_id:record_id}", upload_endpoint(application), methods=["PUT", "HEAD"]
         ),
+        *sample_routes(),
         *_health_routes(application),
         *(playground_routes() if application.dependencies.settings.introspection else ()),
     ]

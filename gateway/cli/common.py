@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from core.kernel.clock import CHINA, Instant, moment
-from core.kernel.settings import Settings, SettingsError
+from core.kernel.settings import Settings, SettingsError, variable
 
 if TYPE_CHECKING:
     from core.db import Reader
+    from core.migrations import State
     from core.unit_of_work import UnitOfWork
     from gateway.resolvers.context import Application
 
@@ -18,7 +19,21 @@ T = TypeVar("T")
 
 SANDBOX = typer.Option("--sandbox", help="The sandbox's data.")
 
+OPERATOR = typer.Option("--operator", help="Your name, for the audit log.")
+
 NOT_MIGRATED = "The database is not at the latest revision: run `card-gateway migrate`."
+_UNKNOWN_REVISION = (
+    "The database is at revision {revision}, which this version does not know: "
+    "use the newer version that migrated it."
+)
+
+
+def operator_named(name: str) -> str:
+    """A name for the audit log: printable, and at most 40 characters."""
+    name = name.strip()
+    if not name or len(name) > 40 or not name.isprintable():
+        raise SettingsError("--operator needs a name of at most 40 printable characters.")
+    return name
 
 
 def read_settings(*, sandbox: bool = False) -> Settings:
@@ -44,11 +59,32 @@ def require_complete_settings(found: Settings) -> None:
         )
 
 
-def require_migrated_database(found: Settings) -> None:
+def state_of_database(found: Settings) -> "State":
+    """Raises `SettingsError` for a revision that only a newer version can have made."""
     from core import migrations
 
-    if asyncio.run(migrations.revision(found.database_url)) != migrations.HEAD:
+    state = asyncio.run(migrations.state(found.database_url))
+    if state.revision not in (None, migrations.HEAD):
+        raise SettingsError(_UNKNOWN_REVISION.format(revision=state.revision))
+    return state
+
+
+def require_migrated_database(found: Settings) -> "State":
+    state = state_of_database(found)
+    if state.revision is None:
         raise SettingsError(NOT_MIGRATED)
+    return state
+
+
+def other_partitions(found: Settings, state: "State") -> str | None:
+    """One sentence, if the tables do not have the partitions that are set."""
+    if state.revision is None or state.partitions == found.database_partitions:
+        return None
+    return (
+        f"{variable('database_partitions')} is {found.database_partitions}, but the database was "
+        f"migrated with {state.partitions}: set it to {state.partitions}, because only the first "
+        "migration of an empty PostgreSQL database makes partitions."
+    )
 
 
 def with_application(work: "Callable[[Application], Awaitable[T]]", sandbox: bool) -> T:

@@ -12,7 +12,14 @@ import typer
 from core.issuer import IssuerEvent, Outcome, event_store
 from core.kernel.clock import Instant
 from core.kernel.settings import SettingsError
-from gateway.cli.common import SANDBOX, change, china_time, with_application
+from gateway.cli.common import (
+    OPERATOR,
+    SANDBOX,
+    change,
+    china_time,
+    operator_named,
+    with_application,
+)
 from gateway.resolvers.context import Application
 
 issuer_events = typer.Typer(no_args_is_help=True, help="What the card issuer reported.")
@@ -125,12 +132,18 @@ def list_events(
 
 
 @issuer_events.command()
-def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
+def retry(
+    event_id: Annotated[str, _ID],
+    operator: Annotated[str, OPERATOR],
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
     """Processes an event again, as if it had just been received."""
     from core.services.issuer_events import retry_issuer_event
 
+    name = operator_named(operator)
+
     async def work(application: Application) -> Outcome | None:
-        return await change(application, lambda unit: retry_issuer_event(unit, event_id))
+        return await change(application, lambda unit: retry_issuer_event(unit, event_id, name))
 
     outcome = with_application(work, sandbox)
     if outcome is None:
@@ -139,13 +152,19 @@ def retry(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = Fal
 
 
 @issuer_events.command()
-def drop(event_id: Annotated[str, _ID], sandbox: Annotated[bool, SANDBOX] = False) -> None:
+def drop(
+    event_id: Annotated[str, _ID],
+    operator: Annotated[str, OPERATOR],
+    sandbox: Annotated[bool, SANDBOX] = False,
+) -> None:
     """Deletes an unprocessed event; it is new if the issuer sends it again."""
 
     from core.services.issuer_events import drop_issuer_event
 
+    name = operator_named(operator)
+
     async def work(application: Application) -> bool:
-        return await change(application, lambda unit: drop_issuer_event(unit, event_id))
+        return await change(application, lambda unit: drop_issuer_event(unit, event_id, name))
 
     if not with_application(work, sandbox):
         _none(event_id)

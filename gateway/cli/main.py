@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from core.db import DatabaseUnavailable
 from core.kernel.settings import SettingsError
 from core.storage import ObjectsUnavailable
+from gateway.cli.database_errors import explained
+from gateway.cli.desk import close_order, correct_death
 from gateway.cli.import_cards import import_cards
 from gateway.cli.import_outlets import import_outlets
 from gateway.cli.issuer_events import issuer_events
@@ -38,6 +39,8 @@ for command in (
     anchor_audit,
     rotate_keys,
     migrate,
+    close_order,
+    correct_death,
 ):
     cli.command()(command)
 cli.add_typer(wechat_menu, name="wechat-menu")
@@ -49,8 +52,14 @@ def main() -> None:
     create_files_privately()
     try:
         cli(prog_name="card-gateway")
-    except (SettingsError, DatabaseUnavailable, ObjectsUnavailable) as error:
+    except (SettingsError, ObjectsUnavailable) as error:
         print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception as error:
+        line = explained(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -1,18 +1,28 @@
 """`card-gateway outbox`: undelivered messages and dead letters. Shows no personal data."""
 
-from functools import partial
+import json
 from typing import Annotated
 
 import typer
 
+from core import audit
+from core.audit import Action, AuditRecord
 from core.crypto import CannotOpen
-from core.db import Database
+from core.db import Database, Transaction
+from core.kernel.clock import Instant
 from core.kernel.ids import id_from
 from core.kernel.settings import SettingsError
 from core.messaging import OpenMessage, outcomes
 from core.messaging import outbox as messages
 from core.unit_of_work import UnitOfWork
-from gateway.cli.common import SANDBOX, change, china_time, with_application
+from gateway.cli.common import (
+    OPERATOR,
+    SANDBOX,
+    change,
+    china_time,
+    operator_named,
+    with_application,
+)
 from gateway.resolvers.context import Application
 
 outbox = typer.Typer(no_args_is_help=True, help="Messages to partners and citizens.")
@@ -51,22 +61,33 @@ def list_messages(
 def retry(
     message: Annotated[str | None, _ID] = None,
     every: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    *,
+    operator: Annotated[str, OPERATOR],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Delivers dead letters again. If the outcome is unknown, the partner is queried first."""
     if (message is None) is not every:
         raise SettingsError("Name one ID, or --all.")
+    name = operator_named(operator)
 
     async def deliver_again(application: Application) -> int:
         database, now = application.database, application.clock()
         keys = [_key_from(message)] if message is not None else await _dead_keys(database)
-        again = [
-            await database.write(
-                partial(messages.retry, subject_id=subject_id, message_id=message_id, now=now)
-            )
-            for subject_id, message_id in keys
-        ]
-        return sum(again)
+        again = 0
+        for subject_id, message_id in keys:
+
+            async def deliver(
+                db: Transaction, subject_id: int = subject_id, message_id: int = message_id
+            ) -> bool:
+                if not await messages.retry(
+                    db, subject_id=subject_id, message_id=message_id, now=now
+                ):
+                    return False
+                await _record(application, db, subject_id, now, name)
+                return True
+
+            again += await database.write(deliver)
+        return again
 
     count = with_application(deliver_again, sandbox)
     print(f"{count} will be delivered again.")
@@ -77,6 +98,7 @@ def retry(
 @outbox.command()
 def drop(
     message: Annotated[str, _ID],
+    operator: Annotated[str, OPERATOR],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Drops a dead letter for good.
@@ -85,12 +107,22 @@ def drop(
     rejected it: drop one only if the partner has not processed it.
     """
 
+    name = operator_named(operator)
+
     async def end(application: Application) -> bool:
         async def compensate(unit: UnitOfWork) -> bool:
             vault = unit.dependencies.vault
             dead = await messages.dead_letter_of(unit.db, vault, *_key_from(message))
             if dead is not None:
                 await outcomes.compensate(unit, dead, "DROPPED")
+                await audit.record(
+                    unit,
+                    dead.subject_id,
+                    Action.OPERATOR_COMMAND,
+                    actor=audit.OPERATOR,
+                    command="outbox drop",
+                    operator=name,
+                )
             return dead is not None
 
         return await change(application, compensate)
@@ -103,6 +135,17 @@ def drop(
         print(f"No dead letter has the id {message}.")
         raise SystemExit(1)
     print("Dropped.")
+
+
+async def _record(
+    application: Application, db: Transaction, subject_id: int, now: Instant, operator: str
+) -> None:
+    details = json.dumps({"command": "outbox retry", "operator": operator}, ensure_ascii=False)
+    record = AuditRecord(
+        subject_id, now, Action.OPERATOR_COMMAND, audit.DONE, audit.OPERATOR, 0, details
+    )
+    seals = application.dependencies.seals
+    await audit.extend(db, seals, await audit.head_of(db, subject_id), record)
 
 
 def _shown(message: OpenMessage) -> str:

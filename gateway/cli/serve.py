@@ -16,7 +16,14 @@ from starlette.applications import Starlette
 from core.db import sqlite_path
 from core.kernel import memory
 from core.kernel.settings import PREFIX, Settings, SettingsError, variable
-from gateway.cli.common import NOT_MIGRATED, read_settings, require_complete_settings
+from gateway.cli.common import (
+    NOT_MIGRATED,
+    other_partitions,
+    read_settings,
+    require_complete_settings,
+    state_of_database,
+)
+from gateway.cli.database_errors import explained
 from gateway.cli.private_files import make_private
 
 
@@ -115,10 +122,12 @@ def _check_port_is_free(host: str, port: int) -> None:
 
 
 def _prepare_database(found: Settings) -> None:
-    from core import migrations
-
     _check_folders_are_writable(found)
-    if asyncio.run(migrations.revision(found.database_url)) == migrations.HEAD:
+    state = state_of_database(found)
+    wrong = other_partitions(found, state)
+    if wrong:
+        print(wrong, file=sys.stderr)
+    if state.revision is not None:
         return
     if not found.sandbox:
         raise SettingsError(NOT_MIGRATED)
@@ -130,17 +139,26 @@ def _migrate_in_process(url: str, partitions: int) -> None:
 
     Forking is safe, since no thread runs yet, and avoids importing the modules again.
     """
-    from core import migrations
-
-    process = multiprocessing.get_context("fork").Process(
-        target=migrations.migrate, args=(url, partitions)
-    )
+    process = multiprocessing.get_context("fork").Process(target=_migrate, args=(url, partitions))
     process.start()
     import gateway.app  # noqa: F401 - the server needs it next
 
     process.join()
     if process.exitcode != 0:
         raise SettingsError("The database could not be upgraded to the latest revision.")
+
+
+def _migrate(url: str, partitions: int) -> None:
+    from core import migrations
+
+    try:
+        migrations.migrate(url, partitions)
+    except Exception as error:
+        line = explained(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def _check_folders_are_writable(found: Settings) -> None:

@@ -1,11 +1,17 @@
 """`card-gateway work`: runs the outbox worker and the scheduled jobs without the server."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
 
-from gateway.cli.common import read_settings, require_complete_settings, require_migrated_database
+from gateway.cli.common import (
+    other_partitions,
+    read_settings,
+    require_complete_settings,
+    require_migrated_database,
+)
 
 
 def work(
@@ -21,6 +27,8 @@ def work(
     found = read_settings(sandbox=sandbox)
     if not found.sandbox:
         require_complete_settings(found)
-    require_migrated_database(found)
+    wrong = other_partitions(found, require_migrated_database(found))
+    if wrong:
+        print(wrong, file=sys.stderr)
     configure_logs(found.log_level)
     asyncio.run(work_until_stopped(found))

@@ -15,6 +15,7 @@ from core import audit
 from core.audit import DONE, Action
 from core.crypto import Vault
 from core.db import CommitUnknown, DatabaseUnavailable, Reader, Writes
+from core.kernel.next_steps import NextStep
 from core.kernel.refusals import (
     BY_CODE,
     OutcomeUnknown,
@@ -223,6 +224,7 @@ class _StoredRefusal(msgspec.Struct):
     field: str | None
     retry_after: int | None
     facts: dict[str, str | int | dict[str, str]]
+    next_step: NextStep | None
 
 
 class _Stored(msgspec.Struct):
@@ -239,7 +241,7 @@ def _encode(outcome: _Outcome) -> bytes:
             for name, fact in refusal.facts.items()
         }
         stored.refusal = _StoredRefusal(
-            refusal.code.value, refusal.field, refusal.retry_after, facts
+            refusal.code.value, refusal.field, refusal.retry_after, facts, refusal.next_step
         )
     return msgspec.json.encode(stored)
 
@@ -262,7 +264,9 @@ def _refusal_from(stored: _StoredRefusal) -> Refusal:
         for name, fact in stored.facts.items()
     }
     refusal = BY_CODE[RefusalCode(stored.code)]
-    return refusal(field=stored.field, retry_after=stored.retry_after, **facts)
+    return refusal(field=stored.field, retry_after=stored.retry_after, **facts).with_next_step(
+        stored.next_step
+    )
 
 
 @cache

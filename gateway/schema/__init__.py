@@ -17,6 +17,7 @@ from gateway.schema.activate_card import ActivateCardMutation
 from gateway.schema.application_form import ApplicationDraftMutation, ApplicationFormQuery
 from gateway.schema.apply_card import ApplyCardMutation
 from gateway.schema.bind_card import BindCardMutation
+from gateway.schema.cancel_application import CancelApplicationMutation
 from gateway.schema.cancel_loss import CancelLossMutation
 from gateway.schema.card_status import CardStatusQuery
 from gateway.schema.change_contact import ChangeContactMutation
@@ -26,7 +27,10 @@ from gateway.schema.change_notification_settings import (
 )
 from gateway.schema.change_password import ChangePasswordMutation
 from gateway.schema.change_phone import ChangePhoneMutation
+from gateway.schema.change_pickup_outlet import ChangePickupOutletMutation
 from gateway.schema.channels import ChannelsQuery, publish_channels
+from gateway.schema.correct_application import CorrectApplicationMutation
+from gateway.schema.delete_picture import DeletePictureMutation
 from gateway.schema.errors import RefusalHandler
 from gateway.schema.give_consent import ConsentMutation
 from gateway.schema.levels import check_levels
@@ -41,6 +45,7 @@ from gateway.schema.reissue_card import ReissueCardMutation
 from gateway.schema.report_loss import ReportLossMutation
 from gateway.schema.request_upload import UploadMutation
 from gateway.schema.send_verification_code import SendVerificationCodeMutation
+from gateway.schema.service_form import ServiceFormQuery
 from gateway.schema.service_history import ServiceHistoryQuery
 from gateway.schema.sessions import EndSessionMutation, SessionsQuery
 from gateway.schema.sign_in import SignInMutation
@@ -60,6 +65,7 @@ class Query(
     CardStatusQuery,
     ProductionProgressQuery,
     ReceiptQuery,
+    ServiceFormQuery,
     ApplicationFormQuery,
     OutletsQuery,
     TransferInQuery,
@@ -81,6 +87,7 @@ class Mutation(
     UploadMutation,
     PortraitMutation,
     IdDocumentMutation,
+    DeletePictureMutation,
     ApplicationDraftMutation,
     ApplyCardMutation,
     ActivateCardMutation,
@@ -91,6 +98,9 @@ class Mutation(
     ChangeContactMutation,
     TransferInMutation,
     ReissueCardMutation,
+    CancelApplicationMutation,
+    ChangePickupOutletMutation,
+    CorrectApplicationMutation,
     NotificationSettingsMutation,
 ):
     pass

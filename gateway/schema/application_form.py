@@ -4,13 +4,14 @@ from typing import Annotated, Any
 
 import strawberry
 
-from core.applications import SPECS, FieldSpec, FieldType, schema_name
+from core.applications import SPECS, FieldSpec, ValueSource, schema_name
 from core.audit import Action
-from core.cards import ASKS, CITIZEN
+from core.cards import ASKS, CITIZEN, HOLDER
 from core.kernel.clock import moment
 from core.kernel.refusals import RefusalCode, Text
 from core.reference import LABELS
 from core.services.application_form import FormInProgress, application_form
+from core.services.cards_elsewhere import ask_for_cards_elsewhere, keep_cards_elsewhere
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
 from core.storage import PictureKind
 from gateway.resolvers.run import read, run
@@ -21,18 +22,17 @@ from gateway.schema.give_consent import PrivacyNotice
 from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
-from gateway.schema.types import Option
-from gateway.schema.verification_purposes import VerificationPurpose
 
 publish(
-    FieldType,
-    "表单项类型 · How to show a field.",
+    ValueSource,
+    "值的来源 · Where the value of a field comes from.",
     {
-        FieldType.TEXT: Text("文本", "text"),
-        FieldType.DIGITS: Text("数字", "digits, as text"),
-        FieldType.DATE: Text("日期", "`YYYYMMDD`"),
-        FieldType.SELECT: Text("选择", "one of `options`"),
-        FieldType.BOOLEAN: Text("是否", "yes or no"),
+        ValueSource.PLATFORM: Text(
+            "实名信息",
+            "what the platform vouched for at sign-in, or the population registry confirmed at binding",
+        ),
+        ValueSource.DOCUMENT: Text("证件识别", "recognised on the ID card: to be checked"),
+        ValueSource.DRAFT: Text("本人填写", "what the citizen entered"),
     },
 )
 
@@ -45,8 +45,10 @@ _MISSING = (
 )
 
 
-@strawberry.type(description="表单项 · A field: how to show it, its value, its problem.")
-class FormField:
+@strawberry.type(
+    description="表单项 · What stands in a field of 数据采集项; how to show it says `serviceForm`."
+)
+class DraftField:
     spec: strawberry.Private[FieldSpec]
     form: strawberry.Private[FormInProgress]
 
@@ -54,50 +56,27 @@ class FormField:
     def name(self) -> str:
         return schema_name(self.spec.name)
 
-    @strawberry.field(description="标签 · Label as in the guide.")
-    def label(self, info: Info) -> str:
-        return LABELS[schema_name(self.spec.name)].in_language(info.context.language)
-
-    @strawberry.field(description="填写说明 · Help for the citizen.")
-    def help(self, info: Info) -> str:
-        return self.spec.help.in_language(info.context.language)
-
-    @strawberry.field(description="类型 · How to show it.")
-    def type(self) -> FieldType:
-        return self.spec.type
-
-    @strawberry.field(description="是否必填 · Whether the field is required.")
-    def required(self) -> bool:
-        return self.spec.required
-
-    @strawberry.field(
-        description="选项 · Choices of a select. Outlets: those of the draft's district and bank, "
-        "or ask `outlets`."
-    )
-    def options(self, info: Info) -> list[Option]:
-        if self.spec.options is None:
-            return []
-        found = self.spec.options(info.context.dependencies.reference, self.form.filled)
-        return [Option.from_core(option) for option in found]
-
-    @strawberry.field(description="默认值 · Initial value.")
-    def default_value(self) -> str | None:
-        return self.spec.default
-
     @strawberry.field(description="已填值 · Current value; booleans are `true` or `false`.")
     def value(self) -> str | None:
-        value = getattr(self.form.filled, self.spec.name)
+        value = getattr(self.form.values.filled, self.spec.name)
         if isinstance(value, bool):
             return "true" if value else "false"
         return value or None
 
+    @strawberry.field(description="值的来源 · Where `value` comes from; null without a value.")
+    def source(self) -> ValueSource | None:
+        return self.form.values.sources.get(self.spec.name)
+
     @strawberry.field(
-        description="识别结果 · A suggestion recognised on the ID document for this field; null if there is "
-        "none or it equals `value`, which it never replaces."
+        description="识别结果 · What was recognised on the ID card for this field, with its confidence; null if "
+        "nothing was, or if it equals a `value` from elsewhere. It never replaces one."
     )
     def suggestion(self, info: Info) -> FieldSuggestion | None:
-        read = self.form.read.get(self.spec.name)
-        if read is None or read.value == getattr(self.form.filled, self.spec.name):
+        read, values = self.form.read.get(self.spec.name), self.form.values
+        if read is None:
+            return None
+        is_source = values.sources.get(self.spec.name) is ValueSource.DOCUMENT
+        if read.value == getattr(values.filled, self.spec.name) and not is_source:
             return None
         return suggestion_of(read, info.context)
 
@@ -114,58 +93,30 @@ class FormField:
 
 @strawberry.type(description="已上传照片 · The portrait of the application.")
 class UploadedPicture:
-    portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
+    portrait_id: strawberry.ID = strawberry.field(
+        description="照片编号 · For `confirmPortrait` and `deletePicture`."
+    )
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
     confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
 
 
 @strawberry.type(description="已上传证件照 · A side of the ID card, straightened.")
 class UploadedIdDocument:
+    picture_id: strawberry.ID = strawberry.field(description="照片编号 · For `deletePicture`.")
     side: IdDocumentSide = strawberry.field(description="身份证面 · Which side.")
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
     confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
 
 
 @strawberry.type(
-    description="验证码项 · The last field of the form: request the code with `sendVerificationCode`, submit "
-    "it with the form. Drafts never contain it."
-)
-class VerificationCodeField:
-    name: str = strawberry.field(description="名称 · Name of the field in `ApplyCardInput`.")
-    label: str = strawberry.field(description="标签 · Label as in the guide.")
-    help: str = strawberry.field(description="填写说明 · Help for the citizen.")
-    purpose: VerificationPurpose = strawberry.field(
-        description="用途 · For `sendVerificationCode`."
-    )
-    phone_field: str = strawberry.field(
-        description="手机号码项 · Name of the field whose phone gets the code."
-    )
-
-
-_CODE_HELP = Text(
-    "6 位数字，点击“获取验证码”后由短信发送", "6 digits, sent by SMS when they are asked for"
-)
-
-
-@strawberry.type(
-    description="申办表单 · The form with its options, the draft, and what is missing."
+    description="申办表单 · The draft: what was entered and filled in, and what is missing."
 )
 class ApplicationForm:
     form: strawberry.Private[FormInProgress]
 
     @strawberry.field(description="表单项 · All fields, in the guide's order.")
-    def fields(self) -> list[FormField]:
-        return [FormField(spec=spec, form=self.form) for spec in SPECS]
-
-    @strawberry.field(description="验证码项 · The field that belongs to the phone.")
-    def code_field(self, info: Info) -> VerificationCodeField:
-        return VerificationCodeField(
-            name="code",
-            label=LABELS["code"].in_language(info.context.language),
-            help=_CODE_HELP.in_language(info.context.language),
-            purpose=VerificationPurpose.APPLY_CARD,
-            phone_field="phone",
-        )
+    def fields(self) -> list[DraftField]:
+        return [DraftField(spec=spec, form=self.form) for spec in SPECS]
 
     @strawberry.field(description="未填项 · Names of missing fields, including pictures.")
     def missing(self) -> list[str]:
@@ -187,6 +138,7 @@ class ApplicationForm:
     def id_documents(self, info: Info) -> list[UploadedIdDocument]:
         return [
             UploadedIdDocument(
+                picture_id=strawberry.ID(str(picture.id)),
                 side=side,
                 url=picture_link(info.context, picture.id),
                 confirmed=picture.confirmed,
@@ -194,6 +146,14 @@ class ApplicationForm:
             for side in IdDocumentSide
             if (picture := self.form.pictures.get(PictureKind(side.value))) is not None
         ]
+
+    @strawberry.field(
+        description="提示 · What to know before filling it in, e.g. that cards of other regions could not be "
+        "checked; usually null."
+    )
+    def note(self, info: Info) -> str | None:
+        note = self.form.note
+        return None if note is None else note.in_language(info.context.language)
 
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:
@@ -265,11 +225,16 @@ SaveApplicationDraftResult = Annotated[
 @strawberry.type
 class ApplicationFormQuery:
     @strawberry.field(
+        metadata={ASKS: HOLDER},
         directives=[NEEDS_PERSON],
-        description="申办表单 · Everything that a front-end needs to render the form.",
+        description="申办表单 · What the citizen has entered so far, filled in with what is known of them; "
+        "how to show the form is in `serviceForm`. Refuses whoever cannot apply, before the first picture.",
     )
     async def application_form(self, info: Info) -> ApplicationFormResult:
         info.context.require_citizen()
+        await run(
+            info.context, keep_cards_elsewhere, None, action=None, first=ask_for_cards_elsewhere
+        )
         return ApplicationForm(
             form=await read(info.context, application_form, None, action=Action.APPLICATION_FORM)
         )

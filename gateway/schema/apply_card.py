@@ -8,7 +8,7 @@ from core.applications import SPECS, FilledForm
 from core.audit import Action
 from core.cards import ASKS
 from core.messaging import HOLDER_AND_CODES
-from core.services.apply_card import ApplyCard, apply_card, find_card_elsewhere
+from core.services.apply_card import ApplyCard, apply_card, find_cards_elsewhere
 from gateway.resolvers.run import run
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import FORM, Info
@@ -19,7 +19,7 @@ from gateway.schema.reissue_card import PickupMethod
 
 
 @strawberry.input(
-    description="申办信息 · The form 数据采集项; labels and options are in `applicationForm`."
+    description="申办信息 · The form 数据采集项; labels and options are in `serviceForm`."
 )
 class ApplyCardInput:
     postal_code: str = strawberry.field(description="邮政编码 · 6 digits.")
@@ -28,14 +28,14 @@ class ApplyCardInput:
     )
     education_code: str = strawberry.field(description="学历 · GB/T 4658.")
     occupation_code: str = strawberry.field(description="职业/工种 · GB/T 6565.")
-    bank_code: str = strawberry.field(description="开户银行 · See `applicationForm`.")
+    bank_code: str = strawberry.field(description="开户银行 · See `banks`.")
     financial_withholding: bool = strawberry.field(description="是否使用金融代扣.")
     pickup_method: PickupMethod = strawberry.field(description="领卡方式 · OUTLET 服务网点.")
     district_code: str = strawberry.field(description="领卡区县 · GB/T 2260.")
     outlet_code: str = strawberry.field(description="领卡网点 · See `outlets`.")
     phone: str = strawberry.field(description="手机号码 · 11 digits; activation needs it.")
     code: str = strawberry.field(description="验证码 · 6 digits, sent for APPLY_CARD.")
-    nationality_code: str = strawberry.field(description="国籍/地区 · 中国 is CHN.")
+    nationality_code: str = strawberry.field(description="国籍/地区代码 · 中国 is CHN.")
     id_document_type: str = strawberry.field(description="证件类型 · 居民身份证 is 01.")
     id_issuer: str = strawberry.field(description="证件发证机关 · On the emblem side.")
     id_number: str = strawberry.field(description="证件号码 · 18 characters.")
@@ -80,7 +80,7 @@ class ApplyCardMutation:
         info.context.require_citizen()
         command = ApplyCard(form=input.filled(), code=input.code)
         progress = await run(
-            info.context, apply_card, command, action=Action.APPLY_CARD, first=find_card_elsewhere
+            info.context, apply_card, command, action=Action.APPLY_CARD, first=find_cards_elsewhere
         )
         return CardApplied(
             application_number=progress.order.application.number,

@@ -46,7 +46,9 @@ BindCardResult = Annotated[
 class BindCardMutation:
     @strawberry.mutation(
         directives=[NEEDS_SESSION],
-        description="绑卡 · Binds the channel account to a citizen; replaces an older binding and ends its sessions.",
+        description="绑卡 · Binds the channel account to a citizen; replaces an older binding and ends its "
+        "sessions. The session goes on under a new token: if the answer is lost, the same request is "
+        "refused with UNAUTHENTICATED, whatever its `Idempotency-Key`; `signIn` then finds the account bound.",
     )
     async def bind_card(self, info: Info, input: Annotated[BindCardInput, FORM]) -> BindCardResult:
         caller = info.context.require_session()

@@ -7,6 +7,7 @@ from core.kernel import refusals
 from core.kernel.refusals import Language, RefusalCode
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
+from gateway.schema.next_step import NextStep
 
 publish(
     RefusalCode,
@@ -42,6 +43,9 @@ class RefusalPayload:
     problems: list[FieldProblem] = strawberry.field(
         description="全部问题 · All invalid fields, to show a message beside each."
     )
+    next_step: NextStep | None = strawberry.field(
+        description="下一步 · What to do instead; null if the message alone says it."
+    )
 
     @classmethod
     def from_core(cls, refusal: refusals.Refusal, language: Language) -> "RefusalPayload":
@@ -51,6 +55,7 @@ class RefusalPayload:
             field=refusal.field,
             retry_after=refusal.retry_after,
             problems=problems_from(refusal.problems, language),
+            next_step=NextStep.from_core(refusal.next_step, language),
         )
 
 

@@ -22,7 +22,9 @@ class Needs:
 NEEDS_SESSION = Needs(level=RealNameLevel.NONE)
 NEEDS_PERSON = Needs(level=RealNameLevel.BOUND)
 
-PUBLIC = frozenset({"channels", "channel", "viewer", "outlets", "districts", "banks", "sign_in"})
+PUBLIC = frozenset(
+    {"channels", "channel", "viewer", "outlets", "districts", "banks", "service_form", "sign_in"}
+)
 """Operations for which no session is needed; `viewer` is null without one."""
 
 

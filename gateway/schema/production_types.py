@@ -1,6 +1,7 @@
 """The production progress of a card, used by a query, a subscription and two mutations."""
 
 from datetime import date, datetime
+from enum import StrEnum
 
 import strawberry
 
@@ -10,11 +11,17 @@ from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.kernel.masking import mask_name, mask_number
 from core.kernel.refusals import Text, TryAgainLater
 from core.production import (
+    CHANGE_NAMES,
+    CLOSE_REASON_NAMES,
     NODE_NAMES,
     RESULT_NAMES,
+    CloseReason,
+    Closure,
+    Correction,
     Estimate,
     NodeResult,
     NodeState,
+    OrderChange,
     ProductionNode,
     Progress,
     ProgressCursor,
@@ -23,6 +30,7 @@ from core.production import (
     failures,
 )
 from core.production import ProductionChange as Change
+from core.reference import LABELS
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.outlets import Outlet
@@ -30,11 +38,77 @@ from gateway.schema.types import bank_name
 
 publish(ProductionNode, "制卡业务节点 · A production node, in order.", NODE_NAMES)
 publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
+publish(
+    OrderChange,
+    "申请变更 · A change of an open application, which the card issuer must accept.",
+    CHANGE_NAMES,
+)
+publish(
+    CloseReason,
+    "关闭原因 · Why an application ended without a card in use.",
+    CLOSE_REASON_NAMES,
+)
+
+
+class CorrectionKind(StrEnum):
+    PORTRAIT = "PORTRAIT"
+    ID_DOCUMENTS = "ID_DOCUMENTS"
+    FIELD = "FIELD"
+
+
+publish(
+    CorrectionKind,
+    "更正项类别 · What kind of item is to be corrected.",
+    {
+        CorrectionKind.PORTRAIT: Text("照片", "The portrait: upload and confirm a new one"),
+        CorrectionKind.ID_DOCUMENTS: Text(
+            "身份证照片", "Both sides of the ID card: upload and confirm them anew"
+        ),
+        CorrectionKind.FIELD: Text("表单项", "A field of the form"),
+    },
+)
+_KINDS = {
+    Correction.PORTRAIT: CorrectionKind.PORTRAIT,
+    Correction.ID_DOCUMENTS: CorrectionKind.ID_DOCUMENTS,
+}
+
+
+@strawberry.type(
+    name="Correction", description="更正项 · One thing to be corrected, by `correctApplication`."
+)
+class CorrectionItem:
+    kind: CorrectionKind = strawberry.field(description="更正项类别 · Picture or form field.")
+    field: str = strawberry.field(
+        description="表单项 · Its name in the form and, for a field, in `CorrectApplicationInput`."
+    )
+    label: str = strawberry.field(description="名称 · Its label.")
+
+
+@strawberry.type(description="申请关闭情况 · Why and when the application was closed.")
+class ApplicationClosure:
+    closure: strawberry.Private[Closure]
+
+    @strawberry.field(description="关闭原因 · Why.")
+    def reason(self) -> CloseReason:
+        return self.closure.reason
+
+    @strawberry.field(description="关闭原因名称 · Display name.")
+    def reason_name(self, info: Info) -> str:
+        return CLOSE_REASON_NAMES[self.closure.reason].in_language(info.context.language)
+
+    @strawberry.field(description="关闭时间 · When.")
+    def at(self) -> datetime:
+        return moment(self.closure.at)
+
+    @strawberry.field(description="提示语 · A sentence with what the citizen can do now.")
+    def message(self, info: Info) -> str:
+        return failures.closed(self.closure).in_language(info.context.language)
 
 
 @strawberry.type(description="业务节点 · One of the six production nodes.")
 class ProductionNodeState:
     state: strawberry.Private[NodeState]
+    closure: strawberry.Private[Closure | None]
     node: ProductionNode = strawberry.field(description="业务节点 · Which node.")
 
     @strawberry.field(description="业务节点名称 · The node in words.")
@@ -52,10 +126,23 @@ class ProductionNodeState:
         return None if self.state.at is None else moment(self.state.at)
 
     @strawberry.field(
-        description="未通过原因 · A sentence: why the node failed and what happens next; else null."
+        description="未通过原因 · A sentence: why the node failed or what to correct, and what happens next; else null."
     )
     def message(self, info: Info) -> str | None:
-        return _message(info, self.state)
+        return _message(info, self.state, self.closure)
+
+    @strawberry.field(
+        description="更正项 · What the citizen is to correct; empty unless `result` is NEEDS_CORRECTION."
+    )
+    def corrections(self, info: Info) -> list[CorrectionItem]:
+        return [
+            CorrectionItem(
+                kind=_KINDS.get(item, CorrectionKind.FIELD),
+                field=item.value,
+                label=LABELS[item.value].in_language(info.context.language),
+            )
+            for item in self.state.corrections
+        ]
 
 
 @strawberry.type(description="制卡进度变动 · One result that the card issuer reported.")
@@ -78,7 +165,9 @@ class ProductionChange:
     def at(self) -> datetime:
         return moment(self.change.at)
 
-    @strawberry.field(description="未通过原因 · As in the node; null unless it failed.")
+    @strawberry.field(
+        description="未通过原因 · As in the node; null unless production stood there."
+    )
     def message(self, info: Info) -> str | None:
         return _message(info, self.change)
 
@@ -134,6 +223,27 @@ class ProductionProgress:
         known = self.progress.order.confirmation
         return CONFIRMATION_NAMES[known].in_language(info.context.language)
 
+    @strawberry.field(
+        description="正在确认的变更 · A change that the card issuer has not answered yet; else null."
+    )
+    def pending_change(self) -> OrderChange | None:
+        return self.progress.order.pending_change
+
+    @strawberry.field(
+        description="可提交的变更 · What the citizen can do with the application now: `cancelApplication`, "
+        "`changePickupOutlet`, `correctApplication`."
+    )
+    def possible_changes(self) -> list[OrderChange]:
+        order = self.progress.order
+        if order.pending_change is not None:
+            return []
+        return [change for change in OrderChange if order.may_be_changed(change)]
+
+    @strawberry.field(description="申请关闭情况 · Null unless the application was closed.")
+    def closed(self) -> ApplicationClosure | None:
+        closure = self.progress.order.closure
+        return None if closure is None else ApplicationClosure(closure=closure)
+
     @strawberry.field(description="社会保障号码 · Masked: first three and last four characters.")
     def social_security_number(self) -> str:
         return mask_number(self.progress.citizen.social_security_number.reveal())
@@ -175,13 +285,18 @@ class ProductionProgress:
     @strawberry.field(description="业务节点 · The six nodes in order.")
     def nodes(self) -> list[ProductionNodeState]:
         return [
-            ProductionNodeState(state=state, node=state.node, result=state.result)
+            ProductionNodeState(
+                state=state,
+                closure=self.progress.order.closure,
+                node=state.node,
+                result=state.result,
+            )
             for state in self.progress.order.nodes
         ]
 
     @strawberry.field(
-        description="预计可领卡时间 · Null when the card is ready, when a node failed, and while "
-        "too few orders have been completed."
+        description="预计可领卡时间 · Null when the card is ready, while production stands or has ended, and "
+        "while too few orders have been completed."
     )
     async def estimate(self, info: Info) -> ProductionEstimate | None:
         try:
@@ -210,11 +325,9 @@ class ProductionProgress:
         return [ProductionChange(change=change) for change in changes]
 
 
-def _message(info: Info, state: NodeState | Change) -> str | None:
-    if state.result is not NodeResult.FAILED:
-        return None
-    sentence = failures.sentence(state.node, state.reason)
-    return sentence.in_language(info.context.language)
+def _message(info: Info, state: NodeState | Change, closure: Closure | None = None) -> str | None:
+    sentence = failures.sentence(state.node, state.result, state.reason, state.corrections, closure)
+    return None if sentence is None else sentence.in_language(info.context.language)
 
 
 def _day(at: Instant) -> Text:

@@ -63,9 +63,7 @@ class CardStatus:
     def bank(self, info: Info) -> str:
         return bank_name(info, self.card.bank_code)
 
-    @strawberry.field(
-        description="发卡银行代码 · Code of the issuing bank, as in `applicationForm`."
-    )
+    @strawberry.field(description="发卡银行代码 · Code of the issuing bank, as in `banks`.")
     def bank_code(self) -> str:
         return self.card.bank_code
 

@@ -66,6 +66,9 @@ class IdDocumentUploaded:
         description="四角 · The card's own corners, from its upper left clockwise; "
         "empty if no card was found."
     )
+    picture_id: strawberry.ID | None = strawberry.field(
+        description="照片编号 · For `deletePicture`; null if it was not accepted."
+    )
     url: str | None = strawberry.field(
         description="预览地址 · A link to the straightened card, valid ten minutes; "
         "null if it was not accepted."
@@ -156,6 +159,7 @@ async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocum
         ],
         recognised_side=preview.recognised,
         corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
+        picture_id=None if picture_id is None else strawberry.ID(str(picture_id)),
         url=None if picture_id is None else picture_link(context, picture_id),
         read_fields=[suggestion_of(read, context) for read in preview.read],
     )

@@ -67,7 +67,9 @@ class PortraitGeometry:
     "accepted, else shown with what is wrong. One that was not accepted takes the place of no other."
 )
 class PortraitPreview:
-    portrait_id: strawberry.ID = strawberry.field(description="照片编号 · For `confirmPortrait`.")
+    portrait_id: strawberry.ID = strawberry.field(
+        description="照片编号 · For `confirmPortrait` and `deletePicture`."
+    )
     url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
     overlay_url: str | None = strawberry.field(
         description="带参考线的预览地址 · The same with the head's geometry drawn over it: blue "

@@ -3,28 +3,22 @@
 import strawberry
 
 from core.audit import Action
-from core.cards import ASKS, HOLDER, Holder, holders
+from core.cards import ASKS, HOLDER, Holder, holders, ways_out
 from core.kernel import refusals
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
+from core.kernel.card_services import CardService
 from core.kernel.masking import mask_name, mask_number, mask_phone
 from core.kernel.refusals import NotBound
-from core.services.catalogue import CardService
 from core.unit_of_work import Preparation
 from gateway.resolvers.run import read
-from gateway.schema.enums import publish
 from gateway.schema.errors import RefusalPayload
 from gateway.schema.info import Info
-
-publish(
-    CardService,
-    "服务事项 · The ten services of the guide.",
-    {service: service.text for service in CardService},
-)
 
 
 @strawberry.type(description="服务可用性 · Whether the viewer can use a service now.")
 class ServiceAvailability:
     card_service: strawberry.Private[CardService]
+    holder: strawberry.Private[Holder | None]
     refusal: strawberry.Private[refusals.Refusal | None]
 
     @strawberry.field(description="服务事项 · Which service.")
@@ -42,7 +36,21 @@ class ServiceAvailability:
     @strawberry.field(description="不可用原因 · Why not, and what to do; null when it can be used.")
     def reason(self, info: Info) -> RefusalPayload | None:
         refusal = self.refusal
-        return None if refusal is None else RefusalPayload.from_core(refusal, info.context.language)
+        if refusal is None:
+            return None
+        if self.holder is not None:
+            refusal = ways_out.show_way(refusal, self.card_service, self.holder)
+        return RefusalPayload.from_core(refusal, info.context.language)
+
+    @strawberry.field(
+        description="提示 · What to know before using it, e.g. that cards of other regions are not checked yet; "
+        "usually null."
+    )
+    def note(self, info: Info) -> str | None:
+        if self.holder is None or self.refusal is not None:
+            return None
+        note = ways_out.note(self.card_service, self.holder)
+        return None if note is None else note.in_language(info.context.language)
 
 
 @strawberry.type(description="卡信息 · The card as the 挂失 page shows it.")
@@ -107,7 +115,8 @@ class Viewer:
         return [
             ServiceAvailability(
                 card_service=service,
-                refusal=NotBound() if holder is None else service.eligibility(holder),
+                holder=holder,
+                refusal=NotBound() if holder is None else ways_out.eligibility(service, holder),
             )
             for service in CardService
         ]

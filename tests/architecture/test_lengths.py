@@ -33,7 +33,7 @@ from core.kernel.confirmation import Confirmation
 from core.kernel.refusals import RefusalCode
 from core.messaging import MessageKind, VerificationPurpose
 from core.migrations.tables import metadata
-from core.production import NodeResult
+from core.production import CloseReason, Correction, NodeResult, OrderChange
 from core.reference import forms, outlets
 from core.reference.tables import read_table
 from core.storage import PictureKind
@@ -73,7 +73,8 @@ REJECTIONS = [
 CHANNEL_ID = width(callers._ID.pattern)
 REFERENCE_CODE = width(outlets._CODE.pattern)
 REGISTRY_CARD = {
-    name: field("card-registry", "Card", name) for name in ("regionCode", "bankCode", "issueDate")
+    name: field("card-registry", "Card", name)
+    for name in ("regionCode", "regionName", "bankCode", "issueDate")
 }
 BATCH_NUMBERS = (lengths.BATCH_NUMBER, field("issuer", "NodeEvent", "batchNumber"))
 REGIONS = [option.code for option in read_table("regions").options]
@@ -108,12 +109,17 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "cards.region_code": [*REGIONS, REGISTRY_CARD["regionCode"]],
     "cards.state": [CardState],
     "cards.state_before": [CardState],
+    "cards_elsewhere.region_code": [REGISTRY_CARD["regionCode"]],
+    "cards_elsewhere.region_name": [REGISTRY_CARD["regionName"]],
+    "cards_elsewhere.state": [CardState],
     "channel_messages.channel": [ChannelId, CHANNEL_ID],
     "channel_messages.delivery": [lengths.PLATFORM_TEXT],
     "channel_messages.number": [lengths.PLATFORM_TEXT, HASH],
     "channel_messages.template": [Notice],
     "consents.notice_version": [lengths.NOTICE_VERSION],
-    "issuer_events.id": [field("issuer", "NodeEvent", "id"), field("issuer", "CardEvent", "id")],
+    "issuer_events.id": [
+        field("issuer", name, "id") for name in ("NodeEvent", "OrderClosedEvent", "CardEvent")
+    ],
     "issuer_events.outcome": [Outcome],
     "issuer_events.type": [IssuerEventType],
     "nonces.nonce": [HASH],
@@ -125,14 +131,18 @@ COLUMNS: Mapping[str, Iterable[Held]] = {
     "outbox.kind": [MessageKind],
     "pictures.kind": [PictureKind],
     "pictures.object_name": [len("20260101/") + 32],
+    "production_changes.corrections": [",".join(Correction)],
     "production_changes.reason": [lengths.NODE_REASON],
     "production_changes.result": [NodeResult],
+    "production_nodes.corrections": [",".join(Correction)],
     "production_nodes.reason": [lengths.NODE_REASON],
     "production_nodes.result": [NodeResult],
     "production_orders.bank_code": [REFERENCE_CODE, REGISTRY_CARD["bankCode"]],
     "production_orders.batch_number": BATCH_NUMBERS,
+    "production_orders.close_reason": [CloseReason],
     "production_orders.confirmation": [Confirmation],
     "production_orders.outlet_code": [REFERENCE_CODE],
+    "production_orders.pending_change": [OrderChange],
     "scheduled_jobs.name": [job.name for job in JOBS],
     "sessions.channel": [ChannelId, CHANNEL_ID],
     "sessions.level": [RealNameLevel],
@@ -165,9 +175,21 @@ ELSEWHERE = {
     "issuer CardEvent.socialSecurityNumber": "kept sealed",
     "issuer NodeEvent.cardNumber": "kept sealed",
     "issuer NodeEvent.orderNumber": "kept sealed; an order is looked up by it",
+    "issuer OrderClosedEvent.orderNumber": "kept sealed; an order is looked up by it",
     "issuer NodeEvent.reason": "cut to what its column holds, and kept sealed",
 }
-SENT = {"Key", "Person", "NamedPerson", "Order", "Message", "Move", "Outcomes"}
+SENT = {
+    "Cancellation",
+    "OutletChange",
+    "Corrected",
+    "Key",
+    "Person",
+    "NamedPerson",
+    "Order",
+    "Message",
+    "Move",
+    "Outcomes",
+}
 """Schemas of what we send."""
 
 

@@ -34,7 +34,7 @@ def is_declared(found: Any, name: str | None, kind: str, *_: Any) -> bool:
 
 
 async def test_the_database_of_the_tests_is_at_the_newest_revision(database_url: str) -> None:
-    assert await migrations.revision(database_url) == migrations.HEAD
+    assert (await migrations.state(database_url)).revision == migrations.HEAD
 
 
 def test_there_is_one_head(sqlite_url: str) -> None:

@@ -186,7 +186,25 @@ def walk(http: httpx.Client, url: str) -> tuple[set[str], list[str], list[str]]:
     place = {name: FORM[name] for name in ("pickupMethod", "districtCode", "outletCode")}
     code = lost.code("REISSUE_CARD")
     lost.do("reissueCard", phone=lost.person.phone, code=code, **place)
-    citizens = [active, applicant, visitor, mover, sealed, lost]
+    waiting = Citizen(http, "in-production")
+    number = waiting.person.open_order
+    http.post(
+        "/sandbox/issuer/advance",
+        json={
+            "persona": "in-production",
+            "result": "NEEDS_CORRECTION",
+            "corrections": ["idIssuer"],
+        },
+    ).raise_for_status()
+    waiting.do("correctApplication", applicationNumber=number, idIssuer=ADDRESS[:20])
+    waiting.do("cancelApplication", applicationNumber=number)
+    waiting.do(
+        "changePickupOutlet",
+        applicationNumber=number,
+        districtCode=FORM["districtCode"],
+        outletCode=FORM["outletCode"],
+    )
+    citizens = [active, applicant, visitor, mover, sealed, lost, waiting]
     pictures(applicant)
     look(active, lost)
     mistakes(active)
@@ -226,6 +244,7 @@ def pictures(citizen: Citizen) -> None:
         'mutation { uploadIdDocumentFrom(side: EMBLEM_SIDE, uploadId: "1") { __typename } }',
         'mutation { confirmPortrait(portraitId: "1") { __typename } }',
         "mutation { confirmIdDocuments { __typename } }",
+        'mutation { deletePicture(pictureId: "1") { __typename } }',
     ):
         citizen.send(query)
 
@@ -239,6 +258,7 @@ def look(citizen: Citizen, other: Citizen) -> None:
         "{ productionProgress { __typename ... on ProductionProgress { batchNumber } } }",
         "{ receipt { __typename ... on Receipt { number } } }",
         "{ applicationForm { __typename ... on ApplicationForm { missing } } }",
+        "{ serviceForm(service: APPLY_CARD) { title } }",
         "{ notificationSettings { __typename } }",
         'mutation { giveConsent(input: {noticeVersion: "1"}) { __typename } }',
         "mutation { changeNotificationSettings(input: {settings: []}) { __typename } }",
@@ -470,6 +490,7 @@ def test_the_walk_succeeded(walked: dict[str, Any]) -> None:
         "ApplicationDraftSaved",
         "CardBound",
         "TransferredIn",
+        "ApplicationCorrected",
     ):
         assert f'"{name}"' in answers, name
 

@@ -11,6 +11,7 @@ from core.kernel.settings import Settings
 from tests.architecture.test_statements import counted
 from tests.conftest import ADDRESS, running
 from tests.front_end import REFUSAL, SUCCESS, FrontEnd, World
+from tests.services import orders
 from tests.services.parts import application_of, keep_pictures, reissue_of
 
 pytestmark = [
@@ -18,7 +19,7 @@ pytestmark = [
     pytest.mark.parametrize("database_url", ["postgres"], indirect=True),
 ]
 
-_BLANKED = {"phone", "newPhone", "newPassword"}
+_BLANKED = {"phone", "newPhone", "newPassword", "applicationNumber"}
 """So that the first request, which only makes the document known, is refused."""
 
 Given: TypeAlias = Callable[[World, FrontEnd], Awaitable[dict[str, Any]]]
@@ -80,6 +81,20 @@ async def send_code(world: World, citizen: FrontEnd) -> dict[str, Any]:
     return {"purpose": "REPORT_LOSS", "phone": citizen.person.phone}
 
 
+async def cancel_application(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    return {"applicationNumber": await orders.apply(world, citizen)}
+
+
+async def change_outlet(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    place = {"districtCode": "510105", "outletCode": "SAMPLE-510105-1"}
+    return {"applicationNumber": citizen.person.open_order, **place}
+
+
+async def correct(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    await world.advance("in-production", result="NEEDS_CORRECTION", corrections=["postalCode"])
+    return {"applicationNumber": citizen.person.open_order, "postalCode": "610041"}
+
+
 CHANGES: dict[str, tuple[str, Given, int]] = {
     "applyCard": ("no-card", apply, 4),
     "activateCard": ("sealed", activate, 3),
@@ -90,6 +105,9 @@ CHANGES: dict[str, tuple[str, Given, int]] = {
     "changeContact": ("active", change_contact, 2),
     "transferIn": ("other-city", transfer, 4),
     "reissueCard": ("lost", reissue, 2),
+    "cancelApplication": ("no-card", cancel_application, 3),
+    "changePickupOutlet": ("in-production", change_outlet, 3),
+    "correctApplication": ("in-production", correct, 5),
     "sendVerificationCode": ("active", send_code, 3),
 }
 """Persona, form, and messages."""

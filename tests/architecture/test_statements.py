@@ -59,14 +59,13 @@ def of_the_request(statements: list[str]) -> list[str]:
             "active",
             "{ cardStatus { __typename ... on CardStatus { name state homeRegion bank } } }",
         ),
-        ("no-card", "{ cardStatus { __typename ... on Refusal { code } } }"),
         (
             "in-production",
             "{ productionProgress { __typename ... on ProductionProgress { name nodes { node at } } } }",
         ),
         ("active", "{ viewer { name phone card { cardNumber } services { service available } } }"),
     ],
-    ids=["cardStatus", "cardStatus refused", "productionProgress", "viewer"],
+    ids=["cardStatus", "productionProgress", "viewer"],
 )
 async def test_a_lookup_takes_one_statement(world: World, persona: str, document: str) -> None:
     citizen = await world.enter(persona)
@@ -78,6 +77,18 @@ async def test_a_lookup_takes_one_statement(world: World, persona: str, document
 
     found = of_the_request(statements)
     assert 1 <= len(found) <= MAX_STATEMENTS, found
+
+
+async def test_a_refused_lookup_takes_another_for_the_next_step(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await citizen.inbox()
+    document = "{ cardStatus { __typename ... on Refusal { code nextStep { service } } } }"
+    await citizen.ask(document)
+
+    async with counted(world.application.database) as statements:
+        await citizen.ask(document)
+
+    assert len(of_the_request(statements)) == MAX_STATEMENTS + 1
 
 
 async def test_what_needs_no_session_takes_no_statement(world: World) -> None:

@@ -8,6 +8,7 @@ from sandbox.personas import PERSONAS
 from tests.cli.conftest import Command
 
 PERSON = PERSONAS["active"]
+BY = ("--operator", "柜员一")
 ORDER = PERSONAS["in-production"].open_order
 
 
@@ -79,11 +80,11 @@ def test_shows_looks_again_and_drops_what_is_not_taken(
     command("issuer-events", "load", write(environment, event(2, "UNLOCK"), node(3, "KEY_LOADING")))
 
     listed = command("issuer-events", "list").out.splitlines()
-    again = command("issuer-events", "retry", "file-3")
-    dropped = command("issuer-events", "drop", "file-2")
+    again = command("issuer-events", "retry", "file-3", *BY)
+    dropped = command("issuer-events", "drop", "file-2", *BY)
     unknown = [
-        command("issuer-events", "drop", "file-2"),
-        command("issuer-events", "retry", "none"),
+        command("issuer-events", "drop", "file-2", *BY),
+        command("issuer-events", "retry", "none", *BY),
     ]
 
     assert [line.split()[:3] for line in listed[1:3]] == [
@@ -100,6 +101,7 @@ def test_shows_looks_again_and_drops_what_is_not_taken(
     assert dropped.out == "Dropped.\n"
     assert [done.code for done in unknown] == [1, 1]
     assert "1 shown." in command("issuer-events", "list").out
+    assert command("verify-audit").code == 0
 
 
 def test_an_event_that_is_taken_cannot_be_dropped(
@@ -107,7 +109,7 @@ def test_an_event_that_is_taken_cannot_be_dropped(
 ) -> None:
     command("issuer-events", "load", write(environment, event(1)))
 
-    assert command("issuer-events", "drop", "file-1").code == 1
+    assert command("issuer-events", "drop", "file-1", *BY).code == 1
     assert command("issuer-events", "load", environment / "events.jsonl").out.startswith(
         "1 lines read: 1 REPEATED"
     )

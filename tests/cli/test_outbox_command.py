@@ -1,6 +1,7 @@
 """`card-gateway outbox`: what operators see of undelivered effects, and what they can do."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from tests.units import perform_in
 T = TypeVar("T")
 
 PERSON = PERSONAS["active"]
+BY = ("--operator", "柜员一")
 _ROWS = Query(outbox.outbox_table.select().order_by(outbox.outbox_table.c.id))
 _CARDS = Query(cards.cards_table.select())
 _ENTRIES = Query(audit.audit_entries_table.select().order_by(audit.audit_entries_table.c.number))
@@ -128,29 +130,29 @@ def test_takes_a_dead_letter_up_again_even_after_its_time(
     shown_id = park(keys, environment, MessageKind.SMS)
     expired_at = rows(keys, environment)[0]["expires_at"]
 
-    done = command("outbox", "retry", shown_id)
+    done = command("outbox", "retry", shown_id, *BY)
 
     row = rows(keys, environment)[0]
     assert (done.code, done.out) == (0, "1 will be delivered again.\n")
     assert row["dead_at"] is None
     assert expired_at < system_clock() < row["expires_at"]
     assert "waiting" in command("outbox", "list").out
-    assert command("outbox", "retry", shown_id).code == 1
+    assert command("outbox", "retry", shown_id, *BY).code == 1
 
 
 def test_takes_all_up_again(command: Command, keys: str, environment: Path) -> None:
     for _ in range(3):
         park(keys, environment, MessageKind.SMS)
 
-    assert command("outbox", "retry", "--all").out == "3 will be delivered again.\n"
-    assert command("outbox", "retry").code == 1
+    assert command("outbox", "retry", "--all", *BY).out == "3 will be delivered again.\n"
+    assert command("outbox", "retry", *BY).code == 1
 
 
 def test_a_dropped_move_is_undone_and_told(command: Command, keys: str, environment: Path) -> None:
     shown_id = park(keys, environment, MessageKind.REGION_MOVE)
     before = len(rows(keys, environment, _CARDS))
 
-    done = command("outbox", "drop", shown_id)
+    done = command("outbox", "drop", shown_id, *BY)
 
     dropped, told = rows(keys, environment)[0], rows(keys, environment)[1]
     assert (done.code, done.out) == (0, "Dropped.\n")
@@ -161,17 +163,46 @@ def test_a_dropped_move_is_undone_and_told(command: Command, keys: str, environm
         row for row in rows(keys, environment, _ENTRIES) if row["action"] == "TRANSFER_REFUSED"
     ]
     assert [(row["result"], row["channel"]) for row in entry] == [("DROPPED", "WORKER")]
-    assert command("outbox", "drop", shown_id).code == 1
+    assert command("outbox", "drop", shown_id, *BY).code == 1
+    assert acts(keys, environment) == [
+        ("OPERATOR", {"command": "outbox drop", "operator": "柜员一"})
+    ]
+
+
+def test_what_an_operator_retries_stands_in_the_audit_log(
+    command: Command, keys: str, environment: Path
+) -> None:
+    shown_id = park(keys, environment, MessageKind.SMS)
+    before = rows(keys, environment)
+
+    nameless = command("outbox", "retry", shown_id)
+    unchanged = rows(keys, environment), acts(keys, environment)
+    command("outbox", "retry", shown_id, *BY)
+
+    assert (nameless.code, unchanged) == (2, (before, []))
+    assert acts(keys, environment) == [
+        ("OPERATOR", {"command": "outbox retry", "operator": "柜员一"})
+    ]
+    assert command("verify-audit").code == 0
+
+
+def acts(keys: str, folder: Path) -> list[tuple[str, dict[str, str]]]:
+    """What operators did, as the audit log has it."""
+    return [
+        (row["channel"], json.loads(row["details"]))
+        for row in rows(keys, folder, _ENTRIES)
+        if row["action"] == "OPERATOR_COMMAND"
+    ]
 
 
 def test_nothing_is_dropped_that_is_not_dead(
     command: Command, keys: str, environment: Path
 ) -> None:
     shown_id = park(keys, environment, MessageKind.SMS)
-    command("outbox", "retry", shown_id)
+    command("outbox", "retry", shown_id, *BY)
     before = rows(keys, environment)
 
-    done = command("outbox", "drop", shown_id)
+    done = command("outbox", "drop", shown_id, *BY)
 
     assert (done.code, done.out) == (1, f"No dead letter has the id {shown_id}.\n")
     assert rows(keys, environment) == before

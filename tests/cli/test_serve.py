@@ -1,13 +1,15 @@
 """What `serve` refuses, each in one sentence, and the commands that only print."""
 
+import math
 import re
 import socket
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.kernel.settings import Settings, variable
+from core.kernel.settings import Settings, SettingsError, variable
 from gateway.schema import build_schema
 from tests.cli.conftest import Command, Done
 from tests.live import serving
@@ -99,10 +101,40 @@ def test_names_a_database_that_is_none(command: Command) -> None:
 def test_says_that_the_database_does_not_answer(command: Command) -> None:
     done = command("migrate", database_url="postgresql://127.0.0.1:1/nowhere")
 
-    assert done.code == 1
-    assert done.out == ""
-    assert "Traceback" not in done.err
-    assert done.err.count("\n") == 1
+    assert_one_sentence(
+        done,
+        "The database cannot be used: [Errno 111] Connect call failed ('127.0.0.1', 1). "
+        "Check CARD_GATEWAY_DATABASE_URL.",
+    )
+
+
+def settings_with(name: str, value: float) -> Settings:
+    given: Any = {name: value}
+    return Settings(**given)
+
+
+NUMBERS = [entry for entry in fields(Settings) if type(entry.default) in (int, float)]
+
+
+@pytest.mark.parametrize("entry", NUMBERS, ids=lambda entry: entry.name)
+def test_a_number_out_of_its_bounds_is_refused(entry: Field[float]) -> None:
+    least, most = entry.metadata["within"]
+
+    for wrong in (-1, least - 1, most + 1, math.inf, math.nan):
+        with pytest.raises(SettingsError) as refused:
+            settings_with(entry.name, wrong)
+        for part in (variable(entry.name), str(least), str(most), str(entry.default)):
+            assert part in str(refused.value)
+    for right in (least, most):
+        settings_with(entry.name, right)
+
+
+def test_a_pool_of_a_thousand_million_is_refused(command: Command) -> None:
+    done = command("serve", database_pool_size="1000000000")
+
+    assert_one_sentence(
+        done, "CARD_GATEWAY_DATABASE_POOL_SIZE must be from 1 to 1000, for example 16."
+    )
 
 
 def test_lists_every_setting_with_its_meaning(command: Command) -> None:

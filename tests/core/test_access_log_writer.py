@@ -77,10 +77,11 @@ async def test_a_refused_read_says_so(world: World) -> None:
 
 
 async def test_a_picture_seen_by_its_link_is_in_its_owners_log(
-    world: World, active: FrontEnd
+    world: World,
 ) -> None:
-    await keep_pictures(world, active)
-    form = await active.ask(
+    applicant = await world.enter("no-card")
+    await keep_pictures(world, applicant)
+    form = await applicant.ask(
         f"{{ applicationForm {{ ... on ApplicationForm {{ portrait {{ url }} }} {REFUSAL} }} }}"
     )
 

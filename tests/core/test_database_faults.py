@@ -148,8 +148,9 @@ async def test_a_picture_is_refused_cleanly_too(database_url: str, tmp_path: Pat
     async with faulty(database_url, tmp_path) as rounds:
         if "rights revoked" not in rounds.faults:
             return
-        await keep_pictures(rounds.world, rounds.citizens[0])
-        form = await rounds.citizens[0].ask(
+        applicant = await rounds.world.enter("no-card")
+        await keep_pictures(rounds.world, applicant)
+        form = await applicant.ask(
             "{ applicationForm { ... on ApplicationForm { portrait { url } } } }"
         )
         async with rounds.faults["rights revoked"].lasting():

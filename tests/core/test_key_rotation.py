@@ -72,12 +72,13 @@ async def lived_in(world: World) -> World:
     """Something in every table that is made anew."""
     active = await world.enter("active")
     await active.enter()
-    await keep_pictures(world, active)
     await active.do(
         "changeContact", residentialAddress="成都市示例路 1 号", landline="028-86677665"
     )
     await world.enter("lost", "WECHAT")
-    await (await world.enter("no-card")).ask(
+    applicant = await world.enter("no-card")
+    await keep_pictures(world, applicant)
+    await applicant.ask(
         "mutation($i: ApplicationDraftInput!) { saveApplicationDraft(input: $i) { __typename } }",
         i={"postalCode": "610000"},
     )
@@ -284,7 +285,10 @@ async def use_everything(world: World) -> None:
     person = active.person
     assert (await active.status())["cardNumber"] == person.card_number
     assert await active.code("REPORT_LOSS")  # to the phone on file
-    form = await active.ask("{ applicationForm { ... on ApplicationForm { portrait { url } } } }")
+    applicant = await world.enter("no-card")
+    form = await applicant.ask(
+        "{ applicationForm { ... on ApplicationForm { portrait { url } } } }"
+    )
     assert (await world.http.get(form["portrait"]["url"])).content == b"a picture"
     password = await active.do(
         "changePassword",

@@ -63,7 +63,7 @@ ACTIONS = {
     (LOST, SEALED): {"CANCEL_LOSS"},
     (LOST, ACTIVE): {"CANCEL_LOSS"},
     (LOST, LOCKED): {"CANCEL_LOSS"},
-    (TEMPORARY, LOCKED): {"CANCEL_LOSS", "LOSS_LAPSED", "ISSUER_EVENT"},
+    (TEMPORARY, LOCKED): {"CANCEL_LOSS", "LOSS_LAPSED"},
     (TEMPORARY, ACTIVE): {"CANCEL_LOSS", "LOSS_LAPSED"},
     (ACTIVE, LOCKED): {"ISSUER_EVENT"},
     (LOCKED, ACTIVE): {"ISSUER_EVENT"},
@@ -75,7 +75,9 @@ ACTIONS = {
 }
 """The table of the states, each with the audit entry that tells of it."""
 
-LAPSED = {(TEMPORARY, after): ACTIONS[ACTIVE, after] for after in (LOCKED, TEMPORARY)}
+LAPSED = {(TEMPORARY, after): {"ISSUER_EVENT"} for after in (LOCKED, TEMPORARY)} | {
+    (TEMPORARY, ACTIVE): ACTIONS[TEMPORARY, ACTIVE] | {"ISSUER_EVENT"}
+}
 """What else a temporary loss may become once its seven days are over."""
 
 

@@ -198,7 +198,9 @@ async def test_beside_a_relay_polling_finds_what_was_never_notified(
         assert deaf.connected
         with running.watch(SOMEBODY, session_id) as watcher:
             assert await is_woken(watcher)
-            watcher.seen = ProductionSnapshot(ProgressCursor(1, 1), Confirmation.CONFIRMED)
+            watcher.seen = ProductionSnapshot(
+                ProgressCursor(1, 1), Confirmation.CONFIRMED, None, None
+            )
 
             assert await is_woken(watcher, 5)
 

@@ -171,7 +171,7 @@ async def test_migrations_pass_through_it(bouncer: str) -> None:
     await _postgres(f"CREATE DATABASE {name}")
     try:
         await asyncio.to_thread(migrations.migrate, f"{bouncer}/{name}")
-        found = await migrations.revision(f"{bouncer}/{name}")
+        found = (await migrations.state(f"{bouncer}/{name}")).revision
     finally:
         await _postgres(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -182,9 +182,9 @@ async def empty(postgres_template: str) -> AsyncIterator[str]:
 async def test_migrations_and_the_live_relay_find_the_server_too(empty: str, closed: str) -> None:
     url = f"postgresql://{closed},{HOST}/{empty}"
 
-    assert await migrations.revision(url) is None
+    assert (await migrations.state(url)).revision is None
     await asyncio.to_thread(migrations.migrate, url)
-    assert await migrations.revision(url) == migrations.HEAD
+    assert (await migrations.state(url)).revision == migrations.HEAD
 
     relay = PostgresRelay(url)
     woken = asyncio.Event()

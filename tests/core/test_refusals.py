@@ -2,9 +2,8 @@
 
 import pytest
 
+from core.kernel.next_steps import LOSS_BY_PHONE
 from core.kernel.refusals import (
-    LOSS_BY_PHONE,
-    NOTHING_ELSE,
     Language,
     TooManyCodes,
     TryAgainLater,
@@ -32,11 +31,11 @@ def test_waiting_times_are_in_hours_and_minutes(seconds: int, chinese: str, engl
 
 
 def test_a_refusal_says_how_long_to_wait() -> None:
-    refusal = TooManyCodes(retry_after=1_800, way_out=NOTHING_ELSE)
+    refusal = TooManyCodes(retry_after=1_800)
 
     assert refusal.retry_after == 1_800
     assert refusal.message(Language.ZH) == "获取验证码过于频繁，请 30 分钟后再试。"
-    assert TooManyCodes(retry_after=60, way_out=LOSS_BY_PHONE).message(Language.EN) == (
+    assert TooManyCodes(retry_after=60).with_next_step(LOSS_BY_PHONE).message(Language.EN) == (
         "Too many codes were requested; please try again in 1 minute. "
         "If your card is lost, you can report a temporary loss by calling 12333."
     )

@@ -285,9 +285,12 @@ async def test_of_one_subject_only_what_is_over_is_forgotten(world: World) -> No
 
 
 async def test_keeps_each_thing_until_its_own_time_is_over(world: World, active: FrontEnd) -> None:
-    """A code for minutes after its end, an answer for a day, a counter for two, a draft for thirty."""
+    """A code for minutes after its end, an answer for a day, a counter for two, a draft for thirty.
+
+    So long as an answer of ours, one of the card registry."""
     applicant = await world.enter("no-card")
     await applicant.ask(_SAVE_DRAFT, i={"postalCode": "610000"})
+    await applicant.ask("{ applicationForm { __typename } }")
     await active.post(
         _CHANGE, {"i": {"residentialPostalCode": "610000"}}, **{"Idempotency-Key": "k"}
     )
@@ -312,8 +315,9 @@ async def test_keeps_each_thing_until_its_own_time_is_over(world: World, active:
     await run_jobs(world, now + 30 * DAY + MINUTE)
 
     drafts = {"application_drafts", "prefills"}
-    assert after_minutes == {"idempotency_keys", "verification_codes", "quotas", *drafts}
-    assert after_a_day == {"idempotency_keys", "quotas", *drafts}
+    day = {"idempotency_keys", "cards_elsewhere"}
+    assert after_minutes == {*day, "verification_codes", "quotas", *drafts}
+    assert after_a_day == {*day, "quotas", *drafts}
     assert after_two_days == {"quotas", *drafts}
     assert after_a_month == drafts
     assert await kept(world) == set()
@@ -358,6 +362,7 @@ async def kept(world: World) -> set[str]:
         "quotas",
         "application_drafts",
         "prefills",
+        "cards_elsewhere",
     )
     return {name for name, rows in (await world.rows(*names)).items() if rows}
 

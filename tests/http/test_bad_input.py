@@ -105,7 +105,7 @@ WRONG = {
     "educationCode": ("x", "UNKNOWN_CODE"),
     "occupationCode": ("", "REQUIRED"),
     "outletCode": ("SAMPLE-510105-1", "OUTLET_NOT_IN_DISTRICT"),
-    "nationalityCode": ("ATLANTIS", "UNKNOWN_CODE"),
+    "nationalityCode": ("ATLANTIS", "NOT_SERVED_ONLINE"),
     "idIssuer": ("成都市\u202e公安局", "INVALID_CHARACTERS"),
     "idValidUntil": ("20250230", "INVALID_DATE"),
     "name": ("唐" * 200, "TOO_LONG"),

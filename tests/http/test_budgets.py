@@ -265,8 +265,8 @@ def test_points_are_counted_from_the_document(
 
 def test_what_costs_too_much_is_refused(schema: GraphQLSchema) -> None:
     many = " ".join(f"a{n}: channels {{ entrySteps {{ title }} }}" for n in range(9))
-    form = "applicationForm { ... on ApplicationForm { fields { options { code } } } }"
-    document = f"{{ {many} {form} b: {form} c: {form} }}"
+    form = "serviceForm(service: APPLY_CARD) { sections { fields { options { code } } } }"
+    document = f"{{ {many} {form} b: {form} c: {form} d: {form} e: {form} }}"
 
     prepared = PreparedDocuments(sanitize=sanitize_validation_error).prepare(schema, document)
 

@@ -6,7 +6,7 @@ import pytest
 from graphql import GraphQLSchema, get_introspection_query, parse, validate
 from starlette.applications import Starlette
 
-from core.services.catalogue import CardService
+from core.kernel.card_services import CardService
 from gateway.http.admission import Prepared, PreparedDocuments
 from gateway.http.admission.prepared import MAX_ERRORS
 from gateway.schema import build_schema

@@ -21,6 +21,10 @@ CHANGE_CONTACT = (
     "mutation($i: ChangeContactInput!) { changeContact(input: $i) { __typename"
     f" ... on ContactChanged {{ at }} {REFUSAL} }} }}"
 )
+BIND_CARD = (
+    "mutation($i: BindCardInput!) { bindCard(input: $i) { __typename"
+    f" ... on CardBound {{ token }} {REFUSAL} }} }}"
+)
 NOW = datetime(2026, 1, 15, 4, 0, tzinfo=UTC)
 
 
@@ -210,3 +214,26 @@ async def test_twenty_sendings_under_one_key_send_one_code(world: World, active:
     assert answers == [answers[0]] * 20
     assert answers[0]["data"]["sendVerificationCode"]["__typename"] == "VerificationCodeSent"
     assert len([sms for sms in await active.inbox() if sms["purpose"] == "REPORT_LOSS"]) == 1
+
+
+async def test_after_a_binding_its_key_has_no_session_and_signing_in_finds_it(world: World) -> None:
+    """No token is handed out a second time, to whoever holds the old one."""
+    citizen = world.front_end("active", "WECHAT")
+    await citizen.sign_in()
+    person = citizen.person
+    given = {
+        "name": person.name,
+        "socialSecurityNumber": person.social_security_number,
+        "phone": person.phone,
+        "code": await citizen.code("BIND_CARD"),
+    }
+    first = await send(citizen, BIND_CARD, "key-1", **given)
+    before = await world.rows()
+
+    again = await send(citizen, BIND_CARD, "key-1", **given)
+
+    assert first["data"]["bindCard"]["__typename"] == "CardBound"
+    assert again["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert first["data"]["bindCard"]["token"] not in str(again)
+    assert await world.rows() == before
+    assert (await citizen.sign_in())["viewer"]["bound"]

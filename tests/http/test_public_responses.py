@@ -323,6 +323,7 @@ async def test_head_executes_no_mutation_and_opens_no_stream(http: httpx.AsyncCl
         ("/uploads/1", "HEAD, OPTIONS, PUT"),
         ("/issuer/events", "OPTIONS, POST"),
         ("/channels/wechat/callback", "GET, HEAD, OPTIONS, POST"),
+        ("/samples/id-card-emblem-side.svg", "GET, HEAD, OPTIONS"),
         ("/playground/main.js", "GET, HEAD, OPTIONS"),
         ("/sandbox/static/main.js", "GET, HEAD, OPTIONS"),
     ],

@@ -40,8 +40,10 @@ LINKS: dict[Link, tuple[str, int, int]] = {
 
 
 @pytest.fixture
-async def citizen(world: World) -> FrontEnd:
-    found = await world.enter("in-production")
+async def citizen(world: World, request: pytest.FixtureRequest) -> FrontEnd:
+    """Pictures are shown to who can apply, receipts to who has applied."""
+    kind = request.node.callspec.params.get("kind")
+    found = await world.enter("no-card" if kind is picture else "in-production")
     await keep_pictures(world, found)
     return found
 

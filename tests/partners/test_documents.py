@@ -30,6 +30,9 @@ REQUESTS = {
             "outletCode",
             "portrait",
         },
+        "/orders/cancellations": {"orderNumber"},
+        "/orders/outlets": {"orderNumber", "outletCode"},
+        "/orders/corrections": {"orderNumber", "fields", "portrait", "idDocuments"},
         "/outcome": {"idempotencyKey"},
     },
 }
@@ -86,7 +89,14 @@ def test_describes_each_call_with_its_fields(name: str) -> None:
 
 
 def test_effects_carry_an_idempotency_key() -> None:
-    effects = {("sms", "/messages"), ("card-registry", "/moves"), ("issuer", "/orders")}
+    effects = {
+        ("sms", "/messages"),
+        ("card-registry", "/moves"),
+        ("issuer", "/orders"),
+        ("issuer", "/orders/cancellations"),
+        ("issuer", "/orders/outlets"),
+        ("issuer", "/orders/corrections"),
+    }
 
     carrying = {
         (name, path)

@@ -142,12 +142,22 @@ def test_the_issuers_events_are_those_of_its_document() -> None:
         "cardNumber": "SAMPLE01X",
         "socialSecurityNumber": "510104199104151236",
     }
+    asked = node | {"result": "NEEDS_CORRECTION", "corrections": ["portrait", "idIssuer"]}
+    ended = common | {
+        "type": "ORDER_CLOSED",
+        "orderNumber": "SBK202501060000000007",
+        "reason": "CANNOT_BE_MADE",
+    }
+    cancelled = card | {"type": "CANCEL", "reason": "DECEASED"}
 
-    for body in (node, card, {"events": [node, card]}):
+    for body in (node, card, asked, ended, cancelled, {"events": [node, card, asked, ended]}):
         check(whole, schema, body)
     wrongs: tuple[dict[str, Any], ...] = (
         node | {"result": "RAIN"},
         card | {"type": "BURN"},
+        asked | {"corrections": ["bankCode"]},
+        ended | {"reason": None},
+        cancelled | {"reason": "RAIN"},
         {"events": []},
     )
     for wrong in wrongs:

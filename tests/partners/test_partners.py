@@ -21,6 +21,7 @@ from core.cards import CardState
 from core.kernel.refusals import Text
 from core.kernel.settings import Secret, Settings
 from core.partners import (
+    IssuerCorrection,
     IssuerOrder,
     NotAccepted,
     OutcomeUnknown,
@@ -72,6 +73,12 @@ ORDER = IssuerOrder(
     outlet_code="SAMPLE-510104-1",
     portrait=b"\xff\xd8portrait",
 )
+CORRECTION = IssuerCorrection(
+    number="SBK202501060000000007",
+    fields={"postalCode": "610041"},
+    portrait=b"\xff\xd8portrait",
+    id_documents=[b"\xff\xd8front", b"\xff\xd8back"],
+)
 
 CARD = {
     "cardNumber": "SAMPLE079",
@@ -95,6 +102,9 @@ EFFECTS: dict[str, Call] = {
     "https://sms.test/messages": lambda p: p.sms.send(MESSAGE, KEY),
     "https://cards.test/moves": lambda p: p.card_registry.move_region(MOVE, KEY),
     "https://issuer.test/orders": lambda p: p.issuer.order(ORDER, KEY),
+    "https://issuer.test/orders/cancellations": lambda p: p.issuer.cancel("SBK1", KEY),
+    "https://issuer.test/orders/outlets": lambda p: p.issuer.change_outlet("SBK1", "X-1", KEY),
+    "https://issuer.test/orders/corrections": lambda p: p.issuer.correct(CORRECTION, KEY),
 }
 CALLS = LOOKUPS | EFFECTS
 
@@ -243,6 +253,18 @@ async def test_an_order_may_have_no_portrait(partners: Partners, wire: respx.Moc
     await partners.issuer.order(order, KEY)
 
     assert sent(route)["portrait"] is None
+
+
+async def test_corrects_what_was_asked_for(partners: Partners, wire: respx.MockRouter) -> None:
+    route = wire.post("https://issuer.test/orders/corrections").respond(json={"taken": True})
+
+    await partners.issuer.correct(CORRECTION, KEY)
+
+    body = sent(route)
+    assert base64.b64decode(body.pop("portrait")) == b"\xff\xd8portrait"
+    assert [base64.b64decode(side) for side in body.pop("idDocuments")] == CORRECTION.id_documents
+    assert body == {"orderNumber": "SBK202501060000000007", "fields": {"postalCode": "610041"}}
+    assert "610041" not in repr(CORRECTION)
 
 
 @pytest.mark.parametrize("url", [url for url in LOOKUPS if url.endswith("/outcome")])

@@ -69,10 +69,12 @@ def test_every_description_begins_in_chinese() -> None:
 
 
 CONTRACT = {
-    "Query": "channels channel viewer cardStatus productionProgress applicationForm outlets insurances",
+    "Query": "channels channel viewer cardStatus productionProgress applicationForm outlets insurances"
+    " serviceForm",
     "Mutation": "signIn signOut bindCard sendVerificationCode uploadPortrait confirmPortrait"
-    " uploadIdDocument confirmIdDocuments saveApplicationDraft applyCard activateCard reportLoss"
-    " cancelLoss changePassword changePhone changeContact transferIn reissueCard",
+    " uploadIdDocument confirmIdDocuments deletePicture saveApplicationDraft applyCard activateCard reportLoss"
+    " cancelLoss changePassword changePhone changeContact transferIn reissueCard"
+    " cancelApplication changePickupOutlet correctApplication",
     "Subscription": "productionProgress",
     "Refusal": "code message field retryAfter problems",
     "FieldProblem": "field code message",
@@ -84,6 +86,11 @@ CONTRACT = {
     "PortraitPreview": "portraitId url accepted checks",
     "CardApplied": "applicationNumber progress",
     "CardReissued": "applicationNumber progress",
+    "ApplicationCancelled": "progress",
+    "PickupOutletChanged": "progress",
+    "ApplicationCorrected": "progress",
+    "CancelApplicationInput": "applicationNumber",
+    "ChangePickupOutletInput": "applicationNumber districtCode outletCode",
     "CardActivated": "card",
     "LossReported": "card",
     "LossCancelled": "card",
@@ -121,8 +128,8 @@ def test_the_names_of_the_contract_are_there(name: str) -> None:
             "ProductionNode",
             "INTAKE BANK_ACCOUNT MANUFACTURE KEY_LOADING STOCK_TRANSFER READY_FOR_PICKUP",
         ),
-        ("NodeResult", "PENDING IN_PROGRESS DONE FAILED"),
-        ("InsuranceType", "PENSION UNEMPLOYMENT MEDICAL WORK_INJURY MATERNITY"),
+        ("NodeResult", "PENDING IN_PROGRESS DONE FAILED NEEDS_CORRECTION"),
+        ("InsuranceType", "PENSION MEDICAL UNEMPLOYMENT WORK_INJURY MATERNITY"),
         ("PickupMethod", "OUTLET"),
         ("IdDocumentSide", "PORTRAIT_SIDE EMBLEM_SIDE"),
         (

@@ -106,7 +106,7 @@ async def test_activating_a_reissued_card_cancels_the_old_one(world: World) -> N
         ("temporarily-lost", "WRONG_CARD_STATE", "您的卡当前状态为「临时挂失」，不能办理激活。"),
         ("locked", "WRONG_CARD_STATE", "您的卡当前状态为「应用锁定」，不能办理激活。"),
         ("cancelled", "WRONG_CARD_STATE", "您的卡当前状态为「注销」，不能办理激活。"),
-        ("in-production", "NO_CARD", "没有查到您在成都的社会保障卡。"),
+        ("in-production", "APPLICATION_OPEN", "您有一笔申请正在办理。"),
         ("no-card", "NO_CARD", "没有查到您在成都的社会保障卡。"),
     ],
 )

@@ -7,7 +7,6 @@ from core.kernel.clock import DAY
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import (
-    OUTLET_OF_OTHER_BANKS,
     application_of,
     english,
     history,
@@ -18,8 +17,7 @@ from tests.services.parts import (
 
 _FORM = (
     "{ applicationForm { __typename ... on ApplicationForm { missing portrait { confirmed url }"
-    " fields { name label help type required defaultValue value problem { code message }"
-    " options { code name } } codeField { name label help purpose phoneField } }"
+    " fields { name value source problem { code message } } }"
     f" {REFUSAL} }} }}"
 )
 _FILLED = {
@@ -27,69 +25,25 @@ _FILLED = {
     for name, value in application_of(PERSONAS["no-card"]).items()
     if name not in ("code", "socialInsuranceNumber")
 }
+_NOT_KNOWN = {
+    name: value
+    for name, value in _FILLED.items()
+    if name not in ("name", "idNumber", "genderCode", "birthDate", "phone")
+}
 
 
-async def test_offers_the_whole_form_in_the_guides_order(world: World) -> None:
+async def test_lists_the_fields_of_the_form_with_what_is_missing(world: World) -> None:
     citizen = await world.enter("no-card")
 
     form = await citizen.ask(_FORM)
-    with english(citizen):
-        translated = await citizen.ask(_FORM)
+    described = await citizen.ask(
+        "{ serviceForm(service: APPLY_CARD) { sections { operation fields { name } } } }"
+    )
 
-    assert [field["label"] for field in form["fields"]] == [
-        "邮政编码",
-        "社保编号",
-        "学历",
-        "职业/工种",
-        "开户银行",
-        "是否使用金融代扣",
-        "领卡方式",
-        "领卡区县",
-        "领卡网点",
-        "手机号码",
-        "国籍/地区",
-        "证件类型",
-        "证件发证机关",
-        "证件号码",
-        "证件截止有效期",
-        "姓名",
-        "性别",
-        "民族",
-        "出生日期",
-    ]
-    by_name = {field["name"]: field for field in form["fields"]}
-    defaults = {
-        name: field["defaultValue"] for name, field in by_name.items() if field["defaultValue"]
-    }
-    assert defaults == {
-        "postalCode": "610000",
-        "pickupMethod": "OUTLET",
-        "nationalityCode": "CHN",
-        "idDocumentType": "01",
-    }
-    for name, shown in (("nationalityCode", "中国"), ("idDocumentType", "居民身份证")):
-        options = {option["code"]: option["name"] for option in by_name[name]["options"]}
-        assert options[defaults[name]].startswith(shown)
-    assert all(field["help"] for field in form["fields"])
-    assert form["codeField"] == {
-        "name": "code",
-        "label": "验证码",
-        "help": "6 位数字，点击“获取验证码”后由短信发送",
-        "purpose": "APPLY_CARD",
-        "phoneField": "phone",
-    }
-    assert by_name["pickupMethod"]["options"] == [{"code": "OUTLET", "name": "服务网点"}]
-    assert by_name["genderCode"]["options"] == [
-        {"code": "1", "name": "男性"},
-        {"code": "2", "name": "女性"},
-    ]
-    assert len(by_name["ethnicityCode"]["options"]) >= 56
-    assert [field["name"] for field in form["fields"] if not field["required"]] == [
-        "socialInsuranceNumber"
-    ]
-    assert form["missing"] == ["portrait", "idDocuments", *_in_order_of_checks(_FILLED)]
+    names = [field["name"] for field in described["sections"][-1]["fields"]]
+    assert [field["name"] for field in form["fields"]] == [n for n in names if n != "code"]
+    assert form["missing"] == ["portrait", "idDocuments", *_in_order_of_checks(_NOT_KNOWN)]
     assert all(field["problem"] is None for field in form["fields"])
-    assert translated["fields"][0]["label"] == "Postal code"
 
 
 async def test_keeps_an_unfinished_form_and_tells_what_is_missing_and_wrong(world: World) -> None:
@@ -101,8 +55,7 @@ async def test_keeps_an_unfinished_form_and_tells_what_is_missing_and_wrong(worl
     assert "educationCode" in saved["missing"]
     assert "postalCode" not in saved["missing"]
     assert problems(saved) == [("idNumber", "INVALID_ID_NUMBER")]
-    values = {field["name"]: field["value"] for field in form["fields"] if field["value"]}
-    assert values == {
+    assert _typed(form) == {
         "postalCode": "610041",
         "genderCode": "2",
         "idNumber": "1",
@@ -115,25 +68,6 @@ async def test_keeps_an_unfinished_form_and_tells_what_is_missing_and_wrong(worl
     assert (await history(world, citizen.person))[-1] == "SAVE_DRAFT"
 
 
-async def test_offers_the_outlets_of_the_chosen_district_and_bank(world: World) -> None:
-    citizen = await world.enter("no-card")
-    unchosen = await _options(citizen, "outletCode")
-
-    await _save(citizen, districtCode=_FILLED["districtCode"], bankCode=_FILLED["bankCode"])
-    offered = await _options(citizen, "outletCode")
-
-    asked = await citizen.ask(
-        "query($d: String!, $b: String) { outlets(districtCode: $d, bankCode: $b) { code name } }",
-        d=_FILLED["districtCode"],
-        b=_FILLED["bankCode"],
-    )
-    assert unchosen == []
-    assert offered == asked
-    codes = [option["code"] for option in offered]
-    assert _FILLED["outletCode"] in codes
-    assert OUTLET_OF_OTHER_BANKS not in codes
-
-
 async def test_is_resumed_from_another_channel(world: World) -> None:
     at_first = await world.enter("no-card", "UNIONPAY")
     await _save(at_first, postalCode="610041", financialWithholding=False, idIssuer="x")
@@ -142,8 +76,7 @@ async def test_is_resumed_from_another_channel(world: World) -> None:
     saved = await _save(afterwards, educationCode="20", idIssuer=None)
     form = await afterwards.ask(_FORM)
 
-    values = {field["name"]: field["value"] for field in form["fields"] if field["value"]}
-    assert values == {
+    assert _typed(form) == {
         "postalCode": "610041",
         "financialWithholding": "false",
         "educationCode": "20",
@@ -181,7 +114,7 @@ async def test_is_forgotten_after_thirty_days(world: World) -> None:
 
     assert RETENTION == 30 * DAY
     assert on_the_last_day["fields"][0]["value"] == "610041"
-    assert all(field["value"] is None for field in afterwards["fields"])
+    assert _typed(afterwards) == {}
 
 
 async def test_keeps_no_personal_data_in_the_clear(world: World) -> None:
@@ -207,12 +140,8 @@ async def test_refuses_what_is_far_too_long(world: World) -> None:
     assert await world.rows() == before
 
 
-async def _options(citizen: FrontEnd, name: str) -> list[dict[str, str]]:
-    form = await citizen.ask(_FORM)
-    found: list[dict[str, str]] = next(
-        field["options"] for field in form["fields"] if field["name"] == name
-    )
-    return found
+def _typed(form: dict[str, Any]) -> dict[str, str]:
+    return {field["name"]: field["value"] for field in form["fields"] if field["source"] == "DRAFT"}
 
 
 async def _save(citizen: FrontEnd, **fields: Any) -> dict[str, Any]:
@@ -228,4 +157,4 @@ async def _save(citizen: FrontEnd, **fields: Any) -> dict[str, Any]:
 def _in_order_of_checks(fields: dict[str, Any]) -> list[str]:
     """The choices and short fields first, then the person and the dates."""
     last = ["name", "idNumber", "birthDate", "idValidUntil"]
-    return [name for name in fields if name not in last] + last
+    return [name for name in fields if name not in last] + [name for name in last if name in fields]

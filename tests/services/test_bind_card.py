@@ -233,6 +233,7 @@ _QUERIES = {
     "applicationForm": "{ applicationForm { __typename %s } }",
     "insurances": '{ insurances(cardNumber: "SAMPLE079") { __typename %s } }',
     "confirmPortrait": 'mutation { confirmPortrait(portraitId: "1") { __typename %s } }',
+    "deletePicture": 'mutation { deletePicture(pictureId: "1") { __typename %s } }',
     "saveApplicationDraft": 'mutation { saveApplicationDraft(input: {name: "x"}) { __typename %s } }',
     "confirmIdDocuments": "mutation { confirmIdDocuments { __typename %s } }",
 }
@@ -296,5 +297,5 @@ async def test_every_operation_but_sign_in_needs_a_session(world: World) -> None
         for name, given in _MUTATIONS.items()
     ]
 
-    assert answered == ["UNAUTHENTICATED"] * 16
+    assert answered == ["UNAUTHENTICATED"] * 17
     assert await world.rows("sessions", "audit_entries", "quotas") == before

@@ -166,7 +166,8 @@ async def test_refuses_while_a_reissue_is_open(world: World) -> None:
         in_english = await _cancel(citizen, code=code)
 
     assert fault(while_made) == fault(once_made) == ("REISSUE_OPEN", None)
-    assert while_made["message"] == "补卡已受理，原卡不能再解挂，请等待领取新卡。"
+    assert while_made["message"].startswith("补卡已受理，原卡不能再解挂。进度请在「制卡进度查询」")
+    assert once_made["message"].startswith("补卡已受理，原卡不能再解挂。卡已制成，领取后请激活。")
     assert in_english["message"].startswith("A reissue was accepted")
     assert await world.rows("applications", "cards") == before
 

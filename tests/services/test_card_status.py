@@ -47,7 +47,7 @@ async def test_shows_every_state(
     assert (translated["state"], translated["stateName"]) == (state, in_english)
 
 
-@pytest.mark.parametrize("persona", ["no-card", "in-production", "other-city", "minor"])
+@pytest.mark.parametrize("persona", ["no-card", "other-city", "minor"])
 async def test_refuses_without_a_card_in_chengdu(world: World, persona: str) -> None:
     citizen = await world.enter(persona)
     before = await world.rows()
@@ -59,4 +59,15 @@ async def test_refuses_without_a_card_in_chengdu(world: World, persona: str) -> 
     assert fault(answer) == ("NO_CARD", None)
     assert answer["message"].startswith("没有查到您在成都的社会保障卡。")
     assert in_english["message"].startswith("You have no card in Chengdu.")
+    assert await world.rows() == before
+
+
+async def test_points_whose_card_is_being_made_to_its_progress(world: World) -> None:
+    citizen = await world.enter("in-production")
+    before = await world.rows()
+
+    answer = await citizen.status()
+
+    assert fault(answer) == ("APPLICATION_OPEN", None)
+    assert answer["message"].startswith("您有一笔申请正在办理。进度请在「制卡进度查询」中查看")
     assert await world.rows() == before

@@ -9,6 +9,7 @@ from tests.front_end import FrontEnd, World
 from tests.services.parts import english, fault, history, later, notices, problems
 
 NEW = "60318527"
+FORGOTTEN = "忘记原密码的，本渠道不能找回，请拨打 028-12333 咨询如何重置。"
 
 
 async def test_changes_the_password(world: World, active: FrontEnd) -> None:
@@ -39,12 +40,14 @@ async def test_locks_the_change_for_a_day_after_five_wrong_passwords(
 
     assert [fault(answer) for answer in wrong[:4]] == [("PASSWORD_WRONG", "oldPassword")] * 4
     assert [answer["message"] for answer in wrong[:4]] == [
-        f"原密码不正确，还可以再试 {left} 次。" for left in (4, 3, 2, 1)
+        f"原密码不正确，还可以再试 {left} 次。{FORGOTTEN}" for left in (4, 3, 2, 1)
     ]
     assert fault(wrong[4]) == fault(right) == ("PASSWORD_LOCKED", "oldPassword")
     assert wrong[4]["retryAfter"] == 86_400
     assert 86_390 <= right["retryAfter"] <= 86_400
-    assert right["message"] == "原密码输错次数过多，密码变更已锁定，请 24 小时后再试。"
+    assert right["message"] == (
+        f"原密码输错次数过多，密码变更已锁定，请 24 小时后再试。{FORGOTTEN}"
+    )
     assert await world.rows("citizens", "cards") == before
     told = [entry for entry in await history(world, active.person) if "PASSWORD" in entry]
     assert told == [
@@ -79,7 +82,7 @@ async def test_a_right_password_resets_the_count(active: FrontEnd) -> None:
         active, oldPassword="11112223", newPassword="93714062", confirmPassword="93714062"
     )
 
-    assert answer["message"] == "原密码不正确，还可以再试 4 次。"
+    assert answer["message"] == f"原密码不正确，还可以再试 4 次。{FORGOTTEN}"
 
 
 async def test_a_mistake_elsewhere_in_the_form_costs_no_try(active: FrontEnd) -> None:

@@ -114,9 +114,12 @@ async def test_an_ended_session_does_not_revive(world: World, active: FrontEnd) 
     assert (await active.post("{ viewer { bound } }")).json()["data"] == {"viewer": {"bound": True}}
 
 
-async def test_a_link_does_not_revive(world: World, active: FrontEnd) -> None:
-    await keep_pictures(world, active)
-    form = await active.ask("{ applicationForm { ... on ApplicationForm { portrait { url } } } }")
+async def test_a_link_does_not_revive(world: World) -> None:
+    applicant = await world.enter("no-card")
+    await keep_pictures(world, applicant)
+    form = await applicant.ask(
+        "{ applicationForm { ... on ApplicationForm { portrait { url } } } }"
+    )
     url = form["portrait"]["url"]
 
     with later(minutes=11):

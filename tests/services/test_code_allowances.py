@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from core.kernel.settings import Settings
+from core.messaging import worker
 from core.messaging.allowances import SHARES
 from sandbox.personas import PERSONAS
 from tests.conftest import ADDRESS, running
@@ -49,6 +50,12 @@ class Networks:
             await http.aclose()
 
 
+@pytest.fixture(autouse=True)
+def patience_with_the_sms_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are not about how long it may take."""
+    monkeypatch.setattr(worker, "SECONDS_TO_ANSWER", 20.0)
+
+
 @asynccontextmanager
 async def gateway(settings: Settings, **given: int) -> AsyncIterator[Networks]:
     async with running(replace(settings, **given)) as app:  # type: ignore[arg-type]
@@ -78,7 +85,7 @@ async def must_be_refused(networks: Networks, citizen: FrontEnd, *given: Any) ->
 # --- the owner ---------------------------------------------------------------------------------
 
 
-async def test_an_owner_gets_codes_for_every_errand_at_once(active: FrontEnd) -> None:
+async def test_an_owner_gets_codes_for_every_service_at_once(active: FrontEnd) -> None:
     await send_all(active, ("CANCEL_LOSS", "ACTIVATE_CARD", "TRANSFER_IN", "REISSUE_CARD"))
     await send_all(active, ("APPLY_CARD", "REPORT_LOSS"))
 
@@ -170,7 +177,7 @@ async def test_strangers_wait_a_minute_for_a_number_together(settings: Settings)
     assert 50 <= refused["retryAfter"] <= 60
 
 
-async def test_a_new_session_of_an_account_does_not_begin_anew(settings: Settings) -> None:
+async def test_a_new_session_of_an_account_is_no_fresh_start(settings: Settings) -> None:
     async with gateway(settings, codes_per_account_hour=2) as networks:
         for number in range(2):
             again = await networks.stranger("active")
@@ -181,7 +188,7 @@ async def test_a_new_session_of_an_account_does_not_begin_anew(settings: Setting
         await send_all(await networks.stranger("lost"), ["BIND_CARD"], "19912340002")
 
 
-async def test_another_address_of_an_ipv6_customer_does_not_begin_anew(settings: Settings) -> None:
+async def test_another_address_of_an_ipv6_customer_is_no_fresh_start(settings: Settings) -> None:
     async with gateway(settings, codes_per_address_hour=1) as networks:
         first = await networks.stranger("active", "2001:db8:0:1::1")
         same = await networks.stranger("sealed", "2001:db8:0:1:ffff::2")
@@ -408,3 +415,18 @@ async def test_a_gateway_that_does_not_say_no_is_no_refusal(
     with later(seconds=15):
         await world.application.worker.deliver_due()
     assert len(await active.inbox()) == 1
+
+
+async def test_wrong_codes_count_after_their_code_is_over(settings: Settings) -> None:
+    """The scheduled job marks a code as over ten minutes after its end; its attempts stay."""
+    async with gateway(settings, wrong_codes_per_account_hour=5) as networks:
+        owner = await networks.owner("active")
+        first = await owner.code("CHANGE_PHONE", "19912340000")
+        for _ in range(5):
+            await owner.do("changePhone", newPhone="19912340000", code=other_than(first))
+        with later(minutes=20):
+            await networks.world.application.scheduler.run_due()
+            code = await owner.code("CHANGE_PHONE", "19912340001")
+            refused = await owner.do("changePhone", newPhone="19912340001", code=code)
+
+    assert fault(refused) == ("TOO_MANY_TRIES", "code")

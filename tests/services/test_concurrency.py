@@ -32,5 +32,6 @@ async def test_one_wins_and_has_one_outside_effect(empty_database: str, tmp_path
 async def test_without_locks_and_guards_several_would_win(
     empty_database: str, tmp_path: Path
 ) -> None:
-    """The control: SQLite's one writer needs no guard, so only PostgreSQL can show it."""
+    """The control. On SQLite a service reads outside of its writer too, and so needs the same guards;
+    the race is run on PostgreSQL, whose writers run at the same time."""
     assert not await race(Namespace(database_url=empty_database, **ENOUGH), tmp_path, control=True)

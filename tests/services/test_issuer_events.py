@@ -323,7 +323,7 @@ async def test_issues_no_card_without_a_number_of_its_own(
     answered = await outcomes(world, node_result("READY_FOR_PICKUP", cardNumber=card_number))
 
     assert answered == ["CONTRADICTION"]
-    assert fault(await citizen.status()) == ("NO_CARD", None)
+    assert fault(await citizen.status()) == ("APPLICATION_OPEN", None)
     assert (await citizen.progress())["nodes"][5]["result"] == "IN_PROGRESS"
 
 

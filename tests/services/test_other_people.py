@@ -31,6 +31,7 @@ class Known:
     session: int = 1
     picture: int = 1
     upload: int = 1
+    application: str = "SBK203501010000000000"
     cursor: str = "ZW50cnk6OTk5"
 
 
@@ -105,12 +106,21 @@ TRIES: dict[str, Try] = {
         {"i": application_of(PERSONAS["no-card"], name=k.name, idNumber=k.number, phone=k.phone)},
     ),
     "confirmPortrait": call("confirmPortrait", portraitId=lambda k: k.picture),
+    "deletePicture": call("deletePicture", pictureId=lambda k: k.picture),
     "uploadPortraitFrom": call("uploadPortraitFrom", uploadId=lambda k: k.upload),
     "uploadIdDocumentFrom": lambda k: (
         f'mutation {{ uploadIdDocumentFrom(side: EMBLEM_SIDE, uploadId: "{k.upload}")'
         f" {{ __typename {REFUSAL} }} }}",
         {},
     ),
+    "cancelApplication": form("cancelApplication", applicationNumber=lambda k: k.application),
+    "changePickupOutlet": form(
+        "changePickupOutlet",
+        applicationNumber=lambda k: k.application,
+        districtCode=of("510104"),
+        outletCode=of("SAMPLE-510104-1"),
+    ),
+    "correctApplication": form("correctApplication", applicationNumber=lambda k: k.application),
     "endSession": call("endSession", id=lambda k: k.session),
 }
 """Asked as `locked`, with what is known of `lost`."""
@@ -125,6 +135,9 @@ NAMES_NOBODY = {
     "receipt",
     "applicationForm",
     "outlets",
+    "districts",
+    "banks",
+    "serviceForm",
     "notificationSettings",
     "signIn",
     "signOut",
@@ -167,6 +180,7 @@ async def known_of(world: World, victim: FrontEnd) -> Known:
     )
     owner = await person_id(world, person)
     pictures = (await world.rows("pictures"))["pictures"]
+    applications = (await world.rows("applications"))["applications"]
     assert person.card_number is not None
     return Known(
         person.name,
@@ -176,6 +190,7 @@ async def known_of(world: World, victim: FrontEnd) -> Known:
         session=next(row["id"] for row in rows if row["subject_id"] == owner),
         picture=max(row.id for row in pictures),
         upload=int(upload["uploadId"]),
+        application=next(row.number for row in applications if row.subject_id == owner),
     )
 
 
@@ -244,7 +259,7 @@ async def test_binding_answers_whatever_does_not_fit_alike(world: World) -> None
 async def test_links_open_only_what_they_were_made_for(world: World) -> None:
     victim = await world.enter("lost")
     known = await known_of(world, victim)
-    attacker = await world.enter("locked")
+    attacker = await world.enter("no-card")
     await keep_pictures(world, attacker)
     answer = await attacker.ask(
         "{ applicationForm { ... on ApplicationForm { portrait { portraitId url } } } }"

@@ -1,4 +1,4 @@
-"""证件识别预填: what is read off an uploaded ID card is offered, and never in place of what was typed."""
+"""预填: what the platform vouched for and what the ID card says, never in place of what was typed."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ _UPLOAD = (
 _TYPE = "mutation($input: ApplicationDraftInput!) { saveApplicationDraft(input: $input) { __typename } }"
 _FORM = (
     "{ applicationForm { ... on ApplicationForm {"
-    " fields { name value suggestion { value text confidence } } } } }"
+    " missing fields { name value source suggestion { value text confidence } } } } }"
 )
 
 
@@ -40,6 +40,61 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def ocr() -> None:
     if not can_read():
         pytest.skip(NO_OCR)
+
+
+@pytest.mark.parametrize("channel", ["WECHAT", "UNIONPAY", "PING_AN"])
+async def test_fills_in_what_the_platform_vouched_for(world: World, channel: str) -> None:
+    citizen = await world.enter("no-card", channel)
+
+    form = await citizen.ask(_FORM)
+
+    person = citizen.person
+    assert {
+        field["name"]: (field["value"], field["source"])
+        for field in form["fields"]
+        if field["value"]
+    } == {
+        "phone": (person.phone, "PLATFORM"),
+        "idNumber": (person.social_security_number, "PLATFORM"),
+        "name": (person.name, "PLATFORM"),
+        "genderCode": (person.gender_code, "PLATFORM"),
+        "birthDate": (f"{person.birth_date:%Y%m%d}", "PLATFORM"),
+    }
+    assert not {"phone", "idNumber", "name", "genderCode", "birthDate"} & set(form["missing"])
+    assert (await world.rows("application_drafts"))["application_drafts"] == []
+
+
+async def test_what_was_typed_stands_before_what_is_known_and_what_was_read(world: World) -> None:
+    citizen = await world.enter("no-card")
+    await _read_before(world, citizen, ethnicity_code="01", name="别人")
+
+    await citizen.ask(_TYPE, input={"phone": "19912345678", "ethnicityCode": "03"})
+    typed = await _fields(citizen)
+    await citizen.ask(_TYPE, input={"phone": None, "ethnicityCode": ""})
+    erased = await _fields(citizen)
+
+    def given(fields: dict[str, Any], name: str) -> tuple[Any, Any]:
+        return fields[name]["value"], fields[name]["source"]
+
+    assert given(typed, "phone") == ("19912345678", "DRAFT")
+    assert given(typed, "ethnicityCode") == ("03", "DRAFT")
+    assert typed["ethnicityCode"]["suggestion"]["value"] == "01"
+    assert given(typed, "name") == (citizen.person.name, "PLATFORM")
+    assert typed["name"]["suggestion"]["value"] == "别人"
+    assert given(erased, "phone") == (citizen.person.phone, "PLATFORM")
+    assert given(erased, "ethnicityCode") == ("01", "DOCUMENT")
+
+
+async def test_saving_a_draft_counts_what_was_filled_in(world: World) -> None:
+    citizen = await world.enter("no-card")
+
+    saved = await citizen.ask(
+        'mutation { saveApplicationDraft(input: {postalCode: "610041"}) {'
+        " ... on ApplicationDraftSaved { missing } } }"
+    )
+
+    assert "educationCode" in saved["missing"]
+    assert not {"phone", "idNumber", "name", "genderCode", "birthDate"} & set(saved["missing"])
 
 
 @pytest.mark.usefixtures("ocr")
@@ -59,17 +114,20 @@ async def test_offers_what_it_read_and_leaves_alone_what_was_typed(world: World)
         name: field["suggestion"]["value"] for name, field in fields.items() if field["suggestion"]
     }
     assert offered == {
-        "name": person.name,
-        "genderCode": person.gender_code,
         "ethnicityCode": "01",
-        "birthDate": f"{person.birth_date:%Y%m%d}",
-        "idNumber": person.social_security_number,
         "idIssuer": "成都市公安局示例分局",
         "idValidUntil": "20400520",
     }
-    assert fields["idIssuer"]["value"] == "我自己写的机关"
-    assert fields["name"]["value"] is None
-    assert fields["idNumber"]["suggestion"]["confidence"] >= 0.99
+    assert (fields["idIssuer"]["value"], fields["idIssuer"]["source"]) == (
+        "我自己写的机关",
+        "DRAFT",
+    )
+    assert (fields["ethnicityCode"]["value"], fields["ethnicityCode"]["source"]) == (
+        "01",
+        "DOCUMENT",
+    )
+    assert fields["ethnicityCode"]["suggestion"]["text"] == "汉族"
+    assert front["readFields"][0]["confidence"] > 0
     stored = repr(await world.rows("prefills"))
     assert person.social_security_number not in stored
     assert person.name not in stored
@@ -101,7 +159,7 @@ async def test_offers_what_both_sides_told(world: World) -> None:
     offered = {
         name: field["suggestion"]["value"] for name, field in fields.items() if field["suggestion"]
     }
-    assert offered == {"name": citizen.person.name, "idIssuer": "成都市公安局"}
+    assert offered == {"ethnicityCode": "01", "idIssuer": "成都市公安局"}
 
 
 async def test_what_was_read_is_forgotten_after_thirty_days(world: World) -> None:
@@ -115,8 +173,8 @@ async def test_what_was_read_is_forgotten_after_thirty_days(world: World) -> Non
         await citizen.sign_in()
         after = await _fields(citizen)
 
-    assert in_time["name"]["suggestion"]["value"] == citizen.person.name
-    assert after["name"]["suggestion"] is None
+    assert in_time["ethnicityCode"]["value"] == "01"
+    assert (after["ethnicityCode"]["value"], after["ethnicityCode"]["source"]) == (None, None)
 
 
 @pytest.mark.usefixtures("ocr")
@@ -146,7 +204,7 @@ async def _read_before(
     world: World, citizen: FrontEnd, side: Side = Side.PORTRAIT_SIDE, **told: str
 ) -> None:
     owner, application = await person_id(world, citizen.person), world.application
-    told = told or {"name": citizen.person.name}
+    told = told or {"ethnicity_code": "01"}
     read = tuple(ReadField(name, value, 0.99) for name, value in told.items())
 
     async def save(unit: UnitOfWork) -> None:

@@ -125,11 +125,11 @@ async def test_a_node_can_fail_and_be_retried(world: World, waiting: FrontEnd) -
     assert [node["result"] for node in failed] == ["DONE", "DONE", "FAILED"] + ["PENDING"] * 3
     assert failed[2]["message"] == (
         "「卡商制卡」未通过：照片未能打印，制卡中心将重新制作。"
-        "处理后会继续办理，您无需重新申请；如需帮助请拨打 028-12333。"
+        "制卡中心处理后会继续办理，结果在此更新。如需帮助请拨打 028-12333。"
     )
     assert in_english == (
         "“Manufacture” did not pass. Reason given by the card issuer: 照片未能打印，制卡中心将重新制作. "
-        "Production continues once this is resolved; you do not need to apply again. "
+        "The card issuer is dealing with it; the result will be shown here. "
         "For help, call 028-12333."
     )
     assert failed[2]["at"] is not None
@@ -151,7 +151,7 @@ async def test_a_reason_never_shows_or_keeps_a_number(world: World, waiting: Fro
     ]
 
     assert message.startswith(
-        "「卡商制卡」未通过：证件***、手机 ***、卡 ***与登记不符 (retry pending)。处理后会继续办理"
+        "「卡商制卡」未通过：证件***、手机 ***、卡 ***与登记不符 (retry pending)。制卡中心处理后会继续办理"
     )
     assert sum("与登记不符" in text for text in kept) == 2
     assert not any(part in text for text in kept for part in ("4627", "8000", "SAMPLE01X"))
@@ -236,7 +236,7 @@ async def test_the_last_node_can_fail_and_be_retried(world: World, waiting: Fron
 
     await world.advance("in-production")
 
-    assert fault(before) == ("NO_CARD", None)
+    assert fault(before) == ("APPLICATION_OPEN", None)
     assert (await waiting.status())["state"] == "SEALED"
 
 
@@ -260,8 +260,8 @@ async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
         in_english = await citizen.progress()
 
     assert fault(answer) == ("NO_APPLICATION", None)
-    assert answer["message"] == "没有查到您的制卡记录。"
-    assert in_english["message"] == "You have no card in production."
+    assert answer["message"].startswith("没有查到您的制卡记录。您可以申办社会保障卡")
+    assert in_english["message"].startswith("You have no card in production. You can apply")
     assert await world.rows() == before
 
 

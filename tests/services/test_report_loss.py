@@ -38,8 +38,12 @@ async def test_reports_a_card_lost(world: World, persona: str) -> None:
 @pytest.mark.parametrize(
     ("persona", "message"),
     [
-        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请先解挂，未找回请补卡。"),
-        ("cancelled", "您的卡当前状态为「注销」，不能办理挂失。如需用卡请重新申办。"),
+        ("lost", "您的卡当前状态为「挂失」，不能办理挂失。如已找回请解挂，未找回请补卡。"),
+        (
+            "cancelled",
+            "您的卡当前状态为「注销」，不能办理挂失。您可以申办社会保障卡；"
+            "打开申办表单时，会先核对您在其他地区是否已有卡。",
+        ),
     ],
 )
 async def test_refuses_a_card_in_another_state(world: World, persona: str, message: str) -> None:

@@ -79,6 +79,7 @@ async def test_refuses_a_phone_that_the_purpose_does_not_permit(
     assert (
         refused["REPORT_LOSS"]["message"]
         == "手机号码与您绑定的号码不一致，请输入已绑定的手机号码。"
+        "绑定的号码已停用的，请先在「信息变更」中变更手机号码。"
     )
     assert in_english["message"].startswith("This is not your registered phone number")
     assert await world.rows("verification_codes", "quotas", "outbox") == before

@@ -37,8 +37,8 @@ async def test_shows_the_five_insurances(mover: FrontEnd) -> None:
 
     assert answer["items"] == [
         {"type": "PENSION", "name": "养老保险", "enrolled": True},
-        {"type": "UNEMPLOYMENT", "name": "失业保险", "enrolled": True},
         {"type": "MEDICAL", "name": "医疗保险", "enrolled": True},
+        {"type": "UNEMPLOYMENT", "name": "失业保险", "enrolled": True},
         {"type": "WORK_INJURY", "name": "工伤保险", "enrolled": False},
         {"type": "MATERNITY", "name": "生育保险", "enrolled": False},
     ]
@@ -84,7 +84,7 @@ async def test_refuses_a_card_that_is_chengdus_already(world: World, mover: Fron
     asked = await mover.ask(_INSURANCES, n="SAMPLE079")
 
     assert fault(again) == fault(asked) == ("CARD_ALREADY_HERE", "cardNumber")
-    assert again["message"] == "该卡归属地已是成都，无需转入。"
+    assert again["message"] == ("该卡归属地已是成都，无需转入。卡的情况请在「卡状态查询」中查看。")
     assert await world.rows() == before
 
 
@@ -93,10 +93,10 @@ async def test_refuses_a_card_that_is_chengdus_already(world: World, mover: Fron
     [
         ("active", "SAMPLE01X", "CARD_ALREADY_HERE"),
         ("sealed", "SAMPLE028", "CARD_ALREADY_HERE"),
-        ("cancelled", "SAMPLE060", "TRANSFER_CARD_NOT_FOUND"),
+        ("cancelled", "SAMPLE060", "NO_CARD_ELSEWHERE"),
         ("other-city", "SAMPLE095", "TRANSFER_CARD_NOT_FOUND"),
         ("other-city", "SAMPLE999", "TRANSFER_CARD_NOT_FOUND"),
-        ("no-card", "SAMPLE079", "TRANSFER_CARD_NOT_FOUND"),
+        ("no-card", "SAMPLE079", "NO_CARD_ELSEWHERE"),
         ("other-province", "SAMPLE087", "CARD_OUTSIDE_PROVINCE"),
         ("unenrolled", "SAMPLE095", "INSURANCE_NOT_ENROLLED"),
     ],
@@ -109,9 +109,10 @@ async def test_refuses_what_cannot_be_moved(
 
     answer = await _transfer(citizen, cardNumber=card_number)
 
-    field = "insurances" if code == "INSURANCE_NOT_ENROLLED" else "cardNumber"
+    fields = {"INSURANCE_NOT_ENROLLED": "insurances", "NO_CARD_ELSEWHERE": None}
+    field = fields.get(code, "cardNumber")
     assert fault(answer) == (code, field)
-    assert problems(answer) == [(field, code)]
+    assert problems(answer) == ([(field, code)] if field else [])
     assert await world.rows() == before
 
 
@@ -141,7 +142,7 @@ async def test_refuses_an_insurance_that_is_not_enrolled(world: World, mover: Fr
         in_english = await _transfer(mover, insurances=["MATERNITY"], code=code)
 
     assert fault(answer) == ("INSURANCE_NOT_ENROLLED", "insurances")
-    assert answer["message"].startswith("您未在成都参加生育保险，请重新选择；")
+    assert answer["message"].startswith("您未在成都参加生育保险，不能转入；")
     assert "028-12333" in answer["message"]
     assert in_english["message"].startswith("You are not enrolled in Maternity in Chengdu")
     assert await world.rows() == before
@@ -176,7 +177,11 @@ async def test_refuses_another_phone_and_a_wrong_code(world: World, mover: Front
 
 @pytest.mark.parametrize(
     ("persona", "code"),
-    [("lost", "CARD_HELD"), ("locked", "CARD_HELD"), ("in-production", "APPLICATION_OPEN")],
+    [
+        ("lost", "CARD_ALREADY_HERE"),
+        ("locked", "CARD_ALREADY_HERE"),
+        ("in-production", "APPLICATION_OPEN"),
+    ],
 )
 async def test_refuses_a_second_card_in_chengdu(
     world: World, mover: FrontEnd, persona: str, code: str

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from core.kernel.card_services import CardService
 from core.kernel.refusals import Refusal
-from core.services.catalogue import CardService
 from tests.front_end import FrontEnd, World
 from tests.services.parts import english, reissue_of
 
@@ -24,7 +24,7 @@ _WITHOUT_A_CARD = {
     "PRODUCTION_PROGRESS": "NO_APPLICATION",
     "CARD_STATUS": "NO_CARD",
 }
-_HELD = {"APPLY_CARD": "CARD_HELD", "TRANSFER_IN": "CARD_HELD"}
+_HELD = {"APPLY_CARD": "CARD_HELD", "TRANSFER_IN": "CARD_ALREADY_HERE"}
 _ON_A_CARD = ("ACTIVATE_CARD", "REPORT_LOSS", "CANCEL_LOSS", "REISSUE_CARD")
 REASONS = {
     "active": {
@@ -47,13 +47,13 @@ REASONS = {
     "cancelled": dict.fromkeys(_ON_A_CARD, _STATE),
     "in-production": {
         "APPLY_CARD": _OPEN,
-        "ACTIVATE_CARD": "NO_CARD",
-        "REPORT_LOSS": "NO_CARD",
-        "CANCEL_LOSS": "NO_CARD",
+        "ACTIVATE_CARD": _OPEN,
+        "REPORT_LOSS": _OPEN,
+        "CANCEL_LOSS": _OPEN,
         "CHANGE_PASSWORD": "PASSWORD_NOT_SET",
         "TRANSFER_IN": _OPEN,
         "REISSUE_CARD": _OPEN,
-        "CARD_STATUS": "NO_CARD",
+        "CARD_STATUS": _OPEN,
     },
     "no-card": _WITHOUT_A_CARD,
     "other-city": _WITHOUT_A_CARD,
@@ -88,7 +88,7 @@ async def test_names_the_services_in_both_languages(active: FrontEnd) -> None:
     assert chinese["CARD_STATUS"]["title"] == "卡状态查询"
     assert translated["APPLY_CARD"]["title"] == "Apply"
     assert chinese["REISSUE_CARD"]["reason"]["message"] == (
-        "您的卡当前状态为「正常」，不能办理补卡。请先挂失。"
+        "您的卡当前状态为「正常」，不能办理补卡。如卡遗失或损坏，请先挂失，再补卡。"
     )
     assert translated["APPLY_CARD"]["reason"]["message"].startswith("You already have a card")
     for service in CardService:

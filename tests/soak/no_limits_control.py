@@ -1,5 +1,5 @@
-"""The controls of `tests.soak.code_guessing`, `tests.soak.concurrency`, `tests.soak.account_enumeration`
-and `tests.soak.kept_documents`: the gateway with a defence removed.
+"""The controls of `tests.soak.code_guessing`, `tests.soak.codes_under_attack`, `tests.soak.concurrency`,
+`tests.soak.account_enumeration` and `tests.soak.kept_documents`: the gateway with a defence removed.
 
     CONTROL=guesses python -m tests.soak.no_limits_control
 
@@ -8,6 +8,7 @@ Defences are removed in this process only; no setting of the gateway can do that
 
 import asyncio
 import importlib
+import itertools
 import os
 import time
 from collections.abc import Hashable
@@ -20,19 +21,25 @@ from starlette.applications import Starlette
 
 from core import migrations
 from core.audit import audit_entries_table, log
-from core.citizens import citizens, claims
+from core.citizens import Limit, citizens, claims, quotas
 from core.crypto import Vault
 from core.db import Query, Reader, Writes
 from core.db.writes import Write
-from core.messaging import verification, verification_codes_table
+from core.kernel.clock import DAY, HOUR, seconds_until
+from core.kernel.next_steps import NextStep
+from core.kernel.refusals import TooManyCodes
+from core.messaging import allowances, verification, verification_codes_table
+from core.unit_of_work import UnitOfWork
 from gateway.cli.common import read_settings
 from gateway.cli.serve import app_from_environment
 from gateway.http.admission import prepared
 
+_units = itertools.count()
 
-def _lock_of_one_unit(_: int) -> asyncio.Lock:
-    """A lock for each unit of work instead of one for each person."""
-    return asyncio.Lock()
+
+def _of_one_unit(_: int) -> tuple[asyncio.AbstractEventLoop, int]:
+    """A turn for each unit of work instead of one for each person."""
+    return asyncio.get_running_loop(), next(_units)
 
 
 def write_in_spite_of_others() -> None:
@@ -52,8 +59,8 @@ def write_in_spite_of_others() -> None:
         )
     )
     performing: Any = importlib.import_module("core.unit_of_work.perform")
-    assert performing._lock_of
-    performing._lock_of = _lock_of_one_unit
+    assert performing._of
+    performing._of = _of_one_unit
 
 
 def count_tries_in_spite_of_others() -> None:
@@ -101,9 +108,36 @@ def keep_every_document() -> None:
     prepared.PreparedDocuments.prepare = prepare_and_keep  # type: ignore[method-assign]
 
 
+def count_senders_together() -> None:
+    """Five codes an hour and ten a day for a phone, whoever asks and for what; ten for a session."""
+
+    async def take(unit: UnitOfWork, phone: str) -> allowances.Uses:
+        indexes = unit.dependencies.vault.indexes
+        counted = [
+            (indexes(phone, "quota"), [Limit(5, HOUR), Limit(10, DAY)]),
+            (indexes(f"session|{unit.session.session_id}", "quota"), [Limit(10, HOUR)]),
+        ]
+        free_at = await quotas.consume(unit.db, unit.writes, counted, unit.now)
+        if free_at:
+            wait = seconds_until(free_at, unit.now)
+            raise TooManyCodes(retry_after=wait)
+        return []
+
+    async def take_own(
+        unit: UnitOfWork, purpose: str, next_step: NextStep | None, *, is_for_loss: bool
+    ) -> allowances.Uses:
+        phone = (await unit.citizen(unit.citizen_id)).phone
+        assert phone is not None
+        return await take(unit, phone.reveal())
+
+    allowances.take_own = take_own
+    allowances.take_other = take
+
+
 def app() -> Starlette:
     {
         "guesses": count_tries_in_spite_of_others,
+        "together": count_senders_together,
         "concurrency": write_in_spite_of_others,
         "who_exists": work_for_those_who_exist,
         "documents": keep_every_document,
@@ -118,6 +152,7 @@ def main() -> None:
         "tests.soak.no_limits_control:app",
         factory=True,
         workers=found.workers,
+        timeout_worker_healthcheck=60,
         host=found.host,
         port=found.port,
         log_config=None,

@@ -10,6 +10,11 @@ export const REFUSAL = `    ... on Refusal {
         code
         message
       }
+      nextStep {
+        service
+        message
+        phone
+      }
     }`;
 
 export const VIEWER_FIELDS = `    bound

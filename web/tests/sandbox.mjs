@@ -57,7 +57,7 @@ export const sandboxTests = {
     await press(pingAn, '确认上传');
 
     await fillApplication(pingAn);
-    await fillSentCode(pingAn);
+    await fillSentCode(pingAn, '发送验证码');
     await assertAccessible(page);
     await press(pingAn, '申请');
     await pingAn.getByText('申办已受理').first().waitFor();
@@ -116,13 +116,13 @@ async function enterPingAn(phone) {
   await press(phone, '社保卡服务');
 }
 
-async function fillSentCode(phone) {
-  await press(phone, '获取验证码');
+async function fillSentCode(phone, label = '获取验证码') {
+  await press(phone, label);
   await phone.locator('.banner button').click();
 }
 
 async function uploadBothSides(phone) {
-  await phone.getByRole('heading', { name: '上传证件照' }).waitFor();
+  await phone.getByRole('heading', { name: '预审证件照片' }).waitFor();
   for (const side of [0, 1]) {
     await phone.getByRole('button', { name: '使用示例图片' }).nth(side).click();
     await phone.getByText('1/1 已上传').nth(side).waitFor();

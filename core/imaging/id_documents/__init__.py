@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from core.imaging.decoding import TooManyPixels, TooSmall, Undecodable
 from core.imaging.id_documents.verdict import ProcessedDocument, ReadField, Side
 
-_MIN_SIZE = (600, 379)
+MIN_SIZE = (600, 379)
 """The minimum width of the card (`LIMITS`), and the height in its proportions."""
 
 
@@ -27,7 +27,7 @@ def process_document(data: bytes, expected: Side) -> ProcessedDocument:
     try:
         return review(data, expected)
     except (TooManyPixels, TooSmall, Undecodable) as error:
-        return ProcessedDocument.refused(error, _MIN_SIZE)
+        return ProcessedDocument.refused(error, MIN_SIZE)
 
 
 def can_read() -> bool:

@@ -13,6 +13,8 @@ from core.imaging.decoding import TooManyPixels, TooSmall, Undecodable
 from core.imaging.portraits.standard import HEIGHT, WIDTH
 from core.imaging.portraits.verdict import ProcessedPortrait
 
+MIN_SIZE = (WIDTH, HEIGHT)
+
 
 def process_portrait(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
     from core.imaging.portraits.review import review
@@ -20,4 +22,4 @@ def process_portrait(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPo
     try:
         return review(data, min_bytes, max_bytes)
     except (TooManyPixels, TooSmall, Undecodable) as error:
-        return ProcessedPortrait.refused(error, (WIDTH, HEIGHT))
+        return ProcessedPortrait.refused(error, MIN_SIZE)

@@ -126,6 +126,7 @@ def upgrade() -> None:
         sa.Column("residential_address", sa.LargeBinary(), nullable=True),
         sa.Column("residential_postal_code", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deceased_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", name="pk_citizens"),
     )
     create_table(
@@ -199,7 +200,6 @@ def upgrade() -> None:
         sa.Column("failure", sa.String(200), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subject_id", "id", name="pk_outbox"),
-        sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_outbox_due",
@@ -324,6 +324,19 @@ def upgrade() -> None:
         "uq_cards_one_active", "cards", ["subject_id"], unique=True, **where("state = '1'")
     )
     create_table_of_persons(
+        "cards_elsewhere",
+        sa.Column("subject_id", ID, autoincrement=False, nullable=False),
+        sa.Column("region_code", sa.String(6), nullable=True),
+        sa.Column("region_name", sa.String(60), nullable=True),
+        sa.Column("state", sa.String(1), nullable=True),
+        sa.Column("enrolled", sa.Boolean(), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject_id"], ["citizens.subject_id"], name="fk_cards_elsewhere_subject_id"
+        ),
+        sa.PrimaryKeyConstraint("subject_id", name="pk_cards_elsewhere"),
+    )
+    create_table_of_persons(
         "consents",
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("notice_version", sa.String(32), nullable=False),
@@ -444,6 +457,9 @@ def upgrade() -> None:
         sa.Column("card_number", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("confirmation", sa.String(16), server_default="CONFIRMED", nullable=False),
+        sa.Column("pending_change", sa.String(16), nullable=True),
+        sa.Column("close_reason", sa.String(16), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "application_id"],
             ["applications.subject_id", "applications.id"],
@@ -464,9 +480,10 @@ def upgrade() -> None:
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
             ["production_orders.subject_id", "production_orders.id"],
@@ -480,9 +497,10 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("order_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("node", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("result", sa.String(12), nullable=False),
+        sa.Column("result", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(200), nullable=True),
+        sa.Column("corrections", sa.String(120), nullable=True),
         sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["subject_id", "order_id"],
@@ -512,6 +530,7 @@ def downgrade() -> None:
         "pictures",
         "notification_settings",
         "consents",
+        "cards_elsewhere",
         "cards",
         "bindings",
         "application_drafts",

@@ -27,6 +27,7 @@ NEW_KILOBYTE_COST = 10
 
 ROOT_COSTS: Mapping[str, int] = {
     "Query.insurances": 20,
+    "Query.applicationForm": 20,
     "Mutation.signIn": 20,
     "Mutation.bindCard": 20,
     "Mutation.sendVerificationCode": 30,
@@ -49,8 +50,13 @@ LIST_SIZES: Mapping[str, int] = {
     "Insurances.items": 5,
     "PortraitPreview.checks": 10,
     "Refusal.problems": 5,
-    "ApplicationForm.fields": 21,
-    "FormField.options": 20,
+    "ApplicationForm.fields": 19,
+    "ServiceForm.sections": 2,
+    "FormSection.fields": 8,
+    "FormField.options": 10,
+    "FieldButton.arguments": 1,
+    "OptionsQuery.arguments": 2,
+    "PictureUpload.formats": 4,
     "Query.sessions": 3,
 }
 DEFAULT_LIST_SIZE = 10

@@ -16,6 +16,8 @@ async def authenticate(
     to be, if any. The rows of `prefetched` are read in the same statement.
     """
     database = context.application.database
+    if prefetched is not None:
+        prefetched = prefetched.on(database.dialect)
     query = sessions.OF_TOKEN if prefetched is None else prefetched.with_session
     values = sessions.by_token(context.dependencies.vault, token, context.now())
     if values is None:

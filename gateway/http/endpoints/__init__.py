@@ -1,4 +1,4 @@
-"""HTTP endpoints other than GraphQL: callbacks, issuer events, pictures, receipts, uploads, health."""
+"""HTTP endpoints other than GraphQL: callbacks, issuer events, pictures, samples, receipts, uploads, health."""
 
 from gateway.http.endpoints.callbacks import callback_routes
 from gateway.http.endpoints.health import (
@@ -16,6 +16,7 @@ from gateway.http.endpoints.issuer_events import (
 from gateway.http.endpoints.pictures import picture_endpoint
 from gateway.http.endpoints.receipts import receipt_endpoint
 from gateway.http.endpoints.record_ids import RecordId
+from gateway.http.endpoints.samples import sample_routes
 from gateway.http.endpoints.unavailable import unavailable
 from gateway.http.endpoints.uploads import upload_endpoint
 
@@ -32,6 +33,7 @@ __all__ = [
     "read_events",
     "readyz_endpoint",
     "receipt_endpoint",
+    "sample_routes",
     "unavailable",
     "upload_endpoint",
 ]

@@ -10,6 +10,7 @@ import pytest
 from core.kernel.refusals import BY_CODE, Language, RefusalCode, Text
 from gateway.channels import CHANNELS
 from tests.front_end import REFUSAL, FrontEnd, World
+from tests.services import orders
 from tests.services.parts import NEW_PHONE, application_of, keep_pictures, reissue_of
 
 Visit = Callable[[World, FrontEnd], Awaitable[dict[str, Any]]]
@@ -65,6 +66,28 @@ async def _reissue(world: World, citizen: FrontEnd) -> dict[str, Any]:
     return await citizen.do("reissueCard", **form)
 
 
+async def _cancel_application(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    return await citizen.do(
+        "cancelApplication", applicationNumber=await orders.apply(world, citizen)
+    )
+
+
+async def _change_outlet(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    return await citizen.do(
+        "changePickupOutlet",
+        applicationNumber=citizen.person.open_order,
+        districtCode="510105",
+        outletCode="SAMPLE-510105-1",
+    )
+
+
+async def _correct_application(world: World, citizen: FrontEnd) -> dict[str, Any]:
+    await world.advance("in-production", result="NEEDS_CORRECTION", corrections=["postalCode"])
+    return await citizen.do(
+        "correctApplication", applicationNumber=citizen.person.open_order, postalCode="610041"
+    )
+
+
 async def _progress(world: World, citizen: FrontEnd) -> dict[str, Any]:
     return await citizen.progress()
 
@@ -88,6 +111,9 @@ SERVICES: dict[str, tuple[str, Visit, str]] = {
     "信息变更 其他": ("active", _change_contact, "ContactChanged"),
     "卡归属地转入": ("other-city", _transfer_in, "TransferredIn"),
     "补卡": ("lost", _reissue, "CardReissued"),
+    "取消申请": ("no-card", _cancel_application, "ApplicationCancelled"),
+    "更改领卡网点": ("in-production", _change_outlet, "PickupOutletChanged"),
+    "更正申请": ("in-production", _correct_application, "ApplicationCorrected"),
     "制卡进度查询": ("in-production", _progress, "ProductionProgress"),
     "卡状态查询": ("active", _status, "CardStatus"),
 }

@@ -258,9 +258,10 @@ subscription ProductionProgressLive($after: String) {
     ...variables({ after: null }),
   },
 
-  tab(`# 10 · 申办表单：选项、草稿、还缺什么。
-# Application form: the options, the kept
-# draft, and what is still missing.
+  tab(`# 10 · 申办表单：草稿、预填、还缺什么。
+# 标签和选项见 serviceForm(service: APPLY_CARD)。
+# Application form: the draft, what was filled
+# in, and what is still missing.
 
 query ApplicationForm {
   applicationForm {
@@ -273,15 +274,8 @@ query ApplicationForm {
       }
       fields {
         name
-        label
-        type
-        required
-        defaultValue
         value
-        options {
-          code
-          name
-        }
+        source
         problem {
           code
           message
@@ -488,4 +482,35 @@ ${REFUSAL}
   }
 }
 `),
+
+  {
+    query: `# 23 · 服务表单：指南里的步骤、标签和按钮。
+# 不需要登录 no session needed.
+# The guide's words of any service.
+
+query ServiceForm($service: CardService!) {
+  serviceForm(service: $service) {
+    title
+    steps
+    tips
+    sections {
+      title
+      operation
+      submitLabel
+      fields {
+        name
+        label
+        placeholder
+        help
+        type
+        button {
+          label
+        }
+      }
+    }
+  }
+}
+`,
+    ...variables({ service: 'TRANSFER_IN' }),
+  },
 ];

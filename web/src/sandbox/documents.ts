@@ -12,6 +12,7 @@ export interface Refusal {
   field: string | null;
   retryAfter: number | null;
   problems: { field: string; code: string; message: string }[];
+  nextStep: { service: string | null; message: string; phone: string | null } | null;
 }
 
 export interface Option {
@@ -85,22 +86,45 @@ export interface ProductionProgress {
   cursor: string;
 }
 
-export interface ApplicationField {
+export interface GuideField {
   name: string;
   label: string;
-  help: string;
-  type: 'TEXT' | 'DIGITS' | 'DATE' | 'SELECT' | 'BOOLEAN';
+  placeholder: string | null;
+  help: string | null;
+  type: 'TEXT' | 'DIGITS' | 'PASSWORD' | 'DATE' | 'DATE_TIME' | 'SELECT' | 'MULTI_SELECT' | 'BOOLEAN' | 'PICTURE';
   required: boolean;
   options: Option[];
   defaultValue: string | null;
+  button: { label: string; purpose: string | null; arguments: { name: string; source: string }[] } | null;
+  upload: { side: IdDocumentSide | null; caption: string; sampleUrl: string | null; formats: { mediaType: string }[] } | null;
+}
+
+export interface GuideSection {
+  title: string | null;
+  instruction: string | null;
+  submitLabel: string | null;
+  operation: string;
+  fields: GuideField[];
+}
+
+export interface GuideForm {
+  title: string;
+  tips: string[];
+  sections: GuideSection[];
+}
+
+export interface DraftField {
+  name: string;
   value: string | null;
+  source: 'PLATFORM' | 'DOCUMENT' | 'DRAFT' | null;
   suggestion: { value: string; text: string; confidence: number } | null;
   problem: { code: string; message: string } | null;
 }
 
 export interface ApplicationForm {
   __typename: 'ApplicationForm';
-  fields: ApplicationField[];
+  note: string | null;
+  fields: DraftField[];
   missing: string[];
   portrait: { portraitId: string; confirmed: boolean } | null;
   privacyNotice: { version: string; url: string | null; givenAt: string | null };
@@ -118,6 +142,7 @@ export interface IdDocumentUploaded {
   __typename: 'IdDocumentUploaded';
   side: IdDocumentSide;
   accepted: boolean;
+  pictureId: string | null;
   url: string | null;
   checks: { code: string; passed: boolean; message: string }[];
   readFields: { label: string; text: string; confidence: number }[];
@@ -191,6 +216,23 @@ export const VIEWER_QUERY = `query Viewer { viewer { ...ViewerParts } } ${VIEWER
 export const OUTLETS = `query Outlets($districtCode: String!, $bankCode: String) {
   outlets(districtCode: $districtCode, bankCode: $bankCode) { code name address }
 }`;
+export const SERVICE_FORM = `query ServiceForm($service: CardService!) {
+  serviceForm(service: $service) {
+    title
+    tips
+    sections {
+      title
+      instruction
+      submitLabel
+      operation
+      fields {
+        name label placeholder help type required options { code name } defaultValue
+        button { label purpose arguments { name source } }
+        upload { side caption sampleUrl formats { mediaType } }
+      }
+    }
+  }
+}`;
 export const PROGRESS_LIVE = `subscription ProductionProgressLive($after: String) {
   productionProgress(after: $after) { ...ProgressParts }
 } ${PROGRESS}`;
@@ -206,8 +248,9 @@ export const APPLICATION_FORM = result(
   'query ApplicationForm',
   'applicationForm',
   `... on ApplicationForm {
-    fields { name label help type required options { code name } defaultValue value suggestion { value text confidence } problem { code message } }
+    fields { name value source suggestion { value text confidence } problem { code message } }
     missing
+    note
     portrait { portraitId confirmed }
     privacyNotice { version url givenAt }
   }`,
@@ -238,12 +281,17 @@ export const CONFIRM_PORTRAIT = result(
 export const UPLOAD_ID_DOCUMENT = result(
   'mutation UploadIdDocument($side: IdDocumentSide!, $file: Upload!)',
   'uploadIdDocument(side: $side, file: $file)',
-  '... on IdDocumentUploaded { side accepted url checks { code passed message } readFields { label text confidence } }',
+  '... on IdDocumentUploaded { side accepted pictureId url checks { code passed message } readFields { label text confidence } }',
 );
 export const CONFIRM_ID_DOCUMENTS = result(
   'mutation ConfirmIdDocuments',
   'confirmIdDocuments',
   '... on IdDocumentsConfirmed { at }',
+);
+export const DELETE_PICTURE = result(
+  'mutation DeletePicture($pictureId: ID!)',
+  'deletePicture(pictureId: $pictureId)',
+  '... on PictureDeleted { pictureId }',
 );
 export const SAVE_APPLICATION_DRAFT = result(
   'mutation SaveApplicationDraft($input: ApplicationDraftInput!)',

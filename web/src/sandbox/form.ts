@@ -29,7 +29,7 @@ export interface FormOptions<R extends { __typename: string }> {
   /** Above the fields and between them and the button. */
   intro?: Node[];
   outro?: Node[];
-  code?: { purpose: string; phoneField: string };
+  code?: { purpose: string; phoneField: string; label?: string };
 }
 
 type Control = HTMLInputElement | HTMLSelectElement;
@@ -177,8 +177,12 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
   }
 
   private codeButton(): HTMLButtonElement {
-    const send = actionButton({ label: '获取验证码', run: () => void this.sendCode(send) });
+    const send = actionButton({ label: this.codeLabel, run: () => void this.sendCode(send) });
     return send;
+  }
+
+  private get codeLabel(): string {
+    return this.options.code?.label ?? '获取验证码';
   }
 
   private async sendCode(send: HTMLButtonElement): Promise<void> {
@@ -192,15 +196,15 @@ export class ServiceForm<R extends { __typename: string } = { __typename: string
       });
       if (isRefusal(sent)) {
         this.refuse(sent);
-        countDown(send, sent.retryAfter ?? 0);
+        countDown(send, this.codeLabel, sent.retryAfter ?? 0);
       } else {
         this.clear();
-        countDown(send, sent.resendAfter);
+        countDown(send, this.codeLabel, sent.resendAfter);
         await this.announceCode(phone, purpose, before?.code);
       }
     } catch (error) {
       this.say(errorText(error));
-      countDown(send, 0);
+      countDown(send, this.codeLabel, 0);
     }
   }
 
@@ -237,8 +241,8 @@ function actionButton({ label, run }: NonNullable<Field['action']>): HTMLButtonE
   return h('button', { type: 'button', class: 'code-button', onclick: run }, label);
 }
 
-function countDown(send: HTMLButtonElement, seconds: number): void {
+function countDown(send: HTMLButtonElement, label: string, seconds: number): void {
   send.disabled = seconds > 0;
-  send.textContent = seconds > 0 ? `${seconds} 秒` : '获取验证码';
-  if (seconds > 0) setTimeout(() => countDown(send, seconds - 1), 1000);
+  send.textContent = seconds > 0 ? `${seconds} 秒` : label;
+  if (seconds > 0) setTimeout(() => countDown(send, label, seconds - 1), 1000);
 }

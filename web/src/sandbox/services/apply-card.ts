@@ -4,14 +4,17 @@ import {
   APPLY_CARD,
   CONFIRM_ID_DOCUMENTS,
   CONFIRM_PORTRAIT,
+  DELETE_PICTURE,
   GIVE_CONSENT,
   SAVE_APPLICATION_DRAFT,
   UPLOAD_ID_DOCUMENT,
   UPLOAD_PORTRAIT,
   type ApplicationDraftSaved,
-  type ApplicationField,
   type ApplicationForm,
   type Done,
+  type DraftField,
+  type GuideField,
+  type GuideSection,
   type IdDocumentUploaded,
   type IdDocumentSide,
   type PortraitPreview,
@@ -22,19 +25,10 @@ import { ServiceForm, type Field } from '../form';
 import { isRefusal } from '../gateway';
 import type { Screen, View } from '../phone';
 import type { Persona } from '../world';
-import { codeField } from './fields';
+import { formField, guideForm, sectionOptions } from './guide';
 import { outcome } from './outcome';
 import { followOutlets } from './outlets';
 import { sampleIdDocument, samplePortrait } from './samples';
-
-const SIDES: [IdDocumentSide, string][] = [
-  ['PORTRAIT_SIDE', '身份证人像面'],
-  ['EMBLEM_SIDE', '身份证国徽面'],
-];
-const YES_NO = [
-  { code: 'true', name: '是' },
-  { code: 'false', name: '否' },
-];
 
 /** A yes or no that is still open has no place in the input, so it is asked for here. */
 const WITHHOLDING_NOT_CHOSEN: Refusal = {
@@ -44,33 +38,29 @@ const WITHHOLDING_NOT_CHOSEN: Refusal = {
   field: 'financialWithholding',
   retryAfter: null,
   problems: [],
-};
-
-const KINDS: Record<ApplicationField['type'], Field['kind']> = {
-  TEXT: 'text',
-  DIGITS: 'digits',
-  DATE: 'text',
-  SELECT: 'select',
-  BOOLEAN: 'select',
+  nextStep: null,
 };
 
 /** Portrait, then ID document, then the form; what was kept before is taken up again. */
 export function applyCard(visit: Visit): Screen {
   return async () => {
-    const form = await visit.gateway.ask<ApplicationForm | Refusal>(APPLICATION_FORM);
+    const [form, { sections }] = await Promise.all([
+      visit.gateway.ask<ApplicationForm | Refusal>(APPLICATION_FORM),
+      guideForm(visit.gateway, 'APPLY_CARD'),
+    ]);
     if (isRefusal(form)) return { title: '申办', body: [h('p', { class: 'alert', role: 'alert' }, form.message)] };
-    return form.privacyNotice.givenAt ? portraitView(visit, form) : noticeView(visit, form);
+    return form.privacyNotice.givenAt ? portraitView(visit, sections, form) : noticeView(visit, sections, form);
   };
 }
 
 /** Asked once for each version, before any personal data is sent. */
-function noticeView(visit: Visit, form: ApplicationForm): View {
+function noticeView(visit: Visit, sections: GuideSection[], form: ApplicationForm): View {
   const { version, url } = form.privacyNotice;
   const message = alertLine();
   const agree = async () => {
     const given = await visit.gateway.ask<Done | Refusal>(GIVE_CONSENT, { input: { noticeVersion: version } });
     if (isRefusal(given)) say(message, given.message);
-    else visit.phone.replace(() => portraitView(visit, form));
+    else visit.phone.replace(() => portraitView(visit, sections, form));
   };
   return {
     title: '个人信息处理告知',
@@ -83,10 +73,12 @@ function noticeView(visit: Visit, form: ApplicationForm): View {
   };
 }
 
-function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): View {
+function portraitView(visit: Visit, sections: GuideSection[], { portrait, missing, note }: ApplicationForm): View {
+  const section = sections[0]!;
+  const field = section.fields[0]!;
   const preview = h('div', { class: 'portrait-preview' });
   const message = alertLine();
-  const next = () => visit.phone.replace(() => idDocumentsView(visit, !missing.includes('idDocuments')));
+  const next = () => visit.phone.replace(() => idDocumentsView(visit, sections, !missing.includes('idDocuments')));
 
   const confirm = async (portraitId: string) => {
     const confirmed = await visit.gateway.ask<Done | Refusal>(CONFIRM_PORTRAIT, { portraitId });
@@ -95,11 +87,11 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
   };
   const show = ({ url, accepted, checks, portraitId }: PortraitPreview) => {
     preview.replaceChildren(
-      h('p', {}, '自动处理后照片预览'),
-      h('img', { src: url, alt: '自动处理后的照片' }),
+      h('p', {}, field.upload!.caption),
+      deletable(visit, message, portraitId, h('img', { src: url, alt: '自动处理后的照片' }), () => preview.replaceChildren()),
       h('ul', { class: 'checks' }, ...checks.map((check) => h('li', { class: check.passed ? 'passed' : 'failed' }, check.message))),
     );
-    if (accepted) preview.append(button('确认上传', () => void attempt(message, () => confirm(portraitId))));
+    if (accepted) preview.append(button(section.submitLabel!, () => void attempt(message, () => confirm(portraitId))));
   };
   const upload = (file: File) =>
     attempt(message, async () => {
@@ -109,11 +101,12 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
     });
 
   return {
-    title: '上传头像照',
+    title: section.title!,
     body: [
+      ...(note ? [h('p', { class: 'hint' }, note)] : []),
       stages(1),
-      h('p', { class: 'hint' }, '请提交一张本人二寸白底彩色照片，上传后请核对自动处理后的照片。'),
-      picker('本人照片', upload, samplePortrait),
+      h('p', { class: 'hint' }, field.help),
+      picker(field, upload, samplePortrait),
       message,
       preview,
       ...(portrait?.confirmed ? [button('沿用已确认的照片', next, 'secondary')] : []),
@@ -121,16 +114,21 @@ function portraitView(visit: Visit, { portrait, missing }: ApplicationForm): Vie
   };
 }
 
-function idDocumentsView(visit: Visit, confirmedBefore: boolean): View {
+function idDocumentsView(visit: Visit, sections: GuideSection[], confirmedBefore: boolean): View {
+  const section = sections[1]!;
   const message = alertLine();
   const upload = (side: IdDocumentSide, mark: HTMLElement, preview: HTMLElement) => (file: File) =>
     attempt(message, async () => {
       const result = await visit.gateway.upload<IdDocumentUploaded | Refusal>(UPLOAD_ID_DOCUMENT, { side }, file);
       if (isRefusal(result)) return say(message, result.message);
       mark.textContent = result.accepted ? '1/1 已上传' : '0/1 未通过预审';
-      preview.replaceChildren(...documentPreview(result));
+      const empty = () => {
+        mark.textContent = '0/1';
+        preview.replaceChildren();
+      };
+      preview.replaceChildren(...documentPreview(visit, message, result, empty));
     });
-  const next = () => visit.phone.replace(() => formView(visit));
+  const next = () => visit.phone.replace(() => formView(visit, sections));
   const confirm = async () => {
     const confirmed = await visit.gateway.ask<Done | Refusal>(CONFIRM_ID_DOCUMENTS);
     if (isRefusal(confirmed)) say(message, confirmed.message);
@@ -138,41 +136,62 @@ function idDocumentsView(visit: Visit, confirmedBefore: boolean): View {
   };
 
   return {
-    title: '上传证件照',
+    title: section.title!,
     body: [
       stages(2),
-      h('p', { class: 'hint' }, '请横向放置证件拍摄，四角完整、文字清楚。'),
-      ...SIDES.flatMap(([side, label]) => {
+      h('p', { class: 'hint' }, section.instruction),
+      ...section.fields.flatMap((field) => {
+        const { side, caption, sampleUrl } = field.upload!;
         const mark = h('p', { class: 'help', role: 'status' }, '0/1');
         const preview = h('div', { class: 'portrait-preview' });
-        return [picker(label, upload(side, mark, preview), () => sampleIdDocument(visit.persona.id, side)), mark, preview];
+        const sample = h('img', { class: 'card-picture', src: sampleUrl, alt: caption });
+        const ownSample = () => sampleIdDocument(visit.persona.id, side!);
+        return [sample, picker(field, upload(side!, mark, preview), ownSample), h('p', { class: 'help' }, field.help), mark, preview];
       }),
       message,
-      button('确认上传', () => void attempt(message, confirm)),
+      button(section.submitLabel!, () => void attempt(message, confirm)),
       ...(confirmedBefore ? [button('沿用已确认的证件照', next, 'secondary')] : []),
     ],
   };
 }
 
+/** 删除照片请单击照片: the picture is a button that takes it back. */
+function deletable(visit: Visit, message: HTMLElement, pictureId: string, picture: HTMLElement, gone: () => void): HTMLElement {
+  const remove = () =>
+    attempt(message, async () => {
+      const deleted = await visit.gateway.ask<Done | Refusal>(DELETE_PICTURE, { pictureId });
+      if (isRefusal(deleted)) say(message, deleted.message);
+      else gone();
+    });
+  return h('button', { type: 'button', class: 'picture', title: '删除照片', onclick: () => void remove() }, picture);
+}
+
 /** The straightened card and what was read off it, or what is wrong. */
-function documentPreview({ url, checks, readFields }: IdDocumentUploaded): Node[] {
+function documentPreview(
+  visit: Visit,
+  message: HTMLElement,
+  { pictureId, url, checks, readFields }: IdDocumentUploaded,
+  gone: () => void,
+): Node[] {
+  const picture = h('img', { class: 'card-picture', src: url, alt: '自动校正后的证件照' });
   const wrong = checks.filter(({ passed }) => !passed);
   return [
-    ...(url ? [h('img', { class: 'card-picture', src: url, alt: '自动校正后的证件照' })] : []),
-    h('ul', { class: 'checks' }, ...wrong.map(({ message }) => h('li', { class: 'failed' }, message))),
+    ...(pictureId ? [deletable(visit, message, pictureId, picture, gone)] : []),
+    h('ul', { class: 'checks' }, ...wrong.map((check) => h('li', { class: 'failed' }, check.message))),
     ...(readFields.length ? [h('p', { class: 'hint' }, '已识别,将预填到表单,请核对。')] : []),
   ];
 }
 
-async function formView(visit: Visit): Promise<View> {
+async function formView(visit: Visit, sections: GuideSection[]): Promise<View> {
+  const section = sections[2]!;
   const answer = await visit.gateway.ask<ApplicationForm | Refusal>(APPLICATION_FORM);
-  if (isRefusal(answer)) return { title: '数据采集项', body: [h('p', { class: 'alert', role: 'alert' }, answer.message)] };
+  if (isRefusal(answer)) return { title: section.title!, body: [h('p', { class: 'alert', role: 'alert' }, answer.message)] };
+  const drafts = new Map(answer.fields.map((field) => [field.name, field]));
 
   const form = new ServiceForm<Done>(visit, {
-    fields: [...phoneLast(answer.fields).map((field) => formField(field, visit.persona)), codeField],
-    code: { purpose: 'APPLY_CARD', phoneField: 'phone' },
+    ...sectionOptions(section, visit.persona),
+    fields: phoneLast(section.fields).map((field) => filledField(field, drafts.get(field.name), visit.persona)),
     outro: [button('暂存，以后再填', () => void saveDraft(), 'secondary')],
-    submitLabel: '申请',
     submit: async (values) =>
       values.financialWithholding
         ? visit.gateway.ask<Done | Refusal>(APPLY_CARD, { input: typed(values) })
@@ -191,40 +210,24 @@ async function formView(visit: Visit): Promise<View> {
     else visit.phone.notify('已暂存。从任何一个渠道回来都可以接着填。');
   }
 
-  return { title: '数据采集项', body: [stages(3), form.element] };
+  return { title: section.title!, body: [stages(3), form.element] };
 }
 
-/** The phone comes last, next to its code and the button. */
-function phoneLast(fields: ApplicationField[]): ApplicationField[] {
-  const isPhone = ({ name }: ApplicationField) => name === 'phone';
-  return [...fields.filter((field) => !isPhone(field)), ...fields.filter(isPhone)];
+/** The phone and its code come last, next to the button. */
+function phoneLast(fields: GuideField[]): GuideField[] {
+  const isLast = ({ name }: GuideField) => name === 'phone' || name === 'code';
+  return [...fields.filter((field) => !isLast(field)), ...fields.filter(isLast)];
 }
 
-function formField(field: ApplicationField, persona: Persona): Field {
-  const { name, label, help, type, required, options, defaultValue, value, suggestion } = field;
+const SOURCES = { PLATFORM: '已按实名信息预填,请核对', DOCUMENT: '已按证件识别预填,请核对', DRAFT: '' };
+
+function filledField(field: GuideField, draft: DraftField | undefined, persona: Persona): Field {
+  const told = draft?.source ? SOURCES[draft.source] : '';
   return {
-    name,
-    label,
-    help: !value && suggestion ? `${help} · 已按证件识别预填,请核对` : help,
-    optional: !required,
-    value: value ?? suggestion?.value ?? defaultValue,
-    options: type === 'BOOLEAN' ? YES_NO : options,
-    kind: name === 'phone' ? 'tel' : KINDS[type],
-    known: knownValue(name, persona),
+    ...formField(field, persona),
+    help: [field.help, told].filter(Boolean).join(' · '),
+    value: draft?.value ?? field.defaultValue,
   };
-}
-
-function knownValue(name: string, { name: fullName, socialSecurityNumber, phone }: Persona): string | null {
-  const known: Record<string, string> = {
-    name: fullName,
-    idNumber: socialSecurityNumber,
-    phone,
-    birthDate: socialSecurityNumber.slice(6, 14),
-    genderCode: Number(socialSecurityNumber[16]) % 2 ? '1' : '2',
-    idIssuer: '成都市公安局',
-    idValidUntil: 'LONG_TERM',
-  };
-  return known[name] ?? null;
 }
 
 /** The input's own types: every value is a text but the one yes or no. */
@@ -246,14 +249,14 @@ function stages(current: number): HTMLElement {
   );
 }
 
-function picker(label: string, upload: (file: File) => Promise<void>, sample: () => Promise<File>): HTMLElement {
+function picker({ label, upload: limits }: GuideField, upload: (file: File) => Promise<void>, sample: () => Promise<File>): HTMLElement {
   const input = h('input', {
     type: 'file',
-    accept: 'image/*',
+    accept: limits!.formats.map(({ mediaType }) => mediaType).join(','),
     onchange: () => input.files?.[0] && void upload(input.files[0]),
   });
   const useSample = h('button', { type: 'button', class: 'fill', onclick: () => void sample().then(upload) }, '使用示例图片');
-  return h('div', { class: 'picker' }, h('strong', {}, label), h('label', {}, `选择${label}`, input), useSample);
+  return h('div', { class: 'picker' }, h('strong', {}, label), h('label', {}, '选择图片', input), useSample);
 }
 
 const alertLine = (): HTMLElement => h('p', { class: 'alert', role: 'alert', hidden: true });

@@ -1,29 +1,26 @@
 import type { Visit } from '../app';
 import { INSURANCES, TRANSFER_IN, type Done, type Insurances, type Refusal } from '../documents';
 import { h } from '../dom';
-import { ServiceForm } from '../form';
+import { ServiceForm, type Field } from '../form';
 import { isRefusal } from '../gateway';
 import type { Screen } from '../phone';
-import { cardNumberField, codeField, phoneField } from './fields';
+import { guideForm, sectionOptions } from './guide';
 import { outcome } from './outcome';
 
-const HINT =
-  '温馨提示：假如在省内其他市（州）办理了社会保障卡，在成都无需再办卡，可通过此功能模块将卡的归属地转入成都后使用；' +
-  '如需办理参保关系转入，则需要前往社保局办理，详情可咨询 028-12333。';
-
 export function transferIn(visit: Visit): Screen {
-  return () => {
+  return async () => {
+    const { title, tips, sections } = await guideForm(visit.gateway, 'TRANSFER_IN');
+    const section = sections[0]!;
+    const words = sectionOptions(section, visit.persona);
     const choices = h('div', { class: 'choices' }, h('p', { class: 'help' }, '请先查询险种'));
+    const additions: Record<string, Partial<Field>> = {
+      cardNumber: { action: { label: section.fields[0]!.button!.label, run: () => void query() } },
+      insurances: { group: choices },
+    };
     const form = new ServiceForm<Done>(visit, {
-      intro: [h('p', { class: 'hint' }, HINT)],
-      fields: [
-        { ...cardNumberField(visit.persona), action: { label: '查询险种', run: () => void query() } },
-        { name: 'insurances', label: '成都参保险种选择', group: choices },
-        phoneField(visit.persona),
-        codeField,
-      ],
-      code: { purpose: 'TRANSFER_IN', phoneField: 'phone' },
-      submitLabel: '确认转移',
+      ...words,
+      intro: tips.map((tip) => h('p', { class: 'hint' }, tip)),
+      fields: words.fields.map((field) => ({ ...field, ...additions[field.name] })),
       submit: (values) =>
         visit.gateway.ask<Done | Refusal>(TRANSFER_IN, { input: { ...values, insurances: chosen(choices) } }),
       done: (result) =>
@@ -37,7 +34,7 @@ export function transferIn(visit: Visit): Screen {
       else choices.replaceChildren(...found.items.map(choice));
     }
 
-    return { title: '卡归属地转入', body: [form.element] };
+    return { title, body: [form.element] };
   };
 }
 
