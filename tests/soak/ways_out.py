@@ -49,6 +49,7 @@ def run(given: argparse.Namespace) -> bool:
                 dead_ends.append(found)
             else:
                 ended += found
+            print(f"{sum(ended.values()):,} lives, {len(dead_ends)} dead ends", flush=True)
     took = time.monotonic() - began
     lived = ", ".join(f"{count:,} {name}" for name, count in ended.most_common())
     print(f"{sum(ended.values()):,} lives in {took:,.0f} s: {lived}; {len(dead_ends)} dead ends")
