@@ -92,7 +92,7 @@ def _reminders(settings: Settings) -> Iterator[_Reminder]:
         yield _Reminder(again, returned)
     if first:
         end = again if has_second else first + _LATEST
-        yield _Reminder(first, end)
+        yield _Reminder(first, min(end, returned or end))
 
 
 async def remind_of_collection(context: JobContext) -> int:
