@@ -19,10 +19,13 @@ import asyncpg
 import httpx
 import pytest
 import structlog
+import time_machine
+from sqlalchemy import func, select
 from starlette.applications import Starlette
 
 from core import migrations
-from core.db import Limits, connect
+from core.audit.log import audit_entries_table
+from core.db import Limits, Query, connect
 from core.kernel.clock import Monotonic, monotonic_clock
 from core.kernel.settings import Secret, Settings, variable
 from core.migrations.tables import TABLES
@@ -37,6 +40,7 @@ PARTITIONS = int(os.environ.get("TEST_POSTGRES_PARTITIONS", "16"))
 """Of the tables of persons: they prove the keys that splitting by person needs."""
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "postgresql://127.0.0.1:5432")
 PATIENT = Limits(deadline_seconds=20.0, acquire_seconds=20.0, statement_seconds=20.0)
+_SEEDED_AT = Query(select(func.max(audit_entries_table.c.at).label("at")))
 _KEY = base64.b64encode(b"k" * 32).decode()
 
 
@@ -286,6 +290,14 @@ async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 def world(http: httpx.AsyncClient, application: Application) -> World:
     """Personas' front-ends, the SMS inbox, the issuer's desk, and the rows behind them."""
     return World(http, application)
+
+
+@pytest.fixture
+async def since_seeding(application: Application) -> AsyncIterator[None]:
+    """The moment at which the sandbox was seeded: entries that wait long for an anchor are tampering."""
+    [row] = await application.database.fetch(_SEEDED_AT)
+    with time_machine.travel(row["at"] / 1000, tick=True):
+        yield
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from core.kernel.clock import instant
 from tests.core.test_audit import change, found
 from tests.front_end import FrontEnd, World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 CHANGED = "its batch of the access log was changed"
 UNVOUCHED = "a batch of the access log has no entry"
 BATCH = and_(

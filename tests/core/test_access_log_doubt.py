@@ -17,6 +17,8 @@ from tests.core.test_audit import found
 from tests.database_faults import Wire
 from tests.front_end import World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 IMPATIENT = Limits(deadline_seconds=1.5, acquire_seconds=1.0, statement_seconds=1.0)
 
 

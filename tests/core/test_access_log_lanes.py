@@ -20,6 +20,8 @@ from core.kernel.refusals import TryAgainLater
 from tests.core.test_audit import found
 from tests.front_end import World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 FIRST_PERSON = 10**15
 
 

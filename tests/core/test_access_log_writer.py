@@ -19,6 +19,8 @@ from tests.core.test_audit import found
 from tests.front_end import REFUSAL, FrontEnd, World
 from tests.services.parts import keep_pictures
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 VIEWING = {
     "viewer": "{ viewer { bound } }",
     "sessions": "{ sessions { id } }",
@@ -31,7 +33,7 @@ VIEWING = {
     "notices": "{ notices { edges { cursor } } }",
     "serviceHistory": "{ serviceHistory { edges { cursor } } }",
 }
-PUBLIC = {"channels", "channel", "outlets", "districts", "banks", "verifyReceipt"}
+PUBLIC = {"channels", "channel", "outlets", "districts", "banks", "serviceForm", "verifyReceipt"}
 
 
 async def views(world: World) -> list[tuple[str, str]]:

@@ -11,6 +11,8 @@ from core.crypto import Seals
 from core.db import Query, Row, Transaction
 from tests.front_end import FrontEnd, World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 ENTRIES = Query(
     select(audit_entries_table)
     .where(audit_entries_table.c.subject_id == bindparam("subject_id"))

@@ -20,6 +20,8 @@ from core.db import Query, Reader, Row, UniqueViolation
 from tests.core.test_audit import change, found, history
 from tests.front_end import FrontEnd, World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 _OF_SUBJECT: BindParameter[int] = bindparam("of_person")
 REMOVE_ENTRIES = Query(
     delete(audit_entries_table).where(audit_entries_table.c.subject_id == _OF_SUBJECT)

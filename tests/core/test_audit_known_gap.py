@@ -15,6 +15,8 @@ from gateway.cli.main import cli
 from gateway.resolvers.context import system_clock
 from tests.conftest import settings_for
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 SECRETS = ("column_keys", "index_keys", "peppers", "audit_keys")
 
 

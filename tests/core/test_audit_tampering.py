@@ -51,6 +51,8 @@ from tests.conftest import PARTITIONS
 from tests.core.test_audit import change, found
 from tests.front_end import FrontEnd, World
 
+pytestmark = pytest.mark.usefixtures("since_seeding")
+
 AUDIT_TABLES = [table for table in TABLES if table.name.startswith(("audit_", "access_log"))]
 REFUSED = (
     UniqueViolation,

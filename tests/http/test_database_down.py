@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.database_faults import Rounds, faulty
+from tests.front_end import as_read
 from tests.sockets import socket
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
@@ -42,7 +43,7 @@ async def test_over_a_socket_it_is_an_error_and_the_socket_stays(
             told = await line.hear()
         again = await line.ask(STATUS, "1")
 
-    assert told == {"type": "error", "id": "1", "payload": [TOLD]}
+    assert as_read(told) == {"type": "error", "id": "1", "payload": [TOLD]}
     assert again["payload"]["data"] == {"cardStatus": {"__typename": "CardStatus"}}
 
 
@@ -70,5 +71,5 @@ async def test_as_a_request_a_stream_and_an_upload_it_is_a_503(rounds: Rounds) -
 
     for answer in answers:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-        assert answer.json() == {"errors": [TOLD]}
+        assert as_read(answer.json()) == {"errors": [TOLD]}
     assert after.json()["data"] == {"cardStatus": {"__typename": "CardStatus"}}

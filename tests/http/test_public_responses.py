@@ -101,7 +101,7 @@ def test_no_root_field_of_a_session_is_public() -> None:
         if public_seconds(schema, parse(f"{{ {name} }}"), None) is not None
     }
 
-    assert found == {"channels", "channel", "outlets", "districts", "banks"}
+    assert found == {"channels", "channel", "outlets", "districts", "banks", "serviceForm"}
 
 
 # --- caching -------------------------------------------------------------------------------

@@ -223,12 +223,12 @@ async def test_a_wrong_record_of_a_death_is_corrected_at_a_desk(world: World) ->
 @pytest.mark.parametrize(
     "facts",
     [
-        {"type": "ORDER_CLOSED", "orderNumber": _ORDER},
-        {"type": "ORDER_CLOSED", "orderNumber": _ORDER, "reason": "RAIN"},
-        {"type": "CANCEL", "cardNumber": "SAMPLE01X", "reason": "WITHDRAWN"},
-        {"type": "NODE_RESULT", "orderNumber": _ORDER, "node": "MANUFACTURE"}
+        {"kind": "ORDER_CLOSED", "orderNumber": _ORDER},
+        {"kind": "ORDER_CLOSED", "orderNumber": _ORDER, "reason": "RAIN"},
+        {"kind": "CANCEL", "cardNumber": "SAMPLE01X", "reason": "WITHDRAWN"},
+        {"kind": "NODE_RESULT", "orderNumber": _ORDER, "node": "MANUFACTURE"}
         | {"result": "NEEDS_CORRECTION"},
-        {"type": "NODE_RESULT", "orderNumber": _ORDER, "node": "MANUFACTURE"}
+        {"kind": "NODE_RESULT", "orderNumber": _ORDER, "node": "MANUFACTURE"}
         | {"result": "NEEDS_CORRECTION", "corrections": ["bankCode"]},
     ],
 )
@@ -236,10 +236,9 @@ async def test_refuses_events_without_a_reason_or_with_another(
     world: World, facts: dict[str, Any]
 ) -> None:
     before = await world.rows()
-    kind = facts.pop("type")
 
     with pytest.raises(AssertionError):
-        await outcomes(world, event(kind, **facts))
+        await outcomes(world, event(**facts))
 
     assert await world.rows() == before
 

@@ -75,11 +75,16 @@ async def send_all(citizen: FrontEnd, purposes: Iterable[str], phone: str | None
 
 
 async def must_be_refused(networks: Networks, citizen: FrontEnd, *given: Any) -> dict[str, Any]:
+    await networks.world.application.worker.drained()
     before = await networks.world.rows(*COUNTED)
     refused = await citizen.send_code(*given)
     assert fault(refused) == TOO_MANY
     assert await networks.world.rows(*COUNTED) == before
     return refused
+
+
+async def codes_in_inbox(citizen: FrontEnd) -> int:
+    return sum(message["code"] is not None for message in await citizen.inbox())
 
 
 # --- the owner ---------------------------------------------------------------------------------
@@ -347,7 +352,7 @@ async def test_a_rejected_sms_is_told_at_once_and_does_not_count(
         "SEND_CODE SMS_REFUSED",
         "SEND_CODE",
     ]
-    assert len(await active.inbox()) == 1
+    assert await codes_in_inbox(active) == 1
 
 
 async def test_rejected_sms_use_up_no_allowance(settings: Settings) -> None:
@@ -397,7 +402,7 @@ async def test_a_repeated_request_after_a_rejected_sms_is_a_new_one(
 
     kinds = [answer["data"]["sendVerificationCode"]["__typename"] for answer in answers]
     assert kinds == ["Refusal", SENT, SENT]
-    assert len(await active.inbox()) == 1
+    assert await codes_in_inbox(active) == 1
 
 
 @pytest.mark.parametrize("kind", ["BUSY", "LOST_ANSWER"])
@@ -414,7 +419,7 @@ async def test_a_gateway_that_does_not_say_no_is_no_refusal(
     assert fault(again) == TOO_MANY
     with later(seconds=15):
         await world.application.worker.deliver_due()
-    assert len(await active.inbox()) == 1
+    assert await codes_in_inbox(active) == 1
 
 
 async def test_wrong_codes_count_after_their_code_is_over(settings: Settings) -> None:

@@ -167,5 +167,5 @@ def _read(pdf: bytes) -> tuple[str, list[str]]:
     page = document[0]
     text = page.get_textpage().get_text_bounded()
     pixels = page.render(scale=150 / 72).to_numpy()
-    found, codes, _, _ = cv2.QRCodeDetector().detectAndDecodeMulti(pixels)
+    found, codes, _, _ = cv2.QRCodeDetectorAruco().detectAndDecodeMulti(pixels)
     return text, list(codes) if found else []

@@ -560,8 +560,7 @@ async def test_unionpay_checks_no_address(world: World) -> None:
 async def test_wechat_calls_three_times_when_it_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moment = time.time
-    monkeypatch.setattr("sandbox.platforms.callbacks.seconds", lambda: int(moment()) - 400)
+    monkeypatch.setattr("sandbox.world.World.seconds", lambda _: int(time.time()) - 400)
 
     answer = await sandbox_post(world, "wechat/follow")
 

@@ -266,6 +266,7 @@ async def test_a_credential_that_was_used_signs_nobody_in_again(
     citizen = world.front_end("active", kind.id.value)
     code = await code_of(citizen)
     first = await sign_in(citizen, code, await state_of(citizen))
+    await world.application.worker.drained()
     before = await world.rows(*WRITTEN)
 
     second = await sign_in(citizen, code, await state_of(citizen))
