@@ -48,7 +48,9 @@ def _event(entry: Entry) -> Text:
     else:
         text = EVENT_NAMES[IssuerEventType(what)]
     if reason := _REASONS.get(details.get("reason", "")):
-        text = Text(f"{text.zh}（{reason.zh}）", f"{text.en} ({reason.en})")
+        text = Text(
+            f"{text.zh}（{reason.zh}）", f"{text.en} ({reason.en[:1].lower()}{reason.en[1:]})"
+        )
     if what != entry.result:
         text = Text(f"已更正，此前为：{text.zh}", f"corrected; before: {text.en}")
     return text

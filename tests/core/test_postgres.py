@@ -162,7 +162,7 @@ async def test_waiting_for_the_server_to_cancel_loses_a_connection_of_the_pool(
     with monkeypatch.context() as patch:
         patch.setattr(postgres_pool, "terminate", lambda _: None)
         patch.setattr("core.db.postgres.terminate", lambda _: None)
-        patch.setattr(postgres_pool, "PUT_BACK_SECONDS", 60.0)
+        patch.setattr(postgres_pool, "PUT_BACK_SECONDS", 5.0)
 
         found = await ask_many(database, ask, wire[0], seconds=2.5)
         with pytest.raises(DatabaseUnavailable, match="in time"):
