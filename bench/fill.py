@@ -84,7 +84,10 @@ async def _fill(server: Server, count: int) -> list[Person]:
 async def _add(server: Server, count: int, *, multiplied: bool) -> None:
     imported = min(count, _IMPORTED) if multiplied else count
     file = write_people(server.folder / "cards.csv", imported)
-    print(f"  {server.command('import-cards', str(file), '--sandbox')}", flush=True)
+    print(
+        f"  {server.command('import-cards', '--operator', 'bench', str(file), '--sandbox')}",
+        flush=True,
+    )
     file.unlink()
     if imported < count:
         vault, now = keys_from(server.settings()).vault, time.time_ns() // 1_000_000

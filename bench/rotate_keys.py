@@ -88,7 +88,7 @@ class Load:
 async def rotate(server: Server, kills: int) -> tuple[int, float]:
     """Returns the number of kills and the seconds that it ran."""
     began, killed = time.monotonic(), 0
-    command = (Path(sys.executable).with_name("card-gateway"), "rotate-keys")
+    command = (Path(sys.executable).with_name("card-gateway"), "rotate-keys", "--operator", "bench")
     while True:
         log = (server.folder / "rotate.log").open("ab")
         process = subprocess.Popen(  # noqa: ASYNC220, S603
@@ -188,7 +188,12 @@ async def run(given: argparse.Namespace, folder: Path) -> bool:
     last = Server(folder, given.database_url, **alone)
     first.start()
     first.stop()
-    first.command("import-cards", str(write_people(folder / "people.csv", given.people)))
+    first.command(
+        "import-cards",
+        "--operator",
+        "bench",
+        str(write_people(folder / "people.csv", given.people)),
+    )
     serving.start()
     try:
         good = True

@@ -1,6 +1,6 @@
 """Audit: a MAC chain per subject of what was changed, and the access log of what was viewed."""
 
-from core.audit import anchors, history, ratings, verify
+from core.audit import anchors, history, operators, ratings, verify
 from core.audit.access_log import access_log_table
 from core.audit.anchors import audit_anchored_heads_table, audit_anchors_table
 from core.audit.history import NEWEST, Entry, Place
@@ -48,6 +48,7 @@ __all__ = [
     "extend",
     "head_of",
     "history",
+    "operators",
     "ratings",
     "record",
     "service_ratings_table",

@@ -87,6 +87,22 @@ def other_partitions(found: Settings, state: "State") -> str | None:
     )
 
 
+async def record_command(settings: Settings, command: str, operator: str) -> None:
+    """Writes into the audit log who gave a command, for those that have no database open."""
+    from core.audit import operators
+    from core.db import connect
+    from gateway.app import keys_from
+    from gateway.resolvers.context import system_clock
+
+    database = await connect(settings.database_url, settings.database_limits)
+    try:
+        await operators.record_command(
+            database, keys_from(settings).seals, system_clock(), command, operator
+        )
+    finally:
+        await database.close()
+
+
 def with_application(work: "Callable[[Application], Awaitable[T]]", sandbox: bool) -> T:
     """Builds the application without starting its worker, and runs `work` with it."""
     from gateway.app import assembled

@@ -12,18 +12,24 @@ from typing import Annotated, TextIO
 import typer
 
 from core import imports
-from core.audit import anchors
+from core.audit import anchors, operators
 from core.db import connect
 from core.imports import BadLine, CsvFile, Importer, ImportPosition, Journal, LineReader, WrongFile
 from core.kernel.clock import china_date
 from core.kernel.settings import Settings, SettingsError
 from core.reference import Reference
-from gateway.cli.common import read_settings, require_migrated_database
+from gateway.cli.common import (
+    OPERATOR,
+    operator_named,
+    read_settings,
+    require_migrated_database,
+)
 from gateway.resolvers.context import system_clock
 
 
 def import_cards(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8, with a header line.")],
+    operator: Annotated[str, OPERATOR],
     errors: Annotated[
         Path | None, typer.Option(help="Write bad lines into this CSV file, not to the terminal.")
     ] = None,
@@ -50,8 +56,9 @@ def import_cards(
     region_code             GB/T 2260 of the city; 510100 if empty or omitted
 
     Every bad line is reported and skipped; the exit code is then 1. An interrupted import
-    resumes after its last batch when it is started again.
+    resumes after its last batch when it is started again. The operator stands in the audit log.
     """
+    name = operator_named(operator)
     found = read_settings(sandbox=sandbox)
     require_migrated_database(found)
     journal = journal or file.with_name(file.name + ".journal")
@@ -59,7 +66,7 @@ def import_cards(
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
-        end = asyncio.run(_import(found, file, errors, journal, batch))
+        end = asyncio.run(_import(found, file, errors, journal, batch, name))
     except WrongFile as error:
         raise SettingsError(str(error)) from None
     except KeyboardInterrupt:
@@ -72,7 +79,12 @@ def import_cards(
 
 
 async def _import(
-    settings: Settings, path: Path, errors: Path | None, journal_path: Path, batch: int
+    settings: Settings,
+    path: Path,
+    errors: Path | None,
+    journal_path: Path,
+    batch: int,
+    operator: str,
 ) -> ImportPosition:
     from gateway.app import keys_from
 
@@ -90,6 +102,9 @@ async def _import(
     ):
         database = await connect(settings.database_url, settings.database_limits.patient())
         try:
+            await operators.record_command(
+                database, keys.seals, system_clock(), "import-cards", operator
+            )
             importer = Importer(database, keys.vault, keys.seals, system_clock, reader)
             async for position in imports.import_cards(
                 importer, file, journal, bad_lines, into=settings.database_url, batch=batch

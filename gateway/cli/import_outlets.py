@@ -1,5 +1,6 @@
 """`card-gateway import-outlets`: validates the pickup outlets and installs them."""
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -19,7 +20,13 @@ from core.reference import (
     read_outlets,
     with_districts,
 )
-from gateway.cli.common import read_settings
+from gateway.cli.common import (
+    OPERATOR,
+    operator_named,
+    read_settings,
+    record_command,
+    require_migrated_database,
+)
 
 
 def import_outlets(
@@ -31,6 +38,7 @@ def import_outlets(
             "opening_hours,longitude,latitude,instant_issue",
         ),
     ],
+    operator: Annotated[str, OPERATOR],
     banks: Annotated[
         Path | None, typer.Option(help="UTF-8: code,name and, if known, english_name")
     ] = None,
@@ -40,17 +48,23 @@ def import_outlets(
 ) -> None:
     """Validates the pickup outlets, and copies them to CARD_GATEWAY_OUTLETS_CSV.
 
-    The gateway reads them at the start. Nothing is replaced if a line is bad.
+    The gateway reads them at the start. Nothing is replaced if a line is bad. The
+    operator stands in the audit log.
     """
+    name = operator_named(operator)
     found = read_settings()
-    count = _import(found, file, banks, districts)
+    count = _import(found, file, banks, districts, name)
     if count is None:
         raise SystemExit(1)
     print(f"{count:,} outlets are in {found.outlets_csv}; the gateway reads them when it starts.")
 
 
 def _import(
-    settings: Settings, path: Path, banks_path: Path | None, districts_path: Path | None
+    settings: Settings,
+    path: Path,
+    banks_path: Path | None,
+    districts_path: Path | None,
+    operator: str,
 ) -> int | None:
     """Installs the files and returns the number of outlets; None if a line is bad."""
     target = settings.outlets_csv
@@ -69,6 +83,8 @@ def _import(
         return None
     if not outlets:
         raise SettingsError(f"{path} has no lines.")
+    require_migrated_database(settings)
+    asyncio.run(record_command(settings, "import-outlets", operator))
     for given, name in ((banks_path, "banks.csv"), (districts_path, "districts.csv")):
         if given is not None:
             _put(given, target.with_name(name))

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from core.audit import operators
 from core.issuer import IssuerEvent, Outcome, event_store
 from core.kernel.clock import Instant
 from core.kernel.settings import SettingsError
@@ -39,16 +40,26 @@ class _Loaded:
 @issuer_events.command()
 def load(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8, one JSON event a line.")],
+    operator: Annotated[str, OPERATOR],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Loads a file of events in the format of the HTTP endpoint, without signatures.
 
     Every bad line is reported and skipped; the exit code is then 1. An interrupted run resumes
-    (FILE.progress); an event that was received before has no effect.
+    (FILE.progress); an event that was received before has no effect. The operator
+    stands in the audit log.
     """
+    name = operator_named(operator)
     journal = file.with_name(file.name + ".progress")
 
     async def work(application: Application) -> _Loaded:
+        await operators.record_command(
+            application.database,
+            application.dependencies.seals,
+            application.clock(),
+            "issuer-events load",
+            name,
+        )
         return await _load(application, file, journal)
 
     try:

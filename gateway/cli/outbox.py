@@ -1,12 +1,11 @@
 """`card-gateway outbox`: undelivered messages and dead letters. Shows no personal data."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from core import audit
-from core.audit import Action, AuditRecord
+from core.audit import Action
 from core.crypto import CannotOpen
 from core.db import Database, Transaction
 from core.kernel.clock import Instant
@@ -140,10 +139,7 @@ def drop(
 async def _record(
     application: Application, db: Transaction, subject_id: int, now: Instant, operator: str
 ) -> None:
-    details = json.dumps({"command": "outbox retry", "operator": operator}, ensure_ascii=False)
-    record = AuditRecord(
-        subject_id, now, Action.OPERATOR_COMMAND, audit.DONE, audit.OPERATOR, 0, details
-    )
+    record = audit.operators.record_of(subject_id, now, "outbox retry", operator)
     seals = application.dependencies.seals
     await audit.extend(db, seals, await audit.head_of(db, subject_id), record)
 

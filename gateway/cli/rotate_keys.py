@@ -4,34 +4,43 @@ import asyncio
 import sys
 from typing import Annotated
 
+from core.audit import operators
 from core.db import connect
 from core.kernel.settings import Settings, SettingsError
 from core.keys import rotation
 from core.storage import Objects
-from gateway.cli.common import SANDBOX, read_settings, require_migrated_database
+from gateway.cli.common import (
+    OPERATOR,
+    SANDBOX,
+    operator_named,
+    read_settings,
+    require_migrated_database,
+)
 from gateway.resolvers.context import system_clock
 
 
 def rotate_keys(
+    operator: Annotated[str, OPERATOR],
     sandbox: Annotated[bool, SANDBOX] = False,
 ) -> None:
     """Re-encrypts data of older keys under the current keys, while the gateway runs.
 
     The first key of a setting is the current one; docs/keys.md describes all steps. An
     interrupted run resumes when it is started again. The exit code is 1 if anything is left
-    under an older key.
+    under an older key. The operator stands in the audit log.
     """
+    name = operator_named(operator)
     found = read_settings(sandbox=sandbox)
     require_migrated_database(found)
     try:
-        complete = asyncio.run(_rotate(found))
+        complete = asyncio.run(_rotate(found, name))
     except KeyboardInterrupt:
         raise SettingsError("Interrupted: start the same command again to resume.") from None
     if not complete:
         raise SystemExit(1)
 
 
-async def _rotate(settings: Settings) -> bool:
+async def _rotate(settings: Settings, operator: str) -> bool:
     """Returns whether nothing is left under an older key."""
     from rich.console import Console
     from rich.progress import (
@@ -56,6 +65,9 @@ async def _rotate(settings: Settings) -> bool:
         console=Console(stderr=True),
     )
     try:
+        await operators.record_command(
+            database, keys.seals, system_clock(), "rotate-keys", operator
+        )
         with bar:
             total = await rotation.count_stale(database, keys)
             task = bar.add_task("rows and pictures", total=total)

@@ -13,6 +13,7 @@ from core.kernel.settings import PREFIX
 from gateway.cli import main
 from tests.conftest import settings_for
 
+BY = ("--operator", "王芳")
 SECRETS = ("column_keys", "index_keys", "peppers", "audit_keys")
 
 

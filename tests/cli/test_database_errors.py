@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from core import migrations
-from tests.cli.conftest import Command, Done
+from tests.cli.conftest import BY, Command, Done
 from tests.conftest import POSTGRES_URL, _postgres
 
 COMMANDS = (
     ("migrate",),
     ("verify-audit",),
     ("anchor-audit",),
-    ("rotate-keys",),
+    ("rotate-keys", *BY),
     ("outbox", "list"),
     ("issuer-events", "list"),
-    ("import-cards", "cards.csv"),
+    ("import-cards", *BY, "cards.csv"),
 )
 SERVER = POSTGRES_URL.partition("://")[2]
 SECRET = "s3cret"
@@ -94,7 +94,7 @@ def test_tables_that_are_not_there(
 ) -> None:
     asyncio.run(_postgres("DROP TABLE outbox, audit_entries, issuer_events", migrated))
 
-    for arguments in (("verify-audit",), ("rotate-keys",), ("outbox", "list")):
+    for arguments in (("verify-audit",), ("rotate-keys", *BY), ("outbox", "list")):
         done = command(*arguments, database_url=migrated)
         assert done.code == 1
         assert "Traceback" not in done.err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.personas import PERSONAS
-from tests.cli.conftest import Command
+from tests.cli.conftest import BY, Command
 
 ORDER = PERSONAS["in-production"].open_order
 PERSON = PERSONAS["active"]
@@ -61,7 +61,7 @@ def test_corrects_a_death_that_was_wrong(command: Command, keys: str, environmen
     }
     file = environment / "events.jsonl"
     file.write_text(json.dumps(event))
-    command("issuer-events", "load", file)
+    command("issuer-events", "load", *BY, file)
 
     corrected, again = (
         command("correct-death", "--operator", "柜员一", "--social-security-number", number)

@@ -33,8 +33,8 @@ def write(folder: Path, *lines: Any) -> Path:
 def test_loads_a_days_file_once(command: Command, keys: str, environment: Path) -> None:
     file = write(environment, event(1), event(2, "UNLOCK"), "", node(3, "KEY_LOADING"))
 
-    first = command("issuer-events", "load", file)
-    again = command("issuer-events", "load", file)
+    first = command("issuer-events", "load", *BY, file)
+    again = command("issuer-events", "load", *BY, file)
 
     assert (first.code, first.out) == (0, "4 lines read: 2 TAKEN, 1 WAITING; 0 bad lines.\n")
     assert (again.code, again.out) == (0, "4 lines read: 3 REPEATED; 0 bad lines.\n")
@@ -46,7 +46,7 @@ def test_goes_on_where_it_was(command: Command, keys: str, environment: Path) ->
     first_line = len(file.read_bytes().splitlines(keepends=True)[0])
     (environment / "events.jsonl.progress").write_text(f"{first_line} 1 0")
 
-    done = command("issuer-events", "load", file)
+    done = command("issuer-events", "load", *BY, file)
 
     assert done.out == "2 lines read: 1 CONTRADICTION; 0 bad lines.\n"
 
@@ -57,7 +57,7 @@ def test_reports_bad_lines_and_takes_the_others(
     number = PERSON.social_security_number
     file = write(environment, "{", event(1), json.dumps(event(2) | {"at": number}))
 
-    done = command("issuer-events", "load", file)
+    done = command("issuer-events", "load", *BY, file)
 
     assert (done.code, done.out) == (1, "3 lines read: 1 TAKEN; 2 bad lines.\n")
     assert done.err.splitlines()[0] == "line 1: The events are not valid JSON."
@@ -66,7 +66,7 @@ def test_reports_bad_lines_and_takes_the_others(
 
 
 def test_names_a_file_that_is_not_there(command: Command, keys: str) -> None:
-    done = command("issuer-events", "load", "nowhere.jsonl")
+    done = command("issuer-events", "load", *BY, "nowhere.jsonl")
 
     assert (done.code, done.err) == (
         1,
@@ -77,7 +77,9 @@ def test_names_a_file_that_is_not_there(command: Command, keys: str) -> None:
 def test_shows_looks_again_and_drops_what_is_not_taken(
     command: Command, keys: str, environment: Path
 ) -> None:
-    command("issuer-events", "load", write(environment, event(2, "UNLOCK"), node(3, "KEY_LOADING")))
+    command(
+        "issuer-events", "load", *BY, write(environment, event(2, "UNLOCK"), node(3, "KEY_LOADING"))
+    )
 
     listed = command("issuer-events", "list").out.splitlines()
     again = command("issuer-events", "retry", "file-3", *BY)
@@ -107,9 +109,9 @@ def test_shows_looks_again_and_drops_what_is_not_taken(
 def test_an_event_that_is_taken_cannot_be_dropped(
     command: Command, keys: str, environment: Path
 ) -> None:
-    command("issuer-events", "load", write(environment, event(1)))
+    command("issuer-events", "load", *BY, write(environment, event(1)))
 
     assert command("issuer-events", "drop", "file-1", *BY).code == 1
-    assert command("issuer-events", "load", environment / "events.jsonl").out.startswith(
+    assert command("issuer-events", "load", *BY, environment / "events.jsonl").out.startswith(
         "1 lines read: 1 REPEATED"
     )

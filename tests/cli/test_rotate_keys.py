@@ -13,7 +13,7 @@ from core.db import connect
 from core.kernel.settings import PREFIX, Settings
 from core.keys import rotation
 from gateway.app import keys_from
-from tests.cli.conftest import SECRETS, Command, start
+from tests.cli.conftest import BY, SECRETS, Command, start
 from tests.core.test_key_rotation import NEW_KEY
 
 
@@ -42,7 +42,7 @@ def new_keys(keys: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_says_that_nothing_is_left(command: Command, new_keys: str) -> None:
     count = stale()
 
-    done, again = command("rotate-keys"), command("rotate-keys")
+    done, again = command("rotate-keys", *BY), command("rotate-keys", *BY)
 
     assert count > 20
     assert (done.code, done.out) == (
@@ -53,13 +53,15 @@ def test_says_that_nothing_is_left(command: Command, new_keys: str) -> None:
 
 
 def test_with_one_key_there_is_nothing_to_do(command: Command, keys: str) -> None:
-    assert command("rotate-keys").out.startswith("0 rows and pictures re-encrypted, 0 rows left")
+    assert command("rotate-keys", *BY).out.startswith(
+        "0 rows and pictures re-encrypted, 0 rows left"
+    )
 
 
 def test_says_when_a_key_is_missing(command: Command, keys: str) -> None:
     alone = dict.fromkeys(SECRETS, f"new:{NEW_KEY}")
 
-    done = command("rotate-keys", **alone)
+    done = command("rotate-keys", *BY, **alone)
 
     assert done.code == 1
     assert "cannot be re-encrypted" in done.err
@@ -72,7 +74,7 @@ def test_goes_on_after_it_was_killed(
     command: Command, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_people(tmp_path / "people.csv", 2_500)
-    assert command("import-cards", file).code == 0
+    assert command("import-cards", *BY, file).code == 0
     for name in SECRETS:
         old = os.environ[PREFIX + name.upper()]
         monkeypatch.setenv(PREFIX + name.upper(), f"new:{NEW_KEY},{old}")
@@ -80,7 +82,7 @@ def test_goes_on_after_it_was_killed(
     left = [total]
 
     for _ in range(3):
-        process = start("rotate-keys")
+        process = start("rotate-keys", *BY)
         deadline = time.monotonic() + 120
         while process.poll() is None and left[-1] == stale() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -88,7 +90,7 @@ def test_goes_on_after_it_was_killed(
         process.wait(10)
         left.append(stale())
 
-    done = command("rotate-keys")
+    done = command("rotate-keys", *BY)
     assert total > 1200
     assert total > left[1] >= left[2] >= left[3]
     assert left[1] > 0, "killed too late to prove anything"
