@@ -96,7 +96,7 @@ def note(service: CardService, holder: Holder) -> Text | None:
 # --- the rules -----------------------------------------------------------------------------
 
 _WORKS_ON: Mapping[CardService, Sequence[Sequence[CardState]]] = {
-    CardService.ACTIVATE_CARD: [[CardState.SEALED]],
+    CardService.ACTIVATE_CARD: [[CardState.ACTIVE], [CardState.SEALED]],
     CardService.REPORT_LOSS: [
         [CardState.ACTIVE, CardState.LOCKED, CardState.TEMPORARILY_LOST],
         [CardState.SEALED],
@@ -104,7 +104,10 @@ _WORKS_ON: Mapping[CardService, Sequence[Sequence[CardState]]] = {
     CardService.CANCEL_LOSS: [],
     CardService.REISSUE_CARD: [[CardState.LOST]],
 }
-"""The states of the cards that it looks for, best first; otherwise it is the current card."""
+"""The states of the cards that it looks for, best first; otherwise it is the current card.
+
+Nobody has two active cards: beside an active one, another is not activated.
+"""
 
 
 def _card(service: CardService, holder: Holder) -> Card | None:
@@ -250,6 +253,14 @@ _REPORT_LOSS = NextStep(
         "If the card is lost or damaged, report the loss first, then request a reissue.",
     ),
 )
+_REPORT_OLD = NextStep(
+    CardService.REPORT_LOSS,
+    Text(
+        "请先为不再使用的旧卡办理挂失，再激活新卡；旧卡随即注销。",
+        "Report the loss of the old card that you no longer use, then activate the new one; the "
+        "old one is then cancelled.",
+    ),
+)
 _STATUS = NextStep(
     CardService.CARD_STATUS,
     Text("卡的情况请在「卡状态查询」中查看。", "See the state of your card under Card status."),
@@ -333,6 +344,7 @@ def _of_locked(service: CardService) -> Iterator[NextStep]:
 
 def _of_sealed(_: CardService) -> Iterator[NextStep]:
     yield _ACTIVATE
+    yield _REPORT_OLD
 
 
 _WITH_CARD: Mapping[CardState, Callable[[CardService], Iterator[NextStep]]] = {

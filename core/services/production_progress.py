@@ -1,10 +1,35 @@
 """制卡进度查询 production progress."""
 
-from core.cards import holders, ways_out
+from core.cards import CardState, holders, ways_out
 from core.kernel.card_services import CardService
+from core.kernel.next_steps import HOTLINE, NextStep
 from core.kernel.refusals import NoApplication
-from core.production import Progress, orders
+from core.kernel.texts import Text
+from core.production import NodeResult, ProductionOrder, Progress, orders
 from core.unit_of_work import Preparation
+
+_CORRECT = NextStep(
+    CardService.PRODUCTION_PROGRESS,
+    Text(
+        "请在「制卡进度查询」中更正，制卡随即继续。",
+        "Correct it under Production progress; production then goes on.",
+    ),
+)
+_FAILED = NextStep(
+    None,
+    Text(
+        "制卡中心处理后会继续办理；如需帮助请拨打 028-12333。",
+        "The card issuer is dealing with it; for help, call 028-12333.",
+    ),
+    HOTLINE,
+)
+_COLLECT = NextStep(
+    CardService.ACTIVATE_CARD,
+    Text(
+        "请持身份证到领卡网点领卡，领取后请激活。",
+        "Collect the card at its outlet with your ID card, then activate it.",
+    ),
+)
 
 
 async def production_progress(preparation: Preparation, _: None) -> Progress:
@@ -14,3 +39,23 @@ async def production_progress(preparation: Preparation, _: None) -> Progress:
         holder = await holders.find(db, vault, now, preparation.citizen_id)
         raise ways_out.show_way(NoApplication(), CardService.PRODUCTION_PROGRESS, holder)
     return progress
+
+
+async def after_production(preparation: Preparation, order: ProductionOrder) -> NextStep | None:
+    """What the citizen can do now; None while there is only to wait, and once the card is in use."""
+    if order.closure is None and not order.ready:
+        return _while_it_is_made(order)
+    db, vault, now = preparation.db, preparation.dependencies.vault, preparation.now
+    holder = await holders.find(db, vault, now, preparation.citizen_id)
+    if holder.in_state(CardState.SEALED):
+        return _COLLECT
+    if holder.in_state(CardState.ACTIVE):
+        return None
+    return ways_out.next_step(CardService.PRODUCTION_PROGRESS, holder)
+
+
+def _while_it_is_made(order: ProductionOrder) -> NextStep | None:
+    current = order.current
+    if current is None or not current.result.stops:
+        return None
+    return _CORRECT if current.result is NodeResult.NEEDS_CORRECTION else _FAILED

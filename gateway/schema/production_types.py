@@ -32,8 +32,11 @@ from core.production import (
 )
 from core.production import ProductionChange as Change
 from core.reference import LABELS
+from core.services.production_progress import after_production
+from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
+from gateway.schema.next_step import NextStep
 from gateway.schema.outlets import Outlet
 from gateway.schema.types import bank_name
 
@@ -283,6 +286,13 @@ class ProductionProgress:
         if ready_at is None:
             return None
         return collect_by(ready_at, info.context.dependencies.settings.collect_within_days)
+
+    @strawberry.field(
+        description="下一步 · What the citizen can do now; null while there is only to wait, and once the card is in use."
+    )
+    async def next_step(self, info: Info) -> NextStep | None:
+        step = await read(info.context, after_production, self.progress.order, action=None)
+        return NextStep.from_core(step, info.context.language)
 
     @strawberry.field(description="业务节点 · The six nodes in order.")
     def nodes(self) -> list[ProductionNodeState]:

@@ -13,7 +13,7 @@ from core.production import NodeResult, NodeState, orders
 from core.production.history import MIN_ORDERS
 from core.unit_of_work import UnitOfWork
 from sandbox.issuer import NODES
-from tests.front_end import FrontEnd, World
+from tests.front_end import FrontEnd, World, as_read
 from tests.services.parts import english, fault, history, later, notices
 from tests.units import change
 
@@ -249,6 +249,77 @@ async def test_keeps_showing_a_production_that_is_over(world: World, persona: st
     assert [node["node"] for node in answer["nodes"]] == list(NODES)
     assert {node["result"] for node in answer["nodes"]} == {"DONE"}
     assert answer["cardNumber"] == citizen.person.card_number
+
+
+# --- what to do next -----------------------------------------------------------------------
+
+NEXT = """{ productionProgress { ... on ProductionProgress {
+    nextStep { service message phone } } } }"""
+
+
+async def next_step(citizen: FrontEnd) -> Any:
+    return as_read((await citizen.ask(NEXT))["nextStep"])
+
+
+@pytest.mark.parametrize("channel", ChannelId)
+async def test_tells_what_to_do_when_there_is_something_to_do(
+    world: World, channel: ChannelId
+) -> None:
+    waiting = await world.enter("in-production", channel.value)
+    found = [await next_step(waiting)]
+    for result in ({"result": "FAILED", "reason": "照片未能打印"}, {}):
+        await world.advance("in-production", **result)
+        found.append(await next_step(waiting))
+    await world.make_card("in-production")
+    found.append(await next_step(waiting))
+    with english(waiting):
+        in_english = await next_step(waiting)
+
+    assert [step and (step["service"], step["phone"]) for step in found] == [
+        None,
+        (None, "028-12333"),
+        None,
+        ("ACTIVATE_CARD", None),
+    ]
+    assert found[3]["message"] == "请持身份证到领卡网点领卡，领取后请激活。"
+    assert in_english["message"] == (
+        "Collect the card at its outlet with your ID card, then activate it."
+    )
+
+
+async def test_what_is_to_be_corrected_is_corrected_under_production_progress(
+    world: World, waiting: FrontEnd
+) -> None:
+    await world.advance("in-production", result="NEEDS_CORRECTION", corrections=["portrait"])
+
+    assert await next_step(waiting) == {
+        "service": "PRODUCTION_PROGRESS",
+        "message": "请在「制卡进度查询」中更正，制卡随即继续。",
+        "phone": None,
+    }
+
+
+async def test_after_a_closed_order_it_is_a_service_that_does_not_refuse(world: World) -> None:
+    waiting = await world.enter("in-production")
+    await world.advance("in-production", event="ORDER_CLOSED", reason="CANNOT_BE_MADE")
+
+    step = await next_step(waiting)
+
+    assert step["service"] == "APPLY_CARD"
+    form = await waiting.ask("{ applicationForm { __typename } }")
+    assert form["__typename"] == "ApplicationForm"
+
+
+@pytest.mark.parametrize(
+    ("persona", "service"),
+    [("active", None), ("lost", "CARD_STATUS"), ("sealed", "ACTIVATE_CARD")],
+)
+async def test_once_production_is_over_it_follows_the_card(
+    world: World, persona: str, service: str | None
+) -> None:
+    step = await next_step(await world.enter(persona))
+
+    assert (step and step["service"]) == service
 
 
 async def test_refuses_where_no_card_was_ever_made(world: World) -> None:
