@@ -1,6 +1,6 @@
 """MACs for verification codes, states, links and audit records, and encryption of password hashes.
 
-Two key rings: the peppers for codes and passwords, the audit keys for the audit log. A MAC is
+Two key rings: the peppers for codes and passwords, the audit keys for the audit log and receipts. A MAC is
 `key id length | key id | HMAC-SHA-256`. A password hash is encrypted with AES-256-GCM under a key
 derived from the pepper.
 
@@ -71,6 +71,13 @@ class Seals:
     def audit_member(self, key_id: str, member: str) -> int:
         """What a member adds to the sum of its set."""
         return _of_member(_keyed_hmac(self.audit_keys.keys[key_id]), member)
+
+    def receipts(self, number: str) -> list[bytes]:
+        """The MAC of a receipt's number under each audit key, the current one first.
+
+        Audit keys are kept as long as audit entries: a paper can be verified as long.
+        """
+        return [_mac(key, "receipt", (number,)) for key in self.audit_keys.keys.values()]
 
     def hash(self, owner: int, encoded: str) -> str:
         """Encrypts a password hash for its owner: `pepper id$base64 of nonce, ciphertext, tag`."""

@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, select
 
 from core.applications import Application, ApplicationKind, applications_table
 from core.citizens import Citizen, citizens_table
-from core.crypto import Vault
+from core.crypto import Seals, Vault
 from core.db import Query, Reader
 from core.kernel.clock import CHINA, moment
 from core.kernel.masking import mask_name, mask_number, mask_phone
@@ -47,7 +47,6 @@ _OF_APPLICATION = Query(
     )
 )
 
-_CHECK_CODE = "receipt_check_code"
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _TITLES = {
     ApplicationKind.APPLY: "社会保障卡申办受理回执",
@@ -87,6 +86,7 @@ async def newest_application(db: Reader, citizen_id: int) -> Application | None:
 async def receipt_of(
     db: Reader,
     vault: Vault,
+    seals: Seals,
     reference: Reference,
     citizen_id: int,
     application_id: int,
@@ -98,7 +98,7 @@ async def receipt_of(
     if row is None:
         return None
     application = Application.from_row(row, "application_")
-    code = check_code(vault, application.number)
+    code = check_code(seals, application.number)
     return ApplicationReceipt(
         number=application.number,
         title=_TITLES[application.kind],
@@ -118,21 +118,21 @@ async def receipt_of(
     )
 
 
-def check_code(vault: Vault, number: str) -> str:
-    """`ABCDE-FGHJK`: fifty bits that only who has the index keys can compute."""
-    return _printed(vault.index(number, _CHECK_CODE))
+def check_code(seals: Seals, number: str) -> str:
+    """`ABCDE-FGHJK`: fifty bits that only who has the audit keys can compute."""
+    return _printed(seals.receipts(number)[0])
 
 
-def is_check_code(vault: Vault, number: str, code: str) -> bool:
-    """Under any of the index keys in use; `code` with or without its hyphen."""
+def is_check_code(seals: Seals, number: str, code: str) -> bool:
+    """Under any of the audit keys; `code` with or without its hyphen."""
     given = code.replace("-", "").encode()
-    codes = [_printed(index).replace("-", "") for index in vault.indexes(number, _CHECK_CODE)]
+    codes = [_printed(mac).replace("-", "") for mac in seals.receipts(number)]
     return any([hmac.compare_digest(ours.encode(), given) for ours in codes])  # noqa: C419 - all, so that the time says nothing
 
 
-def _printed(index: bytes) -> str:
+def _printed(mac: bytes) -> str:
     """Base 32 without the letters and digits that are taken for each other."""
-    number = int.from_bytes(index[-8:]) >> 14
+    number = int.from_bytes(mac[-8:]) >> 14
     letters = "".join(_LETTERS[number >> shift & 31] for shift in range(45, -5, -5))
     return f"{letters[:5]}-{letters[5:]}"
 

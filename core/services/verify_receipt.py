@@ -36,7 +36,7 @@ class ReceiptCheck:
 async def verify_receipt(unit: UnitOfWork, command: VerifyReceipt) -> ReceiptCheck:
     number, code = spelling.upper(command.number), spelling.upper(command.code)
     await _limit_tries(unit, number, command.address)
-    if not receipts.is_check_code(unit.dependencies.vault, number, code):
+    if not receipts.is_check_code(unit.dependencies.seals, number, code):
         return ReceiptCheck(None)
     accepted_at = await applications.accepted_at(unit.db, number)
     return ReceiptCheck(None if accepted_at is None else china_date(accepted_at))

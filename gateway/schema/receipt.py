@@ -27,7 +27,7 @@ class Receipt:
 
     @strawberry.field(description="核验码 · For `verifyReceipt`; printed beside the number.")
     def check_code(self, info: Info) -> str:
-        return check_code(info.context.dependencies.vault, self.application.number)
+        return check_code(info.context.dependencies.seals, self.application.number)
 
     @strawberry.field(description="受理时间 · When the application was accepted.")
     def applied_at(self) -> datetime:

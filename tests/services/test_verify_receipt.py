@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.crypto import KeyRing, Seals
 from core.kernel.clock import china_date
 from core.production import receipts
 from tests.front_end import REFUSAL, FrontEnd, World, as_read
@@ -66,13 +67,13 @@ async def test_anything_else_is_answered_in_the_same_words(
 ) -> None:
     number, code = receipt["number"], receipt["checkCode"]
     before = await world.rows()
-    vault = world.application.dependencies.vault
+    seals = world.application.dependencies.seals
     unknown = "SBK202601010000000000"
 
     answers = [await check(world, number, wrong) for wrong in altered(code)]
     answers += [
         await check(world, unknown, code),
-        await check(world, unknown, receipts.check_code(vault, unknown)),
+        await check(world, unknown, receipts.check_code(seals, unknown)),
         await check(world, "", ""),
     ]
     script = {"number": "<script>", "code": "<b>"}
@@ -84,6 +85,19 @@ async def test_anything_else_is_answered_in_the_same_words(
     assert "没有查到" in page.text
     assert "script" not in page.text
     assert await world.rows() == before
+
+
+def test_a_paper_is_genuine_as_long_as_audit_keys_are_kept() -> None:
+    old, new = b"o" * 32, b"n" * 32
+    peppers = KeyRing({"p": b"p" * 32})
+    number = "SBK202601010000000000"
+    printed = receipts.check_code(Seals(peppers, KeyRing({"old": old})), number)
+
+    rotated = Seals(KeyRing({"q": b"q" * 32}), KeyRing({"new": new, "old": old}))
+
+    assert receipts.is_check_code(rotated, number, printed)
+    assert receipts.check_code(rotated, number) != printed
+    assert not receipts.is_check_code(Seals(peppers, KeyRing({"new": new})), number, printed)
 
 
 async def test_a_code_cannot_be_guessed(world: World, receipt: dict[str, Any]) -> None:

@@ -87,6 +87,7 @@ def receipt_endpoint(application: Application) -> Endpoint:
         found = await receipts.receipt_of(
             application.database,
             dependencies.vault,
+            dependencies.seals,
             dependencies.reference,
             link.citizen_id,
             application_id,
