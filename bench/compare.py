@@ -35,7 +35,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.databases import POSTGRESQL, SQLITE, Place, backends, place
+from bench.databases import POSTGRESQL, SQLITE, Place, backends, place, require_connections
 from bench.fill import CODE, Person, fill
 from bench.load import CONNECTIONS, Load, Operation, line, run
 from bench.messages import counting
@@ -395,6 +395,8 @@ def main() -> None:
     with contextlib.ExitStack() as running:
         sites = []
         for database in given.database:
+            if database != SQLITE:
+                require_connections(database, len(given.cards), given.workers)
             for cards in given.cards:
                 at = running.enter_context(place(database, cards))
                 sites.append(Site(given.workers, at, cards, running))

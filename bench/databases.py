@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy import make_url
 
+from core.db import Limits
+
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
+_FOR_OTHERS = 20
 _KEPT = Path("var/bench")
 """With the keys of those that are kept."""
 
@@ -71,6 +74,24 @@ async def _execute(server: str, statement: str) -> None:
     connection = await asyncpg.connect(server)
     try:
         await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def require_connections(server: str, sizes: int, workers: Sequence[int]) -> None:
+    """All servers of a run are connected at the same time: the gateway's workers, A, B and C."""
+    needed = sizes * (sum(workers) + 3) * (Limits().pool_size + 1) + _FOR_OTHERS
+    there = asyncio.run(_max_connections(server))
+    if there < needed:
+        raise SystemExit(
+            f"PostgreSQL takes {there} connections, and this run needs {needed}: raise its max_connections."
+        )
+
+
+async def _max_connections(server: str) -> int:
+    connection = await asyncpg.connect(server)
+    try:
+        return int(await connection.fetchval("SHOW max_connections"))
     finally:
         await connection.close()
 
