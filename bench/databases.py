@@ -79,8 +79,8 @@ async def _execute(server: str, statement: str) -> None:
 
 
 def require_connections(server: str, sizes: int, workers: Sequence[int]) -> None:
-    """All servers of a run are connected at the same time: the gateway's workers, A, B and C."""
-    needed = sizes * (sum(workers) + 3) * (Limits().pool_size + 1) + _FOR_OTHERS
+    """All servers of a run are connected at the same time: the gateway's workers, A, B, C and D."""
+    needed = sizes * (sum(workers) + 4) * (Limits().pool_size + 1) + _FOR_OTHERS
     there = asyncio.run(_max_connections(server))
     if there < needed:
         raise SystemExit(

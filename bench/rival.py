@@ -1,12 +1,14 @@
-"""Baseline C of `bench.compare`: reportLoss and cancelLoss by hand, on the drivers themselves.
+"""Baselines C and D of `bench.compare`: reportLoss and cancelLoss by hand, on the drivers themselves.
 
-    python -m bench.rival
+    python -m bench.rival [statements]
 
 It does the gateway's work for them: judges the code and counts the attempts, checks phone, card and
 state, and writes state, used-up code, audit entry with its MAC, head and notice in one durable
-commit. On PostgreSQL with asyncpg in two messages, prepared, over connections that are kept; on
-SQLite in one thread, which reads, decides and writes for all who wait in one transaction. There is
-no GraphQL, no schema, no idempotency, no other service.
+commit. C is as fast as we could: on PostgreSQL with asyncpg in two messages, prepared, over
+connections that are kept; on SQLite in one thread, which reads, decides and writes for all who wait
+in one transaction. D, with `statements`, on PostgreSQL alone, is as it is usually written: a
+transaction that locks the person's row, reads, and then writes statement by statement. There is no
+GraphQL, no schema, no idempotency, no other service.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import queue
 import re
 import secrets
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -93,7 +96,7 @@ _JUDGED = f"""
 _CHANGED = f"""
     WITH moved AS ({_MOVE} RETURNING 1), entered AS ({_ENTER}), tried AS ({_TRY} RETURNING 1),
         changed AS ({_SET_STATE}), put AS ({_PUT_ALL}),
-        kept AS (INSERT INTO notices (subject_id, id, notice, at) VALUES ($1, $21, $22, $5))
+        kept AS (INSERT INTO notices (subject_id, id, notice, at) VALUES ($1, $22, $23, $5))
     {_GUARDED}
 """  # noqa: S608
 _CONNECTIONS = 16
@@ -303,6 +306,25 @@ class Postgres:
         await self._pool.close()
 
 
+class Statements(Postgres):
+    """In one transaction, for which the person's row is locked."""
+
+    async def change(self, asked: _Asked) -> bytes:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCK, asked.read[0])
+            decided = self._rules.decide(asked, await connection.fetch(_READ_POSTGRES, *asked.read))
+            given = [*decided.entry, *decided.attempt, *decided.card]
+            for statement, places in _WRITES if decided.card else _WRITES[:-1]:
+                await connection.execute(statement, *(given[place] for place in places))
+            if decided.card:
+                kept = (new_id(asked.now), asked.service.notice.value, asked.now)
+                await connection.execute(_KEEP, given[0], *kept)
+            for message in decided.messages:
+                ends_at = asked.now + LIFETIME
+                await connection.execute(_PUT, given[0], *message, asked.now, ends_at)
+            return decided.answer
+
+
 class Sqlite:
     """The thread begins a transaction when somebody waits, and takes in who comes meanwhile."""
 
@@ -391,6 +413,18 @@ def _settle(found: list[tuple["asyncio.Future[bytes]", bytes | Exception]]) -> N
 _READ_POSTGRES = _READ.format(
     arrays="CAST(json_agg(json_build_array(b.channel, encode(b.account, 'hex'))) AS TEXT)"
 )
+_LOCK = "SELECT version FROM audit_heads WHERE subject_id = $1 FOR UPDATE"
+
+
+def _alone(sql: str) -> tuple[str, list[int]]:
+    """A statement whose parameters count from one, and the places of their values."""
+    used = sorted({int(number) for number in re.findall(r"\$(\d+)", sql)})
+    return re.sub(r"\$(\d+)", lambda found: f"${used.index(int(found[1])) + 1}", sql), [
+        number - 1 for number in used
+    ]
+
+
+_WRITES = [_alone(sql) for sql in (_MOVE, _ENTER, _TRY, _SET_STATE)]
 
 
 def _numbered(sql: str) -> str:
@@ -405,7 +439,7 @@ _MOVE_SQLITE, _ENTER_SQLITE, _TRY_SQLITE, _SET_STATE_SQLITE, _PUT_SQLITE, _KEEP_
 )
 
 
-def build(settings: Settings) -> Starlette:
+def build(settings: Settings, statements: bool = False) -> Starlette:
     rules = Rules(keys_from(settings), settings)
     store: Store
 
@@ -414,7 +448,8 @@ def build(settings: Settings) -> Starlette:
         nonlocal store
         path = sqlite_path(settings.database_url)
         if path is None:
-            store = await Postgres.open(settings.database_url, rules)
+            kind = Statements if statements else Postgres
+            store = await kind.open(settings.database_url, rules)
         else:
             store = Sqlite(str(path), rules)
         yield
@@ -439,7 +474,8 @@ def build(settings: Settings) -> Starlette:
 
 def main() -> None:
     settings = sandbox_settings(Settings.read())
-    uvicorn.run(build(settings), port=settings.port, log_config=None, access_log=False)
+    app = build(settings, "statements" in sys.argv)
+    uvicorn.run(app, port=settings.port, log_config=None, access_log=False)
 
 
 if __name__ == "__main__":
