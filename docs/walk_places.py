@@ -11,7 +11,7 @@ import httpx
 from walk import CHANNELS, REFUSAL, FrontEnd, show
 
 WHERE = (
-    "{ productionProgress { ... on ProductionProgress { nodes { result } collectBy"
+    "{ productionProgress { ... on ProductionProgress { nodes { result } collectBy nextStep { service message phone }"
     f" outlet {{ name address phone openingHours instantIssue }} }} {REFUSAL} }} }}"
 )
 

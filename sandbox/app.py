@@ -31,6 +31,7 @@ from sandbox.world import World
 ResetGateway: TypeAlias = Callable[[], Awaitable[None]]
 Delivered: TypeAlias = Callable[[], Awaitable[None]]
 RunDue: TypeAlias = Callable[[], Awaitable[None]]
+Anchor: TypeAlias = Callable[[], Awaitable[None]]
 
 _DURATIONS = (
     "advance must be an ISO 8601 duration of days, hours, minutes and seconds above zero, such as P7D, "
@@ -73,17 +74,18 @@ def sandbox_routes(
     reset_gateway: ResetGateway,
     delivered: Delivered = at_once,
     run_due: RunDue = at_once,
+    anchor: Anchor = at_once,
 ) -> list[BaseRoute]:
     """For a Mount at `/sandbox`. `reset_gateway` restores the gateway's own data.
 
     `delivered` waits until the gateway's outbox is empty, so that the effects of a request are
     visible in the inbox and at the issuer right after it. `run_due` runs the gateway's jobs that the
-    moved clock has made due.
+    moved clock has made due; `anchor` anchors its audit log, before entries wait for days in an instant.
     """
     world = World(world_file(settings))
     if world.add("initialised", "done", {}):
         _initialise(world)
-    endpoints = _Endpoints(settings, http, world, reset_gateway, delivered, run_due)
+    endpoints = _Endpoints(settings, http, world, reset_gateway, delivered, run_due, anchor)
     app = Starlette(
         routes=[
             *endpoints.routes(),
@@ -111,6 +113,7 @@ class _Endpoints:
         reset_gateway: ResetGateway,
         delivered: Delivered,
         run_due: RunDue,
+        anchor: Anchor,
     ) -> None:
         self._settings = settings
         self._http = http
@@ -118,6 +121,7 @@ class _Endpoints:
         self._reset_gateway = reset_gateway
         self._delivered = delivered
         self._run_due = run_due
+        self._anchor = anchor
         self._issuer = issuer.CardIssuer(settings, world, http)
 
     def routes(self) -> list[BaseRoute]:
@@ -170,6 +174,7 @@ class _Endpoints:
         """For gateway, platforms and partners, in every process; what has become due is done at once."""
         asked = await read(request, _MoveClock, _DURATIONS)
         await self._delivered()
+        await self._anchor()
         try:
             self._world.clock.advance(asked.advance)
         except TooFar as error:

@@ -5,7 +5,7 @@ because the one in use may be in somebody else's hands; any other notice to the 
 kept in the citizen's inbox.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -21,7 +21,10 @@ from sqlalchemy import (
     select,
 )
 
+from core import audit
+from core.audit import Action
 from core.citizens import (
+    Binding,
     Choice,
     Citizen,
     Concern,
@@ -201,3 +204,15 @@ def text_of(notice: Notice, details: Text | None = None, only_by_sms: str = "") 
         f"{notice.text.zh}{more.zh}{only_by_sms}{_ADVICE.zh}",
         " ".join(part for part in english if part),
     )
+
+
+async def tell_previous_citizens(
+    unit: UnitOfWork, replaced: Iterable[Binding], citizen_id: int
+) -> None:
+    """An account is bound to this citizen now: tells those to whom it was bound before."""
+    for ended in replaced:
+        if ended.citizen_id != citizen_id:
+            previous = await unit.citizen(ended.citizen_id)
+            await audit.record(unit, previous.id, Action.UNBOUND, channel=ended.channel.value)
+            account = (ended.channel, ended.account)
+            await send(unit, previous, Notice.BINDING_ENDED, but_not_to=account)

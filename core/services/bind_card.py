@@ -11,7 +11,6 @@ from core.audit import Action
 from core.citizens import (
     PHONE,
     SSN,
-    Binding,
     Citizen,
     ClaimKind,
     Limit,
@@ -168,15 +167,5 @@ async def _bind(unit: UnitOfWork, citizen: Citizen) -> NewSession:
     for older in replaced:
         bindings.end_sessions(unit.writes, vault, older, unit.now, but_not=stored.id)
     await notices.send(unit, citizen, Notice.NEW_BINDING, also_to=(caller.channel, stored.account))
-    for older in replaced:
-        if older.citizen_id != citizen.id:
-            await _notify_previous_citizen(unit, older)
+    await notices.tell_previous_citizens(unit, replaced, citizen.id)
     return sessions.move(unit.writes, vault, unit.now, stored, citizen.id, RealNameLevel.BOUND)
-
-
-async def _notify_previous_citizen(unit: UnitOfWork, ended: Binding) -> None:
-    """The account was bound to this citizen before."""
-    citizen = await unit.citizen(ended.citizen_id)
-    await audit.record(unit, citizen.id, Action.UNBOUND, channel=ended.channel.value)
-    account = (ended.channel, ended.account)
-    await notices.send(unit, citizen, Notice.BINDING_ENDED, but_not_to=account)

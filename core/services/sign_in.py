@@ -228,6 +228,7 @@ async def _bind(
         details=_through(command) if is_first else None,
         also_to=(channel, account),
     )
+    await notices.tell_previous_citizens(unit, replaced, citizen.id)
 
 
 async def _is_new_device(unit: UnitOfWork, command: SignIn, citizen_id: int) -> bool:

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from core.audit import AccessLogWriter
+from core.audit import AccessLogWriter, anchors
 from core.citizens import Hasher
 from core.db import Database, DatabaseUnavailable, connect
 from core.imaging import can_read
@@ -308,12 +308,17 @@ async def _sandbox(application: Application, budgets: Budgets) -> Sequence[BaseR
     async def run_due() -> None:
         await application.scheduler.run_due()
 
+    async def anchor() -> None:
+        seals = application.dependencies.seals
+        await anchors.anchor_all(application.database, seals, application.clock())
+
     routes = sandbox_routes(
         application.dependencies.settings,
         application.http,
         reset_gateway,
         application.worker.drained,
         run_due,
+        anchor,
     )
     return [
         Route("/sandbox", _to_sandbox),

@@ -16,6 +16,8 @@ from gateway.app import create_app
 from sandbox.clock import Clock
 from sandbox.paths import clock_file
 from tests.conftest import ADDRESS, running
+from tests.core.test_audit import found
+from tests.core.test_audit_tampering import late_in
 from tests.front_end import FrontEnd, World
 from tests.live import serving
 from tests.services.parts import fault
@@ -126,6 +128,18 @@ async def test_what_the_platforms_and_the_issuer_say_is_of_the_same_time(world: 
     assert {node["result"] for node in progress["nodes"]} == {"DONE"}
     (sms, *_) = await citizen.inbox()
     assert abs(datetime.fromisoformat(sms["at"]).timestamp() - time.time() - 400 * 86_400) < 120
+
+
+async def test_the_audit_log_stays_intact(world: World, active: FrontEnd) -> None:
+    """Its entries wait for no anchor while days pass in an instant."""
+    await active.do("changeContact", residentialPostalCode="610000")
+
+    await move(world, "P7D")
+    await active.sign_in()
+    await move(world, "P1D")
+
+    assert await found(world) == []
+    assert await late_in(world) == []
 
 
 async def test_the_reset_brings_it_back_to_now(world: World) -> None:

@@ -151,6 +151,33 @@ async def test_another_account_of_the_person_ends_the_older_one_and_its_sessions
     assert "已绑定新的渠道账号" in (await notices(newer))[0]
 
 
+async def test_whose_account_became_somebody_elses_is_told(world: World) -> None:
+    """The platform vouches for another person in an account that was bound to this one."""
+    previous, vault = PERSONAS["lost"], world.application.dependencies.vault
+    before, now = await person_id(world, previous), world.application.clock()
+    account = PERSONAS["active"].account(ChannelId.UNIONPAY)
+
+    def bind(unit: UnitOfWork) -> None:
+        bindings.bind(
+            unit.writes,
+            vault,
+            now,
+            channel=ChannelId.UNIONPAY,
+            accounts=account_indexes(vault, ChannelId.UNIONPAY, account),
+            account=seal_account(vault, account),
+            citizen_id=before,
+            replaced=[],
+        )
+
+    await change(world, bind)
+
+    newer = await world.enter("active")
+
+    assert await history(world, previous) == ["IMPORTED", "UNBOUND"]
+    assert "解除" in (await notices(world.front_end("lost")))[0]
+    assert await history(world, newer.person) == ["IMPORTED", "SIGN_IN"]
+
+
 async def test_refuses_a_credential_a_second_time(world: World) -> None:
     citizen = world.front_end("active")
     first = await citizen.authorize()

@@ -195,8 +195,8 @@ _AUDIT = (
     ),
     _fault(
         "audit: who lost a binding to another has no entry",
-        "services/bind_card.py",
-        "    await audit.record(unit, citizen.id, Action.UNBOUND, channel=ended.channel.value)\n",
+        "messaging/notices.py",
+        "            await audit.record(unit, previous.id, Action.UNBOUND, channel=ended.channel.value)\n",
         "",
         "an account was taken over without a trace",
         "services/test_bind_card.py::test_binding_an_account_again_makes_it_another_citizens",
