@@ -6,6 +6,7 @@ its order and nodes, and verification codes for reporting and for cancelling a l
 """
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from bench.server import Server
 from core.applications import applications
 from core.cards import CardState, cards_table
 from core.citizens import citizens
-from core.db import Database, Query, Row, Writes, connect, insert_into
+from core.db import Database, LostRace, Query, Row, Writes, connect, insert_into
 from core.kernel.clock import HOUR
 from core.kernel.ids import new_id
 from core.messaging import VerificationPurpose, verification_codes_table
@@ -100,10 +101,17 @@ async def _prepare(server: Server, database: Database) -> list[Person]:
     chosen = await database.fetch(_PEOPLE)
     people: list[Person] = []
     for first in range(0, len(chosen), _AT_ONCE):
-        people += await _write(server, database, chosen[first : first + _AT_ONCE])
+        people += await _written(server, database, chosen[first : first + _AT_ONCE])
     if database.dialect.name == "postgresql":
         await database.fetch(_VACUUM)  # its maintenance jobs would disturb the measurement
     return people
+
+
+async def _written(server: Server, database: Database, rows: list[Row]) -> list[Person]:
+    """Two of so many random application numbers of one day may be equal: then with others."""
+    while True:
+        with contextlib.suppress(LostRace):
+            return await _write(server, database, rows)
 
 
 async def _write(server: Server, database: Database, rows: list[Row]) -> list[Person]:
