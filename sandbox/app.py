@@ -129,6 +129,7 @@ class _Endpoints:
             Route("/personas", self.personas),
             Route("/authorize", self.authorize, methods=["POST"]),
             Route("/sms", self.sms),
+            Route("/ratings", self.ratings),
             Route("/issuer/advance", self.advance, methods=["POST"]),
             Route("/clock", self.clock),
             Route("/clock", self.move_clock, methods=["POST"]),
@@ -137,6 +138,11 @@ class _Endpoints:
 
     async def personas(self, _request: Request) -> Response:
         return SandboxResponse([persona.shown() for persona in PERSONAS.values()])
+
+    async def ratings(self, _request: Request) -> Response:
+        """What was forwarded to the partner that collects ratings, newest first."""
+        await self._delivered()
+        return SandboxResponse(self._world.all(partners.RATINGS)[::-1])
 
     async def sms(self, request: Request) -> Response:
         await self._delivered()

@@ -179,7 +179,6 @@ def partner_routes(settings: Settings, world: World) -> list[BaseRoute]:
             ratings.effect("/ratings", _Rating, lambda key, rated: _rate(world, key, rated)),
             ratings.outcome(),
         ),
-        Route("/ratings", lambda _: SandboxResponse(world.all(RATINGS)[::-1])),
     ]
 
 
