@@ -39,8 +39,9 @@ from core.kernel.callers import ChannelId
 from core.kernel.card_services import CardService
 from core.kernel.clock import moment
 from core.kernel.masking import mask_name, mask_number, mask_phone
-from core.kernel.refusals import Language, Refusal
+from core.kernel.refusals import Refusal
 from core.kernel.settings import Settings
+from core.kernel.texts import Language
 from core.production import NODES, production_nodes_table, production_orders_table
 from core.production.orders import newest_of
 from core.services.cancel_loss import CancelLoss, cancel_loss

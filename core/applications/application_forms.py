@@ -22,8 +22,8 @@ from core.kernel.refusals import (
     NotYours,
     PortraitNotConfirmed,
     Required,
-    Text,
 )
+from core.kernel.texts import Text
 from core.reference import (
     LABELS,
     RESIDENT_ID_CARD,

@@ -32,7 +32,7 @@ from core.db import Query, Row, Transaction, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.callers import Caller
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.unit_of_work import UnitOfWork
 
 audit_entries_table = Table(

@@ -44,7 +44,8 @@ from core.kernel import lengths
 from core.kernel.clock import DAY, Instant
 from core.kernel.confirmation import CONFIRMATIONS, Confirmation
 from core.kernel.ids import new_id
-from core.kernel.refusals import Text, WrongCardState
+from core.kernel.refusals import WrongCardState
+from core.kernel.texts import Text
 
 CHENGDU = "510100"
 SICHUAN_PREFIX = "51"

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, String, Table, b
 
 from core.db import Query, Reader, Writes, metadata
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 notification_settings_table = Table(
     "notification_settings",

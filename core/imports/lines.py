@@ -7,7 +7,7 @@ from datetime import date
 
 from core.cards import CHENGDU, CardState
 from core.kernel import lengths
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from core.reference import Form, Reference, parse_date
 
 COLUMNS = (

@@ -30,7 +30,7 @@ from core.crypto import Vault
 from core.db import Query, Reader, Row, Writes, fetch_in, in_batch, insert_into, metadata
 from core.kernel import lengths
 from core.kernel.clock import MINUTE, Instant, instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.production import REPORTED, CloseReason, Correction, NodeResult, ProductionNode
 
 issuer_events_table = Table(

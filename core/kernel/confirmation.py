@@ -6,7 +6,7 @@ until the partner has confirmed, also while the outcome of the call is unknown.
 
 from enum import StrEnum
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 
 class Confirmation(StrEnum):

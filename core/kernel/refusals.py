@@ -22,8 +22,7 @@ from typing import ClassVar, Self, TypeAlias
 from core.kernel.card_services import CardService
 from core.kernel.line_breaks import unbroken
 from core.kernel.next_steps import HOTLINE, NATIONAL_HOTLINE, NextStep
-from core.kernel.texts import Language as Language
-from core.kernel.texts import Text as Text
+from core.kernel.texts import Language, Text
 
 Fact: TypeAlias = str | int | Text
 

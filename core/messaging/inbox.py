@@ -24,7 +24,7 @@ from core.citizens import NOTICES, Notice
 from core.db import Query, Reader, Row, Writes, in_batch, insert_into, metadata
 from core.kernel.clock import Instant
 from core.kernel.ids import new_id
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 notices_table = Table(
     "notices",

@@ -37,7 +37,7 @@ from core.crypto import open_account
 from core.db import Query, Row, json_arrays
 from core.kernel.callers import ChannelId
 from core.kernel.clock import CHINA, Instant, moment
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import inbox, outbox
 from core.messaging.outbox import MessageKind
 from core.unit_of_work import UnitOfWork

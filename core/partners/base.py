@@ -21,8 +21,8 @@ import structlog
 from core.kernel import lengths
 from core.kernel.breaker import Breaker, CircuitOpen
 from core.kernel.clock import SECOND
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.health import CallResult, PartnerHealth
 
 ReplyT = TypeVar("ReplyT")

@@ -9,8 +9,8 @@ import msgspec
 
 from core.cards import CHENGDU, CardElsewhere, CardsElsewhere, CardState, elsewhere
 from core.kernel import lengths
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("省社保卡管理系统", "The provincial card registry")

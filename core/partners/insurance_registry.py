@@ -7,8 +7,8 @@ import msgspec
 from msgspec.structs import replace
 
 from core.cards import CardsElsewhere
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.base import PartnerClient
 from core.reference import InsuranceType
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import httpx
 
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("制卡中心", "The card issuer")

@@ -5,8 +5,8 @@ from typing import Protocol
 import httpx
 import msgspec
 
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.base import PartnerClient
 
 NAME = Text("人口库", "The population registry")

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import httpx
 
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret
+from core.kernel.texts import Text
 from core.partners.base import IdempotentPartner, PartnerClient
 
 NAME = Text("好差评平台", "The service ratings platform")

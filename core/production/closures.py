@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 
 class CloseReason(StrEnum):

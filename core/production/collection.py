@@ -1,7 +1,7 @@
 """Where and until when a card that is ready is collected, in sentences for the citizen."""
 
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.production.orders import collect_by
 from core.reference import Reference
 

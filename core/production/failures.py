@@ -1,6 +1,6 @@
 """Why production stands at a node, in a sentence for the citizen."""
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.production.closures import CLOSE_REASON_NAMES, Closure
 from core.production.corrections import Correction
 from core.production.orders import NODE_NAMES, NodeResult, ProductionNode

@@ -57,8 +57,8 @@ from core.kernel.refusals import (
     ManufactureBegun,
     NothingToCorrect,
     Refusal,
-    Text,
 )
+from core.kernel.texts import Text
 from core.production.closures import CLOSE_REASONS, CloseReason, Closure
 from core.production.corrections import Correction, from_column, to_column
 

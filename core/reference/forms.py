@@ -23,10 +23,10 @@ from core.kernel.refusals import (
     OutletNotInDistrict,
     Refusal,
     Required,
-    Text,
     TooLong,
     UnknownCode,
 )
+from core.kernel.texts import Text
 from core.reference import spelling
 from core.reference.reference import Reference, Table
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 
 class InsuranceType(StrEnum):

@@ -1,6 +1,7 @@
 """How many entries of a long list a page has."""
 
-from core.kernel.refusals import InvalidFormat, Text
+from core.kernel.refusals import InvalidFormat
+from core.kernel.texts import Text
 from core.reference.forms import LABELS
 
 MAX_PAGE = 100

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 DATA = Path(__file__).parent / "data"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from core.applications import SPECS, FieldSpec, FieldType, schema_name
 from core.imaging import ID_DOCUMENT_MIN_SIZE, PORTRAIT_MIN_SIZE, Side
 from core.kernel.card_services import CardService
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import VerificationPurpose
 from core.reference import LABELS
 from core.service_forms.fields import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from core.applications import FieldType
 from core.imaging import Side
 from core.kernel.card_services import CardService
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import VerificationPurpose
 from core.reference import LABELS, Option, Reference
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from core.applications import FieldType
 from core.kernel.card_services import CardService
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import VerificationPurpose
 from core.reference import INSURANCE_NAMES, LABELS, REISSUE_LABELS
 from core.service_forms.apply_card import APPLY_CARD

@@ -9,7 +9,8 @@ from core.citizens import consents
 from core.imaging import ReadField
 from core.kernel.card_services import CardService
 from core.kernel.clock import Instant, china_date
-from core.kernel.refusals import Refusal, Text
+from core.kernel.refusals import Refusal
+from core.kernel.texts import Text
 from core.reference import Form
 from core.storage import Picture, PictureKind, pictures
 from core.unit_of_work import Preparation

@@ -30,7 +30,7 @@ from core.issuer import (
 )
 from core.kernel.clock import Instant, china_date
 from core.kernel.confirmation import Confirmation
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import notices
 from core.production import (
     NODE_NAMES,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from core import audit
 from core.audit import Action
 from core.kernel.clock import Instant
-from core.kernel.refusals import InvalidFormat, Text
+from core.kernel.refusals import InvalidFormat
+from core.kernel.texts import Text
 from core.messaging import SentNotice, inbox
 from core.reference import LABELS, page_size
 from core.unit_of_work import Preparation, UnitOfWork

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from core import audit
 from core.audit import DONE, RATED_ACTIONS, Action, Entry, history, ratings
 from core.kernel.clock import Instant
-from core.kernel.refusals import AlreadyRated, InvalidFormat, NoSuchHistoryEntry, Text
+from core.kernel.refusals import AlreadyRated, InvalidFormat, NoSuchHistoryEntry
+from core.kernel.texts import Text
 from core.messaging import MessageKind, outbox
 from core.reference import LABELS, Form
 from core.unit_of_work import UnitOfWork

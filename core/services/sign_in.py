@@ -22,7 +22,8 @@ from core.citizens import (
 from core.crypto import Vault, account_indexes, seal_account
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.clock import HOUR, SECOND, china_date
-from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid, Text
+from core.kernel.refusals import IdentityNotConfirmed, RealNameRequired, SignInStateInvalid
+from core.kernel.texts import Text
 from core.messaging import notices
 from core.reference import is_id_number, is_same_name, spelling
 from core.unit_of_work import Preparation, UnitOfWork

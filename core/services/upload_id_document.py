@@ -22,7 +22,8 @@ from core.imaging import (
 )
 from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.clock import china_date
-from core.kernel.refusals import NotYours, Text
+from core.kernel.refusals import NotYours
+from core.kernel.texts import Text
 from core.reference import Reference, is_same_name
 from core.storage import PictureKind, pictures
 from core.unit_of_work import Preparation, StoredPicture, UnitOfWork, picture_intake

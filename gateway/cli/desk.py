@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.kernel.refusals import Language, Refusal
+from core.kernel.refusals import Refusal
+from core.kernel.texts import Language
 from gateway.cli.common import OPERATOR, SANDBOX, change, operator_named, with_application
 
 if TYPE_CHECKING:

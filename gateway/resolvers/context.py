@@ -13,7 +13,8 @@ from core.db import Database, Reader
 from core.jobs import Scheduler
 from core.kernel.callers import Caller, ChannelId
 from core.kernel.clock import Instant
-from core.kernel.refusals import Language, NotOfferedHere
+from core.kernel.refusals import NotOfferedHere
+from core.kernel.texts import Language
 from core.live import Live
 from core.messaging import OutboxWorker
 from core.production import ProductionHistory

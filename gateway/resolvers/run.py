@@ -16,14 +16,8 @@ from core.audit import DONE, Action
 from core.crypto import Vault
 from core.db import CommitUnknown, DatabaseUnavailable, Reader, Writes
 from core.kernel.next_steps import NextStep
-from core.kernel.refusals import (
-    BY_CODE,
-    OutcomeUnknown,
-    Refusal,
-    RefusalCode,
-    Text,
-    TryAgainLater,
-)
+from core.kernel.refusals import BY_CODE, OutcomeUnknown, Refusal, RefusalCode, TryAgainLater
+from core.kernel.texts import Text
 from core.unit_of_work import Preparation, UnitOfWork, idempotency, perform
 from gateway.resolvers.context import Context
 

@@ -8,7 +8,8 @@ from core.applications import SPECS, FieldSpec, ValueSource, schema_name
 from core.audit import Action
 from core.cards import ASKS, CITIZEN, HOLDER
 from core.kernel.clock import moment
-from core.kernel.refusals import RefusalCode, Text
+from core.kernel.refusals import RefusalCode
+from core.kernel.texts import Text
 from core.reference import LABELS
 from core.services.application_form import FormInProgress, application_form
 from core.services.cards_elsewhere import ask_for_cards_elsewhere, keep_cards_elsewhere

@@ -7,7 +7,7 @@ from typing import Generic, Self, TypeVar
 import strawberry
 
 from core.imaging import ImageCheck, Unit
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from gateway.schema.enums import publish
 
 CodeT = TypeVar("CodeT", bound=StrEnum)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import strawberry
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 
 EnumT = TypeVar("EnumT", bound=Enum)
 

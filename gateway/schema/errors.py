@@ -4,7 +4,8 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from core.kernel import refusals
-from core.kernel.refusals import Language, RefusalCode
+from core.kernel.refusals import RefusalCode
+from core.kernel.texts import Language
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.next_step import NextStep

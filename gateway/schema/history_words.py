@@ -7,7 +7,8 @@ import orjson
 
 from core.audit import DONE, Action, Entry
 from core.issuer import EVENT_NAMES, IssuerEventType
-from core.kernel.refusals import BY_CODE, RefusalCode, Text
+from core.kernel.refusals import BY_CODE, RefusalCode
+from core.kernel.texts import Text
 from core.production import CLOSE_REASON_NAMES, NODE_NAMES, RESULT_NAMES, NodeResult, ProductionNode
 
 _SUCCEEDED = Text("成功", "done")

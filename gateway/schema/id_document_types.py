@@ -4,7 +4,7 @@ import strawberry
 
 from core.applications import schema_name
 from core.imaging import ReadField, Side
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.reference import LABELS
 from gateway.resolvers.context import Context
 from gateway.schema.enums import publish

@@ -9,7 +9,8 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import MaskErrors
 
 from core.db import DatabaseUnavailable
-from core.kernel.refusals import Language, Refusal, TryAgainLater
+from core.kernel.refusals import Refusal, TryAgainLater
+from core.kernel.texts import Language
 from gateway.resolvers.context import Context
 
 log = structlog.get_logger("graphql")

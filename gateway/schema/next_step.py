@@ -5,7 +5,7 @@ import strawberry
 from core.kernel import next_steps
 from core.kernel.card_services import CardService
 from core.kernel.line_breaks import unbroken
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from gateway.schema.enums import publish
 
 publish(

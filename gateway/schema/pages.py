@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import strawberry
 
-from core.kernel.refusals import InvalidFormat, Text
+from core.kernel.refusals import InvalidFormat
+from core.kernel.texts import Text
 from core.reference import LABELS
 
 DEFAULT_FIRST = 20

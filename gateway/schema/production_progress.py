@@ -12,7 +12,8 @@ from core.cards import ASKS, PROGRESS
 from core.citizens import sessions
 from core.db import DatabaseUnavailable
 from core.kernel.callers import Caller
-from core.kernel.refusals import Language, NoApplication, TryAgainLater
+from core.kernel.refusals import NoApplication, TryAgainLater
+from core.kernel.texts import Language
 from core.live import Watcher
 from core.production import Progress, ProgressCursor
 from core.services.production_progress import production_progress

@@ -10,7 +10,8 @@ from core.kernel.clock import CHINA, Instant, moment
 from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.kernel.line_breaks import unbroken
 from core.kernel.masking import mask_name, mask_number
-from core.kernel.refusals import Text, TryAgainLater
+from core.kernel.refusals import TryAgainLater
+from core.kernel.texts import Text
 from core.production import (
     CHANGE_NAMES,
     CLOSE_REASON_NAMES,

@@ -7,7 +7,7 @@ import strawberry
 
 from core.audit import Action
 from core.cards import ASKS
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.messaging import HOLDER_AND_CODES
 from core.services.reissue_card import ReissueCard, reissue_card
 from gateway.resolvers.run import run

@@ -8,7 +8,7 @@ from core import reference, service_forms
 from core.applications import FieldType
 from core.imaging import MAX_MEGAPIXELS
 from core.kernel.card_services import CardService
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.service_forms import SERVICE_FORMS
 from gateway.resolvers.caching import public
 from gateway.schema.enums import publish

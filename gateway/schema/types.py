@@ -12,7 +12,7 @@ from core.cards import STATE_NAMES, CardHolder, CardState, CardSummary
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.confirmation import CONFIRMATION_NAMES, Confirmation
 from core.kernel.masking import mask_name, mask_number
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from string import Formatter
 
 from core.kernel import refusals
-from core.kernel.refusals import Language, Refusal
+from core.kernel.refusals import Refusal
+from core.kernel.texts import Language
 
 ROOT = Path(__file__).parents[2]
 

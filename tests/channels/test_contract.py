@@ -17,12 +17,11 @@ from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.refusals import (
     ChannelUnavailable,
     InvalidFormat,
-    Language,
     NotOfferedHere,
     Refusal,
     SignInExpired,
-    Text,
 )
+from core.kernel.texts import Language, Text
 from gateway.channels import CHANNELS, build_channels
 from gateway.channels.contract import Channel, EntryStep, Identity, Message
 from gateway.channels.platform_client import client

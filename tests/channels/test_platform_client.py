@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from core.kernel.refusals import ChannelUnavailable, Text
+from core.kernel.refusals import ChannelUnavailable
+from core.kernel.texts import Text
 from gateway.channels.platform_client import PlatformClient, Reply
 from gateway.channels.platform_client.client import SLOTS
 

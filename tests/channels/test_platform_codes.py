@@ -7,13 +7,8 @@ import pytest
 import respx
 from structlog.testing import capture_logs
 
-from core.kernel.refusals import (
-    AuthorizationRequired,
-    ChannelUnavailable,
-    Language,
-    Refusal,
-    SignInExpired,
-)
+from core.kernel.refusals import AuthorizationRequired, ChannelUnavailable, Refusal, SignInExpired
+from core.kernel.texts import Language
 from gateway.channels.contract import Channel, Message, Undeliverable
 from gateway.channels.unionpay import UnionPay
 from gateway.channels.wechat import WeChat

@@ -15,7 +15,7 @@ from graphql import GraphQLSchema, print_schema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from core.citizens import sessions
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from gateway.resolvers.context import Application, Context
 from gateway.schema import build_schema
 from tests.compiled.documents import Case, cases

@@ -10,7 +10,8 @@ from core.cards.cards import TEMPORARY_LOSS_LASTS
 from core.crypto import KeyRing, Sealed, Suite, Vault
 from core.kernel.clock import DAY
 from core.kernel.confirmation import Confirmation
-from core.kernel.refusals import Language, WrongCardState
+from core.kernel.refusals import WrongCardState
+from core.kernel.texts import Language
 
 SINCE = 1_700_000_000_000
 NOW = SINCE + DAY

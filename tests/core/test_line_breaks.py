@@ -10,7 +10,8 @@ import pytest
 from core.citizens import Notice
 from core.kernel.clock import CHINA, DAY, instant
 from core.kernel.line_breaks import NO_BREAK_SPACE, WORD_JOINER, unbroken
-from core.kernel.refusals import BY_CODE, Language, Text, waiting_time
+from core.kernel.refusals import BY_CODE, waiting_time
+from core.kernel.texts import Language, Text
 from core.messaging.notices import text_of
 from core.production import collection
 from core.reference import Reference

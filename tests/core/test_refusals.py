@@ -3,12 +3,8 @@
 import pytest
 
 from core.kernel.next_steps import LOSS_BY_PHONE
-from core.kernel.refusals import (
-    Language,
-    TooManyCodes,
-    TryAgainLater,
-    waiting_time,
-)
+from core.kernel.refusals import TooManyCodes, TryAgainLater, waiting_time
+from core.kernel.texts import Language
 from tests.front_end import as_read
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from gateway.http.edge import BadRequest, Head, bearer_token, read_head
 from gateway.http.edge import head as reader
 from gateway.http.edge.head import LISTS, SINGLETONS, head_of_parameters

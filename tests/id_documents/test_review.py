@@ -18,7 +18,7 @@ from core.imaging import (
 )
 from core.imaging.id_documents.geometry import RATIO
 from core.imaging.id_documents.verdict import LIMITS
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from tests.id_documents.parts import as_png, failed, measured, other_card, reviewed, taken
 from tests.id_documents.photographs import Scene, photograph
 

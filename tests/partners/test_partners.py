@@ -19,8 +19,8 @@ import structlog
 from structlog.testing import LogCapture
 
 from core.cards import CardState
-from core.kernel.refusals import Text
 from core.kernel.settings import Secret, Settings
+from core.kernel.texts import Text
 from core.partners import (
     IssuerCorrection,
     IssuerOrder,

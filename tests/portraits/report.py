@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from core.imaging import CheckCode, ProcessedPortrait, portrait_advice, process_portrait
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from tests.portraits.scenes import Case, cases
 
 MIN_BYTES, MAX_BYTES = 14 * 1024, 40 * 1024

@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.imaging import Check, CheckCode, ProcessedPortrait, portrait_advice, process_portrait
 from core.imaging.portraits.standard import CROWN, EYE_LINE, EYE_X, FACE_WIDTH, HEIGHT
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from tests.portraits import scenes
 from tests.portraits.heads import Pose
 

@@ -14,7 +14,8 @@ from graphql import (
     build_schema,
 )
 
-from core.kernel.refusals import BY_CODE, InvalidFields, Language, Refusal, RefusalCode
+from core.kernel.refusals import BY_CODE, InvalidFields, Refusal, RefusalCode
+from core.kernel.texts import Language
 from gateway import schema as gateway_schema
 from gateway.channels import CHANNELS
 

@@ -16,7 +16,8 @@ from core.citizens import bindings, claims, sessions
 from core.crypto import account_indexes, seal_account
 from core.db import LostRace, Query, Reader, Row
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
-from core.kernel.refusals import NoSuchSession, Text, WrongCardState
+from core.kernel.refusals import NoSuchSession, WrongCardState
+from core.kernel.texts import Text
 from core.services.sign_in import SignedIn, SignIn, sign_in
 from core.services.sign_out import sign_out
 from core.unit_of_work import UnitOfWork, perform

@@ -8,7 +8,8 @@ import pytest
 
 from core.audit import DONE, NEWEST, Action, AuditRecord, Entry
 from core.issuer import IssuerEventType
-from core.kernel.refusals import RefusalCode, Text
+from core.kernel.refusals import RefusalCode
+from core.kernel.texts import Text
 from core.production import NodeResult, ProductionNode
 from gateway.schema.history_words import words_of
 from tests.front_end import FrontEnd, World

@@ -15,7 +15,7 @@ from core.kernel.card_services import CardService
 from core.kernel.confirmation import Confirmation
 from core.kernel.line_breaks import unbroken
 from core.kernel.next_steps import NextStep
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from tests.core.test_card_transitions import card
 
 _KEYS = KeyRing({"k": b"k" * 32})

@@ -4,7 +4,7 @@
 """
 
 from core.imaging.id_documents.verdict import DocumentCheck, DocumentCheckCode
-from core.kernel.refusals import Language, Text
+from core.kernel.texts import Language, Text
 
 DOCUMENT_CHECK_NAMES: dict[DocumentCheckCode, Text] = {
     DocumentCheckCode.NO_CARD: Text("没有证件", "No card."),

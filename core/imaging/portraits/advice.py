@@ -4,7 +4,7 @@
 """
 
 from core.imaging.portraits.verdict import Check, CheckCode
-from core.kernel.refusals import Language, Text
+from core.kernel.texts import Language, Text
 
 PORTRAIT_CHECK_NAMES: dict[CheckCode, Text] = {
     CheckCode.NO_FACE: Text("没有人像", "No face."),

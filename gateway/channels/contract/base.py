@@ -28,10 +28,10 @@ from core.kernel.refusals import (
     Required,
     SignInExpired,
     SignInStateInvalid,
-    Text,
     VirtualAccount,
 )
 from core.kernel.settings import Settings, split
+from core.kernel.texts import Text
 from core.reference import LABELS
 from core.services.sign_in import (
     CodeExchangeQuery,

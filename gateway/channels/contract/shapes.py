@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 from core.kernel.callers import RealNameLevel
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.services.channel_events import ChannelEventType
 from core.unit_of_work import Dependencies, Preparation, UnitOfWork
 

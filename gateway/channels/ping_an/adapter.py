@@ -12,8 +12,9 @@ import httpx
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import MINUTE, Instant
-from core.kernel.refusals import RealNameRequired, Text
+from core.kernel.refusals import RealNameRequired
 from core.kernel.settings import Settings
+from core.kernel.texts import Text
 from gateway.channels.contract import Channel, Identity, Message, numbered_steps
 from gateway.channels.ping_an.signers import Signer, build_signer
 from gateway.channels.platform_client import (

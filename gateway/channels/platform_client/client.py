@@ -16,7 +16,8 @@ import orjson
 import structlog
 
 from core.kernel.clock import Monotonic, monotonic_clock, seconds_until
-from core.kernel.refusals import ChannelUnavailable, Refusal, Text
+from core.kernel.refusals import ChannelUnavailable, Refusal
+from core.kernel.texts import Text
 from gateway.channels.platform_client.breaker import (
     Breaker,
     CircuitOpen,

@@ -3,7 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
-from core.kernel.refusals import InvalidFormat, Text
+from core.kernel.refusals import InvalidFormat
+from core.kernel.texts import Text
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _MAX_LENGTH = 1024

@@ -16,14 +16,9 @@ import httpx
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import SECOND, Instant
-from core.kernel.refusals import (
-    AuthorizationRequired,
-    NotOfferedHere,
-    RealNameRequired,
-    Refusal,
-    Text,
-)
+from core.kernel.refusals import AuthorizationRequired, NotOfferedHere, RealNameRequired, Refusal
 from core.kernel.settings import Settings, split
+from core.kernel.texts import Text
 from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
     CallbackResponse,

@@ -14,8 +14,9 @@ import httpx
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import MINUTE, SECOND, Instant
-from core.kernel.refusals import Refusal, Text, VirtualAccount
+from core.kernel.refusals import Refusal, VirtualAccount
 from core.kernel.settings import Settings, split
+from core.kernel.texts import Text
 from core.services.channel_events import ChannelEventType
 from gateway.channels.contract import (
     CallbackResponse,

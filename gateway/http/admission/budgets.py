@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from core.kernel.addresses import network_of
 from core.kernel.clock import MINUTE, SECOND, Monotonic
-from core.kernel.refusals import Text
 from core.kernel.settings import Settings
+from core.kernel.texts import Text
 from gateway.http.edge import BadRequest
 
 MAX_KEYS = 100_000

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from core.kernel.refusals import Text
 from core.kernel.settings import SettingsError
+from core.kernel.texts import Text
 from gateway.http.admission.bounded_cache import BoundedCache
 from gateway.http.admission.parameters import Parameters
 from gateway.http.edge import BadRequest

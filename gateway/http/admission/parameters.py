@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import orjson
 from msgspec import Struct
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from gateway.http.edge import BadRequest
 
 MAX_QUERY_PARTS = 20

@@ -18,7 +18,7 @@ from graphql import (
 from graphql.language.parser import Parser
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from gateway.compiled import MAX_VARIANTS
 from gateway.http.admission.bounded_cache import BoundedCache
 from gateway.http.admission.costs import NEW_KILOBYTE_COST

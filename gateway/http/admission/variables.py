@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from gateway.http.admission.parameters import Parameters
 from gateway.http.edge import BadRequest
 

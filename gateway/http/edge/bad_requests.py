@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.kernel.refusals import Language, Text, TryAgainLater
+from core.kernel.refusals import TryAgainLater
+from core.kernel.texts import Language, Text
 
 
 class BadRequest(Exception):

@@ -11,8 +11,8 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.kernel.refusals import Text
 from core.kernel.settings import Settings
+from core.kernel.texts import Text
 from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.client_address import TrustedProxies
 from gateway.http.edge.head import NO_HEADERS, Head, RawHeaders, read_scope

@@ -13,7 +13,7 @@ from msgspec import Struct
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from core.kernel.refusals import Language, Text
+from core.kernel.texts import Language, Text
 from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.negotiation import media_type, preferred_language
 

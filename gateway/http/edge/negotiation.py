@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from gateway.http.edge.encodings import ENCODINGS
 
 GRAPHQL_JSON = "application/graphql-response+json"

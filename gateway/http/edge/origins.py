@@ -14,8 +14,8 @@ from typing import Self, TypeAlias
 from urllib.parse import urlsplit
 
 from core.kernel.callers import ChannelId
-from core.kernel.refusals import Text
 from core.kernel.settings import Settings, split
+from core.kernel.texts import Text
 from gateway.http.edge.bad_requests import BadRequest
 from gateway.http.edge.head import Head
 from gateway.http.edge.negotiation import EVENT_STREAM, GRAPHQL_JSON, HTML, JSON, accepts

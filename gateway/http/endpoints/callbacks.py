@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.kernel.refusals import Language, NotOfferedHere, Refusal
+from core.kernel.refusals import NotOfferedHere, Refusal
+from core.kernel.texts import Language
 from gateway.channels.contract import CallbackResponse, Channel, ForgedCallback
 from gateway.resolvers.context import Application, Context
 from gateway.resolvers.service_port import ChannelServicePort

@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 
 from core.issuer import SIGNERS, IssuerEvent, Outcome, is_signed
 from core.kernel.clock import MINUTE, SECOND, Instant
-from core.kernel.refusals import Language, OutcomeUnknown, TryAgainLater
+from core.kernel.refusals import OutcomeUnknown, TryAgainLater
 from core.kernel.settings import Settings
+from core.kernel.texts import Language
 from core.services.issuer_events import MAX_AT_ONCE, apply_issuer_events
 from gateway.http.edge import head_of
 from gateway.resolvers.context import Application, Context

@@ -11,14 +11,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from core.audit import Action
 from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.line_breaks import unbroken
-from core.kernel.refusals import (
-    Language,
-    OutcomeUnknown,
-    Refusal,
-    Text,
-    TooManyTries,
-    TryAgainLater,
-)
+from core.kernel.refusals import OutcomeUnknown, Refusal, TooManyTries, TryAgainLater
+from core.kernel.texts import Language, Text
 from core.production import print_receipt, receipts
 from core.services.verify_receipt import VerifyReceipt, verify_receipt
 from gateway.http.edge import head_of

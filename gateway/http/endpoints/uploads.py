@@ -21,10 +21,10 @@ from core.kernel.refusals import (
     NoSuchUpload,
     OutcomeUnknown,
     Refusal,
-    Text,
     TryAgainLater,
     UploadOutOfStep,
 )
+from core.kernel.texts import Text
 from core.services.request_upload import ReceivePart, receive_part, start_over, store_part
 from core.storage import PART_BYTES, ResumableUpload, resumable_uploads
 from gateway.http.edge import head_of

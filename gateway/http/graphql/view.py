@@ -34,7 +34,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from core.db import DatabaseUnavailable
-from core.kernel.refusals import Text
+from core.kernel.texts import Text
 from core.unit_of_work import IdempotencyKey
 from gateway.http.admission import (
     Admission,

@@ -22,7 +22,7 @@ from strawberry.types.field import StrawberryField
 
 from core.cards import ASKS, Prefetch
 from core.db import DatabaseUnavailable
-from core.kernel.refusals import Language
+from core.kernel.texts import Language
 from gateway.compiled import Plan, Plans
 from gateway.http.admission import (
     Admission,

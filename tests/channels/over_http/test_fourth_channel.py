@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 
 from core.kernel.callers import ChannelId, RealNameLevel
 from core.kernel.clock import Instant
-from core.kernel.refusals import Text
 from core.kernel.settings import Settings
+from core.kernel.texts import Text
 from core.services.channel_events import ChannelEventType
 from gateway.app import create_app
 from gateway.channels import CHANNELS

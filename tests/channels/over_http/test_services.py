@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.kernel.refusals import BY_CODE, Language, RefusalCode, Text
+from core.kernel.refusals import BY_CODE, RefusalCode
+from core.kernel.texts import Language, Text
 from gateway.channels import CHANNELS
 from tests.front_end import REFUSAL, FrontEnd, World, as_read
 from tests.services import orders
