@@ -36,13 +36,14 @@ from core.reference import (
     gender_code_of,
     is_id_number,
     is_same_name,
+    spelling,
 )
 from core.storage import Picture, PictureKind
 
 
 @dataclass(frozen=True, slots=True)
 class FilledForm:
-    """The values as typed; an empty string or None is a field not yet filled in."""
+    """The values as they were meant; an empty string or None is a field not yet filled in."""
 
     postal_code: str = field(default="", repr=False)
     social_insurance_number: str = field(default="", repr=False)
@@ -66,14 +67,34 @@ class FilledForm:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "FilledForm":
-        """Strips spaces around values."""
+        """Of the values as they were typed."""
         known = {entry.name for entry in fields(cls)}
-        typed: dict[str, Any] = {
-            name: value.strip(" ") if isinstance(value, str) else value
+        meant: dict[str, Any] = {
+            name: as_meant(name, value) if isinstance(value, str) else value
             for name, value in values.items()
             if name in known
         }
-        return cls(**typed)
+        return cls(**meant)
+
+
+_SPELLINGS: Mapping[str, Callable[[str], str]] = {
+    "postal_code": spelling.digits,
+    "social_insurance_number": spelling.digits,
+    "phone": spelling.mobile,
+    "id_number": spelling.upper,
+    "id_valid_until": spelling.date,
+    "name": spelling.name,
+    "birth_date": spelling.date,
+}
+
+
+def as_meant(name: str, typed: str) -> str:
+    """The value of a field, by its attribute: `+86 199 0000 1001` is a phone, too."""
+    return _SPELLINGS.get(name, _stripped)(typed)
+
+
+def _stripped(typed: str) -> str:
+    return typed.strip(" ")
 
 
 class FieldType(StrEnum):
@@ -258,7 +279,7 @@ def check(
     number = form.id_number("idNumber", filled.id_number, today)
     born = form.birth_date("birthDate", filled.birth_date)
     _check_validity(form, filled, today)
-    if filled.id_document_type == RESIDENT_ID_CARD and is_id_number(number, today):
+    if filled.id_document_type in ("", RESIDENT_ID_CARD) and is_id_number(number, today):
         _check_against_number(form, filled, number, born)
     _check_identity(form, citizen, name, number)
     if filled.financial_withholding and born is not None and age_on(born, today) < adult_age:

@@ -291,9 +291,9 @@ class Notice(StrEnum):
         "APPLICATION_CLOSED",
         Text("申请已关闭", "Application closed"),
         Text(
-            "您的社会保障卡申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
-            "Your application for a social security card is closed. You can apply again; if an earlier "
-            "card is reported lost, cancel the loss or request a reissue.",
+            "您的社会保障卡申请已关闭。没有卡的可申办，原卡已挂失的可解挂或补卡。",
+            "Your application for a social security card is closed. Without a card you can "
+            "apply; if a card was reported lost, you can cancel the loss or request a reissue.",
         ),
         Concern.SAFETY,
     )

@@ -113,6 +113,7 @@ class RefusalCode(StrEnum):
     NO_SUCH_APPLICATION = "NO_SUCH_APPLICATION"
     APPLICATION_CLOSED = "APPLICATION_CLOSED"
     APPLICATION_BEING_CHANGED = "APPLICATION_BEING_CHANGED"
+    PICKUP_OUTLET_UNCHANGED = "PICKUP_OUTLET_UNCHANGED"
     MANUFACTURE_BEGUN = "MANUFACTURE_BEGUN"
     CARD_BEING_TRANSFERRED = "CARD_BEING_TRANSFERRED"
     NOTHING_TO_CORRECT = "NOTHING_TO_CORRECT"
@@ -639,8 +640,8 @@ class NoSuchApplication(Refusal):
 class ApplicationClosed(Refusal):
     code = RefusalCode.APPLICATION_CLOSED
     text = Text(
-        "这笔申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
-        "This application is closed. You can apply again, or cancel the loss or request a reissue if a card was reported lost.",
+        "这笔申请已关闭。没有卡的可申办，原卡已挂失的可解挂或补卡。",
+        "This application is closed. Without a card you can apply; if a card was reported lost, you can cancel the loss or request a reissue.",
     )
 
 
@@ -652,20 +653,30 @@ class ApplicationBeingChanged(Refusal):
     )
 
 
+class PickupOutletUnchanged(Refusal):
+    code = RefusalCode.PICKUP_OUTLET_UNCHANGED
+    text = Text(
+        "所选网点就是现在的领卡网点，无需更改。",
+        "The card is already to be collected at this outlet.",
+    )
+
+
 class ManufactureBegun(Refusal):
     code = RefusalCode.MANUFACTURE_BEGUN
     text = Text(
-        "已开始制卡，不能再取消申请；制好后请到网点领取，如有特殊情况请拨打 028-12333。",
-        "The card is already being made, so the application can no longer be cancelled; please collect the card, or call 028-12333.",
+        "已开始制卡，不能再取消申请；制好后请到网点领取。",
+        "The card is already being made, so the application can no longer be cancelled; please collect the card.",
     )
+    next_step = _ASK
 
 
 class CardBeingTransferred(Refusal):
     code = RefusalCode.CARD_BEING_TRANSFERRED
     text = Text(
-        "卡片已在送往所选网点，不能再更改领卡网点；如不便领取请拨打 028-12333。",
-        "The card is on its way to the outlet, which can no longer be changed; if you cannot collect it there, call 028-12333.",
+        "卡片已在送往或已送达所选网点，不能再更改领卡网点。",
+        "The card is on its way to the outlet, or there already, so the outlet can no longer be changed.",
     )
+    next_step = _ASK
 
 
 class NothingToCorrect(Refusal):
@@ -687,9 +698,10 @@ class NotToBeCorrected(Refusal):
 class CitizenDeceased(Refusal):
     code = RefusalCode.CITIZEN_DECEASED
     text = Text(
-        "登记信息显示持卡人已故，不能在线办理。如登记有误，请本人持身份证到社保经办窗口更正，或拨打 028-12333。",
-        "Our records say that the holder has died, so nothing can be done online. If they are wrong, please have them corrected at a social security office with your ID card, or call 028-12333.",
+        "登记信息显示持卡人已故，不能在线办理。如登记有误，请本人持身份证到社保经办窗口更正。",
+        "Our records say that the holder has died, so nothing can be done online. If they are wrong, please have them corrected at a social security office with your ID card.",
     )
+    next_step = _ASK
 
 
 class PortraitNotConfirmed(Refusal):
@@ -734,9 +746,9 @@ class NoSuchPicture(Refusal):
 class PictureSubmitted(Refusal):
     code = RefusalCode.PICTURE_SUBMITTED
     text = Text(
-        "这张照片已随申请提交，不能删除；如需更换，请重新上传一张。",
-        "This picture was submitted with your application and cannot be deleted; to replace it, "
-        "please upload another.",
+        "这张照片已随申请提交，或已确认待提交，不能删除；如需更换，请重新上传一张。",
+        "This picture was submitted with your application, or confirmed for it, and cannot be deleted; "
+        "to replace it, please upload another.",
     )
 
 

@@ -39,9 +39,9 @@ def sentence(
 def closed(closure: Closure) -> Text:
     why = CLOSE_REASON_NAMES[closure.reason]
     return Text(
-        f"申请已关闭（{why.zh}）。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
-        f"The application is closed ({why.en}). You can apply again, or cancel the loss or request a "
-        "reissue if a card was reported lost.",
+        f"申请已关闭（{why.zh}）。没有卡的可申办，原卡已挂失的可解挂或补卡。",
+        f"The application is closed ({why.en}). Without a card you can apply; if a card was reported "
+        "lost, you can cancel the loss or request a reissue.",
     )
 
 

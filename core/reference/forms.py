@@ -108,8 +108,8 @@ _RULES = {
 
 _CHOOSE_AGAIN = Text("请重新选择网点或银行", "please choose another outlet or bank")
 _NO_OUTLET = Text(
-    "补卡不能更换银行，目前没有网点办理，请拨打 028-12333 咨询",
-    "a reissue cannot change the bank, and no outlet serves it now: please call 028-12333",
+    "不能更换银行，目前没有网点办理，请拨打 028-12333 咨询",
+    "the bank cannot be changed, and no outlet serves it now: please call 028-12333",
 )
 _OUTLETS_NAMED = 5
 
@@ -276,8 +276,8 @@ def _other_outlets(district_code: str, bank_code: str, reference: Reference) -> 
     names = [outlet.name for outlet in found[:_OUTLETS_NAMED]]
     more = len(found) > _OUTLETS_NAMED
     return Text(
-        f"补卡不能更换银行，请改选：{'、'.join(names)}{'等' if more else ''}",
-        "a reissue cannot change the bank, so please choose another outlet, "
+        f"不能更换银行，请改选：{'、'.join(names)}{'等' if more else ''}",
+        "the bank cannot be changed, so please choose another outlet, "
         f"{'for example ' if more else ''}{', '.join(names)}",
     )
 

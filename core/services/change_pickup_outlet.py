@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from core import audit
 from core.audit import Action
 from core.issuer import change_order
-from core.kernel.refusals import NoSuchApplication
+from core.kernel.refusals import NoSuchApplication, PickupOutletUnchanged
 from core.production import OrderChange, Progress, orders
 from core.reference import Form
 from core.unit_of_work import UnitOfWork
@@ -28,8 +28,12 @@ async def change_pickup_outlet(unit: UnitOfWork, command: ChangePickupOutlet) ->
     order.require_changeable(OrderChange.PICKUP_OUTLET)
     form = Form()
     form.choice("districtCode", command.district_code, reference.districts)
-    form.outlet(command.outlet_code, command.district_code, order.bank_code, reference)
+    form.outlet(
+        command.outlet_code, command.district_code, order.bank_code, reference, bank_is_fixed=True
+    )
     form.finish()
+    if command.outlet_code == order.outlet_code:
+        raise PickupOutletUnchanged(field="outletCode")
     order = change_order.request(
         unit, order, OrderChange.PICKUP_OUTLET, outletCode=command.outlet_code
     )

@@ -23,9 +23,12 @@ from core.kernel.refusals import (
 from core.production import Correction, NodeState, OrderChange, ProductionOrder, Progress, orders
 from core.reference import LABELS, Form
 from core.storage import Picture, PictureKind, pictures
-from core.unit_of_work import UnitOfWork
+from core.unit_of_work import Preparation, UnitOfWork
 
 _SIDES = (PictureKind.PORTRAIT_SIDE, PictureKind.EMBLEM_SIDE)
+_ASKED_FOR = {PictureKind.PORTRAIT: Correction.PORTRAIT} | dict.fromkeys(
+    _SIDES, Correction.ID_DOCUMENTS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,28 @@ def _sides(
 
 
 def _is_new(picture: Picture, order: ProductionOrder, asked: NodeState) -> bool:
-    """Confirmed, and another one than what the card issuer has: ids rise with time."""
-    known = max(order.application.id, first_id_at((asked.at or 0) - ISSUER_CLOCK_SKEW))
-    return picture.confirmed and picture.id > known
+    """Confirmed, and another one than what the card issuer has."""
+    return picture.confirmed and picture.id > _known(order, asked)
+
+
+def _known(order: ProductionOrder, asked: NodeState) -> int:
+    """The card issuer has pictures up to this id: ids rise with time."""
+    return max(order.application.id, first_id_at((asked.at or 0) - ISSUER_CLOCK_SKEW))
+
+
+async def pictures_for_correction(
+    preparation: Preparation, order: ProductionOrder
+) -> dict[PictureKind, Picture]:
+    """What was uploaded since the card issuer asked for it, confirmed or not."""
+    asked = order.current
+    if asked is None or not order.may_be_changed(OrderChange.CORRECTION):
+        return {}
+    wanted = [kind for kind, item in _ASKED_FOR.items() if item in asked.corrections]
+    if not wanted:
+        return {}
+    stored = await pictures.latest(preparation.db, preparation.citizen_id)
+    known = _known(order, asked)
+    return {kind: stored[kind] for kind in wanted if kind in stored and stored[kind].id > known}
 
 
 def _fields(
@@ -102,7 +124,12 @@ def _fields(
     wanted = [item.value for item in asked.corrections if not item.is_picture]
     for name in typed.keys() - wanted:
         form.refuse(NotToBeCorrected(field=name, label=LABELS[name]))
-    values = {name: typed.get(name, "").strip(" ") for name in wanted}
+    values = {
+        name: application_forms.as_meant(
+            application_forms.attribute_name(name), typed.get(name, "")
+        )
+        for name in wanted
+    }
     for name, value in values.items():
         application_forms.check_correction(form, name, value, unit.dependencies.reference, today)
     return values

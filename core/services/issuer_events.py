@@ -124,9 +124,10 @@ async def _drop(unit: UnitOfWork, event_id: str) -> _Dropped | None:
 async def _record_operator(
     unit: UnitOfWork, dropped: _Dropped, command: str, operator: str
 ) -> None:
+    is_of_nobody_known = dropped.subject_id < 0
     await audit.record(
         unit,
-        dropped.subject_id,
+        audit.operators.GATEWAY if is_of_nobody_known else dropped.subject_id,
         Action.OPERATOR_COMMAND,
         actor=audit.OPERATOR,
         command=command,

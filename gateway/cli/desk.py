@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.kernel.refusals import Refusal
-from core.kernel.texts import Language
+from core.kernel.clock import china_date
+from core.kernel.refusals import ApplicationClosed, NoSuchApplication
+from core.kernel.settings import SettingsError
+from core.reference import is_id_number, spelling
 from gateway.cli.common import OPERATOR, SANDBOX, change, operator_named, with_application
+from gateway.resolvers.context import system_clock
 
 if TYPE_CHECKING:
     from gateway.resolvers.context import Application
@@ -42,14 +45,15 @@ def close_order(
     async def work(application: "Application") -> str | None:
         try:
             await change(application, lambda unit: service(unit, command))
-        except Refusal as refusal:
-            return refusal.message(Language.EN)
+        except NoSuchApplication:
+            return "No application has this number."
+        except ApplicationClosed:
+            return "Nothing to close: it is closed already, or its card is in use."
         return None
 
     refused = with_application(work, sandbox)
     if refused is not None:
-        print(refused)
-        raise SystemExit(1)
+        raise SettingsError(refused)
     print("Closed.")
 
 
@@ -72,13 +76,16 @@ def correct_death(
     from core.services.correct_death import CorrectDeath
     from core.services.correct_death import correct_death as service
 
-    number = social_security_number.strip().upper()
+    number = spelling.upper(social_security_number)
+    if not is_id_number(number, china_date(system_clock())):
+        raise SettingsError(
+            "This is no social security number: 18 characters, with its check character."
+        )
     command = CorrectDeath(number, operator_named(operator))
 
     async def work(application: "Application") -> bool:
         return await change(application, lambda unit: service(unit, command))
 
     if not with_application(work, sandbox):
-        print("Nobody with this number is recorded as dead.")
-        raise SystemExit(1)
+        raise SettingsError("Nobody with this number is recorded as dead.")
     print("Corrected.")

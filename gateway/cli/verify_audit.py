@@ -1,6 +1,7 @@
 """`card-gateway verify-audit` and `anchor-audit`: the audit chains and their anchors."""
 
 import asyncio
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -30,6 +31,8 @@ def verify_audit(
     with --anchor a later check finds whether everything up to it is still there.
     Entries that an anchor covers late count as broken, unless --known-gap encloses them.
     """
+    if anchor and not re.fullmatch(r"[0-9]+:[0-9a-f]+", anchor):
+        raise typer.BadParameter(f"{anchor}: NUMBER:MAC, as anchor-audit printed it")
     gaps = [_gap(text) for text in known_gap or ()]
     found = read_settings(sandbox=sandbox)
     require_migrated_database(found)

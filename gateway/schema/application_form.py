@@ -14,15 +14,19 @@ from core.reference import LABELS
 from core.services.application_form import FormInProgress, application_form
 from core.services.cards_elsewhere import ask_for_cards_elsewhere, keep_cards_elsewhere
 from core.services.save_application_draft import SaveApplicationDraft, save_application_draft
-from core.storage import PictureKind
 from gateway.resolvers.run import read, run
-from gateway.resolvers.signed_links import picture_link
 from gateway.schema.enums import publish
 from gateway.schema.errors import FieldProblem, RefusalPayload, problems_from
 from gateway.schema.give_consent import PrivacyNotice
-from gateway.schema.id_document_types import FieldSuggestion, IdDocumentSide, suggestion_of
+from gateway.schema.id_document_types import FieldSuggestion, suggestion_of
 from gateway.schema.info import FORM, Info
 from gateway.schema.levels import NEEDS_PERSON
+from gateway.schema.uploaded_pictures import (
+    UploadedIdDocument,
+    UploadedPicture,
+    id_documents_of,
+    portrait_of,
+)
 
 publish(
     ValueSource,
@@ -92,23 +96,6 @@ class DraftField:
         return problems_from((found[0],), info.context.language)[0] if found else None
 
 
-@strawberry.type(description="已上传照片 · The portrait of the application.")
-class UploadedPicture:
-    portrait_id: strawberry.ID = strawberry.field(
-        description="照片编号 · For `confirmPortrait` and `deletePicture`."
-    )
-    url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
-    confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
-
-
-@strawberry.type(description="已上传证件照 · A side of the ID card, straightened.")
-class UploadedIdDocument:
-    picture_id: strawberry.ID = strawberry.field(description="照片编号 · For `deletePicture`.")
-    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side.")
-    url: str = strawberry.field(description="预览地址 · A link to the picture, valid ten minutes.")
-    confirmed: bool = strawberry.field(description="是否已确认 · Whether it was confirmed.")
-
-
 @strawberry.type(
     description="申办表单 · The draft: what was entered and filled in, and what is missing."
 )
@@ -137,16 +124,7 @@ class ApplicationForm:
 
     @strawberry.field(description="证件照 · The sides of the ID card uploaded last.")
     def id_documents(self, info: Info) -> list[UploadedIdDocument]:
-        return [
-            UploadedIdDocument(
-                picture_id=strawberry.ID(str(picture.id)),
-                side=side,
-                url=picture_link(info.context, picture.id),
-                confirmed=picture.confirmed,
-            )
-            for side in IdDocumentSide
-            if (picture := self.form.pictures.get(PictureKind(side.value))) is not None
-        ]
+        return id_documents_of(info.context, self.form.pictures)
 
     @strawberry.field(
         description="提示 · What to know before filling it in, e.g. that cards of other regions could not be "
@@ -158,14 +136,7 @@ class ApplicationForm:
 
     @strawberry.field(description="照片 · The portrait uploaded last; null before.")
     def portrait(self, info: Info) -> UploadedPicture | None:
-        picture = self.form.pictures.get(PictureKind.PORTRAIT)
-        if picture is None:
-            return None
-        return UploadedPicture(
-            portrait_id=strawberry.ID(str(picture.id)),
-            url=picture_link(info.context, picture.id),
-            confirmed=picture.confirmed,
-        )
+        return portrait_of(info.context, self.form.pictures)
 
 
 ApplicationFormResult = Annotated[

@@ -33,13 +33,21 @@ from core.production import (
 )
 from core.production import ProductionChange as Change
 from core.reference import LABELS
+from core.services.correct_application import pictures_for_correction
 from core.services.production_progress import after_production
+from core.storage import Picture, PictureKind
 from gateway.resolvers.run import read
 from gateway.schema.enums import publish
 from gateway.schema.info import Info
 from gateway.schema.next_step import NextStep
 from gateway.schema.outlets import Outlet
 from gateway.schema.types import bank_name
+from gateway.schema.uploaded_pictures import (
+    UploadedIdDocument,
+    UploadedPicture,
+    id_documents_of,
+    portrait_of,
+)
 
 publish(ProductionNode, "制卡业务节点 · A production node, in order.", NODE_NAMES)
 publish(NodeResult, "办理结果 · Result of a node.", RESULT_NAMES)
@@ -137,9 +145,12 @@ class ProductionNodeState:
         return _message(info, self.state, self.closure)
 
     @strawberry.field(
-        description="更正项 · What the citizen is to correct; empty unless `result` is NEEDS_CORRECTION."
+        description="更正项 · What the citizen is to correct; empty unless `result` is NEEDS_CORRECTION, and "
+        "once the application was closed."
     )
     def corrections(self, info: Info) -> list[CorrectionItem]:
+        if self.closure is not None:
+            return []
         return [
             CorrectionItem(
                 kind=_KINDS.get(item, CorrectionKind.FIELD),
@@ -279,8 +290,8 @@ class ProductionProgress:
         return None if outlet is None else Outlet.from_core(outlet)
 
     @strawberry.field(
-        description="领取截止日期 · The last day on which the outlet has the card; null before it is ready, "
-        "and where the operator has set no limit."
+        description="领取截止日期 · The last day on which the outlet has the card, also once it was collected; "
+        "null before it is ready, and where the operator has set no limit."
     )
     def collect_by(self, info: Info) -> date | None:
         ready_at = self.progress.order.ready_at
@@ -294,6 +305,21 @@ class ProductionProgress:
     async def next_step(self, info: Info) -> NextStep | None:
         step = await read(info.context, after_production, self.progress.order, action=None)
         return NextStep.from_core(step, info.context.language)
+
+    @strawberry.field(
+        description="更正用照片 · The portrait uploaded since the card issuer asked for another; else null."
+    )
+    async def portrait(self, info: Info) -> UploadedPicture | None:
+        return portrait_of(info.context, await self._pictures(info))
+
+    @strawberry.field(
+        description="更正用证件照 · The sides of the ID card uploaded since the card issuer asked for them; else empty."
+    )
+    async def id_documents(self, info: Info) -> list[UploadedIdDocument]:
+        return id_documents_of(info.context, await self._pictures(info))
+
+    async def _pictures(self, info: Info) -> dict[PictureKind, Picture]:
+        return await read(info.context, pictures_for_correction, self.progress.order, action=None)
 
     @strawberry.field(description="业务节点 · The six nodes in order.")
     def nodes(self) -> list[ProductionNodeState]:

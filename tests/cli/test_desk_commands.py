@@ -19,10 +19,9 @@ def test_closes_an_order_once(command: Command, keys: str) -> None:
     )
 
     assert (first.code, first.out) == (0, "Closed.\n")
-    assert (again.code, again.out) == (
+    assert (again.code, again.err) == (
         1,
-        "This application is closed. You can apply again, or cancel the loss or request a reissue if "
-        "a card was reported lost.\n",
+        "Nothing to close: it is closed already, or its card is in use.\n",
     )
 
 
@@ -69,5 +68,18 @@ def test_corrects_a_death_that_was_wrong(command: Command, keys: str, environmen
     )
 
     assert (corrected.code, corrected.out) == (0, "Corrected.\n")
-    assert (again.code, again.out) == (1, "Nobody with this number is recorded as dead.\n")
+    assert (again.code, again.err) == (1, "Nobody with this number is recorded as dead.\n")
     assert number not in corrected.out + again.out
+
+
+def test_says_which_number_is_wrong(command: Command, keys: str) -> None:
+    unknown = command(
+        "close-order", "SBK209901010000000001", "--reason", "CANNOT_BE_MADE", "--operator", "柜员一"
+    )
+    invalid = command("correct-death", "--operator", "柜员一", "--social-security-number", "1")
+
+    assert (unknown.code, unknown.err) == (1, "No application has this number.\n")
+    assert (invalid.code, invalid.err) == (
+        1,
+        "This is no social security number: 18 characters, with its check character.\n",
+    )

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox.personas import PERSONAS
 from tests.cli.conftest import Command
 
@@ -103,6 +105,25 @@ def test_shows_looks_again_and_drops_what_is_not_taken(
     assert dropped.out == "Dropped.\n"
     assert [done.code for done in unknown] == [1, 1]
     assert "1 shown." in command("issuer-events", "list").out
+    assert command("verify-audit").code == 0
+
+
+@pytest.mark.parametrize("what", ["retry", "drop"])
+def test_what_is_of_nobody_known_is_repaired_too(
+    command: Command, keys: str, environment: Path, what: str
+) -> None:
+    unknown = {
+        "id": "file-9",
+        "type": "ORDER_CLOSED",
+        "at": "2026-01-20T09:01:00+08:00",
+        "orderNumber": "SBK209901010000000001",
+        "reason": "CANNOT_BE_MADE",
+    }
+    command("issuer-events", "load", *BY, write(environment, unknown))
+
+    done = command("issuer-events", what, "file-9", *BY)
+
+    assert done.code == 0
     assert command("verify-audit").code == 0
 
 

@@ -101,6 +101,17 @@ async def test_a_complete_form_can_be_sent_and_the_draft_is_gone(world: World) -
     assert (await world.rows("application_drafts"))["application_drafts"] == []
 
 
+async def test_tells_what_contradicts_the_number_before_the_document_is_chosen(
+    world: World,
+) -> None:
+    citizen = await world.enter("no-card")
+
+    number = citizen.person.social_security_number
+    saved = await _save(citizen, birthDate="1990.1.2", idNumber=number)
+
+    assert problems(saved) == [("birthDate", "BIRTH_DATE_MISMATCH")]
+
+
 async def test_is_forgotten_after_thirty_days(world: World) -> None:
     citizen = await world.enter("no-card")
     await _save(citizen, postalCode="610041")

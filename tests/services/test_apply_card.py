@@ -73,7 +73,8 @@ async def test_reads_what_people_type_in_their_own_way(applicant: FrontEnd) -> N
 
     answer = await _apply(
         applicant,
-        phone=f" {person.phone} ",
+        phone=f"＋86 {person.phone[:3]}-{person.phone[3:7]} {person.phone[7:]}",
+        postalCode="６１００ 41",
         code=f" {await applicant.code('APPLY_CARD')} ",
         idNumber=f" {person.social_security_number.lower()} ",
         name=f" {person.name} ",
@@ -83,6 +84,8 @@ async def test_reads_what_people_type_in_their_own_way(applicant: FrontEnd) -> N
 
     assert answer["__typename"] == "CardApplied"
     assert (await applicant.ask("{ viewer { phone } }"))["phone"] == "199****1008"
+    with later(seconds=61):
+        assert await applicant.code("APPLY_CARD", person.phone)
 
 
 async def test_a_cancelled_card_does_not_stand_in_the_way(world: World) -> None:

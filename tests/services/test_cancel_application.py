@@ -36,10 +36,10 @@ async def test_cancels_an_application_after_which_one_can_apply_again(
     assert closed["closed"] == {
         "reason": "WITHDRAWN",
         "reasonName": "本人取消申请",
-        "message": "申请已关闭（本人取消申请）。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。",
+        "message": "申请已关闭（本人取消申请）。没有卡的可申办，原卡已挂失的可解挂或补卡。",
     }
     assert told[0] == (
-        "【成都人社】您的社会保障卡申请已关闭。如需用卡，可重新申办；原卡已挂失的，可解挂或补卡。"
+        "【成都人社】您的社会保障卡申请已关闭。没有卡的可申办，原卡已挂失的可解挂或补卡。"
         "如非本人操作，请拨打 028-12333。"
     )
     assert (await history(world, citizen.person))[-2:] == [
@@ -74,7 +74,7 @@ async def test_refuses_once_manufacture_has_begun(world: World) -> None:
 
     assert fault(answer) == ("MANUFACTURE_BEGUN", None)
     assert answer["message"] == (
-        "已开始制卡，不能再取消申请；制好后请到网点领取，如有特殊情况请拨打 028-12333。"
+        "已开始制卡，不能再取消申请；制好后请到网点领取。可拨打 028-12333 咨询。"
     )
     assert in_english["message"].startswith("The card is already being made")
     assert "CANCELLATION" not in (await progress(citizen))["possibleChanges"]

@@ -87,6 +87,17 @@ async def test_refuses_an_outlet_that_does_not_serve_the_cards_bank(world: World
     answer = await _change(citizen, applicationNumber=number, outletCode=OUTLET_OF_OTHER_BANKS)
 
     assert problems(answer) == [("outletCode", "OUTLET_DOES_NOT_SERVE_BANK")]
+    assert "不能更换银行，请改选：" in answer["message"]
+    assert await world.rows(*ROWS) == before
+
+
+async def test_refuses_the_outlet_that_it_is_already(world: World) -> None:
+    citizen = await world.enter("in-production")
+    before = await world.rows(*ROWS)
+
+    answer = await _change(citizen, outletCode="SAMPLE-510104-1")
+
+    assert fault(answer) == ("PICKUP_OUTLET_UNCHANGED", "outletCode")
     assert await world.rows(*ROWS) == before
 
 

@@ -28,7 +28,7 @@ async def test_after_an_order_was_closed_one_can_apply_again(world: World, chann
     told = await notices(citizen)
 
     assert (closed["reason"], closed["reasonName"]) == ("CANNOT_BE_MADE", "无法制卡")
-    assert told[0].startswith("【成都人社】您的社会保障卡申请已关闭。如需用卡，可重新申办")
+    assert told[0].startswith("【成都人社】您的社会保障卡申请已关闭。没有卡的可申办")
     assert (await history(world, citizen.person))[-1] == "ISSUER_EVENT ORDER_CLOSED"
     await apply(world, citizen)
     await world.make_card("in-production")
@@ -55,8 +55,8 @@ async def test_what_failed_says_nothing_of_going_on_once_the_order_is_closed(wor
     await world.advance("in-production", event="ORDER_CLOSED", reason="CANNOT_BE_MADE")
 
     assert (await progress(citizen))["nodes"][2]["message"] == (
-        "「卡商制卡」未通过：照片模糊。申请已关闭（无法制卡）。如需用卡，可重新申办；"
-        "原卡已挂失的，可解挂或补卡。如需帮助请拨打 028-12333。"
+        "「卡商制卡」未通过：照片模糊。申请已关闭（无法制卡）。没有卡的可申办，"
+        "原卡已挂失的可解挂或补卡。如需帮助请拨打 028-12333。"
     )
 
 

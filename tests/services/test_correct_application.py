@@ -57,6 +57,29 @@ async def test_after_a_correction_the_same_order_goes_on(world: World, channel: 
     assert (await citizen.status())["state"] == "SEALED"
 
 
+_UPLOADED = """{ productionProgress { ... on ProductionProgress {
+    portrait { portraitId url confirmed } idDocuments { pictureId side url confirmed } } } }"""
+
+
+async def test_what_was_uploaded_for_a_correction_is_found_again(world: World) -> None:
+    """As a front-end that was closed meanwhile, or another app, needs it."""
+    citizen = await world.enter("in-production")
+    await keep_pictures(world, citizen)
+    with later(hours=1):
+        await citizen.sign_in()
+        await _ask(world, "portrait")
+        before = await citizen.ask(_UPLOADED)
+        await keep_pictures(world, citizen, (PictureKind.PORTRAIT,), confirmed=False)
+        uploaded = await citizen.ask(_UPLOADED)
+        elsewhere = await world.enter("in-production", "PING_AN")
+        shown = await elsewhere.ask(_UPLOADED)
+
+    assert before == {"portrait": None, "idDocuments": []}
+    assert uploaded["portrait"]["confirmed"] is False
+    assert uploaded["idDocuments"] == []
+    assert shown["portrait"]["portraitId"] == uploaded["portrait"]["portraitId"]
+
+
 async def test_new_pictures_of_the_id_card_reach_the_issuer(world: World) -> None:
     """It takes exactly what it asked for."""
     citizen = await world.enter("in-production")

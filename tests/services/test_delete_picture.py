@@ -154,7 +154,9 @@ async def test_refuses_pictures_that_were_submitted(world: World, citizen: Front
 
     assert applied["__typename"] == "CardApplied"
     assert {fault(answer) for answer in refused} == {("PICTURE_SUBMITTED", "pictureId")}
-    assert refused[0]["message"] == ("这张照片已随申请提交，不能删除；如需更换，请重新上传一张。")
+    assert refused[0]["message"] == (
+        "这张照片已随申请提交，或已确认待提交，不能删除；如需更换，请重新上传一张。"
+    )
     assert await world.rows() == before
 
 

@@ -281,7 +281,7 @@ async def test_a_reissue_names_outlets_of_the_cards_bank(world: World) -> None:
     )
     assert fault(answer) == ("OUTLET_DOES_NOT_SERVE_BANK", "outletCode")
     assert answer["message"] == (
-        "所选网点不办理中国农业银行的社保卡，补卡不能更换银行，请改选："
+        "所选网点不办理中国农业银行的社保卡，不能更换银行，请改选："
         f"{'、'.join(outlet['name'] for outlet in outlets)}。"
     )
     assert all(outlet["name"] in translated["message"] for outlet in outlets)

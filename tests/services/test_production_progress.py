@@ -14,7 +14,16 @@ from core.production.history import MIN_ORDERS
 from core.unit_of_work import UnitOfWork
 from sandbox.issuer import NODES
 from tests.front_end import FrontEnd, World, as_read
-from tests.services.parts import english, fault, history, later, notices
+from tests.services.orders import fail_issuer
+from tests.services.parts import (
+    OUTLET_OF_OTHER_DISTRICT,
+    english,
+    fault,
+    history,
+    later,
+    notices,
+    reissue_of,
+)
 from tests.units import change
 
 WHERE = """{ productionProgress { ... on ProductionProgress {
@@ -299,6 +308,67 @@ async def test_what_is_to_be_corrected_is_corrected_under_production_progress(
     }
 
 
+async def test_while_a_change_is_confirmed_there_is_only_to_wait(
+    world: World, waiting: FrontEnd
+) -> None:
+    """Correcting would be refused meanwhile."""
+    await fail_issuer(world, "/orders/outlets", "BUSY")
+    number = (await waiting.progress())["applicationNumber"]
+    await waiting.do(
+        "changePickupOutlet",
+        applicationNumber=number,
+        districtCode="510105",
+        outletCode=OUTLET_OF_OTHER_DISTRICT,
+    )
+    await world.advance("in-production", result="NEEDS_CORRECTION", corrections=["portrait"])
+
+    step = await next_step(waiting)
+
+    assert (step["service"], step["phone"]) == (None, None)
+    assert step["message"] == "您提交的变更正在由制卡中心确认，结果将短信告知。"
+
+
+async def test_who_has_not_collected_the_card_in_time_is_told_whom_to_call(
+    world: World, waiting: FrontEnd
+) -> None:
+    await world.make_card("in-production")
+    with later(days=92):
+        await waiting.sign_in()
+        step = await next_step(waiting)
+
+    assert (step["service"], step["phone"]) == ("ACTIVATE_CARD", "028-12333")
+    assert "领取期限已过" in step["message"]
+
+
+async def test_after_a_cancelled_reissue_it_is_about_the_card_that_there_is(world: World) -> None:
+    citizen = await world.enter("sealed")
+    await citizen.do(
+        "reportLoss", phone=citizen.person.phone, code=await citizen.code("REPORT_LOSS")
+    )
+    with later(seconds=61):
+        code = await citizen.code("REISSUE_CARD")
+        given = reissue_of(citizen.person, code=code, outletCode="SAMPLE-510104-2")
+        number = (await citizen.do("reissueCard", "applicationNumber", **given))[
+            "applicationNumber"
+        ]
+        await world.application.worker.drained()
+        await citizen.do("cancelApplication", applicationNumber=number)
+        await world.application.worker.drained()
+        lost = await next_step(citizen)
+    with later(seconds=122):
+        await citizen.do(
+            "cancelLoss",
+            phone=citizen.person.phone,
+            cardNumber=citizen.person.card_number,
+            code=await citizen.code("CANCEL_LOSS"),
+        )
+        sealed = await next_step(citizen)
+
+    assert lost["service"] == "REISSUE_CARD"
+    assert sealed["service"] == "ACTIVATE_CARD"
+    assert "网点" not in sealed["message"]
+
+
 async def test_after_a_closed_order_it_is_a_service_that_does_not_refuse(world: World) -> None:
     waiting = await world.enter("in-production")
     await world.advance("in-production", event="ORDER_CLOSED", reason="CANNOT_BE_MADE")
@@ -312,7 +382,7 @@ async def test_after_a_closed_order_it_is_a_service_that_does_not_refuse(world: 
 
 @pytest.mark.parametrize(
     ("persona", "service"),
-    [("active", None), ("lost", "CARD_STATUS"), ("sealed", "ACTIVATE_CARD")],
+    [("active", None), ("lost", "REISSUE_CARD"), ("sealed", "ACTIVATE_CARD")],
 )
 async def test_once_production_is_over_it_follows_the_card(
     world: World, persona: str, service: str | None

@@ -100,6 +100,23 @@ def test_a_paper_is_genuine_as_long_as_audit_keys_are_kept() -> None:
     assert not receipts.is_check_code(Seals(peppers, KeyRing({"new": new})), number, printed)
 
 
+async def test_the_page_asks_for_what_is_on_the_paper(world: World) -> None:
+    before = await world.rows()
+
+    page = await world.http.get("/receipts/check")
+    in_english = await world.http.get("/receipts/check", headers={"Accept-Language": "en"})
+
+    assert page.status_code == in_english.status_code == 200
+    assert "没有查到" not in page.text
+    assert "申请编号" in page.text
+    assert "Check code" in in_english.text
+    assert 'name="number"' in page.text
+    assert page.headers.get_list("content-security-policy") == [
+        "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ]
+    assert await world.rows() == before
+
+
 async def test_a_code_cannot_be_guessed(world: World, receipt: dict[str, Any]) -> None:
     number, code = receipt["number"], receipt["checkCode"]
     for _ in range(20):

@@ -27,6 +27,15 @@ _AGAIN_SECONDS = 5
 _STATUS = {TooManyTries: 429, TryAgainLater: 503, OutcomeUnknown: 503}
 _TITLE = Text("社会保障卡受理回执核验", "Verification of a social security card receipt")
 _GENUINE = Text("回执有效。受理日期：", "The receipt is genuine. Accepted on: ")
+_ASK = Text(
+    "请输入纸质回执上的申请编号和核验码。",
+    "Please enter the application number and the check code that are printed on the receipt.",
+)
+_NUMBER, _CODE, _VERIFY = (
+    Text("申请编号", "Application number"),
+    Text("核验码", "Check code"),
+    Text("核验", "Verify"),
+)
 _NOT_OURS = Text(
     "没有查到与此编号和核验码相符的回执，请核对后再试；如有疑问请拨打 028-12333。",
     "No receipt has this number and check code. Please check them; for help, call 028-12333.",
@@ -42,6 +51,8 @@ def receipt_check_endpoint(application: Application) -> Endpoint:
             caller=None,
         )
         given = request.query_params
+        if not given.get("number") and not given.get("code"):
+            return _page(context, _ASK.in_language(context.language))
         command = VerifyReceipt(given.get("number", ""), given.get("code", ""), context.address)
         try:
             found = await run(context, verify_receipt, command, action=None)
@@ -64,9 +75,23 @@ def _page(context: Context, text: str, status: int = 200) -> Response:
     return HTMLResponse(
         f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><h1>{title}</h1><p>{unbroken(text)}</p></html>\n",
+        f"<title>{title}</title><h1>{title}</h1><p>{unbroken(text)}</p>{_form(context.language)}</html>\n",
         status_code=status,
-        headers={"Cache-Control": "no-store", "Vary": "Accept-Language"},
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self';"
+            " frame-ancestors 'none'",
+            "Vary": "Accept-Language",
+        },
+    )
+
+
+def _form(language: Language) -> str:
+    number, code, verify = (text.in_language(language) for text in (_NUMBER, _CODE, _VERIFY))
+    return (
+        f'<form><p><label>{number} <input name="number" required></label></p>'
+        f'<p><label>{code} <input name="code" required autocomplete="off"></label></p>'
+        f"<p><button>{verify}</button></p></form>"
     )
 
 
