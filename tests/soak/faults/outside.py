@@ -13,15 +13,9 @@ import httpx
 
 from bench.server import Server
 from core.kernel.settings import PREFIX
+from tests.soak.ws_load import UNLIMITED
 
 _PARTNERS = ("sms", "population-registry", "insurance-registry", "card-registry", "issuer")
-_LIMITS = (
-    "CODES_PER_PHONE_HOUR",
-    "CODES_PER_PHONE_DAY",
-    "CODES_PER_SESSION_HOUR",
-    "CODES_PER_ADDRESS_HOUR",
-    "CODES_IN_ALL_MINUTE",
-)
 
 
 def free_port() -> int:
@@ -48,8 +42,7 @@ class World:
                 + "_URL": f"{self.partner_url}/partners/{name}"
                 for name in _PARTNERS
             },
-            **{PREFIX + name: "1000000" for name in _LIMITS},
-            PREFIX + "CODE_RESEND_SECONDS": "0",
+            **{PREFIX + name.upper(): str(value) for name, value in UNLIMITED.items()},
             "BENCH_CONTROL": control,
         }
         self._log = (folder / "server.log").open("ab")
