@@ -418,6 +418,8 @@ def _notices_of(before: Card, after: Card) -> Iterator[Notice]:
     if after.state is CardState.CANCELLED:
         yield Notice.CARD_CANCELLED
         return
+    if before.state_unless_lost is CardState.SEALED is not after.state_unless_lost:
+        yield Notice.CARD_ACTIVATED
     if after.is_lost is not before.is_lost:
         yield Notice.TEMPORARILY_LOST if after.is_lost else Notice.LOSS_CANCELLED
     locked = CardState.LOCKED

@@ -228,6 +228,7 @@ async def silence(world: World, citizen: FrontEnd) -> None:
         ("locked", "UNLOCK", "CARD_UNLOCKED", "应用锁定已解除"),
         ("active", "CANCEL", "CARD_CANCELLED", "已注销"),
         ("lost", "LOCK", "CARD_LOCKED", "应用已锁定"),
+        ("sealed", "ACTIVATE", "CARD_ACTIVATED", "人社功能已激活"),
     ],
 )
 @pytest.mark.parametrize("channel", CHANNELS)
