@@ -204,7 +204,10 @@ class Form:
     def served_online(self, field: str, value: str, table: Table) -> str:
         """As `choice`, of a table that holds only what is served online."""
         if value and table.get(value) is None:
-            served = "、".join(option.name for option in table.options)
+            names = [option.text for option in table.options]
+            served = Text(
+                "、".join(name.zh for name in names), ", ".join(name.en for name in names)
+            )
             self._refuse(NotServedOnline, field, served=served)
             return value
         return self.choice(field, value, table)
@@ -234,7 +237,7 @@ class Form:
             choice = _CHOOSE_AGAIN
             if bank_is_fixed:
                 choice = _other_outlets(district_code, bank_code, reference)
-            self.refuse(OutletDoesNotServeBank(field="outletCode", bank=bank.name, choice=choice))
+            self.refuse(OutletDoesNotServeBank(field="outletCode", bank=bank.text, choice=choice))
 
     def birth_date(self, field: str, value: str) -> date | None:
         return self._date(field, value, "19900131")
