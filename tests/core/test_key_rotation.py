@@ -191,6 +191,8 @@ async def test_readers_never_fail_while_keys_change(
 ) -> None:
     monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 1)
     both = with_new_keys(settings)
+    # What it still delivered, it would write under the older keys.
+    await lived_in.application.worker.stop()
     async with running(both) as app, client(app) as http:
         world = World(http, app.state.application)
         active = await world.enter("active")
