@@ -43,8 +43,16 @@ async def perform(
         _waiting[of] = deque()
     try:
         return await _perform(database, new_unit, service, first_reader)
+    except DatabaseUnavailable as error:
+        if not isinstance(error, _Contended):
+            _refuse_waiting(of)
+        raise
     finally:
         _pass_on(of)
+
+
+class _Contended(DatabaseUnavailable):
+    """The database answers, but others were faster every time."""
 
 
 def _of(subject_id: int) -> _Of:
@@ -60,6 +68,14 @@ async def _turn(of: _Of) -> None:
         if not turn.cancelled():
             _pass_on(of)
         raise
+
+
+def _refuse_waiting(of: _Of) -> None:
+    """The database did not answer in time: else each would wait as long, one after the other."""
+    while _waiting[of]:
+        turn = _waiting[of].popleft()
+        if not turn.done():
+            turn.set_exception(DatabaseUnavailable("no answer to the one before"))
 
 
 def _pass_on(of: _Of) -> None:
@@ -89,4 +105,4 @@ async def _perform(
         except LostRace:
             reader = database
             await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter
-    raise DatabaseUnavailable("too many others change the same data")
+    raise _Contended("too many others change the same data")

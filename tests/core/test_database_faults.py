@@ -1,6 +1,7 @@
 """While the database fails, citizens are told so at once, and nothing that they did or saw is lost."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import asyncpg
@@ -167,3 +168,23 @@ async def eventually(rounds: Rounds, status: int) -> None:
     async with asyncio.timeout(5):
         while (await rounds.world.http.get("/readyz")).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_who_waits_behind_a_change_is_refused_with_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Else several changes of one person would wait one after the other, each to its deadline."""
+    change = "mutation($i: ChangeContactInput!) { changeContact(input: $i) { __typename } }"
+    async with faulty(database_url, tmp_path) as rounds:
+        citizen, faults = rounds.citizens[0], rounds.faults
+        hanging = faults.get("locked by another process") or faults["frozen"]
+
+        async def ask(number: int) -> float:
+            began = time.monotonic()
+            await citizen.post(change, {"i": {"residentialPostalCode": f"61000{number}"}})
+            return time.monotonic() - began
+
+        async with hanging.lasting():
+            took = await asyncio.gather(*(ask(number) for number in range(5)))
+
+    assert max(took) < database_faults.ANSWER_SECONDS
