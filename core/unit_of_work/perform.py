@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _Of: TypeAlias = tuple[asyncio.AbstractEventLoop, int]
 
-_waiting: dict[_Of, deque[asyncio.Future[None]]] = {}
+_waiting: dict[_Of, deque[asyncio.Future[bool]]] = {}
 """By subject: changes of one person run one after the other in this process, instead of losing races."""
 
 
@@ -63,11 +63,13 @@ async def _turn(of: _Of) -> None:
     turn = of[0].create_future()
     _waiting[of].append(turn)
     try:
-        await turn
+        is_granted = await turn
     except asyncio.CancelledError:
-        if not turn.cancelled():
+        if not turn.cancelled() and turn.result():
             _pass_on(of)
         raise
+    if not is_granted:
+        raise DatabaseUnavailable("no answer to the one before")
 
 
 def _refuse_waiting(of: _Of) -> None:
@@ -75,7 +77,7 @@ def _refuse_waiting(of: _Of) -> None:
     while _waiting[of]:
         turn = _waiting[of].popleft()
         if not turn.done():
-            turn.set_exception(DatabaseUnavailable("no answer to the one before"))
+            turn.set_result(False)
 
 
 def _pass_on(of: _Of) -> None:
@@ -83,7 +85,7 @@ def _pass_on(of: _Of) -> None:
     while waiting:
         turn = waiting.popleft()
         if not turn.done():
-            turn.set_result(None)
+            turn.set_result(True)
             return
     del _waiting[of]
 

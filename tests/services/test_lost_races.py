@@ -4,6 +4,7 @@ Nothing is locked while a service decides. What guards it is the version of the 
 it read first and moves on with its writes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.audit import Action
 from core.cards import Card, CardState, cards
 from core.citizens import bindings, claims, sessions
 from core.crypto import account_indexes, seal_account
-from core.db import LostRace, Query, Reader, Row
+from core.db import DatabaseUnavailable, LostRace, Query, Reader, Row
 from core.kernel.callers import Caller, ChannelId, RealNameLevel
 from core.kernel.refusals import NoSuchSession, WrongCardState
 from core.kernel.texts import Text
@@ -311,3 +312,38 @@ async def test_what_has_ended_meanwhile_is_not_ended_again(world: World, active:
         await sign_out(UnitOfWork(database, now, caller, dependencies), None)
 
     assert await world.rows() == before
+
+
+async def test_who_leaves_while_it_is_refused_takes_nobodys_turn(world: World) -> None:
+    """A client that goes away in the moment in which the change before it fails."""
+    application = world.application
+    holds = asyncio.Event()
+
+    async def fail(_: UnitOfWork) -> None:
+        await holds.wait()
+        raise DatabaseUnavailable
+
+    async def pass_by(_: UnitOfWork) -> str:
+        return "done"
+
+    async def run(service: Callable[[UnitOfWork], Awaitable[Any]]) -> Any:
+        def new_unit(reader: Reader) -> UnitOfWork:
+            return UnitOfWork(reader, application.clock(), None, application.dependencies)
+
+        return (await perform(application.database, new_unit, service, subject_id=1))[1]
+
+    async def fail_first() -> None:
+        with pytest.raises(DatabaseUnavailable):
+            await run(fail)
+        leaving.cancel()
+
+    first = asyncio.create_task(fail_first())
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(run(pass_by))
+    await asyncio.sleep(0)
+    holds.set()
+
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert await run(pass_by) == "done"
