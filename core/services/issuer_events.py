@@ -125,14 +125,8 @@ async def _record_operator(
     unit: UnitOfWork, dropped: _Dropped, command: str, operator: str
 ) -> None:
     is_of_nobody_known = dropped.subject_id < 0
-    await audit.record(
-        unit,
-        audit.operators.GATEWAY if is_of_nobody_known else dropped.subject_id,
-        Action.OPERATOR_COMMAND,
-        actor=audit.OPERATOR,
-        command=command,
-        operator=operator,
-    )
+    subject_id = audit.operators.GATEWAY if is_of_nobody_known else dropped.subject_id
+    await audit.operators.record(unit, subject_id, command, operator)
 
 
 async def _stored(unit: UnitOfWork, ids: Iterable[str]) -> dict[str, IssuerEvent]:

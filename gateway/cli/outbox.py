@@ -5,10 +5,8 @@ from typing import Annotated
 import typer
 
 from core import audit
-from core.audit import Action
 from core.crypto import CannotOpen
 from core.db import Database, Transaction
-from core.kernel.clock import Instant
 from core.kernel.ids import id_from
 from core.kernel.settings import SettingsError
 from core.messaging import OpenMessage, outcomes
@@ -82,7 +80,8 @@ def retry(
                     db, subject_id=subject_id, message_id=message_id, now=now
                 ):
                     return False
-                await _record(application, db, subject_id, now, name)
+                seals = application.dependencies.seals
+                await audit.operators.extend(db, seals, subject_id, now, "outbox retry", name)
                 return True
 
             again += await database.write(deliver)
@@ -114,14 +113,7 @@ def drop(
             dead = await messages.dead_letter_of(unit.db, vault, *_key_from(message))
             if dead is not None:
                 await outcomes.compensate(unit, dead, "DROPPED")
-                await audit.record(
-                    unit,
-                    dead.subject_id,
-                    Action.OPERATOR_COMMAND,
-                    actor=audit.OPERATOR,
-                    command="outbox drop",
-                    operator=name,
-                )
+                await audit.operators.record(unit, dead.subject_id, "outbox drop", name)
             return dead is not None
 
         return await change(application, compensate)
@@ -134,14 +126,6 @@ def drop(
         print(f"No dead letter has the id {message}.")
         raise SystemExit(1)
     print("Dropped.")
-
-
-async def _record(
-    application: Application, db: Transaction, subject_id: int, now: Instant, operator: str
-) -> None:
-    record = audit.operators.record_of(subject_id, now, "outbox retry", operator)
-    seals = application.dependencies.seals
-    await audit.extend(db, seals, await audit.head_of(db, subject_id), record)
 
 
 def _shown(message: OpenMessage) -> str:
