@@ -124,7 +124,7 @@ async def _drop(unit: UnitOfWork, event_id: str) -> _Dropped | None:
 async def _record_operator(
     unit: UnitOfWork, dropped: _Dropped, command: str, operator: str
 ) -> None:
-    is_of_nobody_known = dropped.subject_id < 0
+    is_of_nobody_known = dropped.subject_id == event_store.nobody(dropped.event.id)
     subject_id = audit.operators.GATEWAY if is_of_nobody_known else dropped.subject_id
     await audit.operators.record(unit, subject_id, command, operator)
 
