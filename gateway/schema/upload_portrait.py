@@ -46,6 +46,9 @@ class PortraitGeometry:
     eye_x: int = strawberry.field(
         description="双眼中点 · Column of the middle between the eyes; 162 to 196."
     )
+    chin: int | None = strawberry.field(
+        description="下巴 · Row of the chin; null where the landmark models are not installed."
+    )
     face_left: int = strawberry.field(description="脸部左缘 · Column of the face's left side.")
     face_right: int = strawberry.field(
         description="脸部右缘 · Column of its right side; 179 to 255 further on."
@@ -57,6 +60,7 @@ class PortraitGeometry:
             crown=found.crown,
             eye_line=found.eye_line,
             eye_x=found.eye_x,
+            chin=found.chin,
             face_left=found.face_left,
             face_right=found.face_right,
         )

@@ -3,17 +3,24 @@
     standard.py    measures of the finished picture
     verdict.py     the checks and their limits
     review.py      the steps in order
-    faces, framing, background, measures: one step each
+    faces, head, features, framing, background, measures: one step each
+    landmarks.py   MediaPipe's models; haar.py where they are not installed
 
-All of it runs in a worker process of the isolated pool. The server imports only this file and
-`verdict`, so that it never loads OpenCV.
+All of it runs in a worker process of the isolated pool. The server imports only this file, `weights`
+and `verdict`, so that it never loads OpenCV.
 """
 
 from core.imaging.decoding import TooManyPixels, TooSmall, Undecodable
 from core.imaging.portraits.standard import HEIGHT, WIDTH
 from core.imaging.portraits.verdict import ProcessedPortrait
+from core.imaging.portraits.weights import find_weights
 
 MIN_SIZE = (WIDTH, HEIGHT)
+
+
+def has_landmarks() -> bool:
+    """Whether the models of face landmarks are installed; without them the review knows less."""
+    return find_weights() is not None
 
 
 def process_portrait(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:

@@ -9,12 +9,18 @@ from core.kernel.texts import Language, Text
 PORTRAIT_CHECK_NAMES: dict[CheckCode, Text] = {
     CheckCode.NO_FACE: Text("没有人像", "No face."),
     CheckCode.SEVERAL_FACES: Text("多张人脸", "More than one face."),
-    CheckCode.EYES_HIDDEN: Text("双眼被遮挡", "Eyes closed or hidden."),
-    CheckCode.TILTED: Text("头部倾斜", "The head is tilted."),
+    CheckCode.FACE_COVERED: Text("面部被遮挡", "Nose, mouth or chin covered."),
+    CheckCode.DARK_GLASSES: Text("戴墨镜", "Dark glasses."),
+    CheckCode.EYES_HIDDEN: Text("双眼被遮挡", "Eyes hidden."),
+    CheckCode.EYES_CLOSED: Text("闭眼", "Eyes closed."),
+    CheckCode.GLASSES_GLARE: Text("眼镜反光", "Reflections on the glasses."),
+    CheckCode.MOUTH_OPEN: Text("张嘴", "The mouth is open."),
+    CheckCode.PITCHED: Text("仰头或低头", "The head is raised or bowed."),
     CheckCode.TURNED: Text("侧脸", "The face is turned aside."),
+    CheckCode.TILTED: Text("头部倾斜", "The head is tilted."),
     CheckCode.OFF_CENTRE: Text("人像偏离中间", "The face is off centre."),
     CheckCode.CUT_OFF: Text("头部或肩部不完整", "Head or shoulders are cut off."),
-    CheckCode.HEAD_SIZE: Text("头部位置不符", "The eyes are too low."),
+    CheckCode.HEAD_SIZE: Text("头发或帽子过高", "Hair or hat too high."),
     CheckCode.TOO_SMALL: Text("像素不足", "Too few pixels."),
     CheckCode.BLURRED: Text("模糊", "Blurred."),
     CheckCode.TOO_DARK: Text("太暗", "Too dark."),
@@ -30,7 +36,13 @@ PORTRAIT_CHECK_NAMES: dict[CheckCode, Text] = {
 _PASSED: dict[CheckCode, Text] = {
     CheckCode.NO_FACE: Text("已识别到人像。", "A face was found."),
     CheckCode.SEVERAL_FACES: Text("照片中只有一个人。", "There is one person in the picture."),
+    CheckCode.FACE_COVERED: Text("鼻子、嘴和下巴清晰可见。", "Nose, mouth and chin are visible."),
+    CheckCode.DARK_GLASSES: Text("没有戴墨镜。", "No dark glasses."),
     CheckCode.EYES_HIDDEN: Text("双眼清晰可见。", "Both eyes are visible."),
+    CheckCode.EYES_CLOSED: Text("双眼睁开。", "Both eyes are open."),
+    CheckCode.GLASSES_GLARE: Text("眼部没有反光。", "No reflections before the eyes."),
+    CheckCode.MOUTH_OPEN: Text("嘴部自然闭合。", "The mouth is closed."),
+    CheckCode.PITCHED: Text("没有仰头或低头。", "The head is neither raised nor bowed."),
     CheckCode.TILTED: Text("头部端正，已自动校正。", "The head is upright and was levelled."),
     CheckCode.TURNED: Text("正面朝向镜头。", "The face looks straight ahead."),
     CheckCode.OFF_CENTRE: Text("人像居中。", "The face is centred."),
@@ -59,17 +71,44 @@ _FAILED: dict[CheckCode, Text] = {
         "照片中有 {measured} 张人脸，只能有 1 人，请单独拍摄。",
         "There are {measured} faces in the picture, only 1 is allowed; please photograph one person alone.",
     ),
+    CheckCode.FACE_COVERED: Text(
+        "鼻子、嘴、下巴只看清 {measured} 处，需要 {least} 处全部露出；"
+        "请摘下口罩、围巾，手和话筒不要挡住脸。",
+        "Of nose, mouth and chin only {measured} can be seen, all {least} must be; please take off "
+        "mask or scarf, and keep hands and microphones away from the face.",
+    ),
+    CheckCode.DARK_GLASSES: Text(
+        "镜片颜色太深（比脸部暗 {measured}，不能超过 {most}），请摘下墨镜或有色眼镜。",
+        "The lenses are too dark (by {measured}, at most {most}); please take off dark or tinted glasses.",
+    ),
     CheckCode.EYES_HIDDEN: Text(
-        "没有看清双眼，请睁开眼睛、摘下墨镜，头发不要遮住眼睛。",
-        "The eyes are not visible; please open them, take off dark glasses and keep hair out of them.",
+        "没有看清双眼，请不要让头发、手或镜框挡住眼睛。",
+        "The eyes are not visible; please keep hair, hands and frames of glasses away from them.",
+    ),
+    CheckCode.EYES_CLOSED: Text(
+        "眼睛没有睁开（睁开程度 {measured}%，至少需要 {least}%），请睁开双眼、看向镜头重新拍摄。",
+        "The eyes are not open (by {measured}%, at least {least}%); please open both and look at the camera.",
+    ),
+    CheckCode.GLASSES_GLARE: Text(
+        "眼镜反光挡住了眼睛（{measured}%，不能超过 {most}%），请稍稍低头避开灯光，或摘下眼镜。",
+        "Reflections on the glasses hide the eyes ({measured}%, at most {most}%); "
+        "please move away from the lamp, or take the glasses off.",
+    ),
+    CheckCode.MOUTH_OPEN: Text(
+        "嘴巴张开（{measured}%，不能超过 {most}%），请自然闭合双唇；微笑没有关系。",
+        "The mouth is open (by {measured}%, at most {most}%); please close the lips: a smile is fine.",
+    ),
+    CheckCode.PITCHED: Text(
+        "仰头或低头 {measured}°，不能超过 {most}°，请平视镜头，手机与眼睛同高。",
+        "The head is raised or bowed by {measured}° (at most {most}°); please hold the phone level with the eyes.",
+    ),
+    CheckCode.TURNED: Text(
+        "面部偏向一侧 {measured}°，不能超过 {most}°，请正对镜头。",
+        "The face is turned aside by {measured}° (at most {most}°); please face the camera.",
     ),
     CheckCode.TILTED: Text(
         "头部倾斜 {measured}°，不能超过 {most}°，请把头摆正。",
         "The head is tilted by {measured}° (at most {most}°); please hold it upright.",
-    ),
-    CheckCode.TURNED: Text(
-        "面部偏向一侧（偏差 {measured}%，不能超过 {most}%），请正对镜头。",
-        "The face is turned aside (by {measured}%, at most {most}%); please face the camera.",
     ),
     CheckCode.OFF_CENTRE: Text(
         "人像偏离中间 {measured} 像素，不能超过 {most} 像素，请站在画面中间重新拍摄。",

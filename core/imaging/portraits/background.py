@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.faces import Pixels
+from core.imaging.portraits.face import Pixels
 from core.imaging.portraits.framing import (
     ALIGNED_EYES,
     ALIGNED_HEIGHT,

@@ -4,13 +4,13 @@ The aligned picture is an intermediate picture in which the eyes are level, at f
 scale is close to that of the finished picture, with a margin around it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.faces import Face, Pixels, halved, shrunk
+from core.imaging.portraits.face import Face, Pixels, Points, halved, shrunk
 from core.imaging.portraits.standard import (
     CENTRE,
     CROWN,
@@ -29,15 +29,21 @@ ALIGNED_EYES = (380.0, 310.0)
 EYE_DISTANCE = 88.0
 _CROWN_AIM = 14.0
 _FACE_AIM = 207.0
+_BELOW_CHIN = 25.0
+_MAX_HAIR_CUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedPicture:
-    """`inside` masks the area that the photograph covers; `scale` is relative to the searched picture."""
+    """`inside` masks the area that the photograph covers; `scale` is relative to the searched picture.
+
+    `mesh` are the face's landmarks in this picture, if they were found.
+    """
 
     picture: Pixels
     inside: Mask
     scale: float
+    mesh: Points | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,14 @@ def align_face(picture: Pixels, face: Face) -> AlignedPicture:
         np.ones(picture.shape[:2], np.uint8), matrix, size, flags=cv2.INTER_NEAREST
     )
     eroded = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    return AlignedPicture(np.asarray(laid, np.uint8), eroded > 0, scale)
+    mesh = None if face.mesh is None else _aligned_mesh(face.mesh, _levelling(face, scale, 1.0))
+    return AlignedPicture(np.asarray(laid, np.uint8), eroded > 0, scale, mesh)
+
+
+def _aligned_mesh(mesh: Points, matrix: Affine) -> Points:
+    rotation, shift = matrix[:, :2], matrix[:, 2]
+    depth = mesh[:, 2:] * np.hypot(*rotation[0])
+    return np.hstack([(mesh[:, :2] - 0.5) @ rotation.T + shift, depth])
 
 
 def _levelling(face: Face, scale: float, shrink: float) -> Affine:
@@ -82,8 +95,13 @@ def _levelling(face: Face, scale: float, shrink: float) -> Affine:
     return np.hstack([rotation, shift[:, None]])
 
 
-def choose_window(crown: float, face_width: float, inside: Mask, body: Mask) -> Window:
-    """Aims at the middle of the standard's face widths, limited by hair and the photograph's edges."""
+def choose_window(
+    crown: float, face_width: float, chin: float | None, inside: Mask, body: Mask
+) -> Window:
+    """Aims at the middle of the standard's face widths, limited by hair, chin and the photograph's edges.
+
+    Hair that stands too high is cut off, as the standard allows, by `_MAX_HAIR_CUT` at most.
+    """
     fits = []
     for wanted in np.linspace(FACE_WIDTH.least, FACE_WIDTH.most, 20):
         scale = wanted / face_width
@@ -92,8 +110,13 @@ def choose_window(crown: float, face_width: float, inside: Mask, body: Mask) -> 
         badness += 3 * _outside(EYE_LINE.least, HEIGHT - _eye_line(window)) / 10
         badness += _missing_below(window, inside, body) / 5
         badness += abs(window.eye_x - CENTRE) / 10
+        if chin is not None:
+            badness += _outside(_BELOW_CHIN, HEIGHT - scale * (chin - window.top)) / 5
         fits.append((badness, -scale, window))
-    return min(fits, key=lambda fit: fit[:2])[2]
+    best = min(fits, key=lambda fit: fit[:2])[2]
+    too_low = _outside(EYE_LINE.least, HEIGHT - _eye_line(best))
+    cut = min(too_low, _MAX_HAIR_CUT) / best.scale
+    return replace(best, top=best.top + cut)
 
 
 def usual_width(face_width: float) -> float:

@@ -1,71 +1,27 @@
 """Measures light, sharpness and shape of a portrait; units are in the docstrings."""
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.faces import Pixels, shrunk
+from core.imaging.portraits.face import Pixels, Points, shrunk
 from core.imaging.portraits.framing import ALIGNED_EYES, EYE_DISTANCE, Mask
 
 Floats = NDArray[np.float32]
 
 _X, _Y = ALIGNED_EYES
 _STEP = 12
-_BLUR_REACH = 8
-PROFILE = 100.0
-"""`FaceShape.turned` for a face in profile."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaceShape:
-    """The columns of the aligned picture that bound the face, without the ears."""
-
-    left: float
-    right: float
-
-    @property
-    def width(self) -> float:
-        return self.right - self.left
-
-    @property
-    def turned(self) -> float:
-        """Offset of the eyes' midpoint from the face's centre, in percent of half its width."""
-        return abs(_X - (self.left + self.right) / 2) / (self.width / 2) * 100
-
-
-def face_shape(aligned: Pixels) -> FaceShape:
-    """Follows the skin outwards from the cheeks to its end, row by row."""
-    rows = [int(_Y + down * EYE_DISTANCE) for down in np.linspace(0.25, 0.85, 13)]
-    first = rows[0] - _BLUR_REACH
-    blurred = cv2.GaussianBlur(aligned[first : rows[-1] + _BLUR_REACH + 1], (0, 0), 1.5)
-    left: list[float] = []
-    right: list[float] = []
-    for row in _lab(np.asarray(blurred, np.uint8)[[row - first for row in rows]]):
-        for side, found in ((-1, left), (1, right)):
-            start = int(_X + side * 0.35 * EYE_DISTANCE)
-            skin = np.median(
-                row[min(start, start + side * 22) : max(start, start + side * 22) + 1], axis=0
-            )
-            found.append(_end_of_skin(row, start, side, skin))
-    return FaceShape(
-        _X - _within(float(np.percentile(left, 70))), _X + _within(float(np.percentile(right, 70)))
-    )
-
-
-def _within(reach: float) -> float:
-    return float(np.clip(reach, 0.6 * EYE_DISTANCE, 1.5 * EYE_DISTANCE))
-
-
-def _end_of_skin(row: Floats, start: int, side: int, skin: Floats) -> float:
-    reach = row[start : start + side * int(EYE_DISTANCE * 1.2) : side]
-    difference = np.abs(reach - skin)
-    odd = np.hypot(difference[:, 0] * 0.55, np.hypot(difference[:, 1], difference[:, 2])) > 13
-    runs = np.convolve(odd, np.ones(4), "valid") >= 4
-    ends = np.flatnonzero(runs)
-    length = ends[0] if len(ends) else len(reach)
-    return float(abs(start - _X) + length)
+_SIDES = [
+    (50, 280),
+    (101, 330),
+    (36, 266),
+    (205, 425),
+    (187, 411),
+    (118, 347),
+    (104, 333),
+    (69, 299),
+]
+"""Landmarks of cheeks and forehead, on the left and on the right."""
 
 
 def crown_of(body: Mask) -> float:
@@ -83,25 +39,35 @@ def skin_of(aligned: Pixels) -> Pixels:
 
 def lightness(aligned: Pixels) -> float:
     """CIELAB L of the face, 0 to 100."""
-    return float(np.median(_lab(skin_of(aligned)[None])[0, :, 0]))
+    return float(np.median(in_lab(skin_of(aligned)[None])[0, :, 0]))
 
 
 def overexposure(aligned: Pixels) -> float:
-    """Percentage of overexposed pixels of the face."""
+    """Percentage of the face that is white in all three channels."""
     skin = skin_of(aligned)
-    return 100 * float(np.mean(skin.max(axis=1) >= 253))
+    return 100 * float(np.mean(skin.min(axis=1) >= 253))
 
 
-def unevenness(aligned: Pixels) -> float:
-    """Difference in CIELAB L between the cheeks."""
-    _, left, right = _patches(aligned)
-    sides = [float(np.median(_lab(part)[..., 0])) for part in (left, right)]
-    return abs(sides[0] - sides[1])
+def unevenness(aligned: Pixels, mesh: Points | None) -> float:
+    """Difference in CIELAB L between the sides of the face.
+
+    With landmarks the median of eight pairs of places, so that hair over some of them does not count.
+    """
+    if mesh is None:
+        _, left, right = _patches(aligned)
+        sides = [float(np.median(in_lab(part)[..., 0])) for part in (left, right)]
+        return abs(sides[0] - sides[1])
+    lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 3), np.uint8))[..., 0]
+    height, width = lab.shape
+    columns = np.clip(np.round(mesh[:, 0]).astype(int), 0, width - 1)
+    rows = np.clip(np.round(mesh[:, 1]).astype(int), 0, height - 1)
+    left, right = np.array(_SIDES).T
+    return abs(float(np.median(lab[rows[left], columns[left]] - lab[rows[right], columns[right]])))
 
 
 def colourfulness(aligned: Pixels) -> float:
     """CIELAB chroma of the face."""
-    lab = _lab(skin_of(aligned)[None])[0]
+    lab = in_lab(skin_of(aligned)[None])[0]
     return float(np.median(np.hypot(lab[:, 1], lab[:, 2])))
 
 
@@ -154,5 +120,6 @@ def _patches(aligned: Pixels) -> tuple[Pixels, Pixels, Pixels]:
     )
 
 
-def _lab(picture: Pixels) -> Floats:
+def in_lab(picture: Pixels) -> Floats:
+    """CIELAB with L from 0 to 100."""
     return np.asarray(cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), np.float32)

@@ -52,6 +52,11 @@ def _found(draw: ImageDraw.ImageDraw, geometry: Geometry) -> None:
         (0, geometry.crown, standard.WIDTH, geometry.crown),
         fill=_colour(standard.CROWN, geometry.crown),
     )
+    if geometry.chin is not None:
+        inside = _colour(Band(most=standard.HEIGHT - 1), geometry.chin)
+        draw.line(
+            (standard.CENTRE - 40, geometry.chin, standard.CENTRE + 40, geometry.chin), inside
+        )
     above_lower_edge = standard.HEIGHT - geometry.eye_line
     eye_line = _colour(standard.EYE_LINE, above_lower_edge)
     draw.line((0, geometry.eye_line, standard.WIDTH, geometry.eye_line), fill=eye_line)

@@ -8,7 +8,9 @@ from PIL import Image
 from core.imaging.decoding import Decoded, TooSmall, decode, encode
 from core.imaging.portraits import measures
 from core.imaging.portraits.background import Wall, find_wall, whiten
-from core.imaging.portraits.faces import Face, Pixels, find_faces, find_faint_faces, has_profile
+from core.imaging.portraits.face import Face, Pixels
+from core.imaging.portraits.faces import find_faces
+from core.imaging.portraits.features import Features, find_features
 from core.imaging.portraits.framing import (
     ALIGNED_EYES,
     EYE_DISTANCE,
@@ -20,6 +22,8 @@ from core.imaging.portraits.framing import (
     missing_rows,
     usual_width,
 )
+from core.imaging.portraits.haar import has_profile
+from core.imaging.portraits.head import PROFILE, Head, measure_head
 from core.imaging.portraits.standard import CENTRE, HEIGHT, QUALITY, WIDTH
 from core.imaging.portraits.verdict import LIMITS, Check, CheckCode, Geometry, ProcessedPortrait
 from core.imaging.processing import Verdict
@@ -27,7 +31,7 @@ from core.imaging.processing import Verdict
 _SHORT_EDGE = 1000
 _MIN_EDGE = 100
 _LOWEST_QUALITY = 20
-_CROWN_ABOVE_EYES = 1.9 * EYE_DISTANCE
+_EYES_LIGHTER = 8.0
 
 
 def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
@@ -35,15 +39,15 @@ def review(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPortrait:
     decoded = decode(data, _SHORT_EDGE)
     if min(decoded.width, decoded.height) < _MIN_EDGE:
         raise TooSmall(decoded.width, decoded.height)
-    picture, faces = _find_faces_in_any_orientation(np.asarray(decoded.picture))
+    picture, faces = find_faces(np.asarray(decoded.picture))
     profile = not faces and has_profile(picture)
     checks = [
         _check(CheckCode.NO_FACE, 1 if faces or profile else 0),
-        _check(CheckCode.SEVERAL_FACES, _count_large_faces(faces)),
+        _check(CheckCode.SEVERAL_FACES, len(faces)),
         *_frame(picture, decoded),
     ]
     if profile:
-        checks.append(_check(CheckCode.TURNED, measures.PROFILE))
+        checks.append(_check(CheckCode.TURNED, PROFILE))
     if not faces:
         whole = Image.fromarray(picture)
         whole.thumbnail((WIDTH, HEIGHT))
@@ -72,20 +76,6 @@ def _verdict(
     )
 
 
-def _find_faces_in_any_orientation(picture: Pixels) -> tuple[Pixels, list[Face]]:
-    """Finds faces in all four orientations, for pictures without orientation metadata."""
-    for quarter_turns in (0, 1, 3, 2):
-        turned = np.ascontiguousarray(np.rot90(picture, quarter_turns))
-        faces = find_faces(turned)
-        if faces and (quarter_turns == 0 or faces[0].eyes_found):
-            return turned, faces
-    return picture, find_faint_faces(picture)
-
-
-def _count_large_faces(faces: list[Face]) -> int:
-    return sum(face.width > 0.4 * faces[0].width for face in faces)
-
-
 def _frame(picture: Pixels, decoded: Decoded) -> list[Check]:
     edges = measures.frame_edges(picture)
     limit = LIMITS[CheckCode.BORDER][0].most
@@ -99,38 +89,49 @@ def _frame(picture: Pixels, decoded: Decoded) -> list[Check]:
 
 def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, list[Check], Geometry]:
     aligned = align_face(picture, face)
-    shape = measures.face_shape(aligned.picture)
-    turned = _check(CheckCode.TURNED, shape.turned)
+    head = measure_head(aligned)
+    features = None if aligned.mesh is None else find_features(aligned.picture, aligned.mesh)
+    turned = _check(CheckCode.TURNED, head.yaw)
     wall = find_wall(aligned, not turned.passed)
-    crown = _crown(wall)
+    crown = _crown(wall, head)
     body = aligned.inside if wall is None else wall.body
-    window = choose_window(crown, shape.width, aligned.inside, body)
+    window = choose_window(crown, head.width, head.chin, aligned.inside, body)
     finished = cut_out(aligned, window)
     checks = [
-        *_pose(face),
-        turned,
-        *_framing(aligned, window, crown, shape.width, fraction),
-        *_light(aligned.picture),
+        *_light(aligned, features),
+        *_features(face, features),
+        *_pose(face, head, turned),
+        *_framing(aligned, window, crown, head.width, fraction),
         *_background(wall),
     ]
     if wall is not None and all(check.passed for check in _background(wall)):
         finished = whiten(finished, wall, window.matrix(), aligned.inside)
-    return finished, checks, _geometry(window, crown, shape)
+    return finished, checks, _geometry(window, crown, head)
 
 
-def _crown(wall: Wall | None) -> float:
-    usual = ALIGNED_EYES[1] - _CROWN_ABOVE_EYES
+def _crown(wall: Wall | None, head: Head) -> float:
     if wall is None:
-        return usual
+        return head.usual_crown
     found = measures.crown_of(wall.body)
-    return found if found <= usual + 0.5 * EYE_DISTANCE else usual
+    return found if found <= head.usual_crown + 0.5 * EYE_DISTANCE else head.usual_crown
 
 
-def _pose(face: Face) -> list[Check]:
+def _features(face: Face, features: Features | None) -> list[Check]:
+    if features is None:
+        return [_check(CheckCode.EYES_HIDDEN, 2 if face.eyes_found else 0)]
     return [
-        _check(CheckCode.EYES_HIDDEN, 2 if face.eyes_found else 0),
-        _check(CheckCode.TILTED, abs(face.tilt)),
+        _check(CheckCode.FACE_COVERED, features.lower_parts),
+        _check(CheckCode.DARK_GLASSES, features.lens),
+        _check(CheckCode.EYES_HIDDEN, features.eyes),
+        _check(CheckCode.EYES_CLOSED, features.opening),
+        _check(CheckCode.GLASSES_GLARE, features.glare),
+        _check(CheckCode.MOUTH_OPEN, features.gap),
     ]
+
+
+def _pose(face: Face, head: Head, turned: Check) -> list[Check]:
+    raised = [] if head.pitch is None else [_check(CheckCode.PITCHED, abs(head.pitch))]
+    return [*raised, turned, _check(CheckCode.TILTED, abs(face.tilt))]
 
 
 def _framing(
@@ -148,13 +149,16 @@ def _framing(
     ]
 
 
-def _light(aligned: Pixels) -> list[Check]:
+def _light(aligned: AlignedPicture, features: Features | None) -> list[Check]:
+    """Dark skin is no dark picture: the white of the eyes tells how much light there was."""
+    white = 0.0 if features is None else features.white_of_eyes
+    lightness = max(measures.lightness(aligned.picture), white - _EYES_LIGHTER)
     return [
-        _check(CheckCode.BLURRED, measures.sharpness(aligned)),
-        _check(CheckCode.TOO_DARK, measures.lightness(aligned)),
-        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned)),
-        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned)),
-        _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned)),
+        _check(CheckCode.TOO_DARK, lightness),
+        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture)),
+        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
+        _check(CheckCode.BLURRED, measures.sharpness(aligned.picture)),
+        _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned.picture)),
     ]
 
 
@@ -167,16 +171,20 @@ def _background(wall: Wall | None) -> list[Check]:
     ]
 
 
-def _geometry(window: Window, crown: float, shape: measures.FaceShape) -> Geometry:
+def _geometry(window: Window, crown: float, head: Head) -> Geometry:
     def x(column: float) -> int:
         return round(window.scale * (column - window.left))
 
+    def y(row: float) -> int:
+        return round(window.scale * (row - window.top))
+
     return Geometry(
-        crown=round(window.scale * (crown - window.top)),
-        eye_line=round(window.scale * (ALIGNED_EYES[1] - window.top)),
+        crown=max(0, y(crown)),
+        eye_line=y(ALIGNED_EYES[1]),
         eye_x=x(ALIGNED_EYES[0]),
-        face_left=x(shape.left),
-        face_right=x(shape.right),
+        face_left=x(head.left),
+        face_right=x(head.right),
+        chin=None if head.chin is None else y(head.chin),
     )
 
 

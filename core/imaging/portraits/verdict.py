@@ -13,9 +13,15 @@ from core.imaging.processing import ProcessedImage
 class CheckCode(StrEnum):
     NO_FACE = "NO_FACE"
     SEVERAL_FACES = "SEVERAL_FACES"
+    FACE_COVERED = "FACE_COVERED"
+    DARK_GLASSES = "DARK_GLASSES"
     EYES_HIDDEN = "EYES_HIDDEN"
-    TILTED = "TILTED"
+    EYES_CLOSED = "EYES_CLOSED"
+    GLASSES_GLARE = "GLASSES_GLARE"
+    MOUTH_OPEN = "MOUTH_OPEN"
+    PITCHED = "PITCHED"
     TURNED = "TURNED"
+    TILTED = "TILTED"
     OFF_CENTRE = "OFF_CENTRE"
     CUT_OFF = "CUT_OFF"
     HEAD_SIZE = "HEAD_SIZE"
@@ -34,9 +40,15 @@ class CheckCode(StrEnum):
 LIMITS: dict[CheckCode, tuple[Band, Unit]] = {
     CheckCode.NO_FACE: (Band(least=1), Unit.COUNT),
     CheckCode.SEVERAL_FACES: (Band(most=1), Unit.COUNT),
+    CheckCode.FACE_COVERED: (Band(least=3), Unit.COUNT),
+    CheckCode.DARK_GLASSES: (Band(most=25), Unit.LIGHTNESS),
     CheckCode.EYES_HIDDEN: (Band(least=2), Unit.COUNT),
+    CheckCode.EYES_CLOSED: (Band(least=12), Unit.PERCENT),
+    CheckCode.GLASSES_GLARE: (Band(most=12), Unit.PERCENT),
+    CheckCode.MOUTH_OPEN: (Band(most=35), Unit.PERCENT),
     CheckCode.TILTED: (Band(most=12), Unit.DEGREES),
-    CheckCode.TURNED: (Band(most=18), Unit.PERCENT),
+    CheckCode.PITCHED: (Band(most=18), Unit.DEGREES),
+    CheckCode.TURNED: (Band(most=14), Unit.DEGREES),
     CheckCode.OFF_CENTRE: (Band(most=17), Unit.PIXELS),
     CheckCode.CUT_OFF: (Band(most=6), Unit.PIXELS),
     CheckCode.HEAD_SIZE: (Band(least=207), Unit.PIXELS),
@@ -44,7 +56,7 @@ LIMITS: dict[CheckCode, tuple[Band, Unit]] = {
     CheckCode.BLURRED: (Band(least=30), Unit.PERCENT),
     CheckCode.TOO_DARK: (Band(least=32), Unit.LIGHTNESS),
     CheckCode.TOO_BRIGHT: (Band(most=10), Unit.PERCENT),
-    CheckCode.LIGHT_UNEVEN: (Band(most=10), Unit.LIGHTNESS),
+    CheckCode.LIGHT_UNEVEN: (Band(most=20), Unit.LIGHTNESS),
     CheckCode.NOT_COLOUR: (Band(least=4), Unit.COLOUR_DISTANCE),
     CheckCode.BACKGROUND_NOT_WHITE: (Band(most=30), Unit.COLOUR_DISTANCE),
     CheckCode.BACKGROUND_NOT_PLAIN: (Band(most=10), Unit.PERCENT),
@@ -60,13 +72,17 @@ class Check(ImageCheck[CheckCode]):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Position of the head in the finished picture, in pixels from its upper left corner."""
+    """Position of the head in the finished picture, in pixels from its upper left corner.
+
+    `crown` is 0 if hair was cut off; `chin` is None without landmarks.
+    """
 
     crown: int
     eye_line: int
     eye_x: int
     face_left: int
     face_right: int
+    chin: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

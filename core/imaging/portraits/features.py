@@ -1,0 +1,178 @@
+"""What can be seen of eyes, nose, mouth and chin, by the landmarks in the aligned picture.
+
+Landmarks say where a feature lies, also where something hides it: whether it can be seen is judged by
+what is drawn there. Lightness is CIELAB's L; the limits come from photographs (`docs/portraits.md`).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from core.imaging.portraits.face import Pixels, Points
+from core.imaging.portraits.framing import Mask
+from core.imaging.portraits.measures import Floats, in_lab
+
+_EYES = (
+    [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7],
+    [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249],
+)
+"""Outlines, from the outer corner along the upper lid to the inner one (the ninth) and back."""
+_LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+_BETWEEN_LIPS = [
+    78,
+    95,
+    88,
+    178,
+    87,
+    14,
+    317,
+    402,
+    318,
+    324,
+    308,
+    415,
+    310,
+    311,
+    312,
+    13,
+    82,
+    81,
+    80,
+    191,
+]
+_MOUTH_CORNERS, _UPPER_LIP, _LOWER_LIP = (78, 308), 13, 14
+_NOSTRILS = [98, 327, 60, 290, 240, 460, 2, 97, 326]
+_NOSE_TIP = [4, 5, 1]
+_UNDER_EYES, _OVER_EYES = (23, 253), (223, 443)
+_CHEEKS, _FOREHEAD = [50, 280, 205, 425], [151, 9, 108, 337]
+_UPPER_CHEEKS = [118, 347, 50, 280, 117, 346, 119, 348]
+_CHIN = [199, 200, 201, 421, 175]
+
+_MIN_NOSTRILS = 8.0
+_MIN_MOUTH = 4.5
+_MAX_CHIN = 18.0
+_MIN_EYE = 14.0
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """`eyes` and `lower_parts` are how many are visible: of two eyes; of nose, mouth and chin.
+
+    `opening` is the height of the narrower eye in percent of its width, `gap` that between the lips in
+    percent of the mouth's. `lens` is by how much the skin around the eyes is darker than cheeks and
+    forehead, `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
+    """
+
+    eyes: int
+    lower_parts: int
+    opening: float
+    gap: float
+    lens: float
+    glare: float
+    white_of_eyes: float
+
+
+def find_features(aligned: Pixels, mesh: Points) -> Features:
+    lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 1.2), np.uint8))
+    eyes = [_inside(lab, mesh[outline, :2])[:, 0] for outline in _EYES]
+    return Features(
+        eyes=sum(_contrast(eye) >= _MIN_EYE for eye in eyes),
+        lower_parts=sum(
+            (
+                _nostrils(lab, mesh) >= _MIN_NOSTRILS,
+                _mouth(lab, mesh) >= _MIN_MOUTH,
+                _chin(lab, mesh) <= _MAX_CHIN,
+            )
+        ),
+        opening=min(_opening(mesh[outline, :2]) for outline in _EYES),
+        gap=_gap(mesh),
+        lens=_lens(lab, mesh),
+        glare=max(_glare(aligned, mesh[outline, :2]) for outline in _EYES),
+        white_of_eyes=max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes),
+    )
+
+
+def _contrast(eye: Floats) -> float:
+    """Between the white and the pupil."""
+    return float(np.percentile(eye, 95) - np.percentile(eye, 10)) if len(eye) else 0.0
+
+
+def _opening(outline: Points) -> float:
+    width = np.hypot(*(outline[8] - outline[0]))
+    heights = [np.hypot(*(outline[upper] - outline[16 - upper])) for upper in (3, 4, 5)]
+    return float(100 * np.mean(heights) / width)
+
+
+def _gap(mesh: Points) -> float:
+    left, right = mesh[list(_MOUTH_CORNERS), :2]
+    height = np.hypot(*(mesh[_UPPER_LIP] - mesh[_LOWER_LIP])[:2])
+    return float(100 * height / np.hypot(*(right - left)))
+
+
+def _lens(lab: Floats, mesh: Points) -> float:
+    """The darker part of the clearer eye: of dark glasses both are dark, and below the eyes too."""
+    cheek, forehead = _median(lab, mesh, _CHEEKS)[0], _median(lab, mesh, _FOREHEAD)[0]
+    below = max(_median(lab, mesh, [point], 4)[0] - cheek for point in _UNDER_EYES)
+    above = max(_median(lab, mesh, [point], 4)[0] - forehead for point in _OVER_EYES)
+    return float(-max(below, above))
+
+
+def _glare(aligned: Pixels, outline: Points) -> float:
+    middle = outline.mean(axis=0)
+    around = _inside(aligned, (outline - middle) * (1.3, 2.2) + middle)
+    return float(100 * (around.min(axis=1) >= 240).mean()) if len(around) else 0.0
+
+
+def _nostrils(lab: Floats, mesh: Points) -> float:
+    """By how much the nostrils are darker than the tip of the nose."""
+    darkest = min(np.percentile(_around(lab, mesh[point], 5)[:, 0], 10) for point in _NOSTRILS)
+    return float(_median(lab, mesh, _NOSE_TIP)[0] - darkest)
+
+
+def _mouth(lab: Floats, mesh: Points) -> float:
+    """How much the lips differ from the skin around them, and the line between them from both."""
+    lips = _mask(lab.shape, mesh[_LIPS, :2])
+    between = _mask(lab.shape, mesh[_BETWEEN_LIPS, :2])
+    around = _grown(lips, 15) & ~_grown(lips, 5)
+    inside = lab[lips & ~between]
+    if not len(inside) or not around.any():
+        return 0.0
+    colour = np.median(inside, axis=0) - np.median(lab[around], axis=0)
+    left, right = (int(mesh[corner, 0]) for corner in _MOUTH_CORNERS)
+    middle = int(mesh[[_UPPER_LIP, _LOWER_LIP], 1].mean())
+    rows = lab[middle - 14 : middle + 15, left + 4 : right - 3, 0].mean(axis=1)
+    line = np.median(rows) - rows[8:21].min() if len(rows) == 29 else 0.0
+    return float(np.hypot(colour[0], colour[1]) + max(0.0, line) / 2)
+
+
+def _chin(lab: Floats, mesh: Points) -> float:
+    """Difference in colour, not in lightness, from the cheeks: a beard is dark, a scarf coloured."""
+    chin, cheeks = _median(lab, mesh, _CHIN), _median(lab, mesh, _UPPER_CHEEKS)
+    return float(np.hypot(*(chin - cheeks)[1:]))
+
+
+def _median(lab: Floats, mesh: Points, points: list[int], reach: int = 6) -> Floats:
+    around = np.concatenate([_around(lab, mesh[point], reach) for point in points])
+    return np.asarray(np.median(around, axis=0), np.float32)
+
+
+def _around(lab: Floats, point: Points, reach: int) -> Floats:
+    height, width = lab.shape[:2]
+    x = int(np.clip(round(point[0]), reach, width - reach - 1))
+    y = int(np.clip(round(point[1]), reach, height - reach - 1))
+    return lab[y - reach : y + reach + 1, x - reach : x + reach + 1].reshape(-1, 3)
+
+
+def _inside(picture: Floats | Pixels, outline: Points) -> Floats:
+    return np.asarray(picture[_mask(picture.shape, outline)])
+
+
+def _mask(shape: tuple[int, ...], outline: Points) -> Mask:
+    mask = np.zeros(shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], 1)
+    return mask > 0
+
+
+def _grown(mask: Mask, size: int) -> Mask:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)) > 0)
