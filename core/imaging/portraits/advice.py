@@ -143,8 +143,8 @@ _FAILED: dict[CheckCode, Text] = {
         "please avoid strong light and the flash.",
     ),
     CheckCode.LIGHT_UNEVEN: Text(
-        "面部一侧偏暗（相差 {measured}，不能超过 {most}），请让光线均匀照在脸上。",
-        "One side of the face is darker (by {measured}, at most {most}); please light it evenly.",
+        "面部一侧偏暗（相差 {measured}%，不能超过 {most}%），请让光线均匀照在脸上。",
+        "One side of the face is darker (by {measured}%, at most {most}%); please light it evenly.",
     ),
     CheckCode.NOT_COLOUR: Text(
         "照片不是彩色（色彩 {measured}，至少需要 {least}），请上传彩色照片。",

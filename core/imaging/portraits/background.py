@@ -1,7 +1,7 @@
 """Segmentation of the background (a wall), and its replacement by white.
 
-A nearly plain wall is modelled as a linear colour gradient. Dividing the picture by the model also
-corrects pixels at the edge of the hair, which are a mixture of hair and wall.
+A nearly plain wall is modelled as a linear colour gradient. Pixels at the edge of the hair are a mixture
+of hair and wall: the model tells the wall's part.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,24 @@ Floats = NDArray[np.float32]
 
 _GRID = 4
 _MIN_SAMPLES = 250
+_CLUTTER = 12.0
+_CORE = 11
+_REACH = 25
+"""Pixels from the core of the body within which its hair ends."""
+_LEAST_CONTRAST = 25.0
+_WALL_NOISE = 0.08
+_FAINTEST = 0.06
 
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """`colour` is the modelled wall as RGB per pixel; `nearness` how well each pixel fits it, 0 to 1;
-    `body` everything in front of it.
+    """`colour` is the modelled wall as RGB per pixel; `body` everything in front of it.
 
     `from_white` is a distance in CIELAB, `clutter` the percentage of the visible wall that does
     not fit the model.
     """
 
     colour: Floats
-    nearness: Floats
     body: Mask
     from_white: float
     clutter: float
@@ -63,36 +68,56 @@ def find_wall(aligned: AlignedPicture, turned: bool) -> Wall | None:
     middle = np.median(samples[close], axis=0) if close.any() else np.median(samples, axis=0)
     return Wall(
         colour=_rgb(modelled),
-        nearness=np.clip((threshold * 1.6 - distance) / (threshold * 1.1), 0, 1).astype(np.float32),
         body=body,
         from_white=float(
             np.hypot(max(0.0, 100 - float(middle[0])), 2 * np.hypot(middle[1], middle[2]))
         ),
-        clutter=100 * float(np.mean(distance[seen] > threshold)) if seen.any() else 100.0,
+        clutter=100 * float(np.mean(distance[seen] > _CLUTTER)) if seen.any() else 100.0,
     )
 
 
 def whiten(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: Mask) -> Pixels:
-    """The finished picture with a white wall; hair and shoulders are unchanged."""
+    """The finished picture with a white wall; body and shoulders are unchanged.
+
+    Matting against a known background: what a pixel at the edge of the hair has of the wall is taken
+    out of it and replaced by white.
+    """
     height, width = finished.shape[:2]
     size = (width, height)
-    colour = cv2.warpAffine(wall.colour, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-    near = _reached_from_outside(wall, inside)
-    share = cv2.warpAffine(near, matrix, size, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
-    share = cv2.GaussianBlur(share, (0, 0), 0.8)[..., None]
-    gain = 255 / np.clip(colour, 60, 255)
-    even = finished.astype(np.float32) * (1 + (gain - 1) * np.minimum(1, share * 1.5))
-    clear = np.clip((share - 0.55) / 0.35, 0, 1)
-    return np.asarray(np.clip(even * (1 - clear) + 255 * clear, 0, 255), np.uint8)
+    warped = cv2.warpAffine(wall.colour, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    colour = np.asarray(warped, np.float32)
+    body, seen = (
+        np.asarray(
+            cv2.warpAffine(mask.astype(np.uint8), matrix, size, flags=cv2.INTER_NEAREST), np.uint8
+        )
+        for mask in (wall.body, inside)
+    )
+    picture = finished.astype(np.float32)
+    share = np.where(seen > 0, _share_of_body(picture, colour, body), 0)[..., None]
+    cleared = picture + (1 - share) * (255 - colour)
+    kept = np.clip(share / _FAINTEST, 0, 1)
+    return np.asarray(np.clip(cleared * kept + 255 * (1 - kept), 0, 255), np.uint8)
 
 
-def _reached_from_outside(wall: Wall, inside: Mask) -> Floats:
-    """The proportion of wall in each pixel; 0 inside the body, even for a white shirt."""
-    body = wall.body.astype(np.uint8)
-    core = cv2.erode(body, np.ones((5, 5), np.uint8))
-    near = np.where(core > 0, 0, wall.nearness)
-    near = np.where(body > 0, near * 0.9, np.maximum(near, 0.9))
-    return np.asarray(np.where(inside, near, 1.0), np.float32)
+def _share_of_body(picture: Floats, wall: Floats, body: Pixels) -> Floats:
+    """0 (wall) to 1: by how far a pixel's colour is from the wall's towards that of the nearest body."""
+    core = cv2.erode(body, np.ones((_CORE, _CORE), np.uint8))
+    if not core.any():
+        return np.asarray(body, np.float32)
+    far, labels = cv2.distanceTransformWithLabels(
+        1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(core)
+    nearest = np.zeros(int(labels.max()) + 1, np.intp)
+    nearest[labels[rows, columns]] = np.arange(len(rows))
+    smooth = cv2.GaussianBlur(picture, (0, 0), 1.5)
+    colours = smooth[rows[nearest[labels]], columns[nearest[labels]]]
+    towards = cv2.GaussianBlur(colours, (0, 0), 3) - wall
+    length = np.maximum((towards**2).sum(axis=2), _LEAST_CONTRAST**2)
+    share = ((picture - wall) * towards).sum(axis=2) / length
+    share = np.clip((share - _WALL_NOISE) / (1 - 2 * _WALL_NOISE), 0, 1)
+    share *= np.clip((_REACH - far) / 6, 0, 1)
+    return np.asarray(np.where(core > 0, 1, share), np.float32)
 
 
 def _lab(picture: Pixels) -> Floats:

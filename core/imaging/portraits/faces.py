@@ -3,7 +3,6 @@
 By landmarks where their weights are installed, else with OpenCV's cascades.
 """
 
-from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
@@ -18,10 +17,12 @@ from core.imaging.portraits.face import (
     to_point,
     with_margin,
 )
+from core.imaging.portraits.landmarks import Detection
 from core.imaging.portraits.weights import find_weights
 
 _COMPARED_EDGE = 256
-_UPRIGHT_BONUS = 0.15
+_PARTED_EDGE = 512
+_UPRIGHT_BONUS = 0.1
 """On the detector's score: a picture lies as its file says, unless another way is clearly better."""
 _LARGE = 0.4
 """Of the width of the main face."""
@@ -53,55 +54,61 @@ def _certainty(turned: Pixels) -> float:
 
 
 def _main_face(picture: Pixels) -> Face | None:
-    for searched, left, top in _views(picture):
-        found = landmarks.detect(searched)
-        for detection in sorted(found, key=lambda one: -one.score * one.size):
-            mesh = landmarks.find_mesh(searched, detection)
-            if mesh is not None:
-                return _face(mesh, left, top)
+    """Searches the picture; brightened, for dark faces; with a margin, for cropped ones; and its parts."""
+    found = _most_prominent(picture, landmarks.detect(picture))
+    if found is None:
+        bright = brightened(picture)
+        found = _most_prominent(bright, landmarks.detect(bright))
+        if found is None:
+            wider, margin = with_margin(bright)
+            found = _most_prominent(wider, landmarks.detect(wider))
+            found = None if found is None else found.moved(-margin)
+        if found is None:
+            found = _most_prominent(bright, _detect_in_parts(bright))
+    return found
+
+
+def _most_prominent(picture: Pixels, detections: list[Detection]) -> Face | None:
+    for detection in sorted(detections, key=lambda one: -one.score * one.size):
+        mesh = landmarks.find_mesh(picture, detection)
+        if mesh is not None:
+            return _face(mesh)
     return None
 
 
-def _views(picture: Pixels) -> Iterator[tuple[Pixels, int, int]]:
-    """The picture; brightened, for dark faces; with a margin, for cropped ones; parts, for small ones.
-
-    Each with the position of its upper left corner in the picture.
-    """
-    yield picture, 0, 0
-    bright = brightened(picture)
-    yield bright, 0, 0
-    wider, margin = with_margin(bright)
-    yield wider, -margin, -margin
-    yield from _parts(bright)
-
-
-def _parts(picture: Pixels) -> Iterator[tuple[Pixels, int, int]]:
-    """Squares of half the long edge, which overlap by half at least."""
-    edge = max(picture.shape[:2]) // 2
-    starts = [
+def _detect_in_parts(picture: Pixels) -> list[Detection]:
+    """In squares of half the long edge, which overlap by half at least: for small faces."""
+    scale = min(1.0, _PARTED_EDGE / max(picture.shape))
+    small = shrunk(picture, scale)
+    edge = max(small.shape) // 2
+    tops, lefts = (
         np.linspace(0, max(0, length - edge), max(1, ceil(2 * length / edge) - 1)).astype(int)
-        for length in picture.shape[:2]
+        for length in small.shape[:2]
+    )
+    return [
+        found.moved(np.array((left, top))).scaled(1 / scale)
+        for top in tops
+        for left in lefts
+        for found in landmarks.detect(small[top : top + edge, left : left + edge])
     ]
-    for top in starts[0]:
-        for left in starts[1]:
-            yield picture[top : top + edge, left : left + edge], int(left), int(top)
 
 
 def _others(picture: Pixels, main: Face) -> list[Face]:
     """Large faces besides the main one, without those that are printed on its clothes."""
     found: list[Face] = []
-    for searched, left, top in ((picture, 0, 0), *_parts(picture)):
-        for detection in landmarks.detect(searched):
-            middle = detection.centre + np.array((left, top))
-            if detection.size <= _LARGE * main.width or any(
-                np.hypot(*(middle - _nose(face))) < 0.7 * face.width for face in (main, *found)
-            ):
-                continue
-            mesh = landmarks.find_mesh(searched, detection)
-            if mesh is not None:
-                face = _face(mesh, left, top)
-                if face.width > _LARGE * main.width and not _is_print(face, main):
-                    found.append(face)
+    wider, margin = with_margin(picture)
+    at_edge = (one.moved(np.array((-margin, -margin))) for one in landmarks.detect(wider))
+    for detection in (*landmarks.detect(picture), *at_edge, *_detect_in_parts(picture)):
+        if detection.size <= _LARGE * main.width or any(
+            np.hypot(*(detection.centre - _nose(face))) < 0.7 * face.width
+            for face in (main, *found)
+        ):
+            continue
+        mesh = landmarks.find_mesh(picture, detection)
+        if mesh is not None:
+            face = _face(mesh)
+            if face.width > _LARGE * main.width and not _is_print(face, main):
+                found.append(face)
     return found
 
 
@@ -117,9 +124,8 @@ def _is_print(face: Face, main: Face) -> bool:
     return bool(down > 0 and abs(across) < main.width and face.width < _PRINT * main.width)
 
 
-def _face(mesh: Points, left: int, top: int) -> Face:
-    """Of a part of the picture that begins there. Pixel positions are those of the pixels' centres."""
-    mesh = mesh + np.array((left, top, 0))
+def _face(mesh: Points) -> Face:
+    """Pixel positions are those of the pixels' centres."""
     eyes = [
         mesh[iris : iris + 5, :2].mean(axis=0) - 0.5
         for iris in (landmarks.LEFT_IRIS, landmarks.RIGHT_IRIS)

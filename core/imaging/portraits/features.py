@@ -49,10 +49,11 @@ _CHEEKS, _FOREHEAD = [50, 280, 205, 425], [151, 9, 108, 337]
 _UPPER_CHEEKS = [118, 347, 50, 280, 117, 346, 119, 348]
 _CHIN = [199, 200, 201, 421, 175]
 
-_MIN_NOSTRILS = 8.0
-_MIN_MOUTH = 4.5
-_MAX_CHIN = 18.0
-_MIN_EYE = 14.0
+_MIN_NOSTRILS = 0.12
+_MIN_MOUTH = 0.095
+"""Of the lightness of the skin."""
+_MAX_CHIN = 19.5
+_MIN_EYE, _MIN_EYE_SHARE = 10.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class Features:
     """`eyes` and `lower_parts` are how many are visible: of two eyes; of nose, mouth and chin.
 
     `opening` is the height of the narrower eye in percent of its width, `gap` that between the lips in
-    percent of the mouth's. `lens` is by how much the skin around the eyes is darker than cheeks and
-    forehead, `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
+    percent of the mouth's. `lens` is by how much the skin around the eyes, or eyes without a white, are darker
+    than cheeks and forehead, `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
     """
 
     eyes: int
@@ -76,26 +77,36 @@ class Features:
 def find_features(aligned: Pixels, mesh: Points) -> Features:
     lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 1.2), np.uint8))
     eyes = [_inside(lab, mesh[outline, :2])[:, 0] for outline in _EYES]
+    skin = max(1.0, *(float(place[0]) for place in _bare_skin(lab, mesh)))
+    white = max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes)
+    visible = sum(map(_is_visible, eyes))
     return Features(
-        eyes=sum(_contrast(eye) >= _MIN_EYE for eye in eyes),
+        eyes=visible,
         lower_parts=sum(
             (
-                _nostrils(lab, mesh) >= _MIN_NOSTRILS,
-                _mouth(lab, mesh) >= _MIN_MOUTH,
+                _nostrils(lab, mesh) >= _MIN_NOSTRILS * skin,
+                _mouth(lab, mesh) >= _MIN_MOUTH * skin,
                 _chin(lab, mesh) <= _MAX_CHIN,
             )
         ),
         opening=min(_opening(mesh[outline, :2]) for outline in _EYES),
         gap=_gap(mesh),
-        lens=_lens(lab, mesh),
+        lens=max(_lens(lab, mesh), 0.0 if visible else skin - _median_of_clearer(eyes)),
         glare=max(_glare(aligned, mesh[outline, :2]) for outline in _EYES),
-        white_of_eyes=max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes),
+        white_of_eyes=white,
     )
 
 
-def _contrast(eye: Floats) -> float:
-    """Between the white and the pupil."""
-    return float(np.percentile(eye, 95) - np.percentile(eye, 10)) if len(eye) else 0.0
+def _is_visible(eye: Floats) -> bool:
+    """Whether there is a contrast between the white and the pupil: less in the shadow."""
+    if not len(eye):
+        return False
+    pupil, white = np.percentile(eye, (10, 95))
+    return bool(white - pupil >= min(_MIN_EYE, _MIN_EYE_SHARE * white))
+
+
+def _median_of_clearer(eyes: list[Floats]) -> float:
+    return max(float(np.median(eye)) if len(eye) else 0.0 for eye in eyes)
 
 
 def _opening(outline: Points) -> float:
@@ -147,9 +158,14 @@ def _mouth(lab: Floats, mesh: Points) -> float:
 
 
 def _chin(lab: Floats, mesh: Points) -> float:
-    """Difference in colour, not in lightness, from the cheeks: a beard is dark, a scarf coloured."""
-    chin, cheeks = _median(lab, mesh, _CHIN), _median(lab, mesh, _UPPER_CHEEKS)
-    return float(np.hypot(*(chin - cheeks)[1:]))
+    """Difference in colour, not in lightness, from skin: a beard is dark, a scarf coloured."""
+    chin = _median(lab, mesh, _CHIN)
+    return min(float(np.hypot(*(chin - skin)[1:])) for skin in _bare_skin(lab, mesh))
+
+
+def _bare_skin(lab: Floats, mesh: Points) -> tuple[Floats, Floats]:
+    """Cheeks, where no mask reaches but glasses may, and forehead, where hair may."""
+    return _median(lab, mesh, _UPPER_CHEEKS), _median(lab, mesh, _FOREHEAD)
 
 
 def _median(lab: Floats, mesh: Points, points: list[int], reach: int = 6) -> Floats:

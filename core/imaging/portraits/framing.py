@@ -173,14 +173,24 @@ def _missing_below(window: Window, inside: Mask, body: Mask) -> float:
     return max(0.0, (window.top + HEIGHT / window.scale - lowest) * window.scale)
 
 
-def missing_rows(window: Window, aligned: AlignedPicture, crown: float) -> float:
-    """Rows that the photograph does not cover, below the shoulders or above a cropped head."""
+def missing_pixels(window: Window, aligned: AlignedPicture, crown: float) -> float:
+    """Pixels of the finished picture that the photograph does not cover: rows below the shoulders or
+    above a cropped head, columns of the face."""
     below = _missing_below(window, aligned.inside, aligned.inside)
     rows = np.flatnonzero(aligned.inside[:, int(ALIGNED_EYES[0])])
     above = 0.0
     if len(rows) and crown <= rows[0] + 1:
         above = CROWN.least + 1
-    return max(below, above)
+    return max(below, above, _missing_aside(window, aligned))
+
+
+def _missing_aside(window: Window, aligned: AlignedPicture) -> float:
+    """Columns of the face, at the height of the eyes."""
+    columns = np.flatnonzero(aligned.inside[int(ALIGNED_EYES[1])])
+    if aligned.mesh is None or not len(columns):
+        return 0.0
+    left, right = aligned.mesh[:, 0].min(), aligned.mesh[:, 0].max()
+    return window.scale * max(0.0, float(columns[0] - left), float(right - columns[-1]))
 
 
 def cut_out(aligned: AlignedPicture, window: Window) -> Pixels:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.face import Pixels, Points
+from core.imaging.portraits.face import Pixels, Points, halved
 from core.imaging.portraits.weights import find_weights
 
 LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS = [33, 133], [362, 263]
@@ -51,12 +51,20 @@ class Detection:
         across, down = self.keypoints[1] - self.keypoints[0]
         return float(np.arctan2(down, across))
 
+    def moved(self, by: Points) -> "Detection":
+        return Detection(self.score, self.centre + by, self.size, self.keypoints + by)
+
+    def scaled(self, by: float) -> "Detection":
+        return Detection(self.score, self.centre * by, self.size * by, self.keypoints * by)
+
 
 def detect(picture: Pixels) -> list[Detection]:
     """The most certain face first. A face narrower than about a tenth of the long edge is missed."""
     height, width = picture.shape[:2]
     scale = _DETECTOR_EDGE / max(height, width)
     shape = max(1, round(width * scale)), max(1, round(height * scale))
+    while width > 2 * shape[0] and height > 2 * shape[1]:
+        picture, width, height = halved(picture), width // 2, height // 2
     small = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA)
     left, top = (_DETECTOR_EDGE - shape[0]) // 2, (_DETECTOR_EDGE - shape[1]) // 2
     canvas = np.zeros((_DETECTOR_EDGE, _DETECTOR_EDGE, 3), np.uint8)
@@ -91,13 +99,8 @@ def find_mesh(picture: Pixels, detection: Detection) -> Points | None:
 
 def _mesh_in(picture: Pixels, centre: Points, edge: float, roll: float) -> tuple[Points, float]:
     scale, shrink = _MESH_EDGE / edge, 1.0
-    if scale < 0.6:
-        width = max(1, round(picture.shape[1] * scale / 0.6))
-        height = max(1, round(picture.shape[0] * scale / 0.6))
-        shrink = width / picture.shape[1]
-        picture = np.asarray(
-            cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8
-        )
+    while scale <= 0.5 * shrink:
+        picture, shrink = halved(picture), shrink / 2
     linear = _rotation(roll) * scale
     shift = _MESH_EDGE / 2 - linear @ centre
     # OpenCV's coordinates are those of the pixels' centres.

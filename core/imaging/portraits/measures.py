@@ -5,12 +5,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.imaging.portraits.face import Pixels, Points, shrunk
-from core.imaging.portraits.framing import ALIGNED_EYES, EYE_DISTANCE, Mask
+from core.imaging.portraits.framing import ALIGNED_EYES, EYE_DISTANCE, AlignedPicture, Mask
+from core.imaging.portraits.landmarks import NOSE
 
 Floats = NDArray[np.float32]
 
 _X, _Y = ALIGNED_EYES
 _STEP = 12
+_SMOOTH_DOWN = cv2.getGaussianKernel(7, 1.0)
 _SIDES = [
     (50, 280),
     (101, 330),
@@ -42,45 +44,75 @@ def lightness(aligned: Pixels) -> float:
     return float(np.median(in_lab(skin_of(aligned)[None])[0, :, 0]))
 
 
-def overexposure(aligned: Pixels) -> float:
-    """Percentage of the face that is white in all three channels."""
-    skin = skin_of(aligned)
-    return 100 * float(np.mean(skin.min(axis=1) >= 253))
+def overexposure(aligned: Pixels, mesh: Points | None) -> float:
+    """Percentage of the face that is white in all three channels; its upper half, since a mask is white
+    too."""
+    if mesh is None:
+        face = skin_of(aligned)
+    else:
+        upper = mesh[mesh[:, 1] < (_Y + mesh[NOSE, 1]) / 2, :2]
+        mask = np.zeros(aligned.shape[:2], np.uint8)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.round(upper).astype(np.int32)), 1)
+        face = aligned[mask > 0]
+    return 100 * float(np.mean(face.min(axis=1) >= 250))
 
 
 def unevenness(aligned: Pixels, mesh: Points | None) -> float:
-    """Difference in CIELAB L between the sides of the face.
+    """Difference in CIELAB L between the sides of the face, in percent of their mean.
 
     With landmarks the median of eight pairs of places, so that hair over some of them does not count.
     """
     if mesh is None:
         _, left, right = _patches(aligned)
         sides = [float(np.median(in_lab(part)[..., 0])) for part in (left, right)]
-        return abs(sides[0] - sides[1])
+        return 200 * abs(sides[0] - sides[1]) / max(1.0, sum(sides))
     lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 3), np.uint8))[..., 0]
     height, width = lab.shape
     columns = np.clip(np.round(mesh[:, 0]).astype(int), 0, width - 1)
     rows = np.clip(np.round(mesh[:, 1]).astype(int), 0, height - 1)
     left, right = np.array(_SIDES).T
-    return abs(float(np.median(lab[rows[left], columns[left]] - lab[rows[right], columns[right]])))
+    one, other = lab[rows[left], columns[left]], lab[rows[right], columns[right]]
+    return 200 * abs(float(np.median((one - other) / np.maximum(1, one + other))))
 
 
-def colourfulness(aligned: Pixels) -> float:
-    """CIELAB chroma of the face."""
-    lab = in_lab(skin_of(aligned)[None])[0]
-    return float(np.median(np.hypot(lab[:, 1], lab[:, 2])))
+def colourfulness(picture: AlignedPicture) -> float:
+    """How much colours differ at the same lightness: in a toned picture as little as in a grey one."""
+    smooth = np.asarray(cv2.GaussianBlur(picture.picture, (0, 0), 2), np.uint8)
+    lab = in_lab(smooth[::4, ::4])[picture.inside[::4, ::4]]
+    level = np.clip(lab[:, 0] / 5, 0, 19).astype(int)
+    count = np.maximum(np.bincount(level, minlength=20), 1)
+    apart = np.zeros(len(lab))
+    for channel in (1, 2):
+        mean = np.bincount(level, lab[:, channel], 20) / count
+        apart += (lab[:, channel] - mean[level]) ** 2
+    return float(np.sqrt(apart.mean()))
 
 
 def sharpness(aligned: Pixels) -> float:
-    """Fine detail around the eyes in percent of coarse detail, after subtracting noise."""
+    """Fine detail around the eyes in percent of coarse detail, after subtracting noise.
+
+    Across or down, whichever is less: a camera that moved blurs one of them.
+    """
     rows = slice(int(_Y - 0.5 * EYE_DISTANCE), int(_Y + 0.4 * EYE_DISTANCE))
     columns = slice(int(_X - 0.95 * EYE_DISTANCE), int(_X + 0.95 * EYE_DISTANCE))
     grey = cv2.cvtColor(aligned[rows, columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
-    fine, middle, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.7, 1.6, 4.0))
+    return min(_detail(grey), _detail(np.ascontiguousarray(grey.T)))
+
+
+def _detail(grey: Floats) -> float:
+    """Along the rows."""
+    fine, middle, coarse = (
+        cv2.sepFilter2D(grey, -1, cv2.getGaussianKernel(_odd(6 * sigma), sigma), _SMOOTH_DOWN)
+        for sigma in (0.7, 1.6, 4.0)
+    )
     detail = float(np.percentile(np.abs(fine - middle), 98))
     noise = float(np.median(np.abs(fine - middle)))
     shape = float(np.percentile(np.abs(middle - coarse), 98))
     return 100 * max(0.0, detail - 1.5 * noise) / max(shape, 1.0)
+
+
+def _odd(length: float) -> int:
+    return int(length) // 2 * 2 + 1
 
 
 def frame_edges(picture: Pixels) -> dict[str, float]:

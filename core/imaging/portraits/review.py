@@ -19,7 +19,7 @@ from core.imaging.portraits.framing import (
     align_face,
     choose_window,
     cut_out,
-    missing_rows,
+    missing_pixels,
     usual_width,
 )
 from core.imaging.portraits.haar import has_profile
@@ -93,15 +93,19 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
     features = None if aligned.mesh is None else find_features(aligned.picture, aligned.mesh)
     turned = _check(CheckCode.TURNED, head.yaw)
     wall = find_wall(aligned, not turned.passed)
-    crown = _crown(wall, head)
+    plain = wall is not None and _check(CheckCode.BACKGROUND_NOT_PLAIN, wall.clutter).passed
+    crown = _crown(wall if plain else None, head)
     body = aligned.inside if wall is None else wall.body
     window = choose_window(crown, head.width, head.chin, aligned.inside, body)
     finished = cut_out(aligned, window)
+    # The first that fails is the one to mend first: what spoils other checks stands before them.
     checks = [
-        *_light(aligned, features),
-        *_features(face, features),
+        *_quality(aligned, features, window, head.width, fraction),
+        *([] if features is None else [_check(CheckCode.FACE_COVERED, features.lower_parts)]),
         *_pose(face, head, turned),
-        *_framing(aligned, window, crown, head.width, fraction),
+        *_eyes_and_mouth(face, features),
+        *_framing(aligned, window, crown),
+        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
         *_background(wall),
     ]
     if wall is not None and all(check.passed for check in _background(wall)):
@@ -116,15 +120,14 @@ def _crown(wall: Wall | None, head: Head) -> float:
     return found if found <= head.usual_crown + 0.5 * EYE_DISTANCE else head.usual_crown
 
 
-def _features(face: Face, features: Features | None) -> list[Check]:
+def _eyes_and_mouth(face: Face, features: Features | None) -> list[Check]:
     if features is None:
         return [_check(CheckCode.EYES_HIDDEN, 2 if face.eyes_found else 0)]
     return [
-        _check(CheckCode.FACE_COVERED, features.lower_parts),
         _check(CheckCode.DARK_GLASSES, features.lens),
-        _check(CheckCode.EYES_HIDDEN, features.eyes),
-        _check(CheckCode.EYES_CLOSED, features.opening),
         _check(CheckCode.GLASSES_GLARE, features.glare),
+        _check(CheckCode.EYES_CLOSED, features.opening),
+        _check(CheckCode.EYES_HIDDEN, features.eyes),
         _check(CheckCode.MOUTH_OPEN, features.gap),
     ]
 
@@ -134,31 +137,33 @@ def _pose(face: Face, head: Head, turned: Check) -> list[Check]:
     return [*raised, turned, _check(CheckCode.TILTED, abs(face.tilt))]
 
 
-def _framing(
-    aligned: AlignedPicture, window: Window, crown: float, face_width: float, fraction: float
+def _quality(
+    aligned: AlignedPicture,
+    features: Features | None,
+    window: Window,
+    face_width: float,
+    fraction: float,
 ) -> list[Check]:
-    """A crop narrowed because the head is cut off does not count as too small."""
+    """A crop narrowed because the head is cut off is not too small. Dark skin is no dark picture: the
+    white of the eyes tells how much light there was."""
     window_width = max(WIDTH / window.scale, usual_width(face_width))
-    source_width = window_width / aligned.scale / fraction
-    eye_line = HEIGHT - window.scale * (ALIGNED_EYES[1] - window.top)
-    return [
-        _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
-        _check(CheckCode.CUT_OFF, missing_rows(window, aligned, crown)),
-        _check(CheckCode.HEAD_SIZE, eye_line),
-        _check(CheckCode.TOO_SMALL, source_width),
-    ]
-
-
-def _light(aligned: AlignedPicture, features: Features | None) -> list[Check]:
-    """Dark skin is no dark picture: the white of the eyes tells how much light there was."""
     white = 0.0 if features is None else features.white_of_eyes
     lightness = max(measures.lightness(aligned.picture), white - _EYES_LIGHTER)
     return [
-        _check(CheckCode.TOO_DARK, lightness),
-        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture)),
-        _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
+        _check(CheckCode.TOO_SMALL, window_width / aligned.scale / fraction),
         _check(CheckCode.BLURRED, measures.sharpness(aligned.picture)),
-        _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned.picture)),
+        _check(CheckCode.TOO_DARK, lightness),
+        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
+        _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned)),
+    ]
+
+
+def _framing(aligned: AlignedPicture, window: Window, crown: float) -> list[Check]:
+    eye_line = HEIGHT - window.scale * (ALIGNED_EYES[1] - window.top)
+    return [
+        _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
+        _check(CheckCode.CUT_OFF, missing_pixels(window, aligned, crown)),
+        _check(CheckCode.HEAD_SIZE, eye_line),
     ]
 
 
@@ -166,8 +171,8 @@ def _background(wall: Wall | None) -> list[Check]:
     if wall is None:
         return [_check(CheckCode.BACKGROUND_NOT_PLAIN, 100.0)]
     return [
-        _check(CheckCode.BACKGROUND_NOT_WHITE, wall.from_white),
         _check(CheckCode.BACKGROUND_NOT_PLAIN, wall.clutter),
+        _check(CheckCode.BACKGROUND_NOT_WHITE, wall.from_white),
     ]
 
 
