@@ -51,7 +51,7 @@ _CHIN = [199, 200, 201, 421, 175]
 
 _MIN_NOSTRILS = 0.12
 _MIN_MOUTH = 0.095
-"""Of the lightness of the skin."""
+"""Of the lightness of the cheeks."""
 _MAX_CHIN = 19.5
 _MIN_EYE, _MIN_EYE_SHARE = 10.0, 0.5
 
@@ -77,21 +77,23 @@ class Features:
 def find_features(aligned: Pixels, mesh: Points) -> Features:
     lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 1.2), np.uint8))
     eyes = [_inside(lab, mesh[outline, :2])[:, 0] for outline in _EYES]
-    skin = max(1.0, *(float(place[0]) for place in _bare_skin(lab, mesh)))
+    cheeks, forehead = (float(place[0]) for place in _bare_skin(lab, mesh))
     white = max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes)
     visible = sum(map(_is_visible, eyes))
     return Features(
         eyes=visible,
         lower_parts=sum(
             (
-                _nostrils(lab, mesh) >= _MIN_NOSTRILS * skin,
-                _mouth(lab, mesh) >= _MIN_MOUTH * skin,
+                _nostrils(lab, mesh) >= _MIN_NOSTRILS * cheeks,
+                _mouth(lab, mesh) >= _MIN_MOUTH * cheeks,
                 _chin(lab, mesh) <= _MAX_CHIN,
             )
         ),
         opening=min(_opening(mesh[outline, :2]) for outline in _EYES),
         gap=_gap(mesh),
-        lens=max(_lens(lab, mesh), 0.0 if visible else skin - _median_of_clearer(eyes)),
+        lens=max(
+            _lens(lab, mesh), 0.0 if visible else max(cheeks, forehead) - _median_of_clearer(eyes)
+        ),
         glare=max(_glare(aligned, mesh[outline, :2]) for outline in _EYES),
         white_of_eyes=white,
     )
