@@ -9,7 +9,7 @@ All of it runs in a worker process of the isolated pool. The server imports only
 `verdict`, so that it never loads OpenCV.
 """
 
-from core.imaging.decoding import TooManyPixels, TooSmall, Undecodable
+from core.imaging.decoding import NotDecoded
 from core.imaging.portraits.standard import HEIGHT, WIDTH
 from core.imaging.portraits.verdict import ProcessedPortrait
 
@@ -21,5 +21,5 @@ def process_portrait(data: bytes, min_bytes: int, max_bytes: int) -> ProcessedPo
 
     try:
         return review(data, min_bytes, max_bytes)
-    except (TooManyPixels, TooSmall, Undecodable) as error:
+    except NotDecoded as error:
         return ProcessedPortrait.refused(error, MIN_SIZE)
