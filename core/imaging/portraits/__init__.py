@@ -3,7 +3,7 @@
     standard.py    measures of the finished picture
     verdict.py     the checks and their limits
     review.py      the steps in order
-    faces, framing, background, measures: one step each
+    faces, framing, background, measures, screenshots: one step each
 
 All of it runs in a worker process of the isolated pool. The server imports only this file and
 `verdict`, so that it never loads OpenCV.
