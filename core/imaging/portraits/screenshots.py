@@ -26,7 +26,7 @@ _SCREENS = (1.6, 2.5)
 _STATUS_ROWS = round(0.17 * _WIDTH)
 _TOOL_ROWS = round(0.38 * _WIDTH)
 _CALL_ROWS = round(0.7 * _WIDTH)
-_LEAST_BAR = 0.06
+_MIN_BAR = 0.06
 _CLEAN_ROWS = 3
 
 
@@ -158,7 +158,7 @@ def _bar(grey: Grey) -> int | None:
     differs = np.abs(grey.astype(np.int16) - shade)
     rows = np.flatnonzero(differs.max(axis=1) > 6)
     first = int(rows[0]) if len(rows) else 0
-    if not _LEAST_BAR * len(grey) <= first <= 0.45 * len(grey):
+    if not _MIN_BAR * len(grey) <= first <= 0.45 * len(grey):
         return None
     beyond = differs[first : first + 3].max(axis=0)
     return shade if (beyond > _PLAIN).mean() > 0.6 else None
