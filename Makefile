@@ -176,10 +176,15 @@ web/node_modules/.built: $(WEB_SOURCES) web/node_modules/.installed | .venv/inst
 	@$(BIN)/python -m gateway.http.edge.compress_files gateway/http/graphql/static/playground
 	@touch $@
 
-# Precision and recall of each check of a portrait, over drawn heads whose truth is known.
+# Precision and recall of each check of a portrait, over drawn heads whose truth is known; or over the photographs
+# of a folder with a truth.csv: make portraits-report PICTURES=folder [SHEET=folder for the contact sheets]
 portraits-report: install-dev
+ifdef PICTURES
+	$(BIN)/python -m tests.portraits.report --pictures "$(PICTURES)" $(if $(SHEET),--sheet "$(SHEET)")
+else
 	$(BIN)/python -m tests.portraits.report --seed 1
 	$(BIN)/python -m tests.portraits.report --seed 2
+endif
 
 documents-report: install-dev
 	$(BIN)/python -m tests.id_documents.report

@@ -5,6 +5,8 @@ Importing this package loads neither OpenCV nor a model; the `process_…` funct
 
 from core.imaging.checks import ImageCheck, Unit
 from core.imaging.decoding import MAX_MEGAPIXELS
+from core.imaging.format_advice import FORMAT_ADVICE, FORMAT_NAMES
+from core.imaging.formats import FileFormat
 from core.imaging.id_documents import MIN_SIZE as ID_DOCUMENT_MIN_SIZE
 from core.imaging.id_documents import can_read, process_document, read_document
 from core.imaging.id_documents.advice import DOCUMENT_CHECK_NAMES, document_advice
@@ -25,6 +27,8 @@ from core.imaging.processing import Verdict
 
 __all__ = [
     "DOCUMENT_CHECK_NAMES",
+    "FORMAT_ADVICE",
+    "FORMAT_NAMES",
     "ID_DOCUMENT_MIN_SIZE",
     "MAX_MEGAPIXELS",
     "PORTRAIT_CHECK_NAMES",
@@ -33,6 +37,7 @@ __all__ = [
     "CheckCode",
     "DocumentCheck",
     "DocumentCheckCode",
+    "FileFormat",
     "Geometry",
     "ImageCheck",
     "Point",

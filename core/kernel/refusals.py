@@ -127,6 +127,8 @@ class RefusalCode(StrEnum):
     PICTURE_SUBMITTED = "PICTURE_SUBMITTED"
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
     UNREADABLE_IMAGE = "UNREADABLE_IMAGE"
+    IMAGE_FORMAT_UNSUPPORTED = "IMAGE_FORMAT_UNSUPPORTED"
+    IMAGE_INCOMPLETE = "IMAGE_INCOMPLETE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
 
@@ -812,8 +814,29 @@ class UploadOutOfStep(Refusal):
 class UnreadableImage(Refusal):
     code = RefusalCode.UNREADABLE_IMAGE
     text = Text(
-        "无法识别这个文件，请上传 JPEG、PNG 或 WebP 格式的照片。",
-        "The file cannot be read; please upload a JPEG, PNG or WebP picture.",
+        "无法识别这个文件，请上传 JPEG、PNG、WebP 或 HEIC 格式的照片。",
+        "The file cannot be read; please upload a JPEG, PNG, WebP or HEIC picture.",
+    )
+
+
+class ImageFormatUnsupported(Refusal):
+    """`format` names what the file is, `advice` what to do with one of that kind."""
+
+    code = RefusalCode.IMAGE_FORMAT_UNSUPPORTED
+    text = Text(
+        "这个文件是「{format}」，只能上传 JPEG、PNG、WebP 或 HEIC 格式的照片。{advice}",
+        "The file is {format}; only JPEG, PNG, WebP and HEIC pictures are accepted: {advice}",
+    )
+
+
+class ImageIncomplete(Refusal):
+    """`missing` says how much, where that is known."""
+
+    code = RefusalCode.IMAGE_INCOMPLETE
+    text = Text(
+        "照片文件不完整{missing}，可能没有传完或没有下载完；请在相册中确认能看到完整的照片，再重新上传。",
+        "The picture is incomplete{missing}; it may not have been sent or downloaded to the end. "
+        "Please check that the gallery shows all of it, then upload it again.",
     )
 
 

@@ -4,16 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from core.imaging import Verdict
+from core.imaging import FORMAT_ADVICE, FORMAT_NAMES, FileFormat, Verdict
 from core.isolation import PoolBusy, ProcessingFailed
 from core.kernel.refusals import (
+    FileEmpty,
     FileTooLarge,
+    ImageFormatUnsupported,
+    ImageIncomplete,
     ImageTooLarge,
     ImageTooSmall,
     Refusal,
     TryAgainLater,
     UnreadableImage,
 )
+from core.kernel.texts import Text
 from core.storage import ObjectsUnavailable
 from core.unit_of_work.unit import Preparation
 
@@ -33,6 +37,10 @@ class Reviewed(Protocol):
     def least(self) -> tuple[int, int]: ...
     @property
     def most(self) -> int: ...
+    @property
+    def format(self) -> FileFormat | None: ...
+    @property
+    def missing(self) -> int: ...
 
 
 P = TypeVar("P", bound=Reviewed)
@@ -49,6 +57,8 @@ async def process(
 ) -> P:
     """Runs `work` on the file in the isolated pool. Refuses unreadable files and wrong dimensions."""
     _ = preparation.citizen_id
+    if not data:
+        raise FileEmpty(field="file")
     most = preparation.dependencies.settings.max_upload_bytes
     if len(data) > most:
         raise FileTooLarge(field="file", most=most // 1_048_576)
@@ -86,4 +96,19 @@ def _refusal(processed: Reviewed) -> Refusal:
         return ImageTooLarge(
             field="file", width=processed.width, height=processed.height, most=processed.most
         )
+    if processed.verdict is Verdict.INCOMPLETE:
+        return ImageIncomplete(field="file", missing=_missing(processed.missing))
+    if processed.format is not None:
+        return ImageFormatUnsupported(
+            field="file",
+            format=FORMAT_NAMES[processed.format],
+            advice=FORMAT_ADVICE[processed.format],
+        )
     return UnreadableImage(field="file")
+
+
+def _missing(percent: int) -> Text:
+    """Empty where it is not known."""
+    return (
+        Text(f"（约缺 {percent}%）", f" (about {percent}% is missing)") if percent else Text("", "")
+    )

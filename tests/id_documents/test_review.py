@@ -160,7 +160,8 @@ def test_reads_other_formats_and_refuses_what_is_no_picture() -> None:
     assert process_document(_white(300, 90), E).verdict is Verdict.TOO_SMALL
     assert process_document(_white(1, 1), E).verdict is Verdict.TOO_SMALL
     assert process_document(b"no picture", E).verdict is Verdict.UNREADABLE
-    assert process_document(taken(E, STEADY).data[:3_000], E).verdict is Verdict.UNREADABLE
+    assert process_document(taken(E, STEADY).data[:3_000], E).verdict is Verdict.INCOMPLETE
+    assert process_document(b"%PDF-1.7", E).verdict is Verdict.UNSUPPORTED
 
 
 @pytest.mark.parametrize("code", DocumentCheckCode)

@@ -1,7 +1,8 @@
 """`make portraits-report`: accuracy of the portrait review.
 
-Prints precision and recall of every check on synthetic portraits with known ground truth, the
-share of good ones that are accepted, and the error of the measured geometry.
+Prints precision and recall of every check and the share of good ones that are accepted: on synthetic
+portraits with known ground truth, or with `--pictures` on a folder of photographs with a
+`truth.csv` (`tests/portraits/truth.py`), of which it writes contact sheets besides.
 """
 
 import argparse
@@ -14,7 +15,11 @@ import numpy as np
 
 from core.imaging import CheckCode, ProcessedPortrait, portrait_advice, process_portrait
 from core.kernel.texts import Language
+from tests.portraits import figures
+from tests.portraits.contact_sheet import write_sheets
+from tests.portraits.figures import Outcome
 from tests.portraits.scenes import Case, cases
+from tests.portraits.truth import FILE, Photograph, WrongTruth, read_truth, unlisted
 
 MIN_BYTES, MAX_BYTES = 14 * 1024, 40 * 1024
 
@@ -91,6 +96,30 @@ def review_file(file: Path, keep: Path | None) -> None:
         (keep / file.with_suffix(".jpg").name).write_bytes(found.data)
 
 
+def review_photographs(folder: Path, photographs: list[Photograph]) -> list[Outcome]:
+    outcomes = []
+    for photograph in photographs:
+        data = (folder / photograph.name).read_bytes()
+        started = time.process_time()
+        found = process_portrait(data, MIN_BYTES, MAX_BYTES)
+        outcomes.append(Outcome(photograph, found, time.process_time() - started))
+    return outcomes
+
+
+def report_photographs(folder: Path, sheet: Path | None) -> None:
+    try:
+        photographs = read_truth(folder)
+    except WrongTruth as error:
+        raise SystemExit(str(error)) from None
+    outcomes = review_photographs(folder, photographs)
+    written = write_sheets(outcomes, folder, sheet or folder / "report")
+    print(f"{len(outcomes)} photographs of {folder}")
+    print(*figures.report(outcomes), sep="\n")
+    if left_out := unlisted(folder, photographs):
+        print(f"\nnot in {FILE}, left out: {len(left_out)}: {', '.join(left_out[:10])}")
+    print(f"\ncontact sheets: {written[0]} to {written[-1].name}")
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--good", type=int, default=120)
@@ -99,7 +128,18 @@ def main() -> None:
     arguments.add_argument("--keep", type=Path, help="folder for the finished pictures")
     arguments.add_argument("--notes", action="store_true", help="name the cases that went wrong")
     arguments.add_argument("--file", type=Path, help="review this picture instead")
+    arguments.add_argument(
+        "--pictures", type=Path, help=f"review this folder with a {FILE} instead"
+    )
+    arguments.add_argument(
+        "--sheet",
+        type=Path,
+        help="folder for the contact sheets; else `report` in that of the pictures",
+    )
     given = arguments.parse_args()
+    if given.pictures is not None:
+        report_photographs(given.pictures, given.sheet)
+        return
     if given.file is not None:
         review_file(given.file, given.keep)
         return

@@ -97,10 +97,17 @@ async def test_refuses_what_is_no_picture(world: World, applicant: FrontEnd) -> 
 
     refused = [
         await applicant.upload(_DOCUMENT, b"no picture", side="EMBLEM_SIDE"),
+        await applicant.upload(_DOCUMENT, b"", side="EMBLEM_SIDE"),
         await applicant.upload(_DOCUMENT, CARD["EMBLEM_SIDE"][:2_000], side="EMBLEM_SIDE"),
+        await applicant.upload(_DOCUMENT, b"%PDF-1.7", side="EMBLEM_SIDE"),
     ]
 
-    assert [answer["code"] for answer in refused] == ["UNREADABLE_IMAGE"] * 2
+    assert [answer["code"] for answer in refused] == [
+        "UNREADABLE_IMAGE",
+        "FILE_EMPTY",
+        "IMAGE_INCOMPLETE",
+        "IMAGE_FORMAT_UNSUPPORTED",
+    ]
     assert {problems(answer)[0][0] for answer in refused} == {"file"}
     assert await world.rows() == before
 

@@ -1,6 +1,7 @@
 """上传照片: reviewed, processed, shown and confirmed, through HTTP."""
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 
 from core.imaging import CheckCode
 from core.imaging.portraits import standard
-from tests.front_end import REFUSAL, FrontEnd, World
+from tests.core.odd_files import drawn
+from tests.front_end import REFUSAL, FrontEnd, World, as_read
 from tests.portraits import scenes
 from tests.services.parts import english, fault, history, later, problems
 
@@ -202,21 +204,63 @@ async def test_refuses_what_is_no_picture(world: World, applicant: FrontEnd, goo
     refused = [
         await applicant.upload(_UPLOAD, data)
         for data in (
-            b"",
             b"no picture",
+            b"",
             good[:2_000],
-            _stored(Image.new("RGB", (826, 1156)), "GIF"),
+            _stored(Image.new("RGB", (826, 1156)), "TIFF"),
             _stored(Image.new("1", (4_001, 4_000)), "PNG"),
         )
     ]
     too_large = await applicant.upload(_UPLOAD, b"\xff" * (10 * 1_048_576 + 1))
 
-    assert [answer["code"] for answer in refused] == ["UNREADABLE_IMAGE"] * 4 + ["IMAGE_TOO_LARGE"]
+    assert [answer["code"] for answer in refused] == [
+        "UNREADABLE_IMAGE",
+        "FILE_EMPTY",
+        "IMAGE_INCOMPLETE",
+        "IMAGE_FORMAT_UNSUPPORTED",
+        "IMAGE_TOO_LARGE",
+    ]
     assert {problems(answer)[0][0] for answer in refused} == {"file"}
     assert refused[4]["message"].startswith("照片像素过高（4001×4000），最多 16 百万像素")
     assert fault(too_large) == ("FILE_TOO_LARGE", "file")
     assert too_large["message"] == "文件不能超过 10 MB。"
     assert await world.rows() == before
+
+
+async def test_says_what_a_file_is_and_what_to_send_instead(applicant: FrontEnd) -> None:
+    scan = _stored(Image.new("RGB", (826, 1156)), "TIFF")
+
+    chinese = await applicant.upload(_UPLOAD, scan)
+    with english(applicant):
+        in_english = await applicant.upload(_UPLOAD, scan)
+
+    assert as_read(chinese["message"]) == (
+        "这个文件是「TIFF 图片」，只能上传 JPEG、PNG、WebP 或 HEIC 格式的照片。"
+        "请在扫描时选择 JPEG 格式，或用手机相机拍摄后直接上传。"
+    )
+    assert as_read(in_english["message"]) == (
+        "The file is a TIFF picture; only JPEG, PNG, WebP and HEIC pictures are accepted: "
+        "please choose JPEG when scanning, or upload a photo from your phone's camera."
+    )
+
+
+async def test_says_how_much_of_a_picture_is_missing(applicant: FrontEnd) -> None:
+    whole = drawn(900, 1_200)
+    half = _stored(whole)
+    half = half[: len(half) // 2]
+    webp = _stored(whole, "WEBP")
+
+    cut = await applicant.upload(_UPLOAD, half)
+    with english(applicant):
+        in_english = await applicant.upload(_UPLOAD, webp[: len(webp) * 3 // 4])
+
+    assert re.fullmatch(
+        r"照片文件不完整（约缺 (4|5)\d%），可能没有传完或没有下载完；请在相册中确认能看到完整的照片，再重新上传。",
+        as_read(cut["message"]),
+    )
+    assert as_read(in_english["message"]).startswith(
+        "The picture is incomplete (about 25% is missing); "
+    )
 
 
 async def test_refuses_an_account_that_is_not_bound(world: World, good: bytes) -> None:

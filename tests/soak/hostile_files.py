@@ -54,7 +54,15 @@ WRONG = "WRONG"
 _FOLLOWS = {"memory": {"crash"}, "loop": {"memory"}}
 """Which other bounds may break without a defence: workers run out of memory; the server holds the pictures."""
 _DIED = "worker ended over a file"
-_REASONS = {"UNREADABLE_IMAGE", "IMAGE_TOO_LARGE", "IMAGE_TOO_SMALL", "FILE_TOO_LARGE"}
+_REASONS = {
+    "FILE_EMPTY",
+    "FILE_TOO_LARGE",
+    "IMAGE_FORMAT_UNSUPPORTED",
+    "IMAGE_INCOMPLETE",
+    "IMAGE_TOO_LARGE",
+    "IMAGE_TOO_SMALL",
+    "UNREADABLE_IMAGE",
+}
 _REFUSAL = "... on Refusal { code message field }"
 _CHECKS = "checks { passed message }"
 _PORTRAIT = f"__typename ... on PortraitPreview {{ accepted url {_CHECKS} }} {_REFUSAL}"

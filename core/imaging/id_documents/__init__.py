@@ -14,7 +14,7 @@ never loads OpenCV or the models.
 from datetime import date
 from importlib.util import find_spec
 
-from core.imaging.decoding import TooManyPixels, TooSmall, Undecodable
+from core.imaging.decoding import NotDecoded
 from core.imaging.id_documents.verdict import ProcessedDocument, ReadField, Side
 
 MIN_SIZE = (600, 379)
@@ -26,7 +26,7 @@ def process_document(data: bytes, expected: Side) -> ProcessedDocument:
 
     try:
         return review(data, expected)
-    except (TooManyPixels, TooSmall, Undecodable) as error:
+    except NotDecoded as error:
         return ProcessedDocument.refused(error, MIN_SIZE)
 
 

@@ -24,6 +24,7 @@ from core.imaging.portraits.framing import (
 )
 from core.imaging.portraits.haar import has_profile
 from core.imaging.portraits.head import PROFILE, Head, measure_head
+from core.imaging.portraits.screenshots import is_screenshot
 from core.imaging.portraits.standard import CENTRE, HEIGHT, QUALITY, WIDTH
 from core.imaging.portraits.verdict import LIMITS, Check, CheckCode, Geometry, ProcessedPortrait
 from core.imaging.processing import Verdict
@@ -82,7 +83,11 @@ def _frame(picture: Pixels, decoded: Decoded) -> list[Check]:
     across = max(edges["left"], edges["right"])
     bars = max(edges["top"], edges["bottom"]) > limit >= across
     tall = max(picture.shape[:2]) / min(picture.shape[:2])
-    screenshot = (bars and tall > 1.6) or (decoded.format == "PNG" and tall >= 1.9)
+    screenshot = (
+        (bars and tall > 1.6)
+        or (decoded.format == "PNG" and tall >= 1.9)
+        or is_screenshot(picture, decoded)
+    )
     border = across if screenshot else max(edges.values())
     return [_check(CheckCode.BORDER, border), _check(CheckCode.SCREENSHOT, int(screenshot))]
 
