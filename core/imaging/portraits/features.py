@@ -48,11 +48,14 @@ _UNDER_EYES, _OVER_EYES = (23, 253), (223, 443)
 _CHEEKS, _FOREHEAD = [50, 280, 205, 425], [151, 9, 108, 337]
 _UPPER_CHEEKS = [118, 347, 50, 280, 117, 346, 119, 348]
 _CHIN = [199, 200, 201, 421, 175]
+_CHIN_EDGE = ((152, 200), (148, 201), (377, 421), (176, 194), (400, 418))
+"""Landmarks on the lower edge of the face, each with one further up."""
+_EDGE_SHARE = 0.7
 
 _MIN_NOSTRILS = 0.12
 _MIN_MOUTH = 0.095
 """Of the lightness of the cheeks."""
-_MAX_CHIN = 19.5
+_MAX_CHIN = 21.5
 _MIN_EYE, _MIN_EYE_SHARE = 10.0, 0.5
 
 
@@ -160,9 +163,17 @@ def _mouth(lab: Floats, mesh: Points) -> float:
 
 
 def _chin(lab: Floats, mesh: Points) -> float:
-    """Difference in colour, not in lightness, from skin: a beard is dark, a scarf coloured."""
-    chin = _median(lab, mesh, _CHIN)
-    return min(float(np.hypot(*(chin - skin)[1:])) for skin in _bare_skin(lab, mesh))
+    """Difference in colour, not in lightness, from skin: a beard is dark, a scarf coloured.
+
+    Of the chin, or of its lower edge, whichever differs more.
+    """
+    edge, inner = (mesh[list(points)] for points in zip(*_CHIN_EDGE, strict=True))
+    places = (mesh[_CHIN], _EDGE_SHARE * edge + (1 - _EDGE_SHARE) * inner)
+    skins = _bare_skin(lab, mesh)
+    return max(
+        min(float(np.hypot(*(_median_at(lab, place) - skin)[1:])) for skin in skins)
+        for place in places
+    )
 
 
 def _bare_skin(lab: Floats, mesh: Points) -> tuple[Floats, Floats]:
@@ -171,7 +182,11 @@ def _bare_skin(lab: Floats, mesh: Points) -> tuple[Floats, Floats]:
 
 
 def _median(lab: Floats, mesh: Points, points: list[int], reach: int = 6) -> Floats:
-    around = np.concatenate([_around(lab, mesh[point], reach) for point in points])
+    return _median_at(lab, mesh[points], reach)
+
+
+def _median_at(lab: Floats, places: Points, reach: int = 6) -> Floats:
+    around = np.concatenate([_around(lab, place, reach) for place in places])
     return np.asarray(np.median(around, axis=0), np.float32)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.imaging.decoding import Decoded
-from core.imaging.portraits.faces import Pixels, shrunk
+from core.imaging.portraits.face import Pixels, shrunk
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
