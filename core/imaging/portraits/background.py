@@ -25,6 +25,9 @@ Floats = NDArray[np.float32]
 _GRID = 4
 _MIN_SAMPLES = 250
 _CLUTTER = 12.0
+_MIN_TEXTURE = 5.0
+_TEXTURE_GAP = 9
+_SHADOW_COLOUR, _SHADOW_LIGHT, _SHADOW_BLUR = 6.0, 0.72, 7.0
 _CORE = 11
 _REACH = 25
 """Pixels from the core of the body within which its hair ends."""
@@ -63,7 +66,7 @@ def find_wall(aligned: AlignedPicture, turned: bool) -> Wall | None:
     modelled = _evaluated(model)
     distance = _distance(lab, modelled)
     threshold = max(9.0, min(3.5 * spread + 4, 22.0))
-    body = _body(distance, aligned.inside, threshold)
+    body = _body(aligned, (distance < threshold) | _is_shadow(lab, modelled), lab[..., 0])
     seen = around & ~_shoulders()
     middle = np.median(samples[close], axis=0) if close.any() else np.median(samples, axis=0)
     return Wall(
@@ -93,10 +96,20 @@ def whiten(finished: Pixels, wall: Wall, matrix: NDArray[np.float64], inside: Ma
         for mask in (wall.body, inside)
     )
     picture = finished.astype(np.float32)
+    colour = _with_shadows(colour, picture, ((body == 0) & (seen > 0)).astype(np.float32))
     share = np.where(seen > 0, _share_of_body(picture, colour, body), 0)[..., None]
     cleared = picture + (1 - share) * (255 - colour)
     kept = np.clip(share / _FAINTEST, 0, 1)
     return np.asarray(np.clip(cleared * kept + 255 * (1 - kept), 0, 255), np.uint8)
+
+
+def _with_shadows(modelled: Floats, picture: Floats, is_wall: Floats) -> Floats:
+    """The wall's colour where there is wall around, which a head may shade."""
+    weight = cv2.GaussianBlur(is_wall, (0, 0), _SHADOW_BLUR)
+    near = cv2.GaussianBlur(picture * is_wall[..., None], (0, 0), _SHADOW_BLUR)
+    found = near / np.maximum(weight, 1e-3)[..., None]
+    known = np.clip(weight / 0.15, 0, 1)[..., None]
+    return np.asarray(known * np.minimum(found, modelled) + (1 - known) * modelled, np.float32)
 
 
 def _share_of_body(picture: Floats, wall: Floats, body: Pixels) -> Floats:
@@ -192,17 +205,45 @@ def _evaluated(model: NDArray[np.float64]) -> Floats:
     return lab
 
 
-def _body(distance: Floats, inside: Mask, threshold: float) -> Mask:
-    """Everything except wall that is connected to the upper edges; face and chest are always body."""
-    wall = ((distance < threshold) & inside).astype(np.uint8)
+def _body(aligned: AlignedPicture, like_wall: Mask, light: Floats) -> Mask:
+    """Everything that is connected to the face, except wall that is connected to the upper edges.
+
+    Face and chest are always body, and so is what has a texture: white hair resembles the wall.
+    """
+    inside = aligned.inside
+    within = cv2.erode(inside.astype(np.uint8), _ellipse(2 * _TEXTURE_GAP + 1), borderValue=0)
+    wall = (like_wall & inside & ~(_is_textured(light) & (within > 0))).astype(np.uint8)
     wall[_chest()] = 0
+    if aligned.mesh is not None:
+        outline = cv2.convexHull(np.round(aligned.mesh[:, :2]).astype(np.int32))
+        cv2.fillConvexPoly(wall, outline, 0)
     opened = cv2.morphologyEx(wall, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels = cv2.connectedComponents(opened, connectivity=4)
     upper = labels[: int(ALIGNED_EYES[1] + EYE_DISTANCE)]
-    reach = inside[: upper.shape[0]] & ~_eroded(inside)[: upper.shape[0]]
-    reach |= np.arange(upper.shape[0])[:, None] < ALIGNED_EYES[1] - 2.2 * EYE_DISTANCE
-    outside = np.unique(upper[reach])
-    return np.asarray(~np.isin(labels, outside[outside > 0]) & inside)
+    at_edge = inside[: upper.shape[0]] & ~_eroded(inside)[: upper.shape[0]]
+    outside = np.unique(upper[at_edge])
+    body = ~np.isin(labels, outside[outside > 0]) & inside
+    _, parts = cv2.connectedComponents(body.astype(np.uint8), connectivity=4)
+    return np.asarray(body & (parts == parts[int(ALIGNED_EYES[1]), int(ALIGNED_EYES[0])]))
+
+
+def _is_textured(light: Floats) -> Mask:
+    """Where the lightness changes over short distances more than the noise of a wall does."""
+    smooth = cv2.GaussianBlur(light, (0, 0), 1.5)
+    change = np.hypot(cv2.Sobel(smooth, -1, 1, 0), cv2.Sobel(smooth, -1, 0, 1))
+    textured = (change > max(_MIN_TEXTURE, 4 * float(np.median(change)))).astype(np.uint8)
+    closed = cv2.morphologyEx(textured, cv2.MORPH_CLOSE, _ellipse(_TEXTURE_GAP))
+    return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _ellipse(_TEXTURE_GAP)) > 0)
+
+
+def _is_shadow(lab: Floats, wall: Floats) -> Mask:
+    """Of the wall's colour, and darker by less than the hair of anybody but the old."""
+    colour = np.hypot(lab[..., 1] - wall[..., 1], lab[..., 2] - wall[..., 2])
+    return np.asarray((colour < _SHADOW_COLOUR) & (lab[..., 0] > _SHADOW_LIGHT * wall[..., 0]))
+
+
+def _ellipse(size: int) -> Pixels:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
 def _chest() -> Mask:
