@@ -95,21 +95,24 @@ def _detect_in_parts(picture: Pixels) -> list[Detection]:
 
 def _others(picture: Pixels, main: Face) -> list[Face]:
     """Large faces besides the main one, without those that are printed on its clothes."""
-    found: list[Face] = []
     wider, margin = with_margin(picture)
     at_edge = (one.moved(np.array((-margin, -margin))) for one in landmarks.detect(wider))
+    found: list[Face] = []
     for detection in (*landmarks.detect(picture), *at_edge, *_detect_in_parts(picture)):
-        if detection.size <= _LARGE * main.width or any(
-            np.hypot(*(detection.centre - _nose(face))) < 0.7 * face.width
-            for face in (main, *found)
-        ):
+        known = (main, *found)
+        if detection.size <= _LARGE * main.width or _is_one_of(known, detection.centre):
             continue
         mesh = landmarks.find_mesh(picture, detection)
-        if mesh is not None:
-            face = _face(mesh)
-            if face.width > _LARGE * main.width and not _is_print(face, main):
-                found.append(face)
+        if mesh is None or _is_one_of(known, mesh[landmarks.NOSE, :2]):
+            continue
+        face = _face(mesh)
+        if face.width > _LARGE * main.width and not _is_print(face, main):
+            found.append(face)
     return found
+
+
+def _is_one_of(faces: tuple[Face, ...], place: Points) -> bool:
+    return any(np.hypot(*(place - _nose(face))) < 0.9 * face.width for face in faces)
 
 
 def _nose(face: Face) -> Points:

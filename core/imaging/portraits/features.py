@@ -53,10 +53,15 @@ _CHIN_EDGE = ((152, 200), (148, 201), (377, 421), (176, 194), (400, 418))
 _EDGE_SHARE = 0.7
 
 _MIN_NOSTRILS = 0.12
-_MIN_MOUTH = 0.095
+_MIN_MOUTH = 0.125
 """Of the lightness of the cheeks."""
-_MAX_CHIN = 21.5
-_MIN_EYE, _MIN_EYE_SHARE = 10.0, 0.5
+_MAX_CHIN = 25.0
+_MIN_SMILE = 8.0
+"""Gap between the lips, in percent of the mouth's width, that is told only of lips that are seen."""
+_MIN_EYE, _FAINT_EYE, _MIN_EYE_SHARE, _CLEAR_EYE_SHARE = 6.0, 10.5, 0.365, 0.5
+_SEEN_THROUGH = 0.6
+MIN_OPENING = 14.0
+"""Percent of an eye's width: below it is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Features:
 
     `opening` is the height of the narrower eye in percent of its width, `gap` that between the lips in
     percent of the mouth's. `lens` is by how much the skin around the eyes, or eyes without a white, are darker
-    than cheeks and forehead, `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
+    than cheeks and forehead (less where eyes are seen through it), `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
     """
 
     eyes: int
@@ -82,21 +87,23 @@ def find_features(aligned: Pixels, mesh: Points) -> Features:
     eyes = [_inside(lab, mesh[outline, :2])[:, 0] for outline in _EYES]
     cheeks, forehead = (float(place[0]) for place in _bare_skin(lab, mesh))
     white = max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes)
+    gap = _gap(mesh)
+    opening = min(_opening(mesh[outline, :2]) for outline in _EYES)
     visible = sum(map(_is_visible, eyes))
     return Features(
         eyes=visible,
         lower_parts=sum(
             (
                 _nostrils(lab, mesh) >= _MIN_NOSTRILS * cheeks,
-                _mouth(lab, mesh) >= _MIN_MOUTH * cheeks,
+                gap >= _MIN_SMILE or _mouth(lab, mesh) >= _MIN_MOUTH * cheeks,
                 _chin(lab, mesh) <= _MAX_CHIN,
             )
         ),
-        opening=min(_opening(mesh[outline, :2]) for outline in _EYES),
-        gap=_gap(mesh),
-        lens=max(
-            _lens(lab, mesh), 0.0 if visible else max(cheeks, forehead) - _median_of_clearer(eyes)
-        ),
+        opening=opening,
+        gap=gap,
+        lens=_SEEN_THROUGH * _lens(lab, mesh)
+        if visible or opening < MIN_OPENING
+        else max(_lens(lab, mesh), max(cheeks, forehead) - _median_of_clearer(eyes)),
         glare=max(_glare(aligned, mesh[outline, :2]) for outline in _EYES),
         white_of_eyes=white,
     )
@@ -107,7 +114,9 @@ def _is_visible(eye: Floats) -> bool:
     if not len(eye):
         return False
     pupil, white = np.percentile(eye, (10, 95))
-    return bool(white - pupil >= min(_MIN_EYE, _MIN_EYE_SHARE * white))
+    contrast = white - pupil
+    is_clear = contrast >= _FAINT_EYE or contrast >= _CLEAR_EYE_SHARE * white
+    return bool(is_clear and contrast >= max(_MIN_EYE, _MIN_EYE_SHARE * white))
 
 
 def _median_of_clearer(eyes: list[Floats]) -> float:

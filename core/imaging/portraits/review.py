@@ -108,9 +108,10 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
         *_quality(aligned, features, window, head.width, fraction),
         *([] if features is None else [_check(CheckCode.FACE_COVERED, features.lower_parts)]),
         *_pose(face, head, turned),
-        *_eyes_and_mouth(face, features),
         *_framing(aligned, window, crown),
+        *_eyes_and_mouth(face, features),
         _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
+        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
         *_background(wall),
     ]
     if wall is not None and all(check.passed for check in _background(wall)):
@@ -158,7 +159,6 @@ def _quality(
         _check(CheckCode.TOO_SMALL, window_width / aligned.scale / fraction),
         _check(CheckCode.BLURRED, measures.sharpness(aligned.picture)),
         _check(CheckCode.TOO_DARK, lightness),
-        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
         _check(CheckCode.NOT_COLOUR, measures.colourfulness(aligned)),
     ]
 
@@ -166,8 +166,8 @@ def _quality(
 def _framing(aligned: AlignedPicture, window: Window, crown: float) -> list[Check]:
     eye_line = HEIGHT - window.scale * (ALIGNED_EYES[1] - window.top)
     return [
-        _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
         _check(CheckCode.CUT_OFF, missing_pixels(window, aligned, crown)),
+        _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
         _check(CheckCode.HEAD_SIZE, eye_line),
     ]
 
