@@ -202,6 +202,14 @@ def _stored(shot: NDArray[np.uint8], scene: Scene) -> bytes:
 
 # --- what goes wrong ----------------------------------------------------------------------
 
+_EYES_BESIDES = {
+    CheckCode.TILTED,
+    CheckCode.BLURRED,
+    CheckCode.TURNED,
+    CheckCode.NO_FACE,
+    CheckCode.LIGHT_UNEVEN,
+    CheckCode.OFF_CENTRE,
+}
 _POSE_BESIDES = {CheckCode.LIGHT_UNEVEN, CheckCode.EYES_HIDDEN, CheckCode.TURNED}
 
 
@@ -245,23 +253,36 @@ def several_faces(scene: Scene) -> None:
     scene.before.append(beside)
 
 
-def eyes_hidden(scene: Scene) -> None:
-    scene.must = {CheckCode.EYES_HIDDEN}
-    scene.may = {
-        CheckCode.TILTED,
-        CheckCode.BLURRED,
-        CheckCode.TURNED,
-        CheckCode.NO_FACE,
-        CheckCode.LIGHT_UNEVEN,
-        CheckCode.OFF_CENTRE,
-    }
+def face_covered(scene: Scene) -> None:
+    """A mask."""
+    scene.must = {CheckCode.FACE_COVERED}
+    scene.may = {CheckCode.TURNED, CheckCode.PITCHED, CheckCode.NO_FACE, CheckCode.LIGHT_UNEVEN}
+    colour = tuple(scene.rng.uniform(0.3, 0.8, 3))
+    scene.after.append(_cover((-0.62, 0.3, 0.62, 1.05), colour))
+
+
+def dark_glasses(scene: Scene) -> None:
+    scene.must = {CheckCode.DARK_GLASSES}
+    scene.may = {*_EYES_BESIDES, CheckCode.EYES_HIDDEN}
     scene.person = replace(scene.person, glasses=False)
-    if scene.rng.random() < 0.6:
-        scene.after.append(_dark_glasses)
-    else:
-        scene.after.append(
-            _cover((-0.75, -0.16, 0.75, 0.16), tuple(scene.rng.uniform(0.05, 0.6, 3)))
-        )
+    scene.after.append(_dark_glasses)
+
+
+def eyes_hidden(scene: Scene) -> None:
+    """A bar before both eyes."""
+    scene.must = {CheckCode.EYES_HIDDEN}
+    scene.may = {*_EYES_BESIDES, CheckCode.DARK_GLASSES, CheckCode.EYES_CLOSED}
+    scene.person = replace(scene.person, glasses=False)
+    colour = tuple(scene.rng.uniform(0.05, 0.6, 3))
+    scene.after.append(_cover((-0.75, -0.16, 0.75, 0.16), colour))
+
+
+def pitched(scene: Scene) -> None:
+    """The head thrown back, or bowed."""
+    scene.must = {CheckCode.PITCHED}
+    scene.may = {*_POSE_BESIDES, CheckCode.CUT_OFF, CheckCode.HEAD_SIZE, CheckCode.FACE_COVERED}
+    pitch = scene.rng.uniform(28, 34) * scene.rng.choice([-1, 1])
+    scene.pose = Pose(scene.pose.yaw * 0.5, float(pitch), scene.pose.roll * 0.5)
 
 
 def tilted(scene: Scene) -> None:
@@ -310,7 +331,7 @@ def head_size(scene: Scene) -> None:
     """A tall hat or very high hair."""
     scene.must = {CheckCode.HEAD_SIZE}
     scene.may = {CheckCode.CUT_OFF, CheckCode.BACKGROUND_NOT_PLAIN, CheckCode.TURNED}
-    tall = scene.rng.uniform(2.3, 2.6)
+    tall = scene.rng.uniform(2.6, 2.9)
     scene.face = min(scene.face, scene.width * 0.2)
     scene.centre = (scene.centre[0], max(scene.centre[1], scene.face * (tall + 0.3)))
     scene.pose = Pose()
@@ -326,7 +347,7 @@ def too_small(scene: Scene) -> None:
 def blurred(scene: Scene) -> None:
     scene.must = {CheckCode.BLURRED}
     scene.may = {CheckCode.EYES_HIDDEN, CheckCode.TILTED}
-    scene.blur = scene.rng.uniform(3.0, 6.0)
+    scene.blur = scene.rng.uniform(5.0, 8.0)
 
 
 def too_dark(scene: Scene) -> None:
@@ -354,13 +375,16 @@ def too_bright(scene: Scene) -> None:
         CheckCode.EYES_HIDDEN,
         CheckCode.NOT_COLOUR,
         CheckCode.TURNED,
+        CheckCode.FACE_COVERED,
+        CheckCode.GLASSES_GLARE,
+        CheckCode.EYES_CLOSED,
         CheckCode.LIGHT_UNEVEN,
         CheckCode.NO_FACE,
         CheckCode.HEAD_SIZE,
         CheckCode.CUT_OFF,
         CheckCode.BACKGROUND_NOT_PLAIN,
     }
-    scene.exposure = float(scene.rng.uniform(2.6, 3.6) * 0.66 / scene.person.skin[0])
+    scene.exposure = float(scene.rng.uniform(2.6, 3.6) * 0.66 / min(scene.person.skin))
 
 
 def light_uneven(scene: Scene) -> None:
@@ -534,7 +558,10 @@ FAULTS: dict[str, Callable[[Scene], None]] = {
     for fault in (
         no_face,
         several_faces,
+        face_covered,
+        dark_glasses,
         eyes_hidden,
+        pitched,
         tilted,
         turned,
         off_centre,

@@ -30,7 +30,7 @@ EYE_DISTANCE = 88.0
 _CROWN_AIM = 14.0
 _FACE_AIM = 207.0
 _BELOW_CHIN = 25.0
-_MAX_HAIR_CUT = 60.0
+_MAX_HAIR_CUT = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +173,14 @@ def _missing_below(window: Window, inside: Mask, body: Mask) -> float:
     return max(0.0, (window.top + HEIGHT / window.scale - lowest) * window.scale)
 
 
-def missing_pixels(window: Window, aligned: AlignedPicture, crown: float) -> float:
+def missing_pixels(
+    window: Window, aligned: AlignedPicture, crown: float, chin: float | None
+) -> float:
     """Pixels of the finished picture that the photograph does not cover: rows below the shoulders or
     above a cropped head, columns of the face."""
     below = _missing_below(window, aligned.inside, aligned.inside)
+    if chin is not None:
+        below = max(below, _outside(_BELOW_CHIN, HEIGHT - window.scale * (chin - window.top)))
     rows = np.flatnonzero(aligned.inside[:, int(ALIGNED_EYES[0])])
     above = 0.0
     if len(rows) and crown <= rows[0] + 1:

@@ -31,7 +31,7 @@ _DETECTOR_EDGE = 128
 _MESH_EDGE = 256
 _MESH_POINTS = 478
 _MIN_SCORE = 0.5
-_MIN_PRESENCE = 0.5
+_MIN_PRESENCE = 0.9
 _OVERLAP = 0.3
 _AROUND_FACE = 1.5
 """Edge of the square that the mesh is searched in, in widths of the face."""

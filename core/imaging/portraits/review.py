@@ -108,7 +108,7 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
         *_quality(aligned, features, window, head.width, fraction),
         *([] if features is None else [_check(CheckCode.FACE_COVERED, features.lower_parts)]),
         *_pose(face, head, turned),
-        *_framing(aligned, window, crown),
+        *_framing(aligned, window, crown, head.chin),
         *_eyes_and_mouth(face, features),
         _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
         _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
@@ -163,10 +163,12 @@ def _quality(
     ]
 
 
-def _framing(aligned: AlignedPicture, window: Window, crown: float) -> list[Check]:
+def _framing(
+    aligned: AlignedPicture, window: Window, crown: float, chin: float | None
+) -> list[Check]:
     eye_line = HEIGHT - window.scale * (ALIGNED_EYES[1] - window.top)
     return [
-        _check(CheckCode.CUT_OFF, missing_pixels(window, aligned, crown)),
+        _check(CheckCode.CUT_OFF, missing_pixels(window, aligned, crown, chin)),
         _check(CheckCode.OFF_CENTRE, abs(window.eye_x - CENTRE)),
         _check(CheckCode.HEAD_SIZE, eye_line),
     ]
