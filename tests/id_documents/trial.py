@@ -1,20 +1,33 @@
 """The trial: cards in other styles than the sandbox's, photographed in twelve ways.
 
 Of each three photographs one hides something or shows another card. After them come pictures with
-both sides, and with a card that is too small. Every case depends on its number alone; cases with an
-even number are those that limits were tuned on, odd ones were not looked at.
+both sides, and with a card that is too small. Every case depends on its number alone. Limits were
+tuned on those for which `is_tuned` holds; the others were not looked at.
 """
 
 import random
+import statistics
+import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 
 import numpy as np
 from PIL import Image
 
-from core.imaging import Side
+from core.imaging import (
+    DocumentCheckCode,
+    ProcessedDocument,
+    ReadDocument,
+    Side,
+    can_read,
+    process_document,
+    read_document,
+)
 from sandbox.id_cards import IdCard
 from tests.id_documents import hiding, others, styles
+from tests.id_documents.parts import failed, truth_of
 from tests.id_documents.photographs import invented
 from tests.id_documents.styles import STYLES, Style
 from tests.id_documents.ways import WAYS, Shot, Way, plane_of, shoot
@@ -135,3 +148,104 @@ def _wider(way: Way) -> Way:
 def _farther(way: Way, chance: np.random.Generator) -> Way:
     share = chance.uniform(0.14, 0.3)
     return replace(way, frame=(1600, 1200), cover=(share, share))
+
+
+def is_tuned(case: Case) -> bool:
+    """Each half has every way of photographing."""
+    return case.number // len(WAYS) % 2 == 0
+
+
+REASONS: dict[str, set[DocumentCheckCode]] = {
+    HIDDEN: {DocumentCheckCode.COVERED},
+    OTHER: {DocumentCheckCode.NOT_AN_ID_CARD},
+    SMALL: {DocumentCheckCode.TOO_SMALL},
+}
+_TODAY = date(2026, 1, 1)
+
+
+@dataclass
+class Tally:
+    """Counts what became of each case, as the service decides it: the review, then what was read."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {"review": [], "read": []})
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, case: Case) -> None:
+        shot = taken(case)
+        document, read = self._processed(shot.data, case.side)
+        judged = document.judged(read, case.side)
+        self._count(case.group, "all")
+        for row in (case.group, f"{case.group}: {case.what or case.way}"):
+            self._decided(row, case, document, judged)
+        if case.group == GOOD and judged.accepted and can_read():
+            self._read(case, read)
+        if case.group == BOTH:
+            second = process_document(shot.data, other(case.side))
+            self.counts[BOTH, "told"] += judged.other_side is not None
+            self.counts[BOTH, "second"] += second.accepted
+        if case.group == OTHER:
+            self.counts[OTHER, "named"] += any(check.card for check in judged.checks)
+
+    def _count(self, row: str, what: str) -> None:
+        self.counts[row, what] += 1
+
+    def _processed(self, data: bytes, side: Side) -> tuple[ProcessedDocument, ReadDocument]:
+        began = time.process_time()
+        document = process_document(data, side)
+        self.seconds["review"].append(time.process_time() - began)
+        card, read = document.data or document.unrecognised, ReadDocument()
+        if card and can_read():
+            began = time.process_time()
+            read = read_document(card, side, _TODAY)
+            self.seconds["read"].append(time.process_time() - began)
+        return document, read
+
+    def _decided(
+        self, row: str, case: Case, document: ProcessedDocument, judged: ProcessedDocument
+    ) -> None:
+        reasons = REASONS.get(case.group, set())
+        self.counts[row, "cases"] += 1
+        self.counts[row, "refused"] += not judged.accepted
+        self.counts[row, "reason"] += bool(failed(judged) & reasons)
+        self.counts[row, "without text"] += bool(failed(document) & reasons)
+        is_right = bool(failed(judged) & reasons) if reasons else judged.accepted
+        if not is_right and row == case.group:
+            told = " ".join(sorted(failed(judged))) or "accepted"
+            self.wrong.append(
+                f"{case.number} {case.side} {case.way} {case.what} {case.part}: {told}"
+            )
+
+    def _read(self, case: Case, read: ReadDocument) -> None:
+        told = {entry.name: entry.value for entry in read.fields}
+        for name, value in truth_of(case.card, case.side).items():
+            self._count(name, "field")
+            if name in told:
+                self._count(name, "right" if told[name] == value else "wrong")
+                if told[name] != value:
+                    self.wrong.append(f"{case.number} {name}: {told[name]} instead of {value}")
+
+    def lines(self) -> Iterator[str]:
+        of = self.counts
+        yield f"| good photographs accepted | {of[GOOD, 'cases'] - of[GOOD, 'refused']} of {of[GOOD, 'cases']} |"
+        for group in (HIDDEN, OTHER, SMALL):
+            yield (
+                f"| {group}: refused / for that reason / without reading | {of[group, 'refused']} / "
+                f"{of[group, 'reason']} / {of[group, 'without text']} of {of[group, 'cases']} |"
+            )
+        yield f"| other: named | {of[OTHER, 'named']} of {of[OTHER, 'cases']} |"
+        yield (
+            f"| both sides: accepted / other side told / accepted too | "
+            f"{of[BOTH, 'cases'] - of[BOTH, 'refused']} / {of[BOTH, 'told']} / {of[BOTH, 'second']} "
+            f"of {of[BOTH, 'cases']} |"
+        )
+        for row in sorted({row for row, what in of if what == "cases" and ":" in row}):
+            done = "reason" if row.startswith((HIDDEN, OTHER)) else "refused"
+            yield f"| {row}: {done} | {of[row, done]} of {of[row, 'cases']} |"
+        for name in dict.fromkeys(row for row, what in of if what == "field"):
+            right, wrong = of[name, "right"], of[name, "wrong"]
+            yield f"| {name}: offered / right / wrong | {right + wrong} / {right} / {wrong} of {of[name, 'field']} |"
+        for what, seconds in self.seconds.items():
+            if seconds:
+                yield f"| CPU to {what}, s | median {statistics.median(seconds):.2f} |"
+        yield from (f"- {line}" for line in self.wrong)

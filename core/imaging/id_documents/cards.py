@@ -18,6 +18,8 @@ _MIN_LIKENESS = 0.3
 _MIN_CONFIDENCE = 0.4
 _MAX_MISSING = 0.45
 _UNRECOGNISED = 0.3
+_LIKELY, _CERTAIN = (0.4, 0.4), (0.5, 0.8)
+"""Likeness and confidence: of a card that needs no further search, and of a small one."""
 _SAME_CORNERS, _SAME_PLACE = 0.006, 0.1
 
 
@@ -43,10 +45,15 @@ def find_cards(picture: Pixels) -> list[Card]:
     If no ID card is seen, smaller ones are searched for.
     """
     found = _cards(picture, find_outlines(picture, _CANDIDATES))
-    if not any(card.recognised.best >= _MIN_CONFIDENCE for card in found):
+    if not any(_is_convincing(card, _LIKELY) for card in found):
         small = _cards(picture, find_outlines(picture, _CANDIDATES, is_small=True))
-        found = [card for card in small if card.recognised.best >= _MIN_CONFIDENCE] + found
+        found = [card for card in small if _is_convincing(card, _CERTAIN)] + found
     return [card for card in found if _is_seen(card)]
+
+
+def _is_convincing(card: Card, least: tuple[float, float]) -> bool:
+    likeness, confidence = least
+    return card.likeness >= likeness and card.recognised.best >= confidence
 
 
 def beside(card: Card, others: list[Card]) -> list[Card]:

@@ -56,6 +56,7 @@ _CORNER_MM, _FINGERTIP_MM2 = 20, 60
 _SMALL_TOUCH_MM = 5
 _LIKE_IT = 0.12
 _MIN_GRAIN = 0.075
+_MIN_EMBLEM = 0.15
 _WATERMARKED = 0.02
 _NAME_START: Box = (14.0, 3.5, 20.5, 12.6)
 _NAME_TOP_MM = 8.8
@@ -158,7 +159,7 @@ def _is_mosaic(surface: Surface, box: Box) -> bool:
 def _lacks_emblem(surface: Surface) -> bool:
     """Not red, or without its fine drawing, as under a mosaic."""
     grain = float(part(surface.grain, _EMBLEM, PX).mean())
-    return layout.emblem_evidence(surface).score < 0.5 or grain < _MIN_GRAIN
+    return layout.emblem_evidence(surface).score < _MIN_EMBLEM or grain < _MIN_GRAIN
 
 
 def _reaching_in(surface: Surface, hand: Mask, own: Box) -> Mask:

@@ -4,7 +4,7 @@
 by what is printed where. What covers a part of it does not count against the card.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.imaging.id_documents import layout
 from core.imaging.id_documents.cards import Card, beside
@@ -21,11 +21,14 @@ _ALTERNATIVES = 3
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """`card` is rectified and upright, `surface.WIDTH` px wide."""
+    """`card` is rectified and upright, `surface.WIDTH` px wide; `has_layout` is whether it has an ID
+    card's print, whatever its colours.
+    """
 
     recognised: Recognised
     card: Pixels
     surface: Surface
+    has_layout: bool
 
 
 def choose(picture: Pixels, cards: list[Card], expected: Side) -> tuple[Card, Examined]:
@@ -82,7 +85,7 @@ def examine(picture: Pixels, found: Recognised) -> Examined:
     ways = [_examined(picture, way) for way in (found.corners, upside_down(found.corners))]
     if is_watermarked(ways[0].surface, found.side):
         # Letters across the card hide its layout.
-        return Examined(found, ways[0].card, ways[0].surface)
+        return replace(ways[0], recognised=found)
     return max(ways, key=lambda way: way.recognised.best)
 
 
@@ -93,4 +96,4 @@ def _examined(picture: Pixels, corners: Points) -> Examined:
         Side.PORTRAIT_SIDE: layout.portrait_side_confidence(surface),
         Side.EMBLEM_SIDE: layout.emblem_side_confidence(surface),
     }
-    return Examined(Recognised(corners, confidence), card, surface)
+    return Examined(Recognised(corners, confidence), card, surface, layout.has_print(surface))

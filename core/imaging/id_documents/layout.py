@@ -20,7 +20,7 @@ _DIGITS = (31.0, 75.0)
 _TEXT: Box = (15.0, 5.0, 46.0, 42.0)
 _HEAD: Box = (56.0, 8.0, 78.0, 39.0)
 _FEW_PX = 40
-_RED = 0.35
+_RED, _NOT_ALONE = 0.35, 0.3
 _TITLE: Box = (26.0, 3.5, 77.0, 29.0)
 _FIELDS: Box = (18.0, 35.0, 33.5, 52.0)
 _BLANK_BACK: Box = (78.0, 4.0, 83.0, 50.0)
@@ -154,11 +154,11 @@ def head_evidence(surface: Surface) -> Evidence:
 
 
 def emblem_evidence(surface: Surface, box: Box = EMBLEM) -> Evidence:
-    """Red in the upper left corner, and nowhere else."""
+    """Red in the upper left corner, and little elsewhere, which may be a bar over a field."""
     red = (surface.colours[..., 0] > _RED) & (surface.colours[..., 1] > -0.75)
     here = part(red, box, 1)
     elsewhere = red.sum() - here.sum()
-    alone = _between(float(elsewhere) / max(float(here.sum()), 1.0), 0.8, 0.3)
+    alone = max(_between(float(elsewhere) / max(float(here.sum()), 1.0), 0.8, 0.3), _NOT_ALONE)
     covered = part(surface.foreign & ~red, box, 1).mean()
     return Evidence(_between(float(here.mean()), 0.1, 0.2) * alone, 1 - float(covered))
 
@@ -198,7 +198,7 @@ def _between(value: float, none: float, full: float) -> float:
 
 _UNPROVEN = 0.45
 """The most confidence in a card that lacks what every ID card has, and that nothing hides."""
-_ABSENT = 0.1
+_ABSENT, _HAS_PRINT = 0.1, 0.5
 
 
 def portrait_side_confidence(surface: Surface) -> float:
@@ -221,6 +221,14 @@ def emblem_side_confidence(surface: Surface) -> float:
     found = _mean((emblem, 0.3), (title, 0.4), (field_evidence(surface, ink), 0.3))
     lacks = (emblem.score < _ABSENT and emblem.seen > 0.9) or title.score < _ABSENT
     return min(found, _UNPROVEN) if lacks else found
+
+
+def has_print(surface: Surface) -> bool:
+    """Whether the print of either side is where it should be; a grey copy has it too."""
+    ink = visible_ink(surface)
+    portrait = min(number_evidence(surface, ink).score, label_evidence(surface, ink).score)
+    emblem = min(title_evidence(surface, ink).score, field_evidence(surface, ink).score)
+    return max(portrait, emblem) >= _HAS_PRINT
 
 
 def _mean(*weighted: tuple[Evidence, float]) -> float:

@@ -31,7 +31,15 @@ _QUALITY = 88
 _BLURRED_BEYOND_RECOGNITION = 4.0
 _ENOUGH, _WORTH_A_LOOK, _MAX_SHORT_EDGE = 950, 0.8, 2400
 _PROVEN, _PROVEN_LIKENESS = 0.9, 0.5
-_PREVENTING = (DocumentCheckCode.NOT_COLOUR, DocumentCheckCode.EDGES_UNCLEAR)
+_LEGIBLE = {
+    DocumentCheckCode.NOT_AN_ID_CARD,
+    DocumentCheckCode.WRONG_SIDE,
+    DocumentCheckCode.NOT_LANDSCAPE,
+    DocumentCheckCode.COVERED,
+    DocumentCheckCode.EDGES_UNCLEAR,
+    DocumentCheckCode.NOT_COLOUR,
+}
+"""Faults after which the title can still be read."""
 
 
 def review(data: bytes, expected: Side) -> ProcessedDocument:
@@ -51,9 +59,13 @@ def review(data: bytes, expected: Side) -> ProcessedDocument:
     photographed = _photographed(picture, factor * card.corners, closer)
     recognised, covered = examined.recognised, _covered(examined)
     if _has_failed(photographed, DocumentCheckCode.BLURRED):
+        # Without sharp print the layout says nothing.
         recognised, covered = card.recognised, []
+    elif _has_failed(photographed, DocumentCheckCode.GLARE):
+        covered = []
     placed = _placed(card, examined)
-    known = _recognised(recognised, expected, [*placed, *photographed])
+    preventing = [check for check in [*placed, *photographed] if _prevents(check, examined)]
+    known = _recognised(recognised, expected, is_too_bad=bool(preventing))
     checks = (*placed, *known, *covered, *photographed)
     found = replace(
         _verdict(decoded, checks),
@@ -62,10 +74,12 @@ def review(data: bytes, expected: Side) -> ProcessedDocument:
     )
     if other is not None:
         found = replace(found, other_side=OtherSide(other.side, _shares(other.corners, decoded)))
-    if not all(check.passed for check in checks):
+    wrong = {check.code for check in checks if not check.passed}
+    if wrong and not wrong <= _LEGIBLE:
         return found
     rectified = Image.fromarray(rectify(picture, factor * recognised.corners, RECTIFIED_WIDTH))
-    return replace(found, data=encode(rectified, _QUALITY))
+    card_data = encode(rectified, _QUALITY)
+    return replace(found, unrecognised=card_data) if wrong else replace(found, data=card_data)
 
 
 def _closer(data: bytes, decoded: Decoded, card: Card) -> Decoded:
@@ -105,15 +119,13 @@ def _covered(examined: Examined) -> list[DocumentCheck]:
     return [replace(check, parts=tuple(parts))]
 
 
-def _recognised(
-    found: Recognised, expected: Side, others: list[DocumentCheck]
-) -> list[DocumentCheck]:
+def _recognised(found: Recognised, expected: Side, *, is_too_bad: bool) -> list[DocumentCheck]:
     """Checks of type, side and orientation; none if the photograph is too bad to decide.
 
     A card in portrait orientation is rotated; it is refused only if the direction is unknown.
     """
     known = _check(DocumentCheckCode.NOT_AN_ID_CARD, 100 * found.best)
-    if (not known.passed or found.side is not expected) and any(map(_prevents_recognition, others)):
+    if (not known.passed or found.side is not expected) and is_too_bad:
         return []
     known = replace(known, wanted=expected)
     if known.passed:
@@ -131,10 +143,15 @@ def _has_failed(checks: list[DocumentCheck], code: DocumentCheckCode) -> bool:
     return any(check.code is code and not check.passed for check in checks)
 
 
-def _prevents_recognition(check: DocumentCheck) -> bool:
+def _prevents(check: DocumentCheck, examined: Examined) -> bool:
+    """Whether the fault keeps an ID card from being recognised. A grey copy has its print."""
+    if check.passed:
+        return False
     if check.code is DocumentCheckCode.BLURRED:
         return check.measured > _BLURRED_BEYOND_RECOGNITION
-    return check.code in _PREVENTING and not check.passed
+    if check.code is DocumentCheckCode.NOT_COLOUR:
+        return examined.has_layout
+    return check.code is DocumentCheckCode.EDGES_UNCLEAR
 
 
 def _photographed(picture: Pixels, corners: Points, decoded: Decoded) -> list[DocumentCheck]:

@@ -3,7 +3,7 @@
 Checks that need a card are left out if none was found.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from core.imaging.checks import Band, ImageCheck, Unit
@@ -109,19 +109,6 @@ class OtherSide:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessedDocument(ProcessedImage[DocumentCheck]):
-    """`data` is the rectified card, empty unless all checks passed.
-
-    `corners` are the card's corners in the picture, clockwise from the card's own upper left;
-    empty if no card was found.
-    """
-
-    side: Side | None = None
-    corners: tuple[Point, ...] = ()
-    other_side: OtherSide | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ReadField:
     """`name` and the format of `value` are those of the application form or of 信息变更.
 
@@ -131,3 +118,42 @@ class ReadField:
     name: str
     value: str = field(repr=False)
     confidence: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """What was read off a card: `card` if its title or number says that it is no ID card."""
+
+    fields: tuple[ReadField, ...] = ()
+    card: OtherCard | None = None
+    is_watermarked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedDocument(ProcessedImage[DocumentCheck]):
+    """`data` is the rectified card, empty unless all checks passed.
+
+    `corners` are the card's corners in the picture, clockwise from the card's own upper left;
+    empty if no card was found. `unrecognised` is the rectified card if it was refused as another one
+    or as covered: to be read for its title, never stored.
+    """
+
+    side: Side | None = None
+    corners: tuple[Point, ...] = ()
+    unrecognised: bytes = field(default=b"", repr=False)
+    other_side: OtherSide | None = None
+
+    def judged(self, read: ReadDocument, wanted: Side) -> "ProcessedDocument":
+        """With what the text says: another card, or a watermark. `data` is empty if that refuses."""
+        checks = list(self.checks)
+        if read.card is not None:
+            code = DocumentCheckCode.NOT_AN_ID_CARD
+            checks = [check for check in checks if check.code is not code]
+            checks.append(DocumentCheck(code, 0, card=read.card, wanted=wanted))
+        elif read.is_watermarked and not any(CardPart.OVERPRINT in check.parts for check in checks):
+            code = DocumentCheckCode.COVERED
+            checks = [check for check in checks if check.code is not code]
+            checks.append(DocumentCheck(code, 100, parts=(CardPart.OVERPRINT,)))
+        else:
+            return self
+        return replace(self, checks=tuple(checks), data=b"")
