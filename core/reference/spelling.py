@@ -26,7 +26,7 @@ _DOT_IN_HAN = re.compile(rf"(?<=[{_HAN}]) *(?:[.{DOT}] *)+(?=[{_HAN}])")
 _SPACE_IN_HAN = re.compile(rf"(?<=[{_HAN}]) +(?=[{_HAN}])")
 _LONGEST_WITHOUT_DOT = 4
 """Characters of a name that is written without a dot: 欧阳娜娜."""
-_MISREAD_AT_MOST = 2
+_MAX_MISREAD = 2
 _NOT_IN_KEY = re.compile(rf"[{DOT}. '-]")
 
 
@@ -89,7 +89,7 @@ def is_likely_misread(read: str, known: str) -> bool:
         block.size for block in SequenceMatcher(None, one, other, False).get_matching_blocks()
     )
     longer = max(len(one), len(other))
-    return longer - common <= _MISREAD_AT_MOST and 2 * common >= longer
+    return longer - common <= _MAX_MISREAD and 2 * common >= longer
 
 
 def _name_key(text: str) -> str:

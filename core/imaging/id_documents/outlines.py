@@ -22,7 +22,7 @@ _RATIOS = (1.15, 2.3)
 _RATIOS_CUT = (1.0, 3.0)
 _CONVINCING = 0.6
 _SAME = 0.012
-_ELSEWHERE, _MOST_PLACES = 0.3, 3
+_ELSEWHERE, _MAX_PLACES = 0.3, 3
 _CANNY = ((20, 60), (8, 24))
 _SIMPLIFICATIONS = (0.01, 0.015, 0.02, 0.03, 0.04, 0.055, 0.07)
 _WHOLE_LIKENESS = 0.5
@@ -73,7 +73,7 @@ def _spread(found: list[Outline], most: int) -> Iterator[Outline]:
             None,
         )
         if at is None:
-            if len(places) == _MOST_PLACES:
+            if len(places) == _MAX_PLACES:
                 continue
             places.append((middle, 1))
             yield outline

@@ -31,6 +31,7 @@ _QUALITY = 88
 _BLURRED_BEYOND_RECOGNITION = 4.0
 _ENOUGH, _WORTH_A_LOOK, _MAX_SHORT_EDGE = 950, 0.8, 2400
 _PROVEN, _PROVEN_LIKENESS = 0.9, 0.5
+_FRAME_MARGIN = 0.01
 _LEGIBLE = {
     DocumentCheckCode.NOT_AN_ID_CARD,
     DocumentCheckCode.WRONG_SIDE,
@@ -63,7 +64,7 @@ def review(data: bytes, expected: Side) -> ProcessedDocument:
         recognised, covered = card.recognised, []
     elif _has_failed(photographed, DocumentCheckCode.GLARE):
         covered = []
-    placed = _placed(card, examined)
+    placed = _placed(card, examined, decoded)
     preventing = [check for check in [*placed, *photographed] if _prevents(check, examined)]
     known = _recognised(recognised, expected, is_too_bad=bool(preventing))
     checks = (*placed, *known, *covered, *photographed)
@@ -91,9 +92,13 @@ def _closer(data: bytes, decoded: Decoded, card: Card) -> Decoded:
     return decode(data, edge)
 
 
-def _placed(card: Card, examined: Examined) -> list[DocumentCheck]:
-    """Print that is where the edges say proves the edges."""
-    proven = examined.recognised.best >= _PROVEN and card.recognised.best >= _PROVEN
+def _placed(card: Card, examined: Examined, decoded: Decoded) -> list[DocumentCheck]:
+    """Print that is where the edges say proves the edges, unless one may be the picture's frame."""
+    proven = (
+        examined.recognised.best >= _PROVEN
+        and card.recognised.best >= _PROVEN
+        and _is_inside(card.corners, decoded)
+    )
     likeness = max(card.likeness, _PROVEN_LIKENESS if proven else 0)
     checks = [
         _check(DocumentCheckCode.NO_CARD, 1),
@@ -102,6 +107,12 @@ def _placed(card: Card, examined: Examined) -> list[DocumentCheck]:
     if not card.is_completed:
         checks.append(_check(DocumentCheckCode.EDGES_UNCLEAR, 100 * likeness))
     return checks
+
+
+def _is_inside(corners: Points, decoded: Decoded) -> bool:
+    margin = _FRAME_MARGIN * float(side_lengths(corners)[0])
+    room = np.minimum(corners, np.array(decoded.picture.size, np.float32) - corners)
+    return bool(room.min() > margin)
 
 
 def _covered(examined: Examined) -> list[DocumentCheck]:
