@@ -71,7 +71,8 @@ def cases(photographs: int) -> Iterator[Case]:
 def _case(number: int, group: str) -> Case:
     chance = random.Random(number)
     side = chance.choice(list(Side))
-    way = list(WAYS)[number % len(WAYS)] if group == GOOD else chance.choice(list(WAYS))
+    good = number - number // 3 - 1
+    way = list(WAYS)[good % len(WAYS)] if group == GOOD else chance.choice(list(WAYS))
     case = Case(number, group, side, chance.choice(STYLES), way, _somebody(chance))
     if group == OTHER:
         what = list(others.OTHERS)[chance.randrange(len(others.OTHERS))]
