@@ -10,7 +10,7 @@ WEB_SOURCES := web/build.mjs $(shell find web/src -type f)
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus soak-ways-out soak-codes
+.PHONY: run dev test test-quick test-unsplit check format install install-dev install-ocr tools schema lock bench prove-plans portraits-report documents-report documents-report-styles bench-portraits clean soak-slow-sockets soak-raw-requests soak-hostile-files faults fuzz release-schema soak-issuer-events soak-mutations soak-validation soak-documents soak-database-faults soak-citus soak-ways-out soak-codes
 
 run: install
 	@$(BIN)/python -m compileall -q core gateway sandbox
@@ -188,6 +188,10 @@ endif
 
 documents-report: install-dev
 	$(BIN)/python -m tests.id_documents.report
+
+# The same on cards in other styles; `--half unseen` after it: those that no limit was tuned on.
+documents-report-styles: install-dev
+	$(BIN)/python -m tests.id_documents.report --other-styles
 
 # Reads the fields of ID documents, to prefill the form: 130 MB more. Everything else works without.
 install-ocr: .venv/installed-ocr

@@ -11,10 +11,14 @@ from core.imaging.id_documents import MIN_SIZE as ID_DOCUMENT_MIN_SIZE
 from core.imaging.id_documents import can_read, process_document, read_document
 from core.imaging.id_documents.advice import DOCUMENT_CHECK_NAMES, document_advice
 from core.imaging.id_documents.verdict import (
+    CardPart,
     DocumentCheck,
     DocumentCheckCode,
+    OtherCard,
+    OtherSide,
     Point,
     ProcessedDocument,
+    ReadDocument,
     ReadField,
     Side,
 )
@@ -33,6 +37,7 @@ __all__ = [
     "MAX_MEGAPIXELS",
     "PORTRAIT_CHECK_NAMES",
     "PORTRAIT_MIN_SIZE",
+    "CardPart",
     "Check",
     "CheckCode",
     "DocumentCheck",
@@ -40,9 +45,12 @@ __all__ = [
     "FileFormat",
     "Geometry",
     "ImageCheck",
+    "OtherCard",
+    "OtherSide",
     "Point",
     "ProcessedDocument",
     "ProcessedPortrait",
+    "ReadDocument",
     "ReadField",
     "Side",
     "Unit",

@@ -1,6 +1,7 @@
 """Reference data (code tables, banks, outlets) and validation of form fields."""
 
 from core.reference import spelling
+from core.reference.characters import standard_form
 from core.reference.forms import (
     LABELS,
     LONG_TERM,
@@ -27,7 +28,7 @@ from core.reference.reference import (
     read_outlets,
     with_districts,
 )
-from core.reference.spelling import is_same_name
+from core.reference.spelling import is_likely_misread, is_same_name
 from core.reference.tables import read_table
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "birth_date_of",
     "gender_code_of",
     "is_id_number",
+    "is_likely_misread",
     "is_same_name",
     "page_size",
     "parse_date",
@@ -55,5 +57,6 @@ __all__ = [
     "read_outlets",
     "read_table",
     "spelling",
+    "standard_form",
     "with_districts",
 ]

@@ -5,6 +5,7 @@ Changed is only what can mean nothing else; everything else is left as it is, an
 
 import re
 import unicodedata
+from difflib import SequenceMatcher
 
 DOT = "·"
 """The middle dot of ID cards, U+00B7."""
@@ -25,6 +26,7 @@ _DOT_IN_HAN = re.compile(rf"(?<=[{_HAN}]) *(?:[.{DOT}] *)+(?=[{_HAN}])")
 _SPACE_IN_HAN = re.compile(rf"(?<=[{_HAN}]) +(?=[{_HAN}])")
 _LONGEST_WITHOUT_DOT = 4
 """Characters of a name that is written without a dot: 欧阳娜娜."""
+_MAX_MISREAD = 2
 _NOT_IN_KEY = re.compile(rf"[{DOT}. '-]")
 
 
@@ -74,6 +76,20 @@ def name(value: str) -> str:
 def is_same_name(left: str, right: str) -> bool:
     """Whether two names differ in dots, spaces, hyphens and case alone."""
     return _name_key(left) == _name_key(right)
+
+
+def is_likely_misread(read: str, known: str) -> bool:
+    """Whether a name that was read is a known one but for a misreading: one or two characters in
+    the place of others or lost, and more than half of them in order.
+    """
+    one, other = _name_key(read), _name_key(known)
+    if one == other:
+        return False
+    common = sum(
+        block.size for block in SequenceMatcher(None, one, other, False).get_matching_blocks()
+    )
+    longer = max(len(one), len(other))
+    return longer - common <= _MAX_MISREAD and 2 * common >= longer
 
 
 def _name_key(text: str) -> str:

@@ -7,7 +7,7 @@ import strawberry
 from strawberry.file_uploads import Upload
 
 from core.audit import Action
-from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheckCode, document_advice
+from core.imaging import DOCUMENT_CHECK_NAMES, DocumentCheckCode, Point, document_advice
 from core.kernel.clock import moment
 from core.services.confirm_id_documents import confirm_id_documents
 from core.services.upload_id_document import (
@@ -50,6 +50,17 @@ class IdDocumentCorner:
 
 
 @strawberry.type(
+    description="同一照片中的另一面 · The other side of the ID card, found beside the one that was "
+    "asked for: people photograph or scan both at once."
+)
+class IdDocumentOtherSide:
+    side: IdDocumentSide = strawberry.field(description="身份证面 · Which side it is.")
+    corners: list[IdDocumentCorner] = strawberry.field(
+        description="四角 · Its corners in the picture, from its upper left clockwise."
+    )
+
+
+@strawberry.type(
     description="身份证照片已上传 · One side, detected and straightened. It is stored if it was "
     "accepted; otherwise nothing changed, and `checks` lists all faults."
 )
@@ -65,6 +76,10 @@ class IdDocumentUploaded:
     corners: list[IdDocumentCorner] = strawberry.field(
         description="四角 · The card's own corners, from its upper left clockwise; "
         "empty if no card was found."
+    )
+    other_side: IdDocumentOtherSide | None = strawberry.field(
+        description="另一面 · The card's other side, if it is in the same picture: send the same file "
+        "again for that side. Null if it is not."
     )
     picture_id: strawberry.ID | None = strawberry.field(
         description="照片编号 · For `deletePicture`; null if it was not accepted."
@@ -101,7 +116,7 @@ class IdDocumentMutation:
     @strawberry.mutation(
         directives=[NEEDS_PERSON],
         description="上传身份证 · One side, found in the photograph and straightened, "
-        "whichever way it lay; JPEG, HEIC, PNG or WebP, at most 10 MB.",
+        "whichever way it lay; of a picture with both sides, the one that is asked for; JPEG, HEIC, PNG or WebP, at most 10 MB.",
     )
     async def upload_id_document(
         self,
@@ -149,7 +164,7 @@ async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocum
         action=Action.UPLOAD_ID_DOCUMENT,
         first=review_id_document,
     )
-    picture_id = preview.picture_id
+    picture_id, other = preview.picture_id, preview.other_side
     return IdDocumentUploaded(
         side=preview.side,
         accepted=picture_id is not None,
@@ -158,8 +173,15 @@ async def _store(context: Context, side: IdDocumentSide, data: bytes) -> IdDocum
             for check in preview.checks
         ],
         recognised_side=preview.recognised,
-        corners=[IdDocumentCorner(x=corner.x, y=corner.y) for corner in preview.corners],
+        corners=_corners(preview.corners),
+        other_side=None
+        if other is None
+        else IdDocumentOtherSide(side=other.side, corners=_corners(other.corners)),
         picture_id=None if picture_id is None else strawberry.ID(str(picture_id)),
         url=None if picture_id is None else picture_link(context, picture_id),
         read_fields=[suggestion_of(read, context) for read in preview.read],
     )
+
+
+def _corners(points: tuple[Point, ...]) -> list[IdDocumentCorner]:
+    return [IdDocumentCorner(x=point.x, y=point.y) for point in points]

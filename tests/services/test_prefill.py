@@ -7,6 +7,8 @@ import pytest
 
 from core.applications import prefills
 from core.imaging import ReadField, Side, can_read
+from core.kernel.refusals import NotYours
+from core.services.upload_id_document import must_be_own, without_misread_name
 from core.unit_of_work import UnitOfWork
 from gateway.app.factory import _READING_POOL
 from sandbox.id_cards import photograph_of
@@ -17,6 +19,7 @@ from tests.services.parts import application_of, fault, keep_pictures, later, pe
 from tests.units import change
 
 pytestmark = pytest.mark.slow
+
 
 _UPLOAD = (
     "mutation($side: IdDocumentSide!, $file: Upload!) {"
@@ -223,3 +226,36 @@ async def _upload(citizen: FrontEnd, side: str, of: str = "no-card") -> dict[str
 
 async def _fields(citizen: FrontEnd) -> dict[str, Any]:
     return {field["name"]: field for field in (await citizen.ask(_FORM))["fields"]}
+
+
+# --- a name that was misread ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "kept"),
+    [
+        ("唐晓舟", "own", True),
+        ("唐晓丹", "own", False),
+        ("唐晓丹", None, False),
+        ("王建国", "own", False),
+        ("王建国", None, True),
+    ],
+)
+def test_a_misread_name_is_not_offered(name: str, number: str | None, kept: bool) -> None:
+    known = ("唐晓舟", "510107200209241451")
+    own = [ReadField("id_number", known[1], 0.99)] if number else []
+    read = (ReadField("name", name, 0.97), *own)
+
+    must_be_own(*known, read)
+    found = without_misread_name(*known, read)
+
+    assert ("name" in {entry.name for entry in found}) is kept
+
+
+@pytest.mark.parametrize("name", ["王建国", "唐晓丹"])
+def test_name_and_number_of_another_person_are_refused(name: str) -> None:
+    """The control: a name that looks misread does not hide another person's number."""
+    read = (ReadField("name", name, 0.97), ReadField("id_number", "510107196501010017", 0.99))
+
+    with pytest.raises(NotYours):
+        must_be_own("唐晓舟", "510107200209241451", read)

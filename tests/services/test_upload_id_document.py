@@ -2,12 +2,16 @@
 
 import io
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from sandbox.id_cards import photograph_of
+from core.imaging import Side
+from sandbox.id_cards import card_of, emblem_side, on_a_table, photograph_of, portrait_side
 from sandbox.personas import PERSONAS
 from tests.front_end import REFUSAL, FrontEnd, World
+from tests.id_documents.hiding import BOXES as HIDDEN_BOXES
+from tests.id_documents.hiding import sticky_note
 from tests.services.parts import english, fault, history, later, problems
 
 pytestmark = pytest.mark.slow
@@ -15,7 +19,7 @@ pytestmark = pytest.mark.slow
 _DOCUMENT = (
     "mutation($side: IdDocumentSide!, $file: Upload!) {"
     " uploadIdDocument(side: $side, file: $file) { __typename ... on IdDocumentUploaded {"
-    " side accepted recognisedSide url corners { x y }"
+    " side accepted recognisedSide url corners { x y } otherSide { side corners { x y } }"
     f" checks {{ code passed message measured atLeast atMost unit }} }} {REFUSAL} }} }}"
 )
 _CONFIRM_DOCUMENTS = (
@@ -90,6 +94,47 @@ async def test_tells_all_that_is_wrong_and_keeps_nothing(world: World, applicant
     )
     assert "please turn the card over" in str(in_english["checks"])
     assert await world.rows() == before
+
+
+async def test_tells_which_part_is_covered_and_keeps_nothing(
+    world: World, applicant: FrontEnd
+) -> None:
+    card = portrait_side(card_of(PERSONAS["no-card"]))
+    number = HIDDEN_BOXES[Side.PORTRAIT_SIDE]["number"]
+    covered = on_a_table(sticky_note(card, number, np.random.default_rng(1)))
+    before = await world.rows()
+
+    answer = await applicant.upload(_DOCUMENT, covered, side="PORTRAIT_SIDE")
+    with english(applicant):
+        in_english = await applicant.upload(_DOCUMENT, covered, side="PORTRAIT_SIDE")
+
+    wrong = {check["code"]: check for check in answer["checks"] if not check["passed"]}
+    assert (answer["accepted"], answer["url"], set(wrong)) == (False, None, {"COVERED"})
+    assert (wrong["COVERED"]["atMost"], wrong["COVERED"]["unit"]) == (4, "PERCENT")
+    assert wrong["COVERED"]["message"].startswith("证件上的公民身份号码")
+    assert "ID number" in str(in_english["checks"])
+    assert await world.rows() == before
+
+
+async def test_one_picture_of_both_sides_serves_for_both(world: World, applicant: FrontEnd) -> None:
+    person = card_of(PERSONAS["no-card"])
+    sheet = Image.new("RGB", (2100, 2600), (70, 52, 40))
+    for card, top in ((portrait_side(person), 140), (emblem_side(person), 1380)):
+        sheet.paste(card, (190, top), card)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=90)
+
+    first = await applicant.upload(_DOCUMENT, buffer.getvalue(), side="PORTRAIT_SIDE")
+    second = await applicant.upload(_DOCUMENT, buffer.getvalue(), side=first["otherSide"]["side"])
+    confirmed = await applicant.ask(_CONFIRM_DOCUMENTS)
+    alone = await applicant.upload(_DOCUMENT, CARD["EMBLEM_SIDE"], side="EMBLEM_SIDE")
+
+    assert (first["accepted"], first["recognisedSide"]) == (True, "PORTRAIT_SIDE")
+    assert first["otherSide"]["side"] == "EMBLEM_SIDE"
+    assert len(first["otherSide"]["corners"]) == 4
+    assert (second["accepted"], second["otherSide"]["side"]) == (True, "PORTRAIT_SIDE")
+    assert confirmed["__typename"] == "IdDocumentsConfirmed"
+    assert alone["otherSide"] is None
 
 
 async def test_refuses_what_is_no_picture(world: World, applicant: FrontEnd) -> None:

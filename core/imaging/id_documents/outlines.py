@@ -16,19 +16,26 @@ from core.imaging.id_documents.geometry import RATIO, Pixels, Points, clockwise,
 from core.imaging.id_documents.straight_lines import quadrangles_of_lines
 
 _WORK_EDGE = 720
-_MIN_AREA = 0.06
+_MIN_AREA, _MIN_AREA_SMALL = 0.05, 0.006
+_MIN_LENGTH = 2.0
 _RATIOS = (1.15, 2.3)
 _RATIOS_CUT = (1.0, 3.0)
 _CONVINCING = 0.6
 _SAME = 0.012
+_ELSEWHERE, _MAX_PLACES = 0.3, 3
 _CANNY = ((20, 60), (8, 24))
 _SIMPLIFICATIONS = (0.01, 0.015, 0.02, 0.03, 0.04, 0.055, 0.07)
 _WHOLE_LIKENESS = 0.5
 _WHOLE_TOLERANCE = 0.1
 
 
-def find_outlines(picture: Pixels, most: int) -> list[Outline]:
-    """Best first. The whole picture is a candidate too: it may be a scan of the card."""
+def find_outlines(picture: Pixels, most: int, *, is_small: bool = False) -> list[Outline]:
+    """Best first, at most `most` at one place, and as many at others.
+
+    The whole picture is a candidate too: it may be a scan of the card. `is_small` searches for
+    cards that take up less of the picture.
+    """
+    min_area = _MIN_AREA_SMALL if is_small else _MIN_AREA
     factor = min(1.0, _WORK_EDGE / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA).astype(
         np.uint8
@@ -36,30 +43,55 @@ def find_outlines(picture: Pixels, most: int) -> list[Outline]:
     lab = cv2.cvtColor(cv2.GaussianBlur(small, (0, 0), 1.0), cv2.COLOR_RGB2LAB).astype(np.uint8)
     exact = lab.astype(np.float32)
     found: list[Outline] = []
-    for corners in _of_contours(lab):
+    for corners in _of_contours(lab, min_area):
         if not any(_same(corners, other.corners) for other in found):
             found.append(score_outline(exact, corners))
-    if not any(outline.likeness > _CONVINCING for outline in found):
+    if not is_small and not any(outline.likeness > _CONVINCING for outline in found):
         found += [score_outline(exact, corners) for corners in quadrangles_of_lines(lab)]
     found = [outline for outline in found if _is_possible(outline)]
-    found += _whole(small)
+    found += [] if is_small else _whole(small)
     found.sort(key=lambda outline: outline.rank, reverse=True)
     return [
         Outline(outline.corners / factor, outline.likeness, outline.beyond)
-        for outline in found[:most]
+        for outline in _spread(found, most)
     ]
 
 
-def _of_contours(lab: Pixels) -> Iterator[Points]:
+def _spread(found: list[Outline], most: int) -> Iterator[Outline]:
+    """Two cards in one picture have outlines at two places; half as many are taken of each further
+    place as of the best."""
+    places: list[tuple[Points, int]] = []
+    for outline in found:
+        middle = outline.corners.mean(axis=0)
+        reach = _ELSEWHERE * float(side_lengths(outline.corners).max())
+        at = next(
+            (
+                number
+                for number, (other, _) in enumerate(places)
+                if float(np.linalg.norm(other - middle)) < reach
+            ),
+            None,
+        )
+        if at is None:
+            if len(places) == _MAX_PLACES:
+                continue
+            places.append((middle, 1))
+            yield outline
+        elif places[at][1] < (most if at == 0 else most // 2):
+            places[at] = (places[at][0], places[at][1] + 1)
+            yield outline
+
+
+def _of_contours(lab: Pixels, min_area: float) -> Iterator[Points]:
     height, width = lab.shape[:2]
     for mask in _masks(lab):
         framed = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         contours, _ = cv2.findContours(framed, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         for contour in contours:
-            if len(contour) < 0.5 * height:
+            if len(contour) < _MIN_LENGTH * np.sqrt(min_area) * height:
                 continue
             hull = cv2.convexHull(contour).astype(np.int32)
-            if cv2.contourArea(hull) < _MIN_AREA * height * width:
+            if cv2.contourArea(hull) < min_area * height * width:
                 continue
             corners = clockwise(_four_corners(hull) - 1)
             if _RATIOS_CUT[0] < ratio(corners) < _RATIOS_CUT[1]:

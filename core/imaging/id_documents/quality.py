@@ -13,6 +13,7 @@ _STEP_TO_SIGMA = 2.507
 """√(2π): a step of height c blurred by a Gaussian has a maximum slope of c / (σ √(2π))."""
 _OVEREXPOSED = 250
 _SMALLEST_SPOT = 0.0015
+_COLOUR_NOISE_PX = 2.0
 _GOOD_LIGHT, _MIN_LIGHT = 80.0, 12.0
 
 
@@ -57,9 +58,14 @@ def lightness(card: Pixels) -> float:
 
 
 def colourfulness(card: Pixels) -> float:
-    """The 95th percentile of the CIELAB chroma, normalised for lightness; 0 for a grey copy."""
-    lab = _lab(card)
-    chroma = np.percentile(np.linalg.norm(lab[..., 1:], axis=2), 95)
+    """How far the most coloured parts differ from the paper: the 98th percentile of the CIELAB
+    chroma beyond the median colour, normalised for lightness.
+
+    About 1 for a grey copy, and below 6 for one in warm light, which colours the paper alike.
+    """
+    lab = _lab(cv2.GaussianBlur(card, (0, 0), _COLOUR_NOISE_PX).astype(np.uint8))
+    colour = lab[..., 1:] - np.median(lab[..., 1:].reshape(-1, 2), axis=0)
+    chroma = np.percentile(np.linalg.norm(colour, axis=2), 98)
     return float(chroma * _GOOD_LIGHT / max(float(np.median(lab[..., 0])), _MIN_LIGHT))
 
 

@@ -6,26 +6,43 @@ agrees with a valid number has the number's confidence, a value that disagrees i
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
-from core.imaging.id_documents.ocr import Words, words_on
-from core.imaging.id_documents.verdict import ReadField, Side
-from core.reference import LONG_TERM, birth_date_of, gender_code_of, is_id_number, parse_date
+from core.imaging.id_documents.names import Again, read_name
+from core.imaging.id_documents.ocr import Sheet, Words
+from core.imaging.id_documents.titles import is_watermarked, name_card
+from core.imaging.id_documents.verdict import OtherCard, ReadDocument, ReadField, Side
+from core.reference import (
+    LONG_TERM,
+    birth_date_of,
+    gender_code_of,
+    is_id_number,
+    parse_date,
+    standard_form,
+)
 
 _SAME_LINE_MM = 2.3
 _PORTRAIT_LEFT, _PORTRAIT_LOWER = 51.5, 44.0
-_MIN_CONFIDENCE = 0.6
+_NUMBER_TOP = 44.3
+_MAX_ADDRESS_LINES, _SHORTEST_ADDRESS = 4, 6
+_SHORTEST_VALIDITY_DAYS = 400
+_MIN_CONFIDENCE = 0.9
+"""Of what is offered, 98 of 100 are right; the citizen types the rest."""
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _VARIANTS = str.maketrans("漢", "汉")
 """The models output the traditional form, which the card never prints."""
 _VERIFIED = 0.99
 
-_NAME = re.compile(r"姓?名?(?P<value>[^\W\d_]+(?:·[^\W\d_]+)*)")
 _GENDER = re.compile(r"性?别?(?P<value>[男女])")
 _ETHNICITY = re.compile(r"民族(?P<value>[^\W\d_]+)")
 _BIRTH = re.compile(r"(?P<year>\d{4})年(?P<month>\d{1,2})月(?P<day>\d{1,2})")
 _NUMBER = re.compile(r"(?P<value>\d{17}[\dXx])")
 _ISSUER = re.compile(r"签发机关(?P<value>[^\W\d_]+)")
+_PERIOD = re.compile(r"(?P<start>\d{8})[-—–~一]*(?P<end>\d{8})")
+_NOT_IN_ADDRESS = re.compile(
+    rf"{_UNKNOWN}|\d{{9}}|公民|身份|号码|姓名|性别|民族|出生|签发|有效期|仅供|仅限|使用"
+)
 _VALIDITY = re.compile(r"\d{4}\.?\d{2}\.?\d{2}[-—–~一]*(?P<value>\d{4}\.?\d{2}\.?\d{2}|长期)")
 
 
@@ -36,19 +53,50 @@ class _Line:
     middle: float
 
 
-def read(card: bytes, side: Side, today: date) -> list[ReadField]:
-    return fields_in(words_on(card), side, today)
+def read(card: bytes, side: Side, today: date) -> ReadDocument:
+    """Reads a card again upside down if its first reading says nothing."""
+    sheet = Sheet.of_jpeg(card)
+    words = sheet.words()
+    found = _document(words, side, today, sheet.again)
+    if found.fields or found.card is not None:
+        return found
+    turned = sheet.turned()
+    return replace(_document(turned.words(), side, today, turned.again), fields=())
 
 
-def fields_in(words: Iterable[Words], side: Side, today: date) -> list[ReadField]:
-    """Ethnicity is the word on the card, not its code. Unreadable fields are left out."""
+def _document(words: list[Words], side: Side, today: date, again: Again) -> ReadDocument:
+    fields = fields_in(words, side, today, again)
+    texts = [word.text for word in words] + [line.text for line in _lines(words)]
+    number = next((entry.value for entry in fields if entry.name == "id_number"), None)
+    card = name_card(texts, number)
+    if card is None and side is Side.EMBLEM_SIDE and _is_temporary(_lines(words)):
+        card = OtherCard.TEMPORARY_ID_CARD
+    return ReadDocument(tuple(fields), card, is_watermarked(texts))
+
+
+def _is_temporary(lines: list[_Line]) -> bool:
+    """A temporary ID card is valid for three months."""
+    for line in lines:
+        match = _PERIOD.search(line.text.replace(".", ""))
+        if match:
+            start, end = parse_date(match["start"]), parse_date(match["end"])
+            return bool(start and end and 0 < (end - start).days < _SHORTEST_VALIDITY_DAYS)
+    return False
+
+
+def fields_in(
+    words: Sequence[Words], side: Side, today: date, again: Again | None = None
+) -> list[ReadField]:
+    """Ethnicity is the word on the card, not its code. Uncertain fields are left out."""
     if side is Side.EMBLEM_SIDE:
         found = _emblem_side(_lines(words))
     else:
-        beside_portrait = (
+        beside_portrait = [
             word for word in words if word.left < _PORTRAIT_LEFT or word.middle > _PORTRAIT_LOWER
-        )
-        found = _cross_checked(_portrait_side(_lines(beside_portrait)), today)
+        ]
+        found = _portrait_side(_lines(beside_portrait))
+        name = read_name(beside_portrait, again)
+        found = _cross_checked([*found, *([] if name is None else [name])], today)
     return [entry for entry in found if entry.confidence >= _MIN_CONFIDENCE]
 
 
@@ -70,7 +118,6 @@ def _line(row: Sequence[Words]) -> _Line:
 
 def _portrait_side(lines: list[_Line]) -> list[ReadField]:
     found = [
-        _matching(lines[:1], _NAME, "name"),
         _matching(lines, _GENDER, "gender_code"),
         _matching(lines, _ETHNICITY, "ethnicity_code"),
         _birth_date(lines),
@@ -109,15 +156,25 @@ def _birth_date(lines: list[_Line]) -> ReadField | None:
 
 
 def _address(lines: list[_Line]) -> ReadField | None:
-    """The text from the label to the line with the number."""
+    """The text from the label to the number; none if there is anything of another field in it."""
     first = next((at for at, line in enumerate(lines) if line.text.startswith("住址")), None)
     if first is None:
         return None
-    last = next((at for at, line in enumerate(lines) if _NUMBER.search(line.text)), len(lines))
-    parts = lines[first:last]
+    parts = [line for line in lines[first:] if line.middle < _NUMBER_TOP]
+    if not parts or len(parts) > _MAX_ADDRESS_LINES:
+        return None
     text = "".join(line.text for line in parts).removeprefix("住址")
-    confidence = min((line.confidence for line in parts), default=0.0)
-    return ReadField("registered_address", text, confidence) if text else None
+    written = "".join(_in_standard_form(one) for one in text)
+    if len(written) < _SHORTEST_ADDRESS or _NOT_IN_ADDRESS.search(written):
+        return None
+    return ReadField("registered_address", written, min(line.confidence for line in parts))
+
+
+def _in_standard_form(character: str) -> str:
+    """What is no standard Chinese character is marked, and the address not offered."""
+    if character.isascii() or character in "（）－—·":
+        return character
+    return standard_form(character) or _UNKNOWN
 
 
 def _cross_checked(found: list[ReadField], today: date) -> list[ReadField]:

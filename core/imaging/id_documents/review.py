@@ -1,15 +1,21 @@
 """Reviews the photograph of one side of an ID card and produces the rectified card."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
 from core.imaging.decoding import Decoded, TooSmall, decode, encode
 from core.imaging.id_documents import quality
-from core.imaging.id_documents.cards import Card, find_card
-from core.imaging.id_documents.geometry import Pixels, is_standing, rectify, side_lengths
+from core.imaging.id_documents.cards import Card, find_cards
+from core.imaging.id_documents.covered import hidden_parts
+from core.imaging.id_documents.examination import Examined, choose, other_side
+from core.imaging.id_documents.geometry import Pixels, Points, is_standing, rectify, side_lengths
+from core.imaging.id_documents.sides import Recognised, has_face
 from core.imaging.id_documents.verdict import (
     DocumentCheck,
     DocumentCheckCode,
+    OtherSide,
     Point,
     ProcessedDocument,
     Side,
@@ -23,7 +29,18 @@ _MIN_EDGE = 120
 """Minimum short edge in pixels: no card can be recognised in smaller pictures."""
 _QUALITY = 88
 _BLURRED_BEYOND_RECOGNITION = 4.0
-_PREVENTING = (DocumentCheckCode.NOT_COLOUR, DocumentCheckCode.EDGES_UNCLEAR)
+_ENOUGH, _WORTH_A_LOOK, _MAX_SHORT_EDGE = 950, 0.8, 2400
+_PROVEN, _PROVEN_LIKENESS = 0.9, 0.5
+_FRAME_MARGIN = 0.01
+_LEGIBLE = {
+    DocumentCheckCode.NOT_AN_ID_CARD,
+    DocumentCheckCode.WRONG_SIDE,
+    DocumentCheckCode.NOT_LANDSCAPE,
+    DocumentCheckCode.COVERED,
+    DocumentCheckCode.EDGES_UNCLEAR,
+    DocumentCheckCode.NOT_COLOUR,
+}
+"""Faults after which the title can still be read."""
 
 
 def review(data: bytes, expected: Side) -> ProcessedDocument:
@@ -32,36 +49,96 @@ def review(data: bytes, expected: Side) -> ProcessedDocument:
     if min(decoded.picture.size) < _MIN_EDGE:
         raise TooSmall(decoded.width, decoded.height)
     picture = np.asarray(decoded.picture)
-    card = find_card(picture)
-    if card is None:
+    cards = find_cards(picture)
+    if not cards:
         return _verdict(decoded, (_check(DocumentCheckCode.NO_CARD, 0),))
-    placed, photographed = _placed(card), _photographed(picture, card, decoded)
-    checks = (*placed, *_recognised(card, expected, [*placed, *photographed]), *photographed)
-    if not all(check.passed for check in checks):
-        return _verdict(decoded, checks, card)
-    rectified = Image.fromarray(rectify(picture, card.corners, RECTIFIED_WIDTH))
-    return _verdict(decoded, checks, card, encode(rectified, _QUALITY))
+    card, examined = choose(picture, cards, expected)
+    other = other_side(picture, card, cards, examined)
+    closer = _closer(data, decoded, card)
+    factor = closer.picture.width / decoded.picture.width
+    picture = np.asarray(closer.picture)
+    photographed = _photographed(picture, factor * card.corners, closer)
+    recognised, covered = examined.recognised, _covered(examined)
+    if _has_failed(photographed, DocumentCheckCode.BLURRED):
+        # Without sharp print the layout says nothing.
+        recognised, covered = card.recognised, []
+    elif _has_failed(photographed, DocumentCheckCode.GLARE):
+        covered = []
+    placed = _placed(card, examined, decoded)
+    preventing = [check for check in [*placed, *photographed] if _prevents(check, examined)]
+    known = _recognised(recognised, expected, is_too_bad=bool(preventing))
+    checks = (*placed, *known, *covered, *photographed)
+    found = replace(
+        _verdict(decoded, checks),
+        side=recognised.side,
+        corners=_shares(recognised.corners, decoded),
+    )
+    if other is not None:
+        found = replace(found, other_side=OtherSide(other.side, _shares(other.corners, decoded)))
+    wrong = {check.code for check in checks if not check.passed}
+    if wrong and not wrong <= _LEGIBLE:
+        return found
+    rectified = Image.fromarray(rectify(picture, factor * recognised.corners, RECTIFIED_WIDTH))
+    card_data = encode(rectified, _QUALITY)
+    return replace(found, unrecognised=card_data) if wrong else replace(found, data=card_data)
 
 
-def _placed(card: Card) -> list[DocumentCheck]:
+def _closer(data: bytes, decoded: Decoded, card: Card) -> Decoded:
+    """Decodes a large picture with a small card again, so that the card has enough pixels."""
+    long_side = float(side_lengths(card.corners)[[0, 2]].mean())
+    if decoded.fraction > _WORTH_A_LOOK or long_side >= _ENOUGH:
+        return decoded
+    edge = min(round(_SHORT_EDGE * _ENOUGH / long_side), _MAX_SHORT_EDGE)
+    return decode(data, edge)
+
+
+def _placed(card: Card, examined: Examined, decoded: Decoded) -> list[DocumentCheck]:
+    """Print that is where the edges say proves the edges, unless one may be the picture's frame."""
+    proven = (
+        examined.recognised.best >= _PROVEN
+        and card.recognised.best >= _PROVEN
+        and _is_inside(card.corners, decoded)
+    )
+    likeness = max(card.likeness, _PROVEN_LIKENESS if proven else 0)
     checks = [
         _check(DocumentCheckCode.NO_CARD, 1),
         _check(DocumentCheckCode.CUT_OFF, 100 * card.missing),
     ]
     if not card.is_completed:
-        checks.append(_check(DocumentCheckCode.EDGES_UNCLEAR, 100 * card.likeness))
+        checks.append(_check(DocumentCheckCode.EDGES_UNCLEAR, 100 * likeness))
     return checks
 
 
-def _recognised(card: Card, expected: Side, others: list[DocumentCheck]) -> list[DocumentCheck]:
+def _is_inside(corners: Points, decoded: Decoded) -> bool:
+    margin = _FRAME_MARGIN * float(side_lengths(corners)[0])
+    room = np.minimum(corners, np.array(decoded.picture.size, np.float32) - corners)
+    return bool(room.min() > margin)
+
+
+def _covered(examined: Examined) -> list[DocumentCheck]:
+    """Whether a printed part is hidden; nothing if the card is not recognised."""
+    found = examined.recognised
+    if not _check(DocumentCheckCode.NOT_AN_ID_CARD, 100 * found.best).passed:
+        return []
+    is_portrait = found.side is Side.PORTRAIT_SIDE
+    hidden = hidden_parts(
+        examined.surface, found.side, has_face=not is_portrait or has_face(examined.card)
+    )
+    most = 100 * max(hidden.values(), default=0.0)
+    check = _check(DocumentCheckCode.COVERED, most)
+    parts = [part for part, share in hidden.items() if 100 * share > check.limit.most]
+    return [replace(check, parts=tuple(parts))]
+
+
+def _recognised(found: Recognised, expected: Side, *, is_too_bad: bool) -> list[DocumentCheck]:
     """Checks of type, side and orientation; none if the photograph is too bad to decide.
 
     A card in portrait orientation is rotated; it is refused only if the direction is unknown.
     """
-    found = card.recognised
     known = _check(DocumentCheckCode.NOT_AN_ID_CARD, 100 * found.best)
-    if (not known.passed or found.side is not expected) and any(map(_prevents_recognition, others)):
+    if (not known.passed or found.side is not expected) and is_too_bad:
         return []
+    known = replace(known, wanted=expected)
     if known.passed:
         confidence = found.best if found.side is expected else found.confidence[expected]
         return [
@@ -69,19 +146,28 @@ def _recognised(card: Card, expected: Side, others: list[DocumentCheck]) -> list
             _check(DocumentCheckCode.WRONG_SIDE, 100 * confidence),
             _check(DocumentCheckCode.NOT_LANDSCAPE, 0),
         ]
-    across = 90 if is_standing(card.corners) else 0
+    across = 90 if is_standing(found.corners) else 0
     return [known, _check(DocumentCheckCode.NOT_LANDSCAPE, across)]
 
 
-def _prevents_recognition(check: DocumentCheck) -> bool:
+def _has_failed(checks: list[DocumentCheck], code: DocumentCheckCode) -> bool:
+    return any(check.code is code and not check.passed for check in checks)
+
+
+def _prevents(check: DocumentCheck, examined: Examined) -> bool:
+    """Whether the fault keeps an ID card from being recognised. A grey copy has its print."""
+    if check.passed:
+        return False
     if check.code is DocumentCheckCode.BLURRED:
         return check.measured > _BLURRED_BEYOND_RECOGNITION
-    return check.code in _PREVENTING and not check.passed
+    if check.code is DocumentCheckCode.NOT_COLOUR:
+        return examined.has_layout
+    return check.code is DocumentCheckCode.EDGES_UNCLEAR
 
 
-def _photographed(picture: Pixels, card: Card, decoded: Decoded) -> list[DocumentCheck]:
-    rectified = rectify(picture, card.corners, quality.WIDTH)
-    long_side = float(side_lengths(card.corners)[[0, 2]].mean())
+def _photographed(picture: Pixels, corners: Points, decoded: Decoded) -> list[DocumentCheck]:
+    rectified = rectify(picture, corners, quality.WIDTH)
+    long_side = float(side_lengths(corners)[[0, 2]].mean())
     blur = quality.blur_radius(rectified)
     return [
         _check(DocumentCheckCode.TOO_SMALL, long_side / decoded.fraction),
@@ -96,25 +182,10 @@ def _check(code: DocumentCheckCode, measured: float) -> DocumentCheck:
     return DocumentCheck(code, round(float(measured), 1))
 
 
-def _verdict(
-    decoded: Decoded,
-    checks: tuple[DocumentCheck, ...],
-    card: Card | None = None,
-    data: bytes = b"",
-) -> ProcessedDocument:
-    return ProcessedDocument(
-        Verdict.ACCEPTED,
-        data,
-        checks,
-        decoded.width,
-        decoded.height,
-        side=card.recognised.side if card else None,
-        corners=_shares(card, decoded) if card else (),
-    )
+def _verdict(decoded: Decoded, checks: tuple[DocumentCheck, ...]) -> ProcessedDocument:
+    return ProcessedDocument(Verdict.ACCEPTED, b"", checks, decoded.width, decoded.height)
 
 
-def _shares(card: Card, decoded: Decoded) -> tuple[Point, ...]:
+def _shares(corners: Points, decoded: Decoded) -> tuple[Point, ...]:
     width, height = decoded.picture.size
-    return tuple(
-        Point(round(float(x) / width, 4), round(float(y) / height, 4)) for x, y in card.corners
-    )
+    return tuple(Point(round(float(x) / width, 4), round(float(y) / height, 4)) for x, y in corners)

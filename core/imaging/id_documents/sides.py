@@ -22,6 +22,7 @@ _EMBLEM, _AROUND_EMBLEM = (6.0, 5.5, 23.0, 22.5), (4.0, 4.0, 25.0, 25.0)
 _PORTRAIT, _NUMBER = (56.0, 8.0, 78.0, 39.0), (29.0, 44.5, 80.0, 51.0)
 _TITLE = (27.0, 5.0, 74.0, 28.0)
 _FACE_CENTRE = (58.0, 12.0, 76.0, 34.0)
+_AROUND_PORTRAIT = (50.0, 4.0, 83.0, 43.0)
 _REDDER, _DARKER, _MORE_COLOURED, _INK = 24.0, 22.0, 10.0, 18.0
 _WITHOUT_FACE = 0.75
 _MARGIN_PX = 8
@@ -83,8 +84,8 @@ def _portrait_side(card: Pixels, different: NDArray[np.float32], gain: float) ->
     if head < 0.35:
         return 0.0
     number = _between(_part(_ink(different), _NUMBER).mean(), 0.02, 0.1)
-    layout = _between(head, 0.35, 0.5) * (0.4 + 0.6 * number)
-    return layout if _has_face(card, gain) else _WITHOUT_FACE * layout
+    similar = _between(head, 0.35, 0.5) * (0.4 + 0.6 * number)
+    return similar if _has_face(card, gain) else _WITHOUT_FACE * similar
 
 
 def _ink(different: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -93,6 +94,20 @@ def _ink(different: NDArray[np.float32]) -> NDArray[np.bool_]:
     strokes = cv2.morphologyEx(light, cv2.MORPH_BLACKHAT, np.ones((11, 11), np.uint8))
     found: NDArray[np.bool_] = (strokes > _INK) & (light < -_INK)
     return found
+
+
+def has_face(card: Pixels) -> bool:
+    """Whether there is a face where the portrait is; tried harder than when the side is unknown."""
+    bright = float(np.median(cv2.cvtColor(card, cv2.COLOR_RGB2GRAY)))
+    gain = _GOOD_LIGHT / float(np.clip(bright, _MIN_LIGHT, _GOOD_LIGHT))
+    if _has_face(card, gain):
+        return True
+    left, top, right, bottom = (int(edge * _PX) for edge in _AROUND_PORTRAIT)
+    grey = cv2.cvtColor(card[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    even = cv2.createCLAHE(2.0, (4, 4)).apply(grey)
+    large = cv2.resize(even, None, fx=1.6, fy=1.6, interpolation=cv2.INTER_CUBIC)
+    found = _faces().detectMultiScale(large, 1.05, 1, minSize=(70, 70))
+    return len(found) > 0
 
 
 def _has_face(card: Pixels, gain: float) -> bool:

@@ -146,6 +146,7 @@ export interface IdDocumentUploaded {
   url: string | null;
   checks: { code: string; passed: boolean; message: string }[];
   readFields: { label: string; text: string; confidence: number }[];
+  otherSide: { side: IdDocumentSide } | null;
 }
 
 export interface Insurances {
@@ -281,7 +282,7 @@ export const CONFIRM_PORTRAIT = result(
 export const UPLOAD_ID_DOCUMENT = result(
   'mutation UploadIdDocument($side: IdDocumentSide!, $file: Upload!)',
   'uploadIdDocument(side: $side, file: $file)',
-  '... on IdDocumentUploaded { side accepted pictureId url checks { code passed message } readFields { label text confidence } }',
+  '... on IdDocumentUploaded { side accepted pictureId url checks { code passed message } readFields { label text confidence } otherSide { side } }',
 );
 export const CONFIRM_ID_DOCUMENTS = result(
   'mutation ConfirmIdDocuments',

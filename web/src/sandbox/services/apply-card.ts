@@ -117,6 +117,7 @@ function portraitView(visit: Visit, sections: GuideSection[], { portrait, missin
 function idDocumentsView(visit: Visit, sections: GuideSection[], confirmedBefore: boolean): View {
   const section = sections[1]!;
   const message = alertLine();
+  const uploads = new Map<IdDocumentSide, (file: File) => Promise<void>>();
   const upload = (side: IdDocumentSide, mark: HTMLElement, preview: HTMLElement) => (file: File) =>
     attempt(message, async () => {
       const result = await visit.gateway.upload<IdDocumentUploaded | Refusal>(UPLOAD_ID_DOCUMENT, { side }, file);
@@ -126,8 +127,16 @@ function idDocumentsView(visit: Visit, sections: GuideSection[], confirmedBefore
         mark.textContent = '0/1';
         preview.replaceChildren();
       };
-      preview.replaceChildren(...documentPreview(visit, message, result, empty));
+      preview.replaceChildren(...documentPreview(visit, message, result, empty), ...alsoOther(result, file));
     });
+  /** 正反面在同一张照片里: one more tap sends the same file for the other side. */
+  const alsoOther = ({ accepted, otherSide }: IdDocumentUploaded, file: File): Node[] => {
+    if (!accepted || !otherSide) return [];
+    const { side } = otherSide;
+    const name = side === 'EMBLEM_SIDE' ? '国徽面' : '人像面';
+    const offer = button(`这张照片里还有${name}，一并使用`, () => void uploads.get(side)?.(file).then(() => offer.remove()), 'secondary');
+    return [offer];
+  };
   const next = () => visit.phone.replace(() => formView(visit, sections));
   const confirm = async () => {
     const confirmed = await visit.gateway.ask<Done | Refusal>(CONFIRM_ID_DOCUMENTS);
@@ -146,7 +155,8 @@ function idDocumentsView(visit: Visit, sections: GuideSection[], confirmedBefore
         const preview = h('div', { class: 'portrait-preview' });
         const sample = h('img', { class: 'card-picture', src: sampleUrl, alt: caption });
         const ownSample = () => sampleIdDocument(visit.persona.id, side!);
-        return [sample, picker(field, upload(side!, mark, preview), ownSample), h('p', { class: 'help' }, field.help), mark, preview];
+        uploads.set(side!, upload(side!, mark, preview));
+        return [sample, picker(field, uploads.get(side!)!, ownSample), h('p', { class: 'help' }, field.help), mark, preview];
       }),
       message,
       button(section.submitLabel!, () => void attempt(message, confirm)),
