@@ -346,8 +346,8 @@ def too_small(scene: Scene) -> None:
 
 def blurred(scene: Scene) -> None:
     scene.must = {CheckCode.BLURRED}
-    scene.may = {CheckCode.EYES_HIDDEN, CheckCode.TILTED}
-    scene.blur = scene.rng.uniform(5.0, 8.0)
+    scene.may = {CheckCode.EYES_HIDDEN, CheckCode.TILTED, CheckCode.FACE_COVERED}
+    scene.blur = scene.rng.uniform(4.0, 7.0)
 
 
 def too_dark(scene: Scene) -> None:

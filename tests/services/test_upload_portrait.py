@@ -118,11 +118,11 @@ async def test_tells_every_problem_at_once_with_its_measure_and_limit(
     assert preview["accepted"] is False
     assert {"BLURRED", "BACKGROUND_NOT_WHITE"} <= set(failed)
     blurred = failed["BLURRED"]
-    assert blurred["measured"] < blurred["atLeast"] == 30
+    assert blurred["measured"] < blurred["atLeast"] == 24
     assert blurred["atMost"] is None
     assert blurred["unit"] == "PERCENT"
     assert blurred["message"] == (
-        f"照片模糊（清晰度 {blurred['measured']:.0f}%，至少需要 30%），请拿稳手机、对焦面部后重新拍摄。"
+        f"照片模糊（清晰度 {blurred['measured']:.0f}%，至少需要 24%），请拿稳手机、对焦面部后重新拍摄。"
     )
     assert failed["BACKGROUND_NOT_WHITE"]["message"].endswith("请在白墙前拍摄。")
     english_wall = next(

@@ -31,7 +31,7 @@ _SHADOW_COLOUR, _SHADOW_LIGHT, _SHADOW_BLUR = 6.0, 0.72, 7.0
 _CORE = 11
 _REACH = 25
 """Pixels from the core of the body within which its hair ends."""
-_LEAST_CONTRAST = 25.0
+_MIN_CONTRAST = 25.0
 _WALL_NOISE = 0.08
 _FAINTEST = 0.06
 
@@ -126,7 +126,7 @@ def _share_of_body(picture: Floats, wall: Floats, body: Pixels) -> Floats:
     smooth = cv2.GaussianBlur(picture, (0, 0), 1.5)
     colours = smooth[rows[nearest[labels]], columns[nearest[labels]]]
     towards = cv2.GaussianBlur(colours, (0, 0), 3) - wall
-    length = np.maximum((towards**2).sum(axis=2), _LEAST_CONTRAST**2)
+    length = np.maximum((towards**2).sum(axis=2), _MIN_CONTRAST**2)
     share = ((picture - wall) * towards).sum(axis=2) / length
     share = np.clip((share - _WALL_NOISE) / (1 - 2 * _WALL_NOISE), 0, 1)
     share *= np.clip((_REACH - far) / 6, 0, 1)

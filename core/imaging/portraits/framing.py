@@ -29,7 +29,8 @@ ALIGNED_EYES = (380.0, 310.0)
 EYE_DISTANCE = 88.0
 _CROWN_AIM = 14.0
 _FACE_AIM = 207.0
-_BELOW_CHIN = 25.0
+_BELOW_CHIN, _CHIN_MARGIN = 25.0, 16.0
+"""Pixels below the chin: what is aimed at, and what there must be."""
 _MAX_HAIR_CUT = 50.0
 
 
@@ -180,7 +181,7 @@ def missing_pixels(
     above a cropped head, columns of the face."""
     below = _missing_below(window, aligned.inside, aligned.inside)
     if chin is not None:
-        below = max(below, _outside(_BELOW_CHIN, HEIGHT - window.scale * (chin - window.top)))
+        below = max(below, _outside(_CHIN_MARGIN, HEIGHT - window.scale * (chin - window.top)))
     rows = np.flatnonzero(aligned.inside[:, int(ALIGNED_EYES[0])])
     above = 0.0
     if len(rows) and crown <= rows[0] + 1:

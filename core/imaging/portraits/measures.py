@@ -12,7 +12,8 @@ Floats = NDArray[np.float32]
 
 _X, _Y = ALIGNED_EYES
 _STEP = 12
-_SMOOTH_DOWN = cv2.getGaussianKernel(7, 1.0)
+_AROUND_EYE = 0.4
+_SMOOTH_DOWN = cv2.getGaussianKernel(13, 2.0)
 _SIDES = [
     (50, 280),
     (101, 330),
@@ -45,14 +46,17 @@ def lightness(aligned: Pixels) -> float:
 
 
 def overexposure(aligned: Pixels, mesh: Points | None) -> float:
-    """Percentage of the face that is white in all three channels; its upper half, since a mask is white
-    too."""
+    """Percentage of the face that is white in all three channels: of its upper half, since a mask is white
+    too, and without the eyes, where glasses reflect."""
     if mesh is None:
         face = skin_of(aligned)
     else:
         upper = mesh[mesh[:, 1] < (_Y + mesh[NOSE, 1]) / 2, :2]
         mask = np.zeros(aligned.shape[:2], np.uint8)
         cv2.fillConvexPoly(mask, cv2.convexHull(np.round(upper).astype(np.int32)), 1)
+        for side in (-1, 1):
+            eye = (int(_X + side * EYE_DISTANCE / 2), int(_Y))
+            cv2.circle(mask, eye, int(_AROUND_EYE * EYE_DISTANCE), 0, -1)
         face = aligned[mask > 0]
     return 100 * float(np.mean(face.min(axis=1) >= 250))
 
@@ -103,7 +107,7 @@ def _detail(grey: Floats) -> float:
     """Along the rows."""
     fine, middle, coarse = (
         cv2.sepFilter2D(grey, -1, cv2.getGaussianKernel(_odd(6 * sigma), sigma), _SMOOTH_DOWN)
-        for sigma in (0.7, 1.6, 4.0)
+        for sigma in (1.0, 2.0, 5.0)
     )
     detail = float(np.percentile(np.abs(fine - middle), 98))
     noise = float(np.median(np.abs(fine - middle)))

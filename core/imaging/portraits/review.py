@@ -108,10 +108,10 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
         *_quality(aligned, features, window, head.width, fraction),
         *([] if features is None else [_check(CheckCode.FACE_COVERED, features.lower_parts)]),
         *_pose(face, head, turned),
+        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
         *_framing(aligned, window, crown, head.chin),
         *_eyes_and_mouth(face, features),
         _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
-        _check(CheckCode.TOO_BRIGHT, measures.overexposure(aligned.picture, aligned.mesh)),
         *_background(wall),
     ]
     if wall is not None and all(check.passed for check in _background(wall)):
