@@ -92,7 +92,7 @@ def test_refuses_a_thumb_over_a_corner(corner: int) -> None:
 
 
 @pytest.mark.parametrize("side", Side)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_accepts_fingers_that_hold_the_blank_margin(side: Side, seed: int) -> None:
     """The control: fingers as such are no fault."""
     fingers = hiding.holding_fingers(side, np.random.default_rng(seed))

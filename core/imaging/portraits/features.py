@@ -20,26 +20,8 @@ _EYES = (
 """Outlines, from the outer corner along the upper lid to the inner one (the ninth) and back."""
 _LIPS = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
 _BETWEEN_LIPS = [
-    78,
-    95,
-    88,
-    178,
-    87,
-    14,
-    317,
-    402,
-    318,
-    324,
-    308,
-    415,
-    310,
-    311,
-    312,
-    13,
-    82,
-    81,
-    80,
-    191,
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
+    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
 ]
 _MOUTH_CORNERS, _UPPER_LIP, _LOWER_LIP = (78, 308), 13, 14
 _NOSTRILS = [98, 327, 60, 290, 240, 460, 2, 97, 326]
@@ -70,8 +52,9 @@ class Features:
     """`eyes` and `lower_parts` are how many are visible: of two eyes; of nose, mouth and chin.
 
     `opening` is the height of the narrower eye in percent of its width, `gap` that between the lips in
-    percent of the mouth's. `lens` is by how much the skin around the eyes, or eyes without a white, are darker
-    than cheeks and forehead (less where eyes are seen through it), `glare` the percentage of an eye that is white by reflections. `white_of_eyes` is its L.
+    percent of the mouth's. `lens` is by how much eyes without a white, or the skin around them, are
+    darker than cheeks and forehead, `glare` the percentage of an eye that reflections make white.
+    `white_of_eyes` is its lightness.
     """
 
     eyes: int
@@ -86,33 +69,43 @@ class Features:
 def find_features(aligned: Pixels, mesh: Points) -> Features:
     lab = in_lab(np.asarray(cv2.GaussianBlur(aligned, (0, 0), 1.2), np.uint8))
     eyes = [_inside(lab, mesh[outline, :2])[:, 0] for outline in _EYES]
-    cheeks, forehead = (float(place[0]) for place in _bare_skin(lab, mesh))
-    white = max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes)
-    gap = _gap(mesh)
-    opening = min(_opening(mesh[outline, :2]) for outline in _EYES)
-    if opening >= _MIN_SQUINT and all(_has_dark_pupil(eye, max(cheeks, forehead)) for eye in eyes):
-        opening = max(opening, MIN_OPENING)
-    nose, mouth = _nostrils(lab, mesh) / max(1.0, cheeks), _mouth(lab, mesh) / max(1.0, cheeks)
-    if nose < _FAINT_NOSTRILS and mouth < _FAINT_MOUTH and gap < _MIN_SMILE:
-        mouth = 0.0
-    visible = sum(map(_is_visible, eyes))
+    skin = max(float(place[0]) for place in _bare_skin(lab, mesh))
+    opening, visible = _narrower_opening(mesh, eyes, skin), sum(map(_is_visible, eyes))
+    lens = _darker_around(lab, mesh)
+    if visible or opening < MIN_OPENING:
+        lens *= _SEEN_THROUGH
+    else:
+        lens = max(lens, skin - max(float(np.median(eye)) if len(eye) else 0.0 for eye in eyes))
     return Features(
         eyes=visible,
-        lower_parts=sum(
-            (
-                nose >= _MIN_NOSTRILS,
-                gap >= _MIN_SMILE or mouth >= _MIN_MOUTH,
-                _chin(lab, mesh) <= _MAX_CHIN,
-            )
-        ),
+        lower_parts=_lower_parts(lab, mesh),
         opening=opening,
-        gap=gap,
-        lens=_SEEN_THROUGH * _lens(lab, mesh)
-        if visible or opening < MIN_OPENING
-        else max(_lens(lab, mesh), max(cheeks, forehead) - _median_of_clearer(eyes)),
+        gap=_gap(mesh),
+        lens=lens,
         glare=max(_glare(aligned, mesh[outline, :2]) for outline in _EYES),
-        white_of_eyes=white,
+        white_of_eyes=max(float(np.percentile(eye, 90)) if len(eye) else 0.0 for eye in eyes),
     )
+
+
+def _lower_parts(lab: Floats, mesh: Points) -> int:
+    cheeks = max(1.0, float(_bare_skin(lab, mesh)[0][0]))
+    nose, mouth = _nostrils(lab, mesh) / cheeks, _mouth(lab, mesh) / cheeks
+    smiles = _gap(mesh) >= _MIN_SMILE
+    both_faint = nose < _FAINT_NOSTRILS and mouth < _FAINT_MOUTH
+    return sum(
+        (
+            nose >= _MIN_NOSTRILS,
+            smiles or (mouth >= _MIN_MOUTH and not both_faint),
+            _chin(lab, mesh) <= _MAX_CHIN,
+        )
+    )
+
+
+def _narrower_opening(mesh: Points, eyes: list[Floats], skin: float) -> float:
+    opening = min(_opening(mesh[outline, :2]) for outline in _EYES)
+    if opening >= _MIN_SQUINT and all(_has_dark_pupil(eye, skin) for eye in eyes):
+        return max(opening, MIN_OPENING)
+    return opening
 
 
 def _is_visible(eye: Floats) -> bool:
@@ -129,10 +122,6 @@ def _has_dark_pupil(eye: Floats, skin: float) -> bool:
     return bool(len(eye) and np.percentile(eye, 10) < _DARK_PUPIL * skin)
 
 
-def _median_of_clearer(eyes: list[Floats]) -> float:
-    return max(float(np.median(eye)) if len(eye) else 0.0 for eye in eyes)
-
-
 def _opening(outline: Points) -> float:
     width = np.hypot(*(outline[8] - outline[0]))
     heights = [np.hypot(*(outline[upper] - outline[16 - upper])) for upper in (3, 4, 5)]
@@ -145,7 +134,7 @@ def _gap(mesh: Points) -> float:
     return float(100 * height / np.hypot(*(right - left)))
 
 
-def _lens(lab: Floats, mesh: Points) -> float:
+def _darker_around(lab: Floats, mesh: Points) -> float:
     """The darker part of the clearer eye: of dark glasses both are dark, and below the eyes too."""
     cheek, forehead = _median(lab, mesh, _CHEEKS)[0], _median(lab, mesh, _FOREHEAD)[0]
     below = max(_median(lab, mesh, [point], 4)[0] - cheek for point in _UNDER_EYES)
