@@ -19,8 +19,7 @@ from core.imaging.portraits.framing import (
     AlignedPicture,
     Mask,
 )
-
-Floats = NDArray[np.float32]
+from core.imaging.portraits.measures import Floats, in_lab
 
 _GRID = 4
 _MIN_SAMPLES = 250
@@ -55,7 +54,7 @@ def find_wall(aligned: AlignedPicture, turned: bool) -> Wall | None:
 
     In a `turned` face the eyes appear closer together, so the head is larger than they suggest.
     """
-    lab = _lab(aligned.picture)
+    lab = in_lab(aligned.picture)
     around = _around_the_head(aligned, 1.3 if turned else 1.0)
     rows, columns = np.nonzero(around[::_GRID, ::_GRID])
     if len(rows) < _MIN_SAMPLES:
@@ -131,12 +130,6 @@ def _share_of_body(picture: Floats, wall: Floats, body: Pixels) -> Floats:
     share = np.clip((share - _WALL_NOISE) / (1 - 2 * _WALL_NOISE), 0, 1)
     share *= np.clip((_REACH - far) / 6, 0, 1)
     return np.asarray(np.where(core > 0, 1, share), np.float32)
-
-
-def _lab(picture: Pixels) -> Floats:
-    """CIELAB with L from 0 to 100."""
-    scaled = picture.astype(np.float32) / 255
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2Lab), np.float32)
 
 
 def _rgb(lab: Floats) -> Floats:

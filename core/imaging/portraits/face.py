@@ -65,6 +65,14 @@ def shrunk(picture: Pixels, factor: float) -> Pixels:
     return np.asarray(resized, np.uint8)
 
 
+def halved_towards(picture: Pixels, scale: float) -> tuple[Pixels, float]:
+    """Halved while it stays larger than `scale` asks; and by how much it was shrunk."""
+    shrink = 1.0
+    while scale <= 0.5 * shrink:
+        picture, shrink = halved(picture), shrink / 2
+    return picture, shrink
+
+
 def halved(picture: Pixels) -> Pixels:
     height, width = (edge // 2 for edge in picture.shape[:2])
     even = picture[: 2 * height, : 2 * width]

@@ -36,8 +36,9 @@ def find_faces(picture: Pixels) -> tuple[Pixels, list[Face]]:
         turned, faces = haar.find_faces(picture)
         return turned, [face for face in faces if face.width > _LARGE * faces[0].width]
     turned = _in_best_orientation(picture)
-    main = _main_face(turned)
-    return turned, [] if main is None else [main, *_others(turned, main)]
+    detections = landmarks.detect(turned)
+    main = _main_face(turned, detections)
+    return turned, [] if main is None else [main, *_others(turned, main, detections)]
 
 
 def _in_best_orientation(picture: Pixels) -> Pixels:
@@ -53,19 +54,20 @@ def _certainty(turned: Pixels) -> float:
     return max((one.score for one in found if abs(one.roll) < np.pi / 4), default=0.0)
 
 
-def _main_face(picture: Pixels) -> Face | None:
+def _main_face(picture: Pixels, detections: list[Detection]) -> Face | None:
     """Searches the picture; brightened, for dark faces; with a margin, for cropped ones; and its parts."""
-    found = _most_prominent(picture, landmarks.detect(picture))
-    if found is None:
-        bright = brightened(picture)
-        found = _most_prominent(bright, landmarks.detect(bright))
-        if found is None:
-            wider, margin = with_margin(bright)
-            found = _most_prominent(wider, landmarks.detect(wider))
-            found = None if found is None else found.moved(-margin)
-        if found is None:
-            found = _most_prominent(bright, _detect_in_parts(bright))
-    return found
+    found = _most_prominent(picture, detections)
+    if found is not None:
+        return found
+    bright = brightened(picture)
+    found = _most_prominent(bright, landmarks.detect(bright))
+    if found is not None:
+        return found
+    wider, margin = with_margin(bright)
+    found = _most_prominent(wider, landmarks.detect(wider))
+    if found is not None:
+        return found.moved(-margin)
+    return _most_prominent(bright, _detect_in_parts(bright))
 
 
 def _most_prominent(picture: Pixels, detections: list[Detection]) -> Face | None:
@@ -93,12 +95,12 @@ def _detect_in_parts(picture: Pixels) -> list[Detection]:
     ]
 
 
-def _others(picture: Pixels, main: Face) -> list[Face]:
+def _others(picture: Pixels, main: Face, detections: list[Detection]) -> list[Face]:
     """Large faces besides the main one, without those that are printed on its clothes."""
     wider, margin = with_margin(picture)
     at_edge = (one.moved(np.array((-margin, -margin))) for one in landmarks.detect(wider))
     found: list[Face] = []
-    for detection in (*landmarks.detect(picture), *at_edge, *_detect_in_parts(picture)):
+    for detection in (*detections, *at_edge, *_detect_in_parts(picture)):
         known = (main, *found)
         if detection.size <= _LARGE * main.width or _is_one_of(known, detection.centre):
             continue

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.face import Face, Pixels, Points, halved, shrunk
+from core.imaging.portraits.face import Face, Pixels, Points, halved_towards, shrunk
 from core.imaging.portraits.standard import (
     CENTRE,
     CROWN,
@@ -64,9 +64,7 @@ class Window:
 
 def align_face(picture: Pixels, face: Face) -> AlignedPicture:
     scale = EYE_DISTANCE / face.eye_distance
-    shrink = 1.0
-    while scale / shrink <= 0.5:
-        picture, shrink = halved(picture), shrink / 2
+    picture, shrink = halved_towards(picture, scale)
     if scale / shrink < 0.7:
         factor = scale / shrink / 0.85
         picture, shrink = shrunk(picture, factor), shrink * factor

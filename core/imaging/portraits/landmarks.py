@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.imaging.portraits.face import Pixels, Points, halved
+from core.imaging.portraits.face import Pixels, Points, halved, halved_towards
 from core.imaging.portraits.weights import find_weights
 
 LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS = [33, 133], [362, 263]
@@ -98,9 +98,8 @@ def find_mesh(picture: Pixels, detection: Detection) -> Points | None:
 
 
 def _mesh_in(picture: Pixels, centre: Points, edge: float, roll: float) -> tuple[Points, float]:
-    scale, shrink = _MESH_EDGE / edge, 1.0
-    while scale <= 0.5 * shrink:
-        picture, shrink = halved(picture), shrink / 2
+    scale = _MESH_EDGE / edge
+    picture, shrink = halved_towards(picture, scale)
     linear = _rotation(roll) * scale
     shift = _MESH_EDGE / 2 - linear @ centre
     # OpenCV's coordinates are those of the pixels' centres.

@@ -98,8 +98,8 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
     features = None if aligned.mesh is None else find_features(aligned.picture, aligned.mesh)
     turned = _check(CheckCode.TURNED, head.yaw)
     wall = find_wall(aligned, not turned.passed)
-    plain = wall is not None and _check(CheckCode.BACKGROUND_NOT_PLAIN, wall.clutter).passed
-    crown = _crown(wall if plain else None, head)
+    background = _background(wall)
+    crown = _crown(wall if background[0].passed else None, head)
     body = aligned.inside if wall is None else wall.body
     window = choose_window(crown, head.width, head.chin, aligned.inside, body)
     finished = cut_out(aligned, window)
@@ -112,9 +112,9 @@ def _portrait(picture: Pixels, face: Face, fraction: float) -> tuple[Pixels, lis
         *_framing(aligned, window, crown, head.chin),
         *_eyes_and_mouth(face, features),
         _check(CheckCode.LIGHT_UNEVEN, measures.unevenness(aligned.picture, aligned.mesh)),
-        *_background(wall),
+        *background,
     ]
-    if wall is not None and all(check.passed for check in _background(wall)):
+    if wall is not None and all(check.passed for check in background):
         finished = whiten(finished, wall, window.matrix(), aligned.inside)
     return finished, checks, _geometry(window, crown, head)
 
@@ -175,6 +175,7 @@ def _framing(
 
 
 def _background(wall: Wall | None) -> list[Check]:
+    """Whether it is plain, then whether it is white."""
     if wall is None:
         return [_check(CheckCode.BACKGROUND_NOT_PLAIN, 100.0)]
     return [
